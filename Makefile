@@ -1,0 +1,51 @@
+# Every target does its own set-up; `make demo` and `make test` are all a newcomer needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup check test bench demo serve lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= ./headcount-data
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/.run .venv/.test ## virtual environment in .venv, with everything for demo, test and bench
+
+.venv/.venv: scripts/setup-system.sh
+	PYTHON=$(PYTHON) scripts/setup-system.sh
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.run: .venv/.venv requirements/run.txt sdk/pyproject.toml server/pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk -e server
+	@touch $@
+
+.venv/.test: .venv/.run requirements/test.txt server/tests/clients/package-lock.json
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	scripts/setup-node.sh
+	@touch $@
+
+check: setup ## style, types and the direction of dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup ## every test
+	$(BIN)/pytest
+
+bench: setup ## the benchmark table, on this machine
+	$(BIN)/python -m bench
+
+demo: .venv/.run ## a month and a half of traffic, counted and served; Ctrl-C ends it
+	$(BIN)/headcount demo
+
+serve: .venv/.run ## a server on DATA (default ./headcount-data)
+	$(BIN)/headcount serve --data $(DATA)
+
+lock: setup ## write requirements/*.txt anew
+	requirements/lock.sh
+
+clean: ## remove what the targets above made
+	rm -rf .venv node_modules server/tests/clients/node_modules test-artifacts
