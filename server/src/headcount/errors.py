@@ -1,0 +1,60 @@
+"""Every exception that an operator of Headcount can meet, and what to do about it.
+
+HeadcountError
+├── OperatorError            one sentence, a remedy and an exit status; printed, never traced
+│   ├── SettingError         a flag, variable or headcount.toml entry is wrong   (status 2)
+│   ├── UsageError           a command was asked for something that cannot be    (status 2)
+│   └── DataFolderError      the data folder cannot be used as it is             (status 1)
+└── StorageUnavailableError  a disk refused a write; what was sent is not acknowledged
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DataFolderError",
+    "HeadcountError",
+    "OperatorError",
+    "SettingError",
+    "StorageUnavailableError",
+    "UsageError",
+]
+
+
+class HeadcountError(Exception):
+    """Base of all exceptions that Headcount raises on purpose."""
+
+
+class OperatorError(HeadcountError):
+    """Something the person at the terminal can mend.
+
+    Args:
+        problem: what failed, on what and why, as one sentence.
+        remedy: what to do next, as one sentence or a command.
+    """
+
+    exit_status = 1
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class SettingError(OperatorError):
+    """A setting has a value that cannot be used."""
+
+    exit_status = 2
+
+
+class UsageError(OperatorError):
+    """A command names something that does not exist or contradicts itself."""
+
+    exit_status = 2
+
+
+class DataFolderError(OperatorError):
+    """The data folder is locked, unreadable, read-only, newer than this version, or not ours."""
+
+
+class StorageUnavailableError(HeadcountError):
+    """A write did not become durable (full disk, failed sync); the caller may try again."""

@@ -1,0 +1,121 @@
+"""Days, periods and moments in UTC, as plain integers and one small class.
+
+A day is the number of days since 1970-01-01; a moment is a number of milliseconds since then.
+Takes texts and integers, gives integers and `Period`; refuses whatever the grammar does not name.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+__all__ = ["MS_PER_DAY", "Period", "day_of_ms", "day_text", "parse_moment_ms", "parse_period"]
+
+MS_PER_DAY = 86_400_000
+_EPOCH = date(1970, 1, 1)
+_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_MOMENT = re.compile(
+    r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Period:
+    """A calendar month in UTC.
+
+    Args:
+        number: year * 12 + month - 1, so that neighbours differ by one.
+    """
+
+    number: int
+
+    @classmethod
+    def of_day(cls, day: int) -> Period:
+        """The period that holds a day (days since 1970-01-01)."""
+        when = _EPOCH + timedelta(days=day)
+        return cls(when.year * 12 + when.month - 1)
+
+    @property
+    def first_day(self) -> int:
+        """Its first day, in days since 1970-01-01."""
+        return (date(self.number // 12, self.number % 12 + 1, 1) - _EPOCH).days
+
+    @property
+    def length(self) -> int:
+        """How many days it has, 28 to 31."""
+        return calendar.monthrange(self.number // 12, self.number % 12 + 1)[1]
+
+    @property
+    def last_day(self) -> int:
+        """Its last day, in days since 1970-01-01."""
+        return self.first_day + self.length - 1
+
+    def shifted(self, months: int) -> Period:
+        """The period that many months later (or earlier, when negative)."""
+        return Period(self.number + months)
+
+    def __str__(self) -> str:
+        """`YYYY-MM-01`, the field's name of a period."""
+        return f"{self.number // 12:04d}-{self.number % 12 + 1:02d}-01"
+
+
+def day_of_ms(moment_ms: int) -> int:
+    """The UTC day (days since 1970-01-01) of a moment in milliseconds."""
+    return moment_ms // MS_PER_DAY
+
+
+def day_text(day: int) -> str:
+    """A day as `YYYY-MM-DD`."""
+    return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+def parse_period(text: str) -> Period:
+    """The period that a date or date-time names.
+
+    Args:
+        text: `YYYY-MM-DD`, or an RFC 3339 date-time with a zone; any day of the month will do.
+
+    Raises:
+        ValueError: anything else, or a date that no calendar has.
+    """
+    if match := _DATE.fullmatch(text):
+        year, month, day = map(int, match.groups())
+        return Period.of_day((date(year, month, day) - _EPOCH).days)
+    return Period.of_day(day_of_ms(parse_moment_ms(text)))
+
+
+def parse_moment_ms(text: str) -> int:
+    """An RFC 3339 date-time with a zone, as milliseconds since 1970 (finer parts are cut off).
+
+    A leap second (`:60`) counts as the first moment of the next minute, minus a millisecond: it
+    belongs to the day that it ends.
+
+    Raises:
+        ValueError: not of that form, without a zone, or a time that no calendar has.
+    """
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        raise ValueError("not an RFC 3339 date-time with a zone, such as 2026-11-23T10:00:00Z")
+    year, month, day, hour, minute, second = map(int, match.groups()[:6])
+    fraction_ms = int(((match[7] or "") + "000")[:3])
+    leap = second == 60
+    if leap:
+        second, fraction_ms = 59, 999
+    offset = timedelta(0)
+    if match[8] not in "Zz":
+        hours, minutes = int(match[8][1:3]), int(match[8][4:6])
+        if hours > 23 or minutes > 59:
+            raise ValueError("the zone offset is out of range")
+        offset = timedelta(hours=hours, minutes=minutes)
+        if match[8][0] == "-":
+            offset = -offset
+    local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    since = local - datetime(1970, 1, 1, tzinfo=UTC) - offset
+    moment_ms = (since.days * 86_400 + since.seconds) * 1000 + fraction_ms
+    # The zone may carry a moment past either end of the calendar; such a day has no name.
+    if not (date.min - _EPOCH).days <= day_of_ms(moment_ms) <= (date.max - _EPOCH).days:
+        raise ValueError("the moment lies outside the calendar")
+    return moment_ms

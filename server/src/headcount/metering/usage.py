@@ -1,0 +1,74 @@
+"""What a store answers when usage is read: new counts by day, and when they are from.
+
+Takes nothing, decides nothing: plain data between the stores and the readers, with the one piece
+of arithmetic (running totals) that all readers share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from headcount.metering.calendar import Period
+from headcount.metering.facts import Rejection
+
+__all__ = [
+    "ADMITTED",
+    "ANONYMOUS",
+    "ANONYMOUS_IDENTIFIED",
+    "API_CALLS",
+    "DAYS_MAX",
+    "IDENTIFIED",
+    "KINDS",
+    "Counts",
+    "UsageReading",
+]
+
+API_CALLS, IDENTIFIED, ANONYMOUS, ANONYMOUS_IDENTIFIED, ADMITTED = range(5)
+"""Columns of a count array. Duplicates are `ADMITTED - API_CALLS`: every admitted delivery is one
+or the other."""
+
+KINDS = ("api_calls", "identified", "anonymous", "anonymous_identified", "admitted")
+DAYS_MAX = 31
+
+Counts = npt.NDArray[np.int64]
+"""Counts of one scope: shape (31, 5), new on each day of the period, in the order of `KINDS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReading:
+    """The usage of one workspace in one period, all from one moment.
+
+    Attributes:
+        period: the month it is about.
+        first_period: month of the workspace's first usage ever; None without any.
+        last_metered_day: latest day on which a live message of any workspace was received and
+            metered (days since 1970); None before the first.
+        counted_until_ms: messages acknowledged up to this moment are in these counts.
+        revision: changes whenever a count of this workspace and period changes.
+        workspace: counts of the workspace, shape (31, 5), new per day.
+        source_numbers: sources with usage in the period, ascending, shape (S,).
+        sources: their counts, shape (S, 31, 5), new per day.
+        rejected: rejections of the workspace's sources in the period, one entry for each
+            (source, day, reason).
+    """
+
+    period: Period
+    first_period: Period | None
+    last_metered_day: int | None
+    counted_until_ms: int
+    revision: int
+    workspace: Counts
+    source_numbers: npt.NDArray[np.uint32]
+    sources: npt.NDArray[np.int64]
+    rejected: tuple[Rejection, ...]
+
+    def workspace_totals(self) -> Counts:
+        """Running totals of the workspace up to and including each day, shape (31, 5)."""
+        return np.cumsum(self.workspace, axis=0, dtype=np.int64)
+
+    def source_totals(self) -> npt.NDArray[np.int64]:
+        """Running totals of each source up to and including each day, shape (S, 31, 5)."""
+        return np.cumsum(self.sources, axis=1, dtype=np.int64)

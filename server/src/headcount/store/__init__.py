@@ -1,0 +1,1 @@
+"""Where usage lives: one protocol, one module for each engine behind it."""
