@@ -1,1 +1,11 @@
+"""Who may send and who may read: workspaces, sources, write keys, API tokens and plan limits.
 
+Takes names and numbers from the command line and the API, hands records to intake (write keys),
+api (tokens, names, limits) and cli. Owns `catalog.sqlite` and the numbers that facts and counts
+carry in place of names. Knows nothing of counting.
+"""
+
+from headcount.catalog.records import PlanLimits, Scope, Source, Token, Workspace
+from headcount.catalog.sqlite import Catalog
+
+__all__ = ["Catalog", "PlanLimits", "Scope", "Source", "Token", "Workspace"]

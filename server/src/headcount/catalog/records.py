@@ -1,0 +1,170 @@
+"""The records of the catalog, and the random texts that name and protect them.
+
+Takes plain values, gives frozen records; refuses names that nobody could type or read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import string
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from headcount.errors import UsageError
+
+__all__ = [
+    "PlanLimits",
+    "Scope",
+    "Source",
+    "Token",
+    "Workspace",
+    "clean_name",
+    "fresh_id",
+    "fresh_token_secret",
+    "fresh_write_key",
+    "secret_hash",
+]
+
+Scope = Literal["read", "admin"]
+"""What a token may do: read usage, or also change sources, tokens and past days."""
+
+_NAME_CHARACTERS_MAX = 200
+# Letters and digits only: an id that began with a dash would be taken for an option on a command
+# line, and every other mark means something to some shell or address.
+_ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A tenant.
+
+    Attributes:
+        number: 1, 2, 3, ...; what facts and counts carry; never reused.
+        id: random text, what the API shows.
+        name: unique among workspaces.
+        created_at_ms: milliseconds since 1970, UTC.
+    """
+
+    number: int
+    id: str
+    name: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One stream of messages inside a workspace.
+
+    Attributes:
+        number: 1, 2, 3, ... over all workspaces; never reused.
+        id: random text, what the usage API shows.
+        name: unique within the workspace.
+        workspace: the number of its workspace.
+        write_key: the secret that a tracking SDK sends.
+        enabled: whether messages with its write key are admitted.
+        created_at_ms: milliseconds since 1970, UTC.
+    """
+
+    number: int
+    id: str
+    name: str
+    workspace: int
+    write_key: str
+    enabled: bool
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An API token, without its secret, which is shown once and kept only as a hash.
+
+    Attributes:
+        id: random text by which the token is listed and revoked.
+        workspace: the number of the workspace that it may see.
+        scope: `"read"` or `"admin"`.
+        created_at_ms: milliseconds since 1970, UTC.
+        expires_at_ms: first moment at which it is no longer valid; None for never.
+        revoked_at_ms: when it was revoked; None if it was not.
+    """
+
+    id: str
+    workspace: int
+    scope: Scope
+    created_at_ms: int
+    expires_at_ms: int | None
+    revoked_at_ms: int | None
+
+    def valid_at(self, now_ms: int) -> bool:
+        """Whether it opens its workspace at that moment."""
+        # A revoked token stays revoked even when the clock is set back.
+        if self.revoked_at_ms is not None:
+            return False
+        return self.expires_at_ms is None or now_ms < self.expires_at_ms
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLimits:
+    """What a workspace's plan includes in a month; None where there is no limit.
+
+    Attributes:
+        mtu: monthly tracked users.
+        api_calls: API calls.
+    """
+
+    mtu: int | None
+    api_calls: int | None
+
+
+def clean_name(kind: str, name: str) -> str:
+    """A name as it is kept: trimmed, in Unicode's composed form.
+
+    Args:
+        kind: what is named, for the error: `"workspace"` or `"source"`.
+        name: what a person typed.
+
+    Raises:
+        UsageError: it is empty, too long, or holds line breaks or other control characters.
+    """
+    cleaned = unicodedata.normalize("NFC", name).strip()
+    if not cleaned:
+        raise UsageError(f"The {kind}'s name is empty.", "Give it a name that people recognise.")
+    if len(cleaned) > _NAME_CHARACTERS_MAX:
+        raise UsageError(
+            f"The {kind}'s name has {len(cleaned)} characters.",
+            f"Use at most {_NAME_CHARACTERS_MAX}.",
+        )
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in cleaned):
+        raise UsageError(
+            f"The {kind}'s name holds a control character or broken text.",
+            "Use letters of any script, digits, marks and spaces.",
+        )
+    return cleaned
+
+
+def fresh_id() -> str:
+    """A random id of 22 letters and digits (131 bits)."""
+    return _random_text(22)
+
+
+def fresh_write_key() -> str:
+    """A random write key of 32 letters and digits."""
+    return _random_text(32)
+
+
+def fresh_token_secret() -> str:
+    """A random token secret; its beginning lets scanners of leaked secrets recognise it."""
+    return "hct_" + _random_text(43)
+
+
+def secret_hash(secret: str) -> bytes:
+    """The only form in which a token's secret is kept: 32 bytes.
+
+    The secret is random and long, so a plain fast hash keeps it safe; there is nothing to guess.
+    """
+    return hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+
+
+def _random_text(characters: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(characters))

@@ -1,0 +1,341 @@
+"""The catalog in one SQLite file: takes names and numbers, gives records.
+
+Any number of processes may use one file at once; a change is durable and visible to all of them
+when the method returns. Refuses duplicate names, files that are not a catalog and files that a
+newer version wrote.
+"""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from headcount.catalog.records import (
+    PlanLimits,
+    Scope,
+    Source,
+    Token,
+    Workspace,
+    clean_name,
+    fresh_id,
+    fresh_token_secret,
+    fresh_write_key,
+    secret_hash,
+)
+from headcount.catalog.schema import errors_named, open_catalog_file
+from headcount.errors import UsageError
+
+__all__ = ["Catalog"]
+
+_SELECT = {
+    Workspace: "SELECT number, id, name, created_at_ms FROM workspace",
+    Source: "SELECT number, id, name, workspace, write_key, enabled, created_at_ms FROM source",
+    Token: "SELECT id, workspace, scope, created_at_ms, expires_at_ms, revoked_at_ms FROM token",
+}
+_HASH_KEY_FINGERPRINT = "hash_key_fingerprint"
+
+
+class Catalog:
+    """Workspaces, sources, tokens and plan limits, in one SQLite file.
+
+    Safe to share between threads; every process opens its own.
+
+    Args:
+        path: the file; made when missing, unless read_only.
+        read_only: never write, not even to make the file.
+
+    Raises:
+        DataFolderError: the file is missing (read_only), unreadable, not a catalog, or newer than
+            this version of Headcount.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._own_commits = 0
+        with errors_named(path, "opened"):
+            self._connection = open_catalog_file(path, read_only=read_only)
+
+    # Workspaces
+
+    def add_workspace(self, name: str, now_ms: int) -> Workspace:
+        """Make a workspace.
+
+        Args:
+            name: unique among workspaces.
+            now_ms: milliseconds since 1970, UTC.
+
+        Raises:
+            UsageError: the name is taken or cannot be used.
+        """
+        name = clean_name("workspace", name)
+        with self._transaction():
+            if self._rows("SELECT 1 FROM workspace WHERE name = ?", name):
+                raise UsageError(
+                    f'There is already a workspace named "{name}".',
+                    "Choose another name, or see `headcount workspace list`.",
+                )
+            [row] = self._rows(
+                "INSERT INTO workspace (id, name, created_at_ms) VALUES (?, ?, ?)"
+                " RETURNING number, id, name, created_at_ms",
+                *(fresh_id(), name, now_ms),
+            )
+        return Workspace(*row)
+
+    def workspaces(self) -> list[Workspace]:
+        """All workspaces, in the order in which they were made."""
+        return [Workspace(*row) for row in self._read(f"{_SELECT[Workspace]} ORDER BY number")]
+
+    def workspace(self, id_or_name: str) -> Workspace | None:
+        """The workspace of that id, else the one of that name."""
+        rows = self._read(
+            f"{_SELECT[Workspace]} WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1",
+            _comparable(id_or_name),
+        )
+        return Workspace(*rows[0]) if rows else None
+
+    def workspace_by_number(self, number: int) -> Workspace | None:
+        """The workspace that facts and counts call by that number."""
+        rows = self._read(f"{_SELECT[Workspace]} WHERE number = ?", number)
+        return Workspace(*rows[0]) if rows else None
+
+    # Sources
+
+    def add_source(self, workspace_number: int, name: str, now_ms: int) -> Source:
+        """Make a source with a fresh write key, enabled.
+
+        Args:
+            workspace_number: its workspace, which must exist.
+            name: unique within the workspace.
+            now_ms: milliseconds since 1970, UTC.
+
+        Raises:
+            UsageError: the name is taken in this workspace or cannot be used.
+        """
+        name = clean_name("source", name)
+        with self._transaction():
+            if self._rows(
+                "SELECT 1 FROM source WHERE workspace = ? AND name = ?", workspace_number, name
+            ):
+                raise UsageError(
+                    f'This workspace already has a source named "{name}".',
+                    "Choose another name, or see `headcount source list`.",
+                )
+            source_id = fresh_id()
+            self._rows(
+                "INSERT INTO source (id, name, workspace, write_key, enabled, created_at_ms)"
+                " VALUES (?, ?, ?, ?, 1, ?)",
+                *(source_id, name, workspace_number, fresh_write_key(), now_ms),
+            )
+            [row] = self._rows(f"{_SELECT[Source]} WHERE id = ?", source_id)
+        return _source(row)
+
+    def sources(self, workspace_number: int | None = None) -> list[Source]:
+        """The sources of one workspace, or of all, in the order in which they were made."""
+        rows = self._read(
+            f"{_SELECT[Source]} WHERE ?1 IS NULL OR workspace = ?1 ORDER BY number",
+            workspace_number,
+        )
+        return [_source(row) for row in rows]
+
+    def source(self, workspace_number: int, id_or_name: str) -> Source | None:
+        """The workspace's source of that id, else the one of that name."""
+        rows = self._read(
+            f"{_SELECT[Source]} WHERE workspace = ?2 AND (id = ?1 OR name = ?1)"
+            " ORDER BY id = ?1 DESC LIMIT 1",
+            *(_comparable(id_or_name), workspace_number),
+        )
+        return _source(rows[0]) if rows else None
+
+    def set_source_enabled(self, number: int, enabled: bool) -> Source:
+        """Admit, or refuse, messages with this source's write key from now on.
+
+        Raises:
+            UsageError: there is no source of that number.
+        """
+        return self._update_source(
+            number, "UPDATE source SET enabled = ? WHERE number = ?", int(enabled)
+        )
+
+    def rotate_write_key(self, number: int) -> Source:
+        """Give a source a fresh write key; the former one stops working.
+
+        Raises:
+            UsageError: there is no source of that number.
+        """
+        return self._update_source(
+            number, "UPDATE source SET write_key = ? WHERE number = ?", fresh_write_key()
+        )
+
+    def _update_source(self, number: int, update: str, value: str | int) -> Source:
+        with self._transaction():
+            self._rows(update, value, number)
+            rows = self._rows(f"{_SELECT[Source]} WHERE number = ?", number)
+            if not rows:
+                raise UsageError(
+                    f"There is no source number {number}.", "See `headcount source list`."
+                )
+        return _source(rows[0])
+
+    # Tokens
+
+    def add_token(
+        self,
+        workspace_number: int,
+        scope: Scope,
+        now_ms: int,
+        expires_at_ms: int | None = None,
+    ) -> tuple[Token, str]:
+        """Make an API token.
+
+        Args:
+            workspace_number: the workspace that it may see, which must exist.
+            scope: `"read"` or `"admin"`.
+            now_ms: milliseconds since 1970, UTC.
+            expires_at_ms: first moment at which it is no longer valid; None for never.
+
+        Returns:
+            The token, and its secret, which cannot be had again.
+        """
+        secret = fresh_token_secret()
+        token = Token(fresh_id(), workspace_number, scope, now_ms, expires_at_ms, None)
+        with self._transaction():
+            self._rows(
+                "INSERT INTO token"
+                " (id, workspace, scope, secret_hash, created_at_ms, expires_at_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                *(token.id, workspace_number, scope, secret_hash(secret), now_ms, expires_at_ms),
+            )
+        return token, secret
+
+    def tokens(self, workspace_number: int) -> list[Token]:
+        """The tokens of a workspace, revoked and expired ones too, oldest first."""
+        rows = self._read(
+            f"{_SELECT[Token]} WHERE workspace = ? ORDER BY created_at_ms, rowid", workspace_number
+        )
+        return [Token(*row) for row in rows]
+
+    def revoke_token(self, workspace_number: int, token_id: str, now_ms: int) -> Token | None:
+        """Revoke a token of a workspace, for ever; revoking again keeps the first moment.
+
+        Returns:
+            The revoked token, or None when the workspace has no token of that id.
+        """
+        with self._transaction():
+            rows = self._rows(
+                "UPDATE token SET revoked_at_ms = coalesce(revoked_at_ms, ?)"
+                " WHERE workspace = ? AND id = ?"
+                " RETURNING id, workspace, scope, created_at_ms, expires_at_ms, revoked_at_ms",
+                *(now_ms, workspace_number, token_id),
+            )
+        return Token(*rows[0]) if rows else None
+
+    def token_by_secret(self, secret: str) -> Token | None:
+        """The token of that secret, valid or not (see `Token.valid_at`); None if unknown."""
+        rows = self._read(f"{_SELECT[Token]} WHERE secret_hash = ?", secret_hash(secret))
+        return Token(*rows[0]) if rows else None
+
+    # Plan limits
+
+    def plan_limits(self, workspace_number: int) -> PlanLimits:
+        """What the workspace's plan includes in a month."""
+        rows = self._read(
+            "SELECT mtu_limit, api_calls_limit FROM workspace WHERE number = ?", workspace_number
+        )
+        return PlanLimits(*rows[0]) if rows else PlanLimits(None, None)
+
+    def set_plan_limits(self, workspace_number: int, limits: PlanLimits) -> None:
+        """Replace both limits of a workspace."""
+        with self._transaction():
+            self._rows(
+                "UPDATE workspace SET mtu_limit = ?, api_calls_limit = ? WHERE number = ?",
+                *(limits.mtu, limits.api_calls, workspace_number),
+            )
+
+    # The installation
+
+    def hash_key_fingerprint(self) -> str | None:
+        """The fingerprint of the key under which this installation hashes ids; None at first."""
+        rows = self._read("SELECT value FROM mark WHERE name = ?", _HASH_KEY_FINGERPRINT)
+        return rows[0][0] if rows else None
+
+    def set_hash_key_fingerprint(self, fingerprint: str) -> str:
+        """Remember the fingerprint, unless there is one already.
+
+        Returns:
+            The one that is remembered, whoever was first.
+        """
+        with self._transaction():
+            self._rows(
+                "INSERT INTO mark (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                *(_HASH_KEY_FINGERPRINT, fingerprint),
+            )
+            [[kept]] = self._rows("SELECT value FROM mark WHERE name = ?", _HASH_KEY_FINGERPRINT)
+        return str(kept)
+
+    def version(self) -> int:
+        """A number that differs from an earlier one of this object when anything changed between.
+
+        Cheap enough to ask several times a second: no page of the file is read.
+        """
+        with self._lock, errors_named(self._path, "read"):
+            # SQLite's own counter leaves out this connection's commits.
+            return self._number("PRAGMA data_version") + self._own_commits
+
+    def close(self) -> None:
+        """Release the file; idempotent."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # SQL
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return list(self._connection.execute(sql, values))
+
+    def _number(self, sql: str) -> int:
+        return int(self._connection.execute(sql).get)
+
+    def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._lock, errors_named(self._path, "read"):
+            return self._rows(sql, *values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock, errors_named(self._path, "written"):
+            # Immediate, because a reader that turns writer half-way cannot wait for its turn.
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._own_commits += 1
+
+
+def _source(row: tuple[Any, ...]) -> Source:
+    number, source_id, name, workspace, write_key, enabled, created_at_ms = row
+    return Source(number, source_id, name, workspace, write_key, bool(enabled), created_at_ms)
+
+
+def _comparable(id_or_name: str) -> str:
+    """What somebody typed, in the form in which names are kept; never raises."""
+    # A lone surrogate cannot be in any kept name, and SQLite would refuse to compare it.
+    text = id_or_name.encode("utf-8", "replace").decode()
+    return unicodedata.normalize("NFC", text).strip()

@@ -1,0 +1,245 @@
+"""The catalog keeps what it is told, refuses what cannot be, and shows changes to others."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headcount.catalog import Catalog, PlanLimits
+from headcount.errors import DataFolderError, UsageError
+
+NOW_MS = 1_795_000_000_000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.sqlite"
+
+
+@pytest.fixture
+def catalog(path: Path) -> Iterator[Catalog]:
+    with Catalog(path) as opened:
+        yield opened
+
+
+def test_a_workspace_is_found_by_id_by_name_and_by_number(catalog: Catalog) -> None:
+    shop = catalog.add_workspace("  Web shop ", NOW_MS)
+    other = catalog.add_workspace("Other", NOW_MS + 1)
+    assert (shop.number, shop.name, shop.created_at_ms) == (1, "Web shop", NOW_MS)
+    assert catalog.workspaces() == [shop, other]
+    assert catalog.workspace(shop.id) == shop
+    assert catalog.workspace("Web shop") == shop
+    assert catalog.workspace_by_number(2) == other
+    assert catalog.workspace("nobody") is None
+    assert catalog.workspace("\udcff") is None
+    assert catalog.workspace_by_number(3) is None
+
+
+def test_an_id_goes_before_a_name_that_looks_like_it(catalog: Catalog) -> None:
+    first = catalog.add_workspace("first", NOW_MS)
+    second = catalog.add_workspace(first.id, NOW_MS)
+    assert catalog.workspace(first.id) == first
+    assert catalog.workspace(second.id) == second
+
+
+def test_a_name_matches_however_its_accents_are_composed(catalog: Catalog) -> None:
+    cafe = catalog.add_workspace("Cafe\u0301", NOW_MS)
+    assert cafe.name == "Caf\u00e9"
+    assert catalog.workspace("Cafe\u0301") == cafe
+    with pytest.raises(UsageError, match="already"):
+        catalog.add_workspace("Caf\u00e9", NOW_MS)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "   ", "two\nlines", "\x00", "\x1b[31m", "\udcff", "\u2028 ", "x" * 201]
+)
+def test_names_that_nobody_could_read_are_refused(catalog: Catalog, name: str) -> None:
+    workspace = catalog.add_workspace("shop", NOW_MS)
+    if name != "\u2028 ":  # trimmed to nothing or refused: either way it is an error
+        with pytest.raises(UsageError):
+            catalog.add_source(workspace.number, name, NOW_MS)
+    with pytest.raises(UsageError):
+        catalog.add_workspace(name, NOW_MS)
+
+
+@pytest.mark.parametrize("name", ["متجر", "می‌خواهم", "店", "<b>&amp;", "[red]", "x" * 200, "👩‍💻"])
+def test_names_in_any_script_are_kept_as_they_are(catalog: Catalog, name: str) -> None:
+    assert catalog.add_workspace(name, NOW_MS).name == name
+
+
+def test_source_names_are_unique_within_their_workspace_only(catalog: Catalog) -> None:
+    one, two = (catalog.add_workspace(name, NOW_MS) for name in ("one", "two"))
+    web = catalog.add_source(one.number, "web", NOW_MS)
+    with pytest.raises(UsageError, match=r'"web".*headcount source list'):
+        catalog.add_source(one.number, "web", NOW_MS)
+    elsewhere = catalog.add_source(two.number, "web", NOW_MS)
+    assert catalog.sources() == [web, elsewhere]
+    assert catalog.sources(two.number) == [elsewhere]
+    assert catalog.source(one.number, "web") == web
+    assert catalog.source(one.number, web.id) == web
+    assert catalog.source(two.number, web.id) is None
+    # The refused one used up no number, and every text that must be its own is.
+    assert (web.number, elsewhere.number) == (1, 2)
+    assert len({web.write_key, elsewhere.write_key, web.id, elsewhere.id}) == 4
+
+
+def test_disabling_and_rotating_change_one_source_only(catalog: Catalog) -> None:
+    workspace = catalog.add_workspace("shop", NOW_MS)
+    web, app = (catalog.add_source(workspace.number, name, NOW_MS) for name in ("web", "app"))
+    assert web.enabled
+    assert not catalog.set_source_enabled(web.number, False).enabled
+    rotated = catalog.rotate_write_key(web.number)
+    assert rotated.write_key != web.write_key
+    assert (rotated.id, rotated.number, rotated.enabled) == (web.id, web.number, False)
+    assert catalog.set_source_enabled(web.number, True).write_key == rotated.write_key
+    assert catalog.source(workspace.number, "app") == app
+    with pytest.raises(UsageError, match="99"):
+        catalog.rotate_write_key(99)
+
+
+def test_a_token_opens_its_workspace_until_it_expires_or_is_revoked(catalog: Catalog) -> None:
+    one, two = (catalog.add_workspace(name, NOW_MS) for name in ("one", "two"))
+    token, secret = catalog.add_token(one.number, "read", NOW_MS, NOW_MS + 1000)
+    assert catalog.token_by_secret(secret) == token
+    assert catalog.token_by_secret(secret + "x") is None
+    assert catalog.token_by_secret("\udcff") is None
+    assert token.valid_at(NOW_MS + 999)
+    assert not token.valid_at(NOW_MS + 1000)
+    assert catalog.revoke_token(two.number, token.id, NOW_MS) is None
+    revoked = catalog.revoke_token(one.number, token.id, NOW_MS + 5)
+    assert revoked is not None
+    assert not revoked.valid_at(NOW_MS)
+    # Revoking again does not move the moment, and the clock set back does not undo it.
+    assert catalog.revoke_token(one.number, token.id, NOW_MS + 9) == revoked
+    assert catalog.tokens(one.number) == [revoked]
+    assert catalog.tokens(two.number) == []
+
+
+def test_the_secret_of_a_token_is_not_in_the_file(path: Path) -> None:
+    with Catalog(path) as catalog:
+        workspace = catalog.add_workspace("shop", NOW_MS)
+        _, secret = catalog.add_token(workspace.number, "admin", NOW_MS)
+    held = b"".join(each.read_bytes() for each in path.parent.iterdir())
+    assert workspace.id.encode() in held
+    assert secret.encode() not in held
+
+
+def test_plan_limits_are_none_until_set_and_none_again_when_removed(catalog: Catalog) -> None:
+    workspace = catalog.add_workspace("shop", NOW_MS)
+    assert catalog.plan_limits(workspace.number) == PlanLimits(None, None)
+    catalog.set_plan_limits(workspace.number, PlanLimits(10_000, None))
+    assert catalog.plan_limits(workspace.number) == PlanLimits(10_000, None)
+    catalog.set_plan_limits(workspace.number, PlanLimits(None, 0))
+    assert catalog.plan_limits(workspace.number) == PlanLimits(None, 0)
+
+
+def test_version_changes_with_own_commits_and_with_those_of_others(path: Path) -> None:
+    with Catalog(path) as mine, Catalog(path) as theirs:
+        seen = {mine.version()}
+        assert mine.version() in seen
+        theirs.add_workspace("theirs", NOW_MS)
+        assert mine.version() not in seen
+        seen.add(mine.version())
+        mine.add_workspace("mine", NOW_MS)
+        assert mine.version() not in seen
+        seen.add(mine.version())
+        mine.workspaces()
+        with pytest.raises(UsageError):
+            mine.add_workspace("mine", NOW_MS)
+        assert mine.version() in seen
+
+
+def test_a_reader_sees_changes_and_cannot_make_any(path: Path) -> None:
+    with Catalog(path) as writer, Catalog(path, read_only=True) as reader:
+        before = reader.version()
+        workspace = writer.add_workspace("shop", NOW_MS)
+        assert reader.version() != before
+        assert reader.workspaces() == [workspace]
+        with pytest.raises(DataFolderError, match="could not be written"):
+            reader.add_workspace("other", NOW_MS)
+
+
+def test_the_first_hash_key_fingerprint_stays(path: Path) -> None:
+    with Catalog(path) as one, Catalog(path) as two:
+        assert one.hash_key_fingerprint() is None
+        assert one.set_hash_key_fingerprint("first") == "first"
+        assert two.set_hash_key_fingerprint("second") == "first"
+        assert one.hash_key_fingerprint() == "first"
+
+
+def test_threads_share_one_catalog(catalog: Catalog) -> None:
+    workspace = catalog.add_workspace("shop", NOW_MS)
+
+    def add(thread: int) -> None:
+        for number in range(10):
+            catalog.add_source(workspace.number, f"{thread}-{number}", NOW_MS)
+            catalog.sources()
+
+    threads = [threading.Thread(target=add, args=(thread,)) for thread in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert [source.number for source in catalog.sources()] == list(range(1, 41))
+
+
+def test_processes_that_open_a_new_catalog_at_once_all_succeed(path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from headcount.catalog import Catalog\n"
+        "sys.stdin.readline()\n"
+        "with Catalog(Path(sys.argv[1])) as catalog: catalog.add_workspace(sys.argv[2], 0)"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(path), f"workspace {number}"],
+            stdin=subprocess.PIPE,
+        )
+        for number in range(4)
+    ]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    for process in started:
+        process.communicate()
+    assert [process.returncode for process in started] == [0] * 4
+    with Catalog(path) as catalog:
+        assert len(catalog.workspaces()) == 4
+
+
+def test_files_that_are_no_catalog_are_refused_and_left_alone(path: Path) -> None:
+    path.write_bytes(b"a diary, in plain text, long enough to be no header of a database" * 9)
+    before = path.read_bytes()
+    with pytest.raises(DataFolderError, match=r"catalog\.sqlite"):
+        Catalog(path)
+    assert path.read_bytes() == before
+    path.unlink()
+    with sqlite3.connect(path) as foreign:
+        foreign.execute("CREATE TABLE diary (day TEXT)")
+    foreign.close()
+    before = path.read_bytes()
+    with pytest.raises(DataFolderError, match="not a catalog of Headcount"):
+        Catalog(path)
+    assert path.read_bytes() == before
+
+
+def test_a_catalog_of_a_newer_version_is_refused(path: Path) -> None:
+    Catalog(path).close()
+    with sqlite3.connect(path) as newer:
+        newer.execute("PRAGMA user_version = 7")
+    newer.close()
+    for read_only in (False, True):
+        with pytest.raises(DataFolderError, match=r"newer version .*7.* Install"):
+            Catalog(path, read_only=read_only)
+
+
+def test_a_missing_catalog_is_not_made_by_a_reader(path: Path) -> None:
+    with pytest.raises(DataFolderError, match="could not be opened"):
+        Catalog(path, read_only=True)
+    assert not path.exists()
