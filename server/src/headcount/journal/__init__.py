@@ -1,1 +1,12 @@
+"""The durable queue of facts between intake and meter.
 
+Takes packed facts and rejection tallies from one writer a file, hands them to the meter in the
+order they were written; owns the files under `journals/`. It holds hashes, never raw ids, and does
+not look inside a fact.
+"""
+
+from headcount.journal.directory import JournalDirectory
+from headcount.journal.file import JournalEntry, JournalFile
+from headcount.journal.group import GroupCommit
+
+__all__ = ["GroupCommit", "JournalDirectory", "JournalEntry", "JournalFile"]

@@ -10,33 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from headcount.metering.calendar import Period
 from headcount.metering.facts import Rejection
+from headcount.metering.keys import Family, KeyBlock
 from headcount.metering.usage import Counts, UsageReading
 
-__all__ = ["Change", "Family", "KeyBlock", "MeterStore", "UsageStore"]
-
-Family = str
-"""`"tracked"` (userIds and anonymousIds) or `"message"` (message ids)."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyBlock:
-    """Keys of one period and family, in the form in which they are stored.
-
-    Attributes:
-        fingerprints: 63-bit key fingerprints, shape (n,), dtype uint64.
-        days: day of the month (0 to 30) on which each key was first seen, shape (n,), uint8.
-        identified_days: day on which an anonymous id was first seen with a userId, 255 for never
-            (and for every other key); shape (n,), uint8. None for message keys.
-    """
-
-    fingerprints: npt.NDArray[np.uint64]
-    days: npt.NDArray[np.uint8]
-    identified_days: npt.NDArray[np.uint8] | None
+__all__ = ["Change", "MeterStore", "UsageStore"]
 
 
 @dataclass(slots=True)
@@ -44,8 +23,8 @@ class Change:
     """What one metered batch changes. Applied whole or not at all.
 
     Attributes:
-        keys: (period, family) to keys that are new, or known with an earlier day. The state of a
-            key is the minimum over all blocks that hold it.
+        keys: (period, family) to keys that are new, or known with an earlier day. A key's state is
+            the minimum over all blocks that hold it.
         counts: (period, workspace number, source number) to counts to add, shape (31, 5); source
             number 0 is the workspace itself.
         rejections: tallies to add.
@@ -54,7 +33,7 @@ class Change:
         last_metered_day: latest day of a live fact in the batch, or None.
     """
 
-    keys: dict[tuple[Period, Family], list[KeyBlock]] = field(default_factory=dict)
+    keys: dict[tuple[Period, Family], KeyBlock] = field(default_factory=dict)
     counts: dict[tuple[Period, int, int], Counts] = field(default_factory=dict)
     rejections: Sequence[Rejection] = ()
     positions: dict[str, int] = field(default_factory=dict)

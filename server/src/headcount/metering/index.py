@@ -1,0 +1,213 @@
+"""The first-seen index: which keys a period has seen, and since which day.
+
+Takes key fingerprints in ascending order, says which are known and since when; remembers new ones
+and earlier days. It never decides what counts, and it forgets everything with its process: the
+store's key blocks are what it is rebuilt from.
+
+Theory of operation. Fingerprints are uniform (they come from a keyed hash), so a fingerprint's
+high bits name a sub-table and the bits below them name its home slot, in ascending order: a batch
+that is sorted walks memory from front to back. Collisions go to the next free slot. All work is
+done on whole arrays: a loop turns once for each step of the longest probe, not once for each key.
+Sub-tables grow one by one, from staggered sizes, so that no batch ever waits for a large rebuild.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from headcount.metering.keys import NEVER, U8, U64
+
+__all__ = ["FirstSeenIndex", "Probe", "Slots"]
+
+FINGERPRINT_BITS = 63
+_SUB_TABLE_BITS = 6
+_SUB_TABLES = 1 << _SUB_TABLE_BITS
+_SLOT_BITS = 32
+_LOAD_MAX = 0.7
+_GROWTH = 1.4
+_CAPACITY_MIN = 32
+
+Slots = npt.NDArray[np.int64]
+
+
+class Probe(NamedTuple):
+    """What the index knows of the keys of one probe; all arrays have their shape.
+
+    Attributes:
+        slots: where each known key stands, -1 for an unknown one; valid until the next insert.
+        days: first day of each known key, `NEVER` for an unknown one.
+        identified_days: first day with a userId, `NEVER` where there was none.
+    """
+
+    slots: Slots
+    days: U8
+    identified_days: U8
+
+    @classmethod
+    def of_nothing(cls, count: int) -> Probe:
+        """The answer of an index that knows none of `count` keys."""
+        days: U8 = np.full(count, NEVER, np.uint8)
+        return cls(np.full(count, -1, np.int64), days, days.copy())
+
+
+class _SubTable:
+    """Open addressing with linear probing over the keys that share their high bits."""
+
+    def __init__(self, capacity: int, with_identified: bool) -> None:
+        self.count = 0
+        self.fingerprints: U64 = np.zeros(capacity, np.uint64)
+        self.days: U8 = np.empty(capacity, np.uint8)
+        self.identified: U8 | None = np.empty(capacity, np.uint8) if with_identified else None
+
+    @property
+    def nbytes(self) -> int:
+        identified = 0 if self.identified is None else self.identified.nbytes
+        return self.fingerprints.nbytes + self.days.nbytes + identified
+
+    def _homes(self, fingerprints: U64) -> Slots:
+        below = FINGERPRINT_BITS - _SUB_TABLE_BITS - _SLOT_BITS
+        fraction = (fingerprints >> np.uint64(below)) & np.uint64((1 << _SLOT_BITS) - 1)
+        capacity = np.uint64(len(self.fingerprints))
+        return ((fraction * capacity) >> np.uint64(_SLOT_BITS)).astype(np.int64)
+
+    def find(self, fingerprints: U64) -> Slots:
+        """The slot of each key, -1 where it is not here."""
+        found: Slots = np.full(len(fingerprints), -1, np.int64)
+        slots = self._homes(fingerprints)
+        waiting: Slots = np.arange(len(fingerprints))
+        wanted = fingerprints
+        capacity = len(self.fingerprints)
+        while len(waiting):
+            standing = self.fingerprints[slots]
+            hit = standing == wanted
+            found[waiting[hit]] = slots[hit]
+            on = np.flatnonzero(~hit & (standing != 0))
+            waiting, wanted, slots = waiting[on], wanted[on], slots[on] + 1
+            slots[slots == capacity] = 0
+        return found
+
+    def insert(self, fingerprints: U64, days: U8, identified: U8 | None) -> None:
+        """Add keys that are not here and do not repeat; grows first when it must."""
+        needed = self.count + len(fingerprints)
+        if needed > _LOAD_MAX * len(self.fingerprints):
+            self._grow(needed)
+        self.count = needed
+        self._place(fingerprints, days, identified)
+
+    def _place(self, fingerprints: U64, days: U8, identified: U8 | None) -> None:
+        slots = self._homes(fingerprints)
+        waiting: Slots = np.arange(len(fingerprints))
+        capacity = len(self.fingerprints)
+        while len(waiting):
+            free = self.fingerprints[slots] == 0
+            # Several keys may claim one free slot: the last to write holds it, the others move on.
+            self.fingerprints[slots[free]] = fingerprints[waiting[free]]
+            won = free & (self.fingerprints[slots] == fingerprints[waiting])
+            winners, places = waiting[won], slots[won]
+            self.days[places] = days[winners]
+            if self.identified is not None and identified is not None:
+                self.identified[places] = identified[winners]
+            on = np.flatnonzero(~won)
+            waiting, slots = waiting[on], slots[on] + 1
+            slots[slots == capacity] = 0
+
+    def _grow(self, needed: int) -> None:
+        old = self.fingerprints, self.days, self.identified
+        capacity = len(self.fingerprints)
+        while needed > _LOAD_MAX * capacity:
+            capacity = int(capacity * _GROWTH) + 1
+        held = np.flatnonzero(old[0])
+        self.fingerprints = np.zeros(capacity, np.uint64)
+        self.days = np.empty(capacity, np.uint8)
+        self.identified = None if old[2] is None else np.empty(capacity, np.uint8)
+        self._place(old[0][held], old[1][held], None if old[2] is None else old[2][held])
+
+
+class FirstSeenIndex:
+    """Keys of one period and family, with their earliest days.
+
+    Args:
+        with_identified: also keep, for each key, the first day it was seen with a userId.
+    """
+
+    def __init__(self, *, with_identified: bool) -> None:
+        self._with_identified = with_identified
+        self._tables = [
+            _SubTable(int(_CAPACITY_MIN * _GROWTH ** (i / _SUB_TABLES)), with_identified)
+            for i in range(_SUB_TABLES)
+        ]
+
+    def __len__(self) -> int:
+        """How many keys it holds."""
+        return sum(table.count for table in self._tables)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory in its tables."""
+        return sum(table.nbytes for table in self._tables)
+
+    def _parts(self, fingerprints: U64) -> Iterator[tuple[_SubTable, slice]]:
+        """Each sub-table that the ascending fingerprints touch, with their slice for it."""
+        firsts = np.arange(1, _SUB_TABLES, dtype=np.uint64) << np.uint64(
+            FINGERPRINT_BITS - _SUB_TABLE_BITS
+        )
+        bounds = [0, *np.searchsorted(fingerprints, firsts).tolist(), len(fingerprints)]
+        for number in range(_SUB_TABLES):
+            if bounds[number] < bounds[number + 1]:
+                yield self._tables[number], slice(bounds[number], bounds[number + 1])
+
+    def probe(self, fingerprints: U64) -> Probe:
+        """What is known of some keys.
+
+        Args:
+            fingerprints: ascending, each once, shape (n,), uint64, 63 bits, none zero.
+        """
+        slots, days, identified = answer = Probe.of_nothing(len(fingerprints))
+        for table, part in self._parts(fingerprints):
+            found = table.find(fingerprints[part])
+            known = np.flatnonzero(found >= 0)
+            slots[part] = found
+            days[part][known] = table.days[found[known]]
+            if table.identified is not None:
+                identified[part][known] = table.identified[found[known]]
+        return answer
+
+    def lower(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
+        """Set earlier days of known keys.
+
+        Args:
+            fingerprints: ascending, each once.
+            slots: where they stand, from the probe just before.
+            days: their new first days.
+            identified: their new first days with a userId; None if the index has none.
+        """
+        for table, part in self._parts(fingerprints):
+            table.days[slots[part]] = days[part]
+            if table.identified is not None and identified is not None:
+                table.identified[slots[part]] = identified[part]
+
+    def insert(self, fingerprints: U64, days: U8, identified: U8 | None) -> None:
+        """Add unknown keys: ascending, each once, with their days as in `lower`."""
+        for table, part in self._parts(fingerprints):
+            table.insert(
+                fingerprints[part], days[part], None if identified is None else identified[part]
+            )
+
+    def merge(self, fingerprints: U64, days: U8, identified: U8 | None) -> None:
+        """Join keys, known or not, each with the minimum of its days: ascending, each once."""
+        probe = self.probe(fingerprints)
+        known = np.flatnonzero(probe.slots >= 0)
+        self.lower(
+            fingerprints[known],
+            probe.slots[known],
+            np.minimum(days[known], probe.days[known]),
+            None
+            if identified is None
+            else np.minimum(identified[known], probe.identified_days[known]),
+        )
+        new = np.flatnonzero(probe.slots < 0)
+        self.insert(fingerprints[new], days[new], None if identified is None else identified[new])

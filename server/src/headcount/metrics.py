@@ -1,0 +1,49 @@
+"""What every process reports about itself, for `/metrics`.
+
+The processes of one server share the numbers through prometheus-client's multi-process files,
+whose folder the supervisor names in the environment before they start; the api process adds them
+up. Importing this module outside a server keeps the numbers in memory, which harms nobody.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+__all__ = [
+    "COMMIT_SECONDS",
+    "INDEX_BYTES",
+    "INDEX_KEYS",
+    "JOURNAL_LAG_MESSAGES",
+    "MESSAGES",
+]
+
+_LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+MESSAGES = Counter(
+    "headcount_messages",
+    "Messages by outcome: admitted and rejected by intake, accepted and duplicate by the meter.",
+    ["outcome", "reason"],
+)
+JOURNAL_LAG_MESSAGES = Gauge(
+    "headcount_journal_lag_messages",
+    "Messages that are acknowledged and not metered yet.",
+    multiprocess_mode="mostrecent",
+)
+COMMIT_SECONDS = Histogram(
+    "headcount_commit_seconds",
+    "Time of one durable commit, to a journal or to the store.",
+    ["to"],
+    buckets=_LATENCY_BUCKETS,
+)
+INDEX_KEYS = Gauge(
+    "headcount_index_keys",
+    "Keys in the meter's first-seen index.",
+    ["family"],
+    multiprocess_mode="mostrecent",
+)
+INDEX_BYTES = Gauge(
+    "headcount_index_bytes",
+    "Memory of the meter's first-seen index, in bytes.",
+    ["family"],
+    multiprocess_mode="mostrecent",
+)

@@ -1,0 +1,90 @@
+"""How Headcount opens SQLite: one way, for journals, stores and catalogs alike.
+
+Takes a path and a schema, gives an APSW connection in WAL mode whose schema is the one this
+version knows. Turns the errors of a broken or foreign file into `DataFolderError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import apsw
+
+from headcount.errors import DataFolderError
+
+__all__ = ["connect", "rows", "transaction"]
+
+_BUSY_TIMEOUT_MS = 10_000
+
+
+def connect(
+    path: Path,
+    *,
+    schema: str,
+    version: int,
+    synchronous: Literal["FULL", "NORMAL"] = "FULL",
+    vfs: str | None = None,
+) -> apsw.Connection:
+    """Open a database, making its schema if it is new.
+
+    Args:
+        path: the file; its folder must exist.
+        schema: statements that make the tables of a new file.
+        version: version of that schema, kept in the file.
+        synchronous: FULL makes each commit durable; NORMAL leaves the newest to the next
+            checkpoint, but never harms older ones.
+        vfs: name of the APSW VFS to go through; the system's when None.
+
+    Raises:
+        DataFolderError: the file is newer than this version, damaged, read-only or no database.
+    """
+    try:
+        connection = apsw.Connection(str(path), vfs=vfs)
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", synchronous)
+        found = connection.pragma("user_version")
+        if found == 0:
+            with transaction(connection):
+                # Two processes may open a new file at once: the second finds the work done.
+                if connection.pragma("user_version") == 0:
+                    connection.execute(schema)
+                    connection.pragma("user_version", version)
+            found = version
+    except apsw.Error as error:
+        raise DataFolderError(
+            f"{path} cannot be opened: {error}.",
+            "Check that the file is intact, that its folder is writable and that the disk is"
+            " not full.",
+        ) from error
+    if found != version:
+        connection.close()
+        raise DataFolderError(
+            f"{path} has format {found}, and this version of Headcount knows format {version}.",
+            "Run the version of Headcount that wrote it, or a newer one.",
+        )
+    return connection
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """One write transaction: committed when the block ends well, rolled back when it raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk or an I/O error may have rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def rows(
+    connection: apsw.Connection, statement: str, bindings: apsw.Bindings | None = None
+) -> list[tuple[Any, ...]]:
+    """All rows of a query; their types are what the schema says."""
+    return connection.execute(statement, bindings).fetchall()

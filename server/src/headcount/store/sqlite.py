@@ -1,0 +1,182 @@
+"""`SqliteStore`: keys, counts, outcomes and positions in one SQLite file.
+
+Takes changes from one meter, gives readings to any number of readers in other processes. Keys are
+appended as blocks and never searched here (the index does that); counts are one small row for
+each scope and month, so that a reading costs the same however many keys there are.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import apsw
+import numpy as np
+
+from headcount.errors import StorageUnavailableError
+from headcount.metering.calendar import Period
+from headcount.metering.facts import Rejection
+from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
+from headcount.metering.usage import API_CALLS, DAYS_MAX, KINDS, Counts, UsageReading
+from headcount.sqlite import connect, rows, transaction
+from headcount.store import blocks, sql
+from headcount.store.protocol import Change
+
+__all__ = ["SqliteStore"]
+
+_VERSION = 1
+_FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
+_COUNTED_UNTIL, _LAST_METERED_DAY = "counted_until_ms", "last_metered_day"
+
+
+class SqliteStore:
+    """The embedded store.
+
+    Args:
+        path: the database file; made when missing.
+        vfs: name of the APSW VFS to go through; the system's when None.
+
+    Raises:
+        DataFolderError: the file cannot be used as it is.
+    """
+
+    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+        self._lock = threading.Lock()
+        self._db = connect(path, schema=sql.SCHEMA, version=_VERSION, vfs=vfs)
+        # The freshness mark moves every second, and losing the newest one harms nobody: its
+        # connection leaves durability to the next checkpoint instead of waiting for the disk.
+        self._relaxed = connect(
+            path, schema=sql.SCHEMA, version=_VERSION, synchronous="NORMAL", vfs=vfs
+        )
+
+    def close(self) -> None:
+        """Release the file; idempotent."""
+        with self._lock:
+            self._relaxed.close()
+            self._db.close()
+
+    # Writing: one meter.
+
+    def positions(self) -> Mapping[str, int]:
+        """Journal UUID to the id of its last metered entry."""
+        with self._lock:
+            return dict(rows(self._db, sql.POSITIONS))
+
+    def key_periods(self) -> Sequence[tuple[Period, Family]]:
+        """The periods and families that hold any keys."""
+        with self._lock:
+            found = rows(self._db, sql.KEY_PERIODS)
+        return [(Period(number), _FAMILIES[family]) for number, family in found]
+
+    def key_blocks(self, period: Period, family: Family) -> Iterator[KeyBlock]:
+        """All stored keys of a period and family; the meter must not commit meanwhile."""
+        place = (period.number, _FAMILIES.index(family))
+        with self._lock:
+            ids = rows(self._db, sql.KEY_BLOCK_IDS, place)
+        for (block_id,) in ids:
+            with self._lock:
+                ((data,),) = rows(self._db, sql.KEY_BLOCK, (block_id,))
+            yield blocks.decode(data, family)
+
+    def commit(self, change: Change) -> None:
+        """Make a change durable and visible, whole or not at all.
+
+        Raises:
+            StorageUnavailableError: it did not become durable and nothing of it is visible.
+        """
+        try:
+            with self._lock, transaction(self._db):
+                self._write(change)
+        except apsw.Error as error:
+            raise StorageUnavailableError(f"the store did not take a change: {error}") from error
+
+    def _write(self, change: Change) -> None:
+        for (period, family), block in change.keys.items():
+            self._append_keys(period, family, block)
+        for (period, workspace, source), counts in change.counts.items():
+            self._add_counts(period, workspace, source, counts)
+        self._db.executemany(
+            sql.ADD_REJECTION,
+            (
+                (Period.of_day(r.day).number, r.workspace, r.source, r.day, r.reason, r.messages)
+                for r in change.rejections
+            ),
+        )
+        self._db.executemany(sql.SET_POSITION, change.positions.items())
+        for name, value in (
+            (_COUNTED_UNTIL, change.counted_until_ms),
+            (_LAST_METERED_DAY, change.last_metered_day),
+        ):
+            if value is not None:
+                self._db.execute(sql.RAISE_MARK, (name, value))
+
+    def _append_keys(self, period: Period, family: Family, block: KeyBlock) -> None:
+        place = (period.number, _FAMILIES.index(family))
+        size_class = blocks.size_class(len(block))
+        # Many small blocks of about one size become one of the next: rows stay few, and a key is
+        # rewritten a handful of times in its life.
+        while size_class < blocks.SIZE_CLASS_MAX:
+            peers = rows(self._db, sql.KEY_BLOCK_PEERS, (*place, size_class))
+            if len(peers) < blocks.PEERS_MAX:
+                break
+            block = blocks.merge([block, *(blocks.decode(data, family) for _, data in peers)])
+            self._db.executemany(sql.DROP_KEY_BLOCK, ((block_id,) for block_id, _ in peers))
+            size_class = max(size_class + 1, blocks.size_class(len(block)))
+        self._db.execute(sql.ADD_KEY_BLOCK, (*place, size_class, blocks.encode(block)))
+
+    def _add_counts(self, period: Period, workspace: int, source: int, counts: Counts) -> None:
+        place = (workspace, period.number, source)
+        held = rows(self._db, sql.USAGE_ROW, place)
+        total = counts + _counts(held[0][0]) if held else counts
+        self._db.execute(sql.SET_USAGE, (*place, total.astype("<i8").tobytes()))
+
+    def mark_counted_until(self, moment_ms: int) -> None:
+        """Move the freshness mark forward; may be lost in a power cut."""
+        try:
+            self._relaxed.execute(sql.RAISE_MARK, (_COUNTED_UNTIL, moment_ms))
+        except apsw.Error as error:
+            raise StorageUnavailableError(f"the store did not take a mark: {error}") from error
+
+    # Reading: anybody.
+
+    def read_usage(self, workspace: int, period: Period) -> UsageReading:
+        """The usage of a workspace in a period, all from one moment."""
+        with self._lock:
+            self._db.execute("BEGIN")
+            try:
+                marks = dict(rows(self._db, sql.MARKS))
+                first = self._first_period(workspace)
+                place = (workspace, period.number)
+                usage = rows(self._db, sql.USAGE, place)
+                rejected = rows(self._db, sql.REJECTIONS, place)
+            finally:
+                self._db.execute("COMMIT")
+        totals = [row for row in usage if row[0] == 0]
+        sources = usage[len(totals) :]  # source 0, the workspace itself, comes first
+        return UsageReading(
+            period=period,
+            first_period=first,
+            last_metered_day=marks.get(_LAST_METERED_DAY),
+            counted_until_ms=marks.get(_COUNTED_UNTIL, 0),
+            revision=totals[0][1] if totals else 0,
+            workspace=_counts(totals[0][2])
+            if totals
+            else np.zeros((DAYS_MAX, len(KINDS)), np.int64),
+            source_numbers=np.array([row[0] for row in sources], np.uint32),
+            sources=np.frombuffer(b"".join(row[2] for row in sources), "<i8").reshape(
+                len(sources), DAYS_MAX, len(KINDS)
+            ),
+            rejected=tuple(Rejection(workspace, *row) for row in rejected),
+        )
+
+    def _first_period(self, workspace: int) -> Period | None:
+        for number, data in rows(self._db, sql.WORKSPACE_PERIODS, (workspace,)):
+            # A month may hold nothing but duplicates of its neighbour's messages: no usage.
+            if _counts(data)[:, API_CALLS].any():
+                return Period(number)
+        return None
+
+
+def _counts(data: bytes) -> Counts:
+    return np.frombuffer(data, "<i8").reshape(DAYS_MAX, len(KINDS))

@@ -1,0 +1,141 @@
+"""Real parts, put together by hand: journals, a meter and a store in one folder.
+
+Takes plain facts, writes them as intake would, meters them, and compares what the store answers
+with the oracle, for every scope and day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from headcount.journal import JournalDirectory, JournalFile
+from headcount.meter import Meter
+from headcount.metering.calendar import Period
+from headcount.metering.facts import ABSENT, IMPORTED, Rejection, fact_head
+from headcount.metering.fold import facts_from_bytes
+from headcount.metering.hashing import IdHasher
+from headcount.metering.usage import KINDS, UsageReading
+from headcount.store.sqlite import SqliteStore
+from oracle import Oracle, PlainFact
+
+HASHER = IdHasher(bytes(range(32)))
+
+
+def pack(fact: PlainFact, *, live: bool = True) -> bytes:
+    """A fact as intake writes it."""
+    head = fact_head(fact.received_at_ms, fact.workspace, fact.source, 0, 0 if live else IMPORTED)
+    tracked = (fact.user, fact.anonymous, fact.previous)
+    return b"".join(
+        [
+            head,
+            HASHER.message(fact.message),
+            *(ABSENT if i is None else HASHER.tracked(i) for i in tracked),
+        ]
+    )
+
+
+class Rig:
+    """One data folder with a meter that can be stopped and started."""
+
+    def __init__(
+        self, folder: Path, clock_ms: Callable[[], int], *, window_days: int = 35,
+        facts_a_batch_max: int = 100_000, vfs: str | None = None,
+    ) -> None:  # fmt: skip
+        self.folder = folder
+        self.clock_ms = clock_ms
+        self.window_days = window_days
+        self.facts_a_batch_max = facts_a_batch_max
+        self.vfs = vfs
+        self.writers = JournalDirectory(folder / "journals", vfs=vfs)
+        self.start()
+
+    def start(self) -> None:
+        """Open the store and start a meter, as a new process would."""
+        self.store = SqliteStore(self.folder / "store.sqlite", vfs=self.vfs)
+        self.meter = Meter(
+            self.store,
+            JournalDirectory(self.folder / "journals", vfs=self.vfs),
+            self.clock_ms,
+            self.window_days,
+            self.facts_a_batch_max,
+        )
+
+    def stop(self) -> None:
+        """Close meter and store, forgetting all that is only in memory."""
+        self.meter.close()
+        self.store.close()
+
+    def journal(self) -> JournalFile:
+        """A journal to write to."""
+        return self.writers.claim()
+
+    def append(
+        self, journal: JournalFile, facts: Sequence[PlainFact], rejections: Sequence[Rejection] = ()
+    ) -> None:
+        """One entry of live facts."""
+        journal.append(b"".join(map(pack, facts)), rejections, self.clock_ms())
+
+    def drain(self) -> None:
+        """Meter until nothing is left."""
+        while not self.meter.step().drained:
+            pass
+
+    def close(self) -> None:
+        self.stop()
+        self.writers.close()
+
+
+class Recorder:
+    """Learns in which order a meter took facts, for the rule that depends on it."""
+
+    def __init__(self, facts: Sequence[PlainFact]) -> None:
+        self._plain = {pack(fact): fact for fact in facts}
+
+    def in_metering_order(self, blocks: Sequence[bytes]) -> list[PlainFact]:
+        """The plain facts of one batch, as the fold saw them."""
+        return [self._plain[fact.tobytes()] for fact in facts_from_bytes(blocks)]
+
+
+def totals(reading: UsageReading, source: int | None, day: int) -> dict[str, int]:
+    """Cumulative counts of a scope at a day, from a reading; None is the workspace."""
+    offset = day - reading.period.first_day
+    if source is None:
+        row = reading.workspace_totals()[offset]
+    else:
+        at = np.flatnonzero(reading.source_numbers == source)
+        if not len(at):
+            return dict.fromkeys(KINDS, 0)
+        row = reading.source_totals()[at[0], offset]
+    return dict(zip(KINDS, row.tolist(), strict=True))
+
+
+def assert_equal_to_oracle(
+    store: SqliteStore, oracle: Oracle, periods: Sequence[Period] | None = None
+) -> None:
+    """Every count of every scope on every day is the oracle's, and the invariants hold."""
+    for period in periods or sorted(oracle.periods()):
+        for workspace in sorted(set(oracle.workspace_of.values())):
+            reading = store.read_usage(workspace, period)
+            sources = [s for s, of in oracle.workspace_of.items() if of == workspace]
+            for day in range(period.first_day, period.last_day + 1):
+                whole = totals(reading, None, day)
+                assert whole == oracle.counts(period, "workspace", workspace, day), (
+                    f"workspace {workspace}, day {day} of {period}"
+                )
+                parts = []
+                for source in sources:
+                    part = totals(reading, source, day)
+                    assert part == oracle.counts(period, "source", source, day), (
+                        f"source {source}, day {day} of {period}"
+                    )
+                    parts.append(part)
+                assert whole["api_calls"] == sum(part["api_calls"] for part in parts)
+                for kind in ("identified", "anonymous", "anonymous_identified"):
+                    values = [part[kind] for part in parts]
+                    assert 0 <= max(values) <= whole[kind] <= sum(values)
+            # New counts are never negative, so running totals never fall.
+            assert (reading.workspace >= 0).all()
+            assert (reading.sources >= 0).all()
