@@ -1,0 +1,306 @@
+"""Settings: takes flags, `HEADCOUNT_*` variables and headcount.toml, gives one `Settings`.
+
+Each setting is defined once, as a field of `Settings` with its default, its parser and its
+documentation; the command line, the variables and the file derive their names from it. A flag goes
+before a variable, a variable before the file. Refuses values that cannot be used, by name, with
+where they came from and what would be right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+from headcount.errors import SettingError
+
+__all__ = ["CONFIG_ENV", "SETTINGS", "Address", "Setting", "Settings", "load_settings"]
+
+CONFIG_ENV = "HEADCOUNT_CONFIG"
+"""The variable that names the settings file, as `--config` does."""
+
+_ENV_PREFIX = "HEADCOUNT_"
+_FILE_NAME = "headcount.toml"
+_WORKERS_DEFAULT_MAX = 4
+_DIGITS_MAX = 18
+
+
+class Address(NamedTuple):
+    """Where a server listens; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("the path of a file or folder")
+    return Path(text).expanduser()
+
+
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        digits = text.strip()
+        # The length first: Python refuses to convert a text of thousands of digits.
+        if (
+            len(digits) > _DIGITS_MAX
+            or not (digits.isascii() and digits.isdigit())
+            or not least <= int(digits) <= most
+        ):
+            raise ValueError(f"a whole number from {least:,} to {most:,}")
+        return int(digits)
+
+    return parse
+
+
+_port_number = _whole_number(0, 65_535)
+
+
+def _address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an address such as 127.0.0.1:8080 or [::1]:8080")
+    if not host or not colon:
+        raise ValueError("an address such as 127.0.0.1:8080 or [::1]:8080")
+    try:
+        return Address(host, _port_number(port))
+    except ValueError:
+        raise ValueError("an address with a port from 0 to 65535") from None
+
+
+def _workers_default() -> int:
+    # Beyond a few, intake is no longer what limits one machine: the meter is.
+    return max(1, min(os.cpu_count() or 1, _WORKERS_DEFAULT_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What the annotation of a setting says: how a value looks, is read, and what it is for."""
+
+    metavar: str
+    parse: Callable[[str], object]
+    doc: str
+
+
+_TRACKING_DEFAULT = Address("127.0.0.1", 8080)
+_API_DEFAULT = Address("127.0.0.1", 8081)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `headcount` runs with; `SETTINGS` describes every field."""
+
+    data: Annotated[
+        Path,
+        _About(
+            "DIR",
+            _path,
+            "Data folder: everything that Headcount keeps. Made when missing.",
+        ),
+    ] = Path("headcount-data")
+
+    tracking: Annotated[
+        Address,
+        _About(
+            "HOST:PORT",
+            _address,
+            "Where tracking SDKs post messages. May face the internet, behind TLS.",
+        ),
+    ] = _TRACKING_DEFAULT
+
+    api: Annotated[
+        Address,
+        _About("HOST:PORT", _address, "Where usage is read, with an API token."),
+    ] = _API_DEFAULT
+
+    workers: Annotated[
+        int,
+        _About(
+            "N",
+            _whole_number(1, 64),
+            "Intake processes. The default is the number of cores, at most 4.",
+        ),
+    ] = dataclasses.field(default_factory=_workers_default)
+
+    hash_key: Annotated[
+        Path | None,
+        _About(
+            "FILE",
+            _path,
+            "File of the secret key under which ids are hashed; made at the first start. The"
+            " default is hash.key in the data folder; outside of it, a stolen folder reveals less.",
+        ),
+    ] = None
+
+    rate_limit_per_minute: Annotated[
+        int,
+        _About(
+            "N", _whole_number(1, 1_000_000), "Requests that one API token may make in a minute."
+        ),
+    ] = 60
+
+    # Message ids are dropped 35 days after their month: a longer window could not be kept.
+    dedup_window_days: Annotated[
+        int,
+        _About(
+            "DAYS",
+            _whole_number(0, 35),
+            "How many days apart two deliveries of one message id may be, across the turn of a"
+            " month, and still be one API call.",
+        ),
+    ] = 35
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one field of `Settings` is called and what it takes.
+
+    Attributes:
+        name: the field, and the key in headcount.toml.
+        metavar: what a value looks like in help texts.
+        parse: text to value; raises ValueError with what would be right.
+        doc: what it is for.
+        default: the value that holds when nobody sets it.
+    """
+
+    name: str
+    metavar: str
+    parse: Callable[[str], object]
+    doc: str
+    default: object
+
+    @property
+    def flag(self) -> str:
+        """The option on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        """The environment variable."""
+        return _ENV_PREFIX + self.name.upper()
+
+
+def _described() -> dict[str, Setting]:
+    defaults = Settings()
+    described = {}
+    for name, hint in get_type_hints(Settings, include_extras=True).items():
+        [about] = hint.__metadata__
+        described[name] = Setting(
+            name, about.metavar, about.parse, about.doc, getattr(defaults, name)
+        )
+    return described
+
+
+SETTINGS: Mapping[str, Setting] = _described()
+"""Every setting by name, in the order in which help shows them."""
+
+
+def load_settings(
+    flags: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    config: str | None = None,
+) -> tuple[Settings, list[str]]:
+    """Settings from a command line, an environment and a file.
+
+    Args:
+        flags: setting names to the texts given as flags; None where a flag was left out.
+        environ: the environment; empty values count as not set.
+        config: the settings file; when None, the one that `HEADCOUNT_CONFIG` names, else
+            headcount.toml in the working folder if there is one.
+
+    Returns:
+        The settings, and warnings about variables that look like settings but are none.
+
+    Raises:
+        SettingError: a value cannot be used, the file cannot be read, or it has unknown keys.
+    """
+    file = _config_file(config, environ)
+    texts, folder = _file_texts(file) if file is not None else ({}, Path())
+    values: dict[str, Any] = {}
+    for name, text in texts.items():
+        value = _parsed(SETTINGS[name], text, f"{name} in {file}")
+        # What a file says about paths must not depend on where the command was started.
+        values[name] = folder / value if isinstance(value, Path) else value
+    for name, setting in SETTINGS.items():
+        if env_text := environ.get(setting.env):
+            values[name] = _parsed(setting, env_text, f"The variable {setting.env}")
+    for name, flag_text in flags.items():
+        if flag_text is not None:
+            setting = SETTINGS[name]
+            values[name] = _parsed(setting, flag_text, f"The option {setting.flag}")
+    settings = Settings(**values)
+    if settings.tracking == settings.api and settings.api.port:
+        raise SettingError(
+            f"The tracking and the API address are both {settings.api}.",
+            "Give --tracking and --api two different ports.",
+        )
+    return settings, _unknown_variables(environ)
+
+
+def _config_file(config: str | None, environ: Mapping[str, str]) -> Path | None:
+    if named := config or environ.get(CONFIG_ENV):
+        return Path(named).expanduser()
+    found = Path(_FILE_NAME)
+    return found if found.exists() else None
+
+
+def _file_texts(file: Path) -> tuple[dict[str, str], Path]:
+    try:
+        entries = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise SettingError(
+            f"The settings file {file} cannot be read: {error.strerror}.",
+            "Name another one with --config, or mend its permissions.",
+        ) from error
+    except ValueError as error:
+        raise SettingError(
+            f"The settings file {file} is not TOML: {error}.",
+            'Write lines such as: workers = 2, or: data = "/var/lib/headcount".',
+        ) from error
+    texts = {}
+    for name, value in entries.items():
+        if name not in SETTINGS:
+            raise SettingError(
+                f'The settings file {file} has an unknown key "{name}".',
+                _did_you_mean(name, list(SETTINGS)),
+            )
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise SettingError(
+                f"{name} in {file} is neither text nor a whole number.",
+                f"Give it as {SETTINGS[name].metavar}, in quotes unless it is a number.",
+            )
+        texts[name] = str(value)
+    return texts, file.parent
+
+
+def _parsed(setting: Setting, text: str, place: str) -> object:
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        raise SettingError(f'{place} is "{text}".', f"Give {error}.") from error
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    known = [CONFIG_ENV, *(setting.env for setting in SETTINGS.values())]
+    return [
+        f"The variable {name} is no setting and is left aside. {_did_you_mean(name, known)}"
+        for name in sorted(environ)
+        if name.startswith(_ENV_PREFIX) and name not in known
+    ]
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    if close := difflib.get_close_matches(name, known, n=1):
+        return f"Did you mean {close[0]}?"
+    return f"Known are: {', '.join(known)}."

@@ -1,0 +1,253 @@
+"""A data folder is made once, guarded, and refused when it is not what it should be."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from headcount.catalog import Catalog
+from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
+from headcount.errors import DataFolderError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "data"
+
+
+@pytest.fixture
+def folder(path: Path) -> DataFolder:
+    return open_data_folder(path, create=True)
+
+
+@pytest.fixture
+def catalog(folder: DataFolder) -> Iterator[Catalog]:
+    with Catalog(folder.catalog) as opened:
+        yield opened
+
+
+def test_a_folder_is_made_for_its_owner_alone_and_found_again(path: Path) -> None:
+    with pytest.raises(DataFolderError, match="There is no data folder") as none:
+        open_data_folder(path, create=False)
+    assert "--data" in none.value.remedy
+    made = open_data_folder(path, create=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert made.journals.is_dir()
+    assert open_data_folder(path, create=False) == made == open_data_folder(path, create=True)
+    assert sorted(entry.name for entry in path.iterdir()) == ["format", "journals"]
+
+
+def test_what_an_interrupted_start_left_does_not_matter(path: Path) -> None:
+    path.mkdir(parents=True)
+    (path / "lost+found").mkdir()
+    (path / "format.0123").write_text("")
+    folder = open_data_folder(path, create=True)
+    folder.journals.rmdir()
+    assert open_data_folder(path, create=True).journals.is_dir()
+
+
+def test_a_folder_of_somebody_else_is_left_alone(path: Path) -> None:
+    path.mkdir(parents=True)
+    (path / "letter.txt").write_text("dear")
+    for create in (True, False):
+        with pytest.raises(DataFolderError, match="not a data folder of Headcount, and not empty"):
+            open_data_folder(path, create=create)
+    assert [entry.name for entry in path.iterdir()] == ["letter.txt"]
+
+
+def test_a_file_in_place_of_the_folder_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("")
+    with pytest.raises(DataFolderError, match="Not a directory") as refused:
+        open_data_folder(path, create=True)
+    assert refused.value.remedy == "Name a folder, not a file."
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("Headcount data folder, format 2\n", r"newer version of Headcount \(format 2"),
+        ("Headcount data folder, format x\n", "does not say which format"),
+        ("", "does not say which format"),
+        ("dear diary", "does not say which format"),
+    ],
+)
+def test_a_format_that_is_not_ours_is_refused(path: Path, content: str, message: str) -> None:
+    open_data_folder(path, create=True)
+    (path / "format").write_text(content)
+    for create in (True, False):
+        with pytest.raises(DataFolderError, match=message):
+            open_data_folder(path, create=create)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_by_those_who_must_write(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from headcount.datafolder import open_data_folder\n"
+        "from headcount.errors import DataFolderError\n"
+        "os.chdir(sys.argv[1])\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "for path in (Path('data'), Path('new')):\n"
+        "    try: open_data_folder(path, create=True)\n"
+        "    except DataFolderError as error: print(error)\n"
+        "open_data_folder(Path('data'), create=False)\n"
+    )
+    folder = open_data_folder(tmp_path / "data", create=True)
+    if os.geteuid() == 0:  # permissions do not bind root, so the program becomes nobody
+        for each in (folder.path, *folder.path.iterdir()):
+            os.chown(each, 65534, 65534)
+    folder.path.chmod(0o555)
+    tmp_path.chmod(0o555)
+    finished = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True
+    )
+    tmp_path.chmod(0o755)
+    folder.path.chmod(0o755)
+    assert finished.stderr == ""
+    first, second = finished.stdout.splitlines()
+    assert "data cannot be used: Permission denied. Headcount must be able to write" in first
+    assert "new cannot be used: Permission denied. Headcount must be able to write" in second
+
+
+def test_the_hash_key_is_made_once_and_kept_secret(folder: DataFolder, catalog: Catalog) -> None:
+    key = load_hash_key(folder, catalog)
+    assert len(key) == 32
+    assert stat.S_IMODE(folder.hash_key.stat().st_mode) == 0o600
+    assert load_hash_key(folder, catalog) == key
+
+
+def test_the_hash_key_may_live_elsewhere_and_move(
+    folder: DataFolder, catalog: Catalog, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.key"
+    key = load_hash_key(folder, catalog, secret)
+    assert not folder.hash_key.exists()
+    with pytest.raises(DataFolderError, match=r"hash\.key is missing"):
+        load_hash_key(folder, catalog)
+    assert not folder.hash_key.exists()
+    secret.rename(folder.hash_key)
+    assert load_hash_key(folder, catalog) == key
+
+
+def test_another_hash_key_is_refused(folder: DataFolder, catalog: Catalog) -> None:
+    load_hash_key(folder, catalog)
+    folder.hash_key.write_text("ab" * 32)
+    with pytest.raises(DataFolderError, match="another hash key") as other:
+        load_hash_key(folder, catalog)
+    assert "former key" in other.value.remedy
+
+
+@pytest.mark.parametrize("content", [b"", b"ab" * 31, b"zz" * 32, b"\xff" * 64])
+def test_a_damaged_hash_key_is_refused_and_not_remembered(
+    folder: DataFolder, catalog: Catalog, content: bytes
+) -> None:
+    folder.hash_key.write_bytes(content)
+    with pytest.raises(DataFolderError, match="does not hold a hash key"):
+        load_hash_key(folder, catalog)
+    assert folder.hash_key.read_bytes() == content
+    assert catalog.hash_key_fingerprint() is None
+
+
+def test_processes_that_start_at_once_agree_on_one_hash_key(path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from headcount.catalog import Catalog\n"
+        "from headcount.datafolder import load_hash_key, open_data_folder\n"
+        "sys.stdin.readline()\n"
+        "folder = open_data_folder(Path(sys.argv[1]), create=True)\n"
+        "with Catalog(folder.catalog) as catalog: print(load_hash_key(folder, catalog).hex())"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    keys = {process.communicate()[0] for process in started}
+    assert len(keys) == 1
+    assert len(keys.pop().strip()) == 64
+
+
+HOLDER = """
+import os, sys
+from pathlib import Path
+from headcount.datafolder import FolderLock
+lock = FolderLock(Path(sys.argv[1]), "serve")
+if sys.argv[2] == "fork" and os.fork():
+    os._exit(0)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def _holder(path: Path, mode: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the lock until its standard input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path), mode],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        assert process.stdout.readline() == "held\n"
+        if mode == "fork":
+            process.wait()
+        yield process
+    finally:
+        process.stdin.close()
+        process.stdout.read()  # ends when the last process that holds the pipe has
+        process.stdout.close()
+        process.wait()
+
+
+def test_a_living_server_is_named_and_its_death_frees_the_folder(folder: DataFolder) -> None:
+    with _holder(folder.serve_lock, "alone") as process:
+        assert FolderLock.held(folder.serve_lock)
+        with pytest.raises(DataFolderError, match=rf"headcount serve \(pid {process.pid}\) uses"):
+            FolderLock(folder.serve_lock, "serve")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not FolderLock.held(folder.serve_lock)
+        with FolderLock(folder.serve_lock, "serve"):
+            assert FolderLock.held(folder.serve_lock)
+        assert not FolderLock.held(folder.serve_lock)
+
+
+def test_children_of_a_dead_server_are_waited_for(folder: DataFolder) -> None:
+    with _holder(folder.serve_lock, "fork") as parent:
+        with pytest.raises(DataFolderError, match=rf"ended \(pid {parent.pid}\) still use"):
+            FolderLock(folder.serve_lock, "serve", wait_s=0.2)
+        assert parent.stdin is not None
+        parent.stdin.close()
+        FolderLock(folder.serve_lock, "serve").release()
+
+
+def test_the_remedy_against_a_command_is_to_wait(folder: DataFolder) -> None:
+    with FolderLock(folder.serve_lock, "import") as lock:
+        with pytest.raises(DataFolderError, match="headcount import") as refused:
+            FolderLock(folder.serve_lock, "serve")
+        assert "Wait" in refused.value.remedy
+        lock.release()
+        lock.release()
+    assert not FolderLock.held(folder.path / "never-made.lock")
