@@ -13,6 +13,7 @@ from pathlib import Path
 import apsw
 
 from headcount.errors import DataFolderError
+from headcount.sqlite import transaction
 
 __all__ = ["SCHEMA_VERSION", "errors_named", "open_catalog_file"]
 
@@ -74,7 +75,7 @@ def open_catalog_file(path: Path, *, read_only: bool) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=flags)
     try:
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-        connection.execute("PRAGMA foreign_keys = ON")
+        connection.pragma("foreign_keys", True)
         if not read_only:
             _prepare_to_write(connection)
         _check_version(connection, path)
@@ -105,30 +106,24 @@ def errors_named(path: Path, what: str) -> Iterator[None]:
 
 def _prepare_to_write(connection: apsw.Connection) -> None:
     # The tables come first: in a foreign file, nothing may change, not even its journal mode.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+    with transaction(connection):
+        if connection.pragma("schema_version") == 0:
             connection.execute(_SCHEMA)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+            connection.pragma("application_id", _APPLICATION_ID)
+            connection.pragma("user_version", SCHEMA_VERSION)
     # An acknowledged command must survive a power cut, so every commit is synced.
-    connection.execute("PRAGMA synchronous = FULL")
-    if connection.execute("PRAGMA application_id").get == _APPLICATION_ID:
-        connection.execute("PRAGMA journal_mode = WAL")
+    connection.pragma("synchronous", "FULL")
+    if connection.pragma("application_id") == _APPLICATION_ID:
+        connection.pragma("journal_mode", "wal")
 
 
 def _check_version(connection: apsw.Connection, path: Path) -> None:
-    if connection.execute("PRAGMA application_id").get != _APPLICATION_ID:
+    if connection.pragma("application_id") != _APPLICATION_ID:
         raise DataFolderError(
             f"{path} is not a catalog of Headcount.",
             "Point --data at a folder that Headcount made, or at a new one.",
         )
-    version = connection.execute("PRAGMA user_version").get
+    version = connection.pragma("user_version")
     if version > SCHEMA_VERSION:
         raise DataFolderError(
             f"{path} was written by a newer version of Headcount (catalog format {version}; this "

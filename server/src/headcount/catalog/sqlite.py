@@ -29,6 +29,7 @@ from headcount.catalog.records import (
 )
 from headcount.catalog.schema import errors_named, open_catalog_file
 from headcount.errors import UsageError
+from headcount.sqlite import transaction
 
 __all__ = ["Catalog"]
 
@@ -285,7 +286,7 @@ class Catalog:
         """
         with self._lock, errors_named(self._path, "read"):
             # SQLite's own counter leaves out this connection's commits.
-            return self._number("PRAGMA data_version") + self._own_commits
+            return int(self._connection.pragma("data_version")) + self._own_commits
 
     def close(self) -> None:
         """Release the file; idempotent."""
@@ -307,9 +308,6 @@ class Catalog:
     def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return list(self._connection.execute(sql, values))
 
-    def _number(self, sql: str) -> int:
-        return int(self._connection.execute(sql).get)
-
     def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock, errors_named(self._path, "read"):
             return self._rows(sql, *values)
@@ -317,15 +315,8 @@ class Catalog:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._lock, errors_named(self._path, "written"):
-            # Immediate, because a reader that turns writer half-way cannot wait for its turn.
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._connection):
                 yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
             self._own_commits += 1
 
 
