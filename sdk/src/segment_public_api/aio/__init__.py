@@ -1,0 +1,188 @@
+"""The same client for asyncio: the same names, arguments, errors and models, on aiohttp.
+
+Needs the extra: `pip install 'segment-public-api[async]'`.
+"""
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from segment_public_api._lazy import lazy
+
+if importlib.util.find_spec("aiohttp") is None:
+    raise ImportError(
+        "segment_public_api.aio needs aiohttp: pip install 'segment-public-api[async]'"
+    )
+
+if TYPE_CHECKING:
+    from segment_public_api.api_response import ApiResponse
+    from segment_public_api.configuration import Configuration, InsecureHostWarning
+    from segment_public_api.exceptions import (
+        ApiAttributeError,
+        ApiException,
+        ApiKeyError,
+        ApiTypeError,
+        ApiValueError,
+        BadRequestException,
+        BrokenConnectionException,
+        ConflictException,
+        ConnectFailedException,
+        ConnectionException,
+        ConnectTimeoutException,
+        ForbiddenException,
+        InvalidResponseException,
+        NotFoundException,
+        OpenApiException,
+        ReadTimeoutException,
+        RedirectException,
+        RepeatedCursorException,
+        ServiceException,
+        TlsException,
+        TooManyRequestsException,
+        UnauthorizedException,
+        UnprocessableEntityException,
+    )
+    from segment_public_api.models import (
+        APICallSnapshotV1,
+        GetDailyPerSourceAPICallsUsage200Response,
+        GetDailyPerSourceAPICallsUsageV1Output,
+        GetDailyPerSourceMTUUsage200Response,
+        GetDailyPerSourceMTUUsageV1Output,
+        GetDailyWorkspaceAPICallsUsage200Response,
+        GetDailyWorkspaceAPICallsUsageV1Output,
+        GetDailyWorkspaceMTUUsage200Response,
+        GetDailyWorkspaceMTUUsageV1Output,
+        MtuSnapshotV1,
+        PaginationInput,
+        PaginationOutput,
+        RequestError,
+        RequestErrorEnvelope,
+        SourceAPICallSnapshotV1,
+        UsersPerSourceSnapshotV1,
+    )
+    from segment_public_api.pagination import Progress, to_records
+
+    from .api_calls_api import (
+        APICallsApi,
+    )
+    from .api_client import (
+        ApiClient,
+    )
+    from .monthly_tracked_users_api import (
+        MonthlyTrackedUsersApi,
+    )
+    from .pagination import (
+        PageIterator,
+        RowIterator,
+        iter_pages,
+        iter_rows,
+    )
+
+__all__ = [
+    "APICallSnapshotV1",
+    "APICallsApi",
+    "ApiAttributeError",
+    "ApiClient",
+    "ApiException",
+    "ApiKeyError",
+    "ApiResponse",
+    "ApiTypeError",
+    "ApiValueError",
+    "BadRequestException",
+    "BrokenConnectionException",
+    "Configuration",
+    "ConflictException",
+    "ConnectFailedException",
+    "ConnectTimeoutException",
+    "ConnectionException",
+    "ForbiddenException",
+    "GetDailyPerSourceAPICallsUsage200Response",
+    "GetDailyPerSourceAPICallsUsageV1Output",
+    "GetDailyPerSourceMTUUsage200Response",
+    "GetDailyPerSourceMTUUsageV1Output",
+    "GetDailyWorkspaceAPICallsUsage200Response",
+    "GetDailyWorkspaceAPICallsUsageV1Output",
+    "GetDailyWorkspaceMTUUsage200Response",
+    "GetDailyWorkspaceMTUUsageV1Output",
+    "InsecureHostWarning",
+    "InvalidResponseException",
+    "MonthlyTrackedUsersApi",
+    "MtuSnapshotV1",
+    "NotFoundException",
+    "OpenApiException",
+    "PageIterator",
+    "PaginationInput",
+    "PaginationOutput",
+    "Progress",
+    "ReadTimeoutException",
+    "RedirectException",
+    "RepeatedCursorException",
+    "RequestError",
+    "RequestErrorEnvelope",
+    "RowIterator",
+    "ServiceException",
+    "SourceAPICallSnapshotV1",
+    "TlsException",
+    "TooManyRequestsException",
+    "UnauthorizedException",
+    "UnprocessableEntityException",
+    "UsersPerSourceSnapshotV1",
+    "iter_pages",
+    "iter_rows",
+    "to_records",
+]
+
+MODULE_BY_NAME = {
+    "APICallSnapshotV1": ".models",
+    "APICallsApi": "api_calls_api",
+    "ApiAttributeError": ".exceptions",
+    "ApiClient": "api_client",
+    "ApiException": ".exceptions",
+    "ApiKeyError": ".exceptions",
+    "ApiResponse": ".api_response",
+    "ApiTypeError": ".exceptions",
+    "ApiValueError": ".exceptions",
+    "BadRequestException": ".exceptions",
+    "BrokenConnectionException": ".exceptions",
+    "Configuration": ".configuration",
+    "ConflictException": ".exceptions",
+    "ConnectFailedException": ".exceptions",
+    "ConnectTimeoutException": ".exceptions",
+    "ConnectionException": ".exceptions",
+    "ForbiddenException": ".exceptions",
+    "GetDailyPerSourceAPICallsUsage200Response": ".models",
+    "GetDailyPerSourceAPICallsUsageV1Output": ".models",
+    "GetDailyPerSourceMTUUsage200Response": ".models",
+    "GetDailyPerSourceMTUUsageV1Output": ".models",
+    "GetDailyWorkspaceAPICallsUsage200Response": ".models",
+    "GetDailyWorkspaceAPICallsUsageV1Output": ".models",
+    "GetDailyWorkspaceMTUUsage200Response": ".models",
+    "GetDailyWorkspaceMTUUsageV1Output": ".models",
+    "InsecureHostWarning": ".configuration",
+    "InvalidResponseException": ".exceptions",
+    "MonthlyTrackedUsersApi": "monthly_tracked_users_api",
+    "MtuSnapshotV1": ".models",
+    "NotFoundException": ".exceptions",
+    "OpenApiException": ".exceptions",
+    "PageIterator": "pagination",
+    "PaginationInput": ".models",
+    "PaginationOutput": ".models",
+    "Progress": ".pagination",
+    "ReadTimeoutException": ".exceptions",
+    "RedirectException": ".exceptions",
+    "RepeatedCursorException": ".exceptions",
+    "RequestError": ".models",
+    "RequestErrorEnvelope": ".models",
+    "RowIterator": "pagination",
+    "ServiceException": ".exceptions",
+    "SourceAPICallSnapshotV1": ".models",
+    "TlsException": ".exceptions",
+    "TooManyRequestsException": ".exceptions",
+    "UnauthorizedException": ".exceptions",
+    "UnprocessableEntityException": ".exceptions",
+    "UsersPerSourceSnapshotV1": ".models",
+    "iter_pages": "pagination",
+    "iter_rows": "pagination",
+    "to_records": ".pagination",
+}
+
+__getattr__, __dir__ = lazy(__name__, MODULE_BY_NAME)

@@ -1,0 +1,115 @@
+"""Walks pages and rows with the asynchronous client; the bookkeeping is the synchronous one's."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from segment_public_api.models.pagination_input import PaginationInput
+from segment_public_api.pagination import Page, PageWalk, Progress
+
+__all__ = ["PageIterator", "RowIterator", "iter_pages", "iter_rows"]
+
+RowT = TypeVar("RowT")
+PageT = TypeVar("PageT", bound=Page[Any])
+PageT_co = TypeVar("PageT_co", bound=Page[Any], covariant=True)
+
+
+class PageMethod(Protocol[PageT_co]):
+    """A plain method of an asynchronous API class."""
+
+    async def __call__(
+        self,
+        period: str | datetime.date,
+        pagination: PaginationInput | None = ...,
+        **options: Any,
+    ) -> PageT_co: ...
+
+
+class PageIterator(Generic[PageT]):
+    """Pages, each read when it is asked for, with `async for`.
+
+    Attributes:
+        progress: how far the walk has come.
+    """
+
+    def __init__(
+        self,
+        method: PageMethod[PageT],
+        period: str | datetime.date,
+        *,
+        count: int | None = None,
+        cursor: str | None = None,
+        **options: Any,
+    ) -> None:
+        self._method = method
+        self._period = period
+        self._options = options
+        self._walk = PageWalk(count, cursor)
+
+    @property
+    def progress(self) -> Progress:
+        """How far the walk has come."""
+        return self._walk.progress
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> PageT:
+        pagination = self._walk.next_pagination()
+        if pagination is None:
+            raise StopAsyncIteration
+        page = await self._method(self._period, pagination, **self._options)
+        self._walk.took(page)
+        return page
+
+
+class RowIterator(Generic[RowT]):
+    """Rows, whose pages are each read when their first row is asked for, with `async for`.
+
+    Attributes:
+        progress: how far the walk has come; `rows` counts those of every page read.
+    """
+
+    def __init__(self, pages: PageIterator[Any]) -> None:
+        self._pages = pages
+        self._rows: Iterator[RowT] = iter(())
+
+    @property
+    def progress(self) -> Progress:
+        """How far the walk has come."""
+        return self._pages.progress
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> RowT:
+        while True:
+            for row in self._rows:
+                return row
+            self._rows = iter((await anext(self._pages)).rows)
+
+
+def iter_pages(
+    method: PageMethod[PageT],
+    period: str | datetime.date,
+    *,
+    count: int | None = None,
+    cursor: str | None = None,
+    **options: Any,
+) -> PageIterator[PageT]:
+    """Every page of a period, for `async for`; arguments and errors as in `segment_public_api`."""
+    return PageIterator(method, period, count=count, cursor=cursor, **options)
+
+
+def iter_rows(
+    method: PageMethod[Page[RowT]],
+    period: str | datetime.date,
+    *,
+    count: int | None = None,
+    cursor: str | None = None,
+    **options: Any,
+) -> RowIterator[RowT]:
+    """Every row of a period, for `async for`; arguments and errors as in `segment_public_api`."""
+    return RowIterator(PageIterator(method, period, count=count, cursor=cursor, **options))

@@ -1,0 +1,228 @@
+"""APICallsApi: reads usage counted in API calls."""
+
+from __future__ import annotations
+
+from urllib3 import BaseHTTPResponse
+
+from segment_public_api._operations import (
+    DAILY_PER_SOURCE_API_CALLS,
+    DAILY_WORKSPACE_API_CALLS,
+    Call,
+    ContentType,
+    Headers,
+    HostIndex,
+    Pagination,
+    Period,
+    RequestAuth,
+    RequestTimeout,
+    checked,
+)
+from segment_public_api.api_response import ApiResponse
+from segment_public_api.models.get_daily_per_source_api_calls_usage200_response import (
+    GetDailyPerSourceAPICallsUsage200Response,
+)
+from segment_public_api.models.get_daily_workspace_api_calls_usage200_response import (
+    GetDailyWorkspaceAPICallsUsage200Response,
+)
+
+from ._base import UsageApi
+
+__all__ = ["APICallsApi"]
+
+
+class APICallsApi(UsageApi):
+    """Reads usage counted in API calls.
+
+    Args:
+        api_client: default `ApiClient.get_default()`.
+    """
+
+    @checked
+    def get_daily_per_source_api_calls_usage(
+        self,
+        period: Period,
+        pagination: Pagination = None,
+        _request_timeout: RequestTimeout = None,
+        _request_auth: RequestAuth = None,
+        _content_type: ContentType = None,
+        _headers: Headers = None,
+        _host_index: HostIndex = 0,
+    ) -> GetDailyPerSourceAPICallsUsage200Response:
+        """API calls of each source, day by day.
+
+        One row for each source and day, from the source's first day of usage in the month: the API
+        calls from the start of the month to the end of that day. Ordered by day, then source.
+
+        Args:
+            period: any day of the month, as `YYYY-MM-DD`, as a date-time with its zone, or as a
+                `datetime.date`.
+            pagination: which page, and how long. None is the server's first page.
+            _request_timeout: seconds for one request, or (connect, read). None is
+                `Configuration.request_timeout`.
+            _request_auth: `type`, `in`, `key` and `value`, instead of the access token.
+            _content_type: a `Content-Type` header to send.
+            _headers: further headers for this call.
+            _host_index: 0 is the configuration's host, 1 Segment's EU host.
+
+        Raises:
+            pydantic.ValidationError: an argument is missing or of the wrong type.
+            ApiException: the class that belongs to the answer's status; see `exceptions`.
+            ConnectionException: no whole answer came in time.
+        """
+        call = Call(
+            DAILY_PER_SOURCE_API_CALLS,
+            period,
+            pagination,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+        return (self._fetch(call)).data
+
+    @checked
+    def get_daily_per_source_api_calls_usage_with_http_info(
+        self,
+        period: Period,
+        pagination: Pagination = None,
+        _request_timeout: RequestTimeout = None,
+        _request_auth: RequestAuth = None,
+        _content_type: ContentType = None,
+        _headers: Headers = None,
+        _host_index: HostIndex = 0,
+    ) -> ApiResponse[GetDailyPerSourceAPICallsUsage200Response]:
+        """`get_daily_per_source_api_calls_usage` with the answer's status, headers and body."""
+        call = Call(
+            DAILY_PER_SOURCE_API_CALLS,
+            period,
+            pagination,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+        return self._fetch(call)
+
+    @checked
+    def get_daily_per_source_api_calls_usage_without_preload_content(
+        self,
+        period: Period,
+        pagination: Pagination = None,
+        _request_timeout: RequestTimeout = None,
+        _request_auth: RequestAuth = None,
+        _content_type: ContentType = None,
+        _headers: Headers = None,
+        _host_index: HostIndex = 0,
+    ) -> BaseHTTPResponse:
+        """`get_daily_per_source_api_calls_usage`, giving the raw, unread answer.
+
+        An answer of any status is given; nothing is decoded, and none raises `ApiException`.
+        """
+        call = Call(
+            DAILY_PER_SOURCE_API_CALLS,
+            period,
+            pagination,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+        return self._raw(call)
+
+    @checked
+    def get_daily_workspace_api_calls_usage(
+        self,
+        period: Period,
+        pagination: Pagination = None,
+        _request_timeout: RequestTimeout = None,
+        _request_auth: RequestAuth = None,
+        _content_type: ContentType = None,
+        _headers: Headers = None,
+        _host_index: HostIndex = 0,
+    ) -> GetDailyWorkspaceAPICallsUsage200Response:
+        """API calls of the whole workspace, day by day.
+
+        One row for each day of the month so far: the API calls from the start of the month to the
+        end of that day. Ordered by day.
+
+        Args:
+            period: any day of the month, as `YYYY-MM-DD`, as a date-time with its zone, or as a
+                `datetime.date`.
+            pagination: which page, and how long. None is the server's first page.
+            _request_timeout: seconds for one request, or (connect, read). None is
+                `Configuration.request_timeout`.
+            _request_auth: `type`, `in`, `key` and `value`, instead of the access token.
+            _content_type: a `Content-Type` header to send.
+            _headers: further headers for this call.
+            _host_index: 0 is the configuration's host, 1 Segment's EU host.
+
+        Raises:
+            pydantic.ValidationError: an argument is missing or of the wrong type.
+            ApiException: the class that belongs to the answer's status; see `exceptions`.
+            ConnectionException: no whole answer came in time.
+        """
+        call = Call(
+            DAILY_WORKSPACE_API_CALLS,
+            period,
+            pagination,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+        return (self._fetch(call)).data
+
+    @checked
+    def get_daily_workspace_api_calls_usage_with_http_info(
+        self,
+        period: Period,
+        pagination: Pagination = None,
+        _request_timeout: RequestTimeout = None,
+        _request_auth: RequestAuth = None,
+        _content_type: ContentType = None,
+        _headers: Headers = None,
+        _host_index: HostIndex = 0,
+    ) -> ApiResponse[GetDailyWorkspaceAPICallsUsage200Response]:
+        """`get_daily_workspace_api_calls_usage` with the answer's status, headers and body."""
+        call = Call(
+            DAILY_WORKSPACE_API_CALLS,
+            period,
+            pagination,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+        return self._fetch(call)
+
+    @checked
+    def get_daily_workspace_api_calls_usage_without_preload_content(
+        self,
+        period: Period,
+        pagination: Pagination = None,
+        _request_timeout: RequestTimeout = None,
+        _request_auth: RequestAuth = None,
+        _content_type: ContentType = None,
+        _headers: Headers = None,
+        _host_index: HostIndex = 0,
+    ) -> BaseHTTPResponse:
+        """`get_daily_workspace_api_calls_usage`, giving the raw, unread answer.
+
+        An answer of any status is given; nothing is decoded, and none raises `ApiException`.
+        """
+        call = Call(
+            DAILY_WORKSPACE_API_CALLS,
+            period,
+            pagination,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+        return self._raw(call)

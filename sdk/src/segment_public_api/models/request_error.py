@@ -1,0 +1,25 @@
+"""One thing that is wrong with a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, StrictStr
+
+from ._base import ApiModel, Number
+
+__all__ = ["RequestError"]
+
+
+class RequestError(ApiModel):
+    """One thing that is wrong with a request."""
+
+    type: StrictStr = Field(description="Kind of error, such as `input-validation`.")
+    message: StrictStr | None = Field(default=None, description="What is wrong, in words.")
+    var_field: StrictStr | None = Field(
+        default=None, alias="field", description="The argument that is wrong."
+    )
+    data: Any | None = Field(
+        default=None, description="More about the error, for example the state of a rate limit."
+    )
+    status: Number | None = Field(default=None, description="HTTP status of this error.")

@@ -1,0 +1,15 @@
+"""API calls of one source up to one day."""
+
+from __future__ import annotations
+
+from pydantic import Field, StrictStr
+
+from ._snapshot import ApiCallsSnapshot
+
+__all__ = ["SourceAPICallSnapshotV1"]
+
+
+class SourceAPICallSnapshotV1(ApiCallsSnapshot):
+    """API calls of one source, from the start of the period to the end of one day."""
+
+    source_id: StrictStr = Field(alias="sourceId", description="The source that was counted.")

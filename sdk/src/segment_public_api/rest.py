@@ -1,0 +1,188 @@
+"""The synchronous transport, on urllib3. Takes one request; gives its answer; decides nothing."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+from urllib3 import exceptions as urllib3_exceptions
+
+from ._deadline import POOL_CLASSES, reads_end_within
+from ._exchange import REDIRECT_STATUSES, Send
+from .exceptions import (
+    ApiException,
+    ApiValueError,
+    BrokenConnectionException,
+    ConnectFailedException,
+    ConnectionException,
+    ConnectTimeoutException,
+    ReadTimeoutException,
+    TlsException,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .configuration import Configuration
+
+__all__ = ["ApiException", "RESTClientObject", "RESTResponse"]
+
+
+class RESTResponse:
+    """An answer; its body is there after `read()`.
+
+    Attributes:
+        response: urllib3's own response.
+        status, reason: of the status line.
+        data: the body, or None before `read()`.
+        url: what was asked.
+        secrets: what the request carried and no message may show.
+    """
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str = "") -> None:
+        self.response = response
+        self.status = response.status
+        self.reason = response.reason
+        self.data: bytes | None = None
+        self.url = url
+        self.secrets: tuple[str, ...] = ()
+
+    def read(self) -> bytes:
+        """The body, read to its end at the first call."""
+        if self.data is None:
+            self.data = self.response.data
+        return self.data
+
+    def discard(self) -> None:
+        """Give up the answer: an unread one closes its connection."""
+        if self.data is None:
+            self.response.close()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's headers; names are found in any case."""
+        return self.response.headers
+
+    def getheaders(self) -> Mapping[str, str]:
+        """The answer's headers; names are found in any case."""
+        return self.response.headers
+
+    def getheader(self, name: str, default: str | None = None) -> str | None:
+        """One header, or `default`."""
+        return self.response.headers.get(name, default)
+
+    def get_redirect_location(self) -> str | None:
+        """Where the answer points, if it is a redirect."""
+        return self.getheader("location") if self.status in REDIRECT_STATUSES else None
+
+
+class RESTClientObject:
+    """Connections of one client."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._pools: dict[str, urllib3.PoolManager] = {}
+
+    def send(self, request: Send, *, read: bool) -> RESTResponse:
+        """Make one request.
+
+        Args:
+            request: what to send, and its bounds.
+            read: whether to read the body within the same bounds.
+
+        Raises:
+            ConnectionException: no whole answer came.
+            ApiValueError: an address that cannot be asked.
+        """
+        bounds = request.timeouts
+        timeout = urllib3.Timeout(connect=bounds.connect_s, read=bounds.read_s)
+        try:
+            with reads_end_within(bounds.total_s):
+                response = self._pool(request.url).request(
+                    request.method,
+                    request.url,
+                    body=request.body,
+                    headers=request.headers,
+                    timeout=timeout,
+                    retries=False,
+                    preload_content=False,
+                )
+                answer = RESTResponse(response, request.url)
+                if read:
+                    answer.read()
+                return answer
+        except (urllib3_exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            raise _translated(error) from error
+
+    def close(self) -> None:
+        """Close every connection; the next request opens new ones."""
+        for pool in self._pools.values():
+            pool.clear()
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        # One manager a scheme: reading the system's certificates takes longer than a plain call.
+        scheme = url.partition(":")[0]
+        if scheme not in self._pools:
+            self._pools[scheme] = _pool_manager(self._configuration, scheme)
+        return self._pools[scheme]
+
+
+def _pool_manager(configuration: Configuration, scheme: str) -> urllib3.PoolManager:
+    options: dict[str, Any] = {"maxsize": configuration.connection_pool_maxsize}
+    if scheme == "https":
+        from . import _tls
+
+        options["ssl_context"] = _tls.context(configuration)
+        options["cert_reqs"] = "CERT_REQUIRED" if configuration.verify_ssl else "CERT_NONE"
+        if configuration.assert_hostname is not None:
+            options["assert_hostname"] = configuration.assert_hostname
+        if configuration.tls_server_name:
+            options["server_hostname"] = configuration.tls_server_name
+    if configuration.socket_options is not None:
+        options["socket_options"] = list(configuration.socket_options)
+    if not configuration.proxy:
+        manager = urllib3.PoolManager(**options)
+    elif configuration.proxy.startswith("socks"):
+        manager = _socks_manager(configuration, options)
+    else:
+        manager = urllib3.ProxyManager(
+            configuration.proxy, proxy_headers=configuration.proxy_headers, **options
+        )
+    if not configuration.proxy or not configuration.proxy.startswith("socks"):
+        manager.pool_classes_by_scheme = POOL_CLASSES
+    return manager
+
+
+def _socks_manager(configuration: Configuration, options: dict[str, Any]) -> urllib3.PoolManager:
+    try:
+        from urllib3.contrib.socks import SOCKSProxyManager
+    except ImportError:
+        raise ApiValueError("a SOCKS proxy needs PySocks: pip install 'urllib3[socks]'") from None
+    return SOCKSProxyManager(
+        str(configuration.proxy), headers=dict(configuration.proxy_headers or {}), **options
+    )
+
+
+def _translated(error: Exception) -> Exception:
+    """The exception of this package for one of urllib3, http.client or the socket."""
+    # urllib3 puts its own object in front of what happened.
+    words = re.sub(r"^<?[\w.]*Connection(Pool)?\(.*?\): ", "", str(error))
+    reason = f"{type(error).__name__}: {words}"
+    if isinstance(error, urllib3_exceptions.LocationValueError):
+        return ApiValueError(f"host cannot be asked: {error}")
+    if isinstance(error, urllib3_exceptions.ProxyError):
+        return ConnectFailedException(status=0, reason=f"the proxy failed: {error.original_error}")
+    # The order matters: urllib3 makes a refused connection a kind of connect timeout.
+    kinds: tuple[tuple[type[Exception], type[ConnectionException]], ...] = (
+        (urllib3_exceptions.NewConnectionError, ConnectFailedException),
+        (urllib3_exceptions.ConnectTimeoutError, ConnectTimeoutException),
+        (urllib3_exceptions.ReadTimeoutError, ReadTimeoutException),
+        (TimeoutError, ReadTimeoutException),
+        (urllib3_exceptions.SSLError, TlsException),
+    )
+    for theirs, ours in kinds:
+        if isinstance(error, theirs):
+            return ours(status=0, reason=reason)
+    return BrokenConnectionException(status=0, reason=reason)
