@@ -1,1 +1,17 @@
+"""The reading side: usage by day, and what an installation knows of itself, over HTTP.
 
+Takes readings from a store and names from the catalog, hands JSON to clients. Owns the wire
+format, authentication, rate limits, pagination, and the OpenAPI description of all of it. Counts
+nothing: whatever it says is arithmetic on one reading.
+
+    gate      every request: id, token, rate limit, media type, error envelope
+    usage     the four GETs of the usage API
+    v1        this server's own additions under /headcount/v1/
+    health    /healthz, /readyz, /metrics
+    openapi   /openapi.json, and /docs made from it
+"""
+
+from headcount.api.app import create_app
+from headcount.api.services import ApiSettings
+
+__all__ = ["ApiSettings", "create_app"]

@@ -1,0 +1,96 @@
+"""The application: every route behind one gate.
+
+Takes a store, a catalog, a clock and what the other processes tell of themselves; gives an ASGI
+application. Opens and closes nothing: whoever hands the parts in owns them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.types import ASGIApp
+
+from headcount.api.contract import CONTRACT_KEY
+from headcount.api.directory import Directory
+from headcount.api.docs import DOCS_HANDLERS, docs_page
+from headcount.api.exchange import exchange_of
+from headcount.api.gate import Gate
+from headcount.api.health import HEALTH_HANDLERS
+from headcount.api.media import JSON
+from headcount.api.metrics import ApiMetrics
+from headcount.api.openapi import OPENAPI_HANDLERS, openapi_document
+from headcount.api.problems import problem_of
+from headcount.api.ratelimit import RateLimiter
+from headcount.api.services import ApiSettings, Services
+from headcount.api.usage import USAGE_HANDLERS
+from headcount.api.v1 import V1_HANDLERS
+from headcount.catalog import Catalog
+from headcount.store.protocol import UsageStore
+
+__all__ = ["create_app"]
+
+_BODY_BYTES_MAX = 64 * 1024
+_HANDLERS = [*USAGE_HANDLERS, *V1_HANDLERS, *HEALTH_HANDLERS, *OPENAPI_HANDLERS, *DOCS_HANDLERS]
+
+
+def create_app(
+    *,
+    store: UsageStore,
+    catalog: Catalog,
+    clock: Callable[[], int],
+    not_ready: Callable[[], Sequence[str]],
+    server_metrics: Callable[[], str],
+    settings: ApiSettings | None = None,
+) -> ASGIApp:
+    """The API as an ASGI application, for one process and one event loop.
+
+    Args:
+        store: where usage is read.
+        catalog: where workspaces, sources, tokens and limits are read and written.
+        clock: the time, in milliseconds since 1970.
+        not_ready: why the server should get no traffic yet, one sentence each; empty when ready.
+        server_metrics: metrics of the other processes in Prometheus' text format, complete lines;
+            the API adds its own, whose names begin with `headcount_api_`.
+        settings: None for the defaults.
+    """
+    settings = settings or ApiSettings()
+    services = Services(
+        store=store,
+        catalog=catalog,
+        directory=Directory(catalog),
+        clock=clock,
+        not_ready=not_ready,
+        server_metrics=server_metrics,
+        metrics=ApiMetrics(),
+    )
+    app = Litestar(
+        route_handlers=_HANDLERS,
+        state=State({"services": services}),
+        exception_handlers={Exception: _refuse},
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=_BODY_BYTES_MAX,
+    )
+    document = openapi_document(app)
+    app.state.openapi, app.state.docs_page = msgspec.json.encode(document), docs_page(document)
+    open_paths = frozenset(
+        path
+        for handler in _HANDLERS
+        for path in handler.paths
+        if handler.opt[CONTRACT_KEY].access == "open"
+    )
+    return Gate(app, services, RateLimiter(settings.requests_per_minute), open_paths)
+
+
+def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    problem = problem_of(error, exchange_of(request).request_id)
+    return Response(
+        problem.body(),
+        status_code=problem.status,
+        media_type=JSON,
+        headers={**problem.headers, "Cache-Control": "no-store"},
+    )

@@ -1,0 +1,50 @@
+"""What the handlers work with, and the settings of the API.
+
+Plain data, put together by `create_app` and found again from a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from headcount.api.directory import Directory
+from headcount.api.metrics import ApiMetrics
+from headcount.catalog import Catalog
+from headcount.store.protocol import UsageStore
+
+__all__ = ["ApiSettings", "Services"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Settings of the API.
+
+    Attributes:
+        requests_per_minute: requests that one token may make in a minute.
+    """
+
+    requests_per_minute: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the handlers work with.
+
+    Attributes:
+        store: where usage is read.
+        catalog: where workspaces, sources, tokens and limits are read and written.
+        directory: the names in it, cached.
+        clock: the time, in milliseconds since 1970.
+        not_ready: reasons why the server should get no traffic yet; none when it is ready.
+        server_metrics: metrics of the other processes, in Prometheus' text format.
+        metrics: the API's own.
+    """
+
+    store: UsageStore
+    catalog: Catalog
+    directory: Directory
+    clock: Callable[[], int]
+    not_ready: Callable[[], Sequence[str]]
+    server_metrics: Callable[[], str]
+    metrics: ApiMetrics

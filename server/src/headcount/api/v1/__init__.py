@@ -1,0 +1,27 @@
+"""What this server tells beyond the usage API, all under /headcount/v1/.
+
+Takes the same tokens and answers with the same envelope. Counts are JSON numbers here: they stay
+below 2^53. Reading takes any token, changing anything takes one of scope `admin`.
+
+    workspace, sources, tokens, limits    what the catalog holds
+    outcomes                              what became of every message, and why
+    summary                               a month in one answer
+"""
+
+from headcount.api.v1.limits import LIMIT_HANDLERS
+from headcount.api.v1.outcomes import OUTCOME_HANDLERS
+from headcount.api.v1.sources import SOURCE_HANDLERS
+from headcount.api.v1.summary import SUMMARY_HANDLERS
+from headcount.api.v1.tokens import TOKEN_HANDLERS
+from headcount.api.v1.workspace import WORKSPACE_HANDLERS
+
+__all__ = ["V1_HANDLERS"]
+
+V1_HANDLERS = [
+    *WORKSPACE_HANDLERS,
+    *SUMMARY_HANDLERS,
+    *OUTCOME_HANDLERS,
+    *SOURCE_HANDLERS,
+    *TOKEN_HANDLERS,
+    *LIMIT_HANDLERS,
+]

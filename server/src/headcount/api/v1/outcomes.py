@@ -1,0 +1,159 @@
+"""What became of every message: accepted, duplicate, or rejected for a reason.
+
+Takes one reading, gives totals and days of the workspace or of one source, and totals of every
+source. An accepted message is an API call; a duplicate was answered like a success and is none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from litestar import Request, Response
+from msgspec import Meta
+
+from headcount.api.contract import Contract, QueryParameter, answer, endpoint
+from headcount.api.exchange import Caller, caller_of
+from headcount.api.month import Month, moment_text, read_month
+from headcount.api.problems import Problem
+from headcount.api.query import OPTIONAL_PERIOD, pairs_of, period_asked, value_asked
+from headcount.metering.facts import Rejection
+from headcount.metering.usage import ADMITTED, API_CALLS, DAYS_MAX, KINDS, Counts
+
+__all__ = ["OUTCOME_HANDLERS"]
+
+
+class Outcomes(msgspec.Struct, rename="camel"):
+    """How many messages had each outcome."""
+
+    accepted: Annotated[int, Meta(description="Messages that are API calls.", ge=0)]
+    duplicate: Annotated[int, Meta(description="Deliveries of a message already known.", ge=0)]
+    rejected: Annotated[int, Meta(description="Messages refused, for all reasons.", ge=0)]
+    rejected_by_reason: Annotated[
+        dict[str, int], Meta(description="Messages refused, by the code that their sender got.")
+    ]
+
+
+class DayOutcomes(msgspec.Struct):
+    """The outcomes of one day."""
+
+    day: Annotated[str, Meta(description="YYYY-MM-DD, UTC.")]
+    outcomes: Outcomes
+
+
+class SourceOutcomes(msgspec.Struct, rename="camel"):
+    """The outcomes of one source."""
+
+    source_id: str
+    source_name: str
+    outcomes: Outcomes
+
+
+class OutcomesBody(msgspec.Struct, rename="camel"):
+    """The outcomes of a month."""
+
+    period: Annotated[str, Meta(description="First day of the month, YYYY-MM-DD.")]
+    counted_until: Annotated[str, Meta(description="Messages received until then are in here.")]
+    totals: Outcomes
+    days: Annotated[list[DayOutcomes], Meta(description="Every day of the month up to today.")]
+    sources: Annotated[list[SourceOutcomes], Meta(description="Sources with any, by id.")]
+
+
+class OutcomesAnswer(msgspec.Struct):
+    """The outcomes of a month."""
+
+    data: OutcomesBody
+
+
+_NOTHING: Counts = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
+_SOURCE_ID = QueryParameter(
+    "sourceId",
+    "Only this source: totals and days are then its own. Without it they are the workspace's.",
+    {"type": "string"},
+)
+
+
+@endpoint(
+    "GET",
+    "/headcount/v1/outcomes",
+    Contract(
+        name="getOutcomes",
+        summary="Outcomes by source and reason",
+        description="What became of every message of a month: accepted (an API call), duplicate"
+        " (answered like a success, not counted again) or rejected, by reason; in total, by day"
+        " and by source.",
+        tag="Reports",
+        answer=OutcomesAnswer,
+        query=(OPTIONAL_PERIOD, _SOURCE_ID),
+        errors=(404, 422),
+    ),
+)
+def read_outcomes(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    pairs = pairs_of(request.scope["query_string"])
+    period, source_id = period_asked(pairs, required=False), value_asked(pairs, "sourceId")
+    month = read_month(caller, period)
+    return answer(OutcomesAnswer(_body(caller, month, source_id)), month.headers())
+
+
+def _body(caller: Caller, month: Month, source_id: str | None) -> OutcomesBody:
+    reading, workspace = month.reading, caller.workspace.number
+    directory = caller.services.directory
+    counts = dict(zip(reading.source_numbers.tolist(), reading.sources, strict=True))
+    rejected: defaultdict[int, list[Rejection]] = defaultdict(list)
+    for rejection in reading.rejected:
+        rejected[rejection.source].append(rejection)
+    # A source whose messages were all rejected has no counts, one without rejections no list.
+    numbers = sorted(counts.keys() | rejected.keys())
+    ids = dict(zip(directory.source_ids(workspace, numbers), numbers, strict=True))
+    of_days, of_reasons = reading.workspace, list(reading.rejected)
+    if source_id is not None:
+        known_ids = {source.id for source in directory.sources(workspace).values()}
+        if source_id not in known_ids | ids.keys():
+            raise Problem(404, "This workspace has no source of that id.", field="sourceId")
+        number = ids.get(source_id, 0)
+        ids = {source_id: number} if number else {}
+        of_days, of_reasons = counts.get(number, _NOTHING), rejected[number]
+    names = {source.id: source.name for source in directory.sources(workspace).values()}
+    sources = [
+        SourceOutcomes(
+            each,
+            names.get(each, each),
+            _outcomes(counts.get(ids[each], _NOTHING).sum(axis=0), rejected[ids[each]]),
+        )
+        for each in sorted(ids)
+    ]
+    return OutcomesBody(
+        str(month.period),
+        moment_text(reading.counted_until_ms),
+        _outcomes(of_days.sum(axis=0), of_reasons),
+        _days(month, of_days, of_reasons),
+        sources,
+    )
+
+
+def _days(month: Month, counts: Counts, rejected: Iterable[Rejection]) -> list[DayOutcomes]:
+    first = month.period.first_day
+    by_day: defaultdict[int, list[Rejection]] = defaultdict(list)
+    for rejection in rejected:
+        by_day[rejection.day - first].append(rejection)
+    return [
+        DayOutcomes(name, _outcomes(counts[day], by_day[day]))
+        for day, name in enumerate(month.day_names())
+    ]
+
+
+def _outcomes(counts: Counts, rejected: Iterable[Rejection]) -> Outcomes:
+    """Outcomes out of counts of each kind, shape (5,), and tallies of rejections."""
+    reasons: defaultdict[str, int] = defaultdict(int)
+    for rejection in rejected:
+        reasons[rejection.reason] += rejection.messages
+    accepted, admitted = int(counts[API_CALLS]), int(counts[ADMITTED])
+    by_reason = dict(sorted(reasons.items()))
+    return Outcomes(accepted, admitted - accepted, sum(by_reason.values()), by_reason)
+
+
+OUTCOME_HANDLERS = [read_outcomes]

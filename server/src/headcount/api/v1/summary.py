@@ -1,0 +1,178 @@
+"""A month in one answer: totals to date, by source, and against the month before.
+
+Takes two readings, of the month and of the one before it, each from one moment and saying which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response
+from msgspec import UNSET, Meta, UnsetType
+
+from headcount.api.contract import Contract, answer, endpoint
+from headcount.api.exchange import Caller, caller_of
+from headcount.api.month import Month, moment_text, read_month
+from headcount.api.query import OPTIONAL_PERIOD, pairs_of, period_asked
+from headcount.api.v1.limits import LimitsRecord, limits_of
+from headcount.metering.usage import (
+    ANONYMOUS,
+    ANONYMOUS_IDENTIFIED,
+    API_CALLS,
+    IDENTIFIED,
+)
+
+__all__ = ["SUMMARY_HANDLERS"]
+
+
+class Totals(msgspec.Struct, rename="camel"):
+    """Counts from the start of a month up to and including a day."""
+
+    api_calls: int
+    mtu: Annotated[int, Meta(description="identified + neverIdentified.")]
+    identified: int
+    anonymous: int
+    anonymous_identified: int
+    never_identified: int
+
+
+class Change(msgspec.Struct, rename="camel"):
+    """How much more than in the month before, up to the day that is compared with."""
+
+    api_calls: int
+    mtu: int
+
+
+class MonthTotals(msgspec.Struct, rename="camel"):
+    """A month up to a day."""
+
+    period: Annotated[str, Meta(description="First day of the month, YYYY-MM-DD.")]
+    day: Annotated[str, Meta(description="Day up to which the totals count, YYYY-MM-DD.")]
+    counted_until: Annotated[str, Meta(description="Messages received until then are in here.")]
+    totals: Totals
+
+
+class SourceTotals(msgspec.Struct, rename="camel"):
+    """A source in the month and up to the same day of the month before."""
+
+    source_id: str
+    source_name: str
+    totals: Totals
+    previous: Totals | UnsetType = UNSET
+    change: Change | UnsetType = UNSET
+
+
+class SummaryBody(msgspec.Struct, rename="camel"):
+    """A month in one answer."""
+
+    month: MonthTotals
+    sources: Annotated[list[SourceTotals], Meta(description="Sources with usage, by id.")]
+    plan_limits: LimitsRecord
+    previous: MonthTotals | UnsetType = UNSET
+    change: Change | UnsetType = UNSET
+
+
+class SummaryAnswer(msgspec.Struct):
+    """A month in one answer."""
+
+    data: SummaryBody
+
+
+@endpoint(
+    "GET",
+    "/headcount/v1/summary",
+    Contract(
+        name="getSummary",
+        summary="A month in one answer",
+        description="Totals to date of the workspace and of every source, the plan's limits, and"
+        " the change against the month before: up to the same day of it (or its last, when it is"
+        " shorter) while the month runs, all of it once the month is over. `previous` and `change`"
+        " are absent when the month before holds no usage of this workspace.",
+        tag="Reports",
+        answer=SummaryAnswer,
+        query=(OPTIONAL_PERIOD,),
+        errors=(404, 422),
+    ),
+)
+def read_summary(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    pairs = pairs_of(request.scope["query_string"])
+    month = read_month(caller, period_asked(pairs, required=False))
+    before = _month_before(caller, month)
+    month_totals = _month_totals(month, month.days)
+    body = SummaryBody(month_totals, [], limits_of(caller))
+    compared_days = 0
+    if before is not None:
+        compared_days = before.days if month.past else min(month.days, before.days)
+        body.previous = _month_totals(before, compared_days)
+        body.change = _change(month_totals.totals, body.previous.totals)
+    body.sources = _sources(caller, month, before, compared_days)
+    return answer(SummaryAnswer(body), month.headers())
+
+
+def _month_before(caller: Caller, month: Month) -> Month | None:
+    first = month.reading.first_period
+    if first is None or month.period <= first:
+        return None
+    return read_month(caller, month.period.shifted(-1))
+
+
+def _month_totals(month: Month, days: int) -> MonthTotals:
+    return MonthTotals(
+        str(month.period),
+        month.day_names()[days - 1],
+        moment_text(month.reading.counted_until_ms),
+        _totals(month.reading.workspace[:days].sum(axis=0).tolist()),
+    )
+
+
+def _sources(
+    caller: Caller, month: Month, before: Month | None, compared_days: int
+) -> list[SourceTotals]:
+    now = _by_source(month, month.days)
+    past = _by_source(before, compared_days) if before is not None else {}
+    numbers = sorted(now.keys() | past.keys())
+    known = caller.services.directory.sources(caller.workspace.number)
+    ids = caller.services.directory.source_ids(caller.workspace.number, numbers)
+    entries = []
+    for number, source_id in sorted(zip(numbers, ids, strict=True), key=lambda pair: pair[1]):
+        name = known[number].name if number in known else source_id
+        entry = SourceTotals(source_id, name, now.get(number, _NOTHING))
+        if before is not None:
+            entry.previous = past.get(number, _NOTHING)
+            entry.change = _change(entry.totals, entry.previous)
+        entries.append(entry)
+    return entries
+
+
+def _by_source(month: Month, days: int) -> dict[int, Totals]:
+    """Totals of the sources that have usage up to a day, by number."""
+    summed = month.reading.sources[:, :days].sum(axis=1)
+    used = summed[:, API_CALLS] > 0
+    numbers = month.reading.source_numbers[used].tolist()
+    return dict(zip(numbers, map(_totals, summed[used].tolist()), strict=True))
+
+
+def _totals(counts: Sequence[int]) -> Totals:
+    """Totals out of one number of each kind."""
+    identified, anonymous = counts[IDENTIFIED], counts[ANONYMOUS]
+    never = anonymous - counts[ANONYMOUS_IDENTIFIED]
+    return Totals(
+        counts[API_CALLS],
+        identified + never,
+        identified,
+        anonymous,
+        counts[ANONYMOUS_IDENTIFIED],
+        never,
+    )
+
+
+def _change(now: Totals, before: Totals) -> Change:
+    return Change(now.api_calls - before.api_calls, now.mtu - before.mtu)
+
+
+_NOTHING = Totals(0, 0, 0, 0, 0, 0)
+
+SUMMARY_HANDLERS = [read_summary]
