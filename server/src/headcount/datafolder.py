@@ -72,6 +72,16 @@ class DataFolder:
         """Held by the one process that writes to the store."""
         return self.path / "meter.lock"
 
+    @property
+    def metrics(self) -> Path:
+        """The folder in which the processes of a running server share their metrics."""
+        return self.path / "run" / "metrics"
+
+    @property
+    def state(self) -> Path:
+        """Which processes of a running server do their work."""
+        return self.path / "run" / "state.json"
+
 
 def open_data_folder(path: Path, *, create: bool) -> DataFolder:
     """The data folder at a path.

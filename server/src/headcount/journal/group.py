@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from headcount import metrics
 from headcount.journal.file import JournalFile
-from headcount.metering.facts import Rejection
+from headcount.metering.facts import FACT_BYTES, Rejection
 
 __all__ = ["GroupCommit"]
 
@@ -29,7 +30,6 @@ class GroupCommit:
 
     Attributes:
         pending_bytes: bytes of facts handed in and not durable yet.
-        commits: transactions made so far.
     """
 
     def __init__(self, journal: JournalFile, clock_ms: Callable[[], int]) -> None:
@@ -40,7 +40,6 @@ class GroupCommit:
         self._waiting: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
         self.pending_bytes = 0
-        self.commits = 0
 
     async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
         """Return once facts and tallies are durable.
@@ -63,10 +62,11 @@ class GroupCommit:
             rejections = _sum(item[1] for item in group)
             failure: Exception | None = None
             try:
-                await loop.run_in_executor(
-                    self._thread, self._journal.append, facts, rejections, self._clock_ms()
-                )
-                self.commits += 1
+                with metrics.COMMIT_SECONDS.labels("journal").time():
+                    await loop.run_in_executor(
+                        self._thread, self._journal.append, facts, rejections, self._clock_ms()
+                    )
+                self._report(len(facts) // FACT_BYTES, rejections)
             except Exception as error:  # whatever it is, each caller must hear of it
                 failure = error
             self.pending_bytes -= len(facts)
@@ -78,6 +78,11 @@ class GroupCommit:
                 else:
                     durable.set_exception(failure)
         self._writer = None
+
+    def _report(self, admitted: int, rejections: list[Rejection]) -> None:
+        metrics.MESSAGES.labels("admitted", "").inc(admitted)
+        for rejection in rejections:
+            metrics.MESSAGES.labels("rejected", rejection.reason).inc(rejection.messages)
 
     async def close(self) -> None:
         """Finish what is under way and release the journal."""

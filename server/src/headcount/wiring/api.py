@@ -1,0 +1,70 @@
+"""The api process: usage API, own API and documents on the API address."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+import msgspec
+import uvloop
+
+from headcount.catalog import Catalog
+from headcount.clock import now_ms
+from headcount.datafolder import DataFolder, open_data_folder
+from headcount.store.sqlite import SqliteStore
+from headcount.wiring.child import Child, Task
+from headcount.wiring.http import serve_http
+
+__all__ = ["run"]
+
+
+class _State(msgspec.Struct):
+    """One child, as the supervisor describes it."""
+
+    role: str
+    ready: bool
+
+
+def run(task: Task, child: Child) -> None:
+    """Answer readers until told to stop.
+
+    Raises:
+        DataFolderError: the data folder cannot be used as it is.
+    """
+    # The other processes share their metrics in files; this one adds them up, and keeps its own
+    # numbers to itself. prometheus-client looks at the variable when it is imported.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    from headcount.api import ApiSettings, create_app
+
+    folder = open_data_folder(task.folder, create=True)
+    with Catalog(folder.catalog) as catalog, closing(SqliteStore(folder.store)) as store:
+        app = create_app(
+            store=store,
+            catalog=catalog,
+            clock=now_ms,
+            not_ready=lambda: _not_ready(folder),
+            server_metrics=lambda: _server_metrics(folder),
+            settings=ApiSettings(requests_per_minute=task.rate_limit_per_minute),
+        )
+        uvloop.run(serve_http(app, task.listen_fd, child))
+
+
+def _not_ready(folder: DataFolder) -> list[str]:
+    try:
+        states = msgspec.json.decode(folder.state.read_bytes(), type=list[_State])
+    except (OSError, msgspec.DecodeError):
+        return ["The server is starting."]
+    what = {
+        "intake": "A process that takes messages is not running.",
+        "meter": "The meter is starting: messages are taken and will be counted.",
+    }
+    return sorted({what[s.role] for s in states if not s.ready and s.role in what})
+
+
+def _server_metrics(folder: DataFolder) -> str:
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder.metrics))  # type: ignore[no-untyped-call]
+    return generate_latest(registry).decode()

@@ -1,0 +1,132 @@
+"""Where a child process begins: `python -m headcount.wiring.child ROLE`, with its task on stdin.
+
+Takes its `Task` as JSON, plays one role until it is told to stop, by SIGTERM or because the
+supervisor is gone, and reports on standard output that it is ready. Ends with 0 when told to
+stop, with an operator error's status when the data folder cannot be used, else with a trace.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from headcount.config import Settings
+from headcount.errors import OperatorError
+
+__all__ = ["READY", "Child", "Role", "Task", "main"]
+
+READY = b"ready\n"
+"""What a child writes to standard output once it does its work."""
+
+Role = str
+"""`"intake"`, `"meter"` or `"api"`."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What a child is given.
+
+    Attributes:
+        data: the data folder, absolute.
+        hash_key: the hash key's file, absolute, when it lies elsewhere.
+        rate_limit_per_minute, dedup_window_days: as in the settings.
+        listen_fd: the inherited socket to accept on; -1 for the meter.
+        alive_fd: the inherited end of a pipe that closes when the supervisor ends.
+    """
+
+    data: str
+    hash_key: str | None
+    rate_limit_per_minute: int
+    dedup_window_days: int
+    listen_fd: int
+    alive_fd: int
+
+    @property
+    def folder(self) -> Path:
+        """The data folder."""
+        return Path(self.data)
+
+    @property
+    def hash_key_file(self) -> Path | None:
+        """The hash key's file, None for the one in the data folder."""
+        return None if self.hash_key is None else Path(self.hash_key)
+
+
+def task_of(settings: Settings, listen_fd: int, alive_fd: int) -> Task:
+    """The task of a child under some settings."""
+    return Task(
+        data=str(settings.data.absolute()),
+        hash_key=None if settings.hash_key is None else str(settings.hash_key.absolute()),
+        rate_limit_per_minute=settings.rate_limit_per_minute,
+        dedup_window_days=settings.dedup_window_days,
+        listen_fd=listen_fd,
+        alive_fd=alive_fd,
+    )
+
+
+class Child:
+    """How a role learns that it should stop, and says that it is ready.
+
+    Args:
+        alive_fd: reading from it ends when the supervisor does.
+    """
+
+    def __init__(self, alive_fd: int) -> None:
+        self.stopping = threading.Event()
+        self._on_stop: Callable[[], None] = lambda: None
+        # Ctrl-C reaches only the supervisor, which then tells everybody in the right order.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        threading.Thread(target=self._watch, args=(alive_fd,), daemon=True).start()
+
+    def _watch(self, alive_fd: int) -> None:
+        os.read(alive_fd, 1)
+        # Through the signal, so that stopping happens in the main thread either way.
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Call back, in the main thread, when told to stop."""
+        self._on_stop = callback
+
+    def stop(self) -> None:
+        """Tell the role to stop."""
+        self.stopping.set()
+        self._on_stop()
+
+    def ready(self) -> None:
+        """Say that the work has begun."""
+        os.write(sys.stdout.fileno(), READY)
+
+
+def main(role: Role) -> int:
+    """Play a role until told to stop.
+
+    Returns:
+        The exit status.
+    """
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
+    task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
+    child = Child(task.alive_fd)
+    try:
+        # Each process loads only what its role needs: intake, above all, no NumPy.
+        if role == "intake":
+            from headcount.wiring.intake import run
+        elif role == "meter":
+            from headcount.wiring.metering import run
+        else:
+            from headcount.wiring.api import run
+        run(task, child)
+    except OperatorError as error:
+        print(f"headcount: {error.problem} {error.remedy}", file=sys.stderr)  # noqa: T201
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

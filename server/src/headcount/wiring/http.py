@@ -1,0 +1,64 @@
+"""Serving an ASGI application on an inherited socket until the process is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator
+from typing import Any
+
+import uvicorn
+
+from headcount.wiring.child import Child
+
+__all__ = ["serve_http"]
+
+_STOP_WITHIN_S = 5
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, without its own signal handlers: `Child` has them, and knows of the supervisor."""
+
+    def __init__(self, config: uvicorn.Config, child: Child) -> None:
+        super().__init__(config)
+        self._child = child
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._child.ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+async def serve_http(app: Any, listen_fd: int, child: Child) -> None:
+    """Accept and answer until told to stop; then finish what is under way.
+
+    Args:
+        app: the ASGI application.
+        listen_fd: a listening socket that this process inherited.
+        child: says when to stop, and is told when the socket is served.
+    """
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_STOP_WITHIN_S,
+        backlog=2048,
+    )
+    server = _Server(config, child)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(setattr, server, "should_exit", True)
+
+    child.on_stop(stop)
+    if not child.stopping.is_set():
+        await server.serve(sockets=[socket.socket(fileno=listen_fd)])

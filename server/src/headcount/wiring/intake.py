@@ -1,0 +1,57 @@
+"""One intake worker: the tracking application on a socket, writing to a journal of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import uvloop
+
+from headcount.catalog import Catalog
+from headcount.clock import now_ms
+from headcount.datafolder import load_hash_key, open_data_folder
+from headcount.intake import Limits, create_app
+from headcount.journal import GroupCommit, JournalDirectory
+from headcount.metering.hashing import IdHasher
+from headcount.wiring.child import Child, Task
+from headcount.wiring.http import serve_http
+from headcount.wiring.write_keys import CatalogWriteKeys
+
+__all__ = ["run"]
+
+_REFRESH_EVERY_S = 0.2
+
+
+def run(task: Task, child: Child) -> None:
+    """Take tracking requests until told to stop.
+
+    Raises:
+        DataFolderError: the data folder cannot be used as it is.
+    """
+    uvloop.run(_run(task, child))
+
+
+async def _run(task: Task, child: Child) -> None:
+    folder = open_data_folder(task.folder, create=True)
+    with Catalog(folder.catalog) as catalog:
+        hasher = IdHasher(load_hash_key(folder, catalog, task.hash_key_file))
+        keys = CatalogWriteKeys(catalog)
+        journals = JournalDirectory(folder.journals)
+        sink = GroupCommit(journals.claim(), now_ms)
+        refreshing = asyncio.create_task(_refresh(keys))
+        try:
+            await serve_http(
+                create_app(keys, sink, hasher, now_ms, Limits()), task.listen_fd, child
+            )
+        finally:
+            refreshing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await refreshing
+            await sink.close()
+            journals.close()
+
+
+async def _refresh(keys: CatalogWriteKeys) -> None:
+    while True:
+        await asyncio.sleep(_REFRESH_EVERY_S)
+        keys.refresh()

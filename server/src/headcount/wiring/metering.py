@@ -1,0 +1,93 @@
+"""The meter's process: one step after the other while the server runs, or until nothing is left.
+
+Holds the lock of the folder's meter; whoever cannot have it leaves the store alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from headcount.clock import now_ms
+from headcount.datafolder import DataFolder, FolderLock, open_data_folder
+from headcount.errors import StorageUnavailableError
+from headcount.journal import JournalDirectory
+from headcount.meter import Meter
+from headcount.store.sqlite import SqliteStore
+from headcount.wiring.child import Child, Task
+
+__all__ = ["meter_until_drained", "run"]
+
+_log = logging.getLogger(__name__)
+
+_PAUSE_S = 0.02
+_RETRY_S = 0.5
+_REPORT_EVERY_S = 1.0
+_DRAIN_WITHIN_S = 3.0
+
+
+def run(task: Task, child: Child) -> None:
+    """Meter until told to stop; then meter what is left, for a few seconds at most.
+
+    Raises:
+        DataFolderError: the data folder cannot be used as it is.
+    """
+    folder = open_data_folder(task.folder, create=True)
+    with FolderLock(folder.meter_lock, "serve"), closing(SqliteStore(folder.store)) as store:
+        journals = JournalDirectory(folder.journals)
+        with closing(Meter(store, journals, now_ms, task.dedup_window_days)) as meter:
+            child.ready()
+            _meter(meter, child.stopping)
+
+
+def _meter(meter: Meter, stopping: threading.Event) -> None:
+    reported_at_s = 0.0
+    while not stopping.is_set():
+        step = _try_step(meter)
+        if time.monotonic() - reported_at_s >= _REPORT_EVERY_S:
+            meter.report_sizes()
+            reported_at_s = time.monotonic()
+        if step is None:
+            stopping.wait(_RETRY_S)
+        elif step:
+            # A short rest lets facts gather, so that a quiet server makes few commits.
+            stopping.wait(_PAUSE_S)
+    # Facts in journals are safe without this, but counts are then up to date for readers.
+    began_s = time.monotonic()
+    while _try_step(meter) is False and time.monotonic() - began_s < _DRAIN_WITHIN_S:
+        pass
+
+
+def _try_step(meter: Meter) -> bool | None:
+    """Whether everything is metered; None when the disk refused."""
+    try:
+        return meter.step().drained
+    except StorageUnavailableError as error:
+        _log.error("%s; what is acknowledged stays in the journals and is tried again", error)
+        return None
+
+
+def meter_until_drained(
+    folder: DataFolder, window_days: int, progress: Callable[[int], None] = lambda _: None
+) -> None:
+    """Meter everything that the journals of a folder hold, with no server running.
+
+    Args:
+        folder: the data folder; the caller holds its serve lock.
+        window_days: the setting `dedup_window_days`.
+        progress: called with the number of facts metered by each step.
+
+    Raises:
+        DataFolderError: the data folder cannot be used as it is.
+        StorageUnavailableError: the disk refused; everything stays in the journals.
+    """
+    with FolderLock(folder.meter_lock, "import"), closing(SqliteStore(folder.store)) as store:
+        journals = JournalDirectory(folder.journals)
+        with closing(Meter(store, journals, now_ms, window_days)) as meter:
+            drained = False
+            while not drained:
+                facts, drained = meter.step()
+                progress(facts)

@@ -1,0 +1,225 @@
+"""The supervisor: starts the processes of one server, restarts what dies, ends them in order.
+
+Takes settings, holds the data folder's lock and the listening sockets for as long as the server
+lives; does no work of its own. Its children notice by a pipe when it is gone, and stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from headcount.catalog import Catalog
+from headcount.config import Settings
+from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
+from headcount.wiring.child import READY, Role, Task, task_of
+from headcount.wiring.listening import listen, url_of
+
+__all__ = ["Listening", "serve"]
+
+_log = logging.getLogger(__name__)
+
+_RESTART_FIRST_S = 0.05
+_RESTART_MOST_S = 5.0
+_STEADY_AFTER_S = 10.0
+_FRONT_WITHIN_S = 6.0
+_METER_WITHIN_S = 3.5
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a server listens, as beginnings of URLs."""
+
+    tracking: str
+    api: str
+
+
+def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
+    """Run a server until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: what it runs with.
+        announce: called once, when both addresses are served.
+
+    Returns:
+        The exit status: 0 when it was told to stop and everything in flight was finished.
+
+    Raises:
+        OperatorError: the data folder or an address cannot be used.
+    """
+    folder = open_data_folder(settings.data, create=True)
+    with FolderLock(folder.serve_lock, "serve") as lock, contextlib.ExitStack() as stack:
+        with Catalog(folder.catalog) as catalog:
+            load_hash_key(folder, catalog, settings.hash_key)
+        tracking = listen(settings.tracking, settings.workers, "--tracking")
+        api = listen(settings.api, 1, "--api")
+        for sock in (*tracking, *api):
+            stack.enter_context(sock)
+        _prepare_metrics(folder)
+        server = _Server(settings, folder, lock, tracking, api[0], announce)
+        return asyncio.run(server.run())
+
+
+def _prepare_metrics(folder: DataFolder) -> None:
+    shutil.rmtree(folder.metrics, ignore_errors=True)
+    folder.metrics.mkdir(parents=True)
+    # Read by prometheus-client in every child, when it is imported.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder.metrics.absolute())
+
+
+@dataclass(slots=True)
+class _Process:
+    """One child, over all its restarts."""
+
+    role: Role
+    sock: socket.socket | None
+    process: asyncio.subprocess.Process | None = None
+    ready: bool = False
+    ever_ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class _Server:
+    """The processes of one server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: DataFolder,
+        lock: FolderLock,
+        tracking: list[socket.socket],
+        api: socket.socket,
+        announce: Callable[[Listening], None],
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._lock = lock
+        self._announce = announce
+        self._listening = Listening(url_of(tracking[0]), url_of(api))
+        self._front = [*(_Process("intake", sock) for sock in tracking), _Process("api", api)]
+        self._meter = _Process("meter", None)
+        self._alive_fd, self._alive_kept_fd = os.pipe()
+        self._stopping = asyncio.Event()
+        self._failure: int | None = None
+
+    async def run(self) -> int:
+        """Start everything, watch it, and end it in order when told to.
+
+        Returns:
+            The exit status.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_stop)
+        watches = [asyncio.create_task(self._keep(p)) for p in (*self._front, self._meter)]
+        announcing = asyncio.create_task(self._announce_when_ready())
+        await self._stopping.wait()
+        announcing.cancel()
+        clean = await self._end(self._front, _FRONT_WITHIN_S)
+        clean &= await self._end([self._meter], _METER_WITHIN_S)
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, announcing, return_exceptions=True)
+        if self._failure is not None:
+            return self._failure
+        return 0 if clean else 1
+
+    def _told_to_stop(self) -> None:
+        if not self._stopping.is_set():
+            self._stopping.set()
+            return
+        # Told twice: somebody is in a hurry. What was acknowledged is durable already.
+        for process in (*self._front, self._meter):
+            _signal(process, signal.SIGKILL)
+        os._exit(1)
+
+    async def _announce_when_ready(self) -> None:
+        for process in self._front:
+            await process.ever_ready.wait()
+        self._announce(self._listening)
+
+    async def _keep(self, process: _Process) -> None:
+        """Start a child, and start it again whenever it dies, with growing pauses."""
+        pause_s = _RESTART_FIRST_S
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            status = await self._run_once(process)
+            if self._stopping.is_set():
+                return
+            if status in (1, 2) and not process.ever_ready.is_set():
+                # It has said on standard error what is wrong, and trying again would not mend it.
+                self._failure = status
+                self._stopping.set()
+                return
+            if time.monotonic() - began_s > _STEADY_AFTER_S:
+                pause_s = _RESTART_FIRST_S
+            _log.warning("%s ended with status %s; starting it again", process.role, status)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
+            pause_s = min(2 * pause_s, _RESTART_MOST_S)
+
+    async def _run_once(self, process: _Process) -> int:
+        listen_fd = process.sock.fileno() if process.sock is not None else -1
+        task: Task = task_of(self._settings, listen_fd, self._alive_fd)
+        kept = {self._alive_fd, self._lock.fileno()} | ({listen_fd} - {-1})
+        started = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "headcount.wiring.child", process.role,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            pass_fds=tuple(kept), process_group=0,
+        )  # fmt: skip
+        process.process = started
+        assert started.stdin is not None
+        assert started.stdout is not None
+        try:
+            with contextlib.suppress(ConnectionError):
+                started.stdin.write(msgspec.json.encode(task))
+                await started.stdin.drain()
+            started.stdin.close()
+            if await started.stdout.readline() == READY:
+                process.ready = True
+                process.ever_ready.set()
+                self._write_state()
+            return await started.wait()
+        finally:
+            process.ready = False
+            self._write_state()
+
+    async def _end(self, processes: list[_Process], within_s: float) -> bool:
+        """Tell children to stop, and kill those that do not; whether all ended by themselves."""
+        running = [p for p in processes if p.process is not None and p.process.returncode is None]
+        for process in running:
+            _signal(process, signal.SIGTERM)
+        waits = [asyncio.create_task(p.process.wait()) for p in running if p.process is not None]
+        if not waits:
+            return True
+        _, late = await asyncio.wait(waits, timeout=within_s)
+        if late:
+            _log.error("%d processes did not stop within %s s; killing them", len(late), within_s)
+            for process in running:
+                _signal(process, signal.SIGKILL)
+            await asyncio.wait(waits)
+        return not late
+
+    def _write_state(self) -> None:
+        """Tell the api process, for `/readyz`, which children do their work."""
+        state = [{"role": p.role, "ready": p.ready} for p in (*self._front, self._meter)]
+        draft = self._folder.state.with_suffix(".draft")
+        with contextlib.suppress(OSError):  # a full disk must not end the supervisor
+            draft.write_bytes(msgspec.json.encode(state))
+            draft.replace(self._folder.state)
+
+
+def _signal(process: _Process, number: signal.Signals) -> None:
+    if process.process is not None and process.process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.process.send_signal(number)
