@@ -1,0 +1,92 @@
+"""The data folder and the catalog as commands use them: opened, searched, closed.
+
+Takes settings and what a person typed, gives records; refuses names that stand for nothing, or for
+several things, with the command that lists what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from headcount.errors import UsageError
+
+if TYPE_CHECKING:
+    from headcount.catalog import Catalog, Source, Workspace
+    from headcount.config import Settings
+
+__all__ = ["found_source", "found_workspace", "opened_catalog", "selected_workspaces"]
+
+
+@contextmanager
+def opened_catalog(settings: Settings, *, create: bool = False) -> Iterator[Catalog]:
+    """The catalog of the data folder in the settings.
+
+    Args:
+        settings: names the data folder.
+        create: make the folder when there is none.
+
+    Raises:
+        DataFolderError: the folder or its catalog cannot be used as it is.
+    """
+    from headcount.catalog import Catalog
+    from headcount.datafolder import open_data_folder
+
+    folder = open_data_folder(settings.data, create=create)
+    with Catalog(folder.catalog) as catalog:
+        yield catalog
+
+
+def found_workspace(catalog: Catalog, id_or_name: str) -> Workspace:
+    """The workspace of that id or name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    workspace = catalog.workspace(id_or_name)
+    if workspace is None:
+        raise UsageError(
+            f'There is no workspace "{id_or_name}".',
+            "See `headcount workspace list`, or make it with `headcount workspace add`.",
+        )
+    return workspace
+
+
+def selected_workspaces(catalog: Catalog, id_or_name: str | None) -> list[Workspace]:
+    """The one workspace that was asked for, else all.
+
+    Raises:
+        UsageError: there is no workspace of that id or name.
+    """
+    return catalog.workspaces() if id_or_name is None else [found_workspace(catalog, id_or_name)]
+
+
+def found_source(catalog: Catalog, id_or_name: str, workspace: str | None) -> Source:
+    """The source of that id or name.
+
+    Args:
+        catalog: where to look.
+        id_or_name: what a person typed.
+        workspace: id or name of the only workspace to look in; all when None.
+
+    Raises:
+        UsageError: there is none, or several workspaces have one of that name.
+    """
+    found = [
+        source
+        for each in selected_workspaces(catalog, workspace)
+        if (source := catalog.source(each.number, id_or_name)) is not None
+    ]
+    by_id = [source for source in found if source.id == id_or_name]
+    if len(by_id or found) > 1:
+        raise UsageError(
+            f'{len(found)} workspaces have a source named "{id_or_name}".',
+            "Say which with --workspace, or give the source's id.",
+        )
+    if not found:
+        place = "" if workspace is None else f' in workspace "{workspace}"'
+        raise UsageError(
+            f'There is no source "{id_or_name}"{place}.', "See `headcount source list`."
+        )
+    return (by_id or found)[0]

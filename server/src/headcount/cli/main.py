@@ -1,0 +1,88 @@
+"""The entry of the program: takes the command line, gives an exit status, shows no traceback for
+anything that a person can mend.
+
+Each command lives in a module of its own and imports what it works with only when it runs, so that
+`headcount --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+import click
+
+from headcount import __version__
+from headcount.cli.plan import plan
+from headcount.cli.serve import serve
+from headcount.cli.source import source
+from headcount.cli.token import token
+from headcount.cli.workspace import workspace
+from headcount.errors import HeadcountError, OperatorError
+
+__all__ = ["headcount", "main"]
+
+_INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+_PIPE_CLOSED = 1  # what click gives when it meets the closed pipe before we do
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+First steps:
+  headcount workspace add Shop
+  headcount source add web --workspace Shop
+  headcount token add --workspace Shop
+  headcount serve
+
+Every command takes --data DIR (or HEADCOUNT_DATA) and explains itself with --help.""",
+)
+@click.version_option(__version__, prog_name="headcount", message="%(prog)s %(version)s")
+def headcount() -> None:
+    """Count API calls and monthly tracked users, exactly and live.
+
+    Point a tracking SDK at `headcount serve`, and read usage by source and day from its API.
+    """
+
+
+for command in (serve, workspace, source, token, plan):
+    headcount.add_command(command)
+
+
+def main() -> None:
+    """Run the command line in `sys.argv` and end the process with its exit status."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        status = headcount.main(prog_name="headcount", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return _INTERRUPTED
+    except OperatorError as error:
+        click.echo(f"Error: {error.problem} {error.remedy}", err=True)
+        return error.exit_status
+    except HeadcountError as error:
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    except BrokenPipeError:
+        _forget_output()
+        return _PIPE_CLOSED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        click.echo("Error: The disk is full. Free some space, then try again.", err=True)
+        _forget_output()
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _forget_output() -> None:
+    """Let the interpreter's last flush go nowhere; it would fail again, and say so."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

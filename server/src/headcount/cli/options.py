@@ -1,0 +1,65 @@
+"""Options that commands share: takes settings from the table, gives decorators.
+
+A settings option arrives at its command as a field of one `Settings`, read by the one rule: flag,
+then variable, then file.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from headcount.config import SETTINGS, load_settings
+
+__all__ = ["as_json_option", "settings_options", "workspace_option"]
+
+Command = Callable[..., Any]
+
+
+def settings_options(*names: str) -> Callable[[Command], Command]:
+    """Give a command the options of these settings, and `settings` as an argument.
+
+    Args:
+        names: fields of `Settings`; the others still come from variables and the file.
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_settings(config: str | None, **arguments: Any) -> Any:
+            flags = {name: arguments.pop(name) for name in names}
+            settings, warnings = load_settings(flags, os.environ, config)
+            for warning in warnings:
+                click.echo(f"Warning: {warning}", err=True)
+            return command(settings=settings, **arguments)
+
+        decorated: Command = click.option(
+            "--config",
+            metavar="FILE",
+            help="Settings file. [env: HEADCOUNT_CONFIG; default: headcount.toml, if there is one]",
+        )(with_settings)
+        for name in reversed(names):
+            setting = SETTINGS[name]
+            default = "" if setting.default is None else f"; default: {setting.default}"
+            decorated = click.option(
+                setting.flag,
+                name,
+                metavar=setting.metavar,
+                help=f"{setting.doc} [env: {setting.env}{default}]",
+            )(decorated)
+        return decorated
+
+    return decorate
+
+
+def workspace_option(*, required: bool = True) -> Callable[[Command], Command]:
+    """Give a command `--workspace`, by id or name."""
+    what = "Workspace, by id or name." if required else "Only this workspace, by id or name."
+    return click.option("--workspace", "workspace", metavar="W", required=required, help=what)
+
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+"""Give a command `--json`, as the argument `as_json`."""

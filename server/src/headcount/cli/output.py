@@ -1,0 +1,78 @@
+"""What commands print: takes records as plain data, gives tables for people and JSON for programs.
+
+Data goes to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+
+__all__ = ["moment_text", "print_json", "print_record", "print_table", "say"]
+
+_PIPE_COLUMNS = 10_000
+
+
+def say(message: str) -> None:
+    """Tell the person something that is not data."""
+    click.echo(message, err=True)
+
+
+def print_json(data: object) -> None:
+    """Print data as JSON, in ASCII, so that no terminal's encoding can spoil it."""
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+
+
+def print_record(fields: dict[str, str]) -> None:
+    """Print one record, a line for each field."""
+    width = max(map(len, fields))
+    _write("".join(f"{name:<{width}}  {value}\n" for name, value in fields.items()))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under headings; columns whose name ends in "#" hold numbers.
+
+    Nothing is cut off: in a terminal long values wrap, and into a pipe lines may be long.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
+    for column in columns:
+        number = column.endswith("#")
+        table.add_column(
+            column.removesuffix("#"),
+            justify="right" if number else "left",
+            overflow="fold",
+            no_wrap=not terminal or number,
+        )
+    for row in rows:
+        # As Text, because a name may hold what rich would take for markup.
+        table.add_row(*(Text(value) for value in row))
+    text = io.StringIO()
+    console = Console(
+        file=text, force_terminal=terminal, width=None if terminal else _PIPE_COLUMNS, emoji=False
+    )
+    console.print(table)
+    _write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
+
+
+def moment_text(moment_ms: int | None) -> str | None:
+    """A moment as RFC 3339 in UTC, to the second."""
+    if moment_ms is None:
+        return None
+    return datetime.fromtimestamp(moment_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _write(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    # A terminal of another encoding still gets every row, with marks in place of what it lacks.
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))

@@ -1,0 +1,54 @@
+"""`headcount serve`: hands the settings to the server and its exit status back."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from headcount import __version__
+from headcount.cli.options import as_json_option, settings_options
+from headcount.cli.output import print_json, print_record
+from headcount.config import SETTINGS
+
+if TYPE_CHECKING:
+    from headcount.config import Settings
+    from headcount.wiring.supervisor import Listening
+
+__all__ = ["serve"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  headcount serve
+  headcount serve --data /var/lib/headcount --workers 4
+  headcount serve --tracking 0.0.0.0:8080 --api 127.0.0.1:8081
+
+Every option may also stand in headcount.toml, for instance: workers = 4"""
+)
+@settings_options(*SETTINGS)
+@as_json_option
+def serve(settings: Settings, as_json: bool) -> int:
+    """Take messages from tracking SDKs, count them, and answer usage.
+
+    Says on standard output where it listens, once it is ready. Ctrl-C or SIGTERM lets it finish
+    what is in flight and end with status 0; a second one ends it at once.
+    """
+    from headcount.wiring.supervisor import serve as run
+
+    def announce(listening: Listening) -> None:
+        if as_json:
+            print_json({"tracking": listening.tracking, "api": listening.api})
+        else:
+            print_record(
+                {
+                    "headcount": f"{__version__}, ready",
+                    "tracking": f"{listening.tracking}/v1/track and the like",
+                    "usage": f"{listening.api}/usage/mtu/daily and the like; see /docs",
+                }
+            )
+        sys.stdout.flush()
+
+    return run(settings, announce)

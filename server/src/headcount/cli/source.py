@@ -1,0 +1,175 @@
+"""`headcount source`: makes, lists, disables and enables sources, and rotates their write keys."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from headcount.cli.folder import (
+    found_source,
+    found_workspace,
+    opened_catalog,
+    selected_workspaces,
+)
+from headcount.cli.options import as_json_option, settings_options, workspace_option
+from headcount.cli.output import moment_text, print_json, print_record, print_table, say
+from headcount.clock import now_ms
+
+if TYPE_CHECKING:
+    from headcount.catalog import Source
+    from headcount.config import Settings
+
+__all__ = ["source"]
+
+
+@click.group()
+def source() -> None:
+    """Make and manage sources: the streams of messages inside a workspace.
+
+    Each source has a write key, which its tracking SDK sends. Changes reach a running server within
+    a second.
+    """
+
+
+@source.command(
+    epilog="""\b
+Examples:
+  headcount source add web --workspace Shop
+  headcount source add "iPhone app" --workspace Shop --json"""
+)
+@click.argument("name")
+@workspace_option()
+@settings_options("data")
+@as_json_option
+def add(settings: Settings, name: str, workspace: str, as_json: bool) -> None:
+    """Make a source named NAME, with a fresh write key."""
+    with opened_catalog(settings) as catalog:
+        owner = found_workspace(catalog, workspace)
+        made = catalog.add_source(owner.number, name, now_ms())
+    _print_source(made, as_json)
+    if not as_json:
+        say(
+            f"\nPost messages to http://{settings.tracking}/v1/track with this write key."
+            f"\nNext: headcount token add --workspace {shlex.quote(owner.name)}"
+        )
+
+
+@source.command(
+    name="list",
+    epilog="""\b
+Example:
+  headcount source list --workspace Shop --json""",
+)
+@workspace_option(required=False)
+@settings_options("data")
+@as_json_option
+def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
+    """List sources with their write keys."""
+    with opened_catalog(settings) as catalog:
+        listed = [
+            (owner, each)
+            for owner in selected_workspaces(catalog, workspace)
+            for each in catalog.sources(owner.number)
+        ]
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": each.id,
+                    "name": each.name,
+                    "workspaceId": owner.id,
+                    "writeKey": each.write_key,
+                    "enabled": each.enabled,
+                    "createdAt": moment_text(each.created_at_ms),
+                }
+                for owner, each in listed
+            ]
+        )
+    elif listed:
+        print_table(
+            ("id", "workspace", "name", "write key", "state"),
+            [
+                (
+                    each.id,
+                    owner.name,
+                    each.name,
+                    each.write_key,
+                    "enabled" if each.enabled else "disabled",
+                )
+                for owner, each in listed
+            ],
+        )
+    else:
+        say("There is no source yet. Make one with: headcount source add NAME --workspace W")
+
+
+@source.command(
+    epilog="""\b
+Examples:
+  headcount source disable web --workspace Shop
+  headcount source disable 4tTYPSxYMXbmpRjOGrFdhe"""
+)
+@click.argument("source")
+@workspace_option(required=False)
+@settings_options("data")
+@as_json_option
+def disable(settings: Settings, source: str, workspace: str | None, as_json: bool) -> None:
+    """Refuse messages with the write key of SOURCE (an id or a name) from now on.
+
+    What was counted stays.
+    """
+    with opened_catalog(settings) as catalog:
+        found = found_source(catalog, source, workspace)
+        changed = catalog.set_source_enabled(found.number, False)
+    _print_source(changed, as_json)
+
+
+@source.command(
+    epilog="""\b
+Example:
+  headcount source enable web --workspace Shop"""
+)
+@click.argument("source")
+@workspace_option(required=False)
+@settings_options("data")
+@as_json_option
+def enable(settings: Settings, source: str, workspace: str | None, as_json: bool) -> None:
+    """Admit messages of SOURCE (an id or a name) again."""
+    with opened_catalog(settings) as catalog:
+        found = found_source(catalog, source, workspace)
+        changed = catalog.set_source_enabled(found.number, True)
+    _print_source(changed, as_json)
+
+
+@source.command(
+    name="rotate-key",
+    epilog="""\b
+Example:
+  headcount source rotate-key web --workspace Shop --json""",
+)
+@click.argument("source")
+@workspace_option(required=False)
+@settings_options("data")
+@as_json_option
+def rotate_key(settings: Settings, source: str, workspace: str | None, as_json: bool) -> None:
+    """Give SOURCE (an id or a name) a fresh write key; the former one stops working."""
+    with opened_catalog(settings) as catalog:
+        found = found_source(catalog, source, workspace)
+        changed = catalog.rotate_write_key(found.number)
+    _print_source(changed, as_json)
+
+
+def _print_source(source: Source, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": source.id, "name": source.name, "writeKey": source.write_key})
+        return
+    print_record(
+        {
+            "id": source.id,
+            "name": source.name,
+            "write key": source.write_key,
+            "state": "enabled" if source.enabled else "disabled",
+        }
+    )

@@ -1,0 +1,51 @@
+"""Runs the real `headcount` program for tests, away from whatever the tester's shell has set."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROGRAM = (sys.executable, "-c", "from headcount.cli import main; main()")
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment without settings of Headcount, with a few more variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADCOUNT_")}
+    return kept | {"PYTHONWARNINGS": "error"} | extra
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program on one data folder.
+
+    Attributes:
+        data: the data folder, given as `HEADCOUNT_DATA`.
+        cwd: the working folder.
+    """
+
+    data: Path
+    cwd: Path
+
+    def run(
+        self, *arguments: str, stdin: str = "", **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=self.cwd,
+            env=environment(HEADCOUNT_DATA=str(self.data), **extra),
+        )
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command that must succeed with `--json`, and give what it prints."""
+        finished = self.run(*arguments, "--json")
+        assert finished.returncode == 0, finished.stderr
+        return json.loads(finished.stdout)

@@ -1,0 +1,58 @@
+"""Every command explains itself, with an example, and `--help` stays light."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from headcount.cli.main import headcount
+from headcount.config import SETTINGS
+
+
+def commands(
+    group: click.Group = headcount, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), [pytest.param(*each, id=" ".join(each[0])) for each in commands()]
+)
+def test_a_command_explains_itself(path: tuple[str, ...], command: click.Command) -> None:
+    name = " ".join(("headcount", *path))
+    assert command.help
+    assert command.help.strip().endswith(".")
+    assert f"  {name}" in (command.epilog or ""), "an example that can be copied"
+    options = {option for each in command.params for option in each.opts}
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{parameter.name} is not explained"
+    assert "--data" in options or path == ("demo",)
+    assert "--config" in options
+    assert "--json" in options or path == ("demo",)
+
+
+def test_serve_takes_every_setting() -> None:
+    options = {option for each in headcount.commands["serve"].params for option in each.opts}
+    for setting in SETTINGS.values():
+        assert setting.flag in options
+
+
+def test_help_loads_nothing_that_it_does_not_need() -> None:
+    program = (
+        "import sys, click\n"
+        "from headcount.cli.main import headcount\n"
+        "headcount.main(['--help'], standalone_mode=False)\n"
+        "heavy = ['numpy', 'rich', 'apsw', 'uvicorn', 'msgspec', 'segment_public_api']\n"
+        "print([name for name in heavy if name in sys.modules], file=sys.stderr)\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert finished.stderr == "[]\n"
