@@ -1,1 +1,39 @@
+"""Takes tracking requests from SDKs, hands facts and rejection tallies to a `FactSink`.
 
+Owns the tracking API on the wire and the choice, for each message, between admitted and rejected
+for a named reason. Knows nothing of counting: whether an admitted message is a duplicate, only
+the meter says. Raw ids never leave this package.
+
+    app         the ASGI application
+    routes      its addresses
+    tracking    one body in, facts and rejections out
+    admission   the rules that a message must meet, and its hashes
+    decoding    JSON to `Message`: the fast decoder, then the tolerant one
+    scanning    the tolerant decoder's JSON grammar, without recursion
+    bodies      reading and decompressing under bounds
+    gate        when to turn requests away
+    browser     the settings that analytics.js asks for, and the pixel
+    answers     statuses, headers and JSON of every answer
+    reasons     every refusal, once
+    ports       what the application is given
+    asgi        the shapes of the ASGI interface
+    importing   newline-delimited records into facts
+"""
+
+from headcount.intake.app import create_app
+from headcount.intake.importing import ImportChunk, LineError, import_chunks, read_lines
+from headcount.intake.ports import FactSink, Limits, SourceRef, WriteKeys
+from headcount.intake.reasons import Reason
+
+__all__ = [
+    "FactSink",
+    "ImportChunk",
+    "Limits",
+    "LineError",
+    "Reason",
+    "SourceRef",
+    "WriteKeys",
+    "create_app",
+    "import_chunks",
+    "read_lines",
+]

@@ -1,0 +1,129 @@
+"""Every answer of the tracking application: takes results and reasons, gives status, headers, body.
+
+All answers are small and complete, so each is one pair of ASGI events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from headcount.intake.asgi import Event, Send
+from headcount.intake.reasons import EXPLANATIONS, Reason
+
+__all__ = [
+    "SUCCESS",
+    "Answer",
+    "batch_answer",
+    "json_answer",
+    "options_answer",
+    "pixel_answer",
+    "refusal",
+    "send_answer",
+]
+
+_Headers = tuple[tuple[bytes, bytes], ...]
+
+_GIF = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff"
+    b"!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
+"""One transparent pixel."""
+
+# Write keys are public in browsers and no cookie is read, so any page may post and read answers.
+_CORS: _Headers = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"Retry-After"),
+)
+# An asterisk does not cover Authorization, and older browsers do not know it at all.
+_PREFLIGHT: _Headers = (
+    (
+        b"access-control-allow-headers",
+        b"Authorization, Content-Type, Content-Encoding, X-Retry-Count, *",
+    ),
+    (b"access-control-max-age", b"86400"),
+)
+# Retried at once, an overloaded server stays so; a disk takes longer to mend.
+_RETRY_AFTER: dict[Reason, bytes] = {
+    Reason.OVERLOADED: b"1",
+    Reason.STORAGE_UNAVAILABLE: b"5",
+}
+
+
+class Answer(NamedTuple):
+    """A complete answer; `send_answer` adds its length and the CORS headers."""
+
+    status: int
+    headers: _Headers
+    body: bytes
+
+
+def json_answer(status: int, document: object, headers: _Headers = ()) -> Answer:
+    """A JSON document as an answer."""
+    body = msgspec.json.encode(document)
+    return Answer(status, ((b"content-type", b"application/json"), *headers), body)
+
+
+SUCCESS = json_answer(200, {"success": True})
+
+
+def batch_answer(rejected: Sequence[tuple[int, Reason]]) -> Answer:
+    """What a batch is told: success, and which of its messages were rejected."""
+    if not rejected:
+        return SUCCESS
+    listed = [{"index": index, "code": reason.value} for index, reason in rejected]
+    return json_answer(200, {"success": True, "rejected": listed})
+
+
+def refusal(reason: Reason, methods: Sequence[str] = ()) -> Answer:
+    """What a refused request is told.
+
+    Args:
+        reason: why it is refused.
+        methods: those that the address takes, for METHOD_NOT_ALLOWED.
+    """
+    status, sentence = EXPLANATIONS[reason]
+    headers: _Headers = ((b"allow", _listed(methods)),) if methods else ()
+    if reason in _RETRY_AFTER:
+        headers = (*headers, (b"retry-after", _RETRY_AFTER[reason]))
+    if reason is Reason.BODY_TIMEOUT:
+        # What is still to come of the body would be taken for the next request.
+        headers = (*headers, (b"connection", b"close"))
+    return json_answer(status, {"code": reason.value, "message": sentence}, headers)
+
+
+def pixel_answer(answer: Answer) -> Answer:
+    """The pixel, with the status that the same message gets by POST."""
+    kept = tuple(header for header in answer.headers if header[0] != b"content-type")
+    return Answer(
+        answer.status,
+        ((b"content-type", b"image/gif"), (b"cache-control", b"no-store"), *kept),
+        _GIF,
+    )
+
+
+def options_answer(methods: Sequence[str], *, preflight: bool) -> Answer:
+    """What OPTIONS is told: the methods, and under /v1/ what a browser asks before it posts."""
+    allow = _listed(methods)
+    headers: _Headers = ((b"allow", allow),)
+    if preflight:
+        headers = (*headers, (b"access-control-allow-methods", allow), *_PREFLIGHT)
+    return Answer(204, headers, b"")
+
+
+def _listed(methods: Sequence[str]) -> bytes:
+    return ", ".join(methods).encode()
+
+
+async def send_answer(send: Send, answer: Answer, *, cors: bool) -> None:
+    """Send an answer whole."""
+    headers = [*answer.headers]
+    if answer.status != 204:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    if cors:
+        headers += _CORS
+    start: Event = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": answer.body})

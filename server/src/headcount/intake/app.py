@@ -1,0 +1,225 @@
+"""The tracking API as a bare ASGI application: takes requests, answers when facts are durable.
+
+    request ─ route ─ gate ─ write key ─ body ─ tracker ─ sink ─ answer
+
+The gate decides before a body is read. Bodies and query strings are never logged; of an
+unexpected exception the log gets its type and its lines of code, not its text, which may quote
+what was sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import traceback
+from collections.abc import Mapping
+
+from headcount.errors import StorageUnavailableError
+from headcount.intake.answers import (
+    SUCCESS,
+    Answer,
+    batch_answer,
+    json_answer,
+    options_answer,
+    pixel_answer,
+    refusal,
+    send_answer,
+)
+from headcount.intake.asgi import Application, Receive, Scope, Send
+from headcount.intake.bodies import ClientGone, decompress, read_body
+from headcount.intake.browser import pixel_message, settings_document
+from headcount.intake.gate import Gate
+from headcount.intake.ports import Clock, FactSink, Limits, SourceRef, WriteKeys
+from headcount.intake.reasons import Reason, Refused
+from headcount.intake.routes import Action, Route, route_of
+from headcount.intake.tracking import Receipt, Tracker, tally
+from headcount.metering.hashing import IdHasher
+
+__all__ = ["create_app"]
+
+_log = logging.getLogger("headcount.intake")
+
+_HeaderMap = Mapping[bytes, bytes]
+
+_LIBRARY_PREFIXES = (
+    (b"analytics-python", "analytics-python"),
+    (b"analytics-node", "analytics-node"),
+    # What the fetch of Node.js calls itself when the library does not.
+    (b"node", "analytics-node"),
+    (b"rudder-sdk-python", "rudder-sdk-python"),
+)
+
+
+def create_app(
+    keys: WriteKeys,
+    sink: FactSink,
+    hasher: IdHasher,
+    clock: Clock,
+    limits: Limits | None = None,
+) -> Application:
+    """The tracking API.
+
+    Serve it without an access log, which would hold query strings, and without websockets.
+
+    Args:
+        keys: finds sources by write key.
+        sink: makes facts durable.
+        hasher: hashes ids under the installation's key.
+        clock: the present moment in milliseconds since 1970; the time of receipt of all that one
+            request brings is one reading, taken when its body is whole.
+        limits: bounds on what is taken in.
+    """
+    return _Intake(keys, sink, hasher, clock, limits or Limits())
+
+
+class _Intake:
+    def __init__(
+        self, keys: WriteKeys, sink: FactSink, hasher: IdHasher, clock: Clock, limits: Limits
+    ) -> None:
+        self._tracker = Tracker(keys, hasher, limits)
+        self._sink = sink
+        self._clock = clock
+        self._limits = limits
+        self._gate = Gate(limits, sink)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"the tracking API speaks HTTP only, not {scope['type']}")
+        path: str = scope["path"]
+        cors = path == "/v1" or path.startswith("/v1/")
+        try:
+            answer = await self._answer(route_of(path), scope, receive, cors=cors)
+        except ClientGone:
+            return
+        except Exception as error:
+            lines = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("%s while answering a request\n%s", type(error).__qualname__, lines)
+            answer = refusal(Reason.INTERNAL_ERROR)
+        await send_answer(send, answer, cors=cors)
+
+    async def _answer(
+        self, route: Route | None, scope: Scope, receive: Receive, *, cors: bool
+    ) -> Answer:
+        if route is None:
+            return refusal(Reason.NOT_FOUND)
+        method: str = scope["method"]
+        if method == "OPTIONS":
+            return options_answer(route.methods, preflight=cors)
+        if method not in route.methods:
+            return refusal(Reason.METHOD_NOT_ALLOWED, route.methods)
+        if route.action is Action.HEALTH:
+            return json_answer(200, {"status": "ok"})
+        if route.action is Action.IGNORE:
+            return SUCCESS
+        headers: _HeaderMap = dict(scope["headers"])
+        if route.action is Action.SETTINGS:
+            return self._settings(route.argument, headers, scope["scheme"])
+        if route.action is Action.PIXEL:
+            if method == "HEAD":
+                # Whoever only looks has sent nothing to be counted.
+                return pixel_answer(SUCCESS)
+            return pixel_answer(await self._track(route, headers, scope, receive))
+        return await self._track(route, headers, scope, receive)
+
+    def _settings(self, write_key: str, headers: _HeaderMap, scheme: str) -> Answer:
+        try:
+            self._tracker.source_of(write_key)
+        except Refused as refused:
+            return refusal(refused.reason)
+        # Behind a proxy that ends TLS only this header knows how the browser came.
+        forwarded = headers.get(b"x-forwarded-proto", b"").decode("latin-1").lower()
+        document = settings_document(
+            write_key,
+            headers.get(b"host", b"").decode("latin-1"),
+            forwarded if forwarded in ("http", "https") else scheme,
+        )
+        # The answer depends on those two headers, so a shared cache must not keep it.
+        return json_answer(200, document, ((b"cache-control", b"no-store"),))
+
+    async def _track(
+        self, route: Route, headers: _HeaderMap, scope: Scope, receive: Receive
+    ) -> Answer:
+        """Take a message or a batch in while there is room for it."""
+        length_bytes = _length_bytes(headers)
+        # A body without a declared length may become as large as a body can be.
+        expected_bytes = self._limits.body_bytes_max
+        if length_bytes is not None:
+            expected_bytes = min(length_bytes, expected_bytes)
+        try:
+            self._gate.enter(expected_bytes)
+        except Refused as refused:
+            return refusal(refused.reason)
+        try:
+            return await self._take(route, headers, scope, receive)
+        except StorageUnavailableError:
+            return refusal(Reason.STORAGE_UNAVAILABLE)
+        finally:
+            self._gate.leave(expected_bytes)
+
+    async def _take(
+        self, route: Route, headers: _HeaderMap, scope: Scope, receive: Receive
+    ) -> Answer:
+        """Admit or reject what a request brings, and answer once that is durable."""
+        source: SourceRef | None = None
+        try:
+            write_key = _basic_user_name(headers.get(b"authorization", b""))
+            if write_key:
+                source = self._tracker.source_of(write_key)
+            if route.action is Action.PIXEL:
+                body = pixel_message(scope["query_string"])
+            else:
+                body = await self._body(headers, receive)
+            receipt = Receipt(self._clock(), _library_of(headers, short=route.short))
+            if route.action is Action.BATCH:
+                result = self._tracker.take_batch(body, receipt, source)
+                if result.facts or result.rejections:
+                    await self._sink.append(result.facts, result.rejections)
+                return batch_answer(result.rejected)
+            fact = self._tracker.take_message(body, route.argument, receipt, source)
+        except Refused as refused:
+            owner = refused.source or source
+            # A batch that is refused whole has no messages to tally: nobody knows how many.
+            if owner is not None and route.action is not Action.BATCH:
+                await self._sink.append(b"", [tally(owner, refused.reason, self._clock())])
+            return refusal(refused.reason)
+        await self._sink.append(fact)
+        return SUCCESS
+
+    async def _body(self, headers: _HeaderMap, receive: Receive) -> bytes:
+        limits = self._limits
+        length_bytes = _length_bytes(headers)
+        if length_bytes is not None and length_bytes > limits.body_bytes_max:
+            raise Refused(Reason.BODY_TOO_LARGE)
+        body = await read_body(receive, limits.body_bytes_max, limits.body_timeout_s)
+        encoding = headers.get(b"content-encoding", b"")
+        return decompress(body, encoding, limits.body_bytes_max)
+
+
+def _length_bytes(headers: _HeaderMap) -> int | None:
+    """How long the body is, as far as its headers say; None when they leave it open."""
+    if b"transfer-encoding" in headers:
+        return None
+    # The server in front has checked that it is a number.
+    return int(headers.get(b"content-length", b"0"))
+
+
+def _basic_user_name(authorization: bytes) -> str:
+    """The user name of HTTP Basic; empty when there is none, or it cannot be read."""
+    scheme, _, credentials = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return ""
+    try:
+        return base64.b64decode(credentials).partition(b":")[0].decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _library_of(headers: _HeaderMap, *, short: bool) -> str:
+    """The tracking library that sent a request, one of `LIBRARIES`."""
+    agent = headers.get(b"user-agent", b"")
+    for prefix, library in _LIBRARY_PREFIXES:
+        if agent.startswith(prefix):
+            return library
+    # A script cannot name itself in a browser; but no other library uses the short addresses.
+    return "analytics.js" if short and agent.startswith(b"Mozilla/") else "other"

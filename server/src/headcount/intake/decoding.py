@@ -1,0 +1,214 @@
+"""Turns the bytes of messages and batches into typed parts, or gives the reason for refusing them.
+
+Two decoders stand beside each other. The fast one knows the fields that matter and skips the
+rest. What it refuses goes to the tolerant one, message by message: lone surrogates, nesting of any
+depth, numbers of any size and fields of any kind are ordinary input. Where the fast one accepts,
+both give the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from headcount.intake.reasons import Reason, Refused
+from headcount.intake.scanning import (
+    BOM,
+    Malformed,
+    elements,
+    members,
+    only_value,
+    skip_space,
+    text_of,
+)
+
+__all__ = [
+    "Batch",
+    "IdValue",
+    "ImportedRecord",
+    "Message",
+    "decode_batch",
+    "decode_batch_tolerantly",
+    "decode_message",
+    "decode_message_tolerantly",
+    "decode_record",
+    "decode_record_tolerantly",
+]
+
+IdValue = str | int | float | None
+"""An id as it came: a string, an integer, nothing; a float stands for whatever can be no id."""
+
+
+class Message(msgspec.Struct, rename="camel", gc=False):
+    """The fields of a message that decide about it.
+
+    A type, write key or event that is no string is None, like an absent one.
+    """
+
+    type: str | None = None
+    write_key: str | None = None
+    message_id: IdValue = None
+    user_id: IdValue = None
+    anonymous_id: IdValue = None
+    previous_id: IdValue = None
+    group_id: IdValue = None
+    event: str | None = None
+
+
+class ImportedRecord(Message, rename="camel", gc=False):
+    """A message that brings its own time and source; a time that is no string is empty."""
+
+    source_id: str | None = None
+    received_at: str | None = None
+    occurred_at: str | None = msgspec.field(name="timestamp", default=None)
+
+
+class Batch(msgspec.Struct, rename="camel"):
+    """A batch whose messages are still to be decoded, each on its own."""
+
+    batch: list[msgspec.Raw]
+    write_key: str | None = None
+
+
+_FAST_REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_fast_message = msgspec.json.Decoder(Message).decode
+_fast_record = msgspec.json.Decoder(ImportedRecord).decode
+_fast_batch = msgspec.json.Decoder(Batch).decode
+
+
+def decode_message(raw: bytes | msgspec.Raw) -> Message | Reason:
+    """The message in a piece of JSON, or why it is none."""
+    try:
+        return _fast_message(raw)
+    except _FAST_REFUSALS:
+        return decode_message_tolerantly(bytes(raw))
+
+
+def decode_record(raw: bytes) -> ImportedRecord | Reason:
+    """The record in a line of JSON, or why it is none."""
+    try:
+        return _fast_record(raw)
+    except _FAST_REFUSALS:
+        return decode_record_tolerantly(raw)
+
+
+def decode_batch(body: bytes, messages_max: int) -> Batch:
+    """The batch in a body.
+
+    Raises:
+        Refused: the body is no JSON object with an array named batch, or the array is too long.
+            Malformed JSON inside one message is found when that message is decoded.
+    """
+    try:
+        batch = _fast_batch(body)
+    except _FAST_REFUSALS:
+        return decode_batch_tolerantly(body, messages_max)
+    if len(batch.batch) > messages_max:
+        raise Refused(Reason.BATCH_TOO_LONG)
+    return batch
+
+
+def decode_batch_tolerantly(body: bytes, messages_max: int) -> Batch:
+    """What `decode_batch` does, by the tolerant decoder alone."""
+    data = _without_bom(body)
+    array_at: int | None = None
+    write_key: str | None = None
+    try:
+        if not _is_object(data):
+            only_value(data)
+            raise Refused(Reason.NOT_AN_OBJECT)
+        for name, (start, end) in members(data, loose=b"batch"):
+            if name == b"batch":
+                array_at = start if data[start : start + 1] == b"[" else None
+            elif name == b"writeKey":
+                write_key = _string(data[start:end])
+        if array_at is None:
+            raise Refused(Reason.BATCH_NOT_ARRAY)
+        messages: list[msgspec.Raw] = []
+        for start, end in elements(data, array_at):
+            if len(messages) == messages_max:
+                raise Refused(Reason.BATCH_TOO_LONG)
+            messages.append(msgspec.Raw(data[start:end]))
+    except Malformed:
+        raise Refused(Reason.MALFORMED_JSON) from None
+    return Batch(batch=messages, write_key=write_key)
+
+
+def decode_message_tolerantly(raw: bytes) -> Message | Reason:
+    """What `decode_message` does, by the tolerant decoder alone."""
+    return _decode_tolerantly(raw, Message, _MESSAGE_FIELDS)
+
+
+def decode_record_tolerantly(raw: bytes) -> ImportedRecord | Reason:
+    """What `decode_record` does, by the tolerant decoder alone."""
+    return _decode_tolerantly(raw, ImportedRecord, _RECORD_FIELDS)
+
+
+def _string(token: bytes) -> str | None:
+    return text_of(token) if token.startswith(b'"') else None
+
+
+def _time(token: bytes) -> str | None:
+    # A time of another kind is wrong, not absent: no later field may take its place.
+    return None if token == b"null" else _string(token) or ""
+
+
+def _id(token: bytes) -> IdValue:
+    if token.startswith(b'"'):
+        return text_of(token)
+    if token == b"null":
+        return None
+    if token.lstrip(b"-").isdigit():
+        # An integer is its decimal text, however large: no conversion, so no limit to meet.
+        return "0" if token == b"-0" else token.decode()
+    return _NO_ID
+
+
+_NO_ID = 0.5
+
+_Field = tuple[str, Callable[[bytes], IdValue]]
+_M = TypeVar("_M", bound=Message)
+
+_MESSAGE_FIELDS: Mapping[bytes, _Field] = {
+    b"type": ("type", _string),
+    b"writeKey": ("write_key", _string),
+    b"messageId": ("message_id", _id),
+    b"userId": ("user_id", _id),
+    b"anonymousId": ("anonymous_id", _id),
+    b"previousId": ("previous_id", _id),
+    b"groupId": ("group_id", _id),
+    b"event": ("event", _string),
+}
+_RECORD_FIELDS: Mapping[bytes, _Field] = {
+    **_MESSAGE_FIELDS,
+    b"sourceId": ("source_id", _string),
+    b"receivedAt": ("received_at", _time),
+    b"timestamp": ("occurred_at", _time),
+}
+
+
+def _decode_tolerantly(raw: bytes, kind: type[_M], fields: Mapping[bytes, _Field]) -> _M | Reason:
+    data = _without_bom(raw)
+    parts: dict[str, Any] = {}
+    try:
+        if not _is_object(data):
+            only_value(data)
+            return Reason.NOT_AN_OBJECT
+        for name, (start, end) in members(data):
+            field = fields.get(name)
+            if field is not None:
+                parts[field[0]] = field[1](data[start:end])
+    except Malformed:
+        return Reason.MALFORMED_JSON
+    return kind(**parts)
+
+
+def _is_object(data: bytes) -> bool:
+    at = skip_space(data, 0)
+    return data[at : at + 1] == b"{"
+
+
+def _without_bom(data: bytes) -> bytes:
+    return data.removeprefix(BOM)

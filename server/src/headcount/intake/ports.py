@@ -1,0 +1,74 @@
+"""What the tracking application is given by whoever starts it: keys, a sink, a clock, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from headcount.metering.facts import Rejection
+
+__all__ = ["Clock", "FactSink", "Limits", "SourceRef", "WriteKeys"]
+
+Clock = Callable[[], int]
+"""The present moment, in milliseconds since 1970, UTC."""
+
+_KIB = 1024
+_MIB = 1024 * 1024
+
+
+class SourceRef(NamedTuple):
+    """A source as intake needs it: the numbers that facts carry, and whether it takes messages."""
+
+    workspace: int
+    source: int
+    enabled: bool
+
+
+class WriteKeys(Protocol):
+    """Finds sources by write key; asked several times for each request, so it answers at once."""
+
+    def lookup(self, write_key: str) -> SourceRef | None:
+        """The source with that write key, disabled ones too; None when there is none."""
+        ...
+
+
+class FactSink(Protocol):
+    """Where facts and rejection tallies become durable."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of facts that were handed in and are not yet durable."""
+        ...
+
+    async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
+        """Keep facts (whole records, any number) and tallies; return once they are durable.
+
+        Raises:
+            StorageUnavailableError: nothing of them was kept.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what one worker takes in.
+
+    Attributes:
+        body_bytes_max: a body, compressed and decompressed alike.
+        message_bytes_max: the raw JSON of one message.
+        batch_messages_max: messages in one batch; far above what clients send, it bounds the
+            memory that a body of nothing but tiny items can take.
+        body_bytes_in_flight_max: bodies that are being received, all requests together.
+        requests_in_flight_max: tracking requests that are being received or written.
+        pending_fact_bytes_max: facts that wait for the disk.
+        body_timeout_s: how long a client may take to send a body.
+    """
+
+    body_bytes_max: int = 4 * _MIB
+    message_bytes_max: int = 32 * _KIB
+    batch_messages_max: int = 100_000
+    body_bytes_in_flight_max: int = 24 * _MIB
+    requests_in_flight_max: int = 1024
+    pending_fact_bytes_max: int = 8 * _MIB
+    body_timeout_s: float = 30.0

@@ -1,0 +1,149 @@
+"""Every reason for which intake refuses a message or a request: once, with status and remedy.
+
+The codes are part of the tracking API; rejections are tallied under them. Append, never rename.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from headcount.intake.ports import SourceRef
+
+__all__ = ["EXPLANATIONS", "Explanation", "Reason", "Refused"]
+
+
+class Reason(StrEnum):
+    """Why a message or a request was refused; the value is the code on the wire."""
+
+    # One message.
+    MALFORMED_JSON = "malformed_json"
+    NOT_AN_OBJECT = "not_an_object"
+    MESSAGE_TOO_LARGE = "message_too_large"
+    UNKNOWN_TYPE = "unknown_type"
+    INVALID_ID = "invalid_id"
+    INVALID_MESSAGE_ID = "invalid_message_id"
+    NO_USER_ANON_ID = "no_user_anon_id"
+    NO_USER_ID = "no_user_id"
+    NO_PREVIOUS_ID = "no_previous_id"
+    NO_GROUP_ID = "no_group_id"
+    EVENT_NOT_STRING = "event_not_string"
+    # The write key, of a request or of one message.
+    NO_WRITE_KEY = "no_write_key"
+    UNKNOWN_WRITE_KEY = "unknown_write_key"
+    # A whole request.
+    BATCH_NOT_ARRAY = "batch_not_array"
+    BATCH_TOO_LONG = "batch_too_long"
+    BODY_TOO_LARGE = "body_too_large"
+    BODY_TIMEOUT = "body_timeout"
+    INVALID_GZIP = "invalid_gzip"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
+    INVALID_PIXEL_DATA = "invalid_pixel_data"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    OVERLOADED = "overloaded"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    INTERNAL_ERROR = "internal_error"
+    # An imported record.
+    UNKNOWN_SOURCE = "unknown_source"
+    NO_RECEIVED_AT = "no_received_at"
+    INVALID_RECEIVED_AT = "invalid_received_at"
+    RECEIVED_AT_WITHOUT_ZONE = "received_at_without_zone"
+    RECEIVED_AT_IN_FUTURE = "received_at_in_future"
+
+
+class Explanation(NamedTuple):
+    """The HTTP status of a refusal, and a sentence that says what would have been right."""
+
+    status: int
+    sentence: str
+
+
+EXPLANATIONS: dict[Reason, Explanation] = {
+    Reason.MALFORMED_JSON: Explanation(400, "The body must be JSON (RFC 8259) in UTF-8."),
+    Reason.NOT_AN_OBJECT: Explanation(400, "A message must be a JSON object."),
+    Reason.MESSAGE_TOO_LARGE: Explanation(
+        400, "A message may have at most 32 KiB of JSON; send less in it."
+    ),
+    Reason.UNKNOWN_TYPE: Explanation(
+        400, '"type" must be "track", "identify", "page", "screen", "group" or "alias".'
+    ),
+    Reason.INVALID_ID: Explanation(
+        400,
+        '"userId", "anonymousId", "previousId" and "groupId" must be strings or integers,'
+        " the first three of at most 1024 characters.",
+    ),
+    Reason.INVALID_MESSAGE_ID: Explanation(
+        400, '"messageId" must be a string or an integer of at most 100 characters.'
+    ),
+    Reason.NO_USER_ANON_ID: Explanation(400, 'A message needs a "userId" or an "anonymousId".'),
+    Reason.NO_USER_ID: Explanation(400, 'An alias message needs a "userId".'),
+    Reason.NO_PREVIOUS_ID: Explanation(400, 'An alias message needs a "previousId".'),
+    Reason.NO_GROUP_ID: Explanation(400, 'A group message needs a "groupId".'),
+    Reason.EVENT_NOT_STRING: Explanation(400, 'A track message needs "event", a string.'),
+    Reason.NO_WRITE_KEY: Explanation(
+        401, 'Send the source\'s write key as HTTP Basic user name or as "writeKey" in the body.'
+    ),
+    Reason.UNKNOWN_WRITE_KEY: Explanation(
+        401, "No enabled source has this write key; compare it with the list of sources."
+    ),
+    Reason.BATCH_NOT_ARRAY: Explanation(
+        400, 'The body must be an object whose "batch" is an array of messages.'
+    ),
+    Reason.BATCH_TOO_LONG: Explanation(
+        400, '"batch" may hold at most 100,000 messages; send several batches.'
+    ),
+    Reason.BODY_TOO_LARGE: Explanation(
+        400, "A body may have at most 4 MiB, decompressed; send several batches."
+    ),
+    Reason.BODY_TIMEOUT: Explanation(408, "The body did not arrive in time; send it again."),
+    Reason.INVALID_GZIP: Explanation(
+        400, "The body is not the gzip data that Content-Encoding promises."
+    ),
+    Reason.UNSUPPORTED_ENCODING: Explanation(
+        415, "Content-Encoding must be gzip, identity or absent."
+    ),
+    Reason.INVALID_PIXEL_DATA: Explanation(
+        400, 'The query parameter "data" must be the message\'s JSON in base64.'
+    ),
+    Reason.NOT_FOUND: Explanation(404, "There is nothing at this address; see the tracking API."),
+    Reason.METHOD_NOT_ALLOWED: Explanation(405, "Use a method that the Allow header names."),
+    Reason.OVERLOADED: Explanation(
+        429, "The server has more requests than it can take; send again after Retry-After."
+    ),
+    Reason.STORAGE_UNAVAILABLE: Explanation(
+        503, "The messages could not be stored and are not counted; send them again."
+    ),
+    Reason.INTERNAL_ERROR: Explanation(
+        500, "The server failed on this request and has logged why; send it again."
+    ),
+    Reason.UNKNOWN_SOURCE: Explanation(
+        400, 'The record\'s "writeKey" or "sourceId" must name a source of the workspace.'
+    ),
+    Reason.NO_RECEIVED_AT: Explanation(
+        400, 'An imported record needs "receivedAt", or else "timestamp".'
+    ),
+    Reason.INVALID_RECEIVED_AT: Explanation(
+        400, '"receivedAt" (else "timestamp") must look like 2026-11-23T10:00:00Z.'
+    ),
+    Reason.RECEIVED_AT_WITHOUT_ZONE: Explanation(
+        400, '"receivedAt" (else "timestamp") needs a zone: a final Z, or an offset like +02:00.'
+    ),
+    Reason.RECEIVED_AT_IN_FUTURE: Explanation(
+        400, '"receivedAt" (else "timestamp") must not lie in the future.'
+    ),
+}
+
+
+class Refused(Exception):
+    """A request that ends here.
+
+    Args:
+        reason: why.
+        source: whose single message it was, when that is known, so that it can be tallied.
+    """
+
+    def __init__(self, reason: Reason, source: SourceRef | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.source = source
