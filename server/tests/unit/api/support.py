@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx
 import numpy as np
 import uvicorn
+
 from headcount.api import ApiSettings, create_app
 from headcount.catalog import Catalog, Source, Workspace
 from headcount.metering.calendar import MS_PER_DAY, Period, parse_moment_ms

@@ -7,11 +7,10 @@ source. An accepted message is an API call; a duplicate was answered like a succ
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 from litestar import Request, Response
 from msgspec import Meta
 
@@ -21,7 +20,7 @@ from headcount.api.month import Month, moment_text, read_month
 from headcount.api.problems import Problem
 from headcount.api.query import OPTIONAL_PERIOD, pairs_of, period_asked, value_asked
 from headcount.metering.facts import Rejection
-from headcount.metering.usage import ADMITTED, API_CALLS, DAYS_MAX, KINDS, Counts
+from headcount.metering.usage import ADMITTED, API_CALLS, KINDS, Counts
 
 __all__ = ["OUTCOME_HANDLERS"]
 
@@ -68,7 +67,8 @@ class OutcomesAnswer(msgspec.Struct):
     data: OutcomesBody
 
 
-_NOTHING: Counts = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
+_NOTHING = (0,) * len(KINDS)
+_NO_SOURCE = 0
 _SOURCE_ID = QueryParameter(
     "sourceId",
     "Only this source: totals and days are then its own. Without it they are the workspace's.",
@@ -101,35 +101,36 @@ def read_outcomes(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 def _body(caller: Caller, month: Month, source_id: str | None) -> OutcomesBody:
     reading, workspace = month.reading, caller.workspace.number
-    directory = caller.services.directory
-    counts = dict(zip(reading.source_numbers.tolist(), reading.sources, strict=True))
+    counted = reading.source_numbers.tolist()
     rejected: defaultdict[int, list[Rejection]] = defaultdict(list)
     for rejection in reading.rejected:
         rejected[rejection.source].append(rejection)
     # A source whose messages were all rejected has no counts, one without rejections no list.
-    numbers = sorted(counts.keys() | rejected.keys())
-    ids = dict(zip(directory.source_ids(workspace, numbers), numbers, strict=True))
-    of_days, of_reasons = reading.workspace, list(reading.rejected)
+    numbers = sorted({*counted, *rejected})
+    ids = dict(zip(caller.services.directory.source_ids(workspace, numbers), numbers, strict=True))
+    names = {each.id: each.name for each in caller.services.directory.sources(workspace).values()}
+    of_days, of_reasons = reading.workspace, reading.rejected
     if source_id is not None:
-        known_ids = {source.id for source in directory.sources(workspace).values()}
-        if source_id not in known_ids | ids.keys():
+        if source_id not in ids and source_id not in names:
             raise Problem(404, "This workspace has no source of that id.", field="sourceId")
-        number = ids.get(source_id, 0)
-        ids = {source_id: number} if number else {}
-        of_days, of_reasons = counts.get(number, _NOTHING), rejected[number]
-    names = {source.id: source.name for source in directory.sources(workspace).values()}
+        ids = {each: number for each, number in ids.items() if each == source_id}
+        number = ids.get(source_id, _NO_SOURCE)
+        place = counted.index(number) if number in counted else None
+        of_days = reading.workspace * 0 if place is None else reading.sources[place]
+        of_reasons = tuple(rejected[number])
+    totals = dict(zip(counted, reading.sources.sum(axis=1).tolist(), strict=True))
     sources = [
         SourceOutcomes(
             each,
             names.get(each, each),
-            _outcomes(counts.get(ids[each], _NOTHING).sum(axis=0), rejected[ids[each]]),
+            _outcomes(totals.get(ids[each], _NOTHING), rejected[ids[each]]),
         )
         for each in sorted(ids)
     ]
     return OutcomesBody(
         str(month.period),
         moment_text(reading.counted_until_ms),
-        _outcomes(of_days.sum(axis=0), of_reasons),
+        _outcomes(of_days.sum(axis=0).tolist(), of_reasons),
         _days(month, of_days, of_reasons),
         sources,
     )
@@ -141,19 +142,19 @@ def _days(month: Month, counts: Counts, rejected: Iterable[Rejection]) -> list[D
     for rejection in rejected:
         by_day[rejection.day - first].append(rejection)
     return [
-        DayOutcomes(name, _outcomes(counts[day], by_day[day]))
+        DayOutcomes(name, _outcomes(counts[day].tolist(), by_day[day]))
         for day, name in enumerate(month.day_names())
     ]
 
 
-def _outcomes(counts: Counts, rejected: Iterable[Rejection]) -> Outcomes:
-    """Outcomes out of counts of each kind, shape (5,), and tallies of rejections."""
+def _outcomes(counts: Sequence[int], rejected: Iterable[Rejection]) -> Outcomes:
+    """Outcomes out of one count of each kind and tallies of rejections."""
     reasons: defaultdict[str, int] = defaultdict(int)
     for rejection in rejected:
         reasons[rejection.reason] += rejection.messages
-    accepted, admitted = int(counts[API_CALLS]), int(counts[ADMITTED])
+    accepted = counts[API_CALLS]
     by_reason = dict(sorted(reasons.items()))
-    return Outcomes(accepted, admitted - accepted, sum(by_reason.values()), by_reason)
+    return Outcomes(accepted, counts[ADMITTED] - accepted, sum(by_reason.values()), by_reason)
 
 
 OUTCOME_HANDLERS = [read_outcomes]

@@ -154,9 +154,9 @@ async def add_source(request: Request[Any, Any, Any]) -> Response[bytes]:
         access="admin",
     ),
 )
-async def change_source(request: Request[Any, Any, Any], source_id: str) -> Response[bytes]:
+async def change_source(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
-    source = _find(caller, source_id)
+    source = _find(caller, request.path_params["source_id"])
     change = await body_of(request, SourceChange)
     changed = caller.services.catalog.set_source_enabled(source.number, change.enabled)
     return _one(changed, caller)
@@ -175,9 +175,9 @@ async def change_source(request: Request[Any, Any, Any], source_id: str) -> Resp
         access="admin",
     ),
 )
-def rotate_key(request: Request[Any, Any, Any], source_id: str) -> Response[bytes]:
+def rotate_key(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
-    source = _find(caller, source_id)
+    source = _find(caller, request.path_params["source_id"])
     return _one(caller.services.catalog.rotate_write_key(source.number), caller)
 
 

@@ -152,10 +152,12 @@ async def add_token(request: Request[Any, Any, Any]) -> Response[bytes]:
         access="admin",
     ),
 )
-def revoke_token(request: Request[Any, Any, Any], token_id: str) -> Response[bytes]:
+def revoke_token(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     now_ms = caller.services.clock()
-    token = caller.services.catalog.revoke_token(caller.workspace.number, token_id, now_ms)
+    token = caller.services.catalog.revoke_token(
+        caller.workspace.number, request.path_params["token_id"], now_ms
+    )
     if token is None:
         raise Problem(404, "This workspace has no token of that id.", field="tokenId")
     return answer(TokenAnswer(TokenBody(_record(token, now_ms))))
