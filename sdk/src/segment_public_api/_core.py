@@ -10,11 +10,11 @@ import json
 import time
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from . import _wire
 from ._exchange import REDIRECT_STATUSES, AnswerT, Patience, Send, Step, Timeouts, exchange
-from ._hosts import base_url
+from ._hosts import base_url, origin
 from ._version import __version__
 from .api_response import ApiResponse
 from .configuration import Configuration
@@ -249,12 +249,7 @@ class ClientCore:
         text = _wire.redacted(raw.decode("utf-8", "replace"), secrets)
         reason = response_data.reason
         if response_data.status in REDIRECT_STATUSES:
-            location = response_data.getheader("location") or ""
-            parts = urlsplit(_wire.redacted(location, secrets))
-            reason = (
-                f"{reason}: the server points to {parts.scheme}://{parts.netloc}, and the access "
-                "token does not follow; if that is the right place, make it the host"
-            )
+            reason = f"{reason}: {_redirect_words(response_data, secrets)}"
         elif response_data.status == 401 and not secrets:
             reason = f"{reason}: no access_token was sent; give Configuration(access_token=…)"
         error = class_for_status(response_data.status)(
@@ -271,6 +266,17 @@ class ClientCore:
 def _redacted_headers(response_data: ReadAnswer) -> dict[str, str]:
     headers = response_data.getheaders()
     return {name: _wire.redacted(text, response_data.secrets) for name, text in headers.items()}
+
+
+def _redirect_words(response_data: ReadAnswer, secrets: tuple[str, ...]) -> str:
+    target = urljoin(response_data.url, response_data.getheader("location") or "")
+    if origin(target) == origin(response_data.url):
+        return "the server redirects again and again, or to nowhere"
+    parts = urlsplit(_wire.redacted(target, secrets))
+    return (
+        f"the server points to {parts.scheme}://{parts.netloc}, and the access token does not "
+        "follow; if that is the right place, make it the host"
+    )
 
 
 def locate(error: ApiException, url: str, secrets: tuple[str, ...]) -> None:

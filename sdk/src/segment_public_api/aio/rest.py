@@ -146,7 +146,10 @@ class RESTClientObject:
                     **options,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("Accept-Encoding", "Content-Type"),
+                middlewares=(_once,),
+                # As urllib3 does it: what comes is what was asked for, and no type without a body.
+                headers={"Accept-Encoding": "identity"},
+                skip_auto_headers=("Content-Type",),
             )
         return self._session
 
@@ -167,9 +170,26 @@ class RESTClientObject:
         return {"ssl": self._tls, **({"server_hostname": name} if isinstance(name, str) else {})}
 
 
+class _EndedError(aiohttp.ClientError):
+    """A connection that ended, under a name that aiohttp does not act upon."""
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating requests by itself: unseen, uncounted, and with retries off."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _EndedError(f"{type(error).__name__}: {error}") from error
+
+
 def _translated(error: Exception) -> Exception:
     """The exception of this package for one of aiohttp or the socket."""
-    reason = f"{type(error).__name__}: {error}"
+    named = "" if isinstance(error, _EndedError) else f"{type(error).__name__}: "
+    reason = f"{named}{error}"
     if isinstance(error, aiohttp.InvalidURL):
         return ApiValueError(f"host cannot be asked: {error}")
     # The order matters: aiohttp makes its TLS errors a kind of connection error.
