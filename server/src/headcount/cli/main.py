@@ -14,6 +14,7 @@ import sys
 import click
 
 from headcount import __version__
+from headcount.cli.importing import import_
 from headcount.cli.plan import plan
 from headcount.cli.serve import serve
 from headcount.cli.source import source
@@ -46,7 +47,7 @@ def headcount() -> None:
     """
 
 
-for command in (serve, workspace, source, token, plan):
+for command in (serve, workspace, source, token, plan, import_):
     headcount.add_command(command)
 
 

@@ -1,0 +1,173 @@
+"""`headcount import`: takes files of past messages, has them counted on the days they happened."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from headcount.cli.folder import found_source, found_workspace
+from headcount.cli.options import as_json_option, settings_options, workspace_option
+from headcount.cli.output import print_json, print_record, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from headcount.cli.inputs import Input
+    from headcount.cli.progress import ImportProgress
+    from headcount.config import Settings
+    from headcount.intake import ImportChunk, LineError
+
+__all__ = ["import_"]
+
+_BUFFER_BYTES = 1 << 18
+
+
+@click.command(
+    name="import",
+    epilog="""\b
+Examples:
+  headcount import february.ndjson --workspace Shop --source web
+  headcount import archive/ --workspace Shop --dry-run
+  zstd -dc archive.ndjson.zst | headcount import - --workspace Shop
+
+\b
+A line of such a file, when the source comes from the line:
+  {"type": "track", "event": "Bought", "userId": "u1", "messageId": "m1",
+   "receivedAt": "2026-02-03T10:00:00Z", "writeKey": "..."}""",
+)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@workspace_option()
+@click.option(
+    "--source",
+    metavar="S",
+    help="Source of all messages, by id or name. Without it each line names its own, by"
+    " writeKey or sourceId.",
+)
+@click.option("--dry-run", is_flag=True, help="Check every line and change nothing.")
+@settings_options("data", "hash_key")
+@as_json_option
+def import_(
+    settings: Settings,
+    files: tuple[str, ...],
+    workspace: str,
+    source: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Count past messages, one JSON object a line, on the days of their receivedAt.
+
+    A FILE may be a folder (of .ndjson, .jsonl and .json files, with or without .gz), or - for
+    standard input. A message without receivedAt counts on the day of its timestamp.
+
+    Works while the server runs, and while it is stopped. Importing a file again, all of it or the
+    rest after an interruption, changes no count. A line that cannot be counted is named on standard
+    error and left out. Returns once everything is counted, with status 0, or 1 if a file could not
+    be read to its end.
+    """
+    from headcount.catalog import Catalog
+    from headcount.cli.inputs import found_inputs
+    from headcount.cli.progress import ImportProgress
+    from headcount.datafolder import open_data_folder
+    from headcount.wiring.importing import HistoryImport, checked_chunks
+
+    inputs = found_inputs(files)
+    folder = open_data_folder(settings.data, create=not dry_run)
+    with Catalog(folder.catalog, read_only=dry_run) as catalog:
+        owner = found_workspace(catalog, workspace)
+        only = None if source is None else found_source(catalog, source, workspace)
+        with ImportProgress(inputs) as progress:
+            if dry_run:
+                taken = _take(
+                    inputs, lambda file: checked_chunks(catalog, owner, only, file), progress
+                )
+            else:
+                history = HistoryImport(folder, catalog, settings, owner, only)
+                try:
+                    taken = _take(inputs, history.chunks, progress)
+                    history.meter(progress.metering)
+                finally:
+                    history.close()
+    taken.report(as_json, dry_run)
+    return 1 if taken.unreadable else 0
+
+
+class _Taken:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.files = 0
+        self.unreadable = 0
+        self.records = 0
+        self.reasons: Counter[str] = Counter()
+
+    def report(self, as_json: bool, dry_run: bool) -> None:
+        from headcount.intake.reasons import EXPLANATIONS, Reason
+
+        rejected = self.reasons.total()
+        if as_json:
+            print_json(
+                {
+                    "files": self.files,
+                    "unreadable": self.unreadable,
+                    "records": self.records,
+                    "admitted": self.records - rejected,
+                    "rejected": rejected,
+                    "reasons": dict(self.reasons.most_common()),
+                    "dryRun": dry_run,
+                }
+            )
+            return
+        print_record(
+            {
+                "files": f"{self.files:,}",
+                "records": f"{self.records:,}",
+                "admitted": f"{self.records - rejected:,}",
+                "rejected": f"{rejected:,}",
+                **{f"  {name}": f"{count:,}" for name, count in self.reasons.most_common()},
+            }
+        )
+        for name in self.reasons:
+            say(f"{name}: {EXPLANATIONS[Reason(name)].sentence}")
+        if dry_run:
+            say("Nothing was changed (--dry-run).")
+
+
+def _take(
+    inputs: list[Input],
+    chunks_of: Callable[[BinaryIO], Iterator[ImportChunk]],
+    progress: ImportProgress,
+) -> _Taken:
+    taken = _Taken()
+    for each in inputs:
+        taken.files += 1
+        progress.begins(each)
+        with each.opened() as reading:
+            for chunk in chunks_of(io.BufferedReader(reading, _BUFFER_BYTES)):
+                for lines, reason in _ranges(chunk.errors):
+                    progress.say(f"{each.name}:{lines}: {reason}")
+                taken.reasons.update(error.reason.value for error in chunk.errors)
+                taken.records += chunk.records
+                progress.read(reading.bytes_read, taken.records)
+        if reading.failure is not None:
+            taken.unreadable += 1
+            progress.say(f"{each.name}: {reading.failure}")
+    return taken
+
+
+def _ranges(errors: list[LineError]) -> Iterator[tuple[str, str]]:
+    """Bad lines with their reasons; neighbours with the same reason as one range."""
+    first = last = None
+    for error in [*errors, None]:
+        if first is not None and last is not None:
+            if error and error.reason == last.reason and error.line_number == last.line_number + 1:
+                last = error
+                continue
+            lines = f"{first.line_number}"
+            if last is not first:
+                lines += f"-{last.line_number}"
+            yield lines, first.reason.value
+        first = last = error
