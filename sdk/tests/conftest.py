@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 import segment_public_api
 from sdk_scripted_server import Reply, ScriptedServer
 from segment_public_api import Configuration, aio

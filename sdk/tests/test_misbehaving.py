@@ -9,8 +9,9 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-import segment_public_api as sdk
 import urllib3
+
+import segment_public_api as sdk
 from conftest import call_async, call_sync
 from sdk_scripted_server import (
     Reply,
@@ -190,7 +191,7 @@ def test_a_dead_host(call: Any) -> None:
 
 def test_an_unknown_name(call: Any) -> None:
     configuration = sdk.Configuration(host="https://no-such-host.invalid", retries=0)
-    with pytest.raises(sdk.ConnectFailedException, match="no-such-host.invalid"):
+    with pytest.raises(sdk.ConnectFailedException, match="no-such-host"):
         call(configuration, WORKSPACE, "2021-02-01")
 
 
@@ -247,9 +248,7 @@ def test_an_html_error_page_keeps_its_status(call: Any, scripted: Start) -> None
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
-def test_the_token_does_not_follow_to_another_host(
-    call: Any, scripted: Start, status: str
-) -> None:
+def test_the_token_does_not_follow_to_another_host(call: Any, scripted: Start, status: str) -> None:
     elsewhere = scripted(GOOD)
     server = scripted(answer(b"", status, Location=f"{elsewhere.host}/usage/api-calls/daily"))
     with pytest.raises(sdk.RedirectException, match="the access token does not follow") as caught:
@@ -335,6 +334,7 @@ def test_both_clients_send_and_give_the_same(scripted: Start, replies: tuple[Rep
     (sync_outcome, sync_requests), (async_outcome, async_requests) = seen
     assert sync_outcome == async_outcome
     assert sync_requests == async_requests
-    assert "pagination=%7B%22cursor%22%3A%20%22a%20b%26c%22%2C%20%22count%22%3A%2010%7D" in (
-        sync_requests[0][1]
+    assert (
+        "pagination=%7B%22cursor%22%3A%20%22a%20b%26c%22%2C%20%22count%22%3A%2010%7D"
+        in (sync_requests[0][1])
     )

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+
 import segment_public_api
 from segment_public_api import aio
 
@@ -28,7 +29,7 @@ def plain(text: str) -> str:
 def test_the_names_are_the_same() -> None:
     sync_names = set(segment_public_api.__all__) - {"__version__"}
     assert set(aio.__all__) == sync_names
-    assert OWN == [*CLASSES, "PageIterator", "RowIterator", "iter_pages", "iter_rows"]
+    assert [*CLASSES, "PageIterator", "RowIterator", "iter_pages", "iter_rows"] == OWN
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -7,6 +7,7 @@ import inspect
 from typing import Any
 
 import pytest
+
 import segment_public_api
 from segment_public_api import aio
 
@@ -109,16 +110,67 @@ MODULE_OF_MODEL = {
     "UsersPerSourceSnapshotV1": "users_per_source_snapshot_v1",
 }
 
-CONFIGURATION = """host access_token api_key api_key_prefix username password server_index
-    server_variables server_operation_index server_operation_variables ignore_operation_servers
-    ssl_ca_cert ca_cert_data cert_file key_file verify_ssl assert_hostname tls_server_name
-    connection_pool_maxsize proxy proxy_headers safe_chars_for_path_param client_side_validation
-    socket_options retries datetime_format date_format debug logger_file logger_format""".split()
-CONFIGURATION_METHODS = """set_default get_default get_default_copy auth_settings
-    get_basic_auth_token to_debug_report get_host_settings get_host_from_settings""".split()
-CLIENT_METHODS = """set_default_header get_default set_default select_header_accept
-    select_header_content_type param_serialize call_api response_deserialize
-    sanitize_for_serialization deserialize parameters_to_url_query""".split()
+CONFIGURATION = set(
+    [
+        "host",
+        "access_token",
+        "api_key",
+        "api_key_prefix",
+        "username",
+        "password",
+        "server_index",
+        "server_variables",
+        "server_operation_index",
+        "server_operation_variables",
+        "ignore_operation_servers",
+        "ssl_ca_cert",
+        "ca_cert_data",
+        "cert_file",
+        "key_file",
+        "verify_ssl",
+        "assert_hostname",
+        "tls_server_name",
+        "connection_pool_maxsize",
+        "proxy",
+        "proxy_headers",
+        "safe_chars_for_path_param",
+        "client_side_validation",
+        "socket_options",
+        "retries",
+        "datetime_format",
+        "date_format",
+        "debug",
+        "logger_file",
+        "logger_format",
+    ]
+)
+CONFIGURATION_METHODS = set(
+    [
+        "set_default",
+        "get_default",
+        "get_default_copy",
+        "auth_settings",
+        "get_basic_auth_token",
+        "to_debug_report",
+        "get_host_settings",
+        "get_host_from_settings",
+    ]
+)
+CLIENT_METHODS = set(
+    [
+        "set_default_header",
+        "get_default",
+        "set_default",
+        "select_header_accept",
+        "select_header_content_type",
+        "param_serialize",
+        "call_api",
+        "response_deserialize",
+        "sanitize_for_serialization",
+        "deserialize",
+        "parameters_to_url_query",
+    ]
+)
 
 EXCEPTIONS: dict[str, tuple[str, ...]] = {
     "ApiTypeError": ("OpenApiException", "TypeError"),

@@ -10,11 +10,11 @@ import json
 import time
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from . import _wire
 from ._exchange import REDIRECT_STATUSES, AnswerT, Patience, Send, Step, Timeouts, exchange
-from ._hosts import base_url, origin
+from ._hosts import address_of, base_url, same_origin_target
 from ._version import __version__
 from .api_response import ApiResponse
 from .configuration import Configuration
@@ -269,13 +269,13 @@ def _redacted_headers(response_data: ReadAnswer) -> dict[str, str]:
 
 
 def _redirect_words(response_data: ReadAnswer, secrets: tuple[str, ...]) -> str:
-    target = urljoin(response_data.url, response_data.getheader("location") or "")
-    if origin(target) == origin(response_data.url):
-        return "the server redirects again and again, or to nowhere"
-    parts = urlsplit(_wire.redacted(target, secrets))
+    location = response_data.getheader("location") or ""
+    if same_origin_target(response_data.url, location):
+        return "the server redirects again and again"
+    where = address_of(_wire.redacted(location, secrets))
     return (
-        f"the server points to {parts.scheme}://{parts.netloc}, and the access token does not "
-        "follow; if that is the right place, make it the host"
+        f"the server points to {where}, and the access token does not follow; if that is the right "
+        "place, make it the host"
     )
 
 
@@ -283,3 +283,4 @@ def locate(error: ApiException, url: str, secrets: tuple[str, ...]) -> None:
     """Give `error` the host it came from, and take secrets out of its words."""
     error.host = urlsplit(url).netloc
     error.reason = _wire.redacted(str(error.reason), secrets)
+    error.args = (error.status, error.reason)

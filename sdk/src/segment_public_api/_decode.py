@@ -49,7 +49,8 @@ def decode(raw: bytes, response_type: Any, content_type: str | None) -> Any:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         at = f" at {place}" if place else ""
-        raise _invalid(f"the answer is not what was promised: {first['msg']}{at}", raw) from error
+        # Not chained: pydantic's error quotes the body, in which a secret may be echoed.
+        raise _invalid(f"the answer is not what was promised: {first['msg']}{at}", raw) from None
 
 
 def error_envelope(raw: bytes) -> RequestErrorEnvelope | None:

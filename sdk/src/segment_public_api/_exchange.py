@@ -13,12 +13,12 @@ import random
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from urllib3 import Retry
 from urllib3.exceptions import MaxRetryError
 
-from ._hosts import origin
+from ._hosts import same_origin_target
 from .exceptions import ApiValueError, ConnectionException, ReadTimeoutException, retry_after_s
 
 if TYPE_CHECKING:
@@ -192,8 +192,7 @@ def _redirect_target(request: Send, answer: Answer) -> str | None:
     location = answer.get_redirect_location()
     if request.method != "GET" or not location:
         return None
-    target = urljoin(request.url, location)
-    return target if origin(target) == origin(request.url) else None
+    return same_origin_target(request.url, location)
 
 
 def _decision(

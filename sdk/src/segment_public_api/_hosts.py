@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import warnings
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from .exceptions import ApiValueError
 
@@ -73,8 +73,28 @@ def is_loopback(name: str) -> bool:
         return False
 
 
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port of a URL: what decides whether a token may be sent there."""
+def same_origin_target(url: str, location: str) -> str | None:
+    """Where `location`, in an answer to `url`, leads; None beyond its scheme, host and port.
+
+    Only there may the access token go.
+    """
+    try:
+        target = urljoin(url, location)
+        return target if _origin(target) == _origin(url) else None
+    except ValueError:
+        return None
+
+
+def address_of(location: str) -> str:
+    """Scheme and host of a URL, to show; the text itself where it is none."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return repr(location)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, (parts.hostname or ""), port

@@ -122,5 +122,5 @@ def credentials(headers: Mapping[str, str], auth_value: str | None = None) -> tu
 def redacted(text: str, secrets: Iterable[str]) -> str:
     """`text` without any of `secrets`."""
     for secret in secrets:
-        text = text.replace(secret, "[secret]")
+        text = text.replace(secret, "***")
     return text
