@@ -25,29 +25,28 @@ class Indexes:
         self._stored = set(store.key_periods())
         self._loaded: dict[tuple[Period, Family], FirstSeenIndex] = {}
 
-    def get(self, period: Period, family: Family) -> FirstSeenIndex | None:
-        """The index of a period and family; None when it holds nothing."""
-        place = (period, family)
-        if place not in self._loaded and place in self._stored:
-            index = FirstSeenIndex(with_identified=family == TRACKED)
-            for block in self._store.key_blocks(period, family):
-                index.merge(block.fingerprints, block.days, block.identified_days)
-            self._loaded[place] = index
-        return self._loaded.get(place)
+    def knows(self, period: Period, family: Family) -> bool:
+        """Whether a period and family hold any key."""
+        index = self._loaded.get((period, family))
+        return (period, family) in self._stored if index is None else len(index) > 0
 
-    def get_or_make(self, period: Period, family: Family) -> FirstSeenIndex:
-        """The index of a period and family, empty when it holds nothing yet."""
-        index = self.get(period, family)
-        if index is None:
+    def of(self, period: Period, family: Family) -> FirstSeenIndex:
+        """The index of a period and family, an empty one when it holds no key yet."""
+        place = (period, family)
+        if place not in self._loaded:
             index = FirstSeenIndex(with_identified=family == TRACKED)
-            self._loaded[period, family] = index
-        return index
+            if place in self._stored:
+                for block in self._store.key_blocks(period, family):
+                    index.merge(block)
+            self._loaded[place] = index
+        return self._loaded[place]
 
     def load(self, first: Period, last: Period) -> None:
         """Load a range of periods now, so that no batch has to wait for it."""
         for number in range(first.number, last.number + 1):
             for family in (TRACKED, MESSAGE):
-                self.get(Period(number), family)
+                if self.knows(Period(number), family):
+                    self.of(Period(number), family)
 
     def sizes(self) -> dict[Family, tuple[int, int]]:
         """Keys and bytes in memory, by family."""

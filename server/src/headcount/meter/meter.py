@@ -140,7 +140,9 @@ class Meter:
                 room_bytes -= len(entry.facts)
         return _Taken(facts, rejections, positions, None)
 
-    def _entries(self, journal: JournalFile) -> Generator[tuple[int, str, JournalEntry], None, None]:
+    def _entries(
+        self, journal: JournalFile
+    ) -> Generator[tuple[int, str, JournalEntry], None, None]:
         with closing(journal.entries(self._positions.get(journal.uuid, 0))) as entries:
             for entry in entries:
                 yield entry.appended_at_ms, journal.uuid, entry
@@ -151,7 +153,7 @@ class Meter:
         return self._take().facts
 
     def _meter(self, taken: _Taken, counted_until_ms: int) -> None:
-        folded = fold(facts_from_bytes(taken.facts), self.indexes.get, self._window_days)
+        folded = fold(facts_from_bytes(taken.facts), self.indexes, self._window_days)
         change = Change(
             keys=folded.keys,
             counts=folded.counts,
@@ -162,7 +164,7 @@ class Meter:
         )
         with metrics.COMMIT_SECONDS.labels("store").time():
             self._store.commit(change)
-        folded.learn(self.indexes.get_or_make)
+        folded.learn(self.indexes)
         self._positions.update(taken.positions)
         self._report(folded)
 

@@ -21,9 +21,9 @@ the same batch have changed through `_Overlay`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -71,8 +71,18 @@ FACT_DTYPE = np.dtype(
 assert FACT_DTYPE.itemsize == FACT_BYTES
 
 Facts = npt.NDArray[np.void]
-IndexOf = Callable[[Period, Family], FirstSeenIndex | None]
-"""The index of a period and family; None when the period holds nothing yet."""
+
+
+class Indexes(Protocol):
+    """What is known already: the first-seen indexes of all periods."""
+
+    def knows(self, period: Period, family: Family) -> bool:
+        """Whether a period and family hold any key."""
+        ...
+
+    def of(self, period: Period, family: Family) -> FirstSeenIndex:
+        """The index of a period and family, an empty one when it holds no key yet."""
+        ...
 
 
 def facts_from_bytes(blocks: Iterable[bytes]) -> Facts:
@@ -84,19 +94,6 @@ def facts_from_bytes(blocks: Iterable[bytes]) -> Facts:
     return facts
 
 
-class IndexStep(NamedTuple):
-    """What one index learns once the change is committed.
-
-    Known keys with an earlier day come with their slots; new keys come without.
-    """
-
-    period: Period
-    family: Family
-    lowered: KeyBlock
-    slots: Slots
-    new: KeyBlock
-
-
 @dataclass(slots=True)
 class Folded:
     """What one batch amounts to.
@@ -104,7 +101,7 @@ class Folded:
     Attributes:
         keys: (period, family) to new and lowered keys, for the store.
         counts: (period, workspace, source) to counts to add; source 0 is the workspace itself.
-        steps: what to tell the indexes after the commit, one for each period and family.
+        slots: (period, family) to where the probe found each of those keys, for the index.
         facts: how many facts went in.
         duplicates: how many of them were no further API call when they were folded.
         last_live_day: latest day of a fact that no import brought, None without any.
@@ -112,26 +109,23 @@ class Folded:
 
     keys: dict[tuple[Period, Family], KeyBlock] = field(default_factory=dict)
     counts: dict[tuple[Period, int, int], Counts] = field(default_factory=dict)
-    steps: list[IndexStep] = field(default_factory=list)
+    slots: dict[tuple[Period, Family], Slots] = field(default_factory=dict)
     facts: int = 0
     duplicates: int = 0
     last_live_day: int | None = None
 
-    def learn(self, index_of: Callable[[Period, Family], FirstSeenIndex]) -> None:
+    def learn(self, indexes: Indexes) -> None:
         """Bring the indexes up to the committed change."""
-        for step in self.steps:
-            index = index_of(step.period, step.family)
-            lowered, new = step.lowered, step.new
-            index.lower(lowered.fingerprints, step.slots, lowered.days, lowered.identified_days)
-            index.insert(new.fingerprints, new.days, new.identified_days)
+        for place, block in self.keys.items():
+            indexes.of(*place).learn(block, self.slots[place])
 
 
-def fold(facts: Facts, index_of: IndexOf, window_days: int) -> Folded:
+def fold(facts: Facts, indexes: Indexes, window_days: int) -> Folded:
     """Fold facts that are sorted by `received_at`.
 
     Args:
         facts: shape (n,), dtype `FACT_DTYPE`, ascending in `received_at_ms`.
-        index_of: what is known already.
+        indexes: what is known already.
         window_days: how far apart two days in different periods may be for one message id to be
             the same message.
     """
@@ -141,7 +135,7 @@ def fold(facts: Facts, index_of: IndexOf, window_days: int) -> Folded:
     all_days = facts["received_at_ms"] // MS_PER_DAY
     live = all_days[(facts["flags"] & IMPORTED) == 0]
     folded.last_live_day = int(live[-1]) if len(live) else None
-    overlay = _Overlay(index_of)
+    overlay = _Overlay(indexes)
     start = 0
     while start < len(facts):
         period = Period.of_day(int(all_days[start]))
@@ -155,14 +149,13 @@ def fold(facts: Facts, index_of: IndexOf, window_days: int) -> Folded:
 class _Overlay:
     """Message keys as they will be once the periods folded so far are committed."""
 
-    def __init__(self, index_of: IndexOf) -> None:
-        self._index_of = index_of
+    def __init__(self, indexes: Indexes) -> None:
+        self._indexes = indexes
         self._folded: dict[Period, tuple[U64, U8]] = {}
 
     def probe(self, period: Period, family: Family, fingerprints: U64) -> Probe:
         """What is committed of some keys."""
-        index = self._index_of(period, family)
-        return Probe.of_nothing(len(fingerprints)) if index is None else index.probe(fingerprints)
+        return self._indexes.of(period, family).probe(fingerprints)
 
     def add(self, period: Period, fingerprints: U64, days: U8) -> None:
         """Remember the message keys of a period that is folded, but not committed yet."""
@@ -170,7 +163,7 @@ class _Overlay:
 
     def knows(self, period: Period) -> bool:
         """Whether a period has any message keys."""
-        return period in self._folded or self._index_of(period, MESSAGE) is not None
+        return period in self._folded or self._indexes.knows(period, MESSAGE)
 
     def days_of(self, period: Period, fingerprints: U64) -> U8:
         """First days (of the month) of message keys, `NEVER` where unknown."""
@@ -300,14 +293,15 @@ def _fold_messages(
     first_days = groups.earliest(days)
     sources = scopes.of_fact[groups.members]
     known = overlay.probe(period, MESSAGE, groups.fingerprints)
-    new = known.slots < 0
+    new = known.days == NEVER
     earlier = ~new & (first_days < known.days)
     scopes.add_from_source(sources[new], first_days[new], API_CALLS)
     scopes.add_from_source(sources[earlier], known.days[earlier], API_CALLS, -1)
     scopes.add_from_source(sources[earlier], first_days[earlier], API_CALLS)
     folded.duplicates += len(fingerprints) - int(new.sum())
     overlay.add(period, groups.fingerprints, np.minimum(first_days, known.days))
-    _emit(folded, period, MESSAGE, groups.fingerprints, known.slots, new, earlier, first_days, None)
+    block = KeyBlock(groups.fingerprints, first_days, None)
+    _emit(folded, period, MESSAGE, block, known.slots, new | earlier)
 
 
 class _Tracked(NamedTuple):
@@ -367,7 +361,7 @@ def _fold_tracked(
     of_key = entries.scopes[groups.members]
     anonymous = entries.anonymous[groups.members]
     known = overlay.probe(period, TRACKED, groups.fingerprints)
-    new = known.slots < 0
+    new = known.days == NEVER
     first_days = np.minimum(groups.earliest(entries.days), known.days)
     identified_days = np.minimum(groups.earliest(entries.identified_days), known.identified_days)
     for kind, of_kind, before, after in (
@@ -380,33 +374,19 @@ def _fold_tracked(
         scopes.add(of_key[moved], before[moved], kind, -1)
         scopes.add(of_key[changed], after[changed], kind)
     lowered = ~new & ((first_days < known.days) | (identified_days < known.identified_days))
-    _emit(
-        folded, period, TRACKED, groups.fingerprints, known.slots, new, lowered,
-        first_days, identified_days,
-    )  # fmt: skip
+    block = KeyBlock(groups.fingerprints, first_days, identified_days)
+    _emit(folded, period, TRACKED, block, known.slots, new | lowered)
 
 
 def _emit(
     folded: Folded,
     period: Period,
     family: Family,
-    fingerprints: U64,
+    block: KeyBlock,
     slots: Slots,
-    new: npt.NDArray[np.bool_],
-    lowered: npt.NDArray[np.bool_],
-    days: U8,
-    identified_days: U8 | None,
+    changed: npt.NDArray[np.bool_],
 ) -> None:
-    """Hand changed keys to the store, and new and lowered ones apart to the index."""
-
-    def block(chosen: npt.NDArray[np.bool_]) -> KeyBlock:
-        return KeyBlock(
-            fingerprints[chosen],
-            days[chosen],
-            None if identified_days is None else identified_days[chosen],
-        )
-
-    changed = new | lowered
+    """Hand over the keys that are new or have an earlier day than the index knows."""
     if changed.any():
-        folded.keys[period, family] = block(changed)
-        folded.steps.append(IndexStep(period, family, block(lowered), slots[lowered], block(new)))
+        folded.keys[period, family] = block.chosen(changed)
+        folded.slots[period, family] = slots[changed]

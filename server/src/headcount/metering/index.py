@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from headcount.metering.keys import NEVER, U8, U64
+from headcount.metering.keys import NEVER, U8, U64, KeyBlock
 
 __all__ = ["FirstSeenIndex", "Probe", "Slots"]
 
@@ -38,7 +38,8 @@ class Probe(NamedTuple):
     """What the index knows of the keys of one probe; all arrays have their shape.
 
     Attributes:
-        slots: where each known key stands, -1 for an unknown one; valid until the next insert.
+        slots: where each known key stands, or the complement (`~slot`, negative) of the free slot
+            at which the search for an unknown one ended; valid until the next insert.
         days: first day of each known key, `NEVER` for an unknown one.
         identified_days: first day with a userId, `NEVER` where there was none.
     """
@@ -46,12 +47,6 @@ class Probe(NamedTuple):
     slots: Slots
     days: U8
     identified_days: U8
-
-    @classmethod
-    def of_nothing(cls, count: int) -> Probe:
-        """The answer of an index that knows none of `count` keys."""
-        days: U8 = np.full(count, NEVER, np.uint8)
-        return cls(np.full(count, -1, np.int64), days, days.copy())
 
 
 class _SubTable:
@@ -75,8 +70,8 @@ class _SubTable:
         return ((fraction * capacity) >> np.uint64(_SLOT_BITS)).astype(np.int64)
 
     def find(self, fingerprints: U64) -> Slots:
-        """The slot of each key, -1 where it is not here."""
-        found: Slots = np.full(len(fingerprints), -1, np.int64)
+        """The slot of each key, or the complement of the free one where it is not here."""
+        found: Slots = np.empty(len(fingerprints), np.int64)
         slots = self._homes(fingerprints)
         waiting: Slots = np.arange(len(fingerprints))
         wanted = fingerprints
@@ -84,22 +79,24 @@ class _SubTable:
         while len(waiting):
             standing = self.fingerprints[slots]
             hit = standing == wanted
-            found[waiting[hit]] = slots[hit]
-            on = np.flatnonzero(~hit & (standing != 0))
+            free = standing == 0
+            found[waiting] = np.where(hit, slots, ~slots)
+            on = np.flatnonzero(~(hit | free))
             waiting, wanted, slots = waiting[on], wanted[on], slots[on] + 1
             slots[slots == capacity] = 0
         return found
 
-    def insert(self, fingerprints: U64, days: U8, identified: U8 | None) -> None:
-        """Add keys that are not here and do not repeat; grows first when it must."""
+    def insert(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
+        """Add keys that are not here and do not repeat, from the free slots that `find` gave."""
         needed = self.count + len(fingerprints)
         if needed > _LOAD_MAX * len(self.fingerprints):
             self._grow(needed)
+            slots = self._homes(fingerprints)
         self.count = needed
-        self._place(fingerprints, days, identified)
+        self._place(fingerprints, slots, days, identified)
 
-    def _place(self, fingerprints: U64, days: U8, identified: U8 | None) -> None:
-        slots = self._homes(fingerprints)
+    def _place(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
+        """Put keys into the first free slots from those given on."""
         waiting: Slots = np.arange(len(fingerprints))
         capacity = len(self.fingerprints)
         while len(waiting):
@@ -116,15 +113,40 @@ class _SubTable:
             slots[slots == capacity] = 0
 
     def _grow(self, needed: int) -> None:
-        old = self.fingerprints, self.days, self.identified
+        held = np.flatnonzero(self.fingerprints)
+        # In slot order keys are almost ascending, which this kind of sort is quick with.
+        order = held[np.argsort(self.fingerprints[held], kind="stable")]
+        fingerprints, days = self.fingerprints[order], self.days[order]
+        identified = None if self.identified is None else self.identified[order]
         capacity = len(self.fingerprints)
         while needed > _LOAD_MAX * capacity:
             capacity = int(capacity * _GROWTH) + 1
-        held = np.flatnonzero(old[0])
+        self._lay_out(capacity, fingerprints, days, identified)
+
+    def _lay_out(self, capacity: int, fingerprints: U64, days: U8, identified: U8 | None) -> None:
+        """Fill a table of a new capacity with ascending keys, in one pass.
+
+        In ascending order each key's slot is its home or the one after its predecessor's,
+        whichever is later: a running maximum.
+        """
         self.fingerprints = np.zeros(capacity, np.uint64)
         self.days = np.empty(capacity, np.uint8)
-        self.identified = None if old[2] is None else np.empty(capacity, np.uint8)
-        self._place(old[0][held], old[1][held], None if old[2] is None else old[2][held])
+        self.identified = None if identified is None else np.empty(capacity, np.uint8)
+        ranks = np.arange(len(fingerprints))
+        slots = np.maximum.accumulate(self._homes(fingerprints) - ranks) + ranks
+        inside = int(np.searchsorted(slots, capacity))
+        self.fingerprints[slots[:inside]] = fingerprints[:inside]
+        self.days[slots[:inside]] = days[:inside]
+        if self.identified is not None and identified is not None:
+            self.identified[slots[:inside]] = identified[:inside]
+        # The few that run over the end go round to the beginning, as probing does.
+        rest = slice(inside, None)
+        self._place(
+            fingerprints[rest],
+            np.zeros(len(fingerprints) - inside, np.int64),
+            days[rest],
+            None if identified is None else identified[rest],
+        )
 
 
 class FirstSeenIndex:
@@ -166,7 +188,9 @@ class FirstSeenIndex:
         Args:
             fingerprints: ascending, each once, shape (n,), uint64, 63 bits, none zero.
         """
-        slots, days, identified = answer = Probe.of_nothing(len(fingerprints))
+        slots: Slots = np.empty(len(fingerprints), np.int64)
+        days: U8 = np.full(len(fingerprints), NEVER, np.uint8)
+        identified = days.copy()
         for table, part in self._parts(fingerprints):
             found = table.find(fingerprints[part])
             known = np.flatnonzero(found >= 0)
@@ -174,7 +198,7 @@ class FirstSeenIndex:
             days[part][known] = table.days[found[known]]
             if table.identified is not None:
                 identified[part][known] = table.identified[found[known]]
-        return answer
+        return Probe(slots, days, identified)
 
     def lower(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
         """Set earlier days of known keys.
@@ -190,24 +214,44 @@ class FirstSeenIndex:
             if table.identified is not None and identified is not None:
                 table.identified[slots[part]] = identified[part]
 
-    def insert(self, fingerprints: U64, days: U8, identified: U8 | None) -> None:
-        """Add unknown keys: ascending, each once, with their days as in `lower`."""
+    def insert(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
+        """Add unknown keys.
+
+        Args:
+            fingerprints: ascending, each once.
+            slots: what the probe just before gave for them.
+            days: their first days.
+            identified: their first days with a userId; None if the index has none.
+        """
         for table, part in self._parts(fingerprints):
             table.insert(
-                fingerprints[part], days[part], None if identified is None else identified[part]
+                fingerprints[part],
+                ~slots[part],
+                days[part],
+                None if identified is None else identified[part],
             )
 
-    def merge(self, fingerprints: U64, days: U8, identified: U8 | None) -> None:
-        """Join keys, known or not, each with the minimum of its days: ascending, each once."""
-        probe = self.probe(fingerprints)
-        known = np.flatnonzero(probe.slots >= 0)
-        self.lower(
-            fingerprints[known],
-            probe.slots[known],
-            np.minimum(days[known], probe.days[known]),
-            None
-            if identified is None
-            else np.minimum(identified[known], probe.identified_days[known]),
+    def learn(self, block: KeyBlock, slots: Slots) -> None:
+        """Take in keys as they are now, known or not.
+
+        Args:
+            block: new keys, and known ones with an earlier day.
+            slots: what the probe just before gave for them.
+        """
+        known = slots >= 0
+        if known.any():
+            lowered = block.chosen(known)
+            self.lower(lowered.fingerprints, slots[known], lowered.days, lowered.identified_days)
+            block, slots = block.chosen(~known), slots[~known]
+        self.insert(block.fingerprints, slots, block.days, block.identified_days)
+
+    def merge(self, block: KeyBlock) -> None:
+        """Join keys, known or not, each with the minimum of its days."""
+        probe = self.probe(block.fingerprints)
+        identified = block.identified_days
+        joined = KeyBlock(
+            block.fingerprints,
+            np.minimum(block.days, probe.days),
+            None if identified is None else np.minimum(identified, probe.identified_days),
         )
-        new = np.flatnonzero(probe.slots < 0)
-        self.insert(fingerprints[new], days[new], None if identified is None else identified[new])
+        self.learn(joined, probe.slots)

@@ -67,6 +67,15 @@ class KeyBlock:
     def __len__(self) -> int:
         return len(self.fingerprints)
 
+    def chosen(self, which: npt.NDArray[np.bool_]) -> KeyBlock:
+        """Some of its keys, by a mask of shape (n,)."""
+        identified = self.identified_days
+        return KeyBlock(
+            self.fingerprints[which],
+            self.days[which],
+            None if identified is None else identified[which],
+        )
+
 
 def message_keys(sources: U32, hashes: U64) -> U64:
     """Fingerprints of message ids, each within its source.
