@@ -180,4 +180,6 @@ MODULE_BY_NAME = {
 
 SUBMODULES = ("aio", "api", "models", "rest")
 
-__getattr__, __dir__ = lazy(__name__, MODULE_BY_NAME, SUBMODULES)
+# Type checkers see the imports above; `__getattr__` would tell them that any name exists.
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy(__name__, MODULE_BY_NAME, SUBMODULES)

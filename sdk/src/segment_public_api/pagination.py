@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -31,18 +31,6 @@ class Page(Protocol[RowT_co]):
 
 
 PageT = TypeVar("PageT", bound=Page[Any])
-PageT_co = TypeVar("PageT_co", bound=Page[Any], covariant=True)
-
-
-class PageMethod(Protocol[PageT_co]):
-    """A plain method of an API class."""
-
-    def __call__(
-        self,
-        period: str | datetime.date,
-        pagination: PaginationInput | None = ...,
-        **options: Any,
-    ) -> PageT_co: ...
 
 
 class Record(Protocol):
@@ -123,7 +111,7 @@ class PageIterator(Generic[PageT]):
 
     def __init__(
         self,
-        method: PageMethod[PageT],
+        method: Callable[..., PageT],
         period: str | datetime.date,
         *,
         count: int | None = None,
@@ -179,7 +167,7 @@ class RowIterator(Generic[RowT]):
 
 
 def iter_pages(
-    method: PageMethod[PageT],
+    method: Callable[..., PageT],
     period: str | datetime.date,
     *,
     count: int | None = None,
@@ -205,7 +193,7 @@ def iter_pages(
 
 
 def iter_rows(
-    method: PageMethod[Page[RowT]],
+    method: Callable[..., Page[RowT]],
     period: str | datetime.date,
     *,
     count: int | None = None,

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
-from typing import Any, Generic, Protocol, Self, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Generic, Self, TypeVar
 
-from segment_public_api.models.pagination_input import PaginationInput
 from segment_public_api.pagination import Page, PageWalk, Progress
 
 __all__ = ["PageIterator", "RowIterator", "iter_pages", "iter_rows"]
 
 RowT = TypeVar("RowT")
 PageT = TypeVar("PageT", bound=Page[Any])
-PageT_co = TypeVar("PageT_co", bound=Page[Any], covariant=True)
-
-
-class PageMethod(Protocol[PageT_co]):
-    """A plain method of an asynchronous API class."""
-
-    async def __call__(
-        self,
-        period: str | datetime.date,
-        pagination: PaginationInput | None = ...,
-        **options: Any,
-    ) -> PageT_co: ...
 
 
 class PageIterator(Generic[PageT]):
@@ -36,7 +23,7 @@ class PageIterator(Generic[PageT]):
 
     def __init__(
         self,
-        method: PageMethod[PageT],
+        method: Callable[..., Awaitable[PageT]],
         period: str | datetime.date,
         *,
         count: int | None = None,
@@ -92,7 +79,7 @@ class RowIterator(Generic[RowT]):
 
 
 def iter_pages(
-    method: PageMethod[PageT],
+    method: Callable[..., Awaitable[PageT]],
     period: str | datetime.date,
     *,
     count: int | None = None,
@@ -104,7 +91,7 @@ def iter_pages(
 
 
 def iter_rows(
-    method: PageMethod[Page[RowT]],
+    method: Callable[..., Awaitable[Page[RowT]]],
     period: str | datetime.date,
     *,
     count: int | None = None,

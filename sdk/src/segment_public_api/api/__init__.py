@@ -15,4 +15,6 @@ MODULE_BY_NAME = {
     "MonthlyTrackedUsersApi": "monthly_tracked_users_api",
 }
 
-__getattr__, __dir__ = lazy(__name__, MODULE_BY_NAME)
+# Type checkers see the imports above; `__getattr__` would tell them that any name exists.
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy(__name__, MODULE_BY_NAME)

@@ -68,4 +68,6 @@ MODULE_BY_NAME = {
     "UsersPerSourceSnapshotV1": "users_per_source_snapshot_v1",
 }
 
-__getattr__, __dir__ = lazy(__name__, MODULE_BY_NAME)
+# Type checkers see the imports above; `__getattr__` would tell them that any name exists.
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy(__name__, MODULE_BY_NAME)
