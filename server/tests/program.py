@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PROGRAM = (sys.executable, "-c", "from headcount.cli import main; main()")
+PROGRAM = (sys.executable, "-m", "headcount")
 
 
 def environment(**extra: str) -> dict[str, str]:

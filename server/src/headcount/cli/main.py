@@ -14,6 +14,7 @@ import sys
 import click
 
 from headcount import __version__
+from headcount.cli.demonstration import demo
 from headcount.cli.importing import import_
 from headcount.cli.plan import plan
 from headcount.cli.serve import serve
@@ -31,6 +32,10 @@ _PIPE_CLOSED = 1  # what click gives when it meets the closed pipe before we do
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
+See it work:
+  headcount demo
+
+\b
 First steps:
   headcount workspace add Shop
   headcount source add web --workspace Shop
@@ -47,7 +52,7 @@ def headcount() -> None:
     """
 
 
-for command in (serve, workspace, source, token, plan, import_):
+for command in (serve, workspace, source, token, plan, import_, demo):
     headcount.add_command(command)
 
 

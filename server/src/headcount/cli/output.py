@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import click
 
-__all__ = ["moment_text", "print_json", "print_record", "print_table", "say"]
+__all__ = ["moment_text", "print_json", "print_json_line", "print_record", "print_table", "say"]
 
 _PIPE_COLUMNS = 10_000
 
@@ -26,6 +26,11 @@ def say(message: str) -> None:
 def print_json(data: object) -> None:
     """Print data as JSON, in ASCII, so that no terminal's encoding can spoil it."""
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
+
+
+def print_json_line(data: object) -> None:
+    """Print data as one line of JSON, for programs that read while this one goes on."""
+    sys.stdout.write(json.dumps(data) + "\n")
 
 
 def print_record(fields: dict[str, str]) -> None:

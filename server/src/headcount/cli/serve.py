@@ -9,7 +9,7 @@ import click
 
 from headcount import __version__
 from headcount.cli.options import as_json_option, settings_options
-from headcount.cli.output import print_json, print_record
+from headcount.cli.output import print_json_line, print_record
 from headcount.config import SETTINGS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def serve(settings: Settings, as_json: bool) -> int:
 
     def announce(listening: Listening) -> None:
         if as_json:
-            print_json({"tracking": listening.tracking, "api": listening.api})
+            print_json_line({"tracking": listening.tracking, "api": listening.api})
         else:
             print_record(
                 {

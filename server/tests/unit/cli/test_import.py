@@ -6,6 +6,7 @@ import gzip
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -70,12 +71,7 @@ def serving(program: Program) -> Iterator[dict[str, str]]:
     ) as server:
         assert server.stdout is not None
         try:
-            announced = ""
-            while "}" not in announced:
-                piece = server.stdout.readline()
-                assert piece, "the server ended before it was ready"
-                announced += piece
-            yield json.loads(announced)
+            yield json.loads(server.stdout.readline())
         finally:
             server.send_signal(signal.SIGTERM)
             assert server.wait() == 0
@@ -226,7 +222,7 @@ def test_an_import_that_was_killed_is_finished_by_the_next(program: Program, web
         stderr=subprocess.DEVNULL,
     ) as process:
         while not any((program.data / "journals").glob("*.sqlite")) and process.poll() is None:
-            pass
+            time.sleep(0.005)
         process.kill()
     program.json(*arguments)
     assert totals(program)[:3] == (60_000, 0, 7)
