@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, StrictStr
 
 from ._base import ApiModel, Number
 
 
-class Snapshot(ApiModel):
-    """Counts of one scope, from the start of its period to the end of one day."""
+class OfSource(ApiModel):
+    """The scope of a snapshot that counts one source."""
 
-    timestamp: StrictStr = Field(description="Midnight UTC at the start of the day.")
+    source_id: StrictStr = Field(alias="sourceId", description="The source that was counted.")
+
+
+class DayMixin:
+    """The day of a snapshot; a plain class, so that fields keep the order of the documents."""
+
+    if TYPE_CHECKING:
+        timestamp: str
 
     @property
     def day(self) -> datetime.date:
@@ -31,12 +38,13 @@ class Snapshot(ApiModel):
         return {"day": self.day} if source_id is None else {"day": self.day, "source_id": source_id}
 
 
-class ApiCallsSnapshot(Snapshot):
+class ApiCallsSnapshot(DayMixin, ApiModel):
     """API calls of one scope."""
 
     api_calls: StrictStr = Field(
         alias="apiCalls", description="API calls so far in the period, as decimal text."
     )
+    timestamp: StrictStr = Field(description="Midnight UTC at the start of the day.")
 
     @property
     def api_calls_int(self) -> int:
@@ -48,7 +56,7 @@ class ApiCallsSnapshot(Snapshot):
         return {**super().to_record(), "api_calls": self.api_calls_int}
 
 
-class MtuSnapshot(Snapshot):
+class MtuSnapshot(DayMixin, ApiModel):
     """Tracked users of one scope."""
 
     period_start: Number = Field(
@@ -71,6 +79,7 @@ class MtuSnapshot(Snapshot):
         alias="neverIdentified",
         description="How many of these anonymous ids were never seen with a user id.",
     )
+    timestamp: StrictStr = Field(description="Midnight UTC at the start of the day.")
 
     @property
     def mtu(self) -> int:

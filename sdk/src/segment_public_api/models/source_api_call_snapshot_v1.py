@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, StrictStr
-
-from ._snapshot import ApiCallsSnapshot
+from ._snapshot import ApiCallsSnapshot, OfSource
 
 __all__ = ["SourceAPICallSnapshotV1"]
 
 
-class SourceAPICallSnapshotV1(ApiCallsSnapshot):
+class SourceAPICallSnapshotV1(ApiCallsSnapshot, OfSource):
     """API calls of one source, from the start of the period to the end of one day."""
-
-    source_id: StrictStr = Field(alias="sourceId", description="The source that was counted.")

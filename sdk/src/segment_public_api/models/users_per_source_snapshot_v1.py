@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, StrictStr
-
-from ._snapshot import MtuSnapshot
+from ._snapshot import MtuSnapshot, OfSource
 
 __all__ = ["UsersPerSourceSnapshotV1"]
 
 
-class UsersPerSourceSnapshotV1(MtuSnapshot):
+class UsersPerSourceSnapshotV1(MtuSnapshot, OfSource):
     """Tracked users of one source, from the start of the period to the end of one day."""
-
-    source_id: StrictStr = Field(alias="sourceId", description="The source that was counted.")
