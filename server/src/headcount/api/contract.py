@@ -7,6 +7,7 @@ the contract along for the OpenAPI document.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -31,6 +32,8 @@ __all__ = [
 
 CONTRACT_KEY = "contract"
 _GUARDS: dict[str, list[Guard]] = {"open": [], "read": [require_token], "admin": [require_admin]}
+
+_MEMBER = re.compile(r"(?:required|unknown) field `([^`]+)`")
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -133,7 +136,9 @@ async def body_of(request: Request[Any, Any, Any], shape: type[Body]) -> Body:
         return msgspec.json.decode(raw, type=shape)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".") or "body"
+        # A member that is missing or unknown is named in the message, any other by its path.
+        named = _MEMBER.search(message)
+        field = named[1] if named else path.rstrip("`").lstrip(".") or "body"
         raise Problem(422, f'"{field}": {message}.', field=field) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Problem(422, "The body must be a JSON object.", field="body") from None

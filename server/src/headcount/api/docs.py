@@ -176,14 +176,14 @@ def _words(text: str) -> str:
         description="The description for people; it loads nothing and runs nothing.",
         tag="Description",
         answer=None,
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         access="open",
     ),
 )
 def docs(request: Request[Any, Any, Any]) -> Response[str]:
     return Response(
         request.app.state.docs_page,
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"},
     )
 

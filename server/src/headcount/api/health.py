@@ -14,7 +14,7 @@ from headcount.api.problems import Problem
 
 __all__ = ["HEALTH_HANDLERS"]
 
-_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+_PROMETHEUS = "text/plain; version=0.0.4"
 
 
 class Health(msgspec.Struct):
