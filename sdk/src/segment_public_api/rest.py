@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -156,10 +157,10 @@ def _pool_manager(configuration: Configuration, scheme: str) -> urllib3.PoolMana
 
 
 def _socks_manager(configuration: Configuration, options: dict[str, Any]) -> urllib3.PoolManager:
-    try:
-        from urllib3.contrib.socks import SOCKSProxyManager
-    except ImportError:
-        raise ApiValueError("a SOCKS proxy needs PySocks: pip install 'urllib3[socks]'") from None
+    if importlib.util.find_spec("socks") is None:
+        raise ApiValueError("a SOCKS proxy needs PySocks: pip install 'urllib3[socks]'")
+    from urllib3.contrib.socks import SOCKSProxyManager
+
     return SOCKSProxyManager(
         str(configuration.proxy), headers=dict(configuration.proxy_headers or {}), **options
     )

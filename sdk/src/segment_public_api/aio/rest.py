@@ -102,6 +102,11 @@ class RESTClientObject:
             ApiValueError: an address that cannot be asked.
         """
         session = self._open_session()
+        configuration = self._configuration
+        headers = dict(request.headers)
+        if configuration.proxy and configuration.proxy_headers and request.url.startswith("http:"):
+            # aiohttp sends them with CONNECT alone; a plain request is for the proxy to read too.
+            headers = {**configuration.proxy_headers, **headers}
         bounds = request.timeouts
         timeout = aiohttp.ClientTimeout(
             total=bounds.total_s if read else None,
@@ -114,11 +119,11 @@ class RESTClientObject:
                 # Encoded already: the same bytes go out as from the synchronous client.
                 yarl.URL(request.url, encoded=True),
                 data=request.body,
-                headers=request.headers,
+                headers=headers,
                 allow_redirects=False,
                 timeout=timeout,
-                proxy=self._configuration.proxy,
-                proxy_headers=self._configuration.proxy_headers,
+                proxy=configuration.proxy,
+                proxy_headers=configuration.proxy_headers,
                 **self._tls_options(request.url),
             )
             answer = RESTResponse(response, request.url)
