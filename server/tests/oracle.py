@@ -26,6 +26,7 @@ class PlainFact:
     user: str | None = None
     anonymous: str | None = None
     previous: str | None = None
+    imported: bool = False
 
     @property
     def day(self) -> int:
@@ -49,14 +50,30 @@ class Oracle:
         default_factory=lambda: defaultdict(lambda: defaultdict(dict))
     )
     workspace_of: dict[int, int] = field(default_factory=dict)
+    last_import_day: dict[tuple[int, Period], int] = field(default_factory=dict)
+    sealed: set[tuple[int, Period]] = field(default_factory=set)
+    aside: int = 0
+    trusted_day: int | None = None
 
-    def meter(self, fact: PlainFact) -> None:
-        """Apply the rules to one more fact."""
+    def meter(self, fact: PlainFact, today: int) -> None:
+        """Apply the rules to one more fact, metered on a day."""
         self.workspace_of[fact.source] = fact.workspace
-        self.admitted[fact.source, fact.day] += 1
         period = Period.of_day(fact.day)
+        if (fact.workspace, period) in self.sealed:
+            self.aside += 1
+            return
+        if fact.imported:
+            self.last_import_day[fact.workspace, period] = today
+        else:
+            if self.trusted_day is None:
+                self.trusted_day = fact.day
+            elif fact.day <= self.trusted_day + 2:
+                self.trusted_day = max(self.trusted_day, fact.day)
+        self.admitted[fact.source, fact.day] += 1
         accepted = self.accepted[fact.source, fact.message]
         for other, day in accepted.items():
+            if (fact.workspace, other) in self.sealed:
+                continue
             if other != period and abs(day - fact.day) <= self.window_days:
                 return
         accepted[period] = min(accepted.get(period, fact.day), fact.day)
@@ -71,6 +88,15 @@ class Oracle:
             if fact.previous is not None:
                 _join(sets["anonymous"], fact.previous, fact.day)
                 _join(sets["anonymous_identified"], fact.previous, fact.day)
+
+    def seal(self, today: int) -> None:
+        """Close the months that are due, if the clock can be believed."""
+        if self.trusted_day is None or today > self.trusted_day + 2:
+            return
+        for source, day in self.admitted:
+            month = self.workspace_of[source], Period.of_day(day)
+            if today - max(month[1].last_day, self.last_import_day.get(month, 0)) > 35:
+                self.sealed.add(month)
 
     def counts(self, period: Period, scope: str, number: int, day: int) -> dict[str, int]:
         """Cumulative counts of a scope (`"source"` or `"workspace"`) at a day of a period."""

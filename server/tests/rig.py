@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from headcount.journal import JournalDirectory, JournalFile
-from headcount.meter import Meter
+from headcount.meter import Meter, MeterLimits
 from headcount.metering.calendar import Period
 from headcount.metering.facts import ABSENT, IMPORTED, Rejection, fact_head
 from headcount.metering.fold import facts_from_bytes
@@ -24,9 +24,10 @@ from oracle import Oracle, PlainFact
 HASHER = IdHasher(bytes(range(32)))
 
 
-def pack(fact: PlainFact, *, live: bool = True) -> bytes:
+def pack(fact: PlainFact) -> bytes:
     """A fact as intake writes it."""
-    head = fact_head(fact.received_at_ms, fact.workspace, fact.source, 0, 0 if live else IMPORTED)
+    flags = IMPORTED if fact.imported else 0
+    head = fact_head(fact.received_at_ms, fact.workspace, fact.source, 0, flags)
     tracked = (fact.user, fact.anonymous, fact.previous)
     return b"".join(
         [
@@ -42,12 +43,12 @@ class Rig:
 
     def __init__(
         self, folder: Path, clock_ms: Callable[[], int], *, window_days: int = 35,
-        facts_a_batch_max: int = 100_000, vfs: str | None = None,
+        limits: MeterLimits | None = None, vfs: str | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.clock_ms = clock_ms
         self.window_days = window_days
-        self.facts_a_batch_max = facts_a_batch_max
+        self.limits = limits
         self.vfs = vfs
         self.writers = JournalDirectory(folder / "journals", vfs=vfs)
         self.start()
@@ -60,7 +61,7 @@ class Rig:
             JournalDirectory(self.folder / "journals", vfs=self.vfs),
             self.clock_ms,
             self.window_days,
-            self.facts_a_batch_max,
+            self.limits,
         )
 
     def stop(self) -> None:
@@ -91,8 +92,12 @@ class Rig:
 class Recorder:
     """Learns in which order a meter took facts, for the rule that depends on it."""
 
-    def __init__(self, facts: Sequence[PlainFact]) -> None:
-        self._plain = {pack(fact): fact for fact in facts}
+    def __init__(self) -> None:
+        self._plain: dict[bytes, PlainFact] = {}
+
+    def learn(self, facts: Sequence[PlainFact]) -> None:
+        """Remember what was packed."""
+        self._plain.update((pack(fact), fact) for fact in facts)
 
     def in_metering_order(self, blocks: Sequence[bytes]) -> list[PlainFact]:
         """The plain facts of one batch, as the fold saw them."""

@@ -20,7 +20,8 @@ import apsw
 from headcount import metrics
 from headcount.journal import JournalDirectory, JournalEntry, JournalFile
 from headcount.meter.indexes import Indexes
-from headcount.metering.calendar import Period, day_of_ms
+from headcount.meter.limits import MeterLimits
+from headcount.meter.sealing import Sealing
 from headcount.metering.facts import FACT_BYTES, Rejection
 from headcount.metering.fold import Folded, facts_from_bytes, fold
 from headcount.store.protocol import Change, MeterStore
@@ -29,7 +30,6 @@ __all__ = ["Meter", "Step"]
 
 _log = logging.getLogger(__name__)
 
-FACTS_A_BATCH_MAX = 100_000
 _PRUNE_EVERY_MS = 500
 _MARK_EVERY_MS = 1_000
 
@@ -64,7 +64,7 @@ class Meter:
         clock_ms: the time, in milliseconds since 1970.
         window_days: how many days apart two deliveries of one message id in different periods
             may be and still be one message.
-        facts_a_batch_max: where a batch ends; the last entry is always taken whole.
+        limits: bounds on batches and memory; None for the defaults.
 
     Raises:
         DataFolderError: the store or a journal cannot be used as it is.
@@ -76,21 +76,21 @@ class Meter:
         journals: JournalDirectory,
         clock_ms: Callable[[], int],
         window_days: int,
-        facts_a_batch_max: int = FACTS_A_BATCH_MAX,
+        limits: MeterLimits | None = None,
     ) -> None:
         self._store = store
         self._journals = journals
         self._clock_ms = clock_ms
         self._window_days = window_days
-        self._facts_a_batch_max = facts_a_batch_max
+        self._limits = limits or MeterLimits()
         self._open: dict[str, JournalFile] = {}
         self._positions = dict(store.positions())
         self._pruned: dict[str, int] = {}
         self._pruned_at_ms = 0
         self._marked_at_ms = 0
-        self.indexes = Indexes(store)
-        today = day_of_ms(clock_ms())
-        self.indexes.load(Period.of_day(today - window_days), Period.of_day(today + window_days))
+        store.tidy(clock_ms())
+        self.indexes = Indexes(store, clock_ms, window_days, self._limits)
+        self._sealing = Sealing(store, self.indexes, clock_ms)
 
     def step(self) -> Step:
         """Meter one batch, if there is anything.
@@ -111,6 +111,9 @@ class Meter:
         if now_ms - self._pruned_at_ms >= _PRUNE_EVERY_MS or now_ms < self._pruned_at_ms:
             self._prune()
             self._pruned_at_ms = now_ms
+        self.indexes.upkeep()
+        if drained:
+            self._sealing.seal_due()
         return Step(sum(map(len, taken.facts)) // FACT_BYTES, drained)
 
     def _open_new_journals(self) -> None:
@@ -125,7 +128,7 @@ class Meter:
         facts: list[bytes] = []
         rejections: list[Rejection] = []
         positions: dict[str, int] = {}
-        room_bytes = self._facts_a_batch_max * FACT_BYTES
+        room_bytes = self._limits.facts_a_batch_max * FACT_BYTES
         with ExitStack() as stack:
             arrivals = []
             for journal in self._open.values():
@@ -153,14 +156,18 @@ class Meter:
         return self._take().facts
 
     def _meter(self, taken: _Taken, counted_until_ms: int) -> None:
-        folded = fold(facts_from_bytes(taken.facts), self.indexes, self._window_days)
+        facts, aside = self._sealing.split(facts_from_bytes(taken.facts))
+        folded = fold(facts, self.indexes, self._window_days)
         change = Change(
             keys=folded.keys,
             counts=folded.counts,
             rejections=taken.rejections,
             positions=taken.positions,
             counted_until_ms=counted_until_ms,
-            last_metered_day=folded.last_live_day,
+            last_metered_day=max(folded.live_days, default=None),
+            trusted_day=self._sealing.trusted_after(folded.live_days),
+            imported=self._sealing.imported(facts),
+            aside=aside,
         )
         with metrics.COMMIT_SECONDS.labels("store").time():
             self._store.commit(change)
@@ -207,5 +214,6 @@ class Meter:
 
     def close(self) -> None:
         """Close the journals; the store belongs to the caller. Idempotent."""
+        self.indexes.close()
         while self._open:
             self._open.popitem()[1].close()

@@ -21,7 +21,7 @@ the same batch have changed through `_Overlay`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -30,12 +30,13 @@ import numpy.typing as npt
 
 from headcount.metering.calendar import MS_PER_DAY, Period
 from headcount.metering.facts import FACT_BYTES, IMPORTED
-from headcount.metering.index import FirstSeenIndex, Probe, Slots
+from headcount.metering.index import Probe, Slots
 from headcount.metering.keys import (
     MESSAGE,
     NEVER,
     TRACKED,
     U8,
+    U32,
     U64,
     Family,
     KeyBlock,
@@ -53,7 +54,7 @@ from headcount.metering.usage import (
     Counts,
 )
 
-__all__ = ["FACT_DTYPE", "Folded", "facts_from_bytes", "fold"]
+__all__ = ["FACT_DTYPE", "Facts", "Folded", "Index", "Indexes", "facts_from_bytes", "fold"]
 
 FACT_DTYPE = np.dtype(
     [
@@ -73,6 +74,18 @@ assert FACT_DTYPE.itemsize == FACT_BYTES
 Facts = npt.NDArray[np.void]
 
 
+class Index(Protocol):
+    """Keys of one period and family with their earliest days; `FirstSeenIndex` is one."""
+
+    def probe(self, fingerprints: U64) -> Probe:
+        """What is known of some keys (ascending, each once)."""
+        ...
+
+    def learn(self, block: KeyBlock, slots: Slots) -> None:
+        """Take in keys as they are now, with the slots that the probe just before gave."""
+        ...
+
+
 class Indexes(Protocol):
     """What is known already: the first-seen indexes of all periods."""
 
@@ -80,7 +93,11 @@ class Indexes(Protocol):
         """Whether a period and family hold any key."""
         ...
 
-    def of(self, period: Period, family: Family) -> FirstSeenIndex:
+    def sealed_workspaces(self, period: Period) -> Sequence[int]:
+        """The workspaces whose keys of a period are as good as forgotten."""
+        ...
+
+    def of(self, period: Period, family: Family) -> Index:
         """The index of a period and family, an empty one when it holds no key yet."""
         ...
 
@@ -104,7 +121,7 @@ class Folded:
         slots: (period, family) to where the probe found each of those keys, for the index.
         facts: how many facts went in.
         duplicates: how many of them were no further API call when they were folded.
-        last_live_day: latest day of a fact that no import brought, None without any.
+        live_days: days of facts that no import brought, ascending, each once.
     """
 
     keys: dict[tuple[Period, Family], KeyBlock] = field(default_factory=dict)
@@ -112,7 +129,7 @@ class Folded:
     slots: dict[tuple[Period, Family], Slots] = field(default_factory=dict)
     facts: int = 0
     duplicates: int = 0
-    last_live_day: int | None = None
+    live_days: list[int] = field(default_factory=list)
 
     def learn(self, indexes: Indexes) -> None:
         """Bring the indexes up to the committed change."""
@@ -133,8 +150,7 @@ def fold(facts: Facts, indexes: Indexes, window_days: int) -> Folded:
     if not len(facts):
         return folded
     all_days = facts["received_at_ms"] // MS_PER_DAY
-    live = all_days[(facts["flags"] & IMPORTED) == 0]
-    folded.last_live_day = int(live[-1]) if len(live) else None
+    folded.live_days = np.unique(all_days[(facts["flags"] & IMPORTED) == 0]).tolist()
     overlay = _Overlay(indexes)
     start = 0
     while start < len(facts):
@@ -150,12 +166,12 @@ class _Overlay:
     """Message keys as they will be once the periods folded so far are committed."""
 
     def __init__(self, indexes: Indexes) -> None:
-        self._indexes = indexes
+        self.indexes = indexes
         self._folded: dict[Period, tuple[U64, U8]] = {}
 
     def probe(self, period: Period, family: Family, fingerprints: U64) -> Probe:
         """What is committed of some keys."""
-        return self._indexes.of(period, family).probe(fingerprints)
+        return self.indexes.of(period, family).probe(fingerprints)
 
     def add(self, period: Period, fingerprints: U64, days: U8) -> None:
         """Remember the message keys of a period that is folded, but not committed yet."""
@@ -163,7 +179,7 @@ class _Overlay:
 
     def knows(self, period: Period) -> bool:
         """Whether a period has any message keys."""
-        return period in self._folded or self._indexes.knows(period, MESSAGE)
+        return period in self._folded or self.indexes.knows(period, MESSAGE)
 
     def days_of(self, period: Period, fingerprints: U64) -> U8:
         """First days (of the month) of message keys, `NEVER` where unknown."""
@@ -226,7 +242,9 @@ def _fold_period(
     scopes = _Scopes(facts)
     scopes.add_from_source(scopes.of_fact, days, ADMITTED)
     fingerprints = message_keys(facts["source"], facts["message"])
-    left_out = _accepted_elsewhere(fingerprints, days, period, overlay, window_days)
+    left_out = _accepted_elsewhere(
+        facts["workspace"], fingerprints, days, period, overlay, window_days
+    )
     if left_out is not None:
         kept = ~left_out
         folded.duplicates += int(left_out.sum())
@@ -238,7 +256,12 @@ def _fold_period(
 
 
 def _accepted_elsewhere(
-    fingerprints: U64, days: U8, period: Period, overlay: _Overlay, window_days: int
+    workspaces: U32,
+    fingerprints: U64,
+    days: U8,
+    period: Period,
+    overlay: _Overlay,
+    window_days: int,
 ) -> npt.NDArray[np.bool_] | None:
     """Which facts are re-deliveries of a message accepted in another period; None for none."""
     nearest = period.first_day + int(days.min()) - window_days
@@ -256,6 +279,8 @@ def _accepted_elsewhere(
         other_days = groups.spread(other_days)
         apart = other_days.astype(np.int64) - days + (other.first_day - period.first_day)
         near = (other_days != NEVER) & (np.abs(apart) <= window_days)
+        if sealed := overlay.indexes.sealed_workspaces(other):
+            near &= ~np.isin(workspaces, sealed)
         if near.any():
             left_out = near if left_out is None else left_out | near
     return left_out

@@ -19,16 +19,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from headcount.metering.keys import NEVER, U8, U64, KeyBlock
+from headcount.metering.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock
 
 __all__ = ["FirstSeenIndex", "Probe", "Slots"]
 
-FINGERPRINT_BITS = 63
 _SUB_TABLE_BITS = 6
 _SUB_TABLES = 1 << _SUB_TABLE_BITS
 _SLOT_BITS = 32
 _LOAD_MAX = 0.7
 _GROWTH = 1.4
+_FILL_ROOM = 1.15
 _CAPACITY_MIN = 32
 
 Slots = npt.NDArray[np.int64]
@@ -95,6 +95,20 @@ class _SubTable:
         self.count = needed
         self._place(fingerprints, slots, days, identified)
 
+    def block(self) -> KeyBlock:
+        """Its keys, ascending."""
+        held = np.flatnonzero(self.fingerprints)
+        # In slot order keys are almost ascending, which this kind of sort is quick with.
+        order = held[np.argsort(self.fingerprints[held], kind="stable")]
+        identified = None if self.identified is None else self.identified[order]
+        return KeyBlock(self.fingerprints[order], self.days[order], identified)
+
+    def fill(self, keys: KeyBlock) -> None:
+        """Take ascending keys into an empty table, which gets room to grow."""
+        self.count = len(keys)
+        capacity = max(len(self.fingerprints), int(len(keys) / _LOAD_MAX * _FILL_ROOM) + 1)
+        self._lay_out(capacity, keys)
+
     def _place(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
         """Put keys into the first free slots from those given on."""
         waiting: Slots = np.arange(len(fingerprints))
@@ -113,17 +127,12 @@ class _SubTable:
             slots[slots == capacity] = 0
 
     def _grow(self, needed: int) -> None:
-        held = np.flatnonzero(self.fingerprints)
-        # In slot order keys are almost ascending, which this kind of sort is quick with.
-        order = held[np.argsort(self.fingerprints[held], kind="stable")]
-        fingerprints, days = self.fingerprints[order], self.days[order]
-        identified = None if self.identified is None else self.identified[order]
         capacity = len(self.fingerprints)
         while needed > _LOAD_MAX * capacity:
             capacity = int(capacity * _GROWTH) + 1
-        self._lay_out(capacity, fingerprints, days, identified)
+        self._lay_out(capacity, self.block())
 
-    def _lay_out(self, capacity: int, fingerprints: U64, days: U8, identified: U8 | None) -> None:
+    def _lay_out(self, capacity: int, keys: KeyBlock) -> None:
         """Fill a table of a new capacity with ascending keys, in one pass.
 
         In ascending order each key's slot is its home or the one after its predecessor's,
@@ -131,21 +140,21 @@ class _SubTable:
         """
         self.fingerprints = np.zeros(capacity, np.uint64)
         self.days = np.empty(capacity, np.uint8)
-        self.identified = None if identified is None else np.empty(capacity, np.uint8)
-        ranks = np.arange(len(fingerprints))
-        slots = np.maximum.accumulate(self._homes(fingerprints) - ranks) + ranks
+        self.identified = None if keys.identified_days is None else np.empty(capacity, np.uint8)
+        ranks = np.arange(len(keys))
+        slots = np.maximum.accumulate(self._homes(keys.fingerprints) - ranks) + ranks
         inside = int(np.searchsorted(slots, capacity))
-        self.fingerprints[slots[:inside]] = fingerprints[:inside]
-        self.days[slots[:inside]] = days[:inside]
-        if self.identified is not None and identified is not None:
-            self.identified[slots[:inside]] = identified[:inside]
+        self.fingerprints[slots[:inside]] = keys.fingerprints[:inside]
+        self.days[slots[:inside]] = keys.days[:inside]
+        if self.identified is not None and keys.identified_days is not None:
+            self.identified[slots[:inside]] = keys.identified_days[:inside]
         # The few that run over the end go round to the beginning, as probing does.
         rest = slice(inside, None)
         self._place(
-            fingerprints[rest],
-            np.zeros(len(fingerprints) - inside, np.int64),
-            days[rest],
-            None if identified is None else identified[rest],
+            keys.fingerprints[rest],
+            np.zeros(len(keys) - inside, np.int64),
+            keys.days[rest],
+            None if keys.identified_days is None else keys.identified_days[rest],
         )
 
 
@@ -244,6 +253,28 @@ class FirstSeenIndex:
             self.lower(lowered.fingerprints, slots[known], lowered.days, lowered.identified_days)
             block, slots = block.chosen(~known), slots[~known]
         self.insert(block.fingerprints, slots, block.days, block.identified_days)
+
+    def blocks(self) -> Iterator[KeyBlock]:
+        """Its keys, ascending over all blocks, one block for each sub-table.
+
+        Keys that are learned between two blocks may or may not come in those that follow.
+        """
+        for table in self._tables:
+            yield table.block()
+
+    def fill(self, block: KeyBlock) -> None:
+        """Join ascending keys like `merge`, and quickly where its sub-table is still empty."""
+        for table, part in self._parts(block.fingerprints):
+            identified = block.identified_days
+            keys = KeyBlock(
+                block.fingerprints[part],
+                block.days[part],
+                None if identified is None else identified[part],
+            )
+            if table.count:
+                self.merge(keys)
+            else:
+                table.fill(keys)
 
     def merge(self, block: KeyBlock) -> None:
         """Join keys, known or not, each with the minimum of its days."""

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "FINGERPRINT_BITS",
     "MESSAGE",
     "NEVER",
     "TRACKED",
@@ -34,6 +35,9 @@ U64 = npt.NDArray[np.uint64]
 Family = Literal["tracked", "message"]
 TRACKED: Family = "tracked"
 MESSAGE: Family = "message"
+
+FINGERPRINT_BITS = 63
+"""Bits of a fingerprint."""
 
 NEVER = 255
 """The day of something that has not happened."""

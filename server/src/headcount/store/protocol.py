@@ -6,16 +6,16 @@ over every implementation. What an implementation must promise is said at each m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from headcount.metering.calendar import Period
 from headcount.metering.facts import Rejection
-from headcount.metering.keys import Family, KeyBlock
+from headcount.metering.keys import U8, U64, Family, KeyBlock
 from headcount.metering.usage import Counts, UsageReading
 
-__all__ = ["Change", "MeterStore", "UsageStore"]
+__all__ = ["Change", "KeyRun", "MeterStore", "Month", "UsageStore"]
 
 
 @dataclass(slots=True)
@@ -31,6 +31,9 @@ class Change:
         positions: journal UUID to the id of the last entry that is metered with this change.
         counted_until_ms: new value of the freshness mark, or None to leave it.
         last_metered_day: latest day of a live fact in the batch, or None.
+        trusted_day: new value of the latest day that the clock is trusted for, or None.
+        imported: (workspace, period) to the day on which something was imported into it.
+        aside: (workspace, period) to packed facts that came after its month was sealed.
     """
 
     keys: dict[tuple[Period, Family], KeyBlock] = field(default_factory=dict)
@@ -39,6 +42,47 @@ class Change:
     positions: dict[str, int] = field(default_factory=dict)
     counted_until_ms: int | None = None
     last_metered_day: int | None = None
+    trusted_day: int | None = None
+    imported: dict[tuple[int, Period], int] = field(default_factory=dict)
+    aside: dict[tuple[int, Period], bytes] = field(default_factory=dict)
+
+
+class Month(NamedTuple):
+    """How one month of a workspace stands.
+
+    Attributes:
+        workspace: the workspace's number.
+        period: the month.
+        last_import_day: the latest day on which something was imported into it, or None.
+        sealed: whether it is closed for good.
+    """
+
+    workspace: int
+    period: Period
+    last_import_day: int | None
+    sealed: bool
+
+
+class KeyRun(Protocol):
+    """Many keys of one period and family that stand still and are looked up in place."""
+
+    @property
+    def keys(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def filter_bytes(self) -> int:
+        """Memory that it takes, in bytes."""
+        ...
+
+    def blocks(self) -> Iterator[KeyBlock]:
+        """Its keys, ascending over all blocks."""
+        ...
+
+    def days_of(self, fingerprints: U64) -> U8:
+        """First days of message keys (ascending), `NEVER` where it does not hold them."""
+        ...
 
 
 class UsageStore(Protocol):
@@ -49,6 +93,10 @@ class UsageStore(Protocol):
 
         A workspace or period that the store knows nothing of reads as zeros.
         """
+        ...
+
+    def sealed(self) -> Set[tuple[int, Period]]:
+        """The (workspace, period) pairs that are closed for good."""
         ...
 
     def close(self) -> None:
@@ -63,12 +111,89 @@ class MeterStore(UsageStore, Protocol):
         """Journal UUID to the id of its last metered entry; unknown journals are absent."""
         ...
 
-    def key_blocks(self, period: Period, family: Family) -> Iterator[KeyBlock]:
-        """All stored keys of a period and family, in any order, repeated keys included."""
-        ...
-
     def key_periods(self) -> Sequence[tuple[Period, Family]]:
         """The periods and families that hold any keys."""
+        ...
+
+    def key_blocks(self, period: Period, family: Family) -> Iterator[KeyBlock]:
+        """The keys of a period and family that no run holds, in any order, repeats included."""
+        ...
+
+    def key_runs(self, period: Period, family: Family) -> Sequence[KeyRun]:
+        """The runs of a period and family."""
+        ...
+
+    def keys_in_blocks(self, period: Period, family: Family) -> int:
+        """How many keys of a period and family stand in blocks, repeats included."""
+        ...
+
+    def newest_block(self) -> int:
+        """A number that is lower than that of every block appended from now on."""
+        ...
+
+    def write_run(
+        self,
+        period: Period,
+        family: Family,
+        blocks: Iterable[KeyBlock],
+        upto_block: int,
+        *,
+        instead_of_all: bool,
+    ) -> Generator[int, None, None]:
+        """Move keys from blocks into a run, part by part; done when the generator ends.
+
+        Until then, and when it is closed early or fails, nothing is changed.
+
+        Args:
+            period: the month.
+            family: the family.
+            blocks: ascending over all of them: every key that stood in blocks up to
+                `upto_block`, as early as there or earlier.
+            upto_block: from `newest_block`; blocks up to it are dropped.
+            instead_of_all: the run replaces the runs before it too.
+
+        Yields:
+            Keys written since the yield before.
+
+        Raises:
+            StorageUnavailableError: the disk refused.
+        """
+        ...
+
+    def months(self) -> Sequence[Month]:
+        """Every month of every workspace that holds anything."""
+        ...
+
+    def seal(self, workspace: int, period: Period) -> None:
+        """Close a month of a workspace for good.
+
+        Raises:
+            StorageUnavailableError: it did not become durable.
+        """
+        ...
+
+    def drop_keys(self, period: Period, now_ms: int) -> None:
+        """Move the keys of a period to the trash; its counts stay.
+
+        Args:
+            period: the month.
+            now_ms: the moment, kept with what is dropped.
+
+        Raises:
+            StorageUnavailableError: the disk refused; what is left is dropped next time.
+        """
+        ...
+
+    def empty_trash(self, before_ms: int) -> None:
+        """Delete for good what went to the trash before a moment (milliseconds since 1970)."""
+        ...
+
+    def tidy(self, now_ms: int) -> None:
+        """Put away what an interrupted step has left; called once, before anything else."""
+        ...
+
+    def trusted_day(self) -> int | None:
+        """The latest day that the clock is trusted for; None before the first live message."""
         ...
 
     def commit(self, change: Change) -> None:

@@ -6,15 +6,42 @@ CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 -- How far each journal is metered.
 CREATE TABLE position (journal TEXT PRIMARY KEY, entry INTEGER NOT NULL) WITHOUT ROWID;
 
--- New keys, as the meter found them; `headcount.store.blocks` knows the encoding.
+-- New keys, as the meter found them; `headcount.store.blocks` knows the encoding. Writing a run
+-- ends with dropping the blocks up to an id, so an id must never come again (AUTOINCREMENT).
 CREATE TABLE key_block (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     period INTEGER NOT NULL,
     family INTEGER NOT NULL,
     size_class INTEGER NOT NULL,
+    keys INTEGER NOT NULL,
     data BLOB NOT NULL
 );
-CREATE INDEX key_block_place ON key_block (period, family, size_class);
+CREATE INDEX key_block_place ON key_block (period, family, size_class, keys);
+
+-- Files of many keys, in the folder `keys`; together with the blocks they are all there are.
+CREATE TABLE key_run (
+    file TEXT PRIMARY KEY,
+    period INTEGER NOT NULL,
+    family INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Months that imports have touched, and months that are closed for good.
+CREATE TABLE month (
+    workspace INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    last_import_day INTEGER,
+    sealed INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (workspace, period)
+) WITHOUT ROWID;
+
+-- Facts that came for a month after it was sealed: kept, but not counted.
+CREATE TABLE aside (
+    id INTEGER PRIMARY KEY,
+    workspace INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    facts BLOB NOT NULL
+);
 
 -- New counts by day: 31 days of 5 little-endian 64-bit integers; source 0 is the workspace.
 CREATE TABLE usage (
@@ -49,14 +76,48 @@ INSERT INTO position (journal, entry) VALUES (?1, ?2)
 ON CONFLICT (journal) DO UPDATE SET entry = excluded.entry
 """
 
-KEY_PERIODS = "SELECT DISTINCT period, family FROM key_block ORDER BY period, family"
+KEY_PERIODS = """
+SELECT period, family FROM key_block UNION SELECT period, family FROM key_run
+ORDER BY period, family
+"""
 KEY_BLOCK_IDS = "SELECT id FROM key_block WHERE period = ?1 AND family = ?2 ORDER BY id"
 KEY_BLOCK = "SELECT data FROM key_block WHERE id = ?1"
+KEYS_IN_BLOCKS = "SELECT coalesce(sum(keys), 0) FROM key_block WHERE period = ?1 AND family = ?2"
 KEY_BLOCK_PEERS = """
 SELECT id, data FROM key_block WHERE period = ?1 AND family = ?2 AND size_class = ?3
 """
-ADD_KEY_BLOCK = "INSERT INTO key_block (period, family, size_class, data) VALUES (?1, ?2, ?3, ?4)"
+ADD_KEY_BLOCK = """
+INSERT INTO key_block (period, family, size_class, keys, data) VALUES (?1, ?2, ?3, ?4, ?5)
+"""
 DROP_KEY_BLOCK = "DELETE FROM key_block WHERE id = ?1"
+NEWEST_KEY_BLOCK = "SELECT coalesce(max(id), 0) FROM key_block"
+DROP_KEY_BLOCKS = "DELETE FROM key_block WHERE period = ?1 AND family = ?2 AND id <= ?3"
+
+KEY_RUNS = "SELECT file FROM key_run WHERE period = ?1 AND family = ?2 ORDER BY file"
+ALL_KEY_RUNS = "SELECT file FROM key_run"
+ADD_KEY_RUN = "INSERT INTO key_run (file, period, family) VALUES (?1, ?2, ?3)"
+DROP_KEY_RUN = "DELETE FROM key_run WHERE file = ?1"
+
+MONTHS = """
+SELECT usage.workspace, usage.period, last_import_day, coalesce(sealed, 0)
+FROM usage LEFT JOIN month USING (workspace, period)
+WHERE source = 0 ORDER BY usage.workspace, usage.period
+"""
+IMPORT_INTO_MONTH = """
+INSERT INTO month (workspace, period, last_import_day) VALUES (?1, ?2, ?3)
+ON CONFLICT (workspace, period)
+DO UPDATE SET last_import_day = max(coalesce(last_import_day, 0), excluded.last_import_day)
+"""
+SEAL_MONTH = """
+INSERT INTO month (workspace, period, sealed) VALUES (?1, ?2, 1)
+ON CONFLICT (workspace, period) DO UPDATE SET sealed = 1
+"""
+SEALED = "SELECT workspace, period FROM month WHERE sealed"
+SET_ASIDE = "INSERT INTO aside (workspace, period, messages, facts) VALUES (?1, ?2, ?3, ?4)"
+ASIDE = """
+SELECT workspace, period, sum(messages) FROM aside GROUP BY workspace, period
+ORDER BY workspace, period
+"""
 
 USAGE_ROW = "SELECT counts FROM usage WHERE workspace = ?1 AND period = ?2 AND source = ?3"
 SET_USAGE = """

@@ -8,7 +8,7 @@ each scope and month, so that a reading costs the same however many keys there a
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import apsw
@@ -16,18 +16,21 @@ import numpy as np
 
 from headcount.errors import StorageUnavailableError
 from headcount.metering.calendar import Period
-from headcount.metering.facts import Rejection
+from headcount.metering.facts import FACT_BYTES, Rejection
 from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
 from headcount.metering.usage import API_CALLS, DAYS_MAX, KINDS, Counts, UsageReading
 from headcount.sqlite import connect, rows, transaction
 from headcount.store import blocks, sql
-from headcount.store.protocol import Change
+from headcount.store.protocol import Change, Month
+from headcount.store.run_folder import RunFolder
+from headcount.store.runs import Run
 
 __all__ = ["SqliteStore"]
 
 _VERSION = 1
 _FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
 _COUNTED_UNTIL, _LAST_METERED_DAY = "counted_until_ms", "last_metered_day"
+_TRUSTED_DAY = "trusted_day"
 
 
 class SqliteStore:
@@ -49,6 +52,7 @@ class SqliteStore:
         self._relaxed = connect(
             path, schema=sql.SCHEMA, version=_VERSION, synchronous="NORMAL", vfs=vfs
         )
+        self._runs = RunFolder(path.parent / "keys", path.parent / "trash")
 
     def close(self) -> None:
         """Release the file; idempotent."""
@@ -70,14 +74,144 @@ class SqliteStore:
         return [(Period(number), _FAMILIES[family]) for number, family in found]
 
     def key_blocks(self, period: Period, family: Family) -> Iterator[KeyBlock]:
-        """All stored keys of a period and family; the meter must not commit meanwhile."""
-        place = (period.number, _FAMILIES.index(family))
+        """Keys that no run holds; the meter must not commit meanwhile."""
+        place = _place(period, family)
         with self._lock:
             ids = rows(self._db, sql.KEY_BLOCK_IDS, place)
         for (block_id,) in ids:
             with self._lock:
                 ((data,),) = rows(self._db, sql.KEY_BLOCK, (block_id,))
             yield blocks.decode(data, family)
+
+    def key_runs(self, period: Period, family: Family) -> Sequence[Run]:
+        """The runs of a period and family."""
+        with self._lock:
+            files = rows(self._db, sql.KEY_RUNS, _place(period, family))
+        return [self._runs.open(name) for (name,) in files]
+
+    def keys_in_blocks(self, period: Period, family: Family) -> int:
+        """How many keys of a period and family stand in blocks, repeats included."""
+        with self._lock:
+            count: int = rows(self._db, sql.KEYS_IN_BLOCKS, _place(period, family))[0][0]
+        return count
+
+    def newest_block(self) -> int:
+        """A number that is lower than that of every block appended from now on."""
+        with self._lock:
+            newest: int = rows(self._db, sql.NEWEST_KEY_BLOCK)[0][0]
+        return newest
+
+    def write_run(
+        self,
+        period: Period,
+        family: Family,
+        blocks: Iterable[KeyBlock],
+        upto_block: int,
+        *,
+        instead_of_all: bool,
+    ) -> Generator[int, None, None]:
+        """Move keys from blocks into a run, part by part; done when the generator ends.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and nothing is changed.
+        """
+        name = self._runs.new_name(period, family)
+        place = _place(period, family)
+        try:
+            yield from self._runs.write(name, blocks, with_filter=family == MESSAGE)
+            with self._lock, transaction(self._db):
+                former = rows(self._db, sql.KEY_RUNS, place) if instead_of_all else []
+                self._db.executemany(sql.DROP_KEY_RUN, former)
+                self._db.execute(sql.ADD_KEY_RUN, (name, *place))
+                self._db.execute(sql.DROP_KEY_BLOCKS, (*place, upto_block))
+            for (former_name,) in former:
+                self._runs.delete(former_name)
+        except (OSError, apsw.Error) as error:
+            raise StorageUnavailableError(f"the store did not take a run: {error}") from error
+
+    def months(self) -> Sequence[Month]:
+        """Every month of every workspace that holds anything."""
+        with self._lock:
+            found = rows(self._db, sql.MONTHS)
+        return [
+            Month(workspace, Period(number), day, bool(sealed))
+            for workspace, number, day, sealed in found
+        ]
+
+    def sealed(self) -> Set[tuple[int, Period]]:
+        """The (workspace, period) pairs that are closed for good."""
+        with self._lock:
+            found = rows(self._db, sql.SEALED)
+        return {(workspace, Period(number)) for workspace, number in found}
+
+    def seal(self, workspace: int, period: Period) -> None:
+        """Close a month of a workspace for good.
+
+        Raises:
+            StorageUnavailableError: it did not become durable.
+        """
+        try:
+            with self._lock, transaction(self._db):
+                self._db.execute(sql.SEAL_MONTH, (workspace, period.number))
+        except apsw.Error as error:
+            raise StorageUnavailableError(f"the store did not seal a month: {error}") from error
+
+    def drop_keys(self, period: Period, now_ms: int) -> None:
+        """Move the keys of a period to the trash; its counts stay.
+
+        Raises:
+            StorageUnavailableError: the disk refused; what is left is dropped next time.
+        """
+        for family in _FAMILIES:
+            blocks_left = list(self.key_blocks(period, family))
+            if blocks_left:
+                # Blocks go to the trash as a run: the same form that a backup of keys has.
+                upto = self.newest_block()
+                for _ in self.write_run(
+                    period, family, [blocks.merge(blocks_left)], upto, instead_of_all=False
+                ):
+                    pass
+            try:
+                with self._lock, transaction(self._db):
+                    files = rows(self._db, sql.KEY_RUNS, _place(period, family))
+                    self._db.executemany(sql.DROP_KEY_RUN, files)
+                for (name,) in files:
+                    self._runs.discard(name, now_ms)
+            except (OSError, apsw.Error) as error:
+                raise StorageUnavailableError(f"keys could not be dropped: {error}") from error
+
+    def empty_trash(self, before_ms: int) -> None:
+        """Delete for good what went to the trash before a moment."""
+        self._runs.empty_trash(before_ms)
+
+    def tidy(self, now_ms: int) -> None:
+        """Put away what an interrupted write or drop has left; for the meter, when it starts."""
+        with self._lock:
+            known = {name for (name,) in rows(self._db, sql.ALL_KEY_RUNS)}
+        self._runs.tidy(known, now_ms)
+
+    def trusted_day(self) -> int | None:
+        """The latest day that the clock is trusted for; None before the first live message."""
+        with self._lock:
+            return dict(rows(self._db, sql.MARKS)).get(_TRUSTED_DAY)
+
+    def trust_day(self, day: int) -> None:
+        """Accept the clock: say that a day is to be trusted, whatever came before.
+
+        Raises:
+            StorageUnavailableError: it did not become durable.
+        """
+        try:
+            with self._lock, transaction(self._db):
+                self._db.execute(sql.RAISE_MARK, (_TRUSTED_DAY, day))
+        except apsw.Error as error:
+            raise StorageUnavailableError(f"the store did not take a mark: {error}") from error
+
+    def set_aside(self) -> Sequence[tuple[int, Period, int]]:
+        """How many messages came for a sealed month: (workspace, period, messages)."""
+        with self._lock:
+            found = rows(self._db, sql.ASIDE)
+        return [(workspace, Period(number), messages) for workspace, number, messages in found]
 
     def commit(self, change: Change) -> None:
         """Make a change durable and visible, whole or not at all.
@@ -103,16 +237,28 @@ class SqliteStore:
                 for r in change.rejections
             ),
         )
+        self._db.executemany(
+            sql.IMPORT_INTO_MONTH,
+            ((workspace, p.number, day) for (workspace, p), day in change.imported.items()),
+        )
+        self._db.executemany(
+            sql.SET_ASIDE,
+            (
+                (workspace, p.number, len(facts) // FACT_BYTES, facts)
+                for (workspace, p), facts in change.aside.items()
+            ),
+        )
         self._db.executemany(sql.SET_POSITION, change.positions.items())
         for name, value in (
             (_COUNTED_UNTIL, change.counted_until_ms),
             (_LAST_METERED_DAY, change.last_metered_day),
+            (_TRUSTED_DAY, change.trusted_day),
         ):
             if value is not None:
                 self._db.execute(sql.RAISE_MARK, (name, value))
 
     def _append_keys(self, period: Period, family: Family, block: KeyBlock) -> None:
-        place = (period.number, _FAMILIES.index(family))
+        place = _place(period, family)
         size_class = blocks.size_class(len(block))
         # Many small blocks of about one size become one of the next: rows stay few, and a key is
         # rewritten a handful of times in its life.
@@ -123,7 +269,8 @@ class SqliteStore:
             block = blocks.merge([block, *(blocks.decode(data, family) for _, data in peers)])
             self._db.executemany(sql.DROP_KEY_BLOCK, ((block_id,) for block_id, _ in peers))
             size_class = max(size_class + 1, blocks.size_class(len(block)))
-        self._db.execute(sql.ADD_KEY_BLOCK, (*place, size_class, blocks.encode(block)))
+        encoded = blocks.encode(block)
+        self._db.execute(sql.ADD_KEY_BLOCK, (*place, size_class, len(block), encoded))
 
     def _add_counts(self, period: Period, workspace: int, source: int, counts: Counts) -> None:
         place = (workspace, period.number, source)
@@ -176,6 +323,10 @@ class SqliteStore:
             if _counts(data)[:, API_CALLS].any():
                 return Period(number)
         return None
+
+
+def _place(period: Period, family: Family) -> tuple[int, int]:
+    return period.number, _FAMILIES.index(family)
 
 
 def _counts(data: bytes) -> Counts:

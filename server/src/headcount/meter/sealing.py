@@ -1,0 +1,111 @@
+"""Closing months: which facts come too late, and which months are due.
+
+Takes facts and the clock, tells the store what to seal and what to drop. It acts only when every
+journal is drained and the clock can be believed, because what it drops cannot be counted again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+
+from headcount.meter.indexes import Indexes
+from headcount.metering.calendar import MS_PER_DAY, Period, day_of_ms
+from headcount.metering.facts import IMPORTED
+from headcount.metering.fold import Facts
+from headcount.metering.sealing import is_due, is_plausible, trusted_after
+from headcount.store.protocol import MeterStore
+
+__all__ = ["Sealing"]
+
+_log = logging.getLogger(__name__)
+
+_CHECK_EVERY_MS = 60_000
+_TRASH_KEPT_MS = 7 * MS_PER_DAY
+
+
+class Sealing:
+    """Seals months of one store.
+
+    Args:
+        store: whose months.
+        indexes: told of what was dropped.
+        clock_ms: the time, in milliseconds since 1970.
+    """
+
+    def __init__(self, store: MeterStore, indexes: Indexes, clock_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._indexes = indexes
+        self._clock_ms = clock_ms
+        self._sealed: set[tuple[int, Period]] = set()
+        for workspace, period in store.sealed():
+            self._close(workspace, period)
+        self._checked_at_ms: int | None = None
+
+    def _close(self, workspace: int, period: Period) -> None:
+        self._sealed.add((workspace, period))
+        self._indexes.seal(workspace, period)
+
+    def split(self, facts: Facts) -> tuple[Facts, dict[tuple[int, Period], bytes]]:
+        """Facts to count, and those of sealed months, which are set aside."""
+        aside: dict[tuple[int, Period], bytes] = {}
+        if not self._sealed or not len(facts):
+            return facts, aside
+        days = facts["received_at_ms"] // MS_PER_DAY
+        late = np.zeros(len(facts), np.bool_)
+        oldest = Period.of_day(int(days.min()))
+        for workspace, period in self._sealed:
+            if period < oldest:
+                continue
+            of_month = (
+                (facts["workspace"] == workspace)
+                & (days >= period.first_day)
+                & (days <= period.last_day)
+            )
+            if of_month.any():
+                aside[workspace, period] = facts[of_month].tobytes()
+                late |= of_month
+        return (facts[~late] if aside else facts), aside
+
+    def imported(self, facts: Facts) -> dict[tuple[int, Period], int]:
+        """The months that facts were imported into, with today: they stay open from now on."""
+        today = day_of_ms(self._clock_ms())
+        imported = facts[(facts["flags"] & IMPORTED) != 0]
+        days = imported["received_at_ms"] // MS_PER_DAY
+        pairs = np.unique(np.stack([imported["workspace"].astype(np.int64), days]), axis=1)
+        return {(workspace, Period.of_day(day)): today for workspace, day in pairs.T.tolist()}
+
+    def trusted_after(self, live_days: list[int]) -> int | None:
+        """The latest trusted day once live messages of these days (ascending) are metered."""
+        return trusted_after(self._store.trusted_day(), live_days) if live_days else None
+
+    def seal_due(self) -> None:
+        """Seal and drop what is due, about once a minute; every journal must be drained.
+
+        Raises:
+            StorageUnavailableError: the disk refused; it is tried again at the next check.
+        """
+        now_ms = self._clock_ms()
+        if self._checked_at_ms is not None and 0 <= now_ms - self._checked_at_ms < _CHECK_EVERY_MS:
+            return
+        self._checked_at_ms = now_ms
+        today = day_of_ms(now_ms)
+        if not is_plausible(self._store.trusted_day(), today):
+            return
+        open_periods: set[Period] = set()
+        sealed_periods: set[Period] = set()
+        for month in self._store.months():
+            if not month.sealed and is_due(month.period, month.last_import_day, today):
+                self._store.seal(month.workspace, month.period)
+                self._close(month.workspace, month.period)
+                _log.info("sealed %s of workspace %d", month.period, month.workspace)
+            closed = (month.workspace, month.period) in self._sealed
+            (sealed_periods if closed else open_periods).add(month.period)
+        # Keys do not say whose they are, so they go once no workspace can need them.
+        stored = {period for period, _ in self._store.key_periods()}
+        for period in (sealed_periods - open_periods) & stored:
+            self._store.drop_keys(period, now_ms)
+            self._indexes.drop(period)
+        self._store.empty_trash(now_ms - _TRASH_KEPT_MS)

@@ -1,0 +1,110 @@
+"""The folders of run files and of trash: names, writing, dropping and putting away.
+
+Takes names that a store keeps in its tables, gives runs. A file counts only once a table names it,
+so whatever else lies there is what an interrupted step has left.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Generator, Iterable, Set
+from pathlib import Path
+
+from headcount.metering.calendar import Period
+from headcount.metering.keys import Family, KeyBlock
+from headcount.store.runs import Run, write_run
+
+__all__ = ["RunFolder"]
+
+_DRAFT = ".draft"
+_NAME = re.compile(r"(tracked|message)-\d{4}-\d{2}-[0-9a-f]{16}\.keys")
+
+
+class RunFolder:
+    """Run files of one store.
+
+    Args:
+        keys: the folder of the files in use; made when missing.
+        trash: the folder of those that were dropped; made when first needed.
+    """
+
+    def __init__(self, keys: Path, trash: Path) -> None:
+        self._keys = keys
+        self._trash = trash
+        self._open: dict[str, Run] = {}
+
+    @staticmethod
+    def new_name(period: Period, family: Family) -> str:
+        """A name that no other run has."""
+        return f"{family}-{str(period)[:7]}-{secrets.token_hex(8)}.keys"
+
+    def open(self, name: str) -> Run:
+        """A run by its name.
+
+        Raises:
+            DataFolderError: the file is missing or damaged.
+        """
+        if name not in self._open:
+            self._open[name] = Run(self._keys / name)
+        return self._open[name]
+
+    def write(
+        self, name: str, blocks: Iterable[KeyBlock], *, with_filter: bool
+    ) -> Generator[int, None, None]:
+        """Write a run, part by part; it is whole and durable when the generator ends.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        self._keys.mkdir(mode=0o700, exist_ok=True)
+        draft = self._keys / (name + _DRAFT)
+        try:
+            yield from write_run(draft, blocks, with_filter=with_filter)
+            draft.rename(self._keys / name)
+            _sync_folder(self._keys)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def delete(self, name: str) -> None:
+        """Delete a run that another has replaced."""
+        self._open.pop(name, None)
+        (self._keys / name).unlink(missing_ok=True)
+
+    def discard(self, name: str, now_ms: int) -> None:
+        """Move a run to the trash, marked with the moment (milliseconds since 1970).
+
+        Raises:
+            OSError: the disk refused.
+        """
+        self._open.pop(name, None)
+        self._trash.mkdir(mode=0o700, exist_ok=True)
+        os.utime(self._keys / name, ns=(now_ms * 1_000_000, now_ms * 1_000_000))
+        (self._keys / name).rename(self._trash / name)
+
+    def tidy(self, known: Set[str], now_ms: int) -> None:
+        """Delete drafts, and move runs that no table names to the trash."""
+        if not self._keys.is_dir():
+            return
+        for path in self._keys.iterdir():
+            if path.name.endswith(_DRAFT):
+                path.unlink()
+            elif _NAME.fullmatch(path.name) and path.name not in known:
+                self.discard(path.name, now_ms)
+
+    def empty_trash(self, before_ms: int) -> None:
+        """Delete for good what was discarded before a moment (milliseconds since 1970)."""
+        if not self._trash.is_dir():
+            return
+        for path in self._trash.iterdir():
+            if _NAME.fullmatch(path.name) and path.stat().st_mtime_ns < before_ms * 1_000_000:
+                path.unlink()
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
