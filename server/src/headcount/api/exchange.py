@@ -88,7 +88,8 @@ def caller_of(request: Request[Any, Any, Any]) -> Caller:
     return Caller(services, token, workspace)
 
 
-def require_token(
+# Guards are async because Litestar sends any other through a thread.
+async def require_token(
     connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler
 ) -> None:
     """Guard: a valid token, and an Accept header that allows an answer.
@@ -106,7 +107,7 @@ def require_token(
         )
 
 
-def require_admin(
+async def require_admin(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
     """Guard: a valid token of scope `admin`.
@@ -114,7 +115,7 @@ def require_admin(
     Raises:
         Problem: 401, 403 or 406.
     """
-    require_token(connection, handler)
+    await require_token(connection, handler)
     token = exchange_of(connection).token
     if token is None or token.scope != "admin":
         raise Problem(403, 'This needs an API token of scope "admin"; this one only reads.')

@@ -25,19 +25,22 @@ class Scopes:
     Attributes:
         ids: what clients see; empty for the workspace.
         numbers: what counts are kept by; 0 for the workspace.
-        counts: new by day, shape (S, 31, 5).
+        counts: new by day, shape (S, 31, 5), in an order of their own.
+        places: where each scope's counts are.
         first_days: first day of the month that has a row, 0 to 30; 31 for none.
     """
 
     ids: Sequence[str]
     numbers: Sequence[int]
     counts: Counts
+    places: Indexes
     first_days: Indexes
 
 
 def workspace_scope(month: Month) -> Scopes:
     """The workspace alone, which has a row for every day."""
-    return Scopes([""], [0], month.reading.workspace[np.newaxis], np.zeros(1, np.intp))
+    first = np.zeros(1, np.intp)
+    return Scopes([""], [0], month.reading.workspace[np.newaxis], first, first)
 
 
 def source_scopes(caller: Caller, month: Month) -> Scopes:
@@ -45,12 +48,14 @@ def source_scopes(caller: Caller, month: Month) -> Scopes:
     given = month.reading.source_numbers.tolist()
     given_ids = caller.services.directory.source_ids(caller.workspace.number, given)
     order = sorted(range(len(given)), key=given_ids.__getitem__)
-    counts = month.reading.sources[order]
-    used = counts[:, :, API_CALLS] > 0
+    used = month.reading.sources[:, :, API_CALLS] > 0
     first_days = np.where(used.any(axis=1), used.argmax(axis=1), used.shape[1])
+    # Only the rows of a page are ever looked up, so the counts stay where they are.
+    places = np.array(order, np.intp)
     return Scopes(
         [given_ids[place] for place in order],
         [given[place] for place in order],
-        counts,
-        first_days,
+        month.reading.sources,
+        places,
+        first_days[places],
     )

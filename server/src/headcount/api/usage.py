@@ -111,7 +111,7 @@ def _body(operation: UsageOperation, caller: Caller, month: Month, page: PageReq
         pagination.next = cursor(-1, backward=False)
     if 0 < start < end:
         pagination.previous = cursor(0, backward=True)
-    made = operation.rows(month, scopes.counts, rows, scopes.ids)
+    made = operation.rows(month, scopes, rows)
     return operation.body(operation.output(made, pagination))
 
 

@@ -25,7 +25,7 @@ from headcount.metering.usage import ADMITTED, API_CALLS, KINDS, Counts
 __all__ = ["OUTCOME_HANDLERS"]
 
 
-class Outcomes(msgspec.Struct, rename="camel"):
+class Outcomes(msgspec.Struct, rename="camel", gc=False):
     """How many messages had each outcome."""
 
     accepted: Annotated[int, Meta(description="Messages that are API calls.", ge=0)]
@@ -43,7 +43,7 @@ class DayOutcomes(msgspec.Struct):
     outcomes: Outcomes
 
 
-class SourceOutcomes(msgspec.Struct, rename="camel"):
+class SourceOutcomes(msgspec.Struct, rename="camel", gc=False):
     """The outcomes of one source."""
 
     source_id: str

@@ -27,7 +27,7 @@ from headcount.metering.usage import (
 __all__ = ["SUMMARY_HANDLERS"]
 
 
-class Totals(msgspec.Struct, rename="camel"):
+class Totals(msgspec.Struct, rename="camel", gc=False):
     """Counts from the start of a month up to and including a day."""
 
     api_calls: int
@@ -38,7 +38,7 @@ class Totals(msgspec.Struct, rename="camel"):
     never_identified: int
 
 
-class Change(msgspec.Struct, rename="camel"):
+class Change(msgspec.Struct, rename="camel", gc=False):
     """How much more than in the month before, up to the day that is compared with."""
 
     api_calls: int
@@ -54,7 +54,7 @@ class MonthTotals(msgspec.Struct, rename="camel"):
     totals: Totals
 
 
-class SourceTotals(msgspec.Struct, rename="camel"):
+class SourceTotals(msgspec.Struct, rename="camel", gc=False):
     """A source in the month and up to the same day of the month before."""
 
     source_id: str
