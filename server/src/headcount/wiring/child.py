@@ -82,16 +82,24 @@ class Child:
         self._on_stop: Callable[[], None] = lambda: None
         # Ctrl-C reaches only the supervisor, which then tells everybody in the right order.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        # SIGTERM goes to a thread that waits for it. A handler would run in the main thread, in the
+        # middle of whatever that does, and setting an event which the main thread is just about to
+        # wait for would then wait for ever for the event's own lock.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=self._wait_for_word, daemon=True).start()
         threading.Thread(target=self._watch, args=(alive_fd,), daemon=True).start()
+
+    def _wait_for_word(self) -> None:
+        signal.sigwait({signal.SIGTERM})
+        self.stop()
 
     def _watch(self, alive_fd: int) -> None:
         os.read(alive_fd, 1)
-        # Through the signal, so that stopping happens in the main thread either way.
+        # Through the signal, so that stopping happens once, whoever asks for it.
         os.kill(os.getpid(), signal.SIGTERM)
 
     def on_stop(self, callback: Callable[[], None]) -> None:
-        """Call back, in the main thread, when told to stop."""
+        """Call back, in another thread, when told to stop."""
         self._on_stop = callback
 
     def stop(self) -> None:
