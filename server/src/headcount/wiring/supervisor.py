@@ -63,11 +63,12 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
         with Catalog(folder.catalog) as catalog:
             load_hash_key(folder, catalog, settings.hash_key)
         tracking = listen(settings.tracking, settings.workers, "--tracking")
-        api = listen(settings.api, 1, "--api")
-        for sock in (*tracking, *api):
+        for sock in tracking:
             stack.enter_context(sock)
+        [api] = listen(settings.api, 1, "--api")
+        stack.enter_context(api)
         _prepare_metrics(folder)
-        server = _Server(settings, folder, lock, tracking, api[0], announce)
+        server = _Server(settings, folder, lock, tracking, api, announce)
         return asyncio.run(server.run())
 
 
