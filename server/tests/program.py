@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,3 +52,20 @@ class Program:
         finished = self.run(*arguments, "--json")
         assert finished.returncode == 0, finished.stderr
         return json.loads(finished.stdout)
+
+    @contextmanager
+    def serving(self) -> Iterator[dict[str, str]]:
+        """A real server on free ports; gives where it listens, as `tracking` and `api`."""
+        with subprocess.Popen(
+            [*PROGRAM, "serve", "--json", "--tracking", "127.0.0.1:0", "--api", "127.0.0.1:0"],
+            stdout=subprocess.PIPE,
+            cwd=self.cwd,
+            env=environment(HEADCOUNT_DATA=str(self.data), HEADCOUNT_WORKERS="1"),
+            text=True,
+        ) as server:
+            assert server.stdout is not None
+            try:
+                yield json.loads(server.stdout.readline())
+            finally:
+                server.send_signal(signal.SIGTERM)
+                assert server.wait() == 0

@@ -143,4 +143,4 @@ def _remedy(error: apsw.Error) -> str:
         case apsw.BusyError():
             return "Another process holds it for long; try again in a moment."
         case _:
-            return "Check the disk and the data folder's permissions, then try again."
+            return "Check that the disk is not full and that the data folder is writable."

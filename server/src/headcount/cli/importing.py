@@ -11,6 +11,7 @@ import click
 from headcount.cli.folder import found_source, found_workspace
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.cli.output import print_json, print_record, say
+from headcount.errors import OperatorError, StorageUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,6 +90,12 @@ def import_(
                 try:
                     taken = _take(inputs, history.chunks, progress)
                     history.meter(progress.metering)
+                except StorageUnavailableError as error:
+                    raise OperatorError(
+                        f"{error}.",
+                        "Free some disk space and run the same command again: what was read so far"
+                        " is kept, and nothing is counted twice.",
+                    ) from error
                 finally:
                     history.close()
     taken.report(as_json, dry_run)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -59,24 +57,6 @@ def kept_names(data: Path) -> list[str]:
     return sorted(each.name for each in data.iterdir() if not each.name.endswith(("-shm", "-wal")))
 
 
-@contextmanager
-def serving(program: Program) -> Iterator[dict[str, str]]:
-    """A real server on free ports; gives where it listens."""
-    with subprocess.Popen(
-        [*PROGRAM, "serve", "--json", "--tracking", "127.0.0.1:0", "--api", "127.0.0.1:0"],
-        stdout=subprocess.PIPE,
-        cwd=program.cwd,
-        env=environment(HEADCOUNT_DATA=str(program.data), HEADCOUNT_WORKERS="1"),
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        try:
-            yield json.loads(server.stdout.readline())
-        finally:
-            server.send_signal(signal.SIGTERM)
-            assert server.wait() == 0
-
-
 def test_a_file_is_counted_without_a_server_and_again_changes_nothing(
     program: Program, web: Any
 ) -> None:
@@ -98,7 +78,7 @@ def test_a_file_is_counted_without_a_server_and_again_changes_nothing(
 def test_a_running_server_counts_what_is_imported(program: Program, web: Any) -> None:
     file = program.cwd / "february.ndjson"
     file.write_text("\n".join(line(number, writeKey=web["writeKey"]) for number in range(50)))
-    with serving(program):
+    with program.serving():
         finished = program.json("import", "february.ndjson", "--workspace", "Shop")
         assert finished["admitted"] == 50
         assert totals(program) == (50, 0, 7, 50)
