@@ -121,7 +121,7 @@ def expected(sent: Mapping[str, list[Call]]) -> dict[str, Counts]:
             message = call.get("messageId", f"made id {number}")
             ids = (call.get(name) for name in ("userId", "anonymousId", "previousId"))
             texts = (None if each is None else str(each) for each in ids)
-            oracle.meter(PlainFact(0, 1, source, message, *texts))
+            oracle.meter(PlainFact(0, 1, source, message, *texts), 0)
     scopes = {name: ("source", number) for number, name in enumerate(sent, 1)}
     return {
         name: _counts(oracle.counts(period, kind, number, 0))
