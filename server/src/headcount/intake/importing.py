@@ -73,9 +73,10 @@ def read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     number = 0
     while line := file.readline(_READ_BYTES):
         number += 1
+        is_cut = len(line) == _READ_BYTES and not line.endswith(b"\n")
         if number == 1:
             line = line.removeprefix(BOM)
-        if len(line) > LINE_BYTES_MAX and not line.endswith(b"\n"):
+        if is_cut:
             _skip_line(file)
             yield number, line[: LINE_BYTES_MAX + 1]
         elif record := line.strip(JSON_SPACE):

@@ -1,0 +1,80 @@
+"""What the tests of intake share: sources, a sink that keeps what it gets, and facts unpacked."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from headcount.errors import StorageUnavailableError
+from headcount.intake import SourceRef
+from headcount.metering.facts import ABSENT, FACT_BYTES, LIBRARIES, MESSAGE_TYPES, Rejection
+from headcount.metering.hashing import IdHasher
+
+HASHER = IdHasher(bytes(range(32)))
+NOW_MS = 1_795_478_400_000
+"""2026-11-24T00:00:00Z."""
+TODAY = NOW_MS // 86_400_000
+
+WEB = SourceRef(workspace=1, source=2, enabled=True)
+APP = SourceRef(workspace=1, source=3, enabled=True)
+OFF = SourceRef(workspace=1, source=4, enabled=False)
+
+
+class Keys:
+    """Three sources, one of them disabled."""
+
+    def lookup(self, write_key: str) -> SourceRef | None:
+        return {"web-key": WEB, "app-key": APP, "off-key": OFF}.get(write_key)
+
+
+@dataclass
+class ListSink:
+    """Keeps facts and tallies in memory; refuses them while `broken`, waits while `held`."""
+
+    pending_bytes: int = 0
+    broken: bool = False
+    held: asyncio.Event | None = None
+    waiting: int = 0
+    facts: bytes = b""
+    rejections: list[Rejection] = field(default_factory=list)
+
+    async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
+        if self.held is not None:
+            self.waiting += 1
+            await self.held.wait()
+            self.waiting -= 1
+        if self.broken:
+            raise StorageUnavailableError("the disk is full")
+        self.facts += facts
+        self.rejections += rejections
+
+
+class Fact(NamedTuple):
+    """A fact's parts; an id that is absent is None."""
+
+    received_at_ms: int
+    workspace: int
+    source: int
+    message_type: str
+    library: str
+    flags: int
+    message: bytes | None
+    user: bytes | None
+    anonymous: bytes | None
+    previous: bytes | None
+
+
+def unpack(facts: bytes | bytearray) -> list[Fact]:
+    """All facts of a whole number of records."""
+    assert len(facts) % FACT_BYTES == 0
+    unpacked = []
+    for moment, workspace, source, tags, flags, *hashes in struct.iter_unpack(
+        "<qIIII8s8s8s8s", facts
+    ):
+        ids = [None if h == ABSENT else h for h in hashes]
+        kind, library = MESSAGE_TYPES[tags & 0xFF], LIBRARIES[tags >> 8]
+        unpacked.append(Fact(moment, workspace, source, kind, library, flags, *ids))
+    return unpacked

@@ -1,0 +1,230 @@
+"""Lines of a file become facts of the moment and source that each names, the same every time."""
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headcount.intake import ImportChunk, Reason, SourceRef, import_chunks, read_lines
+from headcount.intake.importing import LINE_BYTES_MAX, FindSource
+from headcount.metering.facts import IMPORTED, Rejection
+from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, unpack
+
+THEN = "2026-02-03T04:05:06.789Z"
+THEN_MS = 1_770_091_506_789
+GOOD = {"type": "page", "userId": "u", "receivedAt": THEN}
+
+
+def web(write_key: str | None, source_id: str | None) -> SourceRef | None:
+    """An import into one source."""
+    return WEB
+
+
+def named(write_key: str | None, source_id: str | None) -> SourceRef | None:
+    """An import whose records name their sources."""
+    if write_key is not None:
+        return Keys().lookup(write_key)
+    return {"web": WEB, "app": APP}.get(source_id or "")
+
+
+def run(lines: Iterable[tuple[int, bytes]], find_source: FindSource = web) -> ImportChunk:
+    """All chunks as one."""
+    whole = ImportChunk()
+    for chunk in import_chunks(
+        lines, find_source=find_source, hasher=HASHER, clock=lambda: NOW_MS, chunk_records=3
+    ):  # fmt: skip
+        assert 0 < chunk.records <= 3
+        assert len(unpack(chunk.facts)) + len(chunk.errors) == chunk.records
+        whole.facts += chunk.facts
+        whole.rejections += chunk.rejections
+        whole.errors += chunk.errors
+        whole.records += chunk.records
+        whole.last_line_number = chunk.last_line_number
+    return whole
+
+
+def lines(*records: object) -> Iterator[tuple[int, bytes]]:
+    return ((n, json.dumps(record).encode()) for n, record in enumerate(records, 1))
+
+
+def test_a_record_becomes_a_fact_of_its_own_moment() -> None:
+    record = {
+        "type": "alias",
+        "userId": "u",
+        "previousId": "p",
+        "messageId": "m",
+        "receivedAt": THEN,
+    }
+    (fact,) = unpack(run(lines(record)).facts)
+    assert fact == (
+        THEN_MS, 1, 2, "alias", "import", IMPORTED,
+        HASHER.message("m"), HASHER.tracked("u"), None, HASHER.tracked("p"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("times", "moment_ms"),
+    [
+        ({"receivedAt": THEN, "timestamp": "nonsense"}, THEN_MS),
+        ({"timestamp": THEN}, THEN_MS),
+        ({"receivedAt": None, "timestamp": THEN}, THEN_MS),
+        ({"receivedAt": "2026-02-03T05:05:06.789+01:00"}, THEN_MS),
+        ({"receivedAt": "2026-11-24T00:00:00Z"}, NOW_MS),
+    ],
+)
+def test_received_at_counts_and_else_the_timestamp(times: dict[str, str], moment_ms: int) -> None:
+    (fact,) = unpack(run(lines({"type": "page", "userId": "u", **times})).facts)
+    assert fact.received_at_ms == moment_ms
+
+
+@pytest.mark.parametrize(
+    ("times", "reason"),
+    [
+        ({}, Reason.NO_RECEIVED_AT),
+        ({"receivedAt": None}, Reason.NO_RECEIVED_AT),
+        ({"receivedAt": ""}, Reason.INVALID_RECEIVED_AT),
+        ({"receivedAt": "yesterday"}, Reason.INVALID_RECEIVED_AT),
+        ({"receivedAt": "2026-02-30T00:00:00Z"}, Reason.INVALID_RECEIVED_AT),
+        ({"receivedAt": "2026-02-03"}, Reason.INVALID_RECEIVED_AT),
+        ({"receivedAt": 1_770_091_506_789, "timestamp": THEN}, Reason.INVALID_RECEIVED_AT),
+        ({"receivedAt": [], "timestamp": THEN}, Reason.INVALID_RECEIVED_AT),
+        ({"timestamp": "nonsense"}, Reason.INVALID_RECEIVED_AT),
+        ({"receivedAt": "2026-02-03T04:05:06"}, Reason.RECEIVED_AT_WITHOUT_ZONE),
+        ({"receivedAt": "2026-11-24T00:00:00.001Z"}, Reason.RECEIVED_AT_IN_FUTURE),
+        ({"receivedAt": "2026-11-23T23:30:00-01:00"}, Reason.RECEIVED_AT_IN_FUTURE),
+    ],
+)
+def test_a_time_that_will_not_do_rejects_the_record(
+    times: dict[str, object], reason: Reason
+) -> None:
+    result = run(lines({"type": "page", "userId": "u", **times}))
+    assert [error.reason for error in result.errors] == [reason]
+    # There is no day of receipt to put it to, so it is put to the day of the import.
+    assert result.rejections == [Rejection(1, 2, TODAY, reason.value, 1)]
+    assert not result.facts
+
+
+def test_bad_records_are_named_by_line_and_cost_only_themselves() -> None:
+    bad = [
+        (2, b"nonsense"),
+        (3, b"[]"),
+        (5, json.dumps({**GOOD, "type": "order"}).encode()),
+        (6, json.dumps({**GOOD, "userId": 1.5}).encode()),
+        (8, b"x" * (LINE_BYTES_MAX + 1)),
+    ]
+    good = [(number, json.dumps(GOOD).encode()) for number in (1, 4, 7, 9)]
+    result = run(sorted(good + bad))
+    assert [(error.line_number, error.reason) for error in result.errors] == [
+        (2, Reason.MALFORMED_JSON), (3, Reason.NOT_AN_OBJECT), (5, Reason.UNKNOWN_TYPE),
+        (6, Reason.INVALID_ID), (8, Reason.MESSAGE_TOO_LARGE),
+    ]  # fmt: skip
+    assert len(unpack(result.facts)) == 4
+    assert (result.records, result.last_line_number) == (9, 9)
+    then = THEN_MS // 86_400_000
+    assert Rejection(1, 2, then, "invalid_id", 1) in result.rejections
+    assert Rejection(1, 2, TODAY, "malformed_json", 1) in result.rejections
+
+
+def test_records_name_their_source_by_key_or_id() -> None:
+    result = run(
+        lines(
+            {**GOOD, "writeKey": "app-key"}, {**GOOD, "sourceId": "web"},
+            {**GOOD, "writeKey": "off-key"}, {**GOOD, "writeKey": "no-such-key"}, GOOD,
+            {**GOOD, "sourceId": 5},
+        ),
+        named,
+    )  # fmt: skip
+    # A disabled source takes nothing new, but what it had before may be brought in.
+    assert [fact.source for fact in unpack(result.facts)] == [APP.source, WEB.source, 4]
+    assert [error.reason for error in result.errors] == [Reason.UNKNOWN_SOURCE] * 3
+    assert result.rejections == []
+
+
+records = st.lists(
+    st.fixed_dictionaries(
+        {"type": st.just("page"), "userId": st.sampled_from("ab"), "receivedAt": st.just(THEN)},
+        optional={"messageId": st.sampled_from(["m", "", None])},
+    )
+)
+
+
+@given(records, records)
+def test_made_ids_are_the_same_each_time_and_all_different(
+    first: list[dict[str, object]], second: list[dict[str, object]]
+) -> None:
+    assert run(lines(*first)).facts == run(lines(*first)).facts
+    made = [
+        fact.message
+        for record, fact in zip(first, unpack(run(lines(*first)).facts), strict=True)
+        if not record.get("messageId")
+    ]
+    assert len(set(made)) == len(made)
+    # What other records stand between does not matter, nor do line numbers.
+    both = {fact.message for fact in unpack(run(lines(*first, *second)).facts)}
+    assert {fact.message for fact in unpack(run(lines(*second)).facts)} <= both
+
+
+def test_made_ids_of_two_sources_differ() -> None:
+    one, other = (
+        unpack(run(lines({**GOOD, "sourceId": "web"}), find_source).facts)[0]
+        for find_source in (lambda key, source_id: WEB, lambda key, source_id: APP)
+    )
+    assert one.message != other.message
+
+
+PLAIN = b'{"a":1}\n{"b":2}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", []),
+        (PLAIN, [(1, b'{"a":1}'), (2, b'{"b":2}')]),
+        (PLAIN[:-1], [(1, b'{"a":1}'), (2, b'{"b":2}')]),
+        (b"\xef\xbb\xbf" + PLAIN, [(1, b'{"a":1}'), (2, b'{"b":2}')]),
+        (PLAIN.replace(b"\n", b"\r\n"), [(1, b'{"a":1}'), (2, b'{"b":2}')]),
+        (b"\n \t\r\n" + PLAIN, [(3, b'{"a":1}'), (4, b'{"b":2}')]),
+        (b"  {} \n", [(1, b"{}")]),
+    ],
+)
+def test_lines_are_read_without_what_is_around_them(
+    content: bytes, expected: list[tuple[int, bytes]]
+) -> None:
+    assert list(read_lines(io.BytesIO(content))) == expected
+
+
+class Watched(io.BytesIO):
+    """A file that notes how much was asked for at once."""
+
+    most = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        assert size is not None
+        assert size > 0
+        self.most = max(self.most, size)
+        return super().readline(size)
+
+
+@pytest.mark.parametrize("size", [LINE_BYTES_MAX + 1, LINE_BYTES_MAX + 9, 5_000_000])
+def test_a_line_that_is_too_long_is_not_read_whole(size: int) -> None:
+    long = b'{"x":"' + b"x" * (size - 8) + b'"}'
+    file = Watched(b"{}\n" + long + b"\n{}\n" + long)
+    given = list(read_lines(file))
+    assert [number for number, _ in given] == [1, 2, 3, 4]
+    assert [len(line) for _, line in given] == [2, LINE_BYTES_MAX + 1, 2, LINE_BYTES_MAX + 1]
+    assert file.most <= 1 << 16
+    result = run(given)
+    assert [error.reason for error in result.errors if error.line_number in (2, 4)] == [
+        Reason.MESSAGE_TOO_LARGE
+    ] * 2
+
+
+def test_a_line_of_the_largest_size_is_read_whole() -> None:
+    record = json.dumps({**GOOD, "x": ""}).encode()
+    record = record[:-2] + b"x" * (LINE_BYTES_MAX - len(record)) + record[-2:]
+    assert len(record) == LINE_BYTES_MAX
+    result = run(read_lines(io.BytesIO(b"\xef\xbb\xbf" + record + b"\r\n" + record)))
+    assert (result.records, result.errors) == (2, [])
