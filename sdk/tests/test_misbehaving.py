@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -189,6 +190,22 @@ def test_a_dead_host(call: Any) -> None:
     assert f"127.0.0.1:{port}" in str(caught.value)
 
 
+def test_a_host_that_takes_no_connection(call: Any) -> None:
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            # The queue of the listener is full from here on: further connections are not answered.
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        configuration = sdk.Configuration(
+            host=f"http://127.0.0.1:{full.getsockname()[1]}", retries=0, request_timeout=(0.3, 60)
+        )
+        with pytest.raises(sdk.ConnectTimeoutException) as caught:
+            call(configuration, WORKSPACE, "2021-02-01")
+    assert isinstance(caught.value, urllib3.exceptions.ConnectTimeoutError)
+
+
 def test_an_unknown_name(call: Any) -> None:
     configuration = sdk.Configuration(host="https://no-such-host.invalid", retries=0)
     with pytest.raises(sdk.ConnectFailedException, match="no-such-host"):
@@ -286,6 +303,17 @@ def test_the_raw_answer_of_any_status(scripted: Start) -> None:
     raw = call_sync(settings(server), f"{WORKSPACE}_without_preload_content", "2021-02-01")
     assert raw.status == 404
     assert b"refused" in raw.data
+
+
+@pytest.mark.parametrize("trouble", [silence, dripping_headers])
+def test_the_raw_answer_has_its_bounds_too(call: Any, scripted: Start, trouble: Reply) -> None:
+    server = scripted(trouble)
+    with pytest.raises(sdk.ReadTimeoutException):
+        call(
+            settings(server, call_budget_s=0.3),
+            f"{WORKSPACE}_without_preload_content",
+            "2021-02-01",
+        )
 
 
 async def test_the_raw_answer_of_any_status_async(scripted: Start) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -109,27 +110,27 @@ class RESTClientObject:
             headers = {**configuration.proxy_headers, **headers}
         bounds = request.timeouts
         timeout = aiohttp.ClientTimeout(
-            total=bounds.total_s if read else None,
-            sock_connect=bounds.connect_s,
-            sock_read=bounds.read_s,
+            total=None, sock_connect=bounds.connect_s, sock_read=bounds.read_s
         )
         try:
-            response = await session.request(
-                request.method,
-                # Encoded already: the same bytes go out as from the synchronous client.
-                yarl.URL(request.url, encoded=True),
-                data=request.body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=timeout,
-                proxy=configuration.proxy,
-                proxy_headers=configuration.proxy_headers,
-                **self._tls_options(request.url),
-            )
-            answer = RESTResponse(response, request.url)
-            if read:
-                await answer.read()
-            return answer
+            # Not aiohttp's own total: that one would go on to bound a body that is read later.
+            async with asyncio.timeout(bounds.total_s):
+                response = await session.request(
+                    request.method,
+                    # Encoded already: the same bytes go out as from the synchronous client.
+                    yarl.URL(request.url, encoded=True),
+                    data=request.body,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=timeout,
+                    proxy=configuration.proxy,
+                    proxy_headers=configuration.proxy_headers,
+                    **self._tls_options(request.url),
+                )
+                answer = RESTResponse(response, request.url)
+                if read:
+                    await answer.read()
+                return answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _translated(error) from error
 
