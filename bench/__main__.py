@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bench.capacity import capacity
 from bench.load import BenchError
-from bench.machine import machine_notes
+from bench.machine import Neighbours, machine_notes
 from bench.report import Row, show, write
 from bench.throughput import acknowledged, metered
 
@@ -26,19 +26,22 @@ class _Plan:
     """How long and how much.
 
     Attributes:
-        repeats: of each stretch of load, and of starts.
-        acknowledged_s, metered_s: length of one stretch.
+        turns: of the bare bound and of intake, one after the other.
+        acknowledged_s: length of one turn.
+        repeats: of each stretch of metered load, and of starts.
+        metered_s: length of one stretch.
         facts: messages of new visitors that the capacity scenarios lay down.
     """
 
-    repeats: int
+    turns: int
     acknowledged_s: float
+    repeats: int
     metered_s: float
     facts: int
 
 
-_FULL = _Plan(repeats=3, acknowledged_s=4.0, metered_s=10.0, facts=10_000_000)
-_QUICK = _Plan(repeats=1, acknowledged_s=2.0, metered_s=4.0, facts=400_000)
+_FULL = _Plan(turns=6, acknowledged_s=2.0, repeats=3, metered_s=10.0, facts=5_000_000)
+_QUICK = _Plan(turns=2, acknowledged_s=1.0, repeats=1, metered_s=4.0, facts=400_000)
 
 
 def main() -> int:
@@ -58,9 +61,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="headcount-bench-") as name:
         folder = Path(name)
         notes = machine_notes(folder)
-        began_s = time.perf_counter()
+        began_s, neighbours = time.perf_counter(), Neighbours()
         scenarios: list[tuple[str, Callable[[], list[Row]]]] = [
-            ("acknowledged", lambda: acknowledged(folder, plan.acknowledged_s, plan.repeats)),
+            ("acknowledged", lambda: acknowledged(folder, plan.acknowledged_s, plan.turns)),
             ("metered", lambda: metered(folder, plan.metered_s, plan.repeats)),
             ("capacity", lambda: capacity(folder, plan.facts, plan.repeats)),
         ]
@@ -72,7 +75,10 @@ def main() -> int:
         except BenchError as error:
             said.print(f"The benchmark failed: {error}", style="red", markup=False)
             return 1
+        notes["taken by other programs meanwhile"] = f"{neighbours.share():.0%} of the cores"
         notes["length of the run"] = f"{time.perf_counter() - began_s:.0f} s"
+    for name, value in notes.items():
+        print(f"{name}: {value}")
     show(rows)
     if options.write:
         path = write(rows, notes, Path(__file__).parent / "results")

@@ -17,7 +17,8 @@ from bench.traffic import Population, Request
 
 __all__ = ["BenchError", "Load", "Sent"]
 
-CONNECTIONS = 16
+# Enough that a group commit finds company, as on any server that is under load.
+CONNECTIONS = 32
 _ANSWER_BYTES_MAX = 65_536
 _STALLED_AFTER_S = 30.0
 _SEND_BUFFER_BYTES = 1 << 18

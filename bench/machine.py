@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import time
 from pathlib import Path
 
-__all__ = ["children_of", "cpu_seconds", "machine_notes", "pss_bytes"]
+__all__ = ["Neighbours", "children_of", "cpu_seconds", "machine_notes", "pss_bytes"]
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _FILE_SYSTEM_FIELD = 2
@@ -27,7 +29,6 @@ def machine_notes(folder: Path) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
         "file system": _file_system(folder),
         "Python": platform.python_version(),
-        "load average at the start": f"{os.getloadavg()[0]:.1f}",
     }
 
 
@@ -46,6 +47,35 @@ def _file_system(folder: Path) -> str:
         if folder.resolve().is_relative_to(mount) and len(mount.parts) >= len(best.parts):
             best, kind = mount, fields[_FILE_SYSTEM_FIELD]
     return kind
+
+
+class Neighbours:
+    """How much of the cores other programs took since this was made."""
+
+    def __init__(self) -> None:
+        self._began_s = time.perf_counter()
+        self._busy_s, self._own_s = _busy_seconds(), _own_seconds()
+
+    def share(self) -> float:
+        """Their part of all cores' time, 0 to 1; all of our own processes must have ended."""
+        others_s = _busy_seconds() - self._busy_s - (_own_seconds() - self._own_s)
+        whole_s = (time.perf_counter() - self._began_s) * len(os.sched_getaffinity(0))
+        return max(0.0, others_s / whole_s)
+
+
+def _busy_seconds() -> float:
+    """Time that all cores together have worked for anybody, other guests of the host included."""
+    user, nice, system, _, _, irq, soft_irq, steal = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + irq + soft_irq + steal) / _TICKS_A_SECOND
+
+
+def _own_seconds() -> float:
+    own, ended = (
+        resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
 
 
 def cpu_seconds(pid: int) -> float:

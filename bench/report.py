@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,9 +61,8 @@ def show(rows: Sequence[Row]) -> None:
             table.add_section()
             table.add_row(f"[bold]{scenario}[/bold]")
         table.add_row(*row.cells)
-    console = Console()
     # Into a file or a pipe, a line of the table stays one line.
-    console.print(table, width=console.width if console.is_terminal else _PIPE_COLUMNS)
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
 
 
 def markdown(rows: Sequence[Row], notes: Mapping[str, str], moment: datetime) -> str:
