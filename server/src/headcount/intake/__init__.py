@@ -21,12 +21,19 @@ the meter says. Raw ids never leave this package.
 """
 
 from headcount.intake.app import create_app
-from headcount.intake.importing import ImportChunk, LineError, import_chunks, read_lines
+from headcount.intake.importing import (
+    FindSource,
+    ImportChunk,
+    LineError,
+    import_chunks,
+    read_lines,
+)
 from headcount.intake.ports import FactSink, Limits, SourceRef, WriteKeys
 from headcount.intake.reasons import Reason
 
 __all__ = [
     "FactSink",
+    "FindSource",
     "ImportChunk",
     "Limits",
     "LineError",

@@ -80,9 +80,12 @@ def fact_tail(
 
 def _id_text(value: IdValue, characters_max: int) -> str | None:
     """The text of an id, empty when it is absent; None when it can be no id."""
-    if value is None:
+    if isinstance(value, str):
+        text = value
+    elif value is None:
         return ""
-    if isinstance(value, float):
+    elif isinstance(value, float):
         return None
-    text = value if isinstance(value, str) else str(value)
+    else:
+        text = str(value)
     return text if len(text) <= characters_max else None

@@ -27,7 +27,7 @@ from headcount.intake.answers import (
     send_answer,
 )
 from headcount.intake.asgi import Application, Receive, Scope, Send
-from headcount.intake.bodies import ClientGone, decompress, read_body
+from headcount.intake.bodies import BodyReader, ClientGone, decompress
 from headcount.intake.browser import pixel_message, settings_document
 from headcount.intake.gate import Gate
 from headcount.intake.ports import Clock, FactSink, Limits, SourceRef, WriteKeys
@@ -82,6 +82,7 @@ class _Intake:
         self._clock = clock
         self._limits = limits
         self._gate = Gate(limits, sink)
+        self._bodies = BodyReader(limits.body_bytes_max, limits.body_timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -187,13 +188,12 @@ class _Intake:
         return SUCCESS
 
     async def _body(self, headers: _HeaderMap, receive: Receive) -> bytes:
-        limits = self._limits
+        bytes_max = self._limits.body_bytes_max
         length_bytes = _length_bytes(headers)
-        if length_bytes is not None and length_bytes > limits.body_bytes_max:
+        if length_bytes is not None and length_bytes > bytes_max:
             raise Refused(Reason.BODY_TOO_LARGE)
-        body = await read_body(receive, limits.body_bytes_max, limits.body_timeout_s)
-        encoding = headers.get(b"content-encoding", b"")
-        return decompress(body, encoding, limits.body_bytes_max)
+        body = await self._bodies.read(receive)
+        return decompress(body, headers.get(b"content-encoding", b""), bytes_max)
 
 
 def _length_bytes(headers: _HeaderMap) -> int | None:

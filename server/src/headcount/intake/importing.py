@@ -23,7 +23,14 @@ from headcount.metering.calendar import day_of_ms, parse_moment_ms
 from headcount.metering.facts import IMPORTED, MESSAGE_TYPES, Rejection, fact_head
 from headcount.metering.hashing import IdHasher
 
-__all__ = ["FindSource", "ImportChunk", "LineError", "import_chunks", "read_lines"]
+__all__ = [
+    "LINE_BYTES_MAX",
+    "FindSource",
+    "ImportChunk",
+    "LineError",
+    "import_chunks",
+    "read_lines",
+]
 
 FindSource = Callable[[str | None, str | None], SourceRef | None]
 """The source of a record by its `writeKey` and its `sourceId`, either of which may be None.
