@@ -40,7 +40,8 @@ def plain_facts(draw: st.DrawFn) -> PlainFact:
 
 NOTHING: st.SearchStrategy[list[PlainFact]] = st.just([])
 # What happens to a server: facts reach one of its journals (relative to the day it then is), a
-# batch is metered, the meter is restarted, days go by or the clock is set back.
+# batch is metered, the meter is restarted, days go by, the clock is set back, or it is confirmed
+# after a jump.
 ACTIONS = st.one_of(
     st.tuples(
         st.just("append"), st.integers(0, 2), st.lists(plain_facts(), min_size=1, max_size=6)
@@ -48,7 +49,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("step"), st.just(0), NOTHING),
     st.tuples(st.just("drain"), st.just(0), NOTHING),
     st.tuples(st.just("restart"), st.just(0), NOTHING),
-    st.tuples(st.just("days"), st.sampled_from([1, 2, 3, 20, 36, -1, -40]), NOTHING),
+    st.tuples(st.just("days"), st.sampled_from([1, 2, 3, 15, 35, 36, -1, -40]), NOTHING),
+    st.tuples(st.just("confirm"), st.sampled_from([0, 35, 36]), NOTHING),
 )
 LIMITS = st.sampled_from(
     [MeterLimits(), MeterLimits(3, 2, 3, past_bytes_max=0), MeterLimits(1, 4, 1)]
@@ -81,6 +83,11 @@ class History:
             self.rig.start()
         else:
             self.now_ms += number * MS_PER_DAY
+            if action == "confirm":
+                today = self.now_ms // MS_PER_DAY
+                self.rig.store.trust_day(today)
+                self.oracle.trusted_day = max(self.oracle.trusted_day or today, today)
+                self.drain()
 
     def step(self) -> bool:
         """One step of the meter; the oracle is told the metering order by asking beforehand."""
@@ -112,7 +119,7 @@ class History:
         self.rig.close()
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     actions=st.lists(ACTIONS, min_size=1, max_size=20),
     window_days=st.sampled_from([0, 1, 34, 35]),
