@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import segment_public_api as sdk
-from conftest import call_sync
+from sdk_callers import call_sync
 from sdk_scripted_server import answer, workspace_page
 from segment_public_api import ApiValueError, Configuration, InsecureHostWarning, _hosts
 

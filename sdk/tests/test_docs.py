@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import segment_public_api as sdk
-from conftest import Headcount
+from sdk_headcount import Headcount
 
 SDK = Path(__file__).parent.parent
 PAGES = sorted([*(SDK / "docs").glob("*.md"), SDK / "README.md"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 import segment_public_api as sdk
-from conftest import Headcount, call_async, call_sync
+from sdk_callers import call_async, call_sync
+from sdk_headcount import Headcount
 
 PERIOD = "2021-02-01"
 OPERATIONS = [
@@ -153,3 +155,24 @@ def test_a_cursor_of_another_query(call: Any, configuration: sdk.Configuration) 
     foreign = sdk.PaginationInput(count=5, cursor=first.pagination.next)
     with pytest.raises(sdk.UnprocessableEntityException):
         call(configuration, "get_daily_workspace_api_calls_usage", PERIOD, foreign)
+
+
+def test_threads_share_a_client(configuration: sdk.Configuration) -> None:
+    with sdk.ApiClient(configuration) as client, ThreadPoolExecutor(8) as threads:
+        api = sdk.MonthlyTrackedUsersApi(client)
+        answers = list(threads.map(api.get_daily_workspace_mtu_usage, [PERIOD] * 32))
+    assert all(answer == answers[0] for answer in answers)
+
+
+def test_a_closed_client_opens_again(configuration: sdk.Configuration) -> None:
+    with sdk.ApiClient(configuration) as client:
+        first = sdk.APICallsApi(client).get_daily_workspace_api_calls_usage(PERIOD)
+    assert sdk.APICallsApi(client).get_daily_workspace_api_calls_usage(PERIOD) == first
+    client.close()
+
+
+async def test_a_closed_client_opens_again_async(configuration: sdk.Configuration) -> None:
+    async with sdk.aio.ApiClient(configuration) as client:
+        first = await sdk.aio.APICallsApi(client).get_daily_workspace_api_calls_usage(PERIOD)
+    assert await sdk.aio.APICallsApi(client).get_daily_workspace_api_calls_usage(PERIOD) == first
+    await client.close()

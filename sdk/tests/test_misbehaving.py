@@ -13,7 +13,7 @@ import pytest
 import urllib3
 
 import segment_public_api as sdk
-from conftest import call_async, call_sync
+from sdk_callers import call_async, call_sync
 from sdk_scripted_server import (
     Reply,
     ScriptedServer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import warnings
 from typing import Final
@@ -63,6 +64,7 @@ def base_url(host: str, *, require_https: bool = False) -> str:
     return address.rstrip("/")
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(name: str) -> bool:
     """Whether a host name or address means this machine."""
     if name == "localhost" or name.endswith(".localhost"):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Generic, ParamSpec, TypeVar, cast
 
-from pydantic import Field, Strict, StrictFloat, StrictInt, StrictStr, validate_call
+from pydantic import Field, StrictFloat, StrictInt, StrictStr, validate_call
 
 from ._hosts import SERVERS
 from .exceptions import ApiException
@@ -43,7 +43,7 @@ ACCEPTS = [
 Seconds = Annotated[StrictFloat, Field(gt=0)]
 
 Period = Annotated[
-    StrictStr | Annotated[datetime.date, Strict()],
+    StrictStr | Annotated[datetime.date, Field(strict=True)],
     Field(description="A day of the usage month, in ISO 8601 or as a date."),
 ]
 Pagination = Annotated[PaginationInput | None, Field(description="Which page to give.")]

@@ -125,9 +125,9 @@ class RESTClientObject:
     def _pool(self, url: str) -> urllib3.PoolManager:
         # One manager a scheme: reading the system's certificates takes longer than a plain call.
         scheme = url.partition(":")[0]
-        if scheme not in self._pools:
-            self._pools[scheme] = _pool_manager(self._configuration, scheme)
-        return self._pools[scheme]
+        pool = self._pools.get(scheme)
+        # Of two threads that come first at once, both get the one that stays.
+        return pool or self._pools.setdefault(scheme, _pool_manager(self._configuration, scheme))
 
 
 def _pool_manager(configuration: Configuration, scheme: str) -> urllib3.PoolManager:
