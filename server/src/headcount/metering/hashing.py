@@ -39,20 +39,23 @@ class IdHasher:
 
     def tracked(self, text: str) -> bytes:
         """The 8-byte hash of a userId or anonymousId; never all zero, which means absent."""
-        state = self._tracked.copy()
-        # Ids with lone surrogates are ids like any other, so their code points are encoded as is.
-        state.update(text.encode("utf-8", "surrogatepass"))
-        digest = state.digest()
-        return digest if digest != _ZERO else _ZERO_STAND_IN
+        return _digest(self._tracked.copy(), text)
 
     def message(self, text: str) -> bytes:
         """The 8-byte hash of a messageId; never all zero."""
-        state = self._message.copy()
-        state.update(text.encode("utf-8", "surrogatepass"))
-        digest = state.digest()
-        return digest if digest != _ZERO else _ZERO_STAND_IN
+        return _digest(self._message.copy(), text)
 
     @staticmethod
     def fresh_message() -> bytes:
         """A random stand-in for the hash of a message that came without a messageId."""
         return secrets.token_bytes(8)
+
+
+def _digest(state: hashlib.blake2b, text: str) -> bytes:
+    try:
+        state.update(text.encode())
+    except UnicodeEncodeError:
+        # Ids with lone surrogates are ids like any other, so their code points are encoded as is.
+        state.update(text.encode("utf-8", "surrogatepass"))
+    digest = state.digest()
+    return digest if digest != _ZERO else _ZERO_STAND_IN

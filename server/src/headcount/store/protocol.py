@@ -189,7 +189,10 @@ class MeterStore(UsageStore, Protocol):
         ...
 
     def tidy(self, now_ms: int) -> None:
-        """Put away what an interrupted step has left; called once, before anything else."""
+        """Put away what an interrupted step has left, and make durable what can be read.
+
+        Called once, before anything is written or any journal is pruned.
+        """
         ...
 
     def trusted_day(self) -> int | None:
@@ -205,5 +208,5 @@ class MeterStore(UsageStore, Protocol):
         ...
 
     def mark_counted_until(self, moment_ms: int) -> None:
-        """Move the freshness mark forward without a change; need not survive a power cut."""
+        """Move the freshness mark forward without a change."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -19,7 +20,7 @@ from headcount.metering.calendar import Period
 from headcount.metering.facts import FACT_BYTES, Rejection
 from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
 from headcount.metering.usage import API_CALLS, DAYS_MAX, KINDS, Counts, UsageReading
-from headcount.sqlite import connect, rows, transaction
+from headcount.sqlite import connect, rows, settle, transaction
 from headcount.store import blocks, sql
 from headcount.store.protocol import Change, Month
 from headcount.store.run_folder import RunFolder
@@ -47,17 +48,11 @@ class SqliteStore:
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         self._lock = threading.Lock()
         self._db = connect(path, schema=sql.SCHEMA, version=_VERSION, vfs=vfs)
-        # The freshness mark moves every second, and losing the newest one harms nobody: its
-        # connection leaves durability to the next checkpoint instead of waiting for the disk.
-        self._relaxed = connect(
-            path, schema=sql.SCHEMA, version=_VERSION, synchronous="NORMAL", vfs=vfs
-        )
         self._runs = RunFolder(path.parent / "keys", path.parent / "trash")
 
     def close(self) -> None:
         """Release the file; idempotent."""
         with self._lock:
-            self._relaxed.close()
             self._db.close()
 
     # Writing: one meter.
@@ -117,7 +112,7 @@ class SqliteStore:
         """
         name = self._runs.new_name(period, family)
         place = _place(period, family)
-        try:
+        with _refusals("did not take a run"):
             yield from self._runs.write(name, blocks, with_filter=family == MESSAGE)
             with self._lock, transaction(self._db):
                 former = rows(self._db, sql.KEY_RUNS, place) if instead_of_all else []
@@ -126,8 +121,6 @@ class SqliteStore:
                 self._db.execute(sql.DROP_KEY_BLOCKS, (*place, upto_block))
             for (former_name,) in former:
                 self._runs.delete(former_name)
-        except (OSError, apsw.Error) as error:
-            raise StorageUnavailableError(f"the store did not take a run: {error}") from error
 
     def months(self) -> Sequence[Month]:
         """Every month of every workspace that holds anything."""
@@ -150,11 +143,8 @@ class SqliteStore:
         Raises:
             StorageUnavailableError: it did not become durable.
         """
-        try:
-            with self._lock, transaction(self._db):
-                self._db.execute(sql.SEAL_MONTH, (workspace, period.number))
-        except apsw.Error as error:
-            raise StorageUnavailableError(f"the store did not seal a month: {error}") from error
+        with _refusals("did not seal a month"), self._lock, transaction(self._db):
+            self._db.execute(sql.SEAL_MONTH, (workspace, period.number))
 
     def drop_keys(self, period: Period, now_ms: int) -> None:
         """Move the keys of a period to the trash; its counts stay.
@@ -171,14 +161,12 @@ class SqliteStore:
                     period, family, [blocks.merge(blocks_left)], upto, instead_of_all=False
                 ):
                     pass
-            try:
+            with _refusals("could not drop keys"):
                 with self._lock, transaction(self._db):
                     files = rows(self._db, sql.KEY_RUNS, _place(period, family))
                     self._db.executemany(sql.DROP_KEY_RUN, files)
                 for (name,) in files:
                     self._runs.discard(name, now_ms)
-            except (OSError, apsw.Error) as error:
-                raise StorageUnavailableError(f"keys could not be dropped: {error}") from error
 
     def empty_trash(self, before_ms: int) -> None:
         """Delete for good what went to the trash before a moment."""
@@ -187,6 +175,7 @@ class SqliteStore:
     def tidy(self, now_ms: int) -> None:
         """Put away what an interrupted write or drop has left; for the meter, when it starts."""
         with self._lock:
+            settle(self._db)
             known = {name for (name,) in rows(self._db, sql.ALL_KEY_RUNS)}
         self._runs.tidy(known, now_ms)
 
@@ -201,11 +190,8 @@ class SqliteStore:
         Raises:
             StorageUnavailableError: it did not become durable.
         """
-        try:
-            with self._lock, transaction(self._db):
-                self._db.execute(sql.RAISE_MARK, (_TRUSTED_DAY, day))
-        except apsw.Error as error:
-            raise StorageUnavailableError(f"the store did not take a mark: {error}") from error
+        with _refusals("did not take a mark"), self._lock, transaction(self._db):
+            self._db.execute(sql.RAISE_MARK, (_TRUSTED_DAY, day))
 
     def set_aside(self) -> Sequence[tuple[int, Period, int]]:
         """How many messages came for a sealed month: (workspace, period, messages)."""
@@ -219,11 +205,8 @@ class SqliteStore:
         Raises:
             StorageUnavailableError: it did not become durable and nothing of it is visible.
         """
-        try:
-            with self._lock, transaction(self._db):
-                self._write(change)
-        except apsw.Error as error:
-            raise StorageUnavailableError(f"the store did not take a change: {error}") from error
+        with _refusals("did not take a change"), self._lock, transaction(self._db):
+            self._write(change)
 
     def _write(self, change: Change) -> None:
         for (period, family), block in change.keys.items():
@@ -279,9 +262,10 @@ class SqliteStore:
         self._db.execute(sql.SET_USAGE, (*place, total.astype("<i8").tobytes()))
 
     def mark_counted_until(self, moment_ms: int) -> None:
-        """Move the freshness mark forward; may be lost in a power cut."""
+        """Move the freshness mark forward."""
         try:
-            self._relaxed.execute(sql.RAISE_MARK, (_COUNTED_UNTIL, moment_ms))
+            with self._lock:
+                self._db.execute(sql.RAISE_MARK, (_COUNTED_UNTIL, moment_ms))
         except apsw.Error as error:
             raise StorageUnavailableError(f"the store did not take a mark: {error}") from error
 
@@ -289,7 +273,7 @@ class SqliteStore:
 
     def read_usage(self, workspace: int, period: Period) -> UsageReading:
         """The usage of a workspace in a period, all from one moment."""
-        with self._lock:
+        with _refusals("could not be read"), self._lock:
             self._db.execute("BEGIN")
             try:
                 marks = dict(rows(self._db, sql.MARKS))
@@ -323,6 +307,15 @@ class SqliteStore:
             if _counts(data)[:, API_CALLS].any():
                 return Period(number)
         return None
+
+
+@contextmanager
+def _refusals(what: str) -> Generator[None, None, None]:
+    """Say what a disk's refusal means for the caller."""
+    try:
+        yield
+    except (OSError, apsw.Error) as error:
+        raise StorageUnavailableError(f"the store {what}: {error}") from error
 
 
 def _place(period: Period, family: Family) -> tuple[int, int]:

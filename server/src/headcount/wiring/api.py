@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from contextlib import closing
 
@@ -46,6 +47,9 @@ def run(task: Task, child: Child) -> None:
             server_metrics=lambda: _server_metrics(folder),
             settings=ApiSettings(requests_per_minute=task.rate_limit_per_minute),
         )
+        # What stands now stands for good: the collector need not walk it during a request.
+        gc.collect()
+        gc.freeze()
         uvloop.run(serve_http(app, task.listen_fd, child))
 
 

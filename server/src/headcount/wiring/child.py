@@ -118,6 +118,7 @@ def main(role: Role) -> int:
     Returns:
         The exit status.
     """
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     child = Child(task.alive_fd)
