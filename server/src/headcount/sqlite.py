@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import apsw
 
 from headcount.errors import DataFolderError
 
-__all__ = ["connect", "rows", "transaction"]
+__all__ = ["connect", "rows", "settle", "transaction"]
 
 _BUSY_TIMEOUT_MS = 10_000
 
@@ -25,7 +25,6 @@ def connect(
     *,
     schema: str,
     version: int,
-    synchronous: Literal["FULL", "NORMAL"] = "FULL",
     vfs: str | None = None,
 ) -> apsw.Connection:
     """Open a database, making its schema if it is new.
@@ -34,8 +33,6 @@ def connect(
         path: the file; its folder must exist.
         schema: statements that make the tables of a new file.
         version: version of that schema, kept in the file.
-        synchronous: FULL makes each commit durable; NORMAL leaves the newest to the next
-            checkpoint, but never harms older ones.
         vfs: name of the APSW VFS to go through; the system's when None.
 
     Raises:
@@ -45,7 +42,9 @@ def connect(
         connection = apsw.Connection(str(path), vfs=vfs)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         connection.pragma("journal_mode", "wal")
-        connection.pragma("synchronous", synchronous)
+        # FULL for every connection of a file: had one of them left a commit unsynced, a sync that
+        # fails could lose its part of the log for good, and with it all that was synced after.
+        connection.pragma("synchronous", "FULL")
         found = connection.pragma("user_version")
         if found == 0:
             with transaction(connection):
@@ -67,6 +66,27 @@ def connect(
             "Run the version of Headcount that wrote it, or a newer one.",
         )
     return connection
+
+
+def settle(connection: apsw.Connection) -> None:
+    """Make durable what can be read.
+
+    A process that is killed between writing a commit and syncing it leaves one that the next
+    process finds in the log and believes. Whoever is about to act on it elsewhere (count it, or
+    delete what it covers) calls this first, lest a power cut takes it back.
+
+    Raises:
+        DataFolderError: the disk failed.
+    """
+    try:
+        connection.wal_checkpoint()
+    except apsw.FullError:
+        # The log was synced before the database had to grow, so everything is durable there.
+        pass
+    except apsw.Error as error:
+        raise DataFolderError(
+            f"{connection.filename} cannot be synced: {error}.", "Check the disk."
+        ) from error
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class JournalDirectory:
         Raises:
             DataFolderError: the file cannot be used as it is.
         """
-        return JournalFile(path, durable=False, vfs=self._vfs)
+        return JournalFile(path, vfs=self._vfs)
 
     def close(self) -> None:
         """Give up the locks of this object; idempotent."""

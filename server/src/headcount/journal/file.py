@@ -17,7 +17,7 @@ import apsw
 
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.metering.facts import FACT_BYTES, FACT_FORMAT, Rejection
-from headcount.sqlite import connect, rows, transaction
+from headcount.sqlite import connect, rows, settle, transaction
 
 __all__ = ["JournalEntry", "JournalFile"]
 
@@ -70,24 +70,17 @@ class JournalFile:
 
     Args:
         path: the database file; made when missing.
-        durable: False for a connection that only reads and prunes: pruning need not survive a
-            power cut, since the meter's positions do.
         vfs: name of the APSW VFS to go through; the system's when None.
 
     Raises:
         DataFolderError: the file cannot be used as it is.
     """
 
-    def __init__(self, path: Path, *, durable: bool = True, vfs: str | None = None) -> None:
+    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         self.path = path
         schema = _SCHEMA.format(uuid=f"'{uuid.uuid4()}'")
-        self._db = connect(
-            path,
-            schema=schema,
-            version=_VERSION,
-            synchronous="FULL" if durable else "NORMAL",
-            vfs=vfs,
-        )
+        self._db = connect(path, schema=schema, version=_VERSION, vfs=vfs)
+        settle(self._db)
         self.uuid: str = rows(self._db, "SELECT uuid FROM journal")[0][0]
 
     def append(self, facts: bytes, rejections: Sequence[Rejection], appended_at_ms: int) -> int:
