@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Generator, Iterable, Set
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from headcount.metering.calendar import Period
 from headcount.metering.keys import Family, KeyBlock
@@ -33,7 +34,8 @@ class RunFolder:
     def __init__(self, keys: Path, trash: Path) -> None:
         self._keys = keys
         self._trash = trash
-        self._open: dict[str, Run] = {}
+        # A run is open, its filter in memory, for as long as somebody uses it.
+        self._open: WeakValueDictionary[str, Run] = WeakValueDictionary()
 
     @staticmethod
     def new_name(period: Period, family: Family) -> str:
@@ -46,9 +48,10 @@ class RunFolder:
         Raises:
             DataFolderError: the file is missing or damaged.
         """
-        if name not in self._open:
-            self._open[name] = Run(self._keys / name)
-        return self._open[name]
+        run = self._open.get(name)
+        if run is None:
+            run = self._open[name] = Run(self._keys / name)
+        return run
 
     def write(
         self, name: str, blocks: Iterable[KeyBlock], *, with_filter: bool
