@@ -19,10 +19,13 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from headcount.errors import SettingError
 
-__all__ = ["CONFIG_ENV", "SETTINGS", "Address", "Setting", "Settings", "load_settings"]
+__all__ = ["CONFIG_ENV", "SETTINGS", "TOKEN_ENV", "Address", "Setting", "Settings", "load_settings"]
 
 CONFIG_ENV = "HEADCOUNT_CONFIG"
 """The variable that names the settings file, as `--config` does."""
+
+TOKEN_ENV = "HEADCOUNT_TOKEN"
+"""The variable that holds an API token itself; no flag does, since anybody can list those."""
 
 _ENV_PREFIX = "HEADCOUNT_"
 _FILE_NAME = "headcount.toml"
@@ -45,6 +48,10 @@ def _path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("the path of a file or folder")
     return Path(text).expanduser()
+
+
+def _text(text: str) -> str:
+    return text
 
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -91,6 +98,7 @@ class _About:
     metavar: str
     parse: Callable[[str], object]
     doc: str
+    reading: bool = False
 
 
 _TRACKING_DEFAULT = Address("127.0.0.1", 8080)
@@ -161,6 +169,29 @@ class Settings:
         ),
     ] = 35
 
+    host: Annotated[
+        str | None,
+        _About(
+            "HOST",
+            _text,
+            "Server whose usage is read: an address such as https://usage.example.com, or us or eu"
+            " for Segment's own. The default is the server that runs on the data folder, else the"
+            " one at the API address.",
+            reading=True,
+        ),
+    ] = None
+
+    token_file: Annotated[
+        Path | None,
+        _About(
+            "FILE",
+            _path,
+            "File that holds the API token with which usage is read, and nothing else. The token"
+            f" itself may also be the variable {TOKEN_ENV}.",
+            reading=True,
+        ),
+    ] = None
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -172,6 +203,7 @@ class Setting:
         parse: text to value; raises ValueError with what would be right.
         doc: what it is for.
         default: the value that holds when nobody sets it.
+        reading: whether it is for commands that read usage, and not for the server.
     """
 
     name: str
@@ -179,6 +211,7 @@ class Setting:
     parse: Callable[[str], object]
     doc: str
     default: object
+    reading: bool
 
     @property
     def flag(self) -> str:
@@ -197,7 +230,7 @@ def _described() -> dict[str, Setting]:
     for name, hint in get_type_hints(Settings, include_extras=True).items():
         [about] = hint.__metadata__
         described[name] = Setting(
-            name, about.metavar, about.parse, about.doc, getattr(defaults, name)
+            name, about.metavar, about.parse, about.doc, getattr(defaults, name), about.reading
         )
     return described
 
@@ -292,7 +325,7 @@ def _parsed(setting: Setting, text: str, place: str) -> object:
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    known = [CONFIG_ENV, *(setting.env for setting in SETTINGS.values())]
+    known = [CONFIG_ENV, TOKEN_ENV, *(setting.env for setting in SETTINGS.values())]
     return [
         f"The variable {name} is no setting and is left aside. {_did_you_mean(name, known)}"
         for name in sorted(environ)

@@ -82,6 +82,11 @@ class DataFolder:
         """Which processes of a running server do their work."""
         return self.path / "run" / "state.json"
 
+    @property
+    def listening(self) -> Path:
+        """Where the server that holds the lock listens, as it announced."""
+        return self.path / "run" / "listening.json"
+
 
 def open_data_folder(path: Path, *, create: bool) -> DataFolder:
     """The data folder at a path.

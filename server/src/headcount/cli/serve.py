@@ -28,7 +28,7 @@ Examples:
 
 Every option may also stand in headcount.toml, for instance: workers = 4"""
 )
-@settings_options(*SETTINGS)
+@settings_options(*(name for name, setting in SETTINGS.items() if not setting.reading))
 @as_json_option
 def serve(settings: Settings, as_json: bool) -> int:
     """Take messages from tracking SDKs, count them, and answer usage.

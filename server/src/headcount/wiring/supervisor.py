@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -67,12 +68,14 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
             stack.enter_context(sock)
         [api] = listen(settings.api, 1, "--api")
         stack.enter_context(api)
-        _prepare_metrics(folder)
+        _prepare_run_folder(folder)
         server = _Server(settings, folder, lock, tracking, api, announce)
         return asyncio.run(server.run())
 
 
-def _prepare_metrics(folder: DataFolder) -> None:
+def _prepare_run_folder(folder: DataFolder) -> None:
+    # What the server before us announced holds no longer.
+    folder.listening.unlink(missing_ok=True)
     shutil.rmtree(folder.metrics, ignore_errors=True)
     folder.metrics.mkdir(parents=True)
     # Read by prometheus-client in every child, when it is imported.
@@ -147,6 +150,8 @@ class _Server:
     async def _announce_when_ready(self) -> None:
         for process in self._front:
             await process.ever_ready.wait()
+        # For commands on this machine that read usage and were told the data folder only.
+        _write_whole(self._folder.listening, self._listening)
         self._announce(self._listening)
 
     async def _keep(self, process: _Process) -> None:
@@ -214,10 +219,15 @@ class _Server:
     def _write_state(self) -> None:
         """Tell the api process, for `/readyz`, which children do their work."""
         state = [{"role": p.role, "ready": p.ready} for p in (*self._front, self._meter)]
-        draft = self._folder.state.with_suffix(".draft")
-        with contextlib.suppress(OSError):  # a full disk must not end the supervisor
-            draft.write_bytes(msgspec.json.encode(state))
-            draft.replace(self._folder.state)
+        _write_whole(self._folder.state, state)
+
+
+def _write_whole(path: Path, value: object) -> None:
+    """Write a file of the run folder, so that readers find the former one or all of the new."""
+    draft = path.with_suffix(".draft")
+    with contextlib.suppress(OSError):  # a full disk must not end the supervisor
+        draft.write_bytes(msgspec.json.encode(value))
+        draft.replace(path)
 
 
 def _signal(process: _Process, number: signal.Signals) -> None:
