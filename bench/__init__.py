@@ -11,6 +11,8 @@ run, because a shared machine makes figures drift and leaves ratios alone.
     volume       millions of ids, written to a journal as intake would
     throughput   scenarios that send messages
     capacity     scenarios with many keys: memory, disk, reads, starts
+    sdk_calls    what a call of the client costs
+    sdk_import   what importing the client costs
     report       the table, on the screen and as a dated file under results/
     machine      what the machine is
 """

@@ -16,6 +16,8 @@ from bench.capacity import capacity
 from bench.load import BenchError
 from bench.machine import Neighbours, machine_notes
 from bench.report import Row, show, write
+from bench.sdk_calls import calling
+from bench.sdk_import import importing
 from bench.throughput import acknowledged, metered
 
 __all__ = ["main"]
@@ -66,6 +68,8 @@ def main() -> int:
             ("acknowledged", lambda: acknowledged(folder, plan.acknowledged_s, plan.turns)),
             ("metered", lambda: metered(folder, plan.metered_s, plan.repeats)),
             ("capacity", lambda: capacity(folder, plan.facts, plan.repeats)),
+            ("calls of the client", calling),
+            ("importing the client", importing),
         ]
         rows: list[Row] = []
         try:

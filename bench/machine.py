@@ -7,8 +7,9 @@ import platform
 import resource
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["Neighbours", "children_of", "cpu_seconds", "machine_notes", "pss_bytes"]
+__all__ = ["Memory", "Neighbours", "children_of", "cpu_seconds", "machine_notes", "memory_of"]
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _FILE_SYSTEM_FIELD = 2
@@ -85,12 +86,23 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
 
-def pss_bytes(pid: int) -> int:
-    """Memory of a process: its own pages, and its share of those that it shares."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    raise ValueError(f"/proc/{pid}/smaps_rollup names no Pss")
+class Memory(NamedTuple):
+    """Memory of a process, in bytes: its own pages, and its share of those that it shares.
+
+    Attributes:
+        pss_bytes: all of it.
+        mapped_bytes: the part that is pages of files, which the kernel may take back any time.
+    """
+
+    pss_bytes: int
+    mapped_bytes: int
+
+
+def memory_of(pid: int) -> Memory:
+    """What the kernel says that a process takes."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
+    return Memory(sizes["Pss"], sizes["Pss_File"])
 
 
 def children_of(pid: int) -> dict[int, list[str]]:

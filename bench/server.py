@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from bench.load import BenchError
-from bench.machine import children_of, cpu_seconds, pss_bytes
+from bench.machine import Memory, children_of, cpu_seconds, memory_of
 from bench.traffic import Expected
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
@@ -210,13 +210,10 @@ class Server:
         """Processor time that the processes of a role have used."""
         return sum(map(cpu_seconds, self.pids(role)))
 
-    def pss(self, role: str) -> list[int]:
-        """Memory of each process of a role, in bytes."""
-        return [pss_bytes(pid) for pid in self.pids(role)]
-
-    def supervisor_pss(self) -> int:
-        """Memory of the supervisor, in bytes."""
-        return pss_bytes(self._process.pid)
+    def memory(self, role: str) -> Memory:
+        """Memory of the largest process of a role; the supervisor is one too."""
+        pids = [self._process.pid] if role == "supervisor" else self.pids(role)
+        return max(memory_of(pid) for pid in pids)
 
     def metrics(self, name: str) -> dict[str, float]:
         """The samples of one metric, by their labels."""
@@ -230,11 +227,14 @@ class Server:
         for pid in self.pids("meter"):
             os.kill(pid, number)
 
-    def store_bytes(self) -> tuple[int, int]:
-        """Sizes of the store's file and of the log beside it."""
+    def store_bytes(self) -> dict[str, int]:
+        """What lies on disk of keys and counts: in the database, in its log, in files of keys."""
         store = open_data_folder(self.data, create=False).store
-        log = store.with_name(store.name + "-wal")
-        return store.stat().st_size, log.stat().st_size if log.exists() else 0
+        return {
+            "database": _size(store),
+            "its log": _size(store.with_name(store.name + "-wal")),
+            "files of keys": sum(map(_size, (store.parent / "keys").glob("*"))),
+        }
 
     def stop(self) -> None:
         """End it as an operator would.
@@ -268,6 +268,14 @@ class Server:
     def _log_tail(self) -> str:
         self._log.flush()
         return Path(self._log.name).read_text()[-2000:]
+
+
+def _size(path: Path) -> int:
+    # A file may be replaced by its successor between listing and asking.
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def wait_until(done: Callable[[], bool], within_s: float, what: str, every_s: float = 0.02) -> None:

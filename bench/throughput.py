@@ -220,10 +220,10 @@ def metered(folder: Path, seconds: float, repeats: int) -> list[Row]:
 def _memory(server: Server) -> list[tuple[str, str, str, str]]:
     index_bytes = sum(server.metrics("headcount_index_bytes").values())
     sizes = {
-        "an intake worker": max(server.pss("intake")),
-        "the meter, its index aside": max(server.pss("meter")) - index_bytes,
-        "the api process": max(server.pss("api")),
-        "the supervisor": server.supervisor_pss(),
+        "an intake worker": server.memory("intake").pss_bytes,
+        "the meter, its index aside": server.memory("meter").pss_bytes - index_bytes,
+        "the api process": server.memory("api").pss_bytes,
+        "the supervisor": server.memory("supervisor").pss_bytes,
     }
     return [
         (f"memory of {name} (PSS)", f"{size / 2**20:.0f} MiB", "", "≤ 80 MB")

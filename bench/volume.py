@@ -15,7 +15,7 @@ from bench.server import Tenant
 from headcount.clock import now_ms
 from headcount.datafolder import open_data_folder
 from headcount.journal import JournalDirectory
-from headcount.metering.calendar import MS_PER_DAY, Period
+from headcount.metering.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.metering.facts import IMPORTED
 from headcount.metering.fold import FACT_DTYPE
 
@@ -31,12 +31,12 @@ _FACTS_AN_ENTRY = 20_000
 
 
 def write_facts(data: Path, tenant: Tenant, period: Period, count: int, seed: int) -> None:
-    """Write facts of new visitors, spread over all days of a month and all sources.
+    """Write facts of new visitors, spread over all sources and the days of a month so far.
 
     Args:
         data: the data folder.
         tenant: whose sources they are of.
-        period: a past month.
+        period: this month.
         count: how many.
         seed: another one makes other visitors.
     """
@@ -52,7 +52,7 @@ def write_facts(data: Path, tenant: Tenant, period: Period, count: int, seed: in
 
 def _facts(tenant: Tenant, period: Period, count: int, seed: int) -> Iterator[bytes]:
     random = np.random.default_rng(seed)
-    days = period.last_day - period.first_day + 1
+    days = day_of_ms(now_ms()) - period.first_day + 1
     sources = np.array(tenant.sources, np.uint32)
     for start in range(0, count, _FACTS_AN_ENTRY):
         numbers = np.arange(start, min(count, start + _FACTS_AN_ENTRY))
