@@ -1,0 +1,146 @@
+"""A month's running total as a line, with the month before behind it and the plan's limit above.
+
+Takes two months of running totals and a limit, gives a chart; leaves out a limit so far away that
+drawing it would flatten the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headcount.charts.look import PALETTE, SCHEMA, SIZE, Size, Spec
+from headcount.charts.points import Point, count_axis, day_axis, month_name
+
+__all__ = ["cumulative_chart"]
+
+_GREY = "#8a93a0"
+_LIMIT = "#d55e00"
+_LIMIT_HEADROOM = 4
+
+
+def cumulative_chart(
+    month: Sequence[Point],
+    *,
+    unit: str,
+    days: int,
+    previous: Sequence[Point] = (),
+    limit: int | None = None,
+    title: str | None = None,
+    size: Size = SIZE,
+) -> Spec:
+    """A month's running total.
+
+    Args:
+        month: one point for each day so far, ascending; at least one.
+        unit: what is counted: `"MTU"` or `"API calls"`.
+        days: how many days the month has.
+        previous: one point for each day of the month before, none to leave it out.
+        limit: what the plan includes in a month; None for no line.
+        title: None where the surround has one.
+        size: of the plot.
+    """
+    now, before = month_name(month), month_name(previous) if previous else None
+    totals = {point.day.day: point for point in month}
+    earlier = {point.day.day: point.total for point in previous}
+    last_day = max(days, *earlier) if earlier else days
+    rows = [
+        {
+            "day": day,
+            "date": f"{totals[day].day:%a %d %b %Y}" if day in totals else f"day {day}",
+            "total": totals[day].total if day in totals else None,
+            "previous": earlier.get(day),
+        }
+        for day in range(1, last_day + 1)
+    ]
+    tooltip = [
+        {"field": "date", "title": "Day"},
+        {"field": "total", "title": now, "format": ",d"},
+    ]
+    shown = {"total": now}
+    if before is not None:
+        shown["previous"] = before
+        tooltip.append({"field": "previous", "title": before, "format": ",d"})
+    x = day_axis(last_day)
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "area", "opacity": 0.12, "color": PALETTE[0]},
+            "encoding": {"x": x, "y": count_axis("total", unit)},
+        },
+        _line_layer(x, unit, shown),
+    ]
+    highest = max(1, *(point.total for point in (*month, *previous)))
+    if limit is not None and limit <= _LIMIT_HEADROOM * highest:
+        layers += _limit_layers(limit, last_day, x)
+    layers.append(_hover_layer(x, unit, tooltip))
+    return {
+        "$schema": SCHEMA,
+        **({"title": title} if title else {}),
+        "description": f"{unit}, running total by day: {', '.join(shown.values())}.",
+        "width": size.width,
+        "height": size.height,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "data": {"name": "rows", "values": rows},
+        "layer": layers,
+    }
+
+
+def _line_layer(x: Spec, unit: str, shown: dict[str, str]) -> Spec:
+    """One line for each member of the rows that is shown; names it in the legend."""
+    members = list(shown)
+    names = " : ".join(f"datum.label == '{member}' ? '{shown[member]}'" for member in members[:-1])
+    last = f"'{shown[members[-1]]}'"
+    look = {"domain": members, "range": [PALETTE[0], _GREY][: len(members)]}
+    dash = {"domain": members, "range": [[1, 0], [5, 4]][: len(members)]}
+    legend = {"labelExpr": f"{names} : {last}" if names else last}
+    return {
+        "transform": [{"fold": members, "as": ["series", "count"]}],
+        "mark": {"type": "line", "strokeWidth": 2.25},
+        "encoding": {
+            "x": x,
+            "y": count_axis("count", unit),
+            "color": {"field": "series", "type": "nominal", "scale": look, "legend": legend},
+            "strokeDash": {"field": "series", "type": "nominal", "scale": dash, "legend": legend},
+        },
+    }
+
+
+def _limit_layers(limit: int, last_day: int, x: Spec) -> list[Spec]:
+    values = [{"day": last_day, "limit": limit, "label": f"limit {limit:,}"}]
+    y = {"field": "limit", "type": "quantitative"}
+    return [
+        {
+            "data": {"values": values},
+            "mark": {"type": "rule", "color": _LIMIT, "strokeWidth": 1.5, "strokeDash": [2, 3]},
+            "encoding": {"y": y},
+        },
+        {
+            "data": {"values": values},
+            "mark": {"type": "text", "align": "right", "baseline": "bottom", "dy": -3},
+            "encoding": {"x": x, "y": y, "text": {"field": "label"}},
+        },
+    ]
+
+
+def _hover_layer(x: Spec, unit: str, tooltip: list[dict[str, str]]) -> Spec:
+    """Points that show themselves, and their numbers, when the pointer is nearest to them."""
+    return {
+        "params": [
+            {
+                "name": "nearest",
+                "select": {
+                    "type": "point",
+                    "on": "pointerover",
+                    "nearest": True,
+                    "clear": "pointerout",
+                    "fields": ["day"],
+                },
+            }
+        ],
+        "mark": {"type": "point", "filled": True, "size": 70, "color": PALETTE[0]},
+        "encoding": {
+            "x": x,
+            "y": count_axis("total", unit),
+            "opacity": {"condition": {"param": "nearest", "empty": False, "value": 1}, "value": 0},
+            "tooltip": tooltip,
+        },
+    }

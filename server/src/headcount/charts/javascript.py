@@ -1,0 +1,47 @@
+"""What a browser needs to draw the charts: Vega, Vega-Lite and Vega-Embed in one script.
+
+Takes nothing, gives JavaScript, out of the installed vl-convert package: nothing is fetched and
+nothing of it lives in this repository. Making it takes 150 MB for two seconds, so a process does
+it that ends. `python -m headcount.charts.javascript` writes it to standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+
+__all__ = ["can_draw", "javascript_bundle"]
+
+
+def can_draw() -> bool:
+    """Whether the library that draws charts is installed; it comes with `headcount[plot]`."""
+    return importlib.util.find_spec("vl_convert") is not None
+
+
+async def javascript_bundle() -> bytes:
+    """The script, which defines `vegaEmbed` in the page's window.
+
+    Raises:
+        RuntimeError: the library is missing or failed; the message holds what it said.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", __name__),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    script, complaint = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(complaint.decode(errors="replace"))
+    return script
+
+
+def _main() -> None:
+    import vl_convert
+
+    sys.stdout.buffer.write(vl_convert.javascript_bundle(None).encode())
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,118 @@
+"""Running totals of the largest sources: stacked, or as lines where their sum means nothing.
+
+Takes running totals by source, gives a chart; refuses more sources than people can tell apart.
+API calls may be stacked, since they add up. Tracked users may not: a user of two sources is in
+both, and one in the workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headcount.charts.look import PALETTE, SCHEMA, SIZE, Size, Spec
+from headcount.charts.points import Point, count_axis, day_axis
+
+__all__ = ["SOURCES_MAX", "per_source_chart", "split_largest"]
+
+SOURCES_MAX = len(PALETTE)
+"""How many sources one chart shows by name."""
+
+_OTHERS = "#8a93a0"
+_DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3])
+
+
+def split_largest(
+    sources: Mapping[str, Sequence[Point]],
+) -> tuple[dict[str, Sequence[Point]], dict[str, Sequence[Point]]]:
+    """The sources that a chart has room for, largest first, and the others.
+
+    Args:
+        sources: names to points, ascending by day; each with at least one.
+    """
+    order = sorted(sources, key=lambda name: (-sources[name][-1].total, name))
+    return (
+        {name: sources[name] for name in order[:SOURCES_MAX]},
+        {name: sources[name] for name in order[SOURCES_MAX:]},
+    )
+
+
+def per_source_chart(
+    sources: Mapping[str, Sequence[Point]],
+    *,
+    unit: str,
+    days: int,
+    stacked: bool,
+    others: Sequence[Point] = (),
+    others_count: int = 0,
+    title: str | None = None,
+    size: Size = SIZE,
+) -> Spec:
+    """The largest sources of a month.
+
+    Args:
+        sources: names to points, ascending by day; at most `SOURCES_MAX`, largest first.
+        unit: what is counted: `"MTU"` or `"API calls"`.
+        days: how many days the month has.
+        stacked: whether the areas stand on each other; only for what adds up.
+        others: the sum of all further sources, for a stacked chart.
+        others_count: how many further sources there are.
+        title: None where the surround has one.
+        size: of the plot.
+    """
+    assert len(sources) <= SOURCES_MAX
+    series = dict(sources)
+    colours = list(PALETTE[: len(sources)])
+    if stacked and others:
+        series[f"{others_count:,} others"] = others
+        colours.append(_OTHERS)
+    rows = [
+        {
+            "day": point.day.day,
+            "date": f"{point.day:%a %d %b %Y}",
+            "source": name,
+            "total": point.total,
+            "order": place,
+        }
+        for place, (name, points) in enumerate(series.items())
+        for point in points
+    ]
+    y = count_axis("total", unit)
+    encoding: dict[str, Any] = {
+        "x": day_axis(days),
+        "y": {**y, "stack": "zero"} if stacked else y,
+        "color": {
+            "field": "source",
+            "type": "nominal",
+            "scale": {"domain": list(series), "range": colours},
+            "sort": None,
+        },
+        "order": {"field": "order"},
+        "tooltip": [
+            {"field": "source", "title": "Source"},
+            {"field": "date", "title": "Day"},
+            {"field": "total", "title": unit, "format": ",d"},
+        ],
+    }
+    mark: dict[str, Any] = {"type": "area", "opacity": 0.85, "line": False}
+    if not stacked:
+        mark = {"type": "line", "strokeWidth": 2.25}
+        encoding["strokeDash"] = {
+            "field": "source",
+            "type": "nominal",
+            "scale": {"domain": list(series), "range": [list(d) for d in _DASHES[: len(series)]]},
+            "sort": None,
+        }
+        del encoding["order"]
+    how = "stacked" if stacked else "one line each, since users overlap"
+    return {
+        "$schema": SCHEMA,
+        **({"title": title} if title else {}),
+        "description": f"{unit} of the largest sources, running total by day, {how}.",
+        "width": size.width,
+        "height": size.height,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "data": {"name": "rows", "values": rows},
+        "mark": {**mark, "tooltip": True},
+        "encoding": encoding,
+    }
