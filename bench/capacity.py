@@ -227,8 +227,8 @@ def _start(
 
     with Server(data, _WORKERS, addresses) as server, ThreadPoolExecutor(2) as threads:
         accepting, reading = (
-            threads.submit(_succeeded_at, write),
-            threads.submit(_succeeded_at, read),
+            threads.submit(_succeeded_at, server, write),
+            threads.submit(_succeeded_at, server, read),
         )
         accepted_s, read_s = accepting.result(), reading.result()
         client = server.wait_announced().reader(probed)
@@ -241,14 +241,15 @@ def _start(
     return _Start(*(moment_s - server.began_s for moment_s in (accepted_s, read_s, metered_s)))
 
 
-def _succeeded_at(ask: Callable[[], None]) -> float:
+def _succeeded_at(server: Server, ask: Callable[[], None]) -> float:
     """Ask until there is an answer; when it came.
 
     Raises:
-        BenchError: there was none in time.
+        BenchError: there was none in time, or the server ended.
     """
 
     def answered() -> bool:
+        server.assert_running()
         try:
             ask()
         except (BenchError, OSError):

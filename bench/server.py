@@ -192,6 +192,15 @@ class Server:
         self.tracking, self.api = said["tracking"], said["api"]
         return self
 
+    def assert_running(self) -> None:
+        """Refuse to go on without a server.
+
+        Raises:
+            BenchError: it has ended; with what it said.
+        """
+        if self._process.poll() is not None:
+            raise BenchError(f"the server ended too early: {self._log_tail()}")
+
     @property
     def addresses(self) -> tuple[str, str]:
         """Where it listens, as its options take it."""
