@@ -13,6 +13,8 @@ import sys
 
 __all__ = ["can_draw", "javascript_bundle"]
 
+_HAND_OVER = "window.vegaEmbed = vegaEmbed;"
+
 
 def can_draw() -> bool:
     """Whether the library that draws charts is installed; it comes with `headcount[plot]`."""
@@ -40,7 +42,7 @@ async def javascript_bundle() -> bytes:
 def _main() -> None:
     import vl_convert
 
-    sys.stdout.buffer.write(vl_convert.javascript_bundle(None).encode())
+    sys.stdout.buffer.write(vl_convert.javascript_bundle(_HAND_OVER).encode())
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def count_axis(field: str, unit: str) -> dict[str, Any]:
         # Vega's own letter for a thousand million is G, as in gigabyte: nobody counts people so.
         "axis": {
             "format": "~s",
-            "labelExpr": "replace(datum.label, 'G', 'B')",
+            "labelExpr": "datum.value == 0 ? '0' : replace(datum.label, 'G', 'B')",
             "tickCount": 5,
             "tickMinStep": 1,
         },

@@ -5,9 +5,10 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
 
     workspace, sources, tokens, limits    what the catalog holds
     outcomes                              what became of every message, and why
-    summary                               a month in one answer
+    summary, daily                        a month in one answer; day by day, as columns
 """
 
+from headcount.api.v1.daily import DAILY_HANDLERS
 from headcount.api.v1.limits import LIMIT_HANDLERS
 from headcount.api.v1.outcomes import OUTCOME_HANDLERS
 from headcount.api.v1.sources import SOURCE_HANDLERS
@@ -20,6 +21,7 @@ __all__ = ["V1_HANDLERS"]
 V1_HANDLERS = [
     *WORKSPACE_HANDLERS,
     *SUMMARY_HANDLERS,
+    *DAILY_HANDLERS,
     *OUTCOME_HANDLERS,
     *SOURCE_HANDLERS,
     *TOKEN_HANDLERS,
