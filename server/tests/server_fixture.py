@@ -6,6 +6,7 @@ status 0 and without a trace in its log; it is killed, by its id, if it does not
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -116,11 +117,14 @@ class Server:
 
     def children(self, role: str) -> list[psutil.Process]:
         """The living processes of a role: `"intake"`, `"meter"` or `"api"`."""
-        return [
-            child
-            for child in psutil.Process(self.process.pid).children()
-            if child.cmdline()[-1:] == [role]
-        ]
+        living = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children():
+                # One that has just ended, and waits to be noticed, has no command line.
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if child.cmdline()[-1:] == [role]:
+                        living.append(child)
+        return living
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Tell the server to stop; it must end well."""

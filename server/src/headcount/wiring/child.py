@@ -7,6 +7,7 @@ stop, with an operator error's status when the data folder cannot be used, else 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -109,7 +110,9 @@ class Child:
 
     def ready(self) -> None:
         """Say that the work has begun."""
-        os.write(sys.stdout.fileno(), READY)
+        # A supervisor that is gone hears nothing, and this process is about to learn of it.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(sys.stdout.fileno(), READY)
 
 
 def main(role: Role) -> int:
