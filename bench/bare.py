@@ -1,7 +1,7 @@
 """The bound: takes tracking requests, decodes every message of them, keeps nothing, says success.
 
 Runs under the very HTTP stack that intake runs under, so the difference between the two is what
-Headcount itself costs. `python -m bench.bare LISTEN_FD ALIVE_FD` is one worker; `BareServers`
+Headcount itself costs. `python -m bench.bare LISTEN_FD ALIVE_FD` is one worker; `bare_servers`
 runs several on one address.
 """
 
