@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headcount.catalog import Catalog
-from headcount.errors import DataFolderError
+from headcount.errors import DataFolderError, FolderBusyError
 from headcount.metering.hashing import HASH_KEY_BYTES, IdHasher
 
 __all__ = ["FORMAT_VERSION", "DataFolder", "FolderLock", "load_hash_key", "open_data_folder"]
@@ -174,7 +174,8 @@ class FolderLock:
         wait_s: how long to wait for the children of a holder that is dead.
 
     Raises:
-        DataFolderError: a living process holds it, or it cannot be taken.
+        FolderBusyError: another process holds it.
+        DataFolderError: it cannot be taken.
     """
 
     def __init__(self, path: Path, command: str, *, wait_s: float = _LOCK_WAIT_S) -> None:
@@ -199,7 +200,7 @@ class FolderLock:
             # Somebody who only looked whether it is held lets go at once, so a first refusal is
             # not believed; and the processes of a dead server may take a moment to end.
             if waited_s >= (_LOCK_PATIENCE_S if holder and _alive(holder[0]) else wait_s):
-                raise DataFolderError(_held_by(holder, self._path), _remedy_for(holder))
+                raise FolderBusyError(_held_by(holder, self._path), _remedy_for(holder))
             time.sleep(_LOCK_POLL_S)
 
     def fileno(self) -> int:

@@ -5,6 +5,7 @@ HeadcountError
 │   ├── SettingError         a flag, variable or headcount.toml entry is wrong   (status 2)
 │   ├── UsageError           a command was asked for something that cannot be    (status 2)
 │   └── DataFolderError      the data folder cannot be used as it is             (status 1)
+│       └── FolderBusyError  another process uses it                             (status 1)
 └── StorageUnavailableError  a disk refused a write; what was sent is not acknowledged
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 __all__ = [
     "DataFolderError",
+    "FolderBusyError",
     "HeadcountError",
     "OperatorError",
     "SettingError",
@@ -54,6 +56,10 @@ class UsageError(OperatorError):
 
 class DataFolderError(OperatorError):
     """The data folder is locked, unreadable, read-only, newer than this version, or not ours."""
+
+
+class FolderBusyError(DataFolderError):
+    """Another process holds the lock that is needed; it will be free when that one ends."""
 
 
 class StorageUnavailableError(HeadcountError):

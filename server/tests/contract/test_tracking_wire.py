@@ -19,7 +19,7 @@ import uvicorn
 
 from headcount.intake import Limits, SourceRef, create_app
 from headcount.metering.facts import MESSAGE_TYPES, Rejection
-from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, ListSink, unpack
+from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, ListSink, Past, unpack
 
 LIMITS = Limits(requests_in_flight_max=4, body_bytes_in_flight_max=9 * 1024 * 1024)
 KEY = {"Authorization": "Basic " + base64.b64encode(b"web-key:").decode()}
@@ -54,7 +54,7 @@ class Tracking:
     def __init__(self, limits: Limits) -> None:
         self.sink = ListSink()
         self._connections: list[socket.socket] = []
-        app = create_app(BrokenKeys(), self.sink, HASHER, lambda: NOW_MS, limits)
+        app = create_app(BrokenKeys(), Past(), self.sink, HASHER, lambda: NOW_MS, limits)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(

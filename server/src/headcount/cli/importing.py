@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["import_"]
 
 _BUFFER_BYTES = 1 << 18
+# Lines of the summary that most imports have no need of.
+_IF_ANY = ("unreadable", "earlier")
 
 
 @click.command(
@@ -33,7 +36,7 @@ _BUFFER_BYTES = 1 << 18
 Examples:
   headcount import february.ndjson --workspace Shop --source web
   headcount import archive/ --workspace Shop --dry-run
-  zstd -dc archive.ndjson.zst | headcount import - --workspace Shop
+  xz -dc archive.ndjson.xz | headcount import - --workspace Shop
 
 \b
 A line of such a file, when the source comes from the line:
@@ -61,13 +64,14 @@ def import_(
 ) -> int:
     """Count past messages, one JSON object a line, on the days of their receivedAt.
 
-    A FILE may be a folder (of .ndjson, .jsonl and .json files, with or without .gz), or - for
-    standard input. A message without receivedAt counts on the day of its timestamp.
+    A FILE may be plain, gzip or zstd, a folder (of .ndjson, .jsonl and .json files, with or without
+    .gz or .zst), or - for standard input. A message without receivedAt counts on the day of its
+    timestamp.
 
-    Works while the server runs, and while it is stopped. Importing a file again, all of it or the
-    rest after an interruption, changes no count. A line that cannot be counted is named on standard
-    error and left out. Returns once everything is counted, with status 0, or 1 if a file could not
-    be read to its end.
+    Works while the server runs, and while it is stopped. After Ctrl-C or a crash the same command
+    goes on where it was. Importing a file again changes no count. A line that cannot be counted is
+    named on standard error and left out. Returns once everything is counted, with status 0, or 1
+    if a file could not be read to its end.
     """
     from headcount.catalog import Catalog
     from headcount.cli.inputs import found_inputs
@@ -80,26 +84,43 @@ def import_(
     with Catalog(folder.catalog, read_only=dry_run) as catalog:
         owner = found_workspace(catalog, workspace)
         only = None if source is None else found_source(catalog, source, workspace)
+        taken = _Taken()
         with ImportProgress(inputs) as progress:
             if dry_run:
-                taken = _take(
-                    inputs, lambda file: checked_chunks(catalog, owner, only, file), progress
-                )
+                for each in inputs:
+                    taken.take(
+                        each,
+                        lambda file: checked_chunks(folder, catalog, owner, only, file),
+                        progress,
+                    )
             else:
                 history = HistoryImport(folder, catalog, settings, owner, only)
-                try:
-                    taken = _take(inputs, history.chunks, progress)
+                with closing(history), _interruptions_explained(taken, progress):
+                    for each in inputs:
+                        taken.take(each, history.chunks, progress)
                     history.meter(progress.metering)
-                except StorageUnavailableError as error:
-                    raise OperatorError(
-                        f"{error}.",
-                        "Free some disk space and run the same command again: what was read so far"
-                        " is kept, and nothing is counted twice.",
-                    ) from error
-                finally:
-                    history.close()
+                    history.finish()
     taken.report(as_json, dry_run)
     return 1 if taken.unreadable else 0
+
+
+@contextmanager
+def _interruptions_explained(taken: _Taken, progress: ImportProgress) -> Iterator[None]:
+    """Say how far an import came that ends too early, and how it goes on."""
+    try:
+        yield
+    except StorageUnavailableError as error:
+        raise OperatorError(
+            f"{error}.",
+            "Free some disk space and run the same command again: what was read so far is kept,"
+            " and nothing is counted twice.",
+        ) from error
+    except KeyboardInterrupt:
+        progress.say(
+            f"{taken.records:,} records of {taken.files:,} files were read and are kept; run the"
+            " same command again to go on from there."
+        )
+        raise
 
 
 class _Taken:
@@ -109,60 +130,54 @@ class _Taken:
         self.files = 0
         self.unreadable = 0
         self.records = 0
-        self.reasons: Counter[str] = Counter()
+        self._earlier = 0
+        self._reasons: Counter[str] = Counter()
 
-    def report(self, as_json: bool, dry_run: bool) -> None:
-        from headcount.intake.reasons import EXPLANATIONS, Reason
-
-        rejected = self.reasons.total()
-        if as_json:
-            print_json(
-                {
-                    "files": self.files,
-                    "unreadable": self.unreadable,
-                    "records": self.records,
-                    "admitted": self.records - rejected,
-                    "rejected": rejected,
-                    "reasons": dict(self.reasons.most_common()),
-                    "dryRun": dry_run,
-                }
-            )
-            return
-        print_record(
-            {
-                "files": f"{self.files:,}",
-                "records": f"{self.records:,}",
-                "admitted": f"{self.records - rejected:,}",
-                "rejected": f"{rejected:,}",
-                **{f"  {name}": f"{count:,}" for name, count in self.reasons.most_common()},
-            }
-        )
-        for name in self.reasons:
-            say(f"{name}: {EXPLANATIONS[Reason(name)].sentence}")
-        if dry_run:
-            say("Nothing was changed (--dry-run).")
-
-
-def _take(
-    inputs: list[Input],
-    chunks_of: Callable[[BinaryIO], Iterator[ImportChunk]],
-    progress: ImportProgress,
-) -> _Taken:
-    taken = _Taken()
-    for each in inputs:
-        taken.files += 1
+    def take(
+        self,
+        each: Input,
+        chunks_of: Callable[[BinaryIO], Iterator[ImportChunk]],
+        progress: ImportProgress,
+    ) -> None:
+        """Read one file to its end, or as far as that is possible."""
+        self.files += 1
         progress.begins(each)
         with each.opened() as reading:
             for chunk in chunks_of(io.BufferedReader(reading, _BUFFER_BYTES)):
                 for lines, reason in _ranges(chunk.errors):
                     progress.say(f"{each.name}:{lines}: {reason}")
-                taken.reasons.update(error.reason.value for error in chunk.errors)
-                taken.records += chunk.records
-                progress.read(reading.bytes_read, taken.records)
+                self._reasons.update(error.reason.value for error in chunk.errors)
+                self.records += chunk.records
+                self._earlier += chunk.records if chunk.is_passed_over else 0
+                progress.read(reading.bytes_read, self.records)
         if reading.failure is not None:
-            taken.unreadable += 1
+            self.unreadable += 1
             progress.say(f"{each.name}: {reading.failure}")
-    return taken
+
+    def report(self, as_json: bool, dry_run: bool) -> None:
+        """Print the summary."""
+        from headcount.intake.reasons import EXPLANATIONS, Reason
+
+        rejected = self._reasons.total()
+        counts = {
+            "files": self.files,
+            "unreadable": self.unreadable,
+            "records": self.records,
+            "earlier": self._earlier,
+            "admitted": self.records - self._earlier - rejected,
+            "rejected": rejected,
+        }
+        if as_json:
+            reasons = dict(self._reasons.most_common())
+            print_json({**counts, "reasons": reasons, "dryRun": dry_run})
+            return
+        shown = {name: counts[name] for name in counts if counts[name] or name not in _IF_ANY}
+        shown |= {f"  {reason}": records for reason, records in self._reasons.most_common()}
+        print_record({name: f"{number:,}" for name, number in shown.items()})
+        for name in self._reasons:
+            say(f"{name}: {EXPLANATIONS[Reason(name)].sentence}")
+        if dry_run:
+            say("Nothing was changed (--dry-run).")
 
 
 def _ranges(errors: list[LineError]) -> Iterator[tuple[str, str]]:

@@ -5,31 +5,31 @@ Refuses, before anything is read, what is not there and what it cannot decompres
 
 from __future__ import annotations
 
-import gzip
 import io
 import sys
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
+from headcount.cli.compression import Damaged, Pieces, decompressed
 from headcount.errors import UsageError
 
 __all__ = ["Input", "Reading", "found_inputs"]
 
-_ENDINGS = (".ndjson", ".jsonl", ".json", ".ndjson.gz", ".jsonl.gz", ".json.gz")
+_KINDS = (".ndjson", ".jsonl", ".json")
+_ENDINGS = tuple(kind + how for kind in _KINDS for how in ("", ".gz", ".zst"))
 
 
 class Reading(io.RawIOBase):
-    """A file that ends where it breaks, and then says how.
+    """What is in a file, decompressed; it ends where the file breaks, and then says how.
 
     Attributes:
         failure: why it could not be read to its end; None if it could.
     """
 
-    def __init__(self, raw: BinaryIO, decoded: BinaryIO | gzip.GzipFile) -> None:
+    def __init__(self, raw: io.BufferedReader, name: str) -> None:
         self._raw = raw
-        self._decoded = decoded
+        self._name = name
+        self._pieces: Pieces | None = None
         self._seekable = raw.seekable()
         self.failure: str | None = None
 
@@ -43,9 +43,14 @@ class Reading(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         try:
-            piece = self._decoded.read(len(buffer))
-        except (OSError, EOFError, zlib.error) as error:
-            self.failure = f"cannot be read to its end: {error}"
+            if self._pieces is None:
+                self._pieces = decompressed(self._raw, self._name)
+            piece = self._pieces.read1(len(buffer))
+        except Damaged as error:
+            self.failure = f"cannot be read to its end: {error}."
+            return 0
+        except OSError as error:
+            self.failure = f"cannot be read to its end: {error.strerror or error}."
             return 0
         buffer[: len(piece)] = piece
         return len(piece)
@@ -71,17 +76,15 @@ class Input:
 
     def opened(self) -> Reading:
         """The file's decompressed bytes, from its beginning."""
-        raw: BinaryIO = sys.stdin.buffer
-        if self.path is not None:
-            try:
-                raw = self.path.open("rb")
-            except OSError as error:
-                broken = Reading(io.BytesIO(), io.BytesIO())
-                broken.failure = f"cannot be opened: {error.strerror}"
-                return broken
-        if self.name.endswith(".gz"):
-            return Reading(raw, gzip.GzipFile(fileobj=raw))
-        return Reading(raw, raw)
+        if self.path is None:
+            # A second reader of the same file: closing it must not close standard input itself.
+            return Reading(open(sys.stdin.fileno(), "rb", closefd=False), "")
+        try:
+            return Reading(self.path.open("rb"), self.path.name)
+        except OSError as error:
+            broken = Reading(io.BufferedReader(io.BytesIO()), "")
+            broken.failure = f"cannot be opened: {error.strerror}."
+            return broken
 
 
 def found_inputs(names: tuple[str, ...]) -> list[Input]:
@@ -120,9 +123,9 @@ def _size_bytes(path: Path) -> int | None:
 
 
 def _refuse_unknown_compression(name: str) -> None:
-    for ending, program in ((".zst", "zstd"), (".bz2", "bzip2"), (".xz", "xz")):
+    for ending, program in ((".bz2", "bzip2"), (".xz", "xz"), (".lz4", "lz4")):
         if name.endswith(ending):
             raise UsageError(
-                f"{name} is compressed with {program}, and only .gz is read directly.",
+                f"{name} is compressed with {program}; only .gz and .zst are read directly.",
                 f"Use: {program} -dc {name} | headcount import - ...",
             )

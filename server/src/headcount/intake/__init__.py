@@ -17,28 +17,35 @@ the meter says. Raw ids never leave this package.
     reasons     every refusal, once
     ports       what the application is given
     asgi        the shapes of the ASGI interface
-    importing   newline-delimited records into facts
+    records     messages that bring their own time and source, into facts
+    importing   files of such records, line by line
 """
 
 from headcount.intake.app import create_app
 from headcount.intake.importing import (
-    FindSource,
+    CHUNK_RECORDS,
+    Context,
     ImportChunk,
     LineError,
     import_chunks,
     read_lines,
 )
-from headcount.intake.ports import FactSink, Limits, SourceRef, WriteKeys
+from headcount.intake.ports import FactSink, History, Limits, SourceRef, TokenRef, WriteKeys
 from headcount.intake.reasons import Reason
+from headcount.intake.records import FindSource
 
 __all__ = [
+    "CHUNK_RECORDS",
+    "Context",
     "FactSink",
     "FindSource",
+    "History",
     "ImportChunk",
     "Limits",
     "LineError",
     "Reason",
     "SourceRef",
+    "TokenRef",
     "WriteKeys",
     "create_app",
     "import_chunks",

@@ -30,10 +30,19 @@ from headcount.intake.asgi import Application, Receive, Scope, Send
 from headcount.intake.bodies import BodyReader, ClientGone, decompress
 from headcount.intake.browser import pixel_message, settings_document
 from headcount.intake.gate import Gate
-from headcount.intake.ports import Clock, FactSink, Limits, SourceRef, WriteKeys
+from headcount.intake.ports import (
+    Clock,
+    FactSink,
+    History,
+    Limits,
+    SourceRef,
+    TokenRef,
+    WriteKeys,
+)
 from headcount.intake.reasons import Reason, Refused
+from headcount.intake.records import RecordTaker, take_records
 from headcount.intake.routes import Action, Route, route_of
-from headcount.intake.tracking import Receipt, Tracker, tally
+from headcount.intake.tracking import BatchResult, Receipt, Tracker, tally
 from headcount.metering.hashing import IdHasher
 
 __all__ = ["create_app"]
@@ -53,6 +62,7 @@ _LIBRARY_PREFIXES = (
 
 def create_app(
     keys: WriteKeys,
+    history: History,
     sink: FactSink,
     hasher: IdHasher,
     clock: Clock,
@@ -64,20 +74,29 @@ def create_app(
 
     Args:
         keys: finds sources by write key.
+        history: says who may import, into which sources and months.
         sink: makes facts durable.
         hasher: hashes ids under the installation's key.
         clock: the present moment in milliseconds since 1970; the time of receipt of all that one
             request brings is one reading, taken when its body is whole.
         limits: bounds on what is taken in.
     """
-    return _Intake(keys, sink, hasher, clock, limits or Limits())
+    return _Intake(keys, history, sink, hasher, clock, limits or Limits())
 
 
 class _Intake:
     def __init__(
-        self, keys: WriteKeys, sink: FactSink, hasher: IdHasher, clock: Clock, limits: Limits
+        self,
+        keys: WriteKeys,
+        history: History,
+        sink: FactSink,
+        hasher: IdHasher,
+        clock: Clock,
+        limits: Limits,
     ) -> None:
         self._tracker = Tracker(keys, hasher, limits)
+        self._history = history
+        self._hasher = hasher
         self._sink = sink
         self._clock = clock
         self._limits = limits
@@ -163,6 +182,11 @@ class _Intake:
     ) -> Answer:
         """Admit or reject what a request brings, and answer once that is durable."""
         source: SourceRef | None = None
+        secret = _bearer_token(headers.get(b"authorization", b""))
+        if route.action is Action.IMPORT and secret is not None:
+            return await self._import(secret, headers, receive)
+        # Without a token, an import is a batch like any other.
+        is_batch = route.action in (Action.BATCH, Action.IMPORT)
         try:
             write_key = _basic_user_name(headers.get(b"authorization", b""))
             if write_key:
@@ -172,20 +196,45 @@ class _Intake:
             else:
                 body = await self._body(headers, receive)
             receipt = Receipt(self._clock(), _library_of(headers, short=route.short))
-            if route.action is Action.BATCH:
-                result = self._tracker.take_batch(body, receipt, source)
-                if result.facts or result.rejections:
-                    await self._sink.append(result.facts, result.rejections)
-                return batch_answer(result.rejected)
+            if is_batch:
+                return await self._keep(self._tracker.take_batch(body, receipt, source))
             fact = self._tracker.take_message(body, route.argument, receipt, source)
         except Refused as refused:
             owner = refused.source or source
             # A batch that is refused whole has no messages to tally: nobody knows how many.
-            if owner is not None and route.action is not Action.BATCH:
+            if owner is not None and not is_batch:
                 await self._sink.append(b"", [tally(owner, refused.reason, self._clock())])
             return refusal(refused.reason)
         await self._sink.append(fact)
         return SUCCESS
+
+    async def _import(self, secret: str, headers: _HeaderMap, receive: Receive) -> Answer:
+        """Take the records of an import in, each into the source and the time that it names."""
+        try:
+            token = self._history.token(secret, self._clock())
+            if token is None:
+                return refusal(Reason.INVALID_TOKEN)
+            if not token.is_admin:
+                return refusal(Reason.ADMIN_TOKEN_REQUIRED)
+            body = await self._body(headers, receive)
+            taker = self._record_taker(token)
+            return await self._keep(take_records(body, taker, self._limits.batch_messages_max))
+        except Refused as refused:
+            return refusal(refused.reason)
+
+    def _record_taker(self, token: TokenRef) -> RecordTaker:
+        def find_source(write_key: str | None, source_id: str | None) -> SourceRef | None:
+            return self._history.source(token.workspace, write_key, source_id)
+
+        taker = RecordTaker(find_source, self._history.sealed, self._hasher)
+        taker.begin(self._clock())
+        return taker
+
+    async def _keep(self, result: BatchResult) -> Answer:
+        """Make a batch durable, and only then say what became of it."""
+        if result.facts or result.rejections:
+            await self._sink.append(result.facts, result.rejections)
+        return batch_answer(result.rejected)
 
     async def _body(self, headers: _HeaderMap, receive: Receive) -> bytes:
         bytes_max = self._limits.body_bytes_max
@@ -213,6 +262,12 @@ def _basic_user_name(authorization: bytes) -> str:
         return base64.b64decode(credentials).partition(b":")[0].decode()
     except (binascii.Error, UnicodeDecodeError):
         return ""
+
+
+def _bearer_token(authorization: bytes) -> str | None:
+    """The API token of an Authorization header; None when it is of another kind, or missing."""
+    scheme, _, token = authorization.partition(b" ")
+    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
 
 
 def _library_of(headers: _HeaderMap, *, short: bool) -> str:

@@ -1,47 +1,67 @@
 """Newline-delimited records into facts: takes lines, gives chunks of facts, tallies and errors.
 
-A record is a message with its own time of receipt and, unless the whole import is for one source,
-its own source. What intake rejects is rejected here too, and named by its line. Memory stays
-bounded: by the chunk, by the longest line, and by some hundred bytes for each record that comes
-without a messageId.
+What is wrong with a record is named by its line. Each chunk carries a mark that stands for all
+lines of its file up to its end: a chunk whose mark is known was taken by an earlier import of the
+same content, and is passed over. Memory stays bounded: by the chunk, by the longest line, and by
+some hundred bytes for each record that comes without a messageId.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-from headcount.intake.admission import TAGS, fact_tail, has_message_id
-from headcount.intake.decoding import ImportedRecord, decode_record
-from headcount.intake.ports import Clock, Limits, SourceRef
+from headcount.intake.ports import Clock
 from headcount.intake.reasons import Reason
+from headcount.intake.records import (
+    RECORD_BYTES_MAX,
+    FindSource,
+    RecordTaker,
+    SealedPeriods,
+    Tallies,
+)
 from headcount.intake.scanning import BOM, JSON_SPACE
-from headcount.metering.calendar import day_of_ms, parse_moment_ms
-from headcount.metering.facts import IMPORTED, MESSAGE_TYPES, Rejection, fact_head
+from headcount.metering.facts import Rejection
 from headcount.metering.hashing import IdHasher
 
-__all__ = [
-    "LINE_BYTES_MAX",
-    "FindSource",
-    "ImportChunk",
-    "LineError",
-    "import_chunks",
-    "read_lines",
-]
+__all__ = ["CHUNK_RECORDS", "Context", "ImportChunk", "LineError", "import_chunks", "read_lines"]
 
-FindSource = Callable[[str | None, str | None], SourceRef | None]
-"""The source of a record by its `writeKey` and its `sourceId`, either of which may be None.
+CHUNK_RECORDS = 10_000
+"""How many records a chunk holds, unless they are long."""
 
-Whether the source is enabled does not matter: its history is still its history.
-"""
-
-LINE_BYTES_MAX = Limits().message_bytes_max
 # Room for a byte order mark and a line end beside the longest record.
-_READ_BYTES = LINE_BYTES_MAX + 8
+_READ_BYTES = RECORD_BYTES_MAX + 8
 _SKIP_BYTES = 1 << 16
+_CHUNK_BYTES = 4 << 20
+_MARK_BYTES = 16
+
+# A record that is too early for its time today may be in time when the file is read again.
+_MAY_PASS = Reason.RECEIVED_AT_IN_FUTURE
+
+Line = tuple[int, bytes]
+"""A record with the number of its line, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Under which circumstances records are taken.
+
+    Attributes:
+        find_source: names the source of each record.
+        sealed: which months nothing can be brought into any more.
+        hasher: hashes ids under the installation's key.
+        clock: the present moment; a record of a later one is rejected.
+        name: bytes that differ when the same lines could become other facts, or be rejected for
+            other reasons; marks hold for one name alone.
+    """
+
+    find_source: FindSource
+    sealed: SealedPeriods
+    hasher: IdHasher
+    clock: Clock
+    name: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +80,24 @@ class ImportChunk:
         facts: of the admitted records, packed.
         rejections: tallies of the rejected ones, where their source is known.
         errors: the rejected ones by line.
-        records: how many records there were, admitted or rejected.
+        records: how many records there were, whatever became of them.
         last_line_number: the last line that is in here.
+        mark: what to remember once the chunk is durable, so that it is passed over next time.
+            None when there is nothing to remember, because next time it could end differently.
+        is_passed_over: whether an earlier import has taken it; there are then no facts, tallies
+            and errors.
     """
 
-    facts: bytearray = field(default_factory=bytearray)
+    facts: bytes = b""
     rejections: list[Rejection] = field(default_factory=list)
     errors: list[LineError] = field(default_factory=list)
     records: int = 0
     last_line_number: int = 0
+    mark: bytes | None = None
+    is_passed_over: bool = False
 
 
-def read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def read_lines(file: BinaryIO) -> Iterator[Line]:
     """The lines of a file that are not blank, each with its number, from 1.
 
     Line ends (LF or CRLF), white space around a line and a byte order mark are taken off. Of a
@@ -85,127 +111,75 @@ def read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             line = line.removeprefix(BOM)
         if is_cut:
             _skip_line(file)
-            yield number, line[: LINE_BYTES_MAX + 1]
+            yield number, line[: RECORD_BYTES_MAX + 1]
         elif record := line.strip(JSON_SPACE):
             yield number, record
 
 
 def import_chunks(
-    lines: Iterable[tuple[int, bytes]],
+    lines: Iterable[Line],
+    context: Context,
     *,
-    find_source: FindSource,
-    hasher: IdHasher,
-    clock: Clock,
-    chunk_records: int = 10_000,
+    known_marks: Container[bytes] = frozenset(),
+    chunk_records: int = CHUNK_RECORDS,
 ) -> Iterator[ImportChunk]:
     """Turn records into facts, chunk by chunk; every record ends up in exactly one chunk.
 
     Records without a messageId get one made from their source, their bytes and their number among
-    the byte-equal ones in `lines`, so `lines` must be one whole file (or one request) in order.
+    the byte-equal ones in `lines`, so `lines` must be one whole file in order.
 
     Args:
         lines: records with their line numbers, as `read_lines` gives them.
-        find_source: names the source of each record; for an import into one source it ignores
-            what it is asked with.
-        hasher: hashes ids under the installation's key.
-        clock: the present moment; a record of a later one is rejected.
+        context: under which circumstances they are taken.
+        known_marks: marks of chunks that are to be passed over.
         chunk_records: how many records a chunk may hold.
     """
-    importer = _Importer(find_source, hasher, clock)
-    chunk = ImportChunk()
-    tallies: Counter[tuple[SourceRef, Reason, int]] = Counter()
-    for line_number, line in lines:
-        verdict = importer.take(line)
-        chunk.records += 1
-        chunk.last_line_number = line_number
-        if isinstance(verdict, bytes):
-            chunk.facts += verdict
+    taker = RecordTaker(context.find_source, context.sealed, context.hasher)
+    mark = hashlib.blake2b(context.name, digest_size=_MARK_BYTES).digest()
+    for gathered in _gathered(lines, chunk_records):
+        # Each mark is made from the one before, so it stands for all lines up to here. No record
+        # holds a line end, so what is hashed can be read in one way only.
+        content = b"\n".join([line for _, line in gathered])
+        mark = hashlib.blake2b(content, key=mark, digest_size=_MARK_BYTES).digest()
+        chunk = ImportChunk(records=len(gathered), last_line_number=gathered[-1][0], mark=mark)
+        taker.begin(context.clock())
+        if mark in known_marks:
+            chunk.is_passed_over = True
+            for _, line in gathered:
+                taker.pass_over(line)
         else:
-            chunk.errors.append(LineError(line_number, verdict.reason))
-            if verdict.source is not None:
-                day = day_of_ms(verdict.received_at_ms)
-                tallies[verdict.source, verdict.reason, day] += 1
-        if chunk.records == chunk_records:
-            yield _finished(chunk, tallies)
-            chunk = ImportChunk()
-            tallies.clear()
-    if chunk.records:
-        yield _finished(chunk, tallies)
+            _take(gathered, taker, chunk)
+        yield chunk
 
 
-class _Verdict(NamedTuple):
-    """Why a record was rejected, whose it was, and on which moment's day that is tallied."""
-
-    reason: Reason
-    source: SourceRef | None
-    received_at_ms: int
-
-
-class _Importer:
-    """Takes the records of one file in order."""
-
-    def __init__(self, find_source: FindSource, hasher: IdHasher, clock: Clock) -> None:
-        self._find_source = find_source
-        self._hasher = hasher
-        self._clock = clock
-        # Eight bytes of a digest stand for the record. Should two records ever share them, one
-        # gets a number that is too high by one, and is still the same at the next import.
-        self._seen: Counter[bytes] = Counter()
-
-    def take(self, line: bytes) -> bytes | _Verdict:
-        now_ms = self._clock()
-        if len(line) > LINE_BYTES_MAX:
-            return _Verdict(Reason.MESSAGE_TOO_LARGE, self._find_source(None, None), now_ms)
-        record = decode_record(line)
-        if isinstance(record, Reason):
-            return _Verdict(record, self._find_source(None, None), now_ms)
-        source = self._find_source(record.write_key, record.source_id)
-        if source is None:
-            return _Verdict(Reason.UNKNOWN_SOURCE, None, now_ms)
-        received_at_ms = _received_at_ms(record)
-        if isinstance(received_at_ms, Reason):
-            return _Verdict(received_at_ms, source, now_ms)
-        if received_at_ms > now_ms:
-            return _Verdict(Reason.RECEIVED_AT_IN_FUTURE, source, now_ms)
-        message_type = record.type
-        if message_type not in MESSAGE_TYPES:
-            return _Verdict(Reason.UNKNOWN_TYPE, source, received_at_ms)
-        made = None if has_message_id(record) else self._made_message_id(line, source)
-        tail = fact_tail(self._hasher, record, message_type, made)
-        if isinstance(tail, Reason):
-            return _Verdict(tail, source, received_at_ms)
-        tags = TAGS["import"][message_type]
-        return fact_head(received_at_ms, source.workspace, source.source, tags, IMPORTED) + tail
-
-    def _made_message_id(self, line: bytes, source: SourceRef) -> bytes:
-        digest = hashlib.blake2b(line)
-        key = digest.digest()[:8]
-        self._seen[key] += 1
-        # Longer than any messageId can be, so that no client's id is ever the same.
-        return self._hasher.message(f"{source.source} {self._seen[key]} {digest.hexdigest()}")
+def _take(gathered: list[Line], taker: RecordTaker, chunk: ImportChunk) -> None:
+    facts: list[bytes] = []
+    tallies = Tallies()
+    for line_number, line in gathered:
+        outcome = taker.take(line)
+        if isinstance(outcome, bytes):
+            facts.append(outcome)
+            continue
+        chunk.errors.append(LineError(line_number, outcome.reason))
+        tallies.add(outcome)
+        if outcome.reason is _MAY_PASS:
+            chunk.mark = None
+    chunk.facts = b"".join(facts)
+    chunk.rejections = tallies.rejections()
 
 
-def _received_at_ms(record: ImportedRecord) -> int | Reason:
-    text = record.received_at if record.received_at is not None else record.occurred_at
-    if text is None:
-        return Reason.NO_RECEIVED_AT
-    try:
-        return parse_moment_ms(text)
-    except ValueError:
-        pass
-    try:
-        parse_moment_ms(text + "Z")
-    except ValueError:
-        return Reason.INVALID_RECEIVED_AT
-    return Reason.RECEIVED_AT_WITHOUT_ZONE
-
-
-def _finished(chunk: ImportChunk, tallies: Counter[tuple[SourceRef, Reason, int]]) -> ImportChunk:
-    chunk.rejections = [
-        Rejection(source.workspace, source.source, day, reason.value, records)
-        for (source, reason, day), records in tallies.items()
-    ]
-    return chunk
+def _gathered(lines: Iterable[Line], chunk_records: int) -> Iterator[list[Line]]:
+    """Lines in groups whose bounds follow from the lines alone, so that they are the same again."""
+    gathered: list[Line] = []
+    gathered_bytes = 0
+    for each in lines:
+        gathered.append(each)
+        gathered_bytes += len(each[1])
+        if len(gathered) == chunk_records or gathered_bytes >= _CHUNK_BYTES:
+            yield gathered
+            gathered, gathered_bytes = [], 0
+    if gathered:
+        yield gathered
 
 
 def _skip_line(file: BinaryIO) -> None:

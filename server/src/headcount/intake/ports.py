@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from headcount.metering.calendar import Period
 from headcount.metering.facts import Rejection
 
-__all__ = ["Clock", "FactSink", "Limits", "SourceRef", "WriteKeys"]
+__all__ = ["Clock", "FactSink", "History", "Limits", "SourceRef", "TokenRef", "WriteKeys"]
 
 Clock = Callable[[], int]
 """The present moment, in milliseconds since 1970, UTC."""
@@ -30,6 +31,35 @@ class WriteKeys(Protocol):
 
     def lookup(self, write_key: str) -> SourceRef | None:
         """The source with that write key, disabled ones too; None when there is none."""
+        ...
+
+
+class TokenRef(NamedTuple):
+    """An API token as intake needs it: the workspace that it opens, and whether it may import."""
+
+    workspace: int
+    is_admin: bool
+
+
+class History(Protocol):
+    """What is asked about imports over HTTP, a few times for each request."""
+
+    def token(self, secret: str, now_ms: int) -> TokenRef | None:
+        """The token of that secret; None when there is none, or it is expired or revoked."""
+        ...
+
+    def source(
+        self, workspace: int, write_key: str | None, source_id: str | None
+    ) -> SourceRef | None:
+        """A workspace's source by write key, or, where that is None, by id; None for no such."""
+        ...
+
+    def sealed(self, workspace: int) -> Collection[Period]:
+        """The months of a workspace that are closed for good.
+
+        Raises:
+            StorageUnavailableError: nobody can say.
+        """
         ...
 
 

@@ -31,6 +31,9 @@ class Reason(StrEnum):
     # The write key, of a request or of one message.
     NO_WRITE_KEY = "no_write_key"
     UNKNOWN_WRITE_KEY = "unknown_write_key"
+    # The API token of an import over HTTP.
+    INVALID_TOKEN = "invalid_token"  # noqa: S105
+    ADMIN_TOKEN_REQUIRED = "admin_token_required"  # noqa: S105
     # A whole request.
     BATCH_NOT_ARRAY = "batch_not_array"
     BATCH_TOO_LONG = "batch_too_long"
@@ -45,11 +48,13 @@ class Reason(StrEnum):
     STORAGE_UNAVAILABLE = "storage_unavailable"
     INTERNAL_ERROR = "internal_error"
     # An imported record.
+    NOT_UTF8 = "not_utf8"
     UNKNOWN_SOURCE = "unknown_source"
     NO_RECEIVED_AT = "no_received_at"
     INVALID_RECEIVED_AT = "invalid_received_at"
     RECEIVED_AT_WITHOUT_ZONE = "received_at_without_zone"
     RECEIVED_AT_IN_FUTURE = "received_at_in_future"
+    PERIOD_SEALED = "period_sealed"
 
 
 class Explanation(NamedTuple):
@@ -87,6 +92,12 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.UNKNOWN_WRITE_KEY: Explanation(
         401, "No enabled source has this write key; compare it with the list of sources."
     ),
+    Reason.INVALID_TOKEN: Explanation(
+        401, "This API token is unknown, expired or revoked; see the workspace's list of tokens."
+    ),
+    Reason.ADMIN_TOKEN_REQUIRED: Explanation(
+        403, 'Only a token of scope "admin" may import; this one may read.'
+    ),
     Reason.BATCH_NOT_ARRAY: Explanation(
         400, 'The body must be an object whose "batch" is an array of messages.'
     ),
@@ -117,6 +128,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.INTERNAL_ERROR: Explanation(
         500, "The server failed on this request and has logged why; send it again."
     ),
+    Reason.NOT_UTF8: Explanation(400, "A record must be in UTF-8; convert the file first."),
     Reason.UNKNOWN_SOURCE: Explanation(
         400, 'The record\'s "writeKey" or "sourceId" must name a source of the workspace.'
     ),
@@ -131,6 +143,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.RECEIVED_AT_IN_FUTURE: Explanation(
         400, '"receivedAt" (else "timestamp") must not lie in the future.'
+    ),
+    Reason.PERIOD_SEALED: Explanation(
+        400,
+        "The month of this record is closed for good: 35 days after its end, or after the last"
+        " import into it, its ids are dropped and nothing more can be counted in it.",
     ),
 }
 

@@ -15,6 +15,7 @@ class Action(Enum):
 
     MESSAGE = auto()
     BATCH = auto()
+    IMPORT = auto()
     PIXEL = auto()
     SETTINGS = auto()
     IGNORE = auto()
@@ -44,7 +45,7 @@ _ROUTES: dict[str, Route] = {
     "/healthz": Route(Action.HEALTH, _GET),
     "/v1/batch": Route(Action.BATCH, _POST),
     "/v1/b": Route(Action.BATCH, _POST, short=True),
-    "/v1/import": Route(Action.BATCH, _POST),
+    "/v1/import": Route(Action.IMPORT, _POST),
     "/v1/m": Route(Action.IGNORE, _POST),
     **{f"/v1/{name}": Route(Action.MESSAGE, _POST, name) for name in MESSAGE_TYPES},
     **{f"/v1/{name[0]}": Route(Action.MESSAGE, _POST, name, True) for name in MESSAGE_TYPES},

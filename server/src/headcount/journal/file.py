@@ -19,9 +19,10 @@ from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.metering.facts import FACT_BYTES, FACT_FORMAT, Rejection
 from headcount.sqlite import connect, rows, settle, transaction
 
-__all__ = ["JournalEntry", "JournalFile"]
+__all__ = ["JOURNAL_VERSION", "JournalEntry", "JournalFile"]
 
-_VERSION = 1
+JOURNAL_VERSION = 1
+"""Version of the schema, kept in the file."""
 
 # AUTOINCREMENT: a plain rowid would start again at 1 after pruning, below the metered position.
 _SCHEMA = """
@@ -35,6 +36,7 @@ CREATE TABLE entry (
     rejections TEXT,
     facts BLOB NOT NULL
 );
+CREATE TABLE mark (value BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 _APPEND = """
 INSERT INTO entry (format, appended_at_ms, facts_count, rejections, facts)
@@ -45,8 +47,13 @@ SELECT id, format, appended_at_ms, rejections, facts FROM entry WHERE id > ?1 OR
 """
 _LAG = "SELECT coalesce(sum(facts_count), 0) FROM entry WHERE id > ?1"
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'entry'"
+_SKIP = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'entry'"
+_SKIP_FROM_NONE = "INSERT INTO sqlite_sequence (name, seq) VALUES ('entry', ?1)"
 _PRUNE = "DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE id <= ?1 ORDER BY id LIMIT ?2)"
 _ENTRIES_A_PRUNE = 1024
+_MARK = "INSERT INTO mark (value) VALUES (?1) ON CONFLICT DO NOTHING"
+_MARKS = "SELECT value FROM mark"
+_UNMARK = "DELETE FROM mark WHERE value = ?1"
 
 
 class JournalEntry(NamedTuple):
@@ -79,17 +86,25 @@ class JournalFile:
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         self.path = path
         schema = _SCHEMA.format(uuid=f"'{uuid.uuid4()}'")
-        self._db = connect(path, schema=schema, version=_VERSION, vfs=vfs)
+        self._db = connect(path, schema=schema, version=JOURNAL_VERSION, vfs=vfs)
         settle(self._db)
         self.uuid: str = rows(self._db, "SELECT uuid FROM journal")[0][0]
 
-    def append(self, facts: bytes, rejections: Sequence[Rejection], appended_at_ms: int) -> int:
+    def append(
+        self,
+        facts: bytes,
+        rejections: Sequence[Rejection],
+        appended_at_ms: int,
+        mark: bytes | None = None,
+    ) -> int:
         """Add one entry and make it durable.
 
         Args:
             facts: any number of packed facts.
             rejections: tallies to keep with them.
             appended_at_ms: the clock's moment, by which journals are read in order of arrival.
+            mark: what the writer will want to know it by after a crash. It outlives the entry,
+                until `unmark`, and is there exactly if the entry has been.
 
         Returns:
             The entry's id.
@@ -102,7 +117,10 @@ class JournalFile:
         try:
             with transaction(self._db):
                 self._db.execute(_APPEND, entry)
-                return self._db.last_insert_rowid()
+                entry_id = self._db.last_insert_rowid()
+                if mark is not None:
+                    self._db.execute(_MARK, (mark,))
+                return entry_id
         except apsw.Error as error:
             raise StorageUnavailableError(f"{self.path} did not take an entry: {error}") from error
 
@@ -138,6 +156,17 @@ class JournalFile:
         found = rows(self._db, _LAST_ID)
         return found[0][0] if found else 0
 
+    def skip_to(self, entry_id: int) -> None:
+        """Give no id up to this one to an entry that is appended from now on.
+
+        For a journal out of a backup whose store has metered further: what is appended at ids that
+        the store has behind it would never be counted.
+        """
+        with transaction(self._db):
+            self._db.execute(_SKIP, (entry_id,))
+            if not self._db.changes():
+                self._db.execute(_SKIP_FROM_NONE, (entry_id,))
+
     def prune(self, upto_id: int) -> bool:
         """Delete a bounded number of the entries up to an id, oldest first.
 
@@ -149,6 +178,22 @@ class JournalFile:
         with transaction(self._db):
             self._db.execute(_PRUNE, (upto_id, _ENTRIES_A_PRUNE))
             return self._db.changes() < _ENTRIES_A_PRUNE
+
+    def marks(self) -> set[bytes]:
+        """The marks that entries were appended with and that nobody has taken away."""
+        return {mark for (mark,) in rows(self._db, _MARKS)}
+
+    def unmark(self, marks: Iterable[bytes]) -> None:
+        """Take marks away; those that are not there do not matter.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and all of them are still there.
+        """
+        try:
+            with transaction(self._db):
+                self._db.executemany(_UNMARK, ((mark,) for mark in marks))
+        except apsw.Error as error:
+            raise StorageUnavailableError(f"{self.path} could not be written: {error}") from error
 
     def close(self) -> None:
         """Release the file; idempotent."""

@@ -1,5 +1,8 @@
 """Every statement of the embedded store, by name."""
 
+VERSION = 1
+"""Version of the schema, kept in the file."""
+
 SCHEMA = """
 CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
@@ -113,6 +116,7 @@ INSERT INTO month (workspace, period, sealed) VALUES (?1, ?2, 1)
 ON CONFLICT (workspace, period) DO UPDATE SET sealed = 1
 """
 SEALED = "SELECT workspace, period FROM month WHERE sealed"
+SEALED_OF_WORKSPACE = "SELECT period FROM month WHERE workspace = ?1 AND sealed"
 SET_ASIDE = "INSERT INTO aside (workspace, period, messages, facts) VALUES (?1, ?2, ?3, ?4)"
 ASIDE = """
 SELECT workspace, period, sum(messages) FROM aside GROUP BY workspace, period

@@ -28,7 +28,6 @@ from headcount.store.runs import Run
 
 __all__ = ["SqliteStore"]
 
-_VERSION = 1
 _FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
 _COUNTED_UNTIL, _LAST_METERED_DAY = "counted_until_ms", "last_metered_day"
 _TRUSTED_DAY = "trusted_day"
@@ -47,7 +46,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         self._lock = threading.Lock()
-        self._db = connect(path, schema=sql.SCHEMA, version=_VERSION, vfs=vfs)
+        self._db = connect(path, schema=sql.SCHEMA, version=sql.VERSION, vfs=vfs)
         self._runs = RunFolder(path.parent / "keys", path.parent / "trash")
 
     def close(self) -> None:

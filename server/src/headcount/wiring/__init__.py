@@ -10,5 +10,7 @@ HTTP server in one place. Imports nothing by itself: each process loads only wha
     metering     the meter's process, and metering a stopped folder to its end
     api          the api process
     http         serving an application until told to stop
-    write_keys   the catalog's write keys, kept in memory and up to date
+    sources      the catalog's sources, kept in memory and up to date
+    history      who may import over HTTP, and what into
+    importing    files of past messages, from their lines until they are counted
 """

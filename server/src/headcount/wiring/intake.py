@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from contextlib import closing, suppress
 
 import uvloop
 
@@ -13,9 +13,11 @@ from headcount.datafolder import load_hash_key, open_data_folder
 from headcount.intake import Limits, create_app
 from headcount.journal import GroupCommit, JournalDirectory
 from headcount.metering.hashing import IdHasher
+from headcount.store.sealed import SealedMonths
 from headcount.wiring.child import Child, Task
+from headcount.wiring.history import CatalogHistory
 from headcount.wiring.http import serve_http
-from headcount.wiring.write_keys import CatalogWriteKeys
+from headcount.wiring.sources import CatalogSources
 
 __all__ = ["run"]
 
@@ -33,25 +35,25 @@ def run(task: Task, child: Child) -> None:
 
 async def _run(task: Task, child: Child) -> None:
     folder = open_data_folder(task.folder, create=True)
-    with Catalog(folder.catalog) as catalog:
+    with Catalog(folder.catalog) as catalog, closing(SealedMonths(folder.store)) as months:
         hasher = IdHasher(load_hash_key(folder, catalog, task.hash_key_file))
-        keys = CatalogWriteKeys(catalog)
+        sources = CatalogSources(catalog)
+        history = CatalogHistory(catalog, sources, months)
         journals = JournalDirectory(folder.journals)
         sink = GroupCommit(journals.claim(), now_ms)
-        refreshing = asyncio.create_task(_refresh(keys))
+        refreshing = asyncio.create_task(_refresh(sources))
         try:
-            await serve_http(
-                create_app(keys, sink, hasher, now_ms, Limits()), task.listen_fd, child
-            )
+            app = create_app(sources, history, sink, hasher, now_ms, Limits())
+            await serve_http(app, task.listen_fd, child)
         finally:
             refreshing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError):
                 await refreshing
             await sink.close()
             journals.close()
 
 
-async def _refresh(keys: CatalogWriteKeys) -> None:
+async def _refresh(sources: CatalogSources) -> None:
     while True:
         await asyncio.sleep(_REFRESH_EVERY_S)
-        keys.refresh()
+        sources.refresh()

@@ -65,7 +65,7 @@ def test_a_file_is_counted_without_a_server_and_again_changes_nothing(
     command = ("import", str(file), "--workspace", "Shop", "--source", "web")
     first = program.json(*command)
     assert first == {
-        "files": 1, "unreadable": 0, "records": 100, "admitted": 100, "rejected": 0,
+        "files": 1, "unreadable": 0, "records": 100, "earlier": 0, "admitted": 100, "rejected": 0,
         "reasons": {}, "dryRun": False,
     }  # fmt: skip
     assert totals(program) == (100, 0, 7, 100)
@@ -212,12 +212,12 @@ def test_what_cannot_be_imported_is_refused_before_anything_is_read(
     program: Program, web: Any
 ) -> None:
     (program.cwd / "a.ndjson").write_text(line(1))
-    (program.cwd / "b.ndjson.zst").write_bytes(b"")
+    (program.cwd / "b.ndjson.xz").write_bytes(b"")
     (program.cwd / "empty").mkdir()
     shop = ("--workspace", "Shop", "--source", "web")
     for arguments, words in (
         (("a.ndjson", "missing.ndjson", *shop), "There is no file missing.ndjson"),
-        (("a.ndjson", "b.ndjson.zst", *shop), "zstd -dc b.ndjson.zst | headcount import -"),
+        (("a.ndjson", "b.ndjson.xz", *shop), "xz -dc b.ndjson.xz | headcount import -"),
         (("a.ndjson", "empty", *shop), "holds no file to import"),
         (("a.ndjson", "--workspace", "Nope"), 'no workspace "Nope"'),
         (("a.ndjson", "--workspace", "Shop", "--source", "nope"), 'no source "nope"'),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from headcount.errors import StorageUnavailableError
-from headcount.intake import SourceRef
+from headcount.intake import SourceRef, TokenRef
+from headcount.metering.calendar import Period, parse_period
 from headcount.metering.facts import ABSENT, FACT_BYTES, LIBRARIES, MESSAGE_TYPES, Rejection
 from headcount.metering.hashing import IdHasher
 
@@ -28,6 +29,33 @@ class Keys:
 
     def lookup(self, write_key: str) -> SourceRef | None:
         return {"web-key": WEB, "app-key": APP, "off-key": OFF}.get(write_key)
+
+
+class Past:
+    """Three tokens and the same sources, by key and id; one month of the first workspace is closed.
+
+    The token of another workspace opens none of these sources.
+    """
+
+    def token(self, secret: str, now_ms: int) -> TokenRef | None:
+        tokens = {
+            "admin-token": TokenRef(1, is_admin=True),
+            "read-token": TokenRef(1, is_admin=False),
+            "foreign-token": TokenRef(9, is_admin=True),
+        }
+        return tokens.get(secret)
+
+    def source(
+        self, workspace: int, write_key: str | None, source_id: str | None
+    ) -> SourceRef | None:
+        if write_key is not None:
+            found = Keys().lookup(write_key)
+        else:
+            found = {"web": WEB, "app": APP}.get(source_id or "")
+        return found if found is not None and found.workspace == workspace else None
+
+    def sealed(self, workspace: int) -> Collection[Period]:
+        return {parse_period("2026-01-01")} if workspace == 1 else set()
 
 
 @dataclass

@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.intake import ImportChunk, Reason, SourceRef, import_chunks, read_lines
-from headcount.intake.importing import LINE_BYTES_MAX, FindSource
+from headcount.intake import (
+    Context,
+    FindSource,
+    ImportChunk,
+    Reason,
+    SourceRef,
+    import_chunks,
+    read_lines,
+)
+from headcount.intake.records import RECORD_BYTES_MAX
 from headcount.metering.facts import IMPORTED, Rejection
-from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, unpack
+from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Past, unpack
 
 THEN = "2026-02-03T04:05:06.789Z"
 THEN_MS = 1_770_091_506_789
@@ -25,17 +33,19 @@ def web(write_key: str | None, source_id: str | None) -> SourceRef | None:
 
 def named(write_key: str | None, source_id: str | None) -> SourceRef | None:
     """An import whose records name their sources."""
-    if write_key is not None:
-        return Keys().lookup(write_key)
-    return {"web": WEB, "app": APP}.get(source_id or "")
+    return Past().source(1, write_key, source_id)
+
+
+def context(
+    find_source: FindSource = web, now_ms: int = NOW_MS, name: bytes = b"import"
+) -> Context:
+    return Context(find_source, Past().sealed, HASHER, lambda: now_ms, name)
 
 
 def run(lines: Iterable[tuple[int, bytes]], find_source: FindSource = web) -> ImportChunk:
     """All chunks as one."""
     whole = ImportChunk()
-    for chunk in import_chunks(
-        lines, find_source=find_source, hasher=HASHER, clock=lambda: NOW_MS, chunk_records=3
-    ):  # fmt: skip
+    for chunk in import_chunks(lines, context(find_source), chunk_records=3):
         assert 0 < chunk.records <= 3
         assert len(unpack(chunk.facts)) + len(chunk.errors) == chunk.records
         whole.facts += chunk.facts
@@ -113,7 +123,7 @@ def test_bad_records_are_named_by_line_and_cost_only_themselves() -> None:
         (3, b"[]"),
         (5, json.dumps({**GOOD, "type": "order"}).encode()),
         (6, json.dumps({**GOOD, "userId": 1.5}).encode()),
-        (8, b"x" * (LINE_BYTES_MAX + 1)),
+        (8, b"x" * (RECORD_BYTES_MAX + 1)),
     ]
     good = [(number, json.dumps(GOOD).encode()) for number in (1, 4, 7, 9)]
     result = run(sorted(good + bad))
@@ -208,13 +218,13 @@ class Watched(io.BytesIO):
         return super().readline(size)
 
 
-@pytest.mark.parametrize("size", [LINE_BYTES_MAX + 1, LINE_BYTES_MAX + 9, 5_000_000])
+@pytest.mark.parametrize("size", [RECORD_BYTES_MAX + 1, RECORD_BYTES_MAX + 9, 5_000_000])
 def test_a_line_that_is_too_long_is_not_read_whole(size: int) -> None:
     long = b'{"x":"' + b"x" * (size - 8) + b'"}'
     file = Watched(b"{}\n" + long + b"\n{}\n" + long)
     given = list(read_lines(file))
     assert [number for number, _ in given] == [1, 2, 3, 4]
-    assert [len(line) for _, line in given] == [2, LINE_BYTES_MAX + 1, 2, LINE_BYTES_MAX + 1]
+    assert [len(line) for _, line in given] == [2, RECORD_BYTES_MAX + 1, 2, RECORD_BYTES_MAX + 1]
     assert file.most <= 1 << 16
     result = run(given)
     assert [error.reason for error in result.errors if error.line_number in (2, 4)] == [
@@ -224,7 +234,7 @@ def test_a_line_that_is_too_long_is_not_read_whole(size: int) -> None:
 
 def test_a_line_of_the_largest_size_is_read_whole() -> None:
     record = json.dumps({**GOOD, "x": ""}).encode()
-    record = record[:-2] + b"x" * (LINE_BYTES_MAX - len(record)) + record[-2:]
-    assert len(record) == LINE_BYTES_MAX
+    record = record[:-2] + b"x" * (RECORD_BYTES_MAX - len(record)) + record[-2:]
+    assert len(record) == RECORD_BYTES_MAX
     result = run(read_lines(io.BytesIO(b"\xef\xbb\xbf" + record + b"\r\n" + record)))
     assert (result.records, result.errors) == (2, [])

@@ -1,0 +1,119 @@
+"""Compressed files as streams: takes a file and its name, gives what is in it, piece by piece.
+
+Knows gzip and zstd, by the name or, where that says nothing, by the first bytes. A file that is
+damaged or ends too early gives all that comes before, and then raises `Damaged`. Memory stays
+bounded, however small a file was made.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from typing import Protocol, cast
+
+from isal import igzip, isal_zlib
+
+from headcount.errors import HeadcountError
+
+__all__ = ["Damaged", "Pieces", "decompressed"]
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after a first byte of which there are sixteen
+# Out of one kilobyte zstd can make 32 MiB, and it cannot be asked for less.
+_ZSTD_PIECE_BYTES = 1024
+_ZSTD_WINDOW_BYTES_MAX = 1 << 27  # what the zstd program takes without being told to
+
+# The library's type hints take its exception class for an instance.
+_ISAL_ERROR = cast(type[Exception], isal_zlib.error)
+
+
+class Damaged(HeadcountError):
+    """A file cannot be read further; the text says why."""
+
+
+class Pieces(Protocol):
+    """What is in a file."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Some bytes, at most `size`; none at the end.
+
+        Raises:
+            Damaged: there is more, but it cannot be decompressed.
+            OSError: there is more, but it cannot be read.
+        """
+        ...
+
+
+def decompressed(raw: io.BufferedReader, name: str) -> Pieces:
+    """What is in a file.
+
+    Args:
+        raw: the file, at its beginning.
+        name: what it is called; an ending in .gz or .zst says how it is compressed.
+
+    Raises:
+        Damaged: its beginning is not what its name says.
+        OSError: it cannot be read.
+    """
+    start = raw.peek(4)[:4]
+    is_gzip = start.startswith(_GZIP)
+    is_zstd = start == _ZSTD or start[1:] == _ZSTD_SKIPPABLE
+    for ending, is_so, kind in ((".gz", is_gzip, "gzip"), (".zst", is_zstd, "zstd")):
+        if name.endswith(ending) and not is_so:
+            raise Damaged(f"it is empty or not {kind}, as its name says it is")
+    if is_gzip:
+        return _Gzip(raw)
+    return _Zstd(raw) if is_zstd else raw
+
+
+class _Gzip:
+    """One gzip member after the other."""
+
+    def __init__(self, raw: io.BufferedReader) -> None:
+        self._file = igzip.IGzipFile(fileobj=raw)  # type: ignore[no-untyped-call]
+
+    def read1(self, size: int, /) -> bytes:
+        try:
+            return self._file.read1(size)
+        except EOFError as error:
+            raise Damaged("it ends too early, or what follows its end is no gzip") from error
+        except (_ISAL_ERROR, zlib.error) as error:
+            raise Damaged(f"it is damaged: {error}") from error
+
+
+class _Zstd:
+    """One zstd frame after the other."""
+
+    def __init__(self, raw: io.BufferedReader) -> None:
+        # Loaded by whoever meets such a file.
+        import zstandard
+
+        self._raw = raw
+        self._error = zstandard.ZstdError
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES_MAX)
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._compressed = b""
+        self._ready = memoryview(b"")
+
+    def read1(self, size: int, /) -> bytes:
+        while not self._ready:
+            piece = self._compressed or self._raw.read(_ZSTD_PIECE_BYTES)
+            if not piece:
+                if self._frame is not None:
+                    raise Damaged("it ends too early")
+                return b""
+            self._take(piece)
+        given, self._ready = self._ready[:size], self._ready[size:]
+        return bytes(given)
+
+    def _take(self, piece: bytes) -> None:
+        if self._frame is None:
+            self._frame = self._decompressor.decompressobj()
+        try:
+            self._ready = memoryview(self._frame.decompress(piece))
+        except self._error as error:
+            raise Damaged(f"it is damaged: {error}") from error
+        self._compressed = b""
+        if self._frame.eof:
+            self._compressed = self._frame.unused_data
+            self._frame = None

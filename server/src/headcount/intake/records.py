@@ -1,0 +1,203 @@
+"""Records that bring their own time and source: takes raw JSON, gives facts or named rejections.
+
+A record is a message with its own time of receipt and, unless the whole import is for one source,
+its own source. What intake rejects is rejected here too. The rules are the same whether records
+come as the lines of a file or as the batch of a request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from headcount.intake.admission import TAGS, fact_tail, has_message_id
+from headcount.intake.decoding import ImportedRecord, decode_batch, decode_record
+from headcount.intake.ports import Limits, SourceRef
+from headcount.intake.reasons import Reason
+from headcount.intake.tracking import BatchResult
+from headcount.metering.calendar import Period, day_of_ms, parse_moment_ms
+from headcount.metering.facts import IMPORTED, MESSAGE_TYPES, Rejection, fact_head
+from headcount.metering.hashing import IdHasher
+
+__all__ = [
+    "RECORD_BYTES_MAX",
+    "FindSource",
+    "RecordTaker",
+    "SealedPeriods",
+    "Tallies",
+    "Verdict",
+    "take_records",
+]
+
+FindSource = Callable[[str | None, str | None], SourceRef | None]
+"""The source of a record by its `writeKey` and its `sourceId`, either of which may be None.
+
+Whether the source is enabled does not matter: its history is still its history.
+"""
+
+SealedPeriods = Callable[[int], Collection[Period]]
+"""The months of a workspace, by its number, that are closed for good."""
+
+RECORD_BYTES_MAX = Limits().message_bytes_max
+
+
+class Verdict(NamedTuple):
+    """Why a record was rejected, whose it was, and on which day that is tallied."""
+
+    reason: Reason
+    source: SourceRef | None
+    day: int
+
+
+class RecordTaker:
+    """Takes the records of one file or request in order.
+
+    Args:
+        find_source: names the source of each record; for an import into one source it ignores
+            what it is asked with.
+        sealed: which months nothing can be brought into any more.
+        hasher: hashes ids under the installation's key.
+    """
+
+    def __init__(self, find_source: FindSource, sealed: SealedPeriods, hasher: IdHasher) -> None:
+        self._find_source = find_source
+        self._sealed = sealed
+        self._hasher = hasher
+        self._now_ms = 0
+        self._is_sealed: dict[tuple[int, int], bool] = {}
+        # Eight bytes of a digest stand for the record. Should two records ever share them, one
+        # gets a number that is too high by one, and is still the same at the next import.
+        self._seen: Counter[bytes] = Counter()
+
+    def begin(self, now_ms: int) -> None:
+        """Take what follows as of a moment: no record may be later, or of a month then closed."""
+        self._now_ms = now_ms
+        self._is_sealed.clear()
+
+    def take(self, raw: bytes) -> bytes | Verdict:
+        """The fact of a record, or why there is none."""
+        if len(raw) > RECORD_BYTES_MAX:
+            return self._unread(Reason.MESSAGE_TOO_LARGE)
+        if not (raw.isascii() or _is_utf8(raw)):
+            return self._unread(Reason.NOT_UTF8)
+        record = decode_record(raw)
+        if isinstance(record, Reason):
+            return self._unread(record)
+        source = self._find_source(record.write_key, record.source_id)
+        if source is None:
+            return self._rejected(Reason.UNKNOWN_SOURCE, None)
+        received_at_ms = _received_at_ms(record)
+        if isinstance(received_at_ms, Reason):
+            return self._rejected(received_at_ms, source)
+        if received_at_ms > self._now_ms:
+            return self._rejected(Reason.RECEIVED_AT_IN_FUTURE, source)
+        day = day_of_ms(received_at_ms)
+        if self._in_sealed_month(source.workspace, day):
+            return self._rejected(Reason.PERIOD_SEALED, source)
+        message_type = record.type
+        if message_type not in MESSAGE_TYPES:
+            return Verdict(Reason.UNKNOWN_TYPE, source, day)
+        made = None if has_message_id(record) else self._made_message_id(raw, source)
+        tail = fact_tail(self._hasher, record, message_type, made)
+        if isinstance(tail, Reason):
+            return Verdict(tail, source, day)
+        tags = TAGS["import"][message_type]
+        return fact_head(received_at_ms, source.workspace, source.source, tags, IMPORTED) + tail
+
+    def pass_over(self, raw: bytes) -> None:
+        """Leave out a record that was taken before, but not from the numbers of equal ones."""
+        if len(raw) > RECORD_BYTES_MAX:
+            return
+        record = decode_record(raw)
+        if not isinstance(record, Reason) and not has_message_id(record):
+            self.take(raw)
+
+    def _unread(self, reason: Reason) -> Verdict:
+        # Of a record that cannot be read the source is known where all records have one source.
+        return self._rejected(reason, self._find_source(None, None))
+
+    def _rejected(self, reason: Reason, source: SourceRef | None) -> Verdict:
+        # There is no day of receipt to put it to, so it is put to the day of the import.
+        return Verdict(reason, source, day_of_ms(self._now_ms))
+
+    def _in_sealed_month(self, workspace: int, day: int) -> bool:
+        known = self._is_sealed.get((workspace, day))
+        if known is None:
+            known = Period.of_day(day) in self._sealed(workspace)
+            self._is_sealed[workspace, day] = known
+        return known
+
+    def _made_message_id(self, raw: bytes, source: SourceRef) -> bytes:
+        digest = hashlib.blake2b(raw)
+        key = digest.digest()[:8]
+        self._seen[key] += 1
+        # Longer than any messageId can be, so that no client's id is ever the same.
+        return self._hasher.message(f"{source.source} {self._seen[key]} {digest.hexdigest()}")
+
+
+class Tallies:
+    """Adds up the rejections of records whose source is known."""
+
+    def __init__(self) -> None:
+        self._records: Counter[tuple[SourceRef, Reason, int]] = Counter()
+
+    def add(self, verdict: Verdict) -> None:
+        """One more rejected record."""
+        if verdict.source is not None:
+            self._records[verdict.source, verdict.reason, verdict.day] += 1
+
+    def rejections(self) -> list[Rejection]:
+        """The sums."""
+        return [
+            Rejection(source.workspace, source.source, day, reason.value, records)
+            for (source, reason, day), records in self._records.items()
+        ]
+
+
+def take_records(body: bytes, taker: RecordTaker, records_max: int) -> BatchResult:
+    """Sorts the records of a request into facts and rejections.
+
+    Args:
+        body: an object with the array `batch`.
+        taker: a new one, told the present moment.
+        records_max: how many records a request may hold.
+
+    Raises:
+        Refused: the batch as a whole is unreadable.
+    """
+    facts: list[bytes] = []
+    rejected: list[tuple[int, Reason]] = []
+    tallies = Tallies()
+    for index, raw in enumerate(decode_batch(body, records_max).batch):
+        outcome = taker.take(bytes(raw))
+        if isinstance(outcome, bytes):
+            facts.append(outcome)
+        else:
+            rejected.append((index, outcome.reason))
+            tallies.add(outcome)
+    return BatchResult(b"".join(facts), tallies.rejections(), rejected)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _received_at_ms(record: ImportedRecord) -> int | Reason:
+    text = record.received_at if record.received_at is not None else record.occurred_at
+    if text is None:
+        return Reason.NO_RECEIVED_AT
+    try:
+        return parse_moment_ms(text)
+    except ValueError:
+        pass
+    try:
+        parse_moment_ms(text + "Z")
+    except ValueError:
+        return Reason.INVALID_RECEIVED_AT
+    return Reason.RECEIVED_AT_WITHOUT_ZONE
