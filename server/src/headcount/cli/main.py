@@ -14,12 +14,16 @@ import sys
 import click
 
 from headcount import __version__
+from headcount.cli.completion import completion
 from headcount.cli.demonstration import demo
+from headcount.cli.export import export
 from headcount.cli.importing import import_
 from headcount.cli.plan import plan
 from headcount.cli.serve import serve
 from headcount.cli.source import source
+from headcount.cli.tail import tail
 from headcount.cli.token import token
+from headcount.cli.usage import usage
 from headcount.cli.workspace import workspace
 from headcount.errors import HeadcountError, OperatorError
 
@@ -52,7 +56,9 @@ def headcount() -> None:
     """
 
 
-for command in (serve, workspace, source, token, plan, import_, demo):
+for command in (
+    serve, workspace, source, token, plan, import_, usage, export, tail, demo, completion,
+):  # fmt: skip
     headcount.add_command(command)
 
 

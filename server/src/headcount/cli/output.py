@@ -10,10 +10,23 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-__all__ = ["moment_text", "print_json", "print_json_line", "print_record", "print_table", "say"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = [
+    "moment_text",
+    "print_json",
+    "print_json_line",
+    "print_record",
+    "print_table",
+    "say",
+    "table_of",
+    "write_text",
+]
 
 _PIPE_COLUMNS = 10_000
 
@@ -36,7 +49,7 @@ def print_json_line(data: object) -> None:
 def print_record(fields: dict[str, str]) -> None:
     """Print one record, a line for each field."""
     width = max(map(len, fields))
-    _write("".join(f"{name:<{width}}  {value}\n" for name, value in fields.items()))
+    write_text("".join(f"{name:<{width}}  {value}\n" for name, value in fields.items()))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -44,12 +57,23 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     Nothing is cut off: in a terminal long values wrap, and into a pipe lines may be long.
     """
-    from rich import box
     from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    text = io.StringIO()
+    console = Console(
+        file=text, force_terminal=terminal, width=None if terminal else _PIPE_COLUMNS, emoji=False
+    )
+    console.print(table_of(columns, rows, terminal=terminal))
+    write_text("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
+
+
+def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, terminal: bool) -> Table:
+    """What `print_table` prints, for whoever draws it again and again."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    terminal = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
     for column in columns:
         number = column.endswith("#")
@@ -62,12 +86,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         # As Text, because a name may hold what rich would take for markup.
         table.add_row(*(Text(value) for value in row))
-    text = io.StringIO()
-    console = Console(
-        file=text, force_terminal=terminal, width=None if terminal else _PIPE_COLUMNS, emoji=False
-    )
-    console.print(table)
-    _write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
+    return table
 
 
 def moment_text(moment_ms: int | None) -> str | None:
@@ -77,7 +96,8 @@ def moment_text(moment_ms: int | None) -> str | None:
     return datetime.fromtimestamp(moment_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _write(text: str) -> None:
+def write_text(text: str) -> None:
+    """Print text as it is, as far as the terminal's encoding can show it."""
     encoding = sys.stdout.encoding or "utf-8"
     # A terminal of another encoding still gets every row, with marks in place of what it lacks.
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))

@@ -1,0 +1,139 @@
+"""`headcount export`: writes the usage of a range of months into a file or standard output."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from headcount.cli.output import say
+from headcount.cli.reading.connection import connected, reading_options
+from headcount.cli.reading.own import source_names
+from headcount.cli.reading.rows import Query, current_period, month_rows, period_named
+from headcount.cli.reading.target import STDOUT, whole_target
+from headcount.cli.reading.writers import FORMATS, row_writer
+from headcount.clock import now_ms
+from headcount.errors import OperatorError, UsageError
+
+if TYPE_CHECKING:
+    from headcount.cli.reading.connection import Connection
+    from headcount.cli.reading.rows import Metric, Row, Scope
+    from headcount.config import Settings
+    from headcount.metering.calendar import Period
+
+__all__ = ["export"]
+
+_MONTHS_MAX = 1200
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  headcount export --from 2026-01 usage.csv
+  headcount export --from 2026-01 --to 2026-03 --by source first-quarter.parquet
+  headcount export --from 2025-01 --metric mtu --format csv | gzip > mtu.csv.gz
+
+Every row counts from the start of its month to the end of its day, in UTC."""
+)
+@click.argument("file", metavar="[FILE]", default=STDOUT)
+@click.option("--from", "first", metavar="MONTH", required=True, help="First month, as 2026-01.")
+@click.option("--to", "last", metavar="MONTH", help="Last month. Default: the current one.")
+@click.option(
+    "--by",
+    type=click.Choice(["workspace", "source"]),
+    default="workspace",
+    show_default=True,
+    help="A row a day for the whole workspace, or one for each source.",
+)
+@click.option(
+    "--metric", type=click.Choice(["mtu", "api-calls"]), help="Only this one. Default: both."
+)
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(FORMATS),
+    help="Default: what the end of FILE's name says, else csv.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@reading_options
+def export(
+    settings: Settings,
+    file: str,
+    first: str,
+    last: str | None,
+    by: str,
+    metric: str | None,
+    file_format: str | None,
+    as_json: bool,
+) -> None:
+    """Write the daily usage of a range of months to FILE, or to standard output.
+
+    A file appears whole or not at all. Months before the workspace's first usage are left out.
+    Reads over HTTP, as `headcount usage` does.
+    """
+    query = Query(cast("Scope", by), cast("Metric | None", metric))
+    wanted = "json" if as_json else file_format or _format_of(file)
+    months = _months(first, last)
+    with (
+        connected(settings) as connection,
+        whole_target(file, binary=wanted == "parquet") as stream,
+    ):
+        writer = row_writer(wanted, query.columns, stream)
+        written = 0
+        for rows in _rows_by_month(connection, query, months):
+            writer.write(rows)
+            written += len(rows)
+        writer.close()
+    if file != STDOUT:
+        say(f"{written:,} rows written to {file}.")
+
+
+def _format_of(file: str) -> str:
+    ending = PurePath(file).suffix.removeprefix(".").lower()
+    return ending if ending in FORMATS else "csv"
+
+
+def _months(first: str, last: str | None) -> list[Period]:
+    begin = period_named(first, "--from")
+    end = current_period(now_ms()) if last is None else period_named(last, "--to")
+    months = end.number - begin.number + 1
+    if not 0 < months <= _MONTHS_MAX:
+        raise UsageError(
+            f"From {begin} to {end} is no range of months.",
+            f"Let --from be no later than --to, and at most {_MONTHS_MAX:,} months before it.",
+        )
+    return [begin.shifted(each) for each in range(months)]
+
+
+def _rows_by_month(
+    connection: Connection, query: Query, months: list[Period]
+) -> Iterator[list[Row]]:
+    """The rows of each month from the workspace's first usage on.
+
+    Raises:
+        OperatorError: none of them does.
+    """
+    from segment_public_api.exceptions import NotFoundException
+
+    def has_usage(month: Period) -> bool:
+        try:
+            month_rows(connection, Query("workspace", query.metrics[0]), month, {})
+        except NotFoundException:
+            return False
+        return True
+
+    names = source_names(connection) if query.by == "source" else {}
+    # Months begin to exist with the first usage, so halving finds it in a few requests.
+    missing = 0 if has_usage(months[0]) else bisect_left(months, True, key=has_usage)
+    if missing == len(months):
+        raise OperatorError(
+            f"There is no usage from {months[0]} to {months[-1]}.",
+            "Name a range that reaches a month with usage, with --from and --to.",
+        )
+    if missing:
+        say(f"There is no usage before {months[missing]}; {missing:,} months are left out.")
+    for month in months[missing:]:
+        yield month_rows(connection, query, month, names)

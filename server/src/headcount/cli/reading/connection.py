@@ -1,0 +1,230 @@
+"""Whom to ask: takes settings, gives a client with its token; words what goes wrong.
+
+Refuses to start without a token, and never shows one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from headcount.cli.options import settings_options
+from headcount.cli.output import say
+from headcount.config import SETTINGS, TOKEN_ENV
+from headcount.errors import OperatorError, UsageError
+
+if TYPE_CHECKING:
+    from headcount.config import Settings
+    from segment_public_api import ApiClient, ApiException, Configuration
+
+__all__ = ["Connection", "connected", "reading_options"]
+
+_REGIONS = ("us", "eu")
+_SEGMENT = "segmentapis.com"
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not listened on
+_RETRIES = 3
+_RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+_BACKOFF_S = 0.25
+_TOKEN_BYTES_MAX = 10_000
+
+reading_options = settings_options("host", "token_file", "data")
+"""Give a command the options that say from where it reads usage, and `settings`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A client and how it was decided whom it asks.
+
+    Attributes:
+        client: carries the token.
+        host: beginning of the URL.
+        how: how the host was found, to say so when it does not answer.
+    """
+
+    client: ApiClient
+    host: str
+    how: str
+
+    @property
+    def is_segment(self) -> bool:
+        """Whether this is Segment, which has none of Headcount's own endpoints."""
+        name = urlsplit(self.host).hostname or ""
+        return name == _SEGMENT or name.endswith("." + _SEGMENT)
+
+
+@contextmanager
+def connected(settings: Settings) -> Iterator[Connection]:
+    """A client for the server that the settings name, or for the one that is found.
+
+    What the server refuses inside the block is raised as an OperatorError.
+
+    Raises:
+        UsageError: no token, or a host or token that cannot be used.
+        OperatorError: the token's file cannot be read, or the server refuses or does not answer.
+    """
+    from segment_public_api import ApiClient, ApiException, ApiValueError
+
+    host, how = _host(settings)
+    token = _token(settings)
+    try:
+        configuration = _configuration(host, token)
+    except ApiValueError as error:
+        raise UsageError(
+            f"The host {host!r} cannot be used: {error}.",
+            "Name an address such as https://usage.example.com, or us or eu, with --host.",
+        ) from None
+    with ApiClient(configuration) as client:
+        connection = Connection(client, configuration.host, how)
+        try:
+            yield connection
+        except ApiException as error:
+            raise refusal_told(error, connection) from error
+
+
+def _configuration(host: str, token: str) -> Configuration:
+    from urllib3 import Retry
+
+    from segment_public_api import Configuration
+
+    # A server that refuses connections is not running, so a person at a terminal need not wait.
+    retries = Retry(
+        total=_RETRIES, connect=0, status_forcelist=_RETRIED_STATUSES, backoff_factor=_BACKOFF_S
+    )
+    named: dict[str, Any] = {"region": host} if host in _REGIONS else {"host": host}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        configuration = Configuration(**named, access_token=token, retries=retries)
+    for warning in caught:
+        say(f"Warning: {warning.message}")
+    return configuration
+
+
+def _host(settings: Settings) -> tuple[str, str]:
+    """Where to read, and how that was decided."""
+    if settings.host is not None:
+        return settings.host, "as --host or HEADCOUNT_HOST names it"
+    if (announced := _announced(settings.data)) is not None:
+        return _reachable(announced), f"the server that runs on the data folder {settings.data}"
+    return _reachable(f"http://{settings.api}"), "the API address of the settings"
+
+
+def _announced(data: Path) -> str | None:
+    """Where the server on a data folder listens; None while there is none that we could know of."""
+    from headcount.datafolder import DataFolder, FolderLock
+
+    folder = DataFolder(data)
+    try:
+        if FolderLock.held(folder.serve_lock):
+            return str(json.loads(folder.listening.read_bytes())["api"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # a folder of somebody else, or a server that is just starting
+    return None
+
+
+def _reachable(url: str) -> str:
+    """A URL without the addresses that stand for all of a machine's."""
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    if name not in _EVERYWHERE:
+        return url
+    loopback = _EVERYWHERE[name]
+    return f"{parts.scheme}://{f'[{loopback}]' if ':' in loopback else loopback}:{parts.port}"
+
+
+def _token(settings: Settings) -> str:
+    flag_given = click.get_current_context().params.get("token_file") is not None
+    if not flag_given and (token := os.environ.get(TOKEN_ENV)):
+        return _checked(token, f"The variable {TOKEN_ENV}")
+    file = settings.token_file
+    if file is None:
+        raise UsageError(
+            "There is no API token to read with.",
+            "Make one with `headcount token add --workspace W`, keep it in a file that only you"
+            f" can read, and name the file with {SETTINGS['token_file'].flag} or"
+            f" {SETTINGS['token_file'].env}; or set {TOKEN_ENV} to the token.",
+        )
+    try:
+        with file.open("rb") as opened:
+            token = opened.read(_TOKEN_BYTES_MAX).decode("utf-8", "replace")
+    except OSError as error:
+        raise OperatorError(
+            f"The token file {file} cannot be read: {error.strerror}.",
+            "Name another one with --token-file, or mend its permissions.",
+        ) from error
+    return _checked(token, f"The file {file}")
+
+
+def _checked(text: str, place: str) -> str:
+    token = text.strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        # What is there is not shown: it may be a secret all the same.
+        raise UsageError(
+            f"{place} does not hold an API token.",
+            "Put in nothing but the token that `headcount token add` printed.",
+        )
+    return token
+
+
+def refusal_told(error: ApiException, connection: Connection) -> OperatorError:
+    """What a failed call means to the person at the terminal, and what to do about it."""
+    import segment_public_api.exceptions as failed
+
+    said = _said(error)
+    where = f"{connection.host} ({connection.how})"
+    # A refusal without the API's own words comes from something else that speaks HTTP.
+    foreign = isinstance(error, failed.NotFoundException) and error.data is None
+    kinds: tuple[tuple[type[ApiException], str, str], ...] = (
+        (
+            failed.UnauthorizedException,
+            f"{where} does not take the API token: {said}",
+            "Make one with `headcount token add --workspace W` and put it into the token file.",
+        ),
+        (
+            failed.NotFoundException,
+            f"{where}: {said}",
+            "Name a month since the workspace's first usage with --period.",
+        ),
+        (
+            failed.TooManyRequestsException,
+            f"{where} was asked too often: {said}",
+            "Wait a minute, or read with another token.",
+        ),
+        (
+            failed.TlsException,
+            f"{where} cannot be trusted: {said}",
+            "Check the name in --host, and the certificate of that server.",
+        ),
+        (
+            failed.ConnectionException,
+            f"There is no answer from {where}: {said}",
+            "Start it with `headcount serve`, or name the right one with --host.",
+        ),
+        (
+            failed.ServiceException,
+            f"{where} failed: {said}",
+            "Try again; the server's log says more.",
+        ),
+    )
+    for kind, problem, remedy in kinds:
+        if isinstance(error, kind) and not foreign:
+            return OperatorError(problem, remedy)
+    return OperatorError(
+        f"{where} did not answer as a usage API does: {said}",
+        "Check --host: usage is read at the API address, not at the tracking one.",
+    )
+
+
+def _said(error: ApiException) -> str:
+    """The server's own words if it has any, as one sentence on one line."""
+    said = [each.message for each in getattr(error.data, "errors", None) or () if each.message]
+    text = " ".join((said[0] if said else str(error.reason)).split())
+    return text if text.endswith(".") else f"{text}."

@@ -1,0 +1,174 @@
+"""Usage as a picture: takes rows of a month and the one before, gives the bytes of a file.
+
+The charts are those of the page. Refuses file names whose end names no format that can be drawn,
+months that hold nothing to draw, and to draw without the library that does.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+from headcount.charts import (
+    Point,
+    Spec,
+    cumulative_chart,
+    per_source_chart,
+    split_largest,
+    themed,
+)
+from headcount.charts.files import DRAWN_FORMATS, drawn
+from headcount.charts.javascript import can_draw
+from headcount.cli.reading.rows import Metric, Query, Row
+from headcount.cli.reading.showing import month_words
+from headcount.errors import OperatorError, UsageError
+from headcount.metering.calendar import Period
+
+__all__ = ["Month", "check_plot", "picture"]
+
+_COUNTS: Mapping[Metric, tuple[str, str, str]] = {
+    "api-calls": ("api_calls", "API calls", "apiCalls"),
+    "mtu": ("mtu", "MTU", "mtu"),
+}
+
+
+class Month(NamedTuple):
+    """What is drawn.
+
+    Attributes:
+        period: the month.
+        rows: its rows.
+        previous: the rows of the month before; none by source.
+        limits: what the plan includes, by the API's names; a name that is missing has no limit.
+    """
+
+    period: Period
+    rows: Sequence[Row]
+    previous: Sequence[Row]
+    limits: Mapping[str, int | None]
+
+
+def check_plot(file: str) -> str:
+    """The format that the end of a file's name asks for.
+
+    Raises:
+        UsageError: it asks for none that can be drawn, or the library that draws is missing.
+    """
+    file_format = PurePath(file).suffix.removeprefix(".").lower()
+    if file_format not in DRAWN_FORMATS:
+        raise UsageError(f'--plot is "{file}".', "Let the file's name end in .png, .svg or .pdf.")
+    if not can_draw():
+        raise UsageError(
+            "Charts need libraries that are not installed.",
+            "Install them with: pip install 'headcount[plot]'",
+        )
+    return file_format
+
+
+def picture(query: Query, month: Month, file_format: str, *, dark: bool) -> bytes:
+    """A chart for each metric of the query, one above the other.
+
+    Args:
+        query: what the rows were read by.
+        month: the rows.
+        file_format: as `check_plot` gives it.
+        dark: whether it will stand on black rather than on white.
+
+    Raises:
+        OperatorError: there is nothing to draw, or drawing failed.
+    """
+    if not month.rows:
+        raise OperatorError(
+            f"There is nothing to draw: no source has usage in {month_words(month.period)}.",
+            "Name another month with --period.",
+        )
+    if query.by == "source":
+        shown = _largest(query.metrics[0], month)
+        charts = [_by_source(metric, month, shown) for metric in query.metrics]
+    else:
+        charts = [_of_workspace(metric, month) for metric in query.metrics]
+    whole = charts[0] if len(charts) == 1 else _stacked(charts)
+    try:
+        return drawn(themed(whole, dark=dark), file_format)
+    except RuntimeError as error:
+        raise OperatorError(
+            f"The chart could not be drawn: {error}",
+            "Install the libraries anew: pip install --force-reinstall 'headcount[plot]'",
+        ) from error
+
+
+def _of_workspace(metric: Metric, month: Month) -> Spec:
+    name, unit, own_name = _COUNTS[metric]
+    return cumulative_chart(
+        _points(month.rows, name),
+        unit=unit,
+        days=month.period.length,
+        previous=_points(month.previous, name),
+        limit=month.limits.get(own_name),
+        title=_title(unit, month.period),
+    )
+
+
+def _largest(metric: Metric, month: Month) -> list[str]:
+    """The sources that a chart has room for; in every chart of a picture the same ones."""
+    largest, _ = split_largest(_by_name(month, _COUNTS[metric][0]))
+    return list(largest)
+
+
+def _by_source(metric: Metric, month: Month, shown: Sequence[str]) -> Spec:
+    name, unit, _ = _COUNTS[metric]
+    sources = _by_name(month, name)
+    largest = {source: sources.pop(source) for source in shown if source in sources}
+    summed: defaultdict[date, int] = defaultdict(int)
+    for points in sources.values():
+        for point in points:
+            summed[point.day] += point.total
+    return per_source_chart(
+        largest,
+        unit=unit,
+        days=month.period.length,
+        stacked=metric == "api-calls",
+        others=[Point(*each) for each in sorted(summed.items())],
+        others_count=len(sources),
+        title=_title(f"{unit} by source", month.period),
+    )
+
+
+def _by_name(month: Month, name: str) -> dict[str, list[Point]]:
+    of_sources: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in month.rows:
+        of_sources[row["source_name"] or row["source_id"]].append(row)
+    points = {source: _points(rows, name) for source, rows in of_sources.items()}
+    return {source: each for source, each in points.items() if each}
+
+
+def _points(rows: Sequence[Row], name: str) -> list[Point]:
+    return [Point(row["day"], row[name]) for row in rows if row[name] is not None]
+
+
+def _title(words: str, period: Period) -> str:
+    return f"{words}, {month_words(period)}"
+
+
+def _stacked(charts: Sequence[Spec]) -> Spec:
+    """Several charts as one picture."""
+    whole = {"$schema", "autosize"}  # said once for all, or only for a chart that is alone
+    parts: list[dict[str, Any]] = []
+    for chart in charts:
+        part = {name: value for name, value in chart.items() if name not in whole}
+        part["data"] = {"values": chart["data"]["values"]}
+        if "layer" in part:
+            # Nothing moves over a picture, and two layers for it would share one name.
+            part["layer"] = [layer for layer in part["layer"] if "params" not in layer]
+        parts.append(part)
+    apart = {"color": "independent", "strokeDash": "independent"}
+    return {
+        "$schema": charts[0]["$schema"],
+        "vconcat": parts,
+        "spacing": 28,
+        "resolve": {"scale": apart, "legend": apart},
+        "padding": 12,
+    }

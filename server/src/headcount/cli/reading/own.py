@@ -1,0 +1,50 @@
+"""What only Headcount answers: takes a connection and a path, gives the answer's `data`.
+
+Refuses nothing by itself; a server that knows no such path, as Segment does not, gives None.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headcount.cli.reading.connection import Connection
+
+__all__ = ["asked", "source_names"]
+
+_PATH = "/headcount/v1/"
+
+
+def asked(connection: Connection, name: str, **query: str) -> Any:
+    """What a server says under /headcount/v1/.
+
+    Args:
+        connection: whom to ask.
+        name: the rest of the path, such as `"outcomes"`.
+        query: names and values of the query.
+
+    Returns:
+        The `data` of the answer; None from a server that is not Headcount, or has no such month.
+
+    Raises:
+        ApiException: it refused, or did not answer.
+    """
+    from segment_public_api.exceptions import NotFoundException
+
+    if connection.is_segment:
+        return None
+    client = connection.client
+    request = client.param_serialize(
+        "GET", _PATH + name, query_params=query, auth_settings=["token"]
+    )
+    try:
+        answer = client.response_deserialize(client.call_api(*request), {"200": "object"})
+    except NotFoundException:
+        return None
+    return answer.data["data"]
+
+
+def source_names(connection: Connection) -> dict[str, str]:
+    """Names of the workspace's sources by id; empty where the server tells none."""
+    told = asked(connection, "sources")
+    return {} if told is None else {each["id"]: each["name"] for each in told["sources"]}

@@ -1,0 +1,127 @@
+"""Months of usage as flat rows: takes a connection and a query, gives rows by day and scope.
+
+A row holds the counts from the start of its month to the end of its day, as the usage API does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from headcount.errors import UsageError
+from headcount.metering.calendar import Period, day_of_ms, parse_period
+
+if TYPE_CHECKING:
+    from headcount.cli.reading.connection import Connection
+
+__all__ = ["Query", "Row", "current_period", "month_rows", "period_named"]
+
+Scope = Literal["workspace", "source"]
+Metric = Literal["mtu", "api-calls"]
+Row = dict[str, Any]
+
+_ROWS_A_PAGE = 1000
+_COUNTS: Mapping[Metric, tuple[str, ...]] = {
+    "api-calls": ("api_calls",),
+    "mtu": ("mtu", "identified", "never_identified", "anonymous", "anonymous_identified"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for.
+
+    Attributes:
+        by: a row for each source, or for the whole workspace.
+        metric: only this one; both when None.
+    """
+
+    by: Scope
+    metric: Metric | None
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What is counted."""
+        return ("api-calls", "mtu") if self.metric is None else (self.metric,)
+
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """The fields of a row that hold counts."""
+        return tuple(name for metric in self.metrics for name in _COUNTS[metric])
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All fields of a row, in order."""
+        scope = ("source_id", "source_name") if self.by == "source" else ()
+        return ("day", *scope, *self.counts)
+
+
+def month_rows(
+    connection: Connection, query: Query, period: Period, names: Mapping[str, str]
+) -> list[Row]:
+    """Every row of a month, by day and then by source id.
+
+    Args:
+        connection: whom to ask.
+        query: what to ask for.
+        period: which month.
+        names: source names by id, for `source_name`.
+
+    Raises:
+        ApiException: the server refused, or did not answer.
+    """
+    joined: dict[tuple[Any, str], Row] = {}
+    for metric in query.metrics:
+        for record in _records(connection, query.by, metric, period):
+            key = record["day"], record.get("source_id", "")
+            # The two metrics are read one after the other: the later may know a row more.
+            row = joined.setdefault(key, dict.fromkeys(query.columns))
+            row.update(record)
+    for row in joined.values():
+        if "source_name" in row:
+            row["source_name"] = names.get(row["source_id"])
+    return [joined[key] for key in sorted(joined)]
+
+
+def _records(
+    connection: Connection, by: Scope, metric: Metric, period: Period
+) -> Iterator[dict[str, Any]]:
+    from segment_public_api import APICallsApi, MonthlyTrackedUsersApi, iter_rows
+
+    calls = APICallsApi(connection.client)
+    users = MonthlyTrackedUsersApi(connection.client)
+    methods: dict[tuple[Scope, Metric], Callable[..., Any]] = {
+        ("workspace", "api-calls"): calls.get_daily_workspace_api_calls_usage,
+        ("source", "api-calls"): calls.get_daily_per_source_api_calls_usage,
+        ("workspace", "mtu"): users.get_daily_workspace_mtu_usage,
+        ("source", "mtu"): users.get_daily_per_source_mtu_usage,
+    }
+    # The workspace has no more rows than a month has days, and Segment's default would do.
+    count = _ROWS_A_PAGE if by == "source" else None
+    for snapshot in iter_rows(methods[by, metric], str(period), count=count):
+        yield snapshot.to_record()
+
+
+def period_named(text: str, option: str) -> Period:
+    """The month that a person names.
+
+    Args:
+        text: `YYYY-MM`, or any date or date-time that the usage API takes.
+        option: the option it was given with, for the error.
+
+    Raises:
+        UsageError: it names no month.
+    """
+    try:
+        # A month alone is what people type; its first day is what the API takes.
+        return parse_period(f"{text}-01" if len(text) == len("2026-11") else text)
+    except ValueError:
+        raise UsageError(
+            f'{option} is "{text}".', "Name a month such as 2026-11, or one of its days."
+        ) from None
+
+
+def current_period(now_ms: int) -> Period:
+    """The month that holds a moment, in UTC."""
+    return Period.of_day(day_of_ms(now_ms))

@@ -1,0 +1,73 @@
+"""Usage for people: takes rows and a summary, gives headings, lines of a table and a caption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from headcount.cli.reading.rows import Query, Row
+from headcount.metering.calendar import Period
+
+__all__ = ["caption", "headings", "line_of", "month_words", "rows_of_last_day"]
+
+_WORDS = {
+    "api_calls": "API calls",
+    "mtu": "MTU",
+    "identified": "identified",
+    "never_identified": "never identified",
+    "anonymous": "anonymous",
+    "anonymous_identified": "anonymous identified",
+}
+_MINUS = "\N{MINUS SIGN}"
+
+
+def headings(query: Query) -> tuple[str, ...]:
+    """Headings of a table, as `print_table` takes them."""
+    scope = ("source",) if query.by == "source" else ()
+    return ("day", *scope, *(f"{_WORDS[name]}#" for name in query.counts))
+
+
+def line_of(query: Query, row: Row) -> tuple[str, ...]:
+    """A row as texts, under `headings`."""
+    scope = (row["source_name"] or row["source_id"],) if query.by == "source" else ()
+    counts = ("" if row[name] is None else f"{row[name]:,}" for name in query.counts)
+    return (row["day"].isoformat(), *scope, *counts)
+
+
+def rows_of_last_day(rows: Sequence[Row]) -> list[Row]:
+    """The rows of the last day that there is."""
+    return [row for row in rows if row["day"] == rows[-1]["day"]]
+
+
+def month_words(period: Period) -> str:
+    """A month as people say it, such as November 2026."""
+    return f"{date.fromisoformat(str(period)):%B %Y}"
+
+
+def caption(period: Period, summary: Mapping[str, Any] | None) -> Iterator[str]:
+    """What a person should know about a table of usage, in lines.
+
+    Args:
+        period: the month that it shows.
+        summary: the answer of Headcount's own summary of that month; None from another server.
+    """
+    if summary is None:
+        yield f"{month_words(period)}, UTC."
+        return
+    month = summary["month"]
+    until = datetime.fromisoformat(month["countedUntil"]).astimezone(UTC)
+    yield f"{month_words(period)}, UTC; counted up to {until:%Y-%m-%d %H:%M:%S}."
+    before = summary.get("previous")
+    if before is not None:
+        changes = " and ".join(
+            f"{words} {_change(before['totals'][name], month['totals'][name])}"
+            for name, words in (("apiCalls", "API calls"), ("mtu", "MTU"))
+        )
+        yield f"Against the month before, up to {before['day']}: {changes}."
+
+
+def _change(before: int, now: int) -> str:
+    sign = _MINUS if now < before else "+"
+    share = f" ({sign}{abs(now - before) / before:.0%})" if before else ""
+    return f"{sign}{abs(now - before):,}{share}"

@@ -1,0 +1,176 @@
+"""`headcount tail`: shows what becomes of messages while they come, until Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headcount.cli.options import as_json_option
+from headcount.cli.output import print_json_line, say, write_text
+from headcount.cli.reading.connection import connected, reading_options
+from headcount.cli.reading.own import asked
+from headcount.cli.reading.patience import Asking
+from headcount.errors import UsageError
+
+if TYPE_CHECKING:
+    from headcount.cli.reading.connection import Connection
+    from headcount.config import Settings
+
+__all__ = ["tail"]
+
+_REQUESTS_A_ROUND = 1
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  headcount tail --token-file token
+  headcount tail --source web
+  headcount tail --json | jq 'select(.rejected > 0)'"""
+)
+@click.option("--source", metavar="S", help="Only this source, by id or name.")
+@reading_options
+@as_json_option
+def tail(settings: Settings, source: str | None, as_json: bool) -> None:
+    """Show accepted, duplicate and rejected messages by source, as they are counted.
+
+    A line tells how many more there are since the line before: an accepted message is an API
+    call, a duplicate was answered like one and is none, a rejected one is named by its reason.
+    Reads Headcount over HTTP with an API token; messages imported into past months are not shown.
+    """
+    with connected(settings) as connection:
+        asking = Asking(connection)
+        begun = asking.answer(lambda: _read(connection))
+        assert begun is not None, "the first answer is there, or it raises"
+        before = begun
+        only = None if source is None else _source_id(connection, source)
+        say(f"Waiting for messages at {connection.host}. Ctrl-C ends.")
+        while True:
+            asking.pause(_REQUESTS_A_ROUND)
+            now = asking.answer(lambda: _read(connection))
+            if now is None:
+                continue
+            for change in _changes(connection, before, now):
+                if only is None or change.source_id == only:
+                    _print(change, as_json)
+            sys.stdout.flush()
+            before = now
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcomes:
+    """The outcomes of one source."""
+
+    source_id: str
+    source_name: str
+    counted_until: str
+    accepted: int = 0
+    duplicate: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    def less(self, before: _Outcomes) -> _Outcomes:
+        """What came since an earlier reading."""
+        rejected = {
+            reason: more
+            for reason, count in self.rejected.items()
+            if (more := count - before.rejected.get(reason, 0))
+        }
+        return _Outcomes(
+            self.source_id,
+            self.source_name,
+            self.counted_until,
+            self.accepted - before.accepted,
+            self.duplicate - before.duplicate,
+            rejected,
+        )
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to show."""
+        return bool(self.accepted or self.duplicate or self.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One answer: its month, and outcomes by source id."""
+
+    period: str
+    sources: dict[str, _Outcomes]
+
+
+def _read(connection: Connection, **query: str) -> _Reading:
+    told = asked(connection, "outcomes", **query)
+    if told is None:
+        raise UsageError(
+            f"{connection.host} is not Headcount: it tells no outcomes of messages.",
+            "Name a Headcount server with --host.",
+        )
+    return _Reading(
+        told["period"],
+        {each["sourceId"]: _outcomes(each, told["countedUntil"]) for each in told["sources"]},
+    )
+
+
+def _outcomes(told: dict[str, Any], counted_until: str) -> _Outcomes:
+    outcomes = told["outcomes"]
+    return _Outcomes(
+        told["sourceId"],
+        told["sourceName"],
+        counted_until,
+        outcomes["accepted"],
+        outcomes["duplicate"],
+        outcomes["rejectedByReason"],
+    )
+
+
+def _changes(connection: Connection, before: _Reading, now: _Reading) -> Iterator[_Outcomes]:
+    if now.period != before.period:
+        # The month turned: what came at its end is only in the answer for that month.
+        yield from _more(before, _read(connection, period=before.period))
+        before = _Reading(now.period, {})
+    yield from _more(before, now)
+
+
+def _more(before: _Reading, now: _Reading) -> Iterator[_Outcomes]:
+    for source_id, outcomes in now.sources.items():
+        former = before.sources.get(source_id)
+        more = outcomes if former is None else outcomes.less(former)
+        if more.any:
+            yield more
+
+
+def _source_id(connection: Connection, id_or_name: str) -> str:
+    told = asked(connection, "sources") or {"sources": []}
+    for key in ("id", "name"):
+        for each in told["sources"]:
+            if each[key] == id_or_name:
+                return str(each["id"])
+    raise UsageError(
+        f'The token\'s workspace has no source "{id_or_name}".', "See `headcount source list`."
+    )
+
+
+def _print(change: _Outcomes, as_json: bool) -> None:
+    if as_json:
+        print_json_line(
+            {
+                "countedUntil": change.counted_until,
+                "sourceId": change.source_id,
+                "sourceName": change.source_name,
+                "accepted": change.accepted,
+                "duplicate": change.duplicate,
+                "rejected": sum(change.rejected.values()),
+                "rejectedByReason": change.rejected,
+            }
+        )
+        return
+    until = datetime.fromisoformat(change.counted_until).astimezone(UTC)
+    parts = [("accepted", change.accepted), ("duplicate", change.duplicate)]
+    parts += [(f"rejected {reason}", count) for reason, count in change.rejected.items()]
+    shown = "  ".join(f"{words} {count:+,}" for words, count in parts if count)
+    write_text(f"{until:%H:%M:%S}  {change.source_name}  {shown}\n")

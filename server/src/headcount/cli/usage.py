@@ -1,0 +1,153 @@
+"""`headcount usage`: reads a month of usage by the usage API, prints it, watches it, draws it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from headcount.cli.output import print_table, say
+from headcount.cli.reading.connection import connected, reading_options
+from headcount.cli.reading.own import asked, source_names
+from headcount.cli.reading.rows import Query, current_period, month_rows, period_named
+from headcount.cli.reading.showing import (
+    caption,
+    headings,
+    line_of,
+    month_words,
+    rows_of_last_day,
+)
+from headcount.cli.reading.target import STDOUT, whole_target
+from headcount.cli.reading.writers import FORMATS, row_writer
+from headcount.clock import now_ms
+from headcount.errors import UsageError
+
+if TYPE_CHECKING:
+    from headcount.cli.reading.connection import Connection
+    from headcount.cli.reading.rows import Metric, Row, Scope
+    from headcount.config import Settings
+    from headcount.metering.calendar import Period
+
+__all__ = ["usage"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  headcount usage --token-file token
+  headcount usage --by source --last
+  headcount usage --period 2026-10 --metric mtu --format csv > october.csv
+  headcount usage --plot november.png
+  headcount usage --watch
+  headcount usage --host us --token-file segment-token --json
+
+Every row counts from the start of the month to the end of its day, in UTC."""
+)
+@click.option("--period", metavar="MONTH", help="Month such as 2026-10. Default: the current one.")
+@click.option(
+    "--by",
+    type=click.Choice(["workspace", "source"]),
+    default="workspace",
+    show_default=True,
+    help="A row a day for the whole workspace, or one for each source.",
+)
+@click.option(
+    "--metric", type=click.Choice(["mtu", "api-calls"]), help="Only this one. Default: both."
+)
+@click.option("--last", is_flag=True, help="Only the last day so far: where usage stands.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["table", *FORMATS]),
+    default="table",
+    show_default=True,
+    help="How to print the rows.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--plot",
+    metavar="FILE",
+    help="Draw the month into a .png, .svg or .pdf file, instead of printing rows.",
+)
+@click.option("--dark", is_flag=True, help="With --plot: for a dark surround.")
+@click.option("--watch", is_flag=True, help="Go on, and show what changes, until Ctrl-C.")
+@reading_options
+def usage(
+    settings: Settings,
+    period: str | None,
+    by: str,
+    metric: str | None,
+    last: bool,
+    file_format: str,
+    as_json: bool,
+    plot: str | None,
+    dark: bool,
+    watch: bool,
+) -> None:
+    """Show API calls and monthly tracked users of a month, day by day.
+
+    Reads over HTTP with an API token, from Headcount or from Segment. Without --host it asks the
+    server that runs on the data folder, and else the API address of the settings.
+    """
+    shown_as = "json" if as_json else file_format
+    query = Query(cast("Scope", by), cast("Metric | None", metric))
+    named = None if period is None else period_named(period, "--period")
+    if watch and shown_as == "parquet":
+        raise UsageError("--watch cannot go on in a Parquet file.", "Use --format json or csv.")
+    if plot is not None:
+        if watch or last or shown_as != "table":
+            raise UsageError(
+                "--plot goes with neither --watch, --last, --format nor --json.",
+                "Read twice: once to draw, once to print.",
+            )
+        _draw(settings, query, named, plot, dark)
+        return
+    with connected(settings) as connection:
+        if watch:
+            from headcount.cli.reading.watching import watch_usage
+
+            watch_usage(connection, query, named, shown_as, last=last)
+            return
+        month = named or current_period(now_ms())
+        names = source_names(connection) if by == "source" else {}
+        rows = month_rows(connection, query, month, names)
+        if last:
+            rows = rows_of_last_day(rows)
+        if shown_as == "table":
+            _print(connection, query, month, rows)
+            return
+        with whole_target(STDOUT, binary=shown_as == "parquet") as stream:
+            writer = row_writer(shown_as, query.columns, stream)
+            writer.write(rows)
+            writer.close()
+
+
+def _draw(settings: Settings, query: Query, named: Period | None, file: str, dark: bool) -> None:
+    from headcount.cli.reading.drawing import Month, check_plot, picture
+    from segment_public_api.exceptions import NotFoundException
+
+    file_format = check_plot(file)
+    with connected(settings) as connection:
+        month = named or current_period(now_ms())
+        names = source_names(connection) if query.by == "source" else {}
+        rows = month_rows(connection, query, month, names)
+        previous: list[Row] = []
+        limits: Any = {}
+        if query.by == "workspace":
+            with suppress(NotFoundException):
+                previous = month_rows(connection, query, month.shifted(-1), names)
+            limits = (asked(connection, "summary", period=str(month)) or {}).get("planLimits", {})
+    drawn = picture(query, Month(month, rows, previous, limits), file_format, dark=dark)
+    with whole_target(file, binary=True) as stream:
+        stream.write(drawn)
+    say(f"{month_words(month)} is drawn in {file}.")
+
+
+def _print(connection: Connection, query: Query, month: Period, rows: list[Row]) -> None:
+    for line in caption(month, asked(connection, "summary", period=str(month))):
+        say(line)
+    if rows:
+        print_table(headings(query), [line_of(query, row) for row in rows])
+    else:
+        say("No source has any usage in this month yet. See `headcount source list`.")
