@@ -9,17 +9,19 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 
 __all__ = ["MS_PER_DAY", "Period", "day_of_ms", "day_text", "parse_moment_ms", "parse_period"]
 
 MS_PER_DAY = 86_400_000
 _EPOCH = date(1970, 1, 1)
-_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOMENT = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})",
-    re.ASCII,
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
+_FIRST_MS = (date.min - _EPOCH).days * MS_PER_DAY
+_END_MS = ((date.max - _EPOCH).days + 1) * MS_PER_DAY
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -81,9 +83,8 @@ def parse_period(text: str) -> Period:
     Raises:
         ValueError: anything else, or a date that no calendar has.
     """
-    if match := _DATE.fullmatch(text):
-        year, month, day = map(int, match.groups())
-        return Period.of_day((date(year, month, day) - _EPOCH).days)
+    if _DATE.fullmatch(text):
+        return Period.of_day(_day_of_date(text))
     return Period.of_day(day_of_ms(parse_moment_ms(text)))
 
 
@@ -99,23 +100,28 @@ def parse_moment_ms(text: str) -> int:
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError("not an RFC 3339 date-time with a zone, such as 2026-11-23T10:00:00Z")
-    year, month, day, hour, minute, second = map(int, match.groups()[:6])
-    fraction_ms = int(((match[7] or "") + "000")[:3])
-    leap = second == 60
-    if leap:
+    date_text, hour_text, minute_text, second_text, fraction, zone = match.groups()
+    hour, minute, second = int(hour_text), int(minute_text), int(second_text)
+    fraction_ms = int((fraction + "00")[:3]) if fraction else 0
+    if second == 60:
         second, fraction_ms = 59, 999
-    offset = timedelta(0)
-    if match[8] not in "Zz":
-        hours, minutes = int(match[8][1:3]), int(match[8][4:6])
-        if hours > 23 or minutes > 59:
+    if hour > 23 or minute > 59 or second > 59:
+        raise ValueError("a time of day ends at 23:59:59")
+    minutes = hour * 60 + minute
+    if zone not in "Zz":
+        offset_hours, offset_minutes = int(zone[1:3]), int(zone[4:6])
+        if offset_hours > 23 or offset_minutes > 59:
             raise ValueError("the zone offset is out of range")
-        offset = timedelta(hours=hours, minutes=minutes)
-        if match[8][0] == "-":
-            offset = -offset
-    local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    since = local - datetime(1970, 1, 1, tzinfo=UTC) - offset
-    moment_ms = (since.days * 86_400 + since.seconds) * 1000 + fraction_ms
+        offset = offset_hours * 60 + offset_minutes
+        minutes += offset if zone[0] == "-" else -offset
+    moment_ms = _day_of_date(date_text) * MS_PER_DAY + (minutes * 60 + second) * 1000 + fraction_ms
     # The zone may carry a moment past either end of the calendar; such a day has no name.
-    if not (date.min - _EPOCH).days <= day_of_ms(moment_ms) <= (date.max - _EPOCH).days:
+    if not _FIRST_MS <= moment_ms < _END_MS:
         raise ValueError("the moment lies outside the calendar")
     return moment_ms
+
+
+# Records of one import are of few days, and finding out which costs more than all the rest.
+@lru_cache(maxsize=1024)
+def _day_of_date(text: str) -> int:
+    return (date.fromisoformat(text) - _EPOCH).days
