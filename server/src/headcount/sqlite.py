@@ -6,6 +6,7 @@ version knows. Turns the errors of a broken or foreign file into `DataFolderErro
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from headcount.errors import DataFolderError
 __all__ = ["connect", "rows", "settle", "transaction"]
 
 _BUSY_TIMEOUT_MS = 10_000
+_CHECKPOINT_PAUSE_S = 0.01
 
 
 def connect(
@@ -79,7 +81,7 @@ def settle(connection: apsw.Connection) -> None:
         DataFolderError: the disk failed.
     """
     try:
-        connection.wal_checkpoint()
+        _checkpoint(connection)
     except apsw.FullError:
         # The log was synced before the database had to grow, so everything is durable there.
         pass
@@ -87,6 +89,19 @@ def settle(connection: apsw.Connection) -> None:
         raise DataFolderError(
             f"{connection.filename} cannot be synced: {error}.", "Check the disk."
         ) from error
+
+
+def _checkpoint(connection: apsw.Connection) -> None:
+    gives_up_at_s = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.wal_checkpoint()
+            return
+        except apsw.BusyError:
+            # Another process is at it; SQLite does not wait for that by itself.
+            if time.monotonic() > gives_up_at_s:
+                raise
+            time.sleep(_CHECKPOINT_PAUSE_S)
 
 
 @contextmanager

@@ -26,6 +26,12 @@ __all__ = ["READY", "Child", "Role", "Task", "main"]
 READY = b"ready\n"
 """What a child writes to standard output once it does its work."""
 
+_log = logging.getLogger(__name__)
+
+# Names and size as prometheus-client has them: a larger file would stay empty, a smaller one grow.
+_METRIC_KINDS = ("counter", "gauge_mostrecent", "histogram")
+_METRICS_FILE_BYTES = 1 << 16
+
 Role = str
 """`"intake"`, `"meter"` or `"api"`."""
 
@@ -115,6 +121,24 @@ class Child:
             os.write(sys.stdout.fileno(), READY)
 
 
+def _reserve_metrics() -> None:
+    """Take the disk space in which this process shares its metrics, before it counts anything.
+
+    prometheus-client writes them through mapped memory, and where a full disk has no room for such
+    a write the system ends the process. Without room it keeps its numbers to itself, and works.
+    """
+    folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    files = [folder / f"{kind}_{os.getpid()}.db" for kind in _METRIC_KINDS]
+    try:
+        for file in files:
+            file.write_bytes(bytes(_METRICS_FILE_BYTES))
+    except OSError as error:
+        _log.warning("the metrics of this process are not shared: %s", error.strerror)
+        del os.environ["PROMETHEUS_MULTIPROC_DIR"]
+        for file in files:
+            file.unlink(missing_ok=True)
+
+
 def main(role: Role) -> int:
     """Play a role until told to stop.
 
@@ -123,8 +147,12 @@ def main(role: Role) -> int:
     """
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
-    task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
+    try:
+        task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
+    except msgspec.DecodeError:
+        return 1  # the supervisor died before it had said what to do
     child = Child(task.alive_fd)
+    _reserve_metrics()
     try:
         # Each process loads only what its role needs: intake, above all, no NumPy.
         if role == "intake":
