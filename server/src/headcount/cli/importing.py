@@ -36,6 +36,7 @@ _IF_ANY = ("unreadable", "earlier")
 Examples:
   headcount import february.ndjson --workspace Shop --source web
   headcount import archive/ --workspace Shop --dry-run
+  headcount import s3://bucket/archive/2026-02/ --workspace Shop
   xz -dc archive.ndjson.xz | headcount import - --workspace Shop
 
 \b
@@ -65,7 +66,8 @@ def import_(
     """Count past messages, one JSON object a line, on the days of their receivedAt.
 
     A FILE may be plain, gzip or zstd, a folder (of .ndjson, .jsonl and .json files, with or without
-    .gz or .zst), or - for standard input. A message without receivedAt counts on the day of its
+    .gz or .zst), an address (s3://, gs:// or az://, of an object or of what lies below it, or
+    https://), or - for standard input. A message without receivedAt counts on the day of its
     timestamp.
 
     Works while the server runs, and while it is stopped. After Ctrl-C or a crash the same command

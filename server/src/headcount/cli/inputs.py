@@ -1,4 +1,5 @@
-"""The files of an import: takes paths, folders and "-", gives readers that never raise half-way.
+"""The files of an import: takes paths, folders, addresses and "-", gives readers that never raise
+half-way.
 
 Refuses, before anything is read, what is not there and what it cannot decompress.
 """
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headcount.cli.compression import Damaged, Pieces, decompressed
+from headcount.cli.objects import RemoteObject, found_objects, is_address
 from headcount.errors import UsageError
 
 __all__ = ["Input", "Reading", "found_inputs"]
@@ -30,13 +32,15 @@ class Reading(io.RawIOBase):
         self._raw = raw
         self._name = name
         self._pieces: Pieces | None = None
-        self._seekable = raw.seekable()
         self.failure: str | None = None
 
     @property
     def bytes_read(self) -> int:
         """How far it was read, in bytes of the file itself, compressed or not."""
-        return self._raw.tell() if self._seekable and not self._raw.closed else 0
+        try:
+            return 0 if self._raw.closed else self._raw.tell()
+        except OSError:
+            return 0  # a pipe does not know where it stands
 
     def readable(self) -> bool:
         return True
@@ -66,21 +70,24 @@ class Input:
 
     Attributes:
         name: what messages call it.
-        path: where it lies; None for standard input.
+        place: where it lies; None for standard input.
         size_bytes: its size; None where nobody knows.
     """
 
     name: str
-    path: Path | None
+    place: Path | RemoteObject | None
     size_bytes: int | None
 
     def opened(self) -> Reading:
         """The file's decompressed bytes, from its beginning."""
-        if self.path is None:
+        place = self.place
+        if place is None:
             # A second reader of the same file: closing it must not close standard input itself.
             return Reading(open(sys.stdin.fileno(), "rb", closefd=False), "")
+        if isinstance(place, RemoteObject):
+            return Reading(place.opened(), place.name)
         try:
-            return Reading(self.path.open("rb"), self.path.name)
+            return Reading(place.open("rb"), place.name)
         except OSError as error:
             broken = Reading(io.BufferedReader(io.BytesIO()), "")
             broken.failure = f"cannot be opened: {error.strerror}."
@@ -99,6 +106,9 @@ def found_inputs(names: tuple[str, ...]) -> list[Input]:
         path = Path(name)
         if name == "-":
             inputs.append(Input("standard input", None, None))
+        elif is_address(name):
+            objects = found_objects(name, _ENDINGS)
+            inputs.extend(Input(each.name, each, each.size_bytes) for each in objects)
         elif path.is_dir():
             inside = sorted(
                 each for each in path.rglob("*") if each.name.endswith(_ENDINGS) and each.is_file()

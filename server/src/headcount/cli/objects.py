@@ -1,0 +1,199 @@
+"""Files of an import that lie elsewhere: takes an address, gives its objects as binary streams.
+
+Reads s3://, gs:// and az:// with the credentials that each provider's own tools find in the
+environment, and http(s):// without any. An object is streamed, never kept whole; a connection that
+breaks is taken up where it broke. Refuses, before anything is read, what is not there, and says
+what to install where the library is missing. What follows a "?" may be a secret: it is never shown.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from headcount.errors import OperatorError, UsageError
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+__all__ = ["RemoteObject", "found_objects", "is_address"]
+
+_STORES = ("s3", "gs", "az")
+_SCHEMES = (*_STORES, "https", "http")
+_CHUNK_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 18
+
+# The whole of a large object may take hours; a connection that gives nothing for a minute is dead.
+_CLIENT: ClientConfig = {
+    "timeout": "30days",
+    "read_timeout": "60s",
+    "connect_timeout": "10s",
+    # Whoever names a plain address, as that of a store in the same rack, means it.
+    "allow_http": True,
+}
+_RETRY: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(minutes=1)}
+
+_QUERY = re.compile(r"(://[^\s?]*)\?\S*")
+
+
+def is_address(name: str) -> bool:
+    """Whether what a person typed is the address of an object rather than a path."""
+    return name.partition("://")[0] in _SCHEMES and "://" in name
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteObject:
+    """One object.
+
+    Attributes:
+        name: its address, as far as it may be shown.
+        store: where it lies.
+        path: its path there.
+        size_bytes: its size; None where nobody said.
+    """
+
+    name: str
+    store: ObjectStore
+    path: str
+    size_bytes: int | None
+
+    def opened(self) -> io.BufferedReader:
+        """The object's bytes, from its beginning.
+
+        Raises:
+            OSError: it cannot be read; also while reading.
+        """
+        return io.BufferedReader(_Stream(self), _BUFFER_BYTES)
+
+
+def found_objects(address: str, endings: tuple[str, ...]) -> list[RemoteObject]:
+    """The object at an address, or those below it, in the order of their names.
+
+    Args:
+        address: of an object; or, in a store, the beginning of the addresses of several.
+        endings: what the names of those end in.
+
+    Raises:
+        UsageError: there is none, or the library that reads them is not installed.
+        OperatorError: the store does not answer, or refuses.
+    """
+    try:
+        import obstore  # noqa: F401 - to say once, and early, that it is missing
+    except ModuleNotFoundError:
+        raise UsageError(
+            f"{_shown(address)} needs a library that is not installed.",
+            "Install it with: pip install 'headcount[objects]'",
+        ) from None
+    from obstore.exceptions import BaseError
+    from obstore.store import HTTPStore
+
+    scheme = address.partition("://")[0]
+    try:
+        if scheme in _STORES:
+            return _in_store(address, endings)
+        store = HTTPStore.from_url(address, client_options=_CLIENT, retry_config=_RETRY)
+        return [RemoteObject(_shown(address), store, "", None)]
+    except (BaseError, OSError) as error:
+        raise OperatorError(
+            f"{_shown(address)} cannot be read: {_words(error)}.",
+            "Check the address and the credentials that the environment holds for it, such as"
+            " AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_ACCOUNT_KEY.",
+        ) from error
+
+
+def _in_store(address: str, endings: tuple[str, ...]) -> list[RemoteObject]:
+    from obstore.exceptions import NotFoundError
+    from obstore.store import from_url
+
+    # Cut by hand: a key may hold what a URL would take for a query.
+    scheme, _, place = address.partition("://")
+    bucket, _, path = place.partition("/")
+    base = f"{scheme}://{bucket}"
+    store: Any = from_url(base, client_options=_CLIENT, retry_config=_RETRY)
+    if path and not path.endswith("/"):
+        try:
+            return [RemoteObject(address, store, path, store.head(path)["size"])]
+        except (NotFoundError, FileNotFoundError):
+            pass  # it may still be the beginning of others
+    inside = sorted(
+        (meta["path"], meta["size"])
+        for part in store.list(path.rstrip("/") or None)
+        for meta in part
+        if meta["path"].endswith(endings)
+    )
+    if not inside:
+        raise UsageError(
+            f"There is nothing to import at {address}.",
+            f"Check the address; below a folder, names must end in {endings[0]} or the like.",
+        )
+    return [RemoteObject(f"{base}/{path}", store, path, size) for path, size in inside]
+
+
+class _Stream(io.RawIOBase):
+    """An object as it arrives. Says where it stands, and cannot go back."""
+
+    def __init__(self, source: RemoteObject) -> None:
+        self._source = source
+        self._pieces: Iterator[bytes] | None = None
+        self._piece = memoryview(b"")
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._piece:
+            piece = self._next()
+            if piece is None:
+                return 0
+            self._piece = memoryview(piece)
+        given = min(len(buffer), len(self._piece))
+        buffer[:given] = self._piece[:given]
+        self._piece = self._piece[given:]
+        self._position += given
+        return given
+
+    def _next(self) -> bytes | None:
+        from obstore.exceptions import BaseError
+
+        try:
+            if self._pieces is None:
+                got = self._source.store.get(self._source.path)
+                self._pieces = iter(got.stream(min_chunk_size=_CHUNK_BYTES))
+            return next(self._pieces, None)
+        except (BaseError, OSError) as error:
+            # Not chained: the library's own text holds the whole address.
+            raise OSError(_words(error)) from None
+
+
+def _shown(address: str) -> str:
+    """An address without what may be a secret in it."""
+    scheme, _, _ = address.partition("://")
+    if scheme in _STORES:
+        return address
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, on one line; the library's further lines are for its authors."""
+    import obstore.exceptions as failed
+
+    for kind, words in (
+        (failed.NotFoundError, "there is nothing"),
+        (FileNotFoundError, "there is nothing"),
+        (failed.PermissionDeniedError, "access is denied"),
+        (failed.UnauthenticatedError, "the credentials are not accepted"),
+        (failed.NotSupportedError, "the server cannot go on where a connection broke"),
+    ):
+        if isinstance(error, kind):
+            return words
+    return _QUERY.sub(r"\1", str(error).strip().partition("\n")[0]).strip(" .")
