@@ -22,7 +22,15 @@ from headcount.catalog import Catalog
 from headcount.errors import DataFolderError, FolderBusyError
 from headcount.metering.hashing import HASH_KEY_BYTES, IdHasher
 
-__all__ = ["FORMAT_VERSION", "DataFolder", "FolderLock", "load_hash_key", "open_data_folder"]
+__all__ = [
+    "FORMAT_VERSION",
+    "DataFolder",
+    "FolderLock",
+    "load_hash_key",
+    "mark_data_folder",
+    "open_data_folder",
+    "read_hash_key",
+]
 
 FORMAT_VERSION = 1
 _FORMAT_NAME = "format"
@@ -111,7 +119,7 @@ def open_data_folder(path: Path, *, create: bool) -> DataFolder:
                     " `headcount workspace add` make a new one.",
                 )
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_new(path / _FORMAT_NAME, f"{_FORMAT_WORDS}{FORMAT_VERSION}\n".encode())
+            mark_data_folder(path)
             found = _found_format(path)
         _check_format(path, found)
         if create:
@@ -119,6 +127,15 @@ def open_data_folder(path: Path, *, create: bool) -> DataFolder:
             if not os.access(path, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     return folder
+
+
+def mark_data_folder(path: Path) -> None:
+    """Say in a folder that it is a data folder of this version's format.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    _write_new(path / _FORMAT_NAME, f"{_FORMAT_WORDS}{FORMAT_VERSION}\n".encode())
 
 
 def load_hash_key(folder: DataFolder, catalog: Catalog, file: Path | None = None) -> bytes:
@@ -138,6 +155,24 @@ def load_hash_key(folder: DataFolder, catalog: Catalog, file: Path | None = None
     with _errors_named(place):
         if remembered is None and not place.exists():
             _write_new(place, secrets.token_hex(HASH_KEY_BYTES).encode() + b"\n")
+    key = read_hash_key(place)
+    fingerprint = IdHasher(key).fingerprint
+    if catalog.set_hash_key_fingerprint(fingerprint) != fingerprint:
+        raise DataFolderError(
+            f"{place} holds another hash key than the one under which {folder.path} was counted,"
+            " and every tracked user would be counted again.",
+            "Put the former key back from a backup, or name its place with --hash-key.",
+        )
+    return key
+
+
+def read_hash_key(place: Path) -> bytes:
+    """The hash key in a file.
+
+    Raises:
+        DataFolderError: the file is missing or unreadable, or holds no key.
+    """
+    with _errors_named(place):
         try:
             text = place.read_bytes()
         except FileNotFoundError:
@@ -148,18 +183,12 @@ def load_hash_key(folder: DataFolder, catalog: Catalog, file: Path | None = None
             ) from None
     try:
         key = bytes.fromhex(text.decode("ascii").strip())
-        fingerprint = IdHasher(key).fingerprint
+        IdHasher(key)
     except ValueError as error:
         raise DataFolderError(
             f"{place} does not hold a hash key ({2 * HASH_KEY_BYTES} hexadecimal digits).",
             "Put the key back from a backup, or name its place with --hash-key.",
         ) from error
-    if catalog.set_hash_key_fingerprint(fingerprint) != fingerprint:
-        raise DataFolderError(
-            f"{place} holds another hash key than the one under which {folder.path} was counted,"
-            " and every tracked user would be counted again.",
-            "Put the former key back from a backup, or name its place with --hash-key.",
-        )
     return key
 
 

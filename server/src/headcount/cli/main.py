@@ -14,8 +14,10 @@ import sys
 import click
 
 from headcount import __version__
+from headcount.cli.backup import backup, restore
 from headcount.cli.completion import completion
 from headcount.cli.demonstration import demo
+from headcount.cli.doctor import doctor
 from headcount.cli.export import export
 from headcount.cli.importing import import_
 from headcount.cli.plan import plan
@@ -57,7 +59,8 @@ def headcount() -> None:
 
 
 for command in (
-    serve, workspace, source, token, plan, import_, usage, export, tail, demo, completion,
+    serve, workspace, source, token, plan, import_, usage, export, tail, doctor, backup, restore,
+    demo, completion,
 ):  # fmt: skip
     headcount.add_command(command)
 

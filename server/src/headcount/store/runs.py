@@ -17,6 +17,7 @@ import hashlib
 import mmap
 import os
 from collections.abc import Generator, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -102,7 +103,7 @@ class Run:
 
     Attributes:
         keys: how many keys it holds.
-        filter_bytes: memory that its filter takes.
+        filter_bytes: memory that its filter takes, once a key is looked up.
 
     Raises:
         DataFolderError: the file is missing, cut off or not a run.
@@ -116,23 +117,27 @@ class Run:
             header = np.frombuffer(self._map, _HEADER, 1)[0]
             if header["magic"].tobytes() != _MAGIC:
                 raise ValueError("it is not a run file")
+            self._identified = bool(header["identified"])
+            self._directory = int(header["directory"])
             parts = int(header["parts"])
-            table = np.frombuffer(self._map, _PART, parts + 1, int(header["directory"]))
-        except (OSError, ValueError) as error:
+            table = np.frombuffer(self._map, _PART, parts + 1, self._directory).tolist()
+            *self._parts, (self._filter_offset, self._filter_words) = table
+            self._firsts = np.array(
+                [np.frombuffer(self._map, "<u8", 1, offset)[0] for offset, _ in self._parts],
+                np.uint64,
+            )
+        except (OSError, ValueError, OverflowError) as error:
             raise DataFolderError(
                 f"{path} cannot be read: {error}.", "Restore the data folder from a backup."
             ) from error
-        self._identified = bool(header["identified"])
-        self._directory = int(header["directory"])
-        self._parts = [(int(offset), int(keys)) for offset, keys in table[:-1].tolist()]
-        filter_offset, words = table[-1].tolist()
-        # A copy in memory: the filter is asked for every key of every batch.
-        self._filter: U64 = np.frombuffer(self._map, "<u8", words, filter_offset).copy()
-        self._firsts = np.array(
-            [np.frombuffer(self._map, "<u8", 1, offset)[0] for offset, _ in self._parts], np.uint64
-        )
         self.keys = sum(keys for _, keys in self._parts)
-        self.filter_bytes = self._filter.nbytes
+        self.filter_bytes = 8 * self._filter_words
+
+    @cached_property
+    def _filter(self) -> U64:
+        # A copy in memory, for it is asked for every key of every batch; and only then, since who
+        # checks the keys of years needs none.
+        return np.frombuffer(self._map, "<u8", self._filter_words, self._filter_offset).copy()
 
     def blocks(self) -> Iterator[KeyBlock]:
         """Its keys, ascending, in the parts they were written in."""

@@ -1,0 +1,164 @@
+"""Folders and files of a backup: claims a folder that is new or empty, copies into it, checks what
+was written, and leaves nothing behind when that fails."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import apsw
+
+from headcount.errors import DataFolderError
+
+__all__ = [
+    "Progress",
+    "checksum_of",
+    "copy_stream",
+    "fresh_folder",
+    "is_within",
+    "sync_folders",
+    "write_secret",
+]
+
+_CHUNK_BYTES = 1 << 20
+_NOT_OURS = {"lost+found"}  # a mounted disk is born with it
+
+
+class Progress(Protocol):
+    """Who hears how far a copy is."""
+
+    def begins(self, what: str, total_bytes: int) -> None:
+        """A stage begins, with so many bytes ahead of it."""
+        ...
+
+    def advanced(self, done_bytes: int) -> None:
+        """So many bytes more are done."""
+        ...
+
+
+def is_within(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder or lies in it, whatever links lead there."""
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+@contextmanager
+def fresh_folder(path: Path, what: str) -> Iterator[None]:
+    """Claim a folder, made when missing; on any failure, whatever came into it is removed.
+
+    Args:
+        path: a folder that is not there or empty. A folder `journals` in it is the claim.
+        what: for errors, `"backup"` or `"restore"`.
+
+    Raises:
+        DataFolderError: it is not empty, or the disk or a file refused.
+    """
+    made = not path.exists()
+    with _errors_named(path, what):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if {entry.name for entry in path.iterdir()} - _NOT_OURS:
+            raise DataFolderError(
+                f"{path} is not empty, and a {what} never writes over anything.",
+                "Name a new or an empty folder.",
+            )
+        path.chmod(0o700)
+        try:
+            (path / "journals").mkdir(mode=0o700)
+        except FileExistsError:
+            raise DataFolderError(
+                f"Another command is writing to {path}.", "Name another folder."
+            ) from None
+        try:
+            yield
+        except BaseException:
+            for entry in path.iterdir():
+                if entry.name not in _NOT_OURS:
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            if made:
+                path.rmdir()
+            raise
+
+
+@contextmanager
+def _errors_named(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, apsw.Error) as error:
+        full = isinstance(error, apsw.FullError) or (
+            isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        )
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataFolderError(
+            f"The {what} to {path} failed, and what was written of it is removed:"
+            f" {'the disk is full' if full else said}.",
+            "Free some disk space there, or name a folder on another disk."
+            if full
+            else "Check the disk and the permissions of that folder, then try again.",
+        ) from error
+
+
+def copy_stream(source: BinaryIO, target: Path, copied: Callable[[int], None]) -> str:
+    """Copy a file from where it stands to its end; durable when this returns.
+
+    Returns:
+        The checksum of what was copied.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    checksum = hashlib.blake2b(digest_size=32)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        while chunk := source.read(_CHUNK_BYTES):
+            checksum.update(chunk)
+            file.write(chunk)
+            copied(len(chunk))
+        file.flush()
+        os.fsync(file.fileno())
+    return checksum.hexdigest()
+
+
+def write_secret(place: Path, content: bytes) -> None:
+    """Write a new file that its owner alone can read, durably.
+
+    Raises:
+        OSError: the disk refused, or there is such a file.
+    """
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def checksum_of(path: Path, read: Callable[[int], None]) -> str:
+    """The checksum of a file as it now is on the disk.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    checksum = hashlib.blake2b(digest_size=32)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            checksum.update(chunk)
+            read(len(chunk))
+    return checksum.hexdigest()
+
+
+def sync_folders(*folders: Path) -> None:
+    """Make the names in some folders durable.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    for path in folders:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

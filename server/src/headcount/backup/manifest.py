@@ -1,0 +1,123 @@
+"""What a backup says of itself: takes and gives JSON, refuses what is not a whole backup, what a
+newer version took, and paths that lead out of the folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import msgspec
+
+from headcount.datafolder import FORMAT_VERSION
+from headcount.errors import DataFolderError
+
+__all__ = ["MANIFEST_NAME", "CopiedFile", "HashKey", "Manifest", "read_manifest", "write_manifest"]
+
+MANIFEST_NAME = "backup.json"
+BACKUP_FORMAT = 1
+_PATH = re.compile(
+    r"catalog\.sqlite|store\.sqlite|hash\.key|journals/[\w-]+\.sqlite|keys/[\w-]+\.keys", re.ASCII
+)
+
+
+class CopiedFile(msgspec.Struct, frozen=True):
+    """One file.
+
+    Attributes:
+        path: relative to the backup, and to the data folder.
+        bytes: its size.
+        blake2b: its checksum, 32 bytes as hexadecimal digits.
+    """
+
+    path: str
+    bytes: int
+    blake2b: str
+
+
+class HashKey(msgspec.Struct, frozen=True):
+    """The key under which ids were hashed.
+
+    Attributes:
+        fingerprint: by which it is known.
+        included: whether it is in the backup.
+    """
+
+    fingerprint: str
+    included: bool
+
+
+class Manifest(msgspec.Struct, frozen=True, rename="camel"):
+    """The whole of it.
+
+    Attributes:
+        backup_format: version of this form.
+        data_format: version of the data folder's.
+        headcount: version of the program that took it.
+        taken_at: when it began, RFC 3339: what was acknowledged before is in it.
+        hash_key: None if no server had ever run on the folder.
+        files: all files but this one.
+    """
+
+    backup_format: int
+    data_format: int
+    headcount: str
+    taken_at: str
+    hash_key: HashKey | None
+    files: list[CopiedFile]
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, durably; the backup is whole from then on.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    draft = folder / f"{MANIFEST_NAME}.draft"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(folder / MANIFEST_NAME)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a backup whose files are all there, in the sizes that it says.
+
+    Raises:
+        DataFolderError: the folder is not a whole backup, or a newer version took it.
+    """
+    place = folder / MANIFEST_NAME
+    try:
+        manifest = msgspec.json.decode(place.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise DataFolderError(
+            f"{folder} is not a backup of Headcount, or one that was not finished.",
+            "Name the folder that `headcount backup` made.",
+        ) from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise DataFolderError(f"{place} cannot be read: {error}.", "Use another backup.") from error
+    newer = manifest.backup_format > BACKUP_FORMAT or manifest.data_format > FORMAT_VERSION
+    if newer:
+        raise DataFolderError(
+            f"{folder} was taken by a newer version of Headcount ({manifest.headcount}).",
+            "Install that version or a later one.",
+        )
+    for file in manifest.files:
+        if not _PATH.fullmatch(file.path):
+            raise DataFolderError(
+                f"{place} names a file that no backup has: {file.path!r}.", "Use another backup."
+            )
+        found = folder / file.path
+        if not found.is_file() or found.stat().st_size != file.bytes:
+            raise DataFolderError(
+                f"{found} is missing, or has another size than when the backup was taken.",
+                "Copy the backup again from where it came, or use another one.",
+            )
+    return manifest

@@ -1,0 +1,124 @@
+"""Restoring: takes a backup, gives a data folder on which a server can start.
+
+A journal in the backup may be older than the store in it, which has metered further since: its next
+id is raised above the store's position, or what is written there would be taken for counted. The
+folder says that it is a data folder only once all this is done, so a half restored one is refused.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from headcount.backup.files import (
+    Progress,
+    copy_stream,
+    fresh_folder,
+    is_within,
+    sync_folders,
+    write_secret,
+)
+from headcount.backup.manifest import HashKey, Manifest, read_manifest
+from headcount.catalog.moment import catalog_moment
+from headcount.datafolder import DataFolder, mark_data_folder, read_hash_key
+from headcount.errors import DataFolderError, UsageError
+from headcount.journal import JournalFile
+from headcount.metering.hashing import IdHasher
+from headcount.store.moment import store_moment
+from headcount.store.runs import Run
+
+__all__ = ["restore"]
+
+_HASH_KEY = "hash.key"
+_ANOTHER = "Copy the backup again from where it came, or use another one."
+
+
+def restore(backup: Path, data: Path, hash_key: Path | None, progress: Progress) -> Manifest:
+    """Make a data folder out of a backup.
+
+    Args:
+        backup: the folder that `back_up` made.
+        data: a new or empty folder.
+        hash_key: where the hash key lies, or is to lie; the data folder's `hash.key` when None.
+        progress: hears how far it is.
+
+    Raises:
+        UsageError: one of the two folders lies in the other, or the hash key is to be named.
+        DataFolderError: the backup is not whole or is damaged, the data folder is not empty, or the
+            disk is full; nothing of the restored folder is left then.
+    """
+    if is_within(data, backup) or is_within(backup, data):
+        raise UsageError(
+            f"{data} and the backup {backup} lie in one another.", "Name another data folder."
+        )
+    manifest = read_manifest(backup)
+    folder = DataFolder(data)
+    place = hash_key or folder.hash_key
+    key = _key(backup, manifest.hash_key, place)
+    with fresh_folder(data, "restore"):
+        progress.begins("Restoring", manifest.total_bytes)
+        for file in manifest.files:
+            if file.path == _HASH_KEY:
+                continue
+            target = data / file.path
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            with (backup / file.path).open("rb") as source:
+                if copy_stream(source, target, progress.advanced) != file.blake2b:
+                    raise DataFolderError(
+                        f"{backup / file.path} is damaged: its checksum is another than when the"
+                        " backup was taken.",
+                        _ANOTHER,
+                    )
+        _raise_next_ids(folder)
+        sync_folders(*(p for p in data.iterdir() if p.is_dir()), data)
+        if key is not None:
+            write_secret(place, key)
+        try:
+            mark_data_folder(data)
+        except OSError:
+            if key is not None:
+                place.unlink()
+            raise
+    return manifest
+
+
+def _key(backup: Path, expected: HashKey | None, place: Path) -> bytes | None:
+    """What is to be written to the key's place: None where it is there already, or not needed."""
+    if expected is None:
+        return None
+    content = None
+    if place.exists():
+        key = read_hash_key(place)
+    elif expected.included:
+        key = read_hash_key(backup / _HASH_KEY)
+        content = key.hex().encode() + b"\n"
+    else:
+        raise UsageError(
+            "This backup was taken without its hash key, whose fingerprint is"
+            f" {expected.fingerprint}.",
+            "Name the key's file with --hash-key, here and for `headcount serve`.",
+        )
+    found = IdHasher(key).fingerprint
+    if found != expected.fingerprint:
+        raise DataFolderError(
+            f"The hash key in {place if content is None else backup / _HASH_KEY} has the"
+            f" fingerprint {found}, and the backup was counted under {expected.fingerprint}.",
+            "Name the right one with --hash-key.",
+        )
+    return content
+
+
+def _raise_next_ids(folder: DataFolder) -> None:
+    """Open everything as a server would, and see that no id comes twice."""
+    with catalog_moment(folder.catalog):
+        pass
+    positions: dict[str, int] = {}
+    if folder.store.exists():
+        with store_moment(folder.store, Run) as store:
+            positions = store.positions()
+            for run in store.runs:
+                if run.opened is None:
+                    raise DataFolderError(run.refusal, _ANOTHER)
+    for path in sorted(folder.journals.glob("*.sqlite")):
+        with closing(JournalFile(path)) as journal:
+            journal.skip_to(positions.get(journal.uuid, 0))

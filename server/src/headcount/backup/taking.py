@@ -1,0 +1,184 @@
+"""Taking a backup: takes a data folder, a server running on it or not, gives a folder that holds
+everything which was acknowledged before it began.
+
+The order makes that true. Journals come first: what they no longer hold by then is in the store,
+which comes after them. The catalog comes last, so that it knows every source that the store counts.
+Runs are opened in the store's own moment, since the meter may replace them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from headcount import __version__
+from headcount.backup.files import (
+    Progress,
+    checksum_of,
+    copy_stream,
+    fresh_folder,
+    is_within,
+    sync_folders,
+    write_secret,
+)
+from headcount.backup.manifest import (
+    BACKUP_FORMAT,
+    CopiedFile,
+    HashKey,
+    Manifest,
+    write_manifest,
+)
+from headcount.catalog.moment import catalog_moment
+from headcount.datafolder import FORMAT_VERSION, DataFolder, read_hash_key
+from headcount.errors import DataFolderError, UsageError
+from headcount.journal.moment import journal_moment
+from headcount.metering.hashing import IdHasher
+from headcount.sqlite_reading import copy_database, damage
+from headcount.store.moment import StoredRun, store_moment
+from headcount.store.runs import Run
+
+__all__ = ["back_up"]
+
+T = TypeVar("T")
+
+_SEE_DOCTOR = "See `headcount doctor`; a damaged data folder is not backed up."
+
+
+def back_up(
+    folder: DataFolder,
+    hash_key: Path | None,
+    destination: Path,
+    taken_at: str,
+    progress: Progress,
+    *,
+    with_key: bool,
+) -> Manifest:
+    """Copy a data folder, and verify the copy.
+
+    Args:
+        folder: the folder; a server may run on it.
+        hash_key: where the hash key lies; the folder's `hash.key` when None.
+        destination: a new or empty folder.
+        taken_at: the moment, for the manifest.
+        progress: hears how far it is.
+        with_key: put the hash key into the backup.
+
+    Raises:
+        UsageError: the destination is the data folder or lies in it.
+        DataFolderError: the destination is not empty, the disk is full, or the data folder is
+            damaged; nothing of the copy is left then.
+    """
+    if is_within(destination, folder.path):
+        raise UsageError(
+            f"{destination} lies in the data folder {folder.path} itself.",
+            "Name a folder outside of it, best on another disk.",
+        )
+    copy = DataFolder(destination)
+    with fresh_folder(destination, "backup"):
+        _check_room(folder, destination, progress)
+        for path in sorted(folder.journals.glob("*.sqlite")):
+            with journal_moment(path) as journal:
+                copy_database(journal.connection, copy.journals / path.name, progress.advanced)
+        _copy_store(folder, copy, progress)
+        with catalog_moment(folder.catalog) as catalog:
+            copy_database(catalog.connection, copy.catalog, progress.advanced)
+            fingerprint = catalog.hash_key_fingerprint()
+        key = _copy_key(hash_key or folder.hash_key, fingerprint, copy, with_key=with_key)
+        _verify(copy)
+        files = _files(destination, progress)
+        sync_folders(*(p for p in destination.iterdir() if p.is_dir()), destination)
+        manifest = Manifest(BACKUP_FORMAT, FORMAT_VERSION, __version__, taken_at, key, files)
+        write_manifest(destination, manifest)
+        sync_folders(destination, destination.absolute().parent)
+    return manifest
+
+
+def _check_room(folder: DataFolder, destination: Path, progress: Progress) -> None:
+    places = [
+        folder.catalog,
+        folder.store,
+        *folder.journals.glob("*.sqlite"),
+        *(folder.path / "keys").glob("*.keys"),
+    ]
+    total = sum(path.stat().st_size for path in places if path.exists())
+    free = shutil.disk_usage(destination).free
+    if total > free:
+        raise DataFolderError(
+            f"A backup takes about {total:,} bytes, and {destination} has room for {free:,}.",
+            "Free some disk space there, or name a folder on another disk.",
+        )
+    progress.begins("Copying", total)
+
+
+def _copy_store(folder: DataFolder, copy: DataFolder, progress: Progress) -> None:
+    if not folder.store.exists():
+        return
+    with ExitStack() as stack:
+
+        def opened(path: Path) -> BinaryIO:
+            return stack.enter_context(path.open("rb"))
+
+        with store_moment(folder.store, opened) as store:
+            for run in store.runs:
+                _insist(run)
+            copy_database(store.connection, copy.store, progress.advanced)
+        keys = copy.path / "keys"
+        keys.mkdir(mode=0o700)
+        for run in store.runs:
+            if run.opened is not None:
+                copy_stream(run.opened, keys / run.name, progress.advanced)
+
+
+def _insist(run: StoredRun[T]) -> T:
+    if run.opened is None:
+        raise DataFolderError(run.refusal, _SEE_DOCTOR)
+    return run.opened
+
+
+def _copy_key(
+    place: Path, fingerprint: str | None, copy: DataFolder, *, with_key: bool
+) -> HashKey | None:
+    if fingerprint is None:
+        return None
+    if with_key:
+        key = read_hash_key(place)
+        if IdHasher(key).fingerprint != fingerprint:
+            raise DataFolderError(
+                f"{place} holds another hash key than the one that was counted under.",
+                "Name the right one with --hash-key, or leave it out with --without-key.",
+            )
+        write_secret(copy.hash_key, key.hex().encode() + b"\n")
+    return HashKey(fingerprint, with_key)
+
+
+def _verify(copy: DataFolder) -> None:
+    """Read the copy as a server would, and whole."""
+    for path in sorted(copy.journals.glob("*.sqlite")):
+        with journal_moment(path) as journal:
+            _refuse(path, damage(journal.connection))
+    with catalog_moment(copy.catalog) as catalog:
+        _refuse(copy.catalog, damage(catalog.connection))
+    if not copy.store.exists():
+        return
+    with store_moment(copy.store, Run) as store:
+        _refuse(copy.store, damage(store.connection))
+        for run in store.runs:
+            if not _insist(run).intact():
+                _refuse(copy.path / "keys" / run.name, "its checksum is wrong")
+
+
+def _refuse(path: Path, fault: str | None) -> None:
+    if fault:
+        raise DataFolderError(f"{path} is damaged: {fault}.", _SEE_DOCTOR)
+
+
+def _files(folder: Path, progress: Progress) -> list[CopiedFile]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = [path.stat().st_size for path in paths]
+    progress.begins("Verifying", sum(sizes))
+    return [
+        CopiedFile(str(path.relative_to(folder)), size, checksum_of(path, progress.advanced))
+        for path, size in zip(paths, sizes, strict=True)
+    ]

@@ -1,0 +1,264 @@
+"""Recounting: holds the store's counts against each other and against the keys they came from.
+
+Takes a moment of the store, gives findings and how many bytes of keys each day brought. Keys do
+not say which scope they are of, so what is compared is their number by day over all scopes; within
+the counts, every workspace is held against its sources.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from headcount.doctor.findings import Finding, number_of, ok, problem
+from headcount.doctor.recount import ByDay, KeysByDay, count_keys, decoded, fault_of
+from headcount.metering.calendar import Period, day_text
+from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
+from headcount.metering.usage import (
+    ADMITTED,
+    ANONYMOUS,
+    ANONYMOUS_IDENTIFIED,
+    API_CALLS,
+    DAYS_MAX,
+    IDENTIFIED,
+    KINDS,
+    Counts,
+)
+from headcount.store.moment import StoredUsage, StoreMoment
+from headcount.store.runs import Run
+
+__all__ = ["Recount", "check_counts"]
+
+_RESTORE = (
+    "Restore the data folder from a backup taken before this, and keep the damaged one aside."
+)
+_COUNTS_BYTES = DAYS_MAX * len(KINDS) * 8
+_BYTES_A_KEY: dict[Family, float] = {MESSAGE: 10.5, TRACKED: 10.0}
+_FAMILIES: tuple[Family, ...] = (MESSAGE, TRACKED)
+
+Place = tuple[Period, Family]
+
+
+@dataclass(slots=True)
+class Recount:
+    """What recounting gave.
+
+    Attributes:
+        findings: one for each thing that does not agree, or one that says that all does.
+        new_bytes: day (since 1970) to the bytes of the keys that were new on it.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    new_bytes: dict[int, float] = field(default_factory=lambda: defaultdict(float))
+
+
+class _Month(NamedTuple):
+    """The counts of all workspaces in one month."""
+
+    workspaces: dict[int, Counts]
+    sources: dict[int, dict[int, Counts]]
+
+    def sum_of_sources(self, kind: int) -> ByDay:
+        """One kind by day, over all sources."""
+        scopes = [counts for each in self.sources.values() for counts in each.values()]
+        return _sum(scopes)[:, kind]
+
+    def sum_of_all(self, *kinds: int) -> ByDay:
+        """Some kinds by day, over all sources and workspaces."""
+        scopes = [counts for each in self.sources.values() for counts in each.values()]
+        total: ByDay = _sum([*scopes, *self.workspaces.values()])[:, kinds].sum(axis=1)
+        return total
+
+
+def check_counts(moment: StoreMoment[Run], counted: Callable[[int], None]) -> Recount:
+    """Recount a store.
+
+    Args:
+        moment: the store.
+        counted: called with numbers of keys as they are counted.
+    """
+    recount = Recount()
+    months: dict[Period, _Month] = defaultdict(lambda: _Month({}, defaultdict(dict)))
+    for row in moment.usage():
+        counts = _counts_of(row)
+        if counts is None:
+            recount.findings.append(
+                problem("counts", f"The counts of {_scope(row)} cannot be read.", _RESTORE)
+            )
+        elif row.source:
+            months[row.period].sources[row.workspace][row.source] = counts
+        else:
+            months[row.period].workspaces[row.workspace] = counts
+    for period, month in sorted(months.items()):
+        recount.findings += _check_within(period, month)
+    keys = _check_keys(moment, months, recount, counted)
+    if not recount.findings:
+        opened = len({month.period for month in moment.months() if not month.sealed})
+        recount.findings.append(
+            ok(
+                "counts",
+                f"{number_of(len(months), 'month')} ({opened} open): workspaces agree with"
+                f" their sources, and open months with their {number_of(keys, 'key')}.",
+                months=len(months),
+                openMonths=opened,
+                keys=keys,
+            )
+        )
+    return recount
+
+
+def _counts_of(row: StoredUsage) -> Counts | None:
+    if not isinstance(row.counts, bytes) or len(row.counts) != _COUNTS_BYTES:
+        return None
+    return np.frombuffer(row.counts, "<i8").reshape(DAYS_MAX, len(KINDS))
+
+
+def _scope(row: StoredUsage) -> str:
+    source = f"source {row.source} of " if row.source else ""
+    return f"{source}workspace {row.workspace} in {_month_text(row.period)}"
+
+
+def _month_text(period: Period) -> str:
+    return str(period)[:7]
+
+
+def _sum(scopes: list[Counts]) -> Counts:
+    return np.sum(scopes, axis=0) if scopes else np.zeros((DAYS_MAX, len(KINDS)), np.int64)
+
+
+def _check_within(period: Period, month: _Month) -> Iterator[Finding]:
+    """Hold each workspace against its sources; true of closed months too."""
+    for workspace in sorted(month.workspaces.keys() | month.sources.keys()):
+        whole = month.workspaces.get(workspace, _sum([]))
+        parts = np.array([_sum([]), *month.sources[workspace].values()])
+        for fault in _faults(period, whole, parts):
+            yield problem(
+                "counts",
+                f"Workspace {workspace} in {_month_text(period)}: {fault}.",
+                _RESTORE,
+                workspace=workspace,
+                period=str(period),
+            )
+
+
+def _faults(period: Period, whole: Counts, parts: npt.NDArray[np.int64]) -> Iterator[str]:
+    """What is impossible about the counts of a workspace and its sources, shape (S, 31, 5)."""
+    everything = np.concatenate([parts, whole[None]])
+    if (everything < 0).any():
+        yield "a count is negative"
+    if everything[:, period.length :].any():
+        yield "there are counts on days that the month does not have"
+    if (everything[:, :, API_CALLS] > everything[:, :, ADMITTED]).any():
+        yield "there are more API calls than messages"
+    totals, whole_totals = parts.cumsum(axis=1), whole.cumsum(axis=0)
+    for kind in (API_CALLS, ADMITTED):
+        if (parts[:, :, kind].sum(axis=0) != whole[:, kind]).any():
+            yield f"its {KINDS[kind]} are not the sum of its sources'"
+    for kind in (IDENTIFIED, ANONYMOUS, ANONYMOUS_IDENTIFIED):
+        if (totals[:, :, kind].max(axis=0) > whole_totals[:, kind]).any():
+            yield f"a source has more {KINDS[kind]} ids than the workspace"
+        if (totals[:, :, kind].sum(axis=0) < whole_totals[:, kind]).any():
+            yield f"it has more {KINDS[kind]} ids than its sources together"
+    running = everything.cumsum(axis=1)
+    if (running[:, :, ANONYMOUS_IDENTIFIED] > running[:, :, ANONYMOUS]).any():
+        yield "there are more anonymous ids with a userId than anonymous ids"
+
+
+def _check_keys(
+    moment: StoreMoment[Run],
+    months: Mapping[Period, _Month],
+    recount: Recount,
+    counted: Callable[[int], None],
+) -> int:
+    """Hold the counts of every month whose keys are all there against them; gives their number."""
+    total = 0
+    in_blocks = moment.block_keys()
+    # Keys go once every workspace's month is closed; until then all of them are there.
+    still_open = {month.period for month in moment.months() if not month.sealed}
+    with_keys = {period for period, _ in in_blocks} | {run.period for run in moment.runs}
+    for period in sorted(still_open | (with_keys - months.keys())):
+        month = months.get(period, _Month({}, {}))
+        for family in _FAMILIES:
+            keys = _count(moment, (period, family), in_blocks, counted)
+            if isinstance(keys, str):
+                recount.findings.append(
+                    problem(
+                        "keys",
+                        f"The {family} keys of {_month_text(period)} cannot be counted: {keys}.",
+                        _RESTORE,
+                        period=str(period),
+                        family=family,
+                    )
+                )
+                continue
+            total += keys.keys
+            for day, new in enumerate(keys.first.tolist()):
+                recount.new_bytes[period.first_day + day] += new * _BYTES_A_KEY[family]
+            recount.findings += _compare(period, family, keys, month)
+    return total
+
+
+def _count(
+    moment: StoreMoment[Run],
+    place: Place,
+    in_blocks: Mapping[Place, int],
+    counted: Callable[[int], None],
+) -> KeysByDay | str:
+    """The keys of a month and family by day, or why they cannot be counted."""
+    period, family = place
+    parts: list[KeyBlock] = []
+    for run in moment.runs:
+        if (run.period, run.family) != place:
+            continue
+        if run.opened is None:
+            return run.refusal.rstrip(".")
+        try:
+            found = list(run.opened.blocks())
+        except ValueError as error:
+            return f"{run.name} is damaged: {error}"
+        for part in found:
+            if fault := fault_of(part, period, family):
+                return f"in {run.name}, {fault}"
+        parts += found
+    damaged = False
+
+    def read() -> Iterator[KeyBlock]:
+        nonlocal damaged
+        for stored in moment.blocks(period, family):
+            block = decoded(stored, period, family)
+            if block is None:
+                damaged = True
+            else:
+                yield block
+
+    keys = count_keys(in_blocks.get(place, 0), read, parts, counted)
+    return "a block of them is damaged" if damaged else keys
+
+
+def _compare(period: Period, family: Family, keys: KeysByDay, month: _Month) -> Iterator[Finding]:
+    if family == MESSAGE:
+        pairs = [("API calls", keys.first, month.sum_of_sources(API_CALLS))]
+    else:
+        pairs = [
+            ("tracked ids", keys.first, month.sum_of_all(IDENTIFIED, ANONYMOUS)),
+            ("identified anonymous ids", keys.identified, month.sum_of_all(ANONYMOUS_IDENTIFIED)),
+        ]
+    for what, given, counts in pairs:
+        wrong = np.flatnonzero(given != counts)
+        if not len(wrong):
+            continue
+        day = int(wrong[0])
+        yield problem(
+            "counts",
+            f"The counts of {_month_text(period)} are not what its keys give: on"
+            f" {day_text(period.first_day + day)}, {counts[day]:,} {what} were counted and"
+            f" {given[day]:,} keys are there ({len(wrong)} such days).",
+            _RESTORE,
+            period=str(period),
+            days=[day_text(period.first_day + each) for each in wrong.tolist()],
+        )

@@ -1,0 +1,146 @@
+"""One examination of a data folder: every check in turn, each on its own, so that what one cannot
+read does not keep the others from looking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import apsw
+
+from headcount.catalog.moment import catalog_moment
+from headcount.datafolder import DataFolder, FolderLock
+from headcount.doctor.clock import check_clock, check_late_messages
+from headcount.doctor.counts import Recount, check_counts
+from headcount.doctor.findings import Finding, ok, problem
+from headcount.doctor.folder import check_disk, check_permissions, check_server, check_trash
+from headcount.doctor.identity import check_catalog, check_hash_key
+from headcount.doctor.journals import check_journals, check_lag, unreadable
+from headcount.doctor.keys import check_runs, check_store, run_files
+from headcount.errors import OperatorError
+from headcount.journal.moment import JournalMoment, journal_moment
+from headcount.store.moment import StoreMoment, store_moment
+from headcount.store.runs import Run
+
+__all__ = ["examine"]
+
+_RESTORE = "Restore the data folder from a backup, and keep this one aside."
+
+
+def examine(
+    folder: DataFolder,
+    hash_key: Path | None,
+    now_ms: int,
+    counted: Callable[[int], None] = lambda _: None,
+) -> Iterator[Finding]:
+    """Check a data folder, whether or not a server runs on it. Changes nothing.
+
+    Args:
+        folder: the folder, of a format that this version knows.
+        hash_key: where the hash key lies; the folder's `hash.key` when None.
+        now_ms: what the clock says, milliseconds since 1970.
+        counted: called with numbers of keys as they are counted.
+
+    Yields:
+        What was found, check by check.
+    """
+    place = hash_key or folder.hash_key
+    yield from _guarded("server", lambda: [check_server(folder)])
+    yield from _guarded("permissions", lambda: check_permissions(folder, place))
+    serving = FolderLock.held(folder.serve_lock)
+    with ExitStack() as stack, ExitStack() as journal_stack:
+        journals: list[JournalMoment] = []
+        # Before the store: what the meter prunes later is then still there, or below a position.
+        for path in sorted(folder.journals.glob("*.sqlite")):
+            try:
+                journals.append(journal_stack.enter_context(journal_moment(path)))
+            except (OperatorError, apsw.Error, OSError) as error:
+                yield unreadable(path, error)
+        found_before = run_files(folder)
+        store: StoreMoment[Run] | None = None
+        if folder.store.exists():
+            try:
+                store = stack.enter_context(store_moment(folder.store, Run))
+            except (OperatorError, apsw.Error) as error:
+                yield _of_error("store", error)
+        else:
+            yield ok("store", "Nothing has been metered yet.")
+        positions = {} if store is None else store.positions()
+        yield from _guarded("journals", lambda: check_journals(journals, positions))
+        yield from _guarded(
+            "lag", lambda: [check_lag(journals, positions, now_ms, serving=serving)]
+        )
+        # Recounting may take long, and the log of a journal cannot shrink while it is read.
+        journal_stack.close()
+        referred = set() if store is None else _referred(store)
+        yield from _guarded("catalog", lambda: _identity(folder, place, referred))
+        if store is not None:
+            yield from _of_store(folder, store, found_before, counted, now_ms, serving=serving)
+    yield from _guarded("trash", lambda: [check_trash(folder)])
+
+
+def _of_store(
+    folder: DataFolder,
+    store: StoreMoment[Run],
+    found_before: set[str],
+    counted: Callable[[int], None],
+    now_ms: int,
+    *,
+    serving: bool,
+) -> Iterator[Finding]:
+    recount = Recount()
+
+    def recounted() -> list[Finding]:
+        nonlocal recount
+        recount = check_counts(store, counted)
+        return recount.findings
+
+    yield from _guarded("store", lambda: [check_store(store)])
+    yield from _guarded("runs", lambda: check_runs(store, folder, found_before, serving=serving))
+    yield from _guarded("counts", recounted)
+    yield from _guarded("late messages", lambda: [_late(folder, store)])
+    yield from _guarded("clock", lambda: [check_clock(store.marks(), store.months(), now_ms)])
+    largest = max((run.opened.path for run in store.runs if run.opened), key=_size, default=None)
+    yield from _guarded(
+        "disk",
+        lambda: [check_disk(folder, recount.new_bytes, _size(largest), now_ms)],
+    )
+
+
+def _size(path: Path | None) -> int:
+    try:
+        return 0 if path is None else path.stat().st_size
+    except FileNotFoundError:  # the meter has replaced it since
+        return 0
+
+
+def _identity(
+    folder: DataFolder, hash_key: Path, referred: set[tuple[int, int]]
+) -> Iterator[Finding]:
+    # After the store: whatever it refers to is then in the catalog.
+    with catalog_moment(folder.catalog) as catalog:
+        yield from check_catalog(catalog, referred)
+        yield check_hash_key(catalog.hash_key_fingerprint(), hash_key)
+
+
+def _referred(store: StoreMoment[Run]) -> set[tuple[int, int]]:
+    return {(row.workspace, row.source) for row in store.usage()} | store.rejected()
+
+
+def _late(folder: DataFolder, store: StoreMoment[Run]) -> Finding:
+    with catalog_moment(folder.catalog) as catalog:
+        return check_late_messages(store.set_aside(), catalog.workspaces())
+
+
+def _guarded(check: str, run: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from run()
+    except (OperatorError, apsw.Error, OSError) as error:
+        yield _of_error(check, error)
+
+
+def _of_error(check: str, error: Exception) -> Finding:
+    if isinstance(error, OperatorError):
+        return problem(check, error.problem, error.remedy)
+    return problem(check, f"The {check} could not be checked: {error}.", _RESTORE)

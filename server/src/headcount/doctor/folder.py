@@ -1,0 +1,155 @@
+"""The data folder itself: who may read it, whether a server runs, what lies in the trash, and for
+how long the disk will do. Takes paths and file attributes, reads no content."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from headcount.datafolder import FORMAT_VERSION, DataFolder, FolderLock
+from headcount.doctor.findings import Finding, number_of, ok, problem, warning
+from headcount.metering.calendar import day_of_ms, day_text
+
+__all__ = ["check_disk", "check_permissions", "check_server", "check_trash"]
+
+_TRASH_KEPT_DAYS = 7
+_GROWTH_OVER_DAYS = 7
+_LOOK_AHEAD_DAYS = 3_650
+_FULL_SOON_DAYS = 30
+_FULL_AT_ONCE_DAYS = 3
+_NAMES_MAX = 3
+
+
+def check_server(folder: DataFolder) -> Finding:
+    """Whether a server runs on the folder, and meters."""
+    serving, metering = FolderLock.held(folder.serve_lock), FolderLock.held(folder.meter_lock)
+    details = {"serving": serving, "metering": metering, "dataFormat": FORMAT_VERSION}
+    if serving and not metering:
+        return warning(
+            "server",
+            "A server runs, but it does not meter at this moment.",
+            "If this stays, see why in the server's log; what is acknowledged is safe meanwhile.",
+            **details,
+        )
+    state = "A server runs" if serving else "No server runs"
+    return ok("server", f"{state}; the data folder has format {FORMAT_VERSION}.", **details)
+
+
+def check_permissions(folder: DataFolder, hash_key: Path) -> Iterator[Finding]:
+    """Whether others can read what is secret, and whether all files have one owner."""
+    top = folder.path.stat()
+    files = [path for path in _files(folder.path) if path != hash_key]
+    open_bits = stat.S_IMODE(top.st_mode) & 0o077
+    exposed = [hash_key] if _mode_of(hash_key) & 0o077 else []
+    if open_bits:
+        exposed += [path for path in files if _mode_of(path) & 0o044]
+    foreign = [path for path in files if path.lstat().st_uid != top.st_uid]
+    if exposed:
+        yield problem(
+            "permissions",
+            f"Other users may read {_some(exposed)}, which hold secrets or who was seen.",
+            f"chmod 700 {folder.path} && chmod 600 {hash_key}",
+            exposed=[str(path) for path in exposed],
+        )
+    elif open_bits:
+        yield warning(
+            "permissions",
+            f"Other users may enter {folder.path}.",
+            f"chmod 700 {folder.path}",
+        )
+    if foreign:
+        yield warning(
+            "permissions",
+            f"{_some(foreign)} belong to another user than the folder, and the server may not be"
+            " able to write there.",
+            f"chown --recursive --reference={folder.path} {folder.path}",
+            foreign=[str(path) for path in foreign],
+        )
+    if not (exposed or open_bits or foreign):
+        yield ok("permissions", "Only the owner can read the data folder and the hash key.")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)
+
+
+def _mode_of(path: Path) -> int:
+    # Files come and go while a server runs; one that is gone exposes nothing.
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0
+
+
+def _some(paths: list[Path]) -> str:
+    names = [str(path) for path in paths[:_NAMES_MAX]]
+    rest = len(paths) - len(names)
+    return ", ".join(names) + (f" and {rest} more" if rest else "")
+
+
+def check_trash(folder: DataFolder) -> Finding:
+    """What waits to be deleted for good."""
+    sizes: list[int] = []
+    trash = folder.path / "trash"
+    if trash.is_dir():
+        sizes = [path.stat().st_size for path in trash.iterdir()]
+    if not sizes:
+        return ok("trash", "The trash is empty.", files=0, bytes=0)
+    return ok(
+        "trash",
+        f"The trash holds {number_of(len(sizes), 'file')}, {size_text(sum(sizes))}; each is"
+        f" deleted {_TRASH_KEPT_DAYS} days after it went there.",
+        files=len(sizes),
+        bytes=sum(sizes),
+    )
+
+
+def check_disk(
+    folder: DataFolder, new_bytes: Mapping[int, float], largest_run_bytes: int, now_ms: int
+) -> Finding:
+    """How much disk is left, and when it will be full if keys go on coming as they do.
+
+    Args:
+        folder: the data folder.
+        new_bytes: day (since 1970) to the bytes of the keys that were new on it.
+        largest_run_bytes: room that writing the largest run anew takes.
+        now_ms: the moment.
+    """
+    free = shutil.disk_usage(folder.path).free
+    used = sum(path.lstat().st_size for path in _files(folder.path) if os.path.lexists(path))
+    today = day_of_ms(now_ms)
+    days = range(max(min(new_bytes, default=today), today - _GROWTH_OVER_DAYS), today)
+    a_day = sum(new_bytes.get(day, 0.0) for day in days) / len(days) if len(days) else 0.0
+    left_days = int(free / a_day) if free < a_day * _LOOK_AHEAD_DAYS else None
+    details = {
+        "freeBytes": free,
+        "usedBytes": used,
+        "bytesADay": round(a_day),
+        "fullOn": None if left_days is None else day_text(today + left_days),
+    }
+    message = f"{size_text(free)} are free, {size_text(used)} used."
+    if left_days is not None:
+        message += (
+            f" Estimate: at {size_text(round(a_day))} a day, as in the last"
+            f" {number_of(len(days), 'day')}, the disk is full on {details['fullOn']}."
+        )
+    remedy = "Free some disk space, or move the data folder to a larger disk."
+    if free < largest_run_bytes or (left_days is not None and left_days <= _FULL_AT_ONCE_DAYS):
+        return problem("disk", message, remedy, **details)
+    if left_days is not None and left_days <= _FULL_SOON_DAYS:
+        return warning("disk", message, remedy, **details)
+    return ok("disk", message, **details)
+
+
+def size_text(size_bytes: int) -> str:
+    """A number of bytes for people."""
+    size = float(size_bytes)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"

@@ -1,0 +1,113 @@
+"""SQLite files that are looked at, or copied, and not changed: for doctor and backup.
+
+Takes the path of a file that others may be writing, gives a connection that stands at one moment;
+copies a database as it was then, and says what SQLite finds damaged. Never makes a file that is
+missing, and leaves behind what an unclean end has left.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from headcount.errors import DataFolderError
+from headcount.sqlite import rows
+
+__all__ = ["copy_database", "damage", "open_at_one_moment"]
+
+_BUSY_TIMEOUT_MS = 10_000
+_DAMAGE_LINES_MAX = 3
+_PAGES_A_STEP = 4_096
+
+
+@contextmanager
+def open_at_one_moment(path: Path, *, version: int) -> Iterator[apsw.Connection]:
+    """A connection that reads a database as it is when this is entered, whatever others write.
+
+    Args:
+        path: the file.
+        version: the version that its schema must have.
+
+    Raises:
+        DataFolderError: there is no such file, it cannot be read, or it has another version.
+    """
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    except apsw.Error as error:
+        raise _unreadable(path, error) from error
+    try:
+        try:
+            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            connection.pragma("query_only", True)
+            if _log_bytes(path):
+                # The last to close would move what a killed process left in the log.
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.execute("BEGIN")
+            found = connection.pragma("user_version")
+        except apsw.Error as error:
+            raise _unreadable(path, error) from error
+        if found != version:
+            raise DataFolderError(
+                f"{path} has format {found}, and this version of Headcount knows format {version}.",
+                "Run the version of Headcount that wrote it, or a newer one.",
+            )
+        yield connection
+    finally:
+        connection.close()
+
+
+def _log_bytes(path: Path) -> int:
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _unreadable(path: Path, error: apsw.Error) -> DataFolderError:
+    return DataFolderError(
+        f"{path} cannot be read: {error}.",
+        "Check that it is there and that this user may read it; if it is damaged, restore the data"
+        " folder from a backup.",
+    )
+
+
+def damage(connection: apsw.Connection) -> str | None:
+    """What SQLite finds wrong when it reads the whole database; None when all is well."""
+    try:
+        found = [
+            line for (line,) in rows(connection, f"PRAGMA integrity_check({_DAMAGE_LINES_MAX})")
+        ]
+    except apsw.Error as error:
+        return str(error)
+    return None if found == ["ok"] else "; ".join(found)
+
+
+def copy_database(source: apsw.Connection, target: Path, copied: Callable[[int], None]) -> None:
+    """Copy a database as the source connection sees it; whole and durable when this returns.
+
+    Args:
+        source: from `open_at_one_moment`; its moment is what makes the copy one of one moment.
+        target: where; must not exist.
+        copied: called with the number of bytes that were copied since the call before.
+
+    Raises:
+        OSError, apsw.Error: the disk refused, and what was written is of no use.
+    """
+    # SQLite would make it readable for others, as far as the umask lets it.
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    page_bytes = source.pragma("page_size")
+    written = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        with written.backup("main", source, "main") as backup:
+            remaining = None
+            while not backup.done:
+                backup.step(_PAGES_A_STEP)
+                before = backup.page_count if remaining is None else remaining
+                remaining = backup.remaining
+                copied((before - remaining) * page_bytes)
+    finally:
+        written.close()
