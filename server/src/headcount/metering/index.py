@@ -6,9 +6,10 @@ store's key blocks are what it is rebuilt from.
 
 Theory of operation. Fingerprints are uniform (they come from a keyed hash), so a fingerprint's
 high bits name a sub-table and the bits below them name its home slot, in ascending order: a batch
-that is sorted walks memory from front to back. Collisions go to the next free slot. All work is
-done on whole arrays: a loop turns once for each step of the longest probe, not once for each key.
-Sub-tables grow one by one, from staggered sizes, so that no batch ever waits for a large rebuild.
+that is sorted walks memory from front to back. Collisions go to the next free slot. Work is done
+on whole arrays, a loop turning once for each step of a probe; the few keys whose probes are long
+are finished one by one. There is one sub-table at first; one that has become large is split in two
+instead of growing on, each at a size of its own, so that no batch ever waits for a large rebuild.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from headcount.metering.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock
 
 __all__ = ["FirstSeenIndex", "Probe", "Slots"]
 
-_SUB_TABLE_BITS = 6
-_SUB_TABLES = 1 << _SUB_TABLE_BITS
 _SLOT_BITS = 32
 _LOAD_MAX = 0.7
 _GROWTH = 1.4
 _FILL_ROOM = 1.15
-_CAPACITY_MIN = 32
+_CAPACITY_MIN = 64
+_SPLIT_FROM, _SPLIT_UPTO = 1 << 18, 1 << 19
+_FEW = 24
+_SCATTER = 0x9E3779B97F4A7C15
 
 Slots = npt.NDArray[np.int64]
 
@@ -50,13 +52,25 @@ class Probe(NamedTuple):
 
 
 class _SubTable:
-    """Open addressing with linear probing over the keys that share their high bits."""
+    """Open addressing with linear probing over the keys that share their high bits.
 
-    def __init__(self, capacity: int, with_identified: bool) -> None:
+    Args:
+        prefix: those bits.
+        bits: how many they are.
+        with_identified: whether keys have identified days.
+    """
+
+    def __init__(self, prefix: int, bits: int, with_identified: bool) -> None:
+        self.prefix = prefix
+        self.bits = bits
+        self.first = prefix << (FINGERPRINT_BITS - bits)
         self.count = 0
-        self.fingerprints: U64 = np.zeros(capacity, np.uint64)
-        self.days: U8 = np.empty(capacity, np.uint8)
-        self.identified: U8 | None = np.empty(capacity, np.uint8) if with_identified else None
+        self.fingerprints: U64 = np.zeros(_CAPACITY_MIN, np.uint64)
+        self.days: U8 = np.empty(_CAPACITY_MIN, np.uint8)
+        self.identified: U8 | None = np.empty(_CAPACITY_MIN, np.uint8) if with_identified else None
+        # Sub-tables fill evenly; were they all split at one size, one batch would wait for all.
+        scattered = (self.prefix + 1) * _SCATTER % 2**64
+        self._capacity_max = _SPLIT_FROM + scattered * (_SPLIT_UPTO - _SPLIT_FROM) // 2**64
 
     @property
     def nbytes(self) -> int:
@@ -64,7 +78,7 @@ class _SubTable:
         return self.fingerprints.nbytes + self.days.nbytes + identified
 
     def _homes(self, fingerprints: U64) -> Slots:
-        below = FINGERPRINT_BITS - _SUB_TABLE_BITS - _SLOT_BITS
+        below = FINGERPRINT_BITS - self.bits - _SLOT_BITS
         fraction = (fingerprints >> np.uint64(below)) & np.uint64((1 << _SLOT_BITS) - 1)
         capacity = np.uint64(len(self.fingerprints))
         return ((fraction * capacity) >> np.uint64(_SLOT_BITS)).astype(np.int64)
@@ -76,15 +90,37 @@ class _SubTable:
         waiting: Slots = np.arange(len(fingerprints))
         wanted = fingerprints
         capacity = len(self.fingerprints)
-        while len(waiting):
+        while len(waiting) > _FEW:
             standing = self.fingerprints[slots]
             hit = standing == wanted
             free = standing == 0
             found[waiting] = np.where(hit, slots, ~slots)
-            on = np.flatnonzero(~(hit | free))
+            on = (~(hit | free)).nonzero()[0]
             waiting, wanted, slots = waiting[on], wanted[on], slots[on] + 1
             slots[slots == capacity] = 0
+        standing_at = self.fingerprints.item
+        rest = zip(waiting.tolist(), wanted.tolist(), slots.tolist(), strict=True)
+        for place, fingerprint, home in rest:
+            slot = home
+            while (key := standing_at(slot)) and key != fingerprint:
+                slot = slot + 1 if slot + 1 < capacity else 0
+            found[place] = slot if key else ~slot
         return found
+
+    def has_room(self, keys: int) -> bool:
+        """Whether that many more keys fit in without a split."""
+        return self.count + keys <= _LOAD_MAX * max(self._capacity_max, len(self.fingerprints))
+
+    def halves(self) -> tuple[_SubTable, _SubTable]:
+        """Two sub-tables with its keys, each for one more bit."""
+        keys = self.block()
+        with_identified = self.identified is not None
+        lower = _SubTable(2 * self.prefix, self.bits + 1, with_identified)
+        upper = _SubTable(2 * self.prefix + 1, self.bits + 1, with_identified)
+        middle = int(np.searchsorted(keys.fingerprints, np.uint64(upper.first)))
+        lower.fill(keys.part(slice(0, middle)))
+        upper.fill(keys.part(slice(middle, None)))
+        return lower, upper
 
     def insert(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
         """Add keys that are not here and do not repeat, from the free slots that `find` gave."""
@@ -113,7 +149,7 @@ class _SubTable:
         """Put keys into the first free slots from those given on."""
         waiting: Slots = np.arange(len(fingerprints))
         capacity = len(self.fingerprints)
-        while len(waiting):
+        while len(waiting) > _FEW:
             free = self.fingerprints[slots] == 0
             # Several keys may claim one free slot: the last to write holds it, the others move on.
             self.fingerprints[slots[free]] = fingerprints[waiting[free]]
@@ -122,9 +158,18 @@ class _SubTable:
             self.days[places] = days[winners]
             if self.identified is not None and identified is not None:
                 self.identified[places] = identified[winners]
-            on = np.flatnonzero(~won)
+            on = (~won).nonzero()[0]
             waiting, slots = waiting[on], slots[on] + 1
             slots[slots == capacity] = 0
+        standing_at = self.fingerprints.item
+        for place, home in zip(waiting.tolist(), slots.tolist(), strict=True):
+            slot = home
+            while standing_at(slot):
+                slot = slot + 1 if slot + 1 < capacity else 0
+            self.fingerprints[slot] = fingerprints[place]
+            self.days[slot] = days[place]
+            if self.identified is not None and identified is not None:
+                self.identified[slot] = identified[place]
 
     def _grow(self, needed: int) -> None:
         capacity = len(self.fingerprints)
@@ -166,11 +211,8 @@ class FirstSeenIndex:
     """
 
     def __init__(self, *, with_identified: bool) -> None:
-        self._with_identified = with_identified
-        self._tables = [
-            _SubTable(int(_CAPACITY_MIN * _GROWTH ** (i / _SUB_TABLES)), with_identified)
-            for i in range(_SUB_TABLES)
-        ]
+        self._tables = [_SubTable(0, 0, with_identified)]
+        self._firsts: U64 = np.zeros(1, np.uint64)
 
     def __len__(self) -> int:
         """How many keys it holds."""
@@ -181,15 +223,28 @@ class FirstSeenIndex:
         """Bytes of memory in its tables."""
         return sum(table.nbytes for table in self._tables)
 
+    def _bounds(self, fingerprints: U64) -> Iterator[tuple[_SubTable, int, int]]:
+        """Each sub-table, with where its part of some ascending fingerprints starts and stops."""
+        bounds = [*np.searchsorted(fingerprints, self._firsts).tolist(), len(fingerprints)]
+        return zip(self._tables, bounds, bounds[1:], strict=False)
+
     def _parts(self, fingerprints: U64) -> Iterator[tuple[_SubTable, slice]]:
         """Each sub-table that the ascending fingerprints touch, with their slice for it."""
-        firsts = np.arange(1, _SUB_TABLES, dtype=np.uint64) << np.uint64(
-            FINGERPRINT_BITS - _SUB_TABLE_BITS
-        )
-        bounds = [0, *np.searchsorted(fingerprints, firsts).tolist(), len(fingerprints)]
-        for number in range(_SUB_TABLES):
-            if bounds[number] < bounds[number + 1]:
-                yield self._tables[number], slice(bounds[number], bounds[number + 1])
+        for table, start, stop in self._bounds(fingerprints):
+            if start < stop:
+                yield table, slice(start, stop)
+
+    def _make_room(self, fingerprints: U64) -> bool:
+        """Split sub-tables that would become too large; whether any was."""
+        tables: list[_SubTable] = []
+        for table, start, stop in self._bounds(fingerprints):
+            tables += [table] if table.has_room(stop - start) else table.halves()
+        if len(tables) == len(self._tables):
+            return False
+        # A new list: whoever is going through the blocks goes on with the former sub-tables.
+        self._tables = tables
+        self._firsts = np.array([table.first for table in tables], np.uint64)
+        return True
 
     def probe(self, fingerprints: U64) -> Probe:
         """What is known of some keys.
@@ -232,6 +287,8 @@ class FirstSeenIndex:
             days: their first days.
             identified: their first days with a userId; None if the index has none.
         """
+        while self._make_room(fingerprints):
+            slots = self.probe(fingerprints).slots
         for table, part in self._parts(fingerprints):
             table.insert(
                 fingerprints[part],
@@ -264,13 +321,10 @@ class FirstSeenIndex:
 
     def fill(self, block: KeyBlock) -> None:
         """Join ascending keys like `merge`, and quickly where its sub-table is still empty."""
+        while self._make_room(block.fingerprints):
+            pass
         for table, part in self._parts(block.fingerprints):
-            identified = block.identified_days
-            keys = KeyBlock(
-                block.fingerprints[part],
-                block.days[part],
-                None if identified is None else identified[part],
-            )
+            keys = block.part(part)
             if table.count:
                 self.merge(keys)
             else:

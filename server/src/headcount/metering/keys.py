@@ -71,8 +71,15 @@ class KeyBlock:
     def __len__(self) -> int:
         return len(self.fingerprints)
 
+    def part(self, which: slice) -> KeyBlock:
+        """Some keys that follow one another."""
+        return self._picked(which)
+
     def chosen(self, which: npt.NDArray[np.bool_]) -> KeyBlock:
         """Some of its keys, by a mask of shape (n,)."""
+        return self._picked(which)
+
+    def _picked(self, which: slice | npt.NDArray[np.bool_]) -> KeyBlock:
         identified = self.identified_days
         return KeyBlock(
             self.fingerprints[which],
