@@ -8,10 +8,9 @@ bounded, however small a file was made.
 from __future__ import annotations
 
 import io
-import zlib
 from typing import Protocol, cast
 
-from isal import igzip, isal_zlib
+from isal import isal_zlib
 
 from headcount.errors import HeadcountError
 
@@ -19,8 +18,10 @@ __all__ = ["Damaged", "Pieces", "decompressed"]
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after a first byte of which there are sixteen
-# Out of one kilobyte zstd can make 32 MiB, and it cannot be asked for less.
-_ZSTD_PIECE_BYTES = 1024
+_GZIP_WINDOW_BITS = 31  # the largest window, and a header and a trailer around the data
+_PIECE_BYTES = 1 << 16
+# Out of so little zstd can make 16 MiB, and it cannot be asked for less.
+_ZSTD_PIECE_BYTES = 512
 _ZSTD_WINDOW_BYTES_MAX = 1 << 27  # what the zstd program takes without being told to
 
 # The library's type hints take its exception class for an instance.
@@ -70,15 +71,37 @@ class _Gzip:
     """One gzip member after the other."""
 
     def __init__(self, raw: io.BufferedReader) -> None:
-        self._file = igzip.IGzipFile(fileobj=raw)  # type: ignore[no-untyped-call]
+        self._raw = raw
+        self._member: isal_zlib.Decompress | None = None
+        self._compressed = b""
 
     def read1(self, size: int, /) -> bytes:
+        while True:
+            if self._member is not None and (given := self._take(self._member, size)):
+                return given
+            if self._member is None:
+                # Some programs fill the last block of a file with zeros.
+                self._compressed = self._compressed.lstrip(b"\0")
+                if self._compressed:
+                    self._member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
+                    continue
+            self._compressed = self._raw.read1(_PIECE_BYTES)
+            if not self._compressed:
+                if self._member is not None:
+                    raise Damaged("it ends too early")
+                return b""
+
+    def _take(self, member: isal_zlib.Decompress, size: int) -> bytes:
+        """Some bytes of a member; none when it needs more of the file, or ends."""
         try:
-            return self._file.read1(size)
-        except EOFError as error:
-            raise Damaged("it ends too early, or what follows its end is no gzip") from error
-        except (_ISAL_ERROR, zlib.error) as error:
+            given = member.decompress(self._compressed, size)
+        except _ISAL_ERROR as error:
             raise Damaged(f"it is damaged: {error}") from error
+        self._compressed = member.unconsumed_tail
+        if member.eof:
+            self._compressed = member.unused_data
+            self._member = None
+        return given
 
 
 class _Zstd:
@@ -97,7 +120,7 @@ class _Zstd:
 
     def read1(self, size: int, /) -> bytes:
         while not self._ready:
-            piece = self._compressed or self._raw.read(_ZSTD_PIECE_BYTES)
+            piece = self._compressed or self._raw.read1(_ZSTD_PIECE_BYTES)
             if not piece:
                 if self._frame is not None:
                     raise Damaged("it ends too early")

@@ -18,6 +18,7 @@ the meter says. Raw ids never leave this package.
     ports       what the application is given
     asgi        the shapes of the ASGI interface
     records     messages that bring their own time and source, into facts
+    repeats     numbers byte-equal records that bring no id
     importing   files of such records, line by line
 """
 

@@ -25,6 +25,7 @@ from headcount.intake.scanning import (
 )
 
 __all__ = [
+    "FAST_REFUSALS",
     "Batch",
     "IdValue",
     "ImportedRecord",
@@ -32,6 +33,7 @@ __all__ = [
     "decode_batch",
     "decode_batch_tolerantly",
     "decode_message",
+    "decode_message_fast",
     "decode_message_tolerantly",
     "decode_record",
     "decode_record_tolerantly",
@@ -72,8 +74,12 @@ class Batch(msgspec.Struct, rename="camel"):
     write_key: str | None = None
 
 
-_FAST_REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_fast_message = msgspec.json.Decoder(Message).decode
+FAST_REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the fast decoder raises for all that it leaves to the tolerant one."""
+
+decode_message_fast = msgspec.json.Decoder(Message).decode
+"""The message in a piece of JSON; raises one of `FAST_REFUSALS` where it may still be one."""
+
 _fast_record = msgspec.json.Decoder(ImportedRecord).decode
 _fast_batch = msgspec.json.Decoder(Batch).decode
 
@@ -81,8 +87,8 @@ _fast_batch = msgspec.json.Decoder(Batch).decode
 def decode_message(raw: bytes | msgspec.Raw) -> Message | Reason:
     """The message in a piece of JSON, or why it is none."""
     try:
-        return _fast_message(raw)
-    except _FAST_REFUSALS:
+        return decode_message_fast(raw)
+    except FAST_REFUSALS:
         return decode_message_tolerantly(bytes(raw))
 
 
@@ -90,7 +96,7 @@ def decode_record(raw: bytes) -> ImportedRecord | Reason:
     """The record in a line of JSON, or why it is none."""
     try:
         return _fast_record(raw)
-    except _FAST_REFUSALS:
+    except FAST_REFUSALS:
         return decode_record_tolerantly(raw)
 
 
@@ -103,7 +109,7 @@ def decode_batch(body: bytes, messages_max: int) -> Batch:
     """
     try:
         batch = _fast_batch(body)
-    except _FAST_REFUSALS:
+    except FAST_REFUSALS:
         return decode_batch_tolerantly(body, messages_max)
     if len(batch.batch) > messages_max:
         raise Refused(Reason.BATCH_TOO_LONG)

@@ -16,6 +16,7 @@ from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.decoding import ImportedRecord, decode_batch, decode_record
 from headcount.intake.ports import Limits, SourceRef
 from headcount.intake.reasons import Reason
+from headcount.intake.repeats import Repeats
 from headcount.intake.tracking import BatchResult
 from headcount.metering.calendar import Period, day_of_ms, parse_moment_ms
 from headcount.metering.facts import IMPORTED, MESSAGE_TYPES, Rejection, fact_head
@@ -67,9 +68,7 @@ class RecordTaker:
         self._hasher = hasher
         self._now_ms = 0
         self._is_sealed: dict[tuple[int, int], bool] = {}
-        # Eight bytes of a digest stand for the record. Should two records ever share them, one
-        # gets a number that is too high by one, and is still the same at the next import.
-        self._seen: Counter[bytes] = Counter()
+        self._repeats = Repeats()
 
     def begin(self, now_ms: int) -> None:
         """Take what follows as of a moment: no record may be later, or of a month then closed."""
@@ -130,11 +129,10 @@ class RecordTaker:
         return known
 
     def _made_message_id(self, raw: bytes, source: SourceRef) -> bytes:
-        digest = hashlib.blake2b(raw)
-        key = digest.digest()[:8]
-        self._seen[key] += 1
+        digest = hashlib.blake2b(raw).digest()
+        number = self._repeats.number(digest)
         # Longer than any messageId can be, so that no client's id is ever the same.
-        return self._hasher.message(f"{source.source} {self._seen[key]} {digest.hexdigest()}")
+        return self._hasher.message(f"{source.source} {number} {digest.hex()}")
 
 
 class Tallies:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
 import subprocess
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
+import zstandard
 
+from headcount.journal import JournalDirectory
 from headcount.metering.calendar import parse_period
 from headcount.metering.usage import ADMITTED, ANONYMOUS, API_CALLS, IDENTIFIED
 from headcount.store.sqlite import SqliteStore
@@ -157,55 +163,208 @@ def test_folders_and_standard_input_are_read(program: Program, web: Any) -> None
     folder.mkdir(parents=True)
     (folder / "one.ndjson").write_text(line(1))
     (folder / "two.jsonl.gz").write_bytes(gzip.compress(line(2).encode()))
+    (folder / "three.json.zst").write_bytes(zstandard.compress(line(4).encode()))
     (folder / "notes.txt").write_text("not records")
     arguments = ("--workspace", "Shop", "--source", "web")
-    assert program.json("import", "archive", *arguments)["files"] == 2
+    assert program.json("import", "archive", *arguments)["files"] == 3
     piped = program.run("import", "-", *arguments, stdin=line(3) + "\nbad\n")
     assert piped.returncode == 0
     assert "standard input:2: malformed_json" in piped.stderr
-    assert totals(program)[0] == 3
+    assert totals(program)[0] == 4
 
 
-@pytest.mark.parametrize("damage", ["cut", "scrambled", "not gzip"])
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+@pytest.mark.parametrize("damage", ["cut", "scrambled", "not compressed"])
 def test_a_file_that_breaks_off_keeps_what_came_before(
-    program: Program, web: Any, damage: str
+    program: Program, web: Any, damage: str, ending: str
 ) -> None:
-    whole = gzip.compress("\n".join(line(number) for number in range(5000)).encode())
+    compress = {".gz": gzip.compress, ".zst": zstandard.compress}[ending]
+    # In several parts, as programs that append to a log write them.
+    numbers = [range(start, start + 500) for start in range(0, 5000, 500)]
+    whole = b"".join(compress("".join(line(n) + "\n" for n in part).encode()) for part in numbers)
     broken = {
         "cut": whole[:-2000],
         "scrambled": whole[: len(whole) // 2] + b"\xff" * 3000,
-        "not gzip": b"plain text",
+        "not compressed": b"plain text",
     }[damage]
-    (program.cwd / "broken.ndjson.gz").write_bytes(broken)
+    (program.cwd / f"broken.ndjson{ending}").write_bytes(broken)
     (program.cwd / "good.ndjson").write_text(line(1_000_000))
     arguments = ("--workspace", "Shop", "--source", "web")
-    finished = program.run("import", "broken.ndjson.gz", "good.ndjson", *arguments)
+    finished = program.run("import", f"broken.ndjson{ending}", "good.ndjson", *arguments)
     assert finished.returncode == 1
-    assert "broken.ndjson.gz: cannot be read to its end" in finished.stderr
+    assert f"broken.ndjson{ending}: cannot be read to its end" in finished.stderr
     assert "Traceback" not in finished.stderr
     kept = totals(program)[0]
-    assert kept == 1 if damage == "not gzip" else 1 < kept < 5001
-    (program.cwd / "broken.ndjson.gz").write_bytes(whole)
-    assert program.run("import", "broken.ndjson.gz", *arguments).returncode == 0
+    assert kept == 1 if damage == "not compressed" else 1 < kept < 5001
+    (program.cwd / f"broken.ndjson{ending}").write_bytes(whole)
+    assert program.run("import", f"broken.ndjson{ending}", *arguments).returncode == 0
     assert totals(program)[0] == 5001
 
 
-def test_an_import_that_was_killed_is_finished_by_the_next(program: Program, web: Any) -> None:
-    file = program.cwd / "large.ndjson"
-    file.write_text("\n".join(line(number) for number in range(60_000)))
-    arguments = ("import", str(file), "--workspace", "Shop", "--source", "web")
+CHUNK = 10_000
+
+
+@contextmanager
+def interrupted(
+    program: Program, records: list[str], number: signal.Signals, *source: str
+) -> Iterator[str]:
+    """An import out of a pipe, interrupted when two chunks are durable; gives what it then said."""
+    pipe = program.cwd / "pipe"
+    os.mkfifo(pipe)
     with subprocess.Popen(
-        [*PROGRAM, *arguments],
+        [*PROGRAM, "import", str(pipe), "--workspace", "Shop", *source],
         cwd=program.cwd,
         env=environment(HEADCOUNT_DATA=str(program.data)),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
-        while not any((program.data / "journals").glob("*.sqlite")) and process.poll() is None:
-            time.sleep(0.005)
-        process.kill()
-    program.json(*arguments)
-    assert totals(program)[:3] == (60_000, 0, 7)
+        with pipe.open("w") as writer:
+            writer.write("\n".join(records[: 2 * CHUNK + 500]))
+            writer.flush()
+            while len(marks(program)) < 2:
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(number)
+            assert process.stderr is not None
+            said = process.stderr.read()
+        status = process.wait()
+        assert status == (-number if number == signal.SIGKILL else 130)
+    yield said
+
+
+def marks(program: Program) -> set[bytes]:
+    """The marks in all journals."""
+    with closing(JournalDirectory(program.data / "journals")) as directory:
+        found = set()
+        for path in directory.paths():
+            with closing(directory.open(path)) as journal:
+                found |= journal.marks()
+        return found
+
+
+def rejected(program: Program, reason: str) -> int:
+    """How many messages of any month were rejected for a reason."""
+    with closing(apsw.Connection(str(program.data / "store.sqlite"))) as db:
+        question = "SELECT coalesce(sum(messages), 0) FROM rejection WHERE reason = ?"
+        return int(db.execute(question, (reason,)).fetchall()[0][0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_import_is_finished_by_the_next_and_tallies_nothing_twice(
+    program: Program, web: Any, number: signal.Signals
+) -> None:
+    records = [line(number) for number in range(3 * CHUNK)]
+    # Some without an id, all alike: what a made id is depends on how many came before.
+    records[5::100] = [
+        json.dumps({"type": "page", "userId": "u", "timestamp": "2021-02-01T00:00:00Z"})
+    ] * 300
+    records[7] = records[CHUNK + 7] = "not json"
+    with interrupted(program, records, number, "--source", "web") as said:
+        if number == signal.SIGINT:
+            assert "20,000 records of 1 files were read and are kept" in said
+            assert "run the same command again" in said
+        assert "Traceback" not in said
+    # Renamed and compressed meanwhile: what is in it says which file it is.
+    (program.cwd / "all.ndjson.zst").write_bytes(zstandard.compress("\n".join(records).encode()))
+    arguments = ("import", "all.ndjson.zst", "--workspace", "Shop", "--source", "web")
+    finished = program.json(*arguments)
+    assert finished["records"] == 3 * CHUNK
+    assert finished["earlier"] == 2 * CHUNK
+    assert finished["rejected"] == 0
+    assert totals(program)[:3] == (3 * CHUNK - 2, 1, 7)
+    assert totals(program)[3] == 3 * CHUNK - 2
+    assert rejected(program, "malformed_json") == 2
+    # What is finished leaves nothing behind, and can be imported anew.
+    assert marks(program) == set()
+    assert program.json(*arguments)["earlier"] == 0
+    assert totals(program)[:3] == (3 * CHUNK - 2, 1, 7)
+
+
+def test_what_was_taken_under_other_circumstances_is_taken_again(
+    program: Program, web: Any
+) -> None:
+    app = program.json("source", "add", "app", "--workspace", "Shop")
+    records = [line(number, sourceId=web["id"]) for number in range(3 * CHUNK)]
+    with interrupted(program, records, signal.SIGINT):
+        pass
+    (program.cwd / "all.ndjson").write_text("\n".join(records))
+    # A line that no source was found for may belong to one that has been made since.
+    program.json("source", "add", "late", "--workspace", "Shop")
+    assert program.json("import", "all.ndjson", "--workspace", "Shop")["earlier"] == 0
+    # Into another source the same lines are other messages.
+    for_app = ("import", "all.ndjson", "--workspace", "Shop", "--source", app["name"])
+    assert program.json(*for_app)["earlier"] == 0
+    assert totals(program)[0] == 2 * 3 * CHUNK
+
+
+@pytest.mark.parametrize("serving", [False, True])
+def test_two_imports_of_one_file_at_once_are_one(program: Program, web: Any, serving: bool) -> None:
+    records = [line(number) for number in range(25_000)]
+    records[3::50] = [
+        json.dumps({"type": "page", "userId": "u", "timestamp": "2021-02-01T00:00:00Z"})
+    ] * 500
+    (program.cwd / "one.ndjson").write_text("\n".join(records))
+    command = [*PROGRAM, "import", "one.ndjson", "--workspace", "Shop", "--source", "web"]
+    with program.serving() if serving else nullcontext():
+        imports = [
+            subprocess.Popen(
+                command, cwd=program.cwd, env=environment(HEADCOUNT_DATA=str(program.data)),
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        for each in imports:
+            _, said = each.communicate()
+            assert (each.returncode, said) == (0, "")
+        assert totals(program)[:3] == (25_000, 1, 7)
+
+
+def test_a_closed_month_is_refused_by_name_and_a_dry_run_says_so(
+    program: Program, web: Any
+) -> None:
+    (program.cwd / "f.ndjson").write_text(
+        line(1) + "\n" + line(2, receivedAt="2021-03-01T00:00:00Z")
+    )
+    command = ("import", "f.ndjson", "--workspace", "Shop", "--source", "web")
+    assert program.json(*command)["rejected"] == 0
+    with closing(SqliteStore(program.data / "store.sqlite")) as store:
+        store.seal(1, parse_period(FEBRUARY))
+    for more in ((), ("--dry-run",)):
+        finished = program.run(*command, *more)
+        assert finished.returncode == 0
+        assert "f.ndjson:1: period_sealed\n" in finished.stderr
+        assert "period_sealed: The month of this record is closed for good" in finished.stderr
+    assert totals(program) == (1, 0, 1, 1)
+    assert totals(program, "2021-03-01")[0] == 1
+
+
+def test_files_that_are_no_records_are_named_line_by_line(program: Program, web: Any) -> None:
+    text = line(1).replace("a1", "Zoë")
+    (program.cwd / "binary.json").write_bytes(bytes(range(256)) * 300)
+    (program.cwd / "latin.json").write_bytes(f"{line(2)}\n{text}\n{line(3)}".encode("latin-1"))
+    (program.cwd / "wide.json").write_bytes(f"{line(4)}\n{line(5)}\n".encode("utf-16"))
+    (program.cwd / "table.json").write_text("id,name\n1,Zoe\n")
+    finished = program.run("import", ".", "--workspace", "Shop", "--source", "web")
+    assert finished.returncode == 0
+    assert "Traceback" not in finished.stderr
+    assert "table.json:1-2: malformed_json" in finished.stderr
+    assert "wide.json:1: not_utf8" in finished.stderr
+    assert "not_utf8: A record must be in UTF-8" in finished.stderr
+    assert totals(program)[0] == 2
+
+
+def test_a_line_of_100_mb_is_named_and_takes_no_memory(program: Program, web: Any) -> None:
+    compressor = zstandard.ZstdCompressor().compressobj()
+    with (program.cwd / "long.json.zst").open("wb") as file:
+        file.write(compressor.compress(line(1).encode() + b"\n"))
+        for _ in range(100):
+            file.write(compressor.compress(b"x" * 1_000_000))
+        file.write(compressor.compress(b"\n" + line(2).encode()) + compressor.flush())
+    command = ("import", "long.json.zst", "--workspace", "Shop", "--source", "web")
+    finished = program.run(*command)
+    assert "long.json.zst:2: message_too_large\n" in finished.stderr
+    assert totals(program)[0] == 2
 
 
 def test_what_cannot_be_imported_is_refused_before_anything_is_read(

@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -183,6 +184,106 @@ def test_made_ids_of_two_sources_differ() -> None:
         for find_source in (lambda key, source_id: WEB, lambda key, source_id: APP)
     )
     assert one.message != other.message
+
+
+# Marks: what an earlier import of the same content has taken is passed over.
+
+
+def chunks(
+    records: Iterable[tuple[int, bytes]],
+    known_marks: Container[bytes] = frozenset(),
+    **circumstances: Any,
+) -> list[ImportChunk]:
+    return list(
+        import_chunks(
+            records, context(**circumstances), known_marks=known_marks, chunk_records=3
+        )
+    )  # fmt: skip
+
+
+def marks_of(chunks: Iterable[ImportChunk]) -> list[bytes]:
+    return [chunk.mark for chunk in chunks if chunk.mark is not None]
+
+
+@given(records, st.integers(0, 10))
+def test_an_interrupted_import_goes_on_as_if_nothing_had_been(
+    records: list[dict[str, object]], taken: int
+) -> None:
+    whole = chunks(lines(*records))
+    resumed = chunks(lines(*records), set(marks_of(whole[:taken])))
+    assert [chunk.is_passed_over for chunk in resumed] == [n < taken for n in range(len(whole))]
+    # Made ids depend on the equal records before, passed over or not.
+    assert [chunk.facts for chunk in resumed[taken:]] == [chunk.facts for chunk in whole[taken:]]
+    assert not any(chunk.facts for chunk in resumed[:taken])
+    assert marks_of(resumed) == marks_of(whole)
+    assert sum(chunk.records for chunk in resumed) == len(records)
+
+
+def test_a_rejected_record_is_not_tallied_again() -> None:
+    bad = list(lines(GOOD, [], GOOD, {**GOOD, "userId": 1.5}))
+    resumed = chunks(bad, set(marks_of(chunks(bad))))
+    assert [(c.is_passed_over, c.rejections, c.errors) for c in resumed] == [(True, [], [])] * 2
+
+
+def test_a_mark_stands_for_all_that_came_before() -> None:
+    first = marks_of(chunks(lines(*[GOOD] * 6)))
+    changed = marks_of(chunks(lines({**GOOD, "userId": "v"}, *[GOOD] * 5)))
+    assert set(first).isdisjoint(changed)
+    # More at the end changes what is there already in nothing but the last, unfilled chunk.
+    longer = marks_of(chunks(lines(*[GOOD] * 8)))
+    assert longer[:2] == first
+
+
+def test_marks_hold_for_the_same_circumstances_alone() -> None:
+    taken = set(marks_of(chunks(lines(GOOD), name=b"with the sources of yesterday")))
+    [again] = chunks(lines(GOOD), taken, name=b"with the sources of today")
+    assert not again.is_passed_over
+
+
+def test_a_record_that_came_too_early_is_looked_at_again() -> None:
+    early = {**GOOD, "receivedAt": "2026-11-24T10:00:00Z"}
+    first = chunks(lines(GOOD, early, GOOD, GOOD))
+    assert [chunk.mark is None for chunk in first] == [True, False]
+    later = chunks(lines(GOOD, early, GOOD, GOOD), set(marks_of(first)), now_ms=NOW_MS + 86_400_000)
+    assert [chunk.is_passed_over for chunk in later] == [False, True]
+    assert len(unpack(later[0].facts)) == 3
+
+
+def test_long_records_make_shorter_chunks() -> None:
+    long = {**GOOD, "x": "x" * 30_000}
+    records = [json.dumps(long).encode()] * 300
+    held = list(import_chunks(enumerate(records, 1), context()))
+    assert sum(chunk.records for chunk in held) == 300
+    assert max(chunk.records for chunk in held) * 30_000 < 5_000_000
+
+
+# What else a record may be refused for.
+
+
+def test_a_closed_month_takes_nothing_more() -> None:
+    closed = {**GOOD, "receivedAt": "2026-01-31T23:59:59.999Z"}
+    open_again = {**GOOD, "receivedAt": "2026-02-01T00:00:00Z"}
+    result = run(lines(closed, open_again, closed))
+    assert [(error.line_number, error.reason) for error in result.errors] == [
+        (1, Reason.PERIOD_SEALED), (3, Reason.PERIOD_SEALED),
+    ]  # fmt: skip
+    assert len(unpack(result.facts)) == 1
+    # Nothing of a closed month changes, so its refusals stand in the outcomes of today.
+    assert result.rejections == [Rejection(1, 2, TODAY, "period_sealed", 2)]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-be", "utf-8"])
+def test_a_line_in_another_encoding_is_named_and_costs_only_itself(encoding: str) -> None:
+    text = json.dumps({**GOOD, "userId": "Zoë", "properties": "Zoë"}, ensure_ascii=False)
+    strange = text.encode(encoding)
+    utf8 = text.encode()
+    result = run([(1, utf8), (2, strange), (3, utf8)])
+    if encoding == "utf-8":
+        assert result.errors == []
+    else:
+        [error] = result.errors
+        assert error.line_number == 2
+        assert error.reason is Reason.NOT_UTF8
 
 
 PLAIN = b'{"a":1}\n{"b":2}\n'
