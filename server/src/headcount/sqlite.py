@@ -19,6 +19,7 @@ from headcount.errors import DataFolderError
 __all__ = ["connect", "rows", "settle", "transaction"]
 
 _BUSY_TIMEOUT_MS = 10_000
+_BUSY_RETRY_S = 0.01
 _CHECKPOINT_PAUSE_S = 0.01
 
 
@@ -43,7 +44,7 @@ def connect(
     try:
         connection = apsw.Connection(str(path), vfs=vfs)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-        connection.pragma("journal_mode", "wal")
+        _use_log(connection)
         # FULL for every connection of a file: had one of them left a commit unsynced, a sync that
         # fails could lose its part of the log for good, and with it all that was synced after.
         connection.pragma("synchronous", "FULL")
@@ -68,6 +69,23 @@ def connect(
             "Run the version of Headcount that wrote it, or a newer one.",
         )
     return connection
+
+
+def _use_log(connection: apsw.Connection) -> None:
+    """Switch to WAL mode, which two processes may do to a new file at once.
+
+    The switch does not wait for the other's lock as everything else does, so it is tried again.
+    """
+    give_up_at_s = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.pragma("journal_mode", "wal")
+        except apsw.BusyError:
+            if time.monotonic() > give_up_at_s:
+                raise
+            time.sleep(_BUSY_RETRY_S)
+        else:
+            return
 
 
 def settle(connection: apsw.Connection) -> None:

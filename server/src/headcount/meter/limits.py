@@ -19,7 +19,7 @@ class MeterLimits:
         past_bytes_max: memory of the indexes of months that only imports ask for.
     """
 
-    facts_a_batch_max: int = 100_000
+    facts_a_batch_max: int = 50_000
     message_keys_in_memory_max: int = 4_000_000
     tracked_keys_in_blocks_max: int = 1_000_000
     past_bytes_max: int = 1 << 30

@@ -103,7 +103,10 @@ class Meter:
         self._open_new_journals()
         taken = self._take()
         drained = taken.next_appended_at_ms is None
-        counted_until_ms = now_ms if drained else (taken.next_appended_at_ms or 0) - 1
+        # Journals are looked at one after the other, so nothing later than the beginning is sure.
+        counted_until_ms = now_ms
+        if taken.next_appended_at_ms is not None:
+            counted_until_ms = min(now_ms, taken.next_appended_at_ms - 1)
         if not taken.positions:
             self._mark(now_ms, counted_until_ms)
         else:

@@ -30,7 +30,7 @@ class IdHasher:
     def __init__(self, key: bytes) -> None:
         if len(key) != HASH_KEY_BYTES:
             raise ValueError(f"a hash key has {HASH_KEY_BYTES} bytes, this one {len(key)}")
-        # A prepared state is copied for each id: the key block is then hashed only once.
+        # A prepared state is copied for each id, which spares setting it up anew.
         self._tracked = hashlib.blake2b(key=key, digest_size=8, person=b"tracked")
         self._message = hashlib.blake2b(key=key, digest_size=8, person=b"message")
         self.fingerprint = hashlib.blake2b(
@@ -39,11 +39,17 @@ class IdHasher:
 
     def tracked(self, text: str) -> bytes:
         """The 8-byte hash of a userId or anonymousId; never all zero, which means absent."""
-        return _digest(self._tracked.copy(), text)
+        state = self._tracked.copy()
+        state.update(_encoded(text))
+        digest = state.digest()
+        return digest if digest != _ZERO else _ZERO_STAND_IN
 
     def message(self, text: str) -> bytes:
         """The 8-byte hash of a messageId; never all zero."""
-        return _digest(self._message.copy(), text)
+        state = self._message.copy()
+        state.update(_encoded(text))
+        digest = state.digest()
+        return digest if digest != _ZERO else _ZERO_STAND_IN
 
     @staticmethod
     def fresh_message() -> bytes:
@@ -51,11 +57,9 @@ class IdHasher:
         return secrets.token_bytes(8)
 
 
-def _digest(state: hashlib.blake2b, text: str) -> bytes:
+def _encoded(text: str) -> bytes:
     try:
-        state.update(text.encode())
+        return text.encode()
     except UnicodeEncodeError:
         # Ids with lone surrogates are ids like any other, so their code points are encoded as is.
-        state.update(text.encode("utf-8", "surrogatepass"))
-    digest = state.digest()
-    return digest if digest != _ZERO else _ZERO_STAND_IN
+        return text.encode("utf-8", "surrogatepass")

@@ -43,6 +43,7 @@ class Task(msgspec.Struct, frozen=True):
         data: the data folder, absolute.
         hash_key: the hash key's file, absolute, when it lies elsewhere.
         rate_limit_per_minute, dedup_window_days: as in the settings.
+        tracking_url: where tracking SDKs reach this server.
         listen_fd: the inherited socket to accept on; -1 for the meter.
         alive_fd: the inherited end of a pipe that closes when the supervisor ends.
     """
@@ -51,6 +52,7 @@ class Task(msgspec.Struct, frozen=True):
     hash_key: str | None
     rate_limit_per_minute: int
     dedup_window_days: int
+    tracking_url: str
     listen_fd: int
     alive_fd: int
 
@@ -65,13 +67,14 @@ class Task(msgspec.Struct, frozen=True):
         return None if self.hash_key is None else Path(self.hash_key)
 
 
-def task_of(settings: Settings, listen_fd: int, alive_fd: int) -> Task:
-    """The task of a child under some settings."""
+def task_of(settings: Settings, tracking_url: str, listen_fd: int, alive_fd: int) -> Task:
+    """The task of a child under some settings, of a server that takes messages at an address."""
     return Task(
         data=str(settings.data.absolute()),
         hash_key=None if settings.hash_key is None else str(settings.hash_key.absolute()),
         rate_limit_per_minute=settings.rate_limit_per_minute,
         dedup_window_days=settings.dedup_window_days,
+        tracking_url=settings.tracking_url or tracking_url,
         listen_fd=listen_fd,
         alive_fd=alive_fd,
     )

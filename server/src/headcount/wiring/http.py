@@ -14,7 +14,7 @@ from headcount.wiring.child import Child
 
 __all__ = ["serve_http"]
 
-_STOP_WITHIN_S = 5
+_STOP_WITHIN_S = 4
 
 
 class _Server(uvicorn.Server):

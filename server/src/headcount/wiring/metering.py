@@ -23,10 +23,10 @@ __all__ = ["meter_until_drained", "run"]
 
 _log = logging.getLogger(__name__)
 
-_PAUSE_S = 0.02
+_PAUSE_LEAST_S, _PAUSE_MOST_S = 0.02, 0.2
 _RETRY_S = 0.5
 _REPORT_EVERY_S = 1.0
-_DRAIN_WITHIN_S = 3.0
+_DRAIN_WITHIN_S = 1.5
 
 
 def run(task: Task, child: Child) -> None:
@@ -46,15 +46,18 @@ def run(task: Task, child: Child) -> None:
 def _meter(meter: Meter, stopping: threading.Event) -> None:
     reported_at_s = 0.0
     while not stopping.is_set():
+        began_s = time.monotonic()
         step = _try_step(meter)
+        took_s = time.monotonic() - began_s
         if time.monotonic() - reported_at_s >= _REPORT_EVERY_S:
             meter.report_sizes()
             reported_at_s = time.monotonic()
         if step is None:
             stopping.wait(_RETRY_S)
         elif step:
-            # A short rest lets facts gather, so that a quiet server makes few commits.
-            stopping.wait(_PAUSE_S)
+            # A rest about as long as the work lets facts gather: a busy server makes large steps,
+            # which cost less a message, and a quiet one few commits.
+            stopping.wait(min(max(took_s, _PAUSE_LEAST_S), _PAUSE_MOST_S))
     # Facts in journals are safe without this, but counts are then up to date for readers.
     began_s = time.monotonic()
     while _try_step(meter) is False and time.monotonic() - began_s < _DRAIN_WITHIN_S:

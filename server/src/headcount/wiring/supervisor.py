@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 _RESTART_FIRST_S = 0.05
 _RESTART_MOST_S = 5.0
 _STEADY_AFTER_S = 10.0
-_FRONT_WITHIN_S = 6.0
-_METER_WITHIN_S = 3.5
+_FRONT_WITHIN_S = 5.5
+_METER_WITHIN_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class _Server:
 
     async def _run_once(self, process: _Process) -> int:
         listen_fd = process.sock.fileno() if process.sock is not None else -1
-        task: Task = task_of(self._settings, listen_fd, self._alive_fd)
+        task: Task = task_of(self._settings, self._listening.tracking, listen_fd, self._alive_fd)
         kept = {self._alive_fd, self._lock.fileno()} | ({listen_fd} - {-1})
         started = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "headcount.wiring.child", process.role,
