@@ -1,0 +1,146 @@
+"""The first-seen index does what a dictionary would, in the memory that was promised."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headcount.metering.index import FirstSeenIndex
+from headcount.metering.keys import NEVER, KeyBlock
+
+BYTES_A_KEY_MAX = 24
+KeyDays = dict[int, tuple[int, int]]
+
+# Few keys in few homes of each sub-table, so that they collide; the last homes wrap around.
+CROWDED = st.builds(
+    lambda table, home, low: table << 57 | home << 25 | low,
+    st.integers(0, 63),
+    st.sampled_from([0, 1, 2**31, 2**32 - 2, 2**32 - 1]),
+    st.integers(1, 12),
+)
+DAYS = st.integers(0, 30)
+BATCHES = st.lists(
+    st.dictionaries(CROWDED, st.tuples(DAYS, DAYS | st.just(NEVER)), max_size=60), max_size=8
+)
+
+
+def block_of(keys: KeyDays, *, with_identified: bool) -> KeyBlock:
+    ascending = sorted(keys)
+    return KeyBlock(
+        np.array(ascending, np.uint64),
+        np.array([keys[key][0] for key in ascending], np.uint8),
+        np.array([keys[key][1] for key in ascending], np.uint8) if with_identified else None,
+    )
+
+
+def join(held: KeyDays, keys: KeyDays) -> None:
+    for key, (day, identified_day) in keys.items():
+        first, first_identified = held.get(key, (NEVER, NEVER))
+        held[key] = min(first, day), min(first_identified, identified_day)
+
+
+def content(index: FirstSeenIndex) -> KeyDays:
+    found: KeyDays = {}
+    last = 0
+    for block in index.blocks():
+        identified = [NEVER] * len(block) if block.identified_days is None else (
+            block.identified_days.tolist()
+        )  # fmt: skip
+        rows = (block.fingerprints.tolist(), block.days.tolist(), identified)
+        for key, day, identified_day in zip(*rows, strict=True):
+            assert key > last, "keys ascend over all blocks"
+            last = key
+            found[key] = day, identified_day
+    return found
+
+
+def assert_probes_like(index: FirstSeenIndex, held: KeyDays, strangers: list[int]) -> None:
+    asked = sorted({*held, *strangers})
+    probe = index.probe(np.array(asked, np.uint64))
+    nothing = (NEVER, NEVER)
+    assert probe.days.tolist() == [held.get(key, nothing)[0] for key in asked]
+    assert probe.identified_days.tolist() == [held.get(key, nothing)[1] for key in asked]
+    assert (probe.slots >= 0).tolist() == [key in held for key in asked]
+
+
+@pytest.mark.parametrize("with_identified", [True, False])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=BATCHES, strangers=st.lists(CROWDED, max_size=10), whole=st.booleans())
+def test_it_holds_what_a_dictionary_holds(
+    monkeypatch: pytest.MonkeyPatch,
+    with_identified: bool, batches: list[KeyDays], strangers: list[int], whole: bool,
+) -> None:  # fmt: skip
+    # Sub-tables that split early, so that a few hundred keys are enough to see it.
+    monkeypatch.setattr("headcount.metering.index._SPLIT_FROM", 64)
+    monkeypatch.setattr("headcount.metering.index._SPLIT_UPTO", 128)
+    index = FirstSeenIndex(with_identified=with_identified)
+    held: KeyDays = {}
+    for number, batch in enumerate(batches):
+        keys = batch if with_identified else {k: (day, NEVER) for k, (day, _) in batch.items()}
+        block = block_of(keys, with_identified=with_identified)
+        if whole and number == 0:
+            index.fill(block)
+        else:
+            index.merge(block)
+        join(held, keys)
+        assert len(index) == len(held)
+        assert_probes_like(index, held, strangers)
+    assert content(index) == held
+
+
+@pytest.mark.parametrize("with_identified", [True, False])
+def test_it_holds_many_keys_in_the_promised_memory_at_every_step(with_identified: bool) -> None:
+    rng = random.Random(7)
+    index = FirstSeenIndex(with_identified=with_identified)
+    held: KeyDays = {}
+    steps = 100
+    empty_bytes = index.nbytes
+    for _ in range(steps):
+        keys = {rng.getrandbits(63) | 1: (rng.randrange(31), NEVER) for _ in range(1900)}
+        if held:
+            # Known keys come again, some on an earlier day, some now with a user.
+            for key in rng.choices(list(held), k=100):
+                identified = rng.randrange(31) if with_identified else NEVER
+                keys[key] = rng.randrange(31), identified
+        index.merge(block_of(keys, with_identified=with_identified))
+        join(held, keys)
+        assert len(index) == len(held)
+        # A handful of keys needs no promise: the smallest tables take some kilobytes.
+        assert index.nbytes <= max(BYTES_A_KEY_MAX * len(held), empty_bytes)
+    assert len(held) > 180_000
+    strangers = [rng.getrandbits(63) | 1 for _ in range(1000)]
+    assert_probes_like(index, held, strangers)
+    assert content(index) == held
+
+
+def test_keys_that_are_filled_in_whole_take_the_promised_memory_too() -> None:
+    keys = np.unique(np.random.default_rng(3).integers(1, 2**63, 200_000, np.uint64))
+    days = (keys % np.uint64(31)).astype(np.uint8)
+    index = FirstSeenIndex(with_identified=True)
+    index.fill(KeyBlock(keys, days, days))
+    assert len(index) == len(keys)
+    assert index.nbytes <= BYTES_A_KEY_MAX * len(keys)
+    probe = index.probe(keys)
+    assert (probe.days == days).all()
+    assert (probe.slots >= 0).all()
+
+
+def test_no_sub_table_becomes_so_large_that_rebuilding_it_would_hold_up_a_batch() -> None:
+    rng = np.random.default_rng(4)
+    index = FirstSeenIndex(with_identified=False)
+    for _ in range(24):
+        keys = np.unique(rng.integers(1, 2**63, 50_000, np.uint64))
+        index.merge(KeyBlock(keys, np.zeros(len(keys), np.uint8), None))
+        assert index.nbytes <= BYTES_A_KEY_MAX * len(index)
+    assert max(map(len, index.blocks())) < 1 << 19
+
+
+def test_probing_changes_nothing() -> None:
+    index = FirstSeenIndex(with_identified=True)
+    index.probe(np.array([1, 2, 3], np.uint64))
+    assert len(index) == 0
+    assert content(index) == {}

@@ -1,0 +1,42 @@
+"""Keys: the same id in two scopes, or in two roles, is two keys."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headcount.metering.keys import FINGERPRINT_BITS, U32, U64, message_keys, tracked_keys
+
+HASHES = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20)
+ROLES = [(False, False), (False, True), (True, False), (True, True)]
+
+
+def keys_of(scopes: U32, hashes: U64) -> list[U64]:
+    """The keys of some ids in each role that an id can have in a scope."""
+    tracked = [tracked_keys(scopes, hashes, workspace=w, anonymous=a) for w, a in ROLES]
+    return [message_keys(scopes, hashes), *tracked]
+
+
+@given(HASHES, st.integers(0, 2**32 - 1))
+def test_keys_fit_the_index_whatever_the_hash(hashes: list[int], scope: int) -> None:
+    scopes = np.full(len(hashes), scope, np.uint32)
+    for keys in keys_of(scopes, np.array(hashes, np.uint64)):
+        assert keys.dtype == np.uint64
+        assert (keys > 0).all()
+        assert (keys < 1 << FINGERPRINT_BITS).all()
+
+
+def test_scopes_and_roles_keep_an_id_apart() -> None:
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, 2**64, 500, np.uint64)
+    scopes = np.arange(1, 41, dtype=np.uint32)
+    each_scope, each_id = np.repeat(scopes, len(ids)), np.tile(ids, len(scopes))
+    keys = np.concatenate(keys_of(each_scope, each_id))
+    assert len(np.unique(keys)) == len(ids) * len(scopes) * 5
+
+
+def test_the_inputs_are_left_as_they_are() -> None:
+    scopes, hashes = np.array([3], np.uint32), np.array([2**63], np.uint64)
+    keys_of(scopes, hashes)
+    assert (scopes.tolist(), hashes.tolist()) == ([3], [2**63])
