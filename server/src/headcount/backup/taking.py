@@ -8,6 +8,7 @@ Runs are opened in the store's own moment, since the meter may replace them.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -102,7 +103,11 @@ def _check_room(folder: DataFolder, destination: Path, progress: Progress) -> No
         *folder.journals.glob("*.sqlite"),
         *(folder.path / "keys").glob("*.keys"),
     ]
-    total = sum(path.stat().st_size for path in places if path.exists())
+    total = 0
+    for path in places:
+        # The meter may replace a run at any moment.
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
     free = shutil.disk_usage(destination).free
     if total > free:
         raise DataFolderError(

@@ -13,7 +13,7 @@ from headcount.catalog.moment import catalog_moment
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor.clock import check_clock, check_late_messages
 from headcount.doctor.counts import Recount, check_counts
-from headcount.doctor.findings import Finding, ok, problem
+from headcount.doctor.findings import Finding, Level, ok, problem
 from headcount.doctor.folder import check_disk, check_permissions, check_server, check_trash
 from headcount.doctor.identity import check_catalog, check_hash_key
 from headcount.doctor.journals import check_journals, check_lag, unreadable
@@ -62,8 +62,12 @@ def examine(
         if folder.store.exists():
             try:
                 store = stack.enter_context(store_moment(folder.store, Run))
+                found = check_store(store)
             except (OperatorError, apsw.Error) as error:
-                yield _of_error("store", error)
+                found = _of_error("store", error)
+            if found.level != Level.OK:
+                store = None  # what its tables say cannot be relied on
+            yield found
         else:
             yield ok("store", "Nothing has been metered yet.")
         positions = {} if store is None else store.positions()
@@ -96,7 +100,6 @@ def _of_store(
         recount = check_counts(store, counted)
         return recount.findings
 
-    yield from _guarded("store", lambda: [check_store(store)])
     yield from _guarded("runs", lambda: check_runs(store, folder, found_before, serving=serving))
     yield from _guarded("counts", recounted)
     yield from _guarded("late messages", lambda: [_late(folder, store)])

@@ -3,6 +3,7 @@ how long the disk will do. Takes paths and file attributes, reads no content."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -41,12 +42,13 @@ def check_server(folder: DataFolder) -> Finding:
 def check_permissions(folder: DataFolder, hash_key: Path) -> Iterator[Finding]:
     """Whether others can read what is secret, and whether all files have one owner."""
     top = folder.path.stat()
-    files = [path for path in _files(folder.path) if path != hash_key]
+    files = {path: found for path, found in _files(folder.path) if path != hash_key}
     open_bits = stat.S_IMODE(top.st_mode) & 0o077
-    exposed = [hash_key] if _mode_of(hash_key) & 0o077 else []
+    # A key that is missing is for another check to say.
+    exposed = [hash_key] if hash_key.exists() and hash_key.stat().st_mode & 0o077 else []
     if open_bits:
-        exposed += [path for path in files if _mode_of(path) & 0o044]
-    foreign = [path for path in files if path.lstat().st_uid != top.st_uid]
+        exposed += [path for path, found in files.items() if found.st_mode & 0o044]
+    foreign = [path for path, found in files.items() if found.st_uid != top.st_uid]
     if exposed:
         yield problem(
             "permissions",
@@ -72,17 +74,13 @@ def check_permissions(folder: DataFolder, hash_key: Path) -> Iterator[Finding]:
         yield ok("permissions", "Only the owner can read the data folder and the hash key.")
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     for parent, _, names in os.walk(folder):
-        yield from (Path(parent, name) for name in names)
-
-
-def _mode_of(path: Path) -> int:
-    # Files come and go while a server runs; one that is gone exposes nothing.
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except OSError:
-        return 0
+        for name in names:
+            path = Path(parent, name)
+            # Files come and go while a server runs.
+            with contextlib.suppress(FileNotFoundError):
+                yield path, path.lstat()
 
 
 def _some(paths: list[Path]) -> str:
@@ -93,10 +91,7 @@ def _some(paths: list[Path]) -> str:
 
 def check_trash(folder: DataFolder) -> Finding:
     """What waits to be deleted for good."""
-    sizes: list[int] = []
-    trash = folder.path / "trash"
-    if trash.is_dir():
-        sizes = [path.stat().st_size for path in trash.iterdir()]
+    sizes = [found.st_size for _, found in _files(folder.path / "trash")]
     if not sizes:
         return ok("trash", "The trash is empty.", files=0, bytes=0)
     return ok(
@@ -120,7 +115,7 @@ def check_disk(
         now_ms: the moment.
     """
     free = shutil.disk_usage(folder.path).free
-    used = sum(path.lstat().st_size for path in _files(folder.path) if os.path.lexists(path))
+    used = sum(found.st_size for _, found in _files(folder.path))
     today = day_of_ms(now_ms)
     days = range(max(min(new_bytes, default=today), today - _GROWTH_OVER_DAYS), today)
     a_day = sum(new_bytes.get(day, 0.0) for day in days) / len(days) if len(days) else 0.0
