@@ -11,7 +11,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 import tomllib
+import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,7 @@ _ENV_PREFIX = "HEADCOUNT_"
 _FILE_NAME = "headcount.toml"
 _WORKERS_DEFAULT_MAX = 4
 _DIGITS_MAX = 18
+_URL = re.compile(r"[A-Za-z0-9:/._~\[\]-]+", re.ASCII)
 
 
 class Address(NamedTuple):
@@ -84,6 +87,20 @@ def _address(text: str) -> Address:
         return Address(host, _port_number(port))
     except ValueError:
         raise ValueError("an address with a port from 0 to 65535") from None
+
+
+def _url(text: str) -> str:
+    url = text.strip().rstrip("/")
+    split = urllib.parse.urlsplit(url)
+    if (
+        split.scheme not in ("http", "https")
+        or not split.hostname
+        or not _URL.fullmatch(url)
+        or split.query
+        or split.fragment
+    ):
+        raise ValueError("an address such as https://tracking.example.com")
+    return url
 
 
 def _workers_default() -> int:
@@ -168,6 +185,16 @@ class Settings:
             " month, and still be one API call.",
         ),
     ] = 35
+
+    tracking_url: Annotated[
+        str | None,
+        _About(
+            "URL",
+            _url,
+            "Where tracking SDKs reach the tracking address, as the page shows it in snippets to"
+            " copy; for servers behind a proxy. The default is the tracking address itself.",
+        ),
+    ] = None
 
     host: Annotated[
         str | None,

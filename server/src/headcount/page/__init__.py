@@ -1,0 +1,21 @@
+"""The page for people: usage at a glance, sources and tokens to manage, in a browser.
+
+Takes form posts and cookies from browsers, asks the API in the same process with the token that
+the person signed in with, gives HTML. Owns sessions and how figures read. Has no way to the data
+of its own, counts nothing, and fetches nothing from other hosts.
+
+    app        routes, the security headers of every answer, what a failure looks like
+    asking     asking the API, in the process, and the shapes of what it answers
+    sessions   who is signed in, with which tokens
+    visits     one request of somebody who is signed in; where forms may come from
+    signing    signing in and out
+    dashboard  a month's usage, and keeping an open page up to date
+    standing, tables, drawings, forecast, figures    what stands on it
+    managing   sources, tokens and plan limits
+    assets     style, script, icon, and the library that draws charts
+    pages      templates and how HTML is sent
+"""
+
+from headcount.page.app import create_page, is_of_page
+
+__all__ = ["create_page", "is_of_page"]

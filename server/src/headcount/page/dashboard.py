@@ -1,0 +1,216 @@
+"""A month's usage on one page, and what keeps an open page up to date.
+
+Takes a workspace, a month and an order of sources from the address, gives the page. An open page
+asks every second, in one small answer, until when messages are counted and whether any count has
+changed; only then it asks for the page again.
+"""
+
+from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+
+from headcount.page.asking import ApiRefusal
+from headcount.page.assets import LIBRARY
+from headcount.page.connecting import snippets
+from headcount.page.drawings import drawings, largest_ids
+from headcount.page.shapes import (
+    Daily,
+    Outcomes,
+    Source,
+    Sources,
+    Summary,
+    Workspace,
+    WorkspaceBody,
+)
+from headcount.page.standing import Standing, standing_of
+from headcount.page.tables import COLUMNS, day_rows, order_asked, outcome_rows, source_rows
+from headcount.page.visits import Visit, visit_of
+
+__all__ = ["DASHBOARD_HANDLERS"]
+
+_DAILY = "/headcount/v1/daily"
+_BEHIND_AFTER_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Month:
+    """What the API says about one month."""
+
+    workspace: Workspace
+    sources: list[Source]
+    summary: Summary
+    outcomes: Outcomes
+    daily: Daily
+    previous: Daily | None
+
+    @property
+    def runs(self) -> bool:
+        return self.daily.period == self.daily.current_period
+
+    @property
+    def length(self) -> int:
+        first = date.fromisoformat(self.daily.period)
+        return calendar.monthrange(first.year, first.month)[1]
+
+    def standing(self) -> list[Standing]:
+        summary, columns = self.summary, self.daily.workspace
+        before = summary.previous
+        limits = summary.plan_limits
+
+        def one(
+            key: str, label: str, totals: list[int], previous: int | None, limit: int | None
+        ) -> Standing:
+            return standing_of(
+                key,
+                label,
+                days=self.daily.days,
+                totals=totals,
+                length=self.length,
+                runs=self.runs,
+                previous=previous,
+                previous_day=before.day if before else None,
+                limit=limit,
+            )
+
+        mtu = before.totals.mtu if before else None
+        calls = before.totals.api_calls if before else None
+        return [
+            one("mtu", "Monthly tracked users", columns.mtu, mtu, limits.mtu),
+            one("api-calls", "API calls", columns.api_calls, calls, limits.api_calls),
+        ]
+
+
+async def _read(visit: Visit, period: str | None) -> _Month:
+    """Everything the page shows, for a month as the address names it."""
+    asked = [("period", period)] if period else []
+    workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
+    sources = (await visit.ask(Sources, "/headcount/v1/sources")).sources
+    summary = await visit.ask(Summary, "/headcount/v1/summary", query=asked)
+    # The month may turn between two questions; from here on all are about the same one.
+    asked = [("period", summary.month.period)]
+    outcomes = await visit.ask(Outcomes, "/headcount/v1/outcomes", query=asked)
+    known = {source.id for source in sources}
+    by_calls, by_mtu = largest_ids([s for s in summary.sources if s.source_id in known])
+    shown = [("sourceId", source_id) for source_id in {*by_calls, *by_mtu}]
+    daily = await visit.ask(Daily, _DAILY, query=[*asked, *shown])
+    previous = None
+    if summary.previous is not None:
+        previous = await visit.ask(Daily, _DAILY, query=[("period", summary.previous.period)])
+    return _Month(workspace, sources, summary, outcomes, daily, previous)
+
+
+@get("/")
+async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
+    visit = visit_of(request)
+    asked = request.query_params
+    try:
+        month = await _read(visit, asked.get("period"))
+    except ApiRefusal as refusal:
+        if refusal.status not in (404, 422):
+            raise
+        return await _no_such_month(request, visit, refusal)
+    order = order_asked(asked.get("sort"), asked.get("order"))
+    daily, parts = month.daily, visit.parts
+    by_calls, by_mtu = largest_ids(month.summary.sources)
+    used = sum(1 for each in month.summary.sources if each.totals.api_calls)
+    charts = None
+    if parts.assets.can_draw and used:
+        charts = drawings(
+            daily, month.previous, month.summary.plan_limits, month.length, by_calls, by_mtu, used
+        )
+    ever = daily.first_period is not None or month.outcomes.totals.rejected
+    first_source = next((source for source in month.sources if source.enabled), None)
+    return await parts.pages.send(
+        request,
+        "dashboard",
+        **visit.common(),
+        asset=parts.assets.address,
+        library=parts.assets.address(LIBRARY) if charts else None,
+        may_draw=parts.assets.can_draw,
+        workspace=month.workspace,
+        sources=month.sources,
+        period=daily.period,
+        periods=_periods(daily),
+        runs=month.runs,
+        version=_version(daily),
+        freshness=_freshness(daily, visit.parts.clock()),
+        standing=month.standing(),
+        totals=month.summary.month.totals,
+        rows=source_rows(month.summary, month.sources, order),
+        columns=COLUMNS,
+        order=order,
+        used=used,
+        outcomes=month.outcomes.totals,
+        outcome_rows=outcome_rows(month.outcomes),
+        days=day_rows(daily),
+        charts=charts,
+        ever=ever,
+        snippets=snippets(request, first_source) if first_source and not ever else None,
+        first_source=first_source,
+    )
+
+
+async def _no_such_month(
+    request: Request[Any, Any, Any], visit: Visit, refusal: ApiRefusal
+) -> Response[bytes]:
+    return await visit.parts.pages.send(
+        request,
+        "failure",
+        refusal.status,
+        asset=visit.parts.assets.address,
+        title="There is no such month here",
+        message=refusal.message,
+        link_address=visit.address("/"),
+        link="Show the current month",
+    )
+
+
+@get("/page/fresh")
+async def fresh(request: Request[Any, Any, Any]) -> Response[bytes]:
+    visit = visit_of(request)
+    period = request.query_params.get("period")
+    daily = await visit.ask(Daily, _DAILY, query=[("period", period)] if period else [])
+    body = {
+        **_freshness(daily, visit.parts.clock()),
+        "version": _version(daily),
+        "period": daily.period,
+    }
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _freshness(daily: Daily, now_ms: int) -> dict[str, str]:
+    until = datetime.fromisoformat(daily.counted_until)
+    behind_s = now_ms // 1000 - int(until.timestamp())
+    lag = ""
+    if behind_s >= 120:
+        lag = f"{behind_s // 60:,} min behind"
+    elif behind_s >= _BEHIND_AFTER_S:
+        lag = f"{behind_s} s behind"
+    return {"until": daily.counted_until, "text": f"{until:%H:%M:%S}", "lag": lag}
+
+
+def _version(daily: Daily) -> str:
+    """Changes whenever a count of the workspace does, and with it those of its sources."""
+    counted = msgspec.json.encode((daily.days, daily.rejected, daily.workspace))
+    return blake2b(counted, digest_size=9).hexdigest()
+
+
+def _periods(daily: Daily) -> list[str]:
+    """Every month from the first usage on, the current one first."""
+    month = date.fromisoformat(daily.current_period)
+    first = daily.first_period or daily.current_period
+    listed = []
+    while (name := f"{month:%Y-%m-01}") >= first:
+        listed.append(name)
+        month = date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
+    return listed
+
+
+DASHBOARD_HANDLERS = [dashboard, fresh]

@@ -1,0 +1,82 @@
+"""How figures, days and changes read: takes numbers and the API's texts, gives texts for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+__all__ = [
+    "Change",
+    "change_of",
+    "count_text",
+    "day_text",
+    "moment_text",
+    "month_text",
+    "percent_text",
+    "short_day_text",
+]
+
+_MINUS = "\N{MINUS SIGN}"
+
+
+def count_text(count: int) -> str:
+    """A count with its thousands apart: `1,234,567`."""
+    return f"{count:,}".replace("-", _MINUS)
+
+
+def percent_text(part: float, whole: float) -> str:
+    """A share: `12.4 %`; tiny and huge ones without false precision."""
+    share = 100 * part / whole
+    if 0 < share < 0.1:
+        return "< 0.1 %"
+    digits = 1 if abs(share) < 100 else 0
+    return f"{share:,.{digits}f} %".replace("-", _MINUS)
+
+
+def month_text(period: str) -> str:
+    """`2026-11-01` as `November 2026`."""
+    return f"{date.fromisoformat(period):%B %Y}"
+
+
+def day_text(day: str) -> str:
+    """`2026-11-03` as `3 November`."""
+    when = date.fromisoformat(day[:10])
+    return f"{when.day} {when:%B}"
+
+
+def short_day_text(day: date) -> str:
+    """A day as `3 Nov`."""
+    return f"{day.day} {day:%b}"
+
+
+def moment_text(moment: str) -> str:
+    """An RFC 3339 moment as `3 Nov 2026, 12:04 UTC`."""
+    when = datetime.fromisoformat(moment).astimezone(UTC)
+    return f"{when.day} {when:%b %Y, %H:%M} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a count stands against an earlier one.
+
+    Attributes:
+        absolute: the difference; what tables are sorted by.
+        text: the change in per cent, or in words where there is no such number.
+        direction: `"up"`, `"down"` or `"level"`.
+    """
+
+    absolute: int
+    text: str
+    direction: str
+
+
+def change_of(now: int, before: int) -> Change:
+    """The change from one count to another."""
+    absolute = now - before
+    if absolute == 0:
+        return Change(0, "no change", "level")
+    direction = "up" if absolute > 0 else "down"
+    if before <= 0:
+        return Change(absolute, "new", direction)
+    sign = "+" if absolute > 0 else ""
+    return Change(absolute, sign + percent_text(absolute, before), direction)

@@ -1,0 +1,160 @@
+"""Managing a workspace: its sources, its API tokens and its plan's limits.
+
+Takes forms, does what they ask through the API, which wants an admin token for every change; then
+shows the page again with a sentence about what was done. A secret is shown once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+
+from headcount.page.asking import ApiRefusal
+from headcount.page.pages import redirect
+from headcount.page.sessions import Notice
+from headcount.page.shapes import (
+    Limits,
+    NewToken,
+    SourceBody,
+    Sources,
+    Tokens,
+    WorkspaceBody,
+)
+from headcount.page.visits import Visit, posted, visit_of
+
+__all__ = ["MANAGING_HANDLERS"]
+
+_SOURCES = "/headcount/v1/sources"
+_TOKENS = "/headcount/v1/tokens"
+_LIMITS = "/headcount/v1/plan-limits"
+_SEPARATORS = re.compile(r"[\s,._']")
+_DIGITS_MAX = 16
+_ADMIN = "admin"
+
+
+class _LimitsBody(msgspec.Struct, rename="camel"):
+    plan_limits: Limits
+
+
+@get("/page/manage")
+async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
+    visit = visit_of(request)
+    workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
+    sources = (await visit.ask(Sources, _SOURCES)).sources
+    tokens = (await visit.ask(Tokens, _TOKENS)).tokens
+    limits = (await visit.ask(_LimitsBody, _LIMITS)).plan_limits
+    notice = visit.session.notices.pop(request.query_params.get("notice", ""), None)
+    return await visit.parts.pages.send(
+        request,
+        "manage",
+        **visit.common(),
+        asset=visit.parts.assets.address,
+        workspace=workspace,
+        sources=sources,
+        # The ones that still open the workspace first.
+        tokens=sorted(tokens, key=lambda token: not token.valid),
+        limits=limits,
+        may_change=workspace.token_scope == _ADMIN,
+        notice=notice,
+    )
+
+
+def _changing(
+    path: str,
+) -> Callable[[Callable[[Visit, dict[str, str], str], Awaitable[Notice]]], HTTPRouteHandler]:
+    """Decorator: a change that a form asks for, and the notice it leaves, whatever comes of it."""
+
+    def register(
+        change: Callable[[Visit, dict[str, str], str], Awaitable[Notice]],
+    ) -> HTTPRouteHandler:
+        async def handler(request: Request[Any, Any, Any]) -> Response[bytes]:
+            visit, form = await posted(request)
+            try:
+                notice = await change(visit, form, str(request.path_params.get("named", "")))
+            except ApiRefusal as refusal:
+                notice = Notice(refusal.message, "failed")
+            name = visit.session.leave_notice(notice)
+            return redirect(visit.address("/page/manage", notice=name))
+
+        return post(path, status_code=200)(handler)
+
+    return register
+
+
+@_changing("/page/sources")
+async def add_source(visit: Visit, form: dict[str, str], _named: str) -> Notice:
+    body = {"name": form.get("name", "")}
+    made = await visit.ask(SourceBody, _SOURCES, method="POST", body=body)
+    return Notice(
+        f"{made.source.name} is there, with a write key of its own. Connect an SDK to it next."
+    )
+
+
+@_changing("/page/sources/{named:str}/disable")
+async def disable_source(visit: Visit, _form: dict[str, str], named: str) -> Notice:
+    source = await _enable(visit, named, enabled=False)
+    return Notice(f"{source} is disabled: its messages are refused. What it sent stays counted.")
+
+
+@_changing("/page/sources/{named:str}/enable")
+async def enable_source(visit: Visit, _form: dict[str, str], named: str) -> Notice:
+    return Notice(f"{await _enable(visit, named, enabled=True)} takes messages again.")
+
+
+async def _enable(visit: Visit, source_id: str, *, enabled: bool) -> str:
+    body = {"enabled": enabled}
+    path = f"{_SOURCES}/{source_id}"
+    return (await visit.ask(SourceBody, path, method="PATCH", body=body)).source.name
+
+
+@_changing("/page/sources/{named:str}/rotate-key")
+async def rotate_key(visit: Visit, _form: dict[str, str], named: str) -> Notice:
+    path = f"{_SOURCES}/{named}/rotate-key"
+    source = (await visit.ask(SourceBody, path, method="POST")).source
+    return Notice(f"{source.name} has a new write key. The former one is refused from now on.")
+
+
+@_changing("/page/tokens")
+async def add_token(visit: Visit, form: dict[str, str], _named: str) -> Notice:
+    expires = form.get("expires", "")
+    body = {
+        "scope": form.get("scope", ""),
+        "expiresAt": f"{expires}T00:00:00Z" if expires else None,
+    }
+    made = await visit.ask(NewToken, _TOKENS, method="POST", body=body)
+    return Notice("Copy the new token now: it is not shown again.", secret=made.secret)
+
+
+@_changing("/page/tokens/{named:str}/revoke")
+async def revoke_token(visit: Visit, _form: dict[str, str], named: str) -> Notice:
+    await visit.ask(msgspec.Raw, f"{_TOKENS}/{named}", method="DELETE")
+    return Notice("The token is revoked. Whoever uses it is refused from now on.")
+
+
+@_changing("/page/plan-limits")
+async def set_limits(visit: Visit, form: dict[str, str], _named: str) -> Notice:
+    wanted: dict[str, int | None] = {}
+    for name, field in (("mtu", "mtu"), ("apiCalls", "api_calls")):
+        digits = _SEPARATORS.sub("", form.get(field, ""))
+        if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX):
+            return Notice("A limit is a whole number, or empty for none.", "failed")
+        wanted[name] = int(digits) if digits else None
+    await visit.ask(_LimitsBody, _LIMITS, method="PUT", body=wanted)
+    return Notice("The plan's limits are set.")
+
+
+MANAGING_HANDLERS = [
+    manage,
+    add_source,
+    disable_source,
+    enable_source,
+    rotate_key,
+    add_token,
+    revoke_token,
+    set_limits,
+]

@@ -1,0 +1,136 @@
+"""Who is signed in: takes tokens that the API has accepted, gives session ids to put in cookies.
+
+Sessions live in this process's memory, the only place where a token's secret is ever kept after
+it was shown; a restart signs everybody out. A session ends when nobody used it for twelve hours,
+when its last token stops working, or when somebody signs out. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+__all__ = ["Grant", "Notice", "Session", "Sessions"]
+
+_IDLE_MS_MAX = 12 * 3_600_000
+_SESSIONS_MAX = 10_000
+_GRANTS_MAX = 50
+_NOTICES_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A token somebody signed in with.
+
+    Attributes:
+        workspace_id, workspace_name: the workspace that it opens.
+        secret: what the API takes as the bearer.
+    """
+
+    workspace_id: str
+    workspace_name: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a change has done, to be shown once.
+
+    Attributes:
+        text: a sentence.
+        kind: `"done"` or `"failed"`.
+        secret: a text that cannot be had again, to be copied now; or None.
+    """
+
+    text: str
+    kind: str = "done"
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Session:
+    """Somebody who is signed in.
+
+    Attributes:
+        id: the random text in the cookie.
+        form_key: the random text that every form of this session carries.
+        grants: by workspace id, the one used last at the end.
+        notices: what is still to be shown, by the random text that the page's address names it by.
+    """
+
+    id: str = field(repr=False)
+    form_key: str = field(repr=False)
+    used_at_ms: int
+    grants: dict[str, Grant] = field(default_factory=dict)
+    notices: dict[str, Notice] = field(default_factory=dict)
+
+    def grant(self, workspace_id: str | None) -> Grant | None:
+        """The grant of a workspace; of the one signed in to last when None."""
+        if workspace_id is None:
+            return next(reversed(self.grants.values()), None)
+        return self.grants.get(workspace_id)
+
+    def leave_notice(self, notice: Notice) -> str:
+        """Keep a notice until it is shown; gives its name."""
+        while len(self.notices) >= _NOTICES_MAX:
+            del self.notices[next(iter(self.notices))]
+        name = secrets.token_urlsafe(9)
+        self.notices[name] = notice
+        return name
+
+
+class Sessions:
+    """All sessions.
+
+    Args:
+        clock: the time, in milliseconds since 1970.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+
+    def find(self, session_id: str | None) -> Session | None:
+        """The session of a cookie, which thereby is used; None when there is none or it ended."""
+        session = self._sessions.get(session_id or "")
+        if session is None:
+            return None
+        now_ms = self._clock()
+        if now_ms - session.used_at_ms > _IDLE_MS_MAX:
+            self.end(session)
+            return None
+        session.used_at_ms = now_ms
+        return session
+
+    def sign_in(self, former: Session | None, grant: Grant) -> Session:
+        """A session under a fresh id with one more grant.
+
+        Args:
+            former: the session that the browser had, whose grants it keeps and which ends.
+            grant: takes the place of an earlier one of the same workspace.
+        """
+        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32), self._clock())
+        if former is not None:
+            session.grants = {
+                key: kept for key, kept in former.grants.items() if key != grant.workspace_id
+            }
+            self.end(former)
+        session.grants[grant.workspace_id] = grant
+        while len(session.grants) > _GRANTS_MAX:
+            del session.grants[next(iter(session.grants))]
+        if len(self._sessions) >= _SESSIONS_MAX:
+            self.end(min(self._sessions.values(), key=lambda each: each.used_at_ms))
+        self._sessions[session.id] = session
+        return session
+
+    def drop(self, session: Session, grant: Grant) -> None:
+        """Forget a grant whose token no longer works; the session ends with its last one."""
+        if session.grants.get(grant.workspace_id) == grant:
+            del session.grants[grant.workspace_id]
+        if not session.grants:
+            self.end(session)
+
+    def end(self, session: Session) -> None:
+        """Sign out."""
+        self._sessions.pop(session.id, None)

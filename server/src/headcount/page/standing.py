@@ -1,0 +1,168 @@
+"""Where usage stands: the large figures, their change, the plan's limit and the outlook.
+
+Takes a month's totals and days, gives what one card shows; every estimate with its range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from headcount.page.figures import (
+    Change,
+    change_of,
+    count_text,
+    day_text,
+    percent_text,
+    short_day_text,
+)
+from headcount.page.forecast import Pace, pace_of
+
+__all__ = ["Estimate", "LimitUse", "Standing", "standing_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A forecast in words.
+
+    Attributes:
+        label: what is estimated.
+        likely: the middle of it.
+        range: where four of five would lie.
+    """
+
+    label: str
+    likely: str
+    range: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """How much of the plan is used.
+
+    Attributes:
+        limit: what it includes in a month.
+        share: used of it, in words.
+        permille: used of it in thousandths, at most 1000, for a bar.
+        reached: the day on which it was reached, in words; None while it was not.
+    """
+
+    limit: int
+    share: str
+    permille: int
+    reached: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One large figure and what belongs to it.
+
+    Attributes:
+        key: `"mtu"` or `"api-calls"`.
+        label: what is counted.
+        total: so far.
+        change: against the month before; None without one.
+        compared: what it is compared with, in words.
+        limit: None without one.
+        estimates: none for a month that is over, or too young.
+        looked_at: how many complete days the estimates are made of; 0 without any.
+        too_early: whether estimates are missing because the month is young.
+    """
+
+    key: str
+    label: str
+    total: int
+    change: Change | None
+    compared: str
+    limit: LimitUse | None
+    estimates: Sequence[Estimate]
+    looked_at: int
+    too_early: bool
+
+
+def standing_of(
+    key: str,
+    label: str,
+    *,
+    days: Sequence[str],
+    totals: Sequence[int],
+    length: int,
+    runs: bool,
+    previous: int | None,
+    previous_day: str | None,
+    limit: int | None,
+) -> Standing:
+    """The standing of one count.
+
+    Args:
+        key, label: name it, for programs and for people.
+        days, totals: the days so far and the running total of each.
+        length: how many days the month has.
+        runs: whether it is the current month.
+        previous, previous_day: total of the month before and the day up to which it counts.
+        limit: of the plan.
+    """
+    now = totals[-1]
+    pace = pace_of(totals) if runs else None
+    use = None if limit is None else _limit_use(now, limit, days, totals)
+    estimates = [] if pace is None else _estimates(pace, date.fromisoformat(days[0]), length, use)
+    compared = ""
+    if previous is not None and previous_day is not None:
+        when = f"at the end of {day_text(previous_day)}" if runs else f"in {previous_day[:7]}"
+        compared = f"{count_text(previous)} {when}"
+    return Standing(
+        key,
+        label,
+        now,
+        None if previous is None else change_of(now, previous),
+        compared,
+        use,
+        estimates,
+        0 if pace is None else pace.looked_at,
+        runs and pace is None,
+    )
+
+
+def _limit_use(now: int, limit: int, days: Sequence[str], totals: Sequence[int]) -> LimitUse:
+    reached = None
+    if now >= limit:
+        reached = day_text(
+            next(day for day, total in zip(days, totals, strict=True) if total >= limit)
+        )
+    if limit == 0:
+        return LimitUse(limit, "all", 1000, reached)
+    return LimitUse(limit, percent_text(now, limit), min(1000, 1000 * now // limit), reached)
+
+
+def _estimates(pace: Pace, first: date, length: int, use: LimitUse | None) -> list[Estimate]:
+    end = pace.at_end_of(length)
+    last_day = short_day_text(first + timedelta(length - 1))
+    spread = f"{count_text(end.low)} to {count_text(end.high)}"
+    found = [Estimate(f"By {last_day}", f"about {count_text(end.likely)}", spread)]
+    if use is None or use.reached is not None:
+        return found
+    reach = pace.reaches(use.limit, length)
+
+    def named(day: int) -> str:
+        return short_day_text(first + timedelta(day - 1))
+
+    label = f"Limit of {count_text(use.limit)}"
+    if reach.earliest is None:
+        found.append(Estimate(label, "not reached this month", "in four of five cases at least"))
+    elif reach.likely is None:
+        found.append(Estimate(label, "not reached this month", f"or from {named(reach.earliest)}"))
+    elif reach.latest is None:
+        found.append(
+            Estimate(
+                label,
+                f"about {named(reach.likely)}",
+                f"{named(reach.earliest)} at the earliest, or not this month",
+            )
+        )
+    elif reach.earliest == reach.latest:
+        found.append(Estimate(label, f"about {named(reach.likely)}", "on that day"))
+    else:
+        between = f"{named(reach.earliest)} to {named(reach.latest)}"
+        found.append(Estimate(label, f"about {named(reach.likely)}", between))
+    return found

@@ -1,0 +1,195 @@
+"""One request of somebody who is signed in, and where changes may come from.
+
+Takes a request, gives the session behind it and the API to ask in its name; refuses requests
+without a session, and changes that another site or an old form sent.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from litestar import Request
+
+from headcount.page.asking import Api, ApiRefusal, Query
+from headcount.page.assets import Assets
+from headcount.page.pages import Pages
+from headcount.page.sessions import Grant, Session, Sessions
+
+__all__ = [
+    "SESSION_COOKIE",
+    "Forbidden",
+    "Parts",
+    "SignedOut",
+    "Visit",
+    "check_origin",
+    "form_of",
+    "parts_of",
+    "posted",
+    "session_of",
+    "visit_of",
+]
+
+SESSION_COOKIE = "headcount_session"
+Answer = TypeVar("Answer")
+Form = dict[str, str]
+
+
+class SignedOut(Exception):
+    """There is no session, or it has ended.
+
+    Attributes:
+        ended: whether there was one.
+    """
+
+    def __init__(self, *, ended: bool) -> None:
+        super().__init__("signed out")
+        self.ended = ended
+
+
+class Forbidden(Exception):
+    """A change did not come from a form of this page; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the handlers work with.
+
+    Attributes:
+        api: the API.
+        sessions: who is signed in.
+        pages: the templates.
+        assets: the files that pages load.
+        clock: the time, in milliseconds since 1970.
+        tracking_url: where tracking SDKs post, as the server knows it.
+    """
+
+    api: Api
+    sessions: Sessions
+    pages: Pages
+    assets: Assets
+    clock: Callable[[], int]
+    tracking_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of somebody who is signed in, about one workspace."""
+
+    parts: Parts
+    session: Session
+    grant: Grant
+
+    async def ask(
+        self,
+        shape: type[Answer],
+        path: str,
+        *,
+        method: str = "GET",
+        query: Query = (),
+        body: object = None,
+    ) -> Answer:
+        """Ask the API in the name of this person; see `Api.ask`.
+
+        Raises:
+            ApiRefusal: it answered with an error.
+            SignedOut: the token was revoked or has expired, and is forgotten.
+        """
+        try:
+            return await self.parts.api.ask(
+                self.grant.secret, shape, path, method=method, query=query, body=body
+            )
+        except ApiRefusal as refusal:
+            if refusal.status != 401:
+                raise
+            self.parts.sessions.drop(self.session, self.grant)
+            raise SignedOut(ended=True) from refusal
+
+    def address(self, path: str, **query: str | None) -> str:
+        """An address of this page about this workspace."""
+        named = {"workspace": self.grant.workspace_id, **query}
+        return f"{path}?{urlencode({key: value for key, value in named.items() if value})}"
+
+    def common(self) -> dict[str, Any]:
+        """What every page of somebody who is signed in shows."""
+        return {
+            "workspace_id": self.grant.workspace_id,
+            "workspace_name": self.grant.workspace_name,
+            "workspaces": sorted(
+                self.session.grants.values(), key=lambda grant: grant.workspace_name.casefold()
+            ),
+            "form_key": self.session.form_key,
+            "address": self.address,
+        }
+
+
+def parts_of(request: Request[Any, Any, Any]) -> Parts:
+    """The parts of the app that handles a request."""
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+def session_of(request: Request[Any, Any, Any]) -> Session | None:
+    """The session behind a request's cookie."""
+    return parts_of(request).sessions.find(request.cookies.get(SESSION_COOKIE))
+
+
+def visit_of(request: Request[Any, Any, Any], workspace_id: str | None = None) -> Visit:
+    """The visit behind a request.
+
+    Args:
+        request: the request.
+        workspace_id: the workspace that it is about; the address says when None.
+
+    Raises:
+        SignedOut: nobody is signed in, or not to that workspace.
+    """
+    session = session_of(request)
+    if session is None:
+        raise SignedOut(ended=SESSION_COOKIE in request.cookies)
+    grant = session.grant(workspace_id or request.query_params.get("workspace"))
+    if grant is None:
+        raise SignedOut(ended=True)
+    return Visit(parts_of(request), session, grant)
+
+
+async def posted(request: Request[Any, Any, Any]) -> tuple[Visit, Form]:
+    """The visit and the fields of a form of this session.
+
+    Raises:
+        Forbidden: another site sent it, or it is older than the session.
+        SignedOut: nobody is signed in.
+    """
+    check_origin(request)
+    form = await form_of(request)
+    visit = visit_of(request, form.get("workspace", ""))
+    if not hmac.compare_digest(form.get("form_key", "").encode(), visit.session.form_key.encode()):
+        raise Forbidden("This form is older than your session. Go back, reload, and try again.")
+    return visit, form
+
+
+async def form_of(request: Request[Any, Any, Any]) -> Form:
+    """The texts of a posted form."""
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+def check_origin(request: Request[Any, Any, Any]) -> None:
+    """Let only this page's own forms change anything.
+
+    Browsers say where a request comes from: in `Sec-Fetch-Site` over https and on the machine
+    itself, in `Origin` everywhere. What says neither is no browser that could be misled.
+
+    Raises:
+        Forbidden: it comes from another site.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        own = site in ("same-origin", "none")
+    else:
+        own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if not own:
+        raise Forbidden("This was sent by another site, and nothing was changed.")
