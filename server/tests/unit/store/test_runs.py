@@ -1,0 +1,119 @@
+"""Run files: looked up in place, and believed only when they are whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headcount.errors import DataFolderError
+from headcount.metering.calendar import parse_period
+from headcount.metering.keys import MESSAGE, NEVER, TRACKED, KeyBlock
+from headcount.store.run_folder import RunFolder
+from headcount.store.runs import Run, write_run
+
+JANUARY = parse_period("2026-01-01")
+KEYS = np.unique(np.random.default_rng(1).integers(1, 2**63, 30_000, np.uint64))
+DAYS = (KEYS % np.uint64(31)).astype(np.uint8)
+
+
+def parts(count: int, *, identified: bool) -> list[KeyBlock]:
+    """All keys, in a number of ascending blocks."""
+    return [
+        KeyBlock(keys, days, days[::-1] if identified else None)
+        for keys, days in zip(np.array_split(KEYS, count), np.array_split(DAYS, count), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("identified", [True, False])
+@pytest.mark.parametrize("count", [1, 7])
+def test_keys_come_back_as_they_were_written(tmp_path: Path, count: int, identified: bool) -> None:
+    blocks = parts(count, identified=identified)
+    nothing = KeyBlock(KEYS[:0], DAYS[:0], DAYS[:0] if identified else None)
+    written = list(write_run(tmp_path / "a.keys", [nothing, *blocks], with_filter=not identified))
+    assert written == [len(block) for block in blocks]
+    run = Run(tmp_path / "a.keys")
+    assert run.keys == len(KEYS)
+    assert run.intact()
+    for found, block in zip(run.blocks(), blocks, strict=True):
+        assert (found.fingerprints == block.fingerprints).all()
+        assert (found.days == block.days).all()
+        if block.identified_days is None:
+            assert found.identified_days is None
+        else:
+            assert found.identified_days is not None
+            assert (found.identified_days == block.identified_days).all()
+
+
+def test_the_filter_is_small_and_spares_nearly_every_look_in_vain(tmp_path: Path) -> None:
+    held, strangers = KEYS[::2], KEYS[1::2]
+    block = KeyBlock(held, DAYS[::2], None)
+    list(write_run(tmp_path / "a.keys", [block], with_filter=True))
+    run = Run(tmp_path / "a.keys")
+    assert run.filter_bytes <= 2 * len(held)
+    assert (run.days_of(held) == DAYS[::2]).all()
+    assert (run.days_of(strangers) == NEVER).all()
+    assert (run.days_of(KEYS)[1::2] == NEVER).all()
+
+
+def test_a_run_of_nothing_holds_nothing(tmp_path: Path) -> None:
+    list(write_run(tmp_path / "a.keys", [], with_filter=True))
+    run = Run(tmp_path / "a.keys")
+    assert run.keys == 0
+    assert list(run.blocks()) == []
+    assert (run.days_of(KEYS[:10]) == NEVER).all()
+
+
+def test_a_file_that_is_cut_off_or_no_run_or_missing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.keys"
+    list(write_run(path, parts(2, identified=False), with_filter=True))
+    whole = path.read_bytes()
+    for content in (b"", whole[:20], whole[: len(whole) // 2], b"x" * len(whole)):
+        path.write_bytes(content)
+        with pytest.raises(DataFolderError, match=r"a\.keys cannot be read.*backup"):
+            Run(path)
+    path.unlink()
+    with pytest.raises(DataFolderError, match=r"a\.keys cannot be read.*backup"):
+        Run(path)
+
+
+@pytest.mark.parametrize("place", [100, -100_000, -60_000])
+def test_one_flipped_bit_is_found(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "a.keys"
+    list(write_run(path, parts(2, identified=True), with_filter=False))
+    content = bytearray(path.read_bytes())
+    content[place] ^= 4
+    path.write_bytes(content)
+    assert not Run(path).intact()
+
+
+def test_a_folder_puts_away_what_no_table_names(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "keys", tmp_path / "trash")
+    folder.tidy(set(), 5_000)  # before there is anything
+    kept, orphan, given_up = (folder.new_name(JANUARY, MESSAGE) for _ in range(3))
+    for name in (kept, orphan):
+        list(folder.write(name, parts(1, identified=False), with_filter=True))
+    unfinished = folder.write(given_up, parts(2, identified=False), with_filter=True)
+    next(unfinished)
+    (tmp_path / "keys" / "notes.txt").write_text("somebody else's")
+    folder.tidy({kept}, 5_000)
+    assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == sorted(
+        [kept, "notes.txt"]
+    )
+    assert [path.name for path in (tmp_path / "trash").iterdir()] == [orphan]
+    folder.empty_trash(5_000)
+    assert (tmp_path / "trash" / orphan).exists()
+    folder.empty_trash(5_001)
+    assert not (tmp_path / "trash" / orphan).exists()
+    assert folder.open(kept).keys == len(KEYS)
+
+
+def test_a_draft_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "keys", tmp_path / "trash")
+    name = folder.new_name(JANUARY, TRACKED)
+    writing = folder.write(name, parts(3, identified=True), with_filter=False)
+    next(writing)
+    assert list((tmp_path / "keys").iterdir())
+    writing.close()
+    assert list((tmp_path / "keys").iterdir()) == []

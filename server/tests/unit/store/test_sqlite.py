@@ -1,0 +1,74 @@
+"""What is particular to the store in one SQLite file: its size, its format, its refusals."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import numpy as np
+import pytest
+
+from crash.faulty_vfs import FaultyDisk
+from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.metering.calendar import parse_period
+from headcount.metering.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
+from headcount.store.protocol import Change
+from headcount.store.sqlite import SqliteStore
+
+JANUARY = parse_period("2026-01-01")
+BYTES_A_KEY_MAX = 16
+
+
+@pytest.fixture
+def disk(request: pytest.FixtureRequest) -> Iterator[FaultyDisk]:
+    disk = FaultyDisk(request.node.name, random.Random(1))
+    yield disk
+    disk.forget()
+
+
+@pytest.mark.parametrize("family", [TRACKED, MESSAGE])
+def test_a_key_takes_little_disk_however_small_the_batches_were(
+    tmp_path: Path, family: Family
+) -> None:
+    rng = np.random.default_rng(1)
+    path = tmp_path / "store.sqlite"
+    total = 0
+    with closing(SqliteStore(path)) as store:
+        for size in [20] * 300 + [300] * 150 + [3000] * 40:
+            keys = np.unique(rng.integers(1, 2**63, size, np.uint64))
+            days = np.zeros(len(keys), np.uint8)
+            identified = np.full(len(keys), NEVER, np.uint8) if family == TRACKED else None
+            store.commit(Change({(JANUARY, family): KeyBlock(keys, days, identified)}))
+            total += len(keys)
+    assert total > 170_000
+    assert path.stat().st_size <= BYTES_A_KEY_MAX * total
+
+
+@pytest.mark.parametrize("fault", ["full", "sync"])
+def test_a_disk_that_refuses_is_reported_and_nothing_is_changed(
+    tmp_path: Path, disk: FaultyDisk, fault: str
+) -> None:
+    with closing(SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)) as store:
+        store.commit(Change(positions={"journal": 1}))
+        disk.fill_for(1) if fault == "full" else disk.fail_syncs(1)
+        with pytest.raises(StorageUnavailableError, match="the store did not take a change"):
+            store.commit(Change(positions={"journal": 2}))
+        assert store.positions() == {"journal": 1}
+        disk.fill_for(1) if fault == "full" else disk.fail_syncs(1)
+        with pytest.raises(StorageUnavailableError, match="the store did not take a mark"):
+            store.mark_counted_until(5)
+        store.commit(Change(positions={"journal": 2}))
+        assert store.positions() == {"journal": 2}
+
+
+def test_what_a_newer_version_wrote_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    SqliteStore(path).close()
+    db = apsw.Connection(str(path))
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(DataFolderError, match="has format 99"):
+        SqliteStore(path)
