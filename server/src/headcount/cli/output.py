@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _PIPE_COLUMNS = 10_000
+_WHOLE_COLUMNS = 10  # as a date has
 
 
 def say(message: str) -> None:
@@ -75,13 +76,16 @@ def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, terminal:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
-    for column in columns:
+    for place, column in enumerate(columns):
         number = column.endswith("#")
+        longest = max((len(row[place]) for row in rows), default=0)
         table.add_column(
             column.removesuffix("#"),
             justify="right" if number else "left",
             overflow="fold",
-            no_wrap=not terminal or number,
+            no_wrap=not terminal,
+            # Headings give way before numbers and dates do, in a terminal that is narrow.
+            min_width=longest if number else min(longest, _WHOLE_COLUMNS),
         )
     for row in rows:
         # As Text, because a name may hold what rich would take for markup.

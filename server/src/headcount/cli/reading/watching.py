@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["watch_usage"]
 
 _ROWS_A_REQUEST = 1000
-_LINES_AROUND = 5  # the headings, their rule, the line below and the cursor's
+_LINES_AROUND = 8  # the line above, headings of up to three lines, rules and the cursor's
 
 Show = Callable[[list[Row]], None]
 
@@ -129,7 +129,7 @@ def _drawing(query: Query) -> tuple[AbstractContextManager[Any], Show]:
         fitting = rows[-max(1, console.size.height - _LINES_AROUND) :]
         table = table_of(headings(query), [line_of(query, row) for row in fitting], terminal=True)
         read_at = datetime.now(UTC)
-        below = Text(f"Read at {read_at:%H:%M:%S} UTC. Ctrl-C ends.", style="dim")
-        live.update(Group(table, below), refresh=True)
+        above = Text(f"Read at {read_at:%H:%M:%S} UTC. Ctrl-C ends.", style="dim")
+        live.update(Group(above, table), refresh=True)
 
     return live, show
