@@ -119,8 +119,8 @@ def _interruptions_explained(taken: _Taken, progress: ImportProgress) -> Iterato
         ) from error
     except KeyboardInterrupt:
         progress.say(
-            f"{taken.records:,} records of {taken.files:,} files were read and are kept; run the"
-            " same command again to go on from there."
+            f"{taken.records:,} records were read and are kept; run the same command again to go"
+            " on from there."
         )
         raise
 

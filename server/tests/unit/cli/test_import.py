@@ -262,7 +262,7 @@ def test_an_interrupted_import_is_finished_by_the_next_and_tallies_nothing_twice
     records[7] = records[CHUNK + 7] = "not json"
     with interrupted(program, records, number, "--source", "web") as said:
         if number == signal.SIGINT:
-            assert "20,000 records of 1 files were read and are kept" in said
+            assert "20,000 records were read and are kept" in said
             assert "run the same command again" in said
         assert "Traceback" not in said
     # Renamed and compressed meanwhile: what is in it says which file it is.
