@@ -18,6 +18,7 @@ from headcount.errors import DataFolderError
 
 __all__ = [
     "Progress",
+    "check_room",
     "checksum_of",
     "copy_stream",
     "fresh_folder",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _CHUNK_BYTES = 1 << 20
+_SPARE_BYTES = 1 << 20  # SQLite keeps small files beside the one that it opens
 _NOT_OURS = {"lost+found"}  # a mounted disk is born with it
 
 
@@ -45,6 +47,24 @@ class Progress(Protocol):
 def is_within(path: Path, folder: Path) -> bool:
     """Whether a path is a folder or lies in it, whatever links lead there."""
     return path.resolve().is_relative_to(folder.resolve())
+
+
+def check_room(path: Path, total_bytes: int) -> None:
+    """See that a disk has room for a copy, before any of it is written.
+
+    Args:
+        path: a folder on the disk.
+        total_bytes: how large the copy is.
+
+    Raises:
+        DataFolderError: it has not.
+    """
+    free_bytes = shutil.disk_usage(path).free
+    if total_bytes + _SPARE_BYTES > free_bytes:
+        raise DataFolderError(
+            f"The copy takes about {total_bytes:,} bytes, and {path} has room for {free_bytes:,}.",
+            "Free some disk space there, or name a folder on another disk.",
+        )
 
 
 @contextmanager
@@ -92,10 +112,15 @@ def _errors_named(path: Path, what: str) -> Iterator[None]:
         full = isinstance(error, apsw.FullError) or (
             isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         )
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if full:
+            said = "the disk is full"
+        elif isinstance(error, OSError):
+            said = error.strerror or str(error)
+        else:
+            # SQLite keeps no text for an error of a copy.
+            said = f"SQLite reports {type(error).__name__}"
         raise DataFolderError(
-            f"The {what} to {path} failed, and what was written of it is removed:"
-            f" {'the disk is full' if full else said}.",
+            f"The {what} to {path} failed, and what was written of it is removed: {said}.",
             "Free some disk space there, or name a folder on another disk."
             if full
             else "Check the disk and the permissions of that folder, then try again.",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from headcount.backup.files import (
     Progress,
+    check_room,
     copy_stream,
     fresh_folder,
     is_within,
@@ -56,6 +57,7 @@ def restore(backup: Path, data: Path, hash_key: Path | None, progress: Progress)
     place = hash_key or folder.hash_key
     key = _key(backup, manifest.hash_key, place)
     with fresh_folder(data, "restore"):
+        check_room(data, manifest.total_bytes)
         progress.begins("Restoring", manifest.total_bytes)
         for file in manifest.files:
             if file.path == _HASH_KEY:

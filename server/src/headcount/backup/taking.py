@@ -9,7 +9,6 @@ Runs are opened in the store's own moment, since the meter may replace them.
 from __future__ import annotations
 
 import contextlib
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -17,6 +16,7 @@ from typing import BinaryIO, TypeVar
 from headcount import __version__
 from headcount.backup.files import (
     Progress,
+    check_room,
     checksum_of,
     copy_stream,
     fresh_folder,
@@ -78,7 +78,7 @@ def back_up(
         )
     copy = DataFolder(destination)
     with fresh_folder(destination, "backup"):
-        _check_room(folder, destination, progress)
+        _begin(folder, destination, progress)
         for path in sorted(folder.journals.glob("*.sqlite")):
             with journal_moment(path) as journal:
                 copy_database(journal.connection, copy.journals / path.name, progress.advanced)
@@ -96,7 +96,7 @@ def back_up(
     return manifest
 
 
-def _check_room(folder: DataFolder, destination: Path, progress: Progress) -> None:
+def _begin(folder: DataFolder, destination: Path, progress: Progress) -> None:
     places = [
         folder.catalog,
         folder.store,
@@ -108,12 +108,7 @@ def _check_room(folder: DataFolder, destination: Path, progress: Progress) -> No
         # The meter may replace a run at any moment.
         with contextlib.suppress(FileNotFoundError):
             total += path.stat().st_size
-    free = shutil.disk_usage(destination).free
-    if total > free:
-        raise DataFolderError(
-            f"A backup takes about {total:,} bytes, and {destination} has room for {free:,}.",
-            "Free some disk space there, or name a folder on another disk.",
-        )
+    check_room(destination, total)
     progress.begins("Copying", total)
 
 

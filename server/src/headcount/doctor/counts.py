@@ -8,7 +8,7 @@ the counts, every workspace is held against its sources.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -75,12 +75,11 @@ class _Month(NamedTuple):
         return total
 
 
-def check_counts(moment: StoreMoment[Run], counted: Callable[[int], None]) -> Recount:
+def check_counts(moment: StoreMoment[Run]) -> Recount:
     """Recount a store.
 
     Args:
         moment: the store.
-        counted: called with numbers of keys as they are counted.
     """
     recount = Recount()
     months: dict[Period, _Month] = defaultdict(lambda: _Month({}, defaultdict(dict)))
@@ -96,7 +95,7 @@ def check_counts(moment: StoreMoment[Run], counted: Callable[[int], None]) -> Re
             months[row.period].workspaces[row.workspace] = counts
     for period, month in sorted(months.items()):
         recount.findings += _check_within(period, month)
-    keys = _check_keys(moment, months, recount, counted)
+    keys = _check_keys(moment, months, recount)
     if not recount.findings:
         opened = len({month.period for month in moment.months() if not month.sealed})
         recount.findings.append(
@@ -173,7 +172,6 @@ def _check_keys(
     moment: StoreMoment[Run],
     months: Mapping[Period, _Month],
     recount: Recount,
-    counted: Callable[[int], None],
 ) -> int:
     """Hold the counts of every month whose keys are all there against them; gives their number."""
     total = 0
@@ -184,7 +182,7 @@ def _check_keys(
     for period in sorted(still_open | (with_keys - months.keys())):
         month = months.get(period, _Month({}, {}))
         for family in _FAMILIES:
-            keys = _count(moment, (period, family), in_blocks, counted)
+            keys = _count(moment, (period, family), in_blocks)
             if isinstance(keys, str):
                 recount.findings.append(
                     problem(
@@ -207,7 +205,6 @@ def _count(
     moment: StoreMoment[Run],
     place: Place,
     in_blocks: Mapping[Place, int],
-    counted: Callable[[int], None],
 ) -> KeysByDay | str:
     """The keys of a month and family by day, or why they cannot be counted."""
     period, family = place
@@ -236,7 +233,7 @@ def _count(
             else:
                 yield block
 
-    keys = count_keys(in_blocks.get(place, 0), read, parts, counted)
+    keys = count_keys(in_blocks.get(place, 0), read, parts)
     return "a block of them is damaged" if damaged else keys
 
 

@@ -32,7 +32,6 @@ def examine(
     folder: DataFolder,
     hash_key: Path | None,
     now_ms: int,
-    counted: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Finding]:
     """Check a data folder, whether or not a server runs on it. Changes nothing.
 
@@ -40,7 +39,6 @@ def examine(
         folder: the folder, of a format that this version knows.
         hash_key: where the hash key lies; the folder's `hash.key` when None.
         now_ms: what the clock says, milliseconds since 1970.
-        counted: called with numbers of keys as they are counted.
 
     Yields:
         What was found, check by check.
@@ -80,7 +78,7 @@ def examine(
         referred = set() if store is None else _referred(store)
         yield from _guarded("catalog", lambda: _identity(folder, place, referred))
         if store is not None:
-            yield from _of_store(folder, store, found_before, counted, now_ms, serving=serving)
+            yield from _of_store(folder, store, found_before, now_ms, serving=serving)
     yield from _guarded("trash", lambda: [check_trash(folder)])
 
 
@@ -88,7 +86,6 @@ def _of_store(
     folder: DataFolder,
     store: StoreMoment[Run],
     found_before: set[str],
-    counted: Callable[[int], None],
     now_ms: int,
     *,
     serving: bool,
@@ -97,7 +94,7 @@ def _of_store(
 
     def recounted() -> list[Finding]:
         nonlocal recount
-        recount = check_counts(store, counted)
+        recount = check_counts(store)
         return recount.findings
 
     yield from _guarded("runs", lambda: check_runs(store, folder, found_before, serving=serving))

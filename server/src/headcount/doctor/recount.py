@@ -81,7 +81,6 @@ def count_keys(
     stored_keys: int,
     read_stored: Callable[[], Iterable[KeyBlock]],
     in_runs: Sequence[KeyBlock],
-    counted: Callable[[int], None],
 ) -> KeysByDay:
     """Count the keys of one month and family; a key that stands several times counts once.
 
@@ -90,7 +89,6 @@ def count_keys(
         read_stored: reads those blocks, one after the other; called more than once if they are
             many.
         in_runs: the parts of the runs, in place.
-        counted: called with the number of keys of each stretch.
     """
     first = np.zeros(DAYS_MAX, np.int64)
     identified = np.zeros(DAYS_MAX, np.int64)
@@ -108,7 +106,6 @@ def count_keys(
             if keys.identified_days is not None:
                 known = keys.identified_days[keys.identified_days != NEVER]
                 identified += np.bincount(known, minlength=DAYS_MAX)[:DAYS_MAX]
-            counted(len(keys))
     return KeysByDay(first, identified)
 
 

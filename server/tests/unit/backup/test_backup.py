@@ -16,6 +16,7 @@ import pytest
 
 from counted_folder import NOW_MS, CountedFolder, counted_folder
 from headcount.backup import Manifest, back_up, restore
+from headcount.backup.files import check_room
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.doctor import Level, examine, worst
 from headcount.errors import DataFolderError, OperatorError, UsageError
@@ -214,6 +215,10 @@ def test_a_mounted_disk_is_empty(counted: CountedFolder, tmp_path: Path) -> None
     (tmp_path / "new" / "lost+found").mkdir(parents=True)
     restore(tmp_path / "disk", tmp_path / "new", None, Silent())
     assert worst(examine(DataFolder(tmp_path / "new"), None, NOW_MS)) == Level.OK
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    refused(lambda: check_room(tmp_path, 1 << 60), "has room for")
 
 
 def damaged_run(folder: DataFolder) -> None:
