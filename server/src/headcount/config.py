@@ -116,6 +116,7 @@ class _About:
     parse: Callable[[str], object]
     doc: str
     reading: bool = False
+    default_varies: bool = False
 
 
 _TRACKING_DEFAULT = Address("127.0.0.1", 8080)
@@ -155,6 +156,7 @@ class Settings:
             "N",
             _whole_number(1, 64),
             "Intake processes. The default is the number of cores, at most 4.",
+            default_varies=True,
         ),
     ] = dataclasses.field(default_factory=_workers_default)
 
@@ -231,6 +233,7 @@ class Setting:
         doc: what it is for.
         default: the value that holds when nobody sets it.
         reading: whether it is for commands that read usage, and not for the server.
+        default_varies: whether the default depends on the machine; `doc` then says how.
     """
 
     name: str
@@ -239,11 +242,17 @@ class Setting:
     doc: str
     default: object
     reading: bool
+    default_varies: bool
 
     @property
     def flag(self) -> str:
         """The option on the command line."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def default_text(self) -> str | None:
+        """The default as documentation shows it; None where there is none, or `doc` says it."""
+        return None if self.default is None or self.default_varies else str(self.default)
 
     @property
     def env(self) -> str:
@@ -257,7 +266,13 @@ def _described() -> dict[str, Setting]:
     for name, hint in get_type_hints(Settings, include_extras=True).items():
         [about] = hint.__metadata__
         described[name] = Setting(
-            name, about.metavar, about.parse, about.doc, getattr(defaults, name), about.reading
+            name,
+            about.metavar,
+            about.parse,
+            about.doc,
+            getattr(defaults, name),
+            about.reading,
+            about.default_varies,
         )
     return described
 

@@ -43,7 +43,8 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
         )(with_settings)
         for name in reversed(names):
             setting = SETTINGS[name]
-            default = "" if setting.default is None else f"; default: {setting.default}"
+            text = setting.default_text
+            default = "" if text is None else f"; default: {text}"
             decorated = click.option(
                 setting.flag,
                 name,

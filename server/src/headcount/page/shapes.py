@@ -42,6 +42,8 @@ class Workspace(_Shape):
 
 
 class WorkspaceBody(_Shape):
+    """The answer that holds the token's workspace."""
+
     workspace: Workspace
 
 
@@ -56,10 +58,14 @@ class Source(_Shape):
 
 
 class Sources(_Shape):
+    """All sources of the workspace."""
+
     sources: list[Source]
 
 
 class SourceBody(_Shape):
+    """The answer that holds one source."""
+
     source: Source
 
 
@@ -75,10 +81,14 @@ class Token(_Shape):
 
 
 class Tokens(_Shape):
+    """All tokens of the workspace."""
+
     tokens: list[Token]
 
 
 class NewToken(_Shape):
+    """A token that was just made, with its secret, which is shown once."""
+
     token: Token
     secret: str
 
