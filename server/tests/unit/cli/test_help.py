@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 
 from headcount.cli.main import headcount
 from headcount.config import SETTINGS
+from program import Program
 
 
 def commands(
@@ -38,6 +40,17 @@ def test_a_command_explains_itself(path: tuple[str, ...], command: click.Command
     # The demo has a folder of its own and prints for people; a completion script is for a shell.
     if path not in (("demo",), ("completion",)):
         assert {"--data", "--config", "--json"} <= options
+
+
+def test_help_of_every_command_is_printed_by_the_real_program(tmp_path: Path) -> None:
+    program = Program(data=tmp_path / "data", cwd=tmp_path)
+    for path, command in commands():
+        finished = program.run(*path, "--help")
+        assert (finished.returncode, finished.stderr) == (0, ""), path
+        assert finished.stdout.startswith(f"Usage: headcount {' '.join(path)} ")
+        shown = " ".join(finished.stdout.split())
+        assert " ".join(str(command.help).split(".")[0].split()) in shown
+    assert not program.data.exists(), "asking for help makes nothing"
 
 
 def test_serve_takes_every_setting_of_the_server() -> None:
