@@ -44,6 +44,8 @@ def connect(
     try:
         connection = apsw.Connection(str(path), vfs=vfs)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        # Only a new file takes it: what is deleted can then be given back to the disk.
+        connection.pragma("auto_vacuum", "incremental")
         _use_log(connection)
         # FULL for every connection of a file: had one of them left a commit unsynced, a sync that
         # fails could lose its part of the log for good, and with it all that was synced after.

@@ -88,8 +88,11 @@ class Indexes:
         if period not in self._tracked:
             index = FirstSeenIndex(with_identified=True)
             for run in self._store.key_runs(period, TRACKED):
-                for block in run.blocks():
-                    index.fill(block)
+                if len(index):
+                    for block in run.blocks():
+                        index.merge(block)
+                else:
+                    index.fill(run.blocks(), run.keys)
             for block in self._store.key_blocks(period, TRACKED):
                 index.merge(block)
             self._tracked[period] = index

@@ -14,13 +14,14 @@ instead of growing on, each at a size of its own, so that no batch ever waits fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from headcount.metering.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock
+from headcount.metering.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock, joined
 
 __all__ = ["FirstSeenIndex", "Probe", "Slots"]
 
@@ -30,6 +31,7 @@ _GROWTH = 1.4
 _FILL_ROOM = 1.15
 _CAPACITY_MIN = 64
 _SPLIT_FROM, _SPLIT_UPTO = 1 << 18, 1 << 19
+_FILL_KEYS = 150_000
 _FEW = 24
 _SCATTER = 0x9E3779B97F4A7C15
 
@@ -211,6 +213,7 @@ class FirstSeenIndex:
     """
 
     def __init__(self, *, with_identified: bool) -> None:
+        self._with_identified = with_identified
         self._tables = [_SubTable(0, 0, with_identified)]
         self._firsts: U64 = np.zeros(1, np.uint64)
 
@@ -319,16 +322,30 @@ class FirstSeenIndex:
         for table in self._tables:
             yield table.block()
 
-    def fill(self, block: KeyBlock) -> None:
-        """Join ascending keys like `merge`, and quickly where its sub-table is still empty."""
-        while self._make_room(block.fingerprints):
-            pass
-        for table, part in self._parts(block.fingerprints):
-            keys = block.part(part)
-            if table.count:
-                self.merge(keys)
-            else:
-                table.fill(keys)
+    def fill(self, blocks: Iterable[KeyBlock], keys: int) -> None:
+        """Take many keys into an index that holds none, quickly.
+
+        Args:
+            blocks: ascending over all of them, each key once.
+            keys: how many there are.
+        """
+        bits = max(0, math.ceil(math.log2(max(keys, 1) / _FILL_KEYS)))
+        self._tables = [
+            _SubTable(prefix, bits, self._with_identified) for prefix in range(1 << bits)
+        ]
+        self._firsts = np.array([table.first for table in self._tables], np.uint64)
+        # A sub-table is laid out once, with all keys of its range: were it begun with the lowest
+        # of them, these would crowd at its beginning.
+        gathered: list[KeyBlock] = []
+        gathering = self._tables[0]
+        for block in blocks:
+            for table, part in self._parts(block.fingerprints):
+                if table is not gathering:
+                    gathering.fill(joined(gathered))
+                    gathering, gathered = table, []
+                gathered.append(block.part(part))
+        if gathered:
+            gathering.fill(joined(gathered))
 
     def merge(self, block: KeyBlock) -> None:
         """Join keys, known or not, each with the minimum of its days."""

@@ -8,6 +8,7 @@ secret key, so mixing the scope in by exclusive-or keeps fingerprints uniform an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,7 @@ __all__ = [
     "U64",
     "Family",
     "KeyBlock",
+    "joined",
     "message_keys",
     "tracked_keys",
 ]
@@ -86,6 +88,16 @@ class KeyBlock:
             self.days[which],
             None if identified is None else identified[which],
         )
+
+
+def joined(blocks: Sequence[KeyBlock]) -> KeyBlock:
+    """The keys of several blocks (at least one), in their order."""
+    identified = [block.identified_days for block in blocks if block.identified_days is not None]
+    return KeyBlock(
+        np.concatenate([block.fingerprints for block in blocks]),
+        np.concatenate([block.days for block in blocks]),
+        np.concatenate(identified) if identified else None,
+    )
 
 
 def message_keys(sources: U32, hashes: U64) -> U64:

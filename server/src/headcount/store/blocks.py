@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headcount.metering.keys import TRACKED, Family, KeyBlock
+from headcount.metering.keys import TRACKED, Family, KeyBlock, joined
 
 __all__ = ["PEERS_MAX", "SIZE_CLASS_MAX", "decode", "encode", "merge", "size_class"]
 
@@ -49,14 +49,13 @@ def decode(data: bytes, family: Family) -> KeyBlock:
 
 def merge(blocks: Sequence[KeyBlock]) -> KeyBlock:
     """One block of all their keys, each with the minimum of its days."""
-    fingerprints = np.concatenate([block.fingerprints for block in blocks])
-    order = np.argsort(fingerprints)
-    ascending = fingerprints[order]
+    keys = joined(blocks)
+    order = np.argsort(keys.fingerprints)
+    ascending = keys.fingerprints[order]
     starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
-    days = np.concatenate([block.days for block in blocks])
-    identified = [block.identified_days for block in blocks if block.identified_days is not None]
+    identified = keys.identified_days
     return KeyBlock(
         ascending[starts],
-        np.minimum.reduceat(days[order], starts),
-        np.minimum.reduceat(np.concatenate(identified)[order], starts) if identified else None,
+        np.minimum.reduceat(keys.days[order], starts),
+        None if identified is None else np.minimum.reduceat(identified[order], starts),
     )

@@ -67,6 +67,9 @@ CREATE TABLE rejection (
 ) WITHOUT ROWID;
 """
 
+FREE_PAGES = "PRAGMA freelist_count"
+GIVE_PAGES_BACK = "PRAGMA incremental_vacuum(4096)"
+
 MARKS = "SELECT name, value FROM mark"
 RAISE_MARK = """
 INSERT INTO mark (name, value) VALUES (?1, ?2)

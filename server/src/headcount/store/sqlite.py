@@ -31,6 +31,7 @@ __all__ = ["SqliteStore"]
 _FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
 _COUNTED_UNTIL, _LAST_METERED_DAY = "counted_until_ms", "last_metered_day"
 _TRUSTED_DAY = "trusted_day"
+_FREE_PAGES_KEPT = 1_000
 
 
 class SqliteStore:
@@ -120,6 +121,15 @@ class SqliteStore:
                 self._db.execute(sql.DROP_KEY_BLOCKS, (*place, upto_block))
             for (former_name,) in former:
                 self._runs.delete(former_name)
+            while self._free_pages() > _FREE_PAGES_KEPT:
+                yield 0
+                with self._lock:
+                    rows(self._db, sql.GIVE_PAGES_BACK)
+
+    def _free_pages(self) -> int:
+        with self._lock:
+            count: int = rows(self._db, sql.FREE_PAGES)[0][0]
+        return count
 
     def months(self) -> Sequence[Month]:
         """Every month of every workspace that holds anything."""
