@@ -83,7 +83,7 @@ def test_it_holds_what_a_dictionary_holds(
         keys = batch if with_identified else {k: (day, NEVER) for k, (day, _) in batch.items()}
         block = block_of(keys, with_identified=with_identified)
         if whole and number == 0:
-            index.fill(block)
+            index.fill([block], len(block))
         else:
             index.merge(block)
         join(held, keys)
@@ -121,7 +121,8 @@ def test_keys_that_are_filled_in_whole_take_the_promised_memory_too() -> None:
     keys = np.unique(np.random.default_rng(3).integers(1, 2**63, 200_000, np.uint64))
     days = (keys % np.uint64(31)).astype(np.uint8)
     index = FirstSeenIndex(with_identified=True)
-    index.fill(KeyBlock(keys, days, days))
+    parts = np.array_split(np.arange(len(keys)), 7)
+    index.fill((KeyBlock(keys[p], days[p], days[p]) for p in parts), len(keys))
     assert len(index) == len(keys)
     assert index.nbytes <= BYTES_A_KEY_MAX * len(keys)
     probe = index.probe(keys)
