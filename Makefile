@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make demo` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench demo serve lock clean
+.PHONY: help setup check test bench demo serve docs lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,7 @@ setup: .venv/.run .venv/.test ## virtual environment in .venv, with everything f
 .venv/.test: .venv/.run requirements/test.txt server/tests/clients/package-lock.json
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
 	scripts/setup-node.sh
+	scripts/setup-browser.sh
 	@touch $@
 
 check: setup ## style, types and the direction of dependencies
@@ -35,14 +36,17 @@ check: setup ## style, types and the direction of dependencies
 test: setup ## every test
 	$(BIN)/pytest
 
-bench: setup ## the benchmark table, on this machine
-	$(BIN)/python -m bench
+bench: setup ## the benchmark table, on this machine; ARGS=--write keeps it
+	$(BIN)/python -m bench $(ARGS)
 
 demo: .venv/.run ## a month and a half of traffic, counted and served; Ctrl-C ends it
 	$(BIN)/headcount demo
 
 serve: .venv/.run ## a server on DATA (default ./headcount-data)
 	$(BIN)/headcount serve --data $(DATA)
+
+docs: setup ## write docs/commands.md and docs/settings.md anew
+	$(BIN)/python scripts/reference.py
 
 lock: setup ## write requirements/*.txt anew
 	requirements/lock.sh
