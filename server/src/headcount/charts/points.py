@@ -55,8 +55,7 @@ def count_axis(field: str, unit: str) -> dict[str, Any]:
         "scale": {"zero": True},
         # Vega's own letter for a thousand million is G, as in gigabyte: nobody counts people so.
         "axis": {
-            "format": "~s",
-            "labelExpr": "datum.value == 0 ? '0' : replace(datum.label, 'G', 'B')",
+            "labelExpr": "replace(format(datum.value, '~s'), 'G', 'B')",
             "tickCount": 5,
             "tickMinStep": 1,
         },

@@ -20,6 +20,7 @@ from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
 from headcount.page.connecting import snippets
 from headcount.page.drawings import drawings, largest_ids
+from headcount.page.figures import percent_text
 from headcount.page.shapes import (
     Daily,
     Outcomes,
@@ -117,7 +118,7 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
             raise
         return await _no_such_month(request, visit, refusal)
     order = order_asked(asked.get("sort"), asked.get("order"))
-    daily, parts = month.daily, visit.parts
+    daily, parts, totals = month.daily, visit.parts, month.summary.month.totals
     by_calls, by_mtu = largest_ids(month.summary.sources)
     used = sum(1 for each in month.summary.sources if each.totals.api_calls)
     charts = None
@@ -142,7 +143,8 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         version=_version(daily),
         freshness=_freshness(daily, visit.parts.clock()),
         standing=month.standing(),
-        totals=month.summary.month.totals,
+        totals=totals,
+        identified_share=percent_text(totals.identified, totals.mtu) if totals.mtu else "",
         rows=source_rows(month.summary, month.sources, order),
         columns=COLUMNS,
         order=order,
