@@ -26,7 +26,7 @@ __all__ = ["CONFIG_ENV", "SETTINGS", "TOKEN_ENV", "Address", "Setting", "Setting
 CONFIG_ENV = "HEADCOUNT_CONFIG"
 """The variable that names the settings file, as `--config` does."""
 
-TOKEN_ENV = "HEADCOUNT_TOKEN"
+TOKEN_ENV = "HEADCOUNT_TOKEN"  # noqa: S105 — the name of a variable, not a secret
 """The variable that holds an API token itself; no flag does, since anybody can list those."""
 
 _ENV_PREFIX = "HEADCOUNT_"
