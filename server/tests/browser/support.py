@@ -80,12 +80,16 @@ class Window:
         found: list[list[str]] = self.page.locator(f"{table} tbody tr").evaluate_all(script)
         return found
 
-    def check(self, name: str) -> None:
-        """Take a picture; nothing is wider than the window, nothing keeps anybody out."""
+    def picture(self, name: str) -> None:
+        """Take a picture; nothing is wider than the window."""
         _PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=_PICTURES / f"{name}.png", full_page=True)
         wide, room = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= room, f"{wide} pixels wide in a window of {room}"
+
+    def check(self, name: str) -> None:
+        """Take a picture, and see that nothing keeps anybody out."""
+        self.picture(name)
         found: Any = Axe().run(self.page).response["violations"]
         barriers = [(each["id"], each["nodes"][0]["html"][:200]) for each in found]
         assert not barriers, barriers

@@ -14,6 +14,7 @@ from headcount.page.figures import (
     change_of,
     count_text,
     day_text,
+    month_text,
     percent_text,
     short_day_text,
 )
@@ -109,7 +110,8 @@ def standing_of(
     estimates = [] if pace is None else _estimates(pace, date.fromisoformat(days[0]), length, use)
     compared = ""
     if previous is not None and previous_day is not None:
-        when = f"at the end of {day_text(previous_day)}" if runs else f"in {previous_day[:7]}"
+        last = f"at the end of {day_text(previous_day)}"
+        when = last if runs else f"in {month_text(previous_day)}"
         compared = f"{count_text(previous)} {when}"
     return Standing(
         key,

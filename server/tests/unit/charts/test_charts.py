@@ -1,0 +1,80 @@
+"""Charts: valid in Vega-Lite's own schema, with every row, and drawable by the library."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import altair
+import pytest
+import vl_convert
+
+from headcount.charts import (
+    SOURCES_MAX,
+    Point,
+    cumulative_chart,
+    per_source_chart,
+    split_largest,
+    themed,
+)
+
+ODD_NAME = "'<script>\\ \" datum.x [0] モバイル"
+
+
+def month(days: int, step: int, number: int = 11) -> list[Point]:
+    first = date(2026, number, 1)
+    return [Point(first + timedelta(day), step * (day + 1)) for day in range(days)]
+
+
+def charts() -> dict[str, dict[str, Any]]:
+    few = {f"source {place}": month(23, 10 - place) for place in range(SOURCES_MAX)}
+    return {
+        "cumulative": cumulative_chart(
+            month(23, 10), unit="MTU", days=30, previous=month(31, 9, 10), limit=400, title="T"
+        ),
+        "first day": cumulative_chart(month(1, 0), unit="API calls", days=31),
+        "far limit": cumulative_chart(month(2, 1), unit="MTU", days=31, limit=10**12),
+        "stacked": per_source_chart(
+            few, unit="API calls", days=30, stacked=True, others=month(23, 5), others_count=494
+        ),
+        "lines": per_source_chart({ODD_NAME: month(2, 1)}, unit="MTU", days=31, stacked=False),
+        "none": per_source_chart({}, unit="MTU", days=31, stacked=False),
+    }
+
+
+@pytest.mark.parametrize("name", charts())
+def test_every_chart_is_valid_and_can_be_drawn(name: str) -> None:
+    for dark in (False, True):
+        spec = themed(charts()[name], dark=dark)
+        altair.Chart.from_dict(spec)
+        assert "<svg" in vl_convert.vegalite_to_svg(spec)
+
+
+def test_the_month_before_lies_behind_by_day() -> None:
+    rows = charts()["cumulative"]["data"]["values"]
+    assert [row["day"] for row in rows] == list(range(1, 32))
+    assert rows[22] == {"day": 23, "date": "Mon 23 Nov 2026", "total": 230, "previous": 207}
+    assert rows[30] == {"day": 31, "date": "day 31", "total": None, "previous": 279}
+
+
+def test_a_limit_that_would_flatten_the_line_is_left_out() -> None:
+    assert "limit" in json.dumps(charts()["cumulative"]["layer"])
+    assert "limit" not in json.dumps(charts()["far limit"]["layer"])
+
+
+def test_the_largest_sources_are_named_and_calls_add_up() -> None:
+    sources = {f"s{place:02d}": month(3, place) for place in range(20)}
+    shown, others = split_largest(sources)
+    assert list(shown) == ["s19", "s18", "s17", "s16", "s15", "s14"]
+    assert len(others) == 14
+    stacked = charts()["stacked"]
+    last = [row for row in stacked["data"]["values"] if row["day"] == 23]
+    assert [row["source"] for row in last][-1] == "494 others"
+    assert sum(row["total"] for row in last) == 23 * (10 + 9 + 8 + 7 + 6 + 5 + 5)
+
+
+def test_tracked_users_are_not_stacked() -> None:
+    lines = charts()["lines"]
+    assert "stack" not in lines["encoding"]["y"]
+    assert lines["encoding"]["color"]["scale"]["domain"] == [ODD_NAME]

@@ -1,0 +1,80 @@
+"""How figures read, and what stands beside them."""
+
+from __future__ import annotations
+
+import pytest
+
+from headcount.page.figures import change_of, count_text, moment_text, percent_text
+from headcount.page.standing import Standing, standing_of
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (999, "999"), (10**12, "1,000,000,000,000"), (-1234, "\N{MINUS SIGN}1,234")],
+)
+def test_counts(count: int, text: str) -> None:
+    assert count_text(count) == text
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [(1, 3, "33.3 %"), (0, 5, "0.0 %"), (1, 10**9, "< 0.1 %"), (500, 4, "12,500 %")],
+)
+def test_shares(part: int, whole: int, text: str) -> None:
+    assert percent_text(part, whole) == text
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "text", "direction"),
+    [
+        (5, 5, "no change", "level"),
+        (5, 0, "new", "up"),
+        (15, 10, "+50.0 %", "up"),
+        (5, 10, "\N{MINUS SIGN}50.0 %", "down"),
+        (0, 0, "no change", "level"),
+    ],
+)
+def test_changes(now: int, before: int, text: str, direction: str) -> None:
+    change = change_of(now, before)
+    assert (change.absolute, change.text, change.direction) == (now - before, text, direction)
+
+
+def test_moments_are_in_utc() -> None:
+    assert moment_text("2026-11-03T01:04:31.000+02:00") == "2 Nov 2026, 23:04 UTC"
+
+
+def standing(totals: list[int], limit: int | None, *, runs: bool = True) -> Standing:
+    days = [f"2026-11-{day:02d}" for day in range(1, len(totals) + 1)]
+    return standing_of(
+        *("mtu", "MTU"), days=days, totals=totals, length=30, runs=runs,
+        previous=40, previous_day="2026-10-31", limit=limit,
+    )  # fmt: skip
+
+
+def test_a_limit_that_is_reached_names_the_day() -> None:
+    use = standing([10, 50, 90, 90, 100, 120, 125], 100).limit
+    assert use is not None
+    assert (use.share, use.permille, use.reached) == ("125 %", 1000, "5 November")
+
+
+def test_a_limit_of_nothing_is_reached_at_once() -> None:
+    use = standing([0, 0], 0).limit
+    assert use is not None
+    assert (use.permille, use.reached) == (1000, "1 November")
+
+
+def test_a_limit_ahead_is_estimated_with_its_range() -> None:
+    shown = standing([10, 20, 32, 40, 50, 61, 69, 80, 81], 200)
+    month_end, limit = shown.estimates
+    assert (month_end.label, limit.label) == ("By 30 Nov", "Limit of 200")
+    assert limit.likely == "about 20 Nov"
+    assert limit.range == "19 Nov to 22 Nov"
+    assert shown.looked_at == 7
+
+
+def test_a_month_that_is_over_is_no_estimate() -> None:
+    shown = standing([10] * 30, 200, runs=False)
+    assert shown.estimates == []
+    assert not shown.too_early
+    assert shown.compared == "40 in October 2026"
+    assert standing([10, 20], 200).too_early

@@ -1,0 +1,72 @@
+"""Sessions: fresh ids at every sign-in, and an end."""
+
+from __future__ import annotations
+
+from headcount.page.sessions import Grant, Notice, Sessions
+
+HOUR_MS = 3_600_000
+
+
+class Clock:
+    now_ms = 0
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+def grant(workspace: str, secret: str = "s") -> Grant:
+    return Grant(workspace, workspace.title(), secret)
+
+
+def test_every_sign_in_has_a_fresh_id_and_keeps_the_grants() -> None:
+    sessions = Sessions(Clock())
+    first = sessions.sign_in(None, grant("a"))
+    second = sessions.sign_in(first, grant("b"))
+    third = sessions.sign_in(second, grant("a", "newer"))
+    assert len({first.id, second.id, third.id, first.form_key, third.form_key}) == 5
+    assert sessions.find(first.id) is None
+    assert sessions.find(second.id) is None
+    assert list(third.grants) == ["b", "a"]
+    assert third.grant(None) == grant("a", "newer")
+    assert third.grant("c") is None
+
+
+def test_a_session_ends_with_its_last_grant_or_when_unused() -> None:
+    clock = Clock()
+    sessions = Sessions(clock)
+    session = sessions.sign_in(sessions.sign_in(None, grant("a")), grant("b"))
+    sessions.drop(session, grant("a"))
+    assert sessions.find(session.id) is session
+    sessions.drop(session, grant("b", "another token of it"))
+    assert sessions.find(session.id) is session
+    sessions.drop(session, grant("b"))
+    assert sessions.find(session.id) is None
+
+    session = sessions.sign_in(None, grant("a"))
+    for _ in range(3):
+        clock.now_ms += 12 * HOUR_MS
+        assert sessions.find(session.id) is session
+    clock.now_ms += 12 * HOUR_MS + 1
+    assert sessions.find(session.id) is None
+    assert sessions.find(None) is None
+
+
+def test_memory_is_bounded() -> None:
+    clock = Clock()
+    sessions = Sessions(clock)
+    oldest = sessions.sign_in(None, grant("a"))
+    for _ in range(10_000):
+        clock.now_ms += 1
+        session = sessions.sign_in(None, grant("a"))
+    assert sessions.find(oldest.id) is None
+    for _ in range(100):
+        name = session.leave_notice(Notice("done"))
+    assert len(session.notices) <= 20
+    assert name in session.notices
+
+
+def test_secrets_do_not_print() -> None:
+    session = Sessions(Clock()).sign_in(None, grant("a", "hct_secret"))
+    session.leave_notice(Notice("made", secret="hct_other"))
+    assert "hct_" not in repr(session)
+    assert session.id not in repr(session)
