@@ -283,6 +283,17 @@ def _token_id(shop: Shop) -> str:
     return str(token["id"])
 
 
+def test_a_link_from_another_site(desk: Window, server: Server, busy: Shop) -> None:
+    desk.sign_in(busy.token)
+    desk.page.goto(server.api.replace("127.0.0.1", "localhost") + "/page/sign-in")
+    follow = "to => { const link = document.createElement('a'); link.href = to; link.click(); }"
+    desk.page.evaluate(follow, f"{server.api}/?sort=name")
+    expect(desk.page.locator("#total-mtu")).to_be_visible()
+    assert desk.page.url == f"{server.api}/?sort=name"
+    assert all(each.startswith("http://localhost:") for each in desk.strangers)
+    desk.strangers.clear()
+
+
 def test_a_server_that_cannot_be_reached(desk: Window, busy: Shop) -> None:
     desk.sign_in(busy.token)
     desk.await_charts()

@@ -52,8 +52,8 @@ def fill(place: Installation) -> None:
                 Rejection(number, source.number, day_of(period, 3), "invalid_id", place_of + 1)
             )
         if period == NOVEMBER:
-            whole[0, 0] += HUGE
-            counts[period, number, sources[0].number][0, 0] += HUGE
+            for scope in (whole, counts[period, number, sources[0].number]):
+                scope[0, [0, 4]] += HUGE
         counts[period, number, 0] = whole
     place.store.commit(Change(counts=counts, rejections=tuple(rejections), counted_until_ms=NOW_MS))
     place.catalog.set_plan_limits(number, PlanLimits(None, 2 * HUGE))

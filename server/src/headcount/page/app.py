@@ -128,6 +128,11 @@ def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
     if isinstance(error, SignedOut):
         if request.url.path == _FOR_PROGRAMS:
             return _for_programs(401, "Your session is over.")
+        if not error.ended and request.headers.get("sec-fetch-site") == "cross-site":
+            # Whoever follows a link from another site comes without the cookie, which is kept from
+            # such requests; the page asks once more by itself, and is then its own visitor.
+            parts = parts_of(request)
+            return parts.pages.send_small(request, "again", asset=parts.assets.address)
         return redirect(sign_in_address(ended=error.ended))
     headers = {}
     if isinstance(error, ApiRefusal):

@@ -17,6 +17,7 @@ __all__ = [
 ]
 
 _MINUS = "\N{MINUS SIGN}"
+_TIMES_FROM = 100
 
 
 def count_text(count: int) -> str:
@@ -78,5 +79,7 @@ def change_of(now: int, before: int) -> Change:
     direction = "up" if absolute > 0 else "down"
     if before <= 0:
         return Change(absolute, "new", direction)
+    if now >= _TIMES_FROM * before:
+        return Change(absolute, f"{count_text(now // before)} times", direction)
     sign = "+" if absolute > 0 else ""
     return Change(absolute, sign + percent_text(absolute, before), direction)

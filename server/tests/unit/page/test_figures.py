@@ -32,6 +32,7 @@ def test_shares(part: int, whole: int, text: str) -> None:
         (15, 10, "+50.0 %", "up"),
         (5, 10, "\N{MINUS SIGN}50.0 %", "down"),
         (0, 0, "no change", "level"),
+        (10**12, 300, "3,333,333,333 times", "up"),
     ],
 )
 def test_changes(now: int, before: int, text: str, direction: str) -> None:
