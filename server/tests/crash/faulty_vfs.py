@@ -95,8 +95,9 @@ class FaultyDisk:
 
     def restart(self) -> None:
         """Bring the disk up again, as it is after its end; every file must be closed."""
-        # A connection that failed half-way through its making lives as long as its traceback.
-        gc.collect()
+        if self._handles:
+            # A connection that failed half-way through its making lives as long as its traceback.
+            gc.collect()
         assert self._handles == 0, f"{self._handles} files are still open"
         if self.ended == "power cut":
             self._lose()

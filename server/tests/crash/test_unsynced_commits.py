@@ -9,111 +9,91 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import apsw
 import pytest
 
 from crash.faulty_vfs import FaultyDisk
-from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.errors import StorageUnavailableError
 from headcount.journal import JournalFile
-from headcount.metering.calendar import MS_PER_DAY, parse_period
-from headcount.metering.usage import API_CALLS
-from oracle import PlainFact
-from rig import Rig
+from headcount.store.protocol import Change
+from headcount.store.sqlite import SqliteStore
 
-JANUARY = parse_period("2026-01-01")
-# One commit takes fewer operations than this, so that a kill meets each of them, the sync too.
-OPERATIONS = 12
+# No commit here takes more operations, so that a kill meets each of them, the sync too.
+OPERATIONS = range(1, 9)
 
 
-class Machine:
-    """A rig on a disk that can lose its power."""
-
-    def __init__(self, folder: Path, seed: int) -> None:
-        self._folder = folder
-        self._now_ms = JANUARY.first_day * MS_PER_DAY
-        self.disk = FaultyDisk(f"unsynced-{seed}", random.Random(seed))
-        self.start()
-
-    def _clock_ms(self) -> int:
-        self._now_ms += 10_000
-        return self._now_ms
-
-    def start(self) -> None:
-        self.rig = Rig(self._folder, self._clock_ms, vfs=self.disk.name)
-        self.journal: JournalFile = self.rig.journal()
-
-    def stop(self) -> None:
-        for close in (self.journal.close, self.rig.stop, self.rig.stop, self.rig.close):
-            with suppress(apsw.Error):
-                close()
-
-    def lose_power(self) -> None:
-        """At this moment, with nothing under way."""
-        self.disk.end_after(1, "power cut")
-        with pytest.raises(StorageUnavailableError):
-            self.append("never durable")
-        self.restart()
-
-    def restart(self) -> None:
-        self.stop()
-        self.disk.restart()
-        self.start()
-
-    def append(self, message: str) -> None:
-        fact = PlainFact(self._clock_ms(), 1, 1, message)
-        self.rig.append(self.journal, [fact])
-
-    def calls(self) -> int:
-        return int(self.rig.store.read_usage(1, JANUARY).workspace[:, API_CALLS].sum())
+@pytest.fixture(params=OPERATIONS)
+def killed_at(request: pytest.FixtureRequest) -> int:
+    """The operation of a commit within which the process is killed."""
+    number: int = request.param
+    return number
 
 
-@pytest.fixture(params=range(1, OPERATIONS + 1))
-def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
-    machine = Machine(tmp_path, request.param)
-    machine.append("first")
-    machine.rig.drain()
-    yield machine
-    machine.stop()
-    machine.disk.forget()
+@pytest.fixture
+def disk(killed_at: int) -> Iterator[FaultyDisk]:
+    disk = FaultyDisk(f"unsynced-{killed_at}", random.Random(killed_at))
+    yield disk
+    disk.forget()
 
 
-def killed_during(machine: Machine, act: Callable[[], object], seed: int) -> None:
-    """Kill all processes within an act, if it takes as many operations."""
-    machine.disk.end_after(seed, "kill")
-    with suppress(StorageUnavailableError, DataFolderError, apsw.Error):
-        act()
-    if machine.disk.ended is None:
-        machine.disk.end_after(1, "kill")
-        with suppress(StorageUnavailableError):
-            machine.append("never mind")
-    machine.restart()
+def ends(disk: FaultyDisk, close: Callable[[], None]) -> None:
+    """Let a process end that a dead disk has left with open files."""
+    with suppress(apsw.Error):
+        close()
+    close()
+    disk.restart()
 
 
-def test_an_entry_that_was_counted_keeps_its_id(
-    machine: Machine, request: pytest.FixtureRequest
+def test_an_entry_that_the_next_process_reads_survives_a_power_cut(
+    disk: FaultyDisk, killed_at: int, tmp_path: Path
 ) -> None:
-    seed = request.node.callspec.params["machine"]
-    killed_during(machine, lambda: machine.append("second"), seed)
-    machine.rig.drain()
-    counted = machine.calls()
-    machine.lose_power()
-    machine.append("acknowledged")
-    machine.rig.drain()
-    assert machine.calls() == counted + 1
+    def opened() -> JournalFile:
+        return JournalFile(tmp_path / "journal.sqlite", vfs=disk.name)
+
+    journal = opened()
+    journal.append(b"", [], 1)
+    disk.end_after(killed_at, "kill")
+    with suppress(StorageUnavailableError):
+        for number in range(2, 2 + killed_at):
+            journal.append(b"", [], number)
+    assert disk.ended
+    ends(disk, journal.close)
+    journal = opened()
+    read = list(journal.entries(0))
+    assert read
+    disk.end_after(1, "power cut")
+    with pytest.raises(StorageUnavailableError):
+        journal.append(b"", [], 100)
+    ends(disk, journal.close)
+    with closing(opened()) as later:
+        assert list(later.entries(0)) == read
 
 
-def test_an_entry_is_pruned_only_when_its_counts_are_durable(
-    machine: Machine, request: pytest.FixtureRequest
+def test_a_position_that_the_next_meter_finds_survives_a_power_cut(
+    disk: FaultyDisk, killed_at: int, tmp_path: Path
 ) -> None:
-    seed = request.node.callspec.params["machine"]
-    machine.append("acknowledged")
-    killed_during(machine, machine.rig.drain, seed)
-    machine.rig.drain()
-    counted = machine.calls()
-    assert counted >= 2
-    machine.lose_power()
-    machine.rig.drain()
-    assert machine.calls() == counted
+    def opened() -> SqliteStore:
+        store = SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)
+        store.tidy(0)
+        return store
+
+    store = opened()
+    store.commit(Change(positions={"journal": 1}))
+    disk.end_after(killed_at, "kill")
+    with suppress(StorageUnavailableError):
+        for number in range(2, 2 + killed_at):
+            store.commit(Change(positions={"journal": number}))
+    assert disk.ended
+    ends(disk, store.close)
+    store = opened()
+    found = store.positions()
+    assert found
+    disk.end_after(1, "power cut")
+    with pytest.raises(StorageUnavailableError):
+        store.commit(Change(positions={"journal": 100}))
+    ends(disk, store.close)
+    with closing(opened()) as later:
+        assert later.positions() == found
