@@ -30,11 +30,7 @@ from headcount.store.sqlite import SqliteStore
 from oracle import Oracle, PlainFact
 from rig import assert_equal_to_oracle, pack
 
-SEEDS = (
-    [int(os.environ["HEADCOUNT_SEED"])]
-    if "HEADCOUNT_SEED" in os.environ
-    else list(range(int(os.environ.get("NSEEDS", "48"))))
-)
+SEEDS = [int(os.environ["HEADCOUNT_SEED"])] if "HEADCOUNT_SEED" in os.environ else range(48)
 FIRST_DAY = parse_period("2026-02-01").first_day
 WINDOW_DAYS = 35
 MESSAGES = 120
