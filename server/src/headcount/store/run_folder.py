@@ -61,7 +61,9 @@ class RunFolder:
         Raises:
             OSError: the disk refused.
         """
-        self._keys.mkdir(mode=0o700, exist_ok=True)
+        if not self._keys.is_dir():
+            self._keys.mkdir(mode=0o700, exist_ok=True)
+            _sync_folder(self._keys.parent)
         draft = self._keys / (name + _DRAFT)
         try:
             yield from write_run(draft, blocks, with_filter=with_filter)
