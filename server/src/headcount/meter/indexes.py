@@ -141,7 +141,7 @@ class Indexes:
                 return (period, MESSAGE), self._write_messages(period, messages)
         for period, tracked in self._tracked.items():
             in_blocks = self._store.keys_in_blocks(period, TRACKED)
-            if in_blocks > max(self._limits.tracked_keys_in_blocks_max, len(tracked) // 2):
+            if in_blocks > max(self._limits.tracked_keys_in_blocks_max, len(tracked) // 4):
                 return (period, TRACKED), self._write_tracked(period, tracked)
         return None
 
