@@ -185,7 +185,8 @@ class _Server:
         started = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "headcount.wiring.child", process.role,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            pass_fds=tuple(kept), process_group=0, env=os.environ | _ENVIRONMENTS.get(process.role, {}),
+            pass_fds=tuple(kept), process_group=0,
+            env=os.environ | _ENVIRONMENTS.get(process.role, {}),
         )  # fmt: skip
         process.process = started
         assert started.stdin is not None
