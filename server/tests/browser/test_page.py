@@ -24,7 +24,7 @@ def desk(browser: Browser, server: Server) -> Iterator[Window]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def busy(server: Server) -> Shop:
     """A workspace with two months of traffic, some of it refused."""
     shop = server.shop("Busy & Söhne", "web", "モバイル", MARKUP)
