@@ -1,103 +1,29 @@
-"""What every store promises, whichever engine is behind it.
+"""What every store promises about changes, counts and readers.
 
-A store is had by name from `STORES`; nothing below knows which one it is.
+Nothing here knows which engine is behind a store: `contract.stores` names them.
 """
 
 from __future__ import annotations
 
-import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from headcount.metering.calendar import Period, parse_period
+from contract.stores import (
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    OpenStore,
+    block_of,
+    counts,
+    stored_keys,
+)
 from headcount.metering.facts import FACT_BYTES, Rejection
-from headcount.metering.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
-from headcount.metering.usage import ADMITTED, API_CALLS, DAYS_MAX, IDENTIFIED, KINDS, Counts
+from headcount.metering.keys import MESSAGE, NEVER, TRACKED
+from headcount.metering.usage import ADMITTED, API_CALLS, DAYS_MAX, IDENTIFIED, KINDS
 from headcount.store.protocol import Change, MeterStore, Month
-from headcount.store.sqlite import SqliteStore
-
-OpenStore = Callable[[], MeterStore]
-
-STORES: dict[str, Callable[[Path], MeterStore]] = {
-    "sqlite": lambda folder: SqliteStore(folder / "store.sqlite"),
-}
-JANUARY = parse_period("2026-01-01")
-FEBRUARY = parse_period("2026-02-01")
-MARCH = parse_period("2026-03-01")
-KeyDays = dict[int, tuple[int, int]]
-"""Fingerprint to its first day and its first day with a userId."""
-
-
-@pytest.fixture(params=STORES)
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
-    """Opens the same data once more with every call; closes everything at the end."""
-    opened: list[MeterStore] = []
-
-    def open_one() -> MeterStore:
-        opened.append(STORES[request.param](tmp_path))
-        return opened[-1]
-
-    yield open_one
-    for store in opened:
-        store.close()
-
-
-@pytest.fixture
-def store(open_store: OpenStore) -> MeterStore:
-    return open_store()
-
-
-def counts(**of_kinds: int) -> Counts:
-    """Counts that are new on the first day, by kind."""
-    made = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
-    for kind, value in of_kinds.items():
-        made[0, KINDS.index(kind)] = value
-    return made
-
-
-def block_of(keys: KeyDays, family: Family) -> KeyBlock:
-    """Keys as a meter hands them over."""
-    ascending = sorted(keys)
-    return KeyBlock(
-        np.array(ascending, np.uint64),
-        np.array([keys[key][0] for key in ascending], np.uint8),
-        np.array([keys[key][1] for key in ascending], np.uint8) if family == TRACKED else None,
-    )
-
-
-def add_to(held: KeyDays, blocks: Iterator[KeyBlock]) -> KeyDays:
-    """The minimum over what is held already and some blocks."""
-    for block in blocks:
-        identified = np.full(len(block), NEVER) if block.identified_days is None else (
-            block.identified_days
-        )  # fmt: skip
-        rows = (block.fingerprints.tolist(), block.days.tolist(), identified.tolist())
-        for key, day, identified_day in zip(*rows, strict=True):
-            first, first_identified = held.get(key, (NEVER, NEVER))
-            held[key] = min(first, day), min(first_identified, identified_day)
-    return held
-
-
-def stored_keys(store: MeterStore, period: Period, family: Family) -> KeyDays:
-    """Every key that a store holds, in blocks and in runs, with its earliest days."""
-    held = add_to({}, store.key_blocks(period, family))
-    for run in store.key_runs(period, family):
-        add_to(held, run.blocks())
-    return held
-
-
-def random_keys(rng: random.Random, count: int, family: Family) -> KeyDays:
-    """Keys few enough to come again, with days."""
-    keys = rng.sample(range(1, 5000), count)
-    return {
-        key << 40: (rng.randrange(31), rng.choice([NEVER, 3, 20]) if family == TRACKED else NEVER)
-        for key in keys
-    }
 
 
 def test_a_store_that_knows_nothing_reads_as_zeros(store: MeterStore) -> None:
@@ -252,142 +178,6 @@ def test_the_first_period_is_that_of_the_first_api_call(store: MeterStore) -> No
     store.commit(Change(counts={(FEBRUARY, 1, 0): counts(api_calls=1)}))
     assert store.read_usage(1, JANUARY).first_period == FEBRUARY
     assert store.read_usage(2, JANUARY).first_period is None
-
-
-@pytest.mark.parametrize("family", [TRACKED, MESSAGE])
-def test_keys_keep_their_earliest_days_however_many_blocks_they_come_in(
-    open_store: OpenStore, family: Family
-) -> None:
-    rng = random.Random(family)
-    store = open_store()
-    expected: KeyDays = {}
-    sizes = [1] * 60 + [3] * 60 + [40] * 25 + [700] * 20
-    rng.shuffle(sizes)
-    for size in sizes:
-        keys = random_keys(rng, size, family)
-        add_to(expected, iter([block_of(keys, family)]))
-        other = block_of({1: (0, NEVER)}, MESSAGE)
-        store.commit(Change({(JANUARY, family): block_of(keys, family), (MARCH, MESSAGE): other}))
-    for each in (store, open_store()):
-        blocks = list(each.key_blocks(JANUARY, family))
-        assert add_to({}, iter(blocks)) == expected
-        assert each.keys_in_blocks(JANUARY, family) == sum(map(len, blocks))
-        # A start reads them all, so they must not stay as many as the commits were.
-        assert len(blocks) < len(sizes) / 2
-        for block in blocks:
-            assert (block.fingerprints[1:] > block.fingerprints[:-1]).all()
-
-
-@pytest.mark.parametrize("family", [TRACKED, MESSAGE])
-def test_a_run_takes_over_the_blocks_that_were_there_when_it_began(
-    open_store: OpenStore, family: Family
-) -> None:
-    rng = random.Random(family)
-    store = open_store()
-    expected: KeyDays = {}
-
-    def add(count: int) -> None:
-        keys = random_keys(rng, count, family)
-        add_to(expected, iter([block_of(keys, family)]))
-        store.commit(Change({(JANUARY, family): block_of(keys, family)}))
-
-    def in_parts(keys: KeyDays) -> list[KeyBlock]:
-        ascending = sorted(keys)
-        parts = [ascending[at : at + 300] for at in range(0, len(ascending), 300)]
-        return [block_of({key: keys[key] for key in part}, family) for part in parts]
-
-    for last in (False, True):
-        for _ in range(20):
-            add(50)
-        upto = store.newest_block()
-        taken = expected if last else stored_keys(store, JANUARY, family)
-        written = store.write_run(JANUARY, family, in_parts(dict(taken)), upto, instead_of_all=last)
-        assert next(written) == 300
-        for _ in range(40):
-            add(2)  # among them merges of blocks from before and after
-        for _ in written:
-            pass
-        assert len(store.key_runs(JANUARY, family)) == 1
-        assert store.keys_in_blocks(JANUARY, family) < 200
-        assert stored_keys(store, JANUARY, family) == expected
-    store.tidy(0)
-    again = open_store()
-    assert stored_keys(again, JANUARY, family) == expected
-    assert list(again.key_periods()) == [(JANUARY, family)]
-
-
-def test_runs_of_message_keys_answer_for_their_keys_alone(store: MeterStore) -> None:
-    rng = random.Random(1)
-    keys = random_keys(rng, 2000, MESSAGE)
-    store.commit(Change({(JANUARY, MESSAGE): block_of(keys, MESSAGE)}))
-    blocks = [block_of(keys, MESSAGE)]
-    for _ in store.write_run(JANUARY, MESSAGE, blocks, store.newest_block(), instead_of_all=False):
-        pass
-    (run,) = store.key_runs(JANUARY, MESSAGE)
-    assert run.keys == 2000
-    assert run.filter_bytes <= 2 * 2000
-    asked = np.array(sorted({*keys, *(key + 1 for key in keys), 3, 2**63 - 1}), np.uint64)
-    expected = [keys.get(key, (NEVER, NEVER))[0] for key in asked.tolist()]
-    assert run.days_of(asked).tolist() == expected
-
-
-def test_a_run_that_is_given_up_or_fails_changes_nothing(open_store: OpenStore) -> None:
-    store = open_store()
-    keys = random_keys(random.Random(2), 500, TRACKED)
-    store.commit(Change({(JANUARY, TRACKED): block_of(keys, TRACKED)}))
-    given_up = store.write_run(
-        JANUARY, TRACKED, [block_of(keys, TRACKED)], store.newest_block(), instead_of_all=True
-    )
-    next(given_up)
-    given_up.close()
-
-    def breaks() -> Iterator[KeyBlock]:
-        yield block_of(keys, TRACKED)
-        raise RuntimeError("broken on purpose")
-
-    failing = store.write_run(JANUARY, TRACKED, breaks(), store.newest_block(), instead_of_all=True)
-    with pytest.raises(RuntimeError, match="broken on purpose"):
-        list(failing)
-    again = open_store()
-    again.tidy(0)
-    for each in (store, again):
-        assert list(each.key_runs(JANUARY, TRACKED)) == []
-        assert stored_keys(each, JANUARY, TRACKED) == keys
-
-
-def test_a_sealed_month_stays_sealed_and_keeps_its_counts_without_its_keys(
-    open_store: OpenStore,
-) -> None:
-    store = open_store()
-    keys = random_keys(random.Random(3), 100, MESSAGE)
-    for period in (JANUARY, FEBRUARY):
-        store.commit(
-            Change(
-                keys={(period, MESSAGE): block_of(keys, MESSAGE)},
-                counts={(period, 1, 0): counts(api_calls=100)},
-            )
-        )
-    upto = store.newest_block()
-    for _ in store.write_run(
-        JANUARY, MESSAGE, [block_of(keys, MESSAGE)], upto, instead_of_all=False
-    ):
-        pass
-    store.commit(Change({(JANUARY, MESSAGE): block_of({1: (0, NEVER)}, MESSAGE)}))
-    store.seal(1, JANUARY)
-    store.drop_keys(JANUARY, 1_000)
-    store.drop_keys(JANUARY, 1_000)
-    store.empty_trash(500)
-    store.empty_trash(2_000)
-    for each in (store, open_store()):
-        assert each.sealed() == {(1, JANUARY)}
-        assert [(m.workspace, m.period, m.sealed) for m in each.months()] == [
-            (1, JANUARY, True),
-            (1, FEBRUARY, False),
-        ]
-        assert list(each.key_periods()) == [(FEBRUARY, MESSAGE)]
-        assert stored_keys(each, JANUARY, MESSAGE) == {}
-        assert stored_keys(each, FEBRUARY, MESSAGE) == keys
-        assert each.read_usage(1, JANUARY).workspace[0, API_CALLS] == 100
 
 
 def test_the_latest_import_into_a_month_is_remembered(store: MeterStore) -> None:
