@@ -63,7 +63,8 @@ class Oracle:
             self.aside += 1
             return
         if fact.imported:
-            self.last_import_day[fact.workspace, period] = today
+            month = fact.workspace, period
+            self.last_import_day[month] = max(self.last_import_day.get(month, today), today)
         else:
             if self.trusted_day is None:
                 self.trusted_day = fact.day

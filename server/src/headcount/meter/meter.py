@@ -91,6 +91,7 @@ class Meter:
         store.tidy(clock_ms())
         self.indexes = Indexes(store, clock_ms, window_days, self._limits)
         self._sealing = Sealing(store, self.indexes, clock_ms)
+        self._open_new_journals()
 
     def step(self) -> Step:
         """Meter one batch, if there is anything.
