@@ -162,8 +162,12 @@ class RESTClientObject:
     def _socket(self, address: Any) -> socket.socket:
         family, kind, protocol, _, _ = address
         made = socket.socket(family, kind, protocol)
-        for option in self._configuration.socket_options or ():
-            made.setsockopt(*option)
+        try:
+            for option in self._configuration.socket_options or ():
+                made.setsockopt(*option)
+        except BaseException:
+            made.close()
+            raise
         return made
 
     def _tls_options(self, url: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def listen(address: Address, count: int, option: str) -> list[socket.socket]:
     Raises:
         OperatorError: the address is in use, or not one of this machine.
     """
+    sockets: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -39,16 +40,17 @@ def listen(address: Address, count: int, option: str) -> list[socket.socket]:
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             alone.bind(place)
             place = alone.getsockname()
-        sockets = []
         for _ in range(count):
             sock = socket.socket(family, kind, protocol)
+            sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(place)
             sock.listen(_BACKLOG)
             sock.setblocking(False)
-            sockets.append(sock)
     except OSError as error:
+        for sock in sockets:
+            sock.close()
         raise OperatorError(
             f"{address} cannot be listened on: {error.strerror}.", _remedy(error, option)
         ) from error
