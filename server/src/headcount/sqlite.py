@@ -21,6 +21,9 @@ __all__ = ["connect", "rows", "settle", "transaction"]
 _BUSY_TIMEOUT_MS = 10_000
 _BUSY_RETRY_S = 0.01
 _CHECKPOINT_PAUSE_S = 0.01
+_PAGE_BYTES = 4096
+# How long a log may grow before a commit moves its pages into the database.
+_LOG_BYTES = 4096 * 1000
 
 
 def connect(
@@ -28,6 +31,7 @@ def connect(
     *,
     schema: str,
     version: int,
+    page_bytes: int = _PAGE_BYTES,
     vfs: str | None = None,
 ) -> apsw.Connection:
     """Open a database, making its schema if it is new.
@@ -36,6 +40,7 @@ def connect(
         path: the file; its folder must exist.
         schema: statements that make the tables of a new file.
         version: version of that schema, kept in the file.
+        page_bytes: size of the pages of a new file, a power of two.
         vfs: name of the APSW VFS to go through; the system's when None.
 
     Raises:
@@ -44,9 +49,11 @@ def connect(
     try:
         connection = apsw.Connection(str(path), vfs=vfs)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-        # Only a new file takes it: what is deleted can then be given back to the disk.
+        # Only a new file takes these two. What is deleted can then be given back to the disk.
+        connection.pragma("page_size", page_bytes)
         connection.pragma("auto_vacuum", "incremental")
         _use_log(connection)
+        connection.wal_autocheckpoint(_LOG_BYTES // connection.pragma("page_size"))
         # FULL for every connection of a file: had one of them left a commit unsynced, a sync that
         # fails could lose its part of the log for good, and with it all that was synced after.
         connection.pragma("synchronous", "FULL")

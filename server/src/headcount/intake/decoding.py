@@ -1,9 +1,9 @@
-"""Turns the bytes of messages and batches into typed parts, or gives the reason for refusing them.
+"""Turns the bytes of messages into typed parts, or gives the reason for refusing them.
 
 Two decoders stand beside each other. The fast one knows the fields that matter and skips the
 rest. What it refuses goes to the tolerant one, message by message: lone surrogates, nesting of any
 depth, numbers of any size and fields of any kind are ordinary input. Where the fast one accepts,
-both give the same result.
+both give the same result. Batches are taken apart in `headcount.intake.batches`.
 """
 
 from __future__ import annotations
@@ -13,27 +13,23 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from headcount.intake.reasons import Reason, Refused
+from headcount.intake.reasons import Reason
 from headcount.intake.scanning import (
-    BOM,
     Malformed,
-    elements,
+    is_object,
     members,
     only_value,
-    skip_space,
+    string_of,
     text_of,
+    without_bom,
 )
 
 __all__ = [
     "FAST_REFUSALS",
-    "Batch",
     "IdValue",
     "ImportedRecord",
     "Message",
-    "decode_batch",
-    "decode_batch_tolerantly",
     "decode_message",
-    "decode_message_fast",
     "decode_message_tolerantly",
     "decode_record",
     "decode_record_tolerantly",
@@ -67,27 +63,17 @@ class ImportedRecord(Message, rename="camel", gc=False):
     occurred_at: str | None = msgspec.field(name="timestamp", default=None)
 
 
-class Batch(msgspec.Struct, rename="camel"):
-    """A batch whose messages are still to be decoded, each on its own."""
-
-    batch: list[msgspec.Raw]
-    write_key: str | None = None
-
-
 FAST_REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the fast decoder raises for all that it leaves to the tolerant one."""
 
-decode_message_fast = msgspec.json.Decoder(Message).decode
-"""The message in a piece of JSON; raises one of `FAST_REFUSALS` where it may still be one."""
-
+_fast_message = msgspec.json.Decoder(Message).decode
 _fast_record = msgspec.json.Decoder(ImportedRecord).decode
-_fast_batch = msgspec.json.Decoder(Batch).decode
 
 
 def decode_message(raw: bytes | msgspec.Raw) -> Message | Reason:
     """The message in a piece of JSON, or why it is none."""
     try:
-        return decode_message_fast(raw)
+        return _fast_message(raw)
     except FAST_REFUSALS:
         return decode_message_tolerantly(bytes(raw))
 
@@ -100,48 +86,6 @@ def decode_record(raw: bytes) -> ImportedRecord | Reason:
         return decode_record_tolerantly(raw)
 
 
-def decode_batch(body: bytes, messages_max: int) -> Batch:
-    """The batch in a body.
-
-    Raises:
-        Refused: the body is no JSON object with an array named batch, or the array is too long.
-            Malformed JSON inside one message is found when that message is decoded.
-    """
-    try:
-        batch = _fast_batch(body)
-    except FAST_REFUSALS:
-        return decode_batch_tolerantly(body, messages_max)
-    if len(batch.batch) > messages_max:
-        raise Refused(Reason.BATCH_TOO_LONG)
-    return batch
-
-
-def decode_batch_tolerantly(body: bytes, messages_max: int) -> Batch:
-    """What `decode_batch` does, by the tolerant decoder alone."""
-    data = _without_bom(body)
-    array_at: int | None = None
-    write_key: str | None = None
-    try:
-        if not _is_object(data):
-            only_value(data)
-            raise Refused(Reason.NOT_AN_OBJECT)
-        for name, (start, end) in members(data, loose=b"batch"):
-            if name == b"batch":
-                array_at = start if data[start : start + 1] == b"[" else None
-            elif name == b"writeKey":
-                write_key = _string(data[start:end])
-        if array_at is None:
-            raise Refused(Reason.BATCH_NOT_ARRAY)
-        messages: list[msgspec.Raw] = []
-        for start, end in elements(data, array_at):
-            if len(messages) == messages_max:
-                raise Refused(Reason.BATCH_TOO_LONG)
-            messages.append(msgspec.Raw(data[start:end]))
-    except Malformed:
-        raise Refused(Reason.MALFORMED_JSON) from None
-    return Batch(batch=messages, write_key=write_key)
-
-
 def decode_message_tolerantly(raw: bytes) -> Message | Reason:
     """What `decode_message` does, by the tolerant decoder alone."""
     return _decode_tolerantly(raw, Message, _MESSAGE_FIELDS)
@@ -152,13 +96,9 @@ def decode_record_tolerantly(raw: bytes) -> ImportedRecord | Reason:
     return _decode_tolerantly(raw, ImportedRecord, _RECORD_FIELDS)
 
 
-def _string(token: bytes) -> str | None:
-    return text_of(token) if token.startswith(b'"') else None
-
-
 def _time(token: bytes) -> str | None:
     # A time of another kind is wrong, not absent: no later field may take its place.
-    return None if token == b"null" else _string(token) or ""
+    return None if token == b"null" else string_of(token) or ""
 
 
 def _id(token: bytes) -> IdValue:
@@ -178,28 +118,28 @@ _Field = tuple[str, Callable[[bytes], IdValue]]
 _M = TypeVar("_M", bound=Message)
 
 _MESSAGE_FIELDS: Mapping[bytes, _Field] = {
-    b"type": ("type", _string),
-    b"writeKey": ("write_key", _string),
+    b"type": ("type", string_of),
+    b"writeKey": ("write_key", string_of),
     b"messageId": ("message_id", _id),
     b"userId": ("user_id", _id),
     b"anonymousId": ("anonymous_id", _id),
     b"previousId": ("previous_id", _id),
     b"groupId": ("group_id", _id),
-    b"event": ("event", _string),
+    b"event": ("event", string_of),
 }
 _RECORD_FIELDS: Mapping[bytes, _Field] = {
     **_MESSAGE_FIELDS,
-    b"sourceId": ("source_id", _string),
+    b"sourceId": ("source_id", string_of),
     b"receivedAt": ("received_at", _time),
     b"timestamp": ("occurred_at", _time),
 }
 
 
 def _decode_tolerantly(raw: bytes, kind: type[_M], fields: Mapping[bytes, _Field]) -> _M | Reason:
-    data = _without_bom(raw)
+    data = without_bom(raw)
     parts: dict[str, Any] = {}
     try:
-        if not _is_object(data):
+        if not is_object(data):
             only_value(data)
             return Reason.NOT_AN_OBJECT
         for name, (start, end) in members(data):
@@ -209,12 +149,3 @@ def _decode_tolerantly(raw: bytes, kind: type[_M], fields: Mapping[bytes, _Field
     except Malformed:
         return Reason.MALFORMED_JSON
     return kind(**parts)
-
-
-def _is_object(data: bytes) -> bool:
-    at = skip_space(data, 0)
-    return data[at : at + 1] == b"{"
-
-
-def _without_bom(data: bytes) -> bytes:
-    return data.removeprefix(BOM)

@@ -22,7 +22,7 @@ from headcount.intake.records import (
     SealedPeriods,
     Tallies,
 )
-from headcount.intake.scanning import BOM, JSON_SPACE
+from headcount.intake.scanning import JSON_SPACE, without_bom
 from headcount.metering.facts import Rejection
 from headcount.metering.hashing import IdHasher
 
@@ -108,7 +108,7 @@ def read_lines(file: BinaryIO) -> Iterator[Line]:
         number += 1
         is_cut = len(line) == _READ_BYTES and not line.endswith(b"\n")
         if number == 1:
-            line = line.removeprefix(BOM)
+            line = without_bom(line)
         if is_cut:
             _skip_line(file)
             yield number, line[: RECORD_BYTES_MAX + 1]

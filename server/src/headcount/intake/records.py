@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
-from headcount.intake.decoding import ImportedRecord, decode_batch, decode_record
+from headcount.intake.batches import find_items
+from headcount.intake.decoding import ImportedRecord, decode_record
 from headcount.intake.ports import Limits, SourceRef
 from headcount.intake.reasons import Reason
 from headcount.intake.repeats import Repeats
@@ -168,7 +169,7 @@ def take_records(body: bytes, taker: RecordTaker, records_max: int) -> BatchResu
     facts: list[bytes] = []
     rejected: list[tuple[int, Reason]] = []
     tallies = Tallies()
-    for index, raw in enumerate(decode_batch(body, records_max).batch):
+    for index, raw in enumerate(find_items(body, records_max).batch):
         outcome = taker.take(bytes(raw))
         if isinstance(outcome, bytes):
             facts.append(outcome)

@@ -13,19 +13,19 @@ from collections.abc import Iterator
 from typing import cast
 
 __all__ = [
-    "BOM",
     "JSON_SPACE",
     "Malformed",
     "Span",
     "elements",
+    "is_object",
     "members",
     "only_value",
-    "skip_space",
+    "string_of",
     "text_of",
+    "without_bom",
 ]
 
-BOM = b"\xef\xbb\xbf"
-"""The byte order mark of UTF-8, which some editors and clients put in front."""
+_BOM = b"\xef\xbb\xbf"
 
 JSON_SPACE = b" \t\n\r"
 """The white space of JSON, for `bytes.strip`, which by itself takes off more than that."""
@@ -60,9 +60,20 @@ class Malformed(ValueError):
     """The bytes are not JSON."""
 
 
-def skip_space(data: bytes, at: int) -> int:
+def _skip_space(data: bytes, at: int) -> int:
     """The position of the first byte from `at` on that is no white space."""
     return cast(re.Match[bytes], _SPACE.match(data, at)).end()
+
+
+def without_bom(data: bytes) -> bytes:
+    """The data without the byte order mark of UTF-8 that some editors and clients put in front."""
+    return data.removeprefix(_BOM)
+
+
+def is_object(data: bytes) -> bool:
+    """Whether the data begins like an object."""
+    at = _skip_space(data, 0)
+    return data[at : at + 1] == b"{"
 
 
 def only_value(data: bytes) -> Span:
@@ -71,9 +82,9 @@ def only_value(data: bytes) -> Span:
     Raises:
         Malformed: not JSON, or something other than white space comes after the value.
     """
-    start = skip_space(data, 0)
+    start = _skip_space(data, 0)
     end = _value_end(data, start)
-    if skip_space(data, end) != len(data):
+    if _skip_space(data, end) != len(data):
         raise Malformed
     return start, end
 
@@ -88,13 +99,13 @@ def members(data: bytes, loose: bytes | None = None) -> Iterator[tuple[bytes, Sp
     Raises:
         Malformed: not an object, or something other than white space comes after it.
     """
-    at = skip_space(data, 0)
+    at = _skip_space(data, 0)
     opening = _OPENING.match(data, at)
     if opening is None or data[at] != _OBJECT:
         raise Malformed
     at = opening.end()
     if data[at : at + 1] == b"}":
-        at = skip_space(data, at + 1)
+        at = _skip_space(data, at + 1)
     else:
         mark = b","
         while mark == b",":
@@ -116,7 +127,7 @@ def elements(data: bytes, at: int) -> Iterator[Span]:
     Raises:
         Malformed: the array never closes, or lacks a comma or an element.
     """
-    at = skip_space(data, at + 1)
+    at = _skip_space(data, at + 1)
     if data[at : at + 1] == b"]":
         return
     mark = b","
@@ -137,6 +148,15 @@ def text_of(string: bytes) -> str:
     except UnicodeDecodeError:
         raise Malformed from None
     return cast(str, json.loads(text)) if "\\" in text else text[1:-1]
+
+
+def string_of(token: bytes) -> str | None:
+    """The text of a value that is a string; None for any other.
+
+    Raises:
+        Malformed: the bytes are no UTF-8.
+    """
+    return text_of(token) if token.startswith(b'"') else None
 
 
 def _name_of(string: bytes) -> bytes:

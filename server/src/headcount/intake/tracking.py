@@ -5,23 +5,12 @@ gives packed facts, tallies and what to tell the client; does no I/O.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
-from headcount.intake.admission import (
-    ID_CHARACTERS_MAX,
-    MESSAGE_ID_CHARACTERS_MAX,
-    TAGS,
-    fact_tail,
-)
-from headcount.intake.decoding import (
-    FAST_REFUSALS,
-    decode_batch,
-    decode_message,
-    decode_message_fast,
-)
+from headcount.intake.admission import TAGS, fact_tail
+from headcount.intake.batches import PlainMessage, decode_batch
+from headcount.intake.decoding import Message, decode_message
 from headcount.intake.ports import Limits, SourceRef, WriteKeys
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.scanning import JSON_SPACE
@@ -125,20 +114,19 @@ class Tracker:
         Raises:
             Refused: the batch as a whole is unreadable, or has no write key or an unknown one.
         """
-        batch = decode_batch(body, self._limits.batch_messages_max)
+        batch = decode_batch(body, self._limits)
         if source is None and batch.write_key:
             source = self.source_of(batch.write_key)
+        messages: Sequence[Message | Reason] = batch.plain or batch.messages
         facts: list[bytes] = []
+        others: Iterable[int] = range(len(messages))
+        if source is not None and batch.plain:
+            others = self._take_plain(batch.plain, receipt, source, facts)
         rejected: list[tuple[int, Reason]] = []
         tallies: Counter[tuple[SourceRef, Reason]] = Counter()
         heads: dict[tuple[SourceRef, str], bytes] = {}
-        plain_heads: dict[str | None, bytes] = {}
-        if source is not None:
-            plain_heads = {kind: _head(receipt, source, kind) for kind in _PLAIN_TYPES}
-        for index, raw in enumerate(batch.batch):
-            if self._take_plain(raw, plain_heads, facts):
-                continue
-            owner, outcome = self._take(raw, receipt, source, heads)
+        for index in others:
+            owner, outcome = self._take(messages[index], receipt, source, heads)
             if isinstance(outcome, bytes):
                 facts.append(outcome)
                 continue
@@ -154,58 +142,48 @@ class Tracker:
         return BatchResult(b"".join(facts), rejections, rejected)
 
     def _take_plain(
-        self, raw: msgspec.Raw, heads: Mapping[str | None, bytes], facts: list[bytes]
-    ) -> bool:
-        """Append the parts of a fact if the message is like nearly all are; whether it is.
+        self,
+        messages: Sequence[PlainMessage],
+        receipt: Receipt,
+        source: SourceRef,
+        facts: list[bytes],
+    ) -> list[int]:
+        """Append the parts of the facts of messages like nearly all; the indexes of the others.
 
-        It is decoded fast, its source is known, its type has no rules beyond an event's, and its
-        ids are strings of allowed lengths. Whatever is not gets the full treatment of `_take`,
-        with the same result; this shorter way saves a third of the time that a batch takes.
+        Their types have no rules beyond an event's, and they have ids. The others get the full
+        treatment of `_take`, which has the same result; this saves a third of the time of a batch.
         """
-        if len(raw) > self._limits.message_bytes_max:
-            return False
-        try:
-            message = decode_message_fast(raw)
-        except FAST_REFUSALS:
-            return False
-        head = heads.get(message.type)
-        if head is None or (message.event is None and message.type == "track"):
-            return False
-        message_id, user_id, anonymous_id = (
-            message.message_id,
-            message.user_id,
-            message.anonymous_id,
-        )
-        if not isinstance(message_id, str) or not 0 < len(message_id) <= MESSAGE_ID_CHARACTERS_MAX:
-            return False
-        if user_id is None:
-            user = ABSENT
-        elif isinstance(user_id, str) and 0 < len(user_id) <= ID_CHARACTERS_MAX:
-            user = self._hasher.tracked(user_id)
-        else:
-            return False
-        if anonymous_id is None:
-            if user is ABSENT:
-                return False
-            anonymous = ABSENT
-        elif isinstance(anonymous_id, str) and 0 < len(anonymous_id) <= ID_CHARACTERS_MAX:
-            anonymous = self._hasher.tracked(anonymous_id)
-        else:
-            return False
-        facts += (head, self._hasher.message(message_id), user, anonymous, ABSENT)
-        return True
+        heads = {kind: _head(receipt, source, kind) for kind in _PLAIN_TYPES}
+        tracked, hashed_message = self._hasher.tracked, self._hasher.message
+        others = []
+        for index, message in enumerate(messages):
+            message_type, message_id = message.type, message.message_id
+            user_id, anonymous_id = message.user_id, message.anonymous_id
+            if (
+                message_type not in heads
+                or not message_id
+                or not (user_id or anonymous_id)
+                or (message.event is None and message_type == "track")
+            ):
+                others.append(index)
+                continue
+            facts += (
+                heads[message_type],
+                hashed_message(message_id),
+                tracked(user_id) if user_id else ABSENT,
+                tracked(anonymous_id) if anonymous_id else ABSENT,
+                ABSENT,
+            )
+        return others
 
     def _take(
         self,
-        raw: msgspec.Raw,
+        message: Message | Reason,
         receipt: Receipt,
         source: SourceRef | None,
         heads: dict[tuple[SourceRef, str], bytes],
     ) -> tuple[SourceRef | None, bytes | Reason]:
         """A message's source, where it is known, and its fact or the reason to reject it."""
-        if len(raw) > self._limits.message_bytes_max:
-            return source, Reason.MESSAGE_TOO_LARGE
-        message = decode_message(raw)
         if isinstance(message, Reason):
             return source, message
         if source is None:

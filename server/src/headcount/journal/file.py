@@ -38,6 +38,9 @@ CREATE TABLE entry (
 );
 CREATE TABLE mark (value BLOB PRIMARY KEY) WITHOUT ROWID;
 """
+# A commit under load is tens of kilobytes in one entry: in larger pages it costs a quarter less of
+# processor time, and a commit of one message no more.
+_PAGE_BYTES = 16_384
 _APPEND = """
 INSERT INTO entry (format, appended_at_ms, facts_count, rejections, facts)
 VALUES (?1, ?2, ?3, ?4, ?5)
@@ -86,7 +89,9 @@ class JournalFile:
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         self.path = path
         schema = _SCHEMA.format(uuid=f"'{uuid.uuid4()}'")
-        self._db = connect(path, schema=schema, version=JOURNAL_VERSION, vfs=vfs)
+        self._db = connect(
+            path, schema=schema, version=JOURNAL_VERSION, page_bytes=_PAGE_BYTES, vfs=vfs
+        )
         settle(self._db)
         self.uuid: str = rows(self._db, "SELECT uuid FROM journal")[0][0]
 

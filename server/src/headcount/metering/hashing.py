@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 
 __all__ = ["HASH_KEY_BYTES", "IdHasher"]
 
@@ -23,6 +24,11 @@ class IdHasher:
     Args:
         key: the installation's secret, 32 bytes.
 
+    Attributes:
+        tracked: the 8-byte hash of a userId or anonymousId; never all zero, which means absent.
+        message: the 8-byte hash of a messageId; never all zero.
+        fingerprint: tells this key from others, and gives nothing of it away.
+
     Raises:
         ValueError: the key has another length.
     """
@@ -30,26 +36,11 @@ class IdHasher:
     def __init__(self, key: bytes) -> None:
         if len(key) != HASH_KEY_BYTES:
             raise ValueError(f"a hash key has {HASH_KEY_BYTES} bytes, this one {len(key)}")
-        # A prepared state is copied for each id, which spares setting it up anew.
-        self._tracked = hashlib.blake2b(key=key, digest_size=8, person=b"tracked")
-        self._message = hashlib.blake2b(key=key, digest_size=8, person=b"message")
+        self.tracked = _hashing(hashlib.blake2b(key=key, digest_size=8, person=b"tracked"))
+        self.message = _hashing(hashlib.blake2b(key=key, digest_size=8, person=b"message"))
         self.fingerprint = hashlib.blake2b(
             key=key, digest_size=16, person=b"fingerprint"
         ).hexdigest()
-
-    def tracked(self, text: str) -> bytes:
-        """The 8-byte hash of a userId or anonymousId; never all zero, which means absent."""
-        state = self._tracked.copy()
-        state.update(_encoded(text))
-        digest = state.digest()
-        return digest if digest != _ZERO else _ZERO_STAND_IN
-
-    def message(self, text: str) -> bytes:
-        """The 8-byte hash of a messageId; never all zero."""
-        state = self._message.copy()
-        state.update(_encoded(text))
-        digest = state.digest()
-        return digest if digest != _ZERO else _ZERO_STAND_IN
 
     @staticmethod
     def fresh_message() -> bytes:
@@ -57,9 +48,18 @@ class IdHasher:
         return secrets.token_bytes(8)
 
 
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        # Ids with lone surrogates are ids like any other, so their code points are encoded as is.
-        return text.encode("utf-8", "surrogatepass")
+def _hashing(prepared: hashlib.blake2b) -> Callable[[str], bytes]:
+    """Hashes texts from a prepared state, which is copied for each: setting it up costs more."""
+    copy = prepared.copy
+
+    def hashed(text: str) -> bytes:
+        state = copy()
+        try:
+            state.update(text.encode())
+        except UnicodeEncodeError:
+            # Ids with lone surrogates are ids like any other: their code points are encoded as is.
+            state.update(text.encode("utf-8", "surrogatepass"))
+        digest = state.digest()
+        return digest if digest != _ZERO else _ZERO_STAND_IN
+
+    return hashed

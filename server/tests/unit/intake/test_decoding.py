@@ -1,79 +1,21 @@
 """Two decoders, one result; and no input that either of them trips over."""
 
-import json
-from typing import Any
-
 import msgspec
 import pytest
 from hypothesis import example, given
-from hypothesis import strategies as st
 
 from headcount.intake.admission import fact_tail
 from headcount.intake.decoding import (
     ImportedRecord,
     Message,
-    decode_batch,
-    decode_batch_tolerantly,
     decode_message,
     decode_message_tolerantly,
     decode_record,
     decode_record_tolerantly,
 )
-from headcount.intake.reasons import Reason, Refused
-from headcount.metering.facts import MESSAGE_TYPES
+from headcount.intake.reasons import Reason
+from unit.intake.generated import FRESH, any_bytes, judged
 from unit.intake.support import HASHER
-
-FRESH = b"fresh id"
-
-FIELDS = [
-    "type", "writeKey", "messageId", "userId", "anonymousId", "previousId", "groupId", "event",
-    "sourceId", "receivedAt", "timestamp", "properties", "ключ",
-]  # fmt: skip
-
-texts = st.text(max_size=8) | st.sampled_from(["", *MESSAGE_TYPES, "\ud800", "a\0b", "x" * 1025])
-scalars = (
-    texts | st.none() | st.booleans() | st.integers() | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([2**64, 10**1023, 0, -1])
-)  # fmt: skip
-values: st.SearchStrategy[Any] = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
-    max_leaves=6,
-)
-# A message as members in order, so that names can be there twice.
-message_members = st.lists(
-    st.tuples(st.sampled_from(FIELDS), scalars | values), max_size=8
-) | st.tuples(st.sampled_from(MESSAGE_TYPES), texts, texts).map(
-    lambda parts: [("type", parts[0]), ("userId", parts[1]), ("event", parts[2])]
-)
-
-
-def as_json(members: list[tuple[str, Any]], *, ascii_only: bool = True) -> bytes:
-    body = ",".join(
-        f"{json.dumps(name, ensure_ascii=ascii_only)}:{json.dumps(value, ensure_ascii=ascii_only)}"
-        for name, value in members
-    )
-    return ("{" + body + "}").encode("utf-8", "surrogatepass")
-
-
-message_bytes = st.builds(as_json, message_members, ascii_only=st.booleans())
-nearly_message_bytes = st.builds(
-    lambda data, at, extra: data[: at % (len(data) + 1)] + extra + data[at % (len(data) + 1) + 1 :],
-    message_bytes,
-    st.integers(0, 500),
-    st.sampled_from([b"", b"\xff", b'"', b"\\", b"}", b"\x00", b"1e400", b"NaN", b"\xed\xa0\x80"]),
-)
-any_bytes = message_bytes | nearly_message_bytes | st.binary(max_size=40)
-
-
-def judged(message: Message | Reason) -> list[object]:
-    """All that can become of a message: its hashes or its refusal under every type."""
-    if isinstance(message, Reason):
-        return [message]
-    tails: list[object] = [fact_tail(HASHER, message, t, FRESH) for t in MESSAGE_TYPES]
-    record = isinstance(message, ImportedRecord)
-    times = [message.source_id, message.received_at, message.occurred_at] if record else []
-    return [message.type, message.write_key or None, *tails, *times]
 
 
 @given(any_bytes)
@@ -88,32 +30,6 @@ def judged(message: Message | Reason) -> list[object]:
 def test_both_decoders_give_the_same_result(data: bytes) -> None:
     assert judged(decode_message(data)) == judged(decode_message_tolerantly(data))
     assert judged(decode_record(data)) == judged(decode_record_tolerantly(data))
-
-
-items = st.lists(message_bytes | nearly_message_bytes | values.map(json.dumps).map(str.encode))
-envelopes = st.builds(
-    lambda key, items, tail: (
-        b'{"writeKey":' + json.dumps(key).encode() + b',"batch":[' + b",".join(items) + b"]" + tail
-    ),
-    texts | st.none() | st.integers(),
-    items,
-    st.sampled_from(
-        [b"}", b"}", b',"sentAt":"x"}', b"", b"]", b"} x", b',"batch":[]}', b',"x":1e9}']
-    ),
-)
-
-
-@given(envelopes | any_bytes)
-def test_both_decoders_see_the_same_batch(body: bytes) -> None:
-    def seen(decode: Any) -> object:
-        try:
-            batch = decode(body, 100)
-        except Refused as refused:
-            return refused.reason
-        # The text around a message may be white space in one and not in the other.
-        return batch.write_key or None, [bytes(raw).strip() for raw in batch.batch]
-
-    assert seen(decode_batch) == seen(decode_batch_tolerantly)
 
 
 ODDITIES = {
@@ -172,51 +88,6 @@ def test_malformed_json_is_called_so(data: bytes) -> None:
 @pytest.mark.parametrize("data", [b"null", b"[]", b"[{}]", b'"text"', b"1", b"true", b"1e400"])
 def test_what_is_no_object_is_called_so(data: bytes) -> None:
     assert decode_message(data) is Reason.NOT_AN_OBJECT
-
-
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        (b"", Reason.MALFORMED_JSON),
-        (b'{"batch":[', Reason.MALFORMED_JSON),
-        (b'{"batch":[{}', Reason.MALFORMED_JSON),
-        (b'{"batch":[{}]} {}', Reason.MALFORMED_JSON),
-        (b'{"batch":[{},]}', Reason.MALFORMED_JSON),
-        (b'{"batch":[NaN]}', Reason.MALFORMED_JSON),
-        (b'{"batch":[],"x":NaN}', Reason.MALFORMED_JSON),
-        (b"[{}]", Reason.NOT_AN_OBJECT),
-        (b"null", Reason.NOT_AN_OBJECT),
-        (b"{}", Reason.BATCH_NOT_ARRAY),
-        (b'{"batch":null}', Reason.BATCH_NOT_ARRAY),
-        (b'{"batch":{"type":"page"}}', Reason.BATCH_NOT_ARRAY),
-        (b'{"batch":[],"batch":3}', Reason.BATCH_NOT_ARRAY),
-        (b'{"batch":[1,2,3,4]}', Reason.BATCH_TOO_LONG),
-        (b'\xef\xbb\xbf{"batch":[1,2,3,4]}', Reason.BATCH_TOO_LONG),
-    ],
-)
-def test_what_is_no_batch_is_refused_by_name(body: bytes, reason: Reason) -> None:
-    with pytest.raises(Refused) as refused:
-        decode_batch(body, 3)
-    assert refused.value.reason is reason
-
-
-def test_one_malformed_message_is_cut_out_of_its_batch() -> None:
-    body = b'{"batch":[{"userId":"a"},{"x":NaN},{"x":[}},{"userId":"\\ud800"},null],"writeKey":"k"}'
-    batch = decode_batch(body, 10)
-    assert batch.write_key == "k"
-    kinds = [decode_message(raw) for raw in batch.batch]
-    assert [k if isinstance(k, Reason) else k.user_id for k in kinds] == [
-        "a", Reason.MALFORMED_JSON, Reason.MALFORMED_JSON, "\ud800", Reason.NOT_AN_OBJECT,
-    ]  # fmt: skip
-
-
-def test_a_deep_message_does_not_spoil_its_batch() -> None:
-    deep = b'{"userId":"deep","x":' + b"[" * 15_000 + b"]" * 15_000 + b"}"
-    batch = decode_batch(b'{"batch":[' + deep + b',{"userId":"flat"}]}', 10)
-    assert [getattr(decode_message(raw), "user_id", None) for raw in batch.batch] == [
-        "deep",
-        "flat",
-    ]
 
 
 def test_the_fast_decoder_takes_what_clients_send() -> None:
