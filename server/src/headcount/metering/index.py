@@ -79,6 +79,11 @@ class _SubTable:
         identified = 0 if self.identified is None else self.identified.nbytes
         return self.fingerprints.nbytes + self.days.nbytes + identified
 
+    @property
+    def end(self) -> int:
+        """The lowest fingerprint above those whose high bits it is for."""
+        return (self.prefix + 1) << (FINGERPRINT_BITS - self.bits)
+
     def _homes(self, fingerprints: U64) -> Slots:
         below = FINGERPRINT_BITS - self.bits - _SLOT_BITS
         fraction = (fingerprints >> np.uint64(below)) & np.uint64((1 << _SLOT_BITS) - 1)
@@ -244,7 +249,6 @@ class FirstSeenIndex:
             tables += [table] if table.has_room(stop - start) else table.halves()
         if len(tables) == len(self._tables):
             return False
-        # A new list: whoever is going through the blocks goes on with the former sub-tables.
         self._tables = tables
         self._firsts = np.array([table.first for table in tables], np.uint64)
         return True
@@ -319,8 +323,13 @@ class FirstSeenIndex:
 
         Keys that are learned between two blocks may or may not come in those that follow.
         """
-        for table in self._tables:
+        first = 0
+        while first < 1 << FINGERPRINT_BITS:
+            # Looked up anew, since sub-tables are split meanwhile: whoever held on to the former
+            # ones would keep their memory.
+            table = self._tables[int(np.searchsorted(self._firsts, np.uint64(first)))]
             yield table.block()
+            first = table.end
 
     def fill(self, blocks: Iterable[KeyBlock], keys: int) -> None:
         """Take many keys into an index that holds none, quickly.

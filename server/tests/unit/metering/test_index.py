@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headcount.metering.index import FirstSeenIndex
-from headcount.metering.keys import NEVER, KeyBlock
+from headcount.metering.keys import NEVER, U64, KeyBlock
 
 BYTES_A_KEY_MAX = 24
 KeyDays = dict[int, tuple[int, int]]
@@ -138,6 +138,28 @@ def test_no_sub_table_becomes_so_large_that_rebuilding_it_would_hold_up_a_batch(
         index.merge(KeyBlock(keys, np.zeros(len(keys), np.uint8), None))
         assert index.nbytes <= BYTES_A_KEY_MAX * len(index)
     assert max(map(len, index.blocks())) < 1 << 19
+
+
+def test_its_blocks_hold_what_it_held_although_sub_tables_are_split_meanwhile() -> None:
+    rng = np.random.default_rng(5)
+    index = FirstSeenIndex(with_identified=False)
+
+    def learn(count: int) -> U64:
+        keys = np.unique(rng.integers(1, 2**63, count, np.uint64))
+        index.merge(KeyBlock(keys, np.zeros(len(keys), np.uint8), None))
+        return keys
+
+    held = learn(800_000)
+    every = held
+    found = []
+    for blocks, block in enumerate(index.blocks()):
+        found.append(block.fingerprints)
+        if blocks < 3:
+            every = np.union1d(every, learn(400_000))
+    keys = np.concatenate(found)
+    assert (keys[1:] > keys[:-1]).all()
+    assert np.isin(held, keys).all()
+    assert np.isin(keys, every).all()
 
 
 def test_probing_changes_nothing() -> None:
