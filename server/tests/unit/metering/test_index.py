@@ -144,18 +144,20 @@ def test_its_blocks_hold_what_it_held_although_sub_tables_are_split_meanwhile() 
     rng = np.random.default_rng(5)
     index = FirstSeenIndex(with_identified=False)
 
-    def learn(count: int) -> U64:
-        keys = np.unique(rng.integers(1, 2**63, count, np.uint64))
-        index.merge(KeyBlock(keys, np.zeros(len(keys), np.uint8), None))
+    def learn(batches: int) -> U64:
+        keys = np.unique(rng.integers(1, 2**63, 50_000 * batches, np.uint64))
+        for some in range(batches):
+            part = keys[some::batches]
+            index.merge(KeyBlock(part, np.zeros(len(part), np.uint8), None))
         return keys
 
-    held = learn(800_000)
+    held = learn(16)
     every = held
     found = []
     for blocks, block in enumerate(index.blocks()):
         found.append(block.fingerprints)
         if blocks < 3:
-            every = np.union1d(every, learn(400_000))
+            every = np.union1d(every, learn(8))
     keys = np.concatenate(found)
     assert (keys[1:] > keys[:-1]).all()
     assert np.isin(held, keys).all()
