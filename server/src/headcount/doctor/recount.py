@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headcount.metering.calendar import Period
-from headcount.metering.keys import FINGERPRINT_BITS, NEVER, TRACKED, Family, KeyBlock
+from headcount.metering.keys import FINGERPRINT_BITS, NEVER, TRACKED, Family, KeyBlock, merged
 from headcount.metering.usage import DAYS_MAX
 from headcount.store import blocks
 from headcount.store.moment import StoredBlock
@@ -101,7 +101,7 @@ def count_keys(
             pieces = [part for block in (*held, *in_runs) if len(part := _cut(block, stretch))]
             if not pieces:
                 continue
-            keys = pieces[0] if len(pieces) == 1 else blocks.merge(pieces)
+            keys = merged(pieces)
             first += np.bincount(keys.days, minlength=DAYS_MAX)[:DAYS_MAX]
             if keys.identified_days is not None:
                 known = keys.identified_days[keys.identified_days != NEVER]

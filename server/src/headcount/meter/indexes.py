@@ -87,14 +87,9 @@ class Indexes:
     def _tracked_of(self, period: Period) -> FirstSeenIndex:
         if period not in self._tracked:
             index = FirstSeenIndex(with_identified=True)
-            for run in self._store.key_runs(period, TRACKED):
-                if len(index):
-                    for block in run.blocks():
-                        index.merge(block)
-                else:
-                    index.fill(run.blocks(), run.keys)
-            for block in self._store.key_blocks(period, TRACKED):
-                index.merge(block)
+            runs = self._store.key_runs(period, TRACKED)
+            in_runs = [block for run in runs for block in run.blocks()]
+            index.fill([*in_runs, *self._store.key_blocks(period, TRACKED)])
             self._tracked[period] = index
         return self._tracked[period]
 

@@ -30,8 +30,7 @@ class MessageKeys:
         self._recent = FirstSeenIndex(with_identified=False)
         self._frozen: FirstSeenIndex | None = None
         self._frozen_newest_block = 0
-        for block in blocks:
-            self._recent.merge(block)
+        self._recent.fill(list(blocks))
 
     @property
     def recent_keys(self) -> int:

@@ -15,13 +15,13 @@ instead of growing on, each at a size of its own, so that no batch ever waits fo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from headcount.metering.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock, joined
+from headcount.metering.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock, merged
 
 __all__ = ["FirstSeenIndex", "Probe", "Slots"]
 
@@ -331,38 +331,36 @@ class FirstSeenIndex:
             yield table.block()
             first = table.end
 
-    def fill(self, blocks: Iterable[KeyBlock], keys: int) -> None:
-        """Take many keys into an index that holds none, quickly.
+    def fill(self, blocks: Sequence[KeyBlock]) -> None:
+        """Take many keys into an index that holds none: some four times as fast as `merge`.
 
         Args:
-            blocks: ascending over all of them, each key once.
-            keys: how many there are.
+            blocks: ascending each; a key may stand in several, and has the minimum of its days.
         """
+        keys = sum(map(len, blocks))
         bits = max(0, math.ceil(math.log2(max(keys, 1) / _FILL_KEYS)))
         self._tables = [
             _SubTable(prefix, bits, self._with_identified) for prefix in range(1 << bits)
         ]
         self._firsts = np.array([table.first for table in self._tables], np.uint64)
+        parts: list[list[KeyBlock]] = [[] for _ in self._tables]
+        for block in blocks:
+            for number, (_, start, stop) in enumerate(self._bounds(block.fingerprints)):
+                if start < stop:
+                    parts[number].append(block.part(slice(start, stop)))
         # A sub-table is laid out once, with all keys of its range: were it begun with the lowest
         # of them, these would crowd at its beginning.
-        gathered: list[KeyBlock] = []
-        gathering = self._tables[0]
-        for block in blocks:
-            for table, part in self._parts(block.fingerprints):
-                if table is not gathering:
-                    gathering.fill(joined(gathered))
-                    gathering, gathered = table, []
-                gathered.append(block.part(part))
-        if gathered:
-            gathering.fill(joined(gathered))
+        for table, own in zip(self._tables, parts, strict=True):
+            if own:
+                table.fill(merged(own))
 
     def merge(self, block: KeyBlock) -> None:
         """Join keys, known or not, each with the minimum of its days."""
         probe = self.probe(block.fingerprints)
         identified = block.identified_days
-        joined = KeyBlock(
+        lowered = KeyBlock(
             block.fingerprints,
             np.minimum(block.days, probe.days),
             None if identified is None else np.minimum(identified, probe.identified_days),
         )
-        self.learn(joined, probe.slots)
+        self.learn(lowered, probe.slots)

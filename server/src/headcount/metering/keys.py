@@ -25,7 +25,7 @@ __all__ = [
     "U64",
     "Family",
     "KeyBlock",
-    "joined",
+    "merged",
     "message_keys",
     "tracked_keys",
 ]
@@ -90,13 +90,24 @@ class KeyBlock:
         )
 
 
-def joined(blocks: Sequence[KeyBlock]) -> KeyBlock:
-    """The keys of several blocks (at least one), in their order."""
+def merged(blocks: Sequence[KeyBlock]) -> KeyBlock:
+    """One block of all keys of several (at least one), each with the minimum of its days."""
+    if len(blocks) == 1:
+        return blocks[0]
+    fingerprints = np.concatenate([block.fingerprints for block in blocks])
+    order = np.argsort(fingerprints)
+    ascending = fingerprints[order]
+    starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
     identified = [block.identified_days for block in blocks if block.identified_days is not None]
+
+    def earliest(days: list[U8]) -> U8:
+        ordered = np.concatenate(days)[order]
+        return ordered if len(starts) == len(order) else np.minimum.reduceat(ordered, starts)
+
     return KeyBlock(
-        np.concatenate([block.fingerprints for block in blocks]),
-        np.concatenate([block.days for block in blocks]),
-        np.concatenate(identified) if identified else None,
+        ascending[starts],
+        earliest([block.days for block in blocks]),
+        earliest(identified) if identified else None,
     )
 
 

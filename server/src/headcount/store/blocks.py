@@ -6,13 +6,11 @@ are worth merging; touches no file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from headcount.metering.keys import TRACKED, Family, KeyBlock, joined
+from headcount.metering.keys import TRACKED, Family, KeyBlock
 
-__all__ = ["PEERS_MAX", "SIZE_CLASS_MAX", "decode", "encode", "merge", "size_class"]
+__all__ = ["PEERS_MAX", "SIZE_CLASS_MAX", "decode", "encode", "size_class"]
 
 PEERS_MAX = 16
 """This many blocks of one size class may stand side by side; one more merges them all."""
@@ -44,18 +42,4 @@ def decode(data: bytes, family: Family) -> KeyBlock:
         np.frombuffer(data, "<u8", count),
         days,
         np.frombuffer(data, np.uint8, count, 9 * count) if family == TRACKED else None,
-    )
-
-
-def merge(blocks: Sequence[KeyBlock]) -> KeyBlock:
-    """One block of all their keys, each with the minimum of its days."""
-    keys = joined(blocks)
-    order = np.argsort(keys.fingerprints)
-    ascending = keys.fingerprints[order]
-    starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
-    identified = keys.identified_days
-    return KeyBlock(
-        ascending[starts],
-        np.minimum.reduceat(keys.days[order], starts),
-        None if identified is None else np.minimum.reduceat(identified[order], starts),
     )

@@ -18,7 +18,7 @@ import numpy as np
 from headcount.errors import StorageUnavailableError
 from headcount.metering.calendar import Period
 from headcount.metering.facts import FACT_BYTES, Rejection
-from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
+from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
 from headcount.metering.usage import API_CALLS, DAYS_MAX, KINDS, Counts, UsageReading
 from headcount.sqlite import connect, rows, settle, transaction
 from headcount.store import blocks, sql
@@ -167,7 +167,7 @@ class SqliteStore:
                 # Blocks go to the trash as a run: the same form that a backup of keys has.
                 upto = self.newest_block()
                 for _ in self.write_run(
-                    period, family, [blocks.merge(blocks_left)], upto, instead_of_all=False
+                    period, family, [merged(blocks_left)], upto, instead_of_all=False
                 ):
                     pass
             with _refusals("could not drop keys"):
@@ -258,7 +258,7 @@ class SqliteStore:
             peers = rows(self._db, sql.KEY_BLOCK_PEERS, (*place, size_class))
             if len(peers) < blocks.PEERS_MAX:
                 break
-            block = blocks.merge([block, *(blocks.decode(data, family) for _, data in peers)])
+            block = merged([block, *(blocks.decode(data, family) for _, data in peers)])
             self._db.executemany(sql.DROP_KEY_BLOCK, ((block_id,) for block_id, _ in peers))
             size_class = max(size_class + 1, blocks.size_class(len(block)))
         encoded = blocks.encode(block)

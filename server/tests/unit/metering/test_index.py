@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from headcount.metering.index import FirstSeenIndex
 from headcount.metering.keys import NEVER, U64, KeyBlock
+from unit.metering.key_days import DAYS, KeyDays, block_of, join
 
 BYTES_A_KEY_MAX = 24
-KeyDays = dict[int, tuple[int, int]]
 
 # Few keys in few homes of each sub-table, so that they collide; the last homes wrap around.
 CROWDED = st.builds(
@@ -22,25 +22,9 @@ CROWDED = st.builds(
     st.sampled_from([0, 1, 2**31, 2**32 - 2, 2**32 - 1]),
     st.integers(1, 12),
 )
-DAYS = st.integers(0, 30)
 BATCHES = st.lists(
     st.dictionaries(CROWDED, st.tuples(DAYS, DAYS | st.just(NEVER)), max_size=60), max_size=8
 )
-
-
-def block_of(keys: KeyDays, *, with_identified: bool) -> KeyBlock:
-    ascending = sorted(keys)
-    return KeyBlock(
-        np.array(ascending, np.uint64),
-        np.array([keys[key][0] for key in ascending], np.uint8),
-        np.array([keys[key][1] for key in ascending], np.uint8) if with_identified else None,
-    )
-
-
-def join(held: KeyDays, keys: KeyDays) -> None:
-    for key, (day, identified_day) in keys.items():
-        first, first_identified = held.get(key, (NEVER, NEVER))
-        held[key] = min(first, day), min(first_identified, identified_day)
 
 
 def content(index: FirstSeenIndex) -> KeyDays:
@@ -69,23 +53,24 @@ def assert_probes_like(index: FirstSeenIndex, held: KeyDays, strangers: list[int
 
 @pytest.mark.parametrize("with_identified", [True, False])
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(batches=BATCHES, strangers=st.lists(CROWDED, max_size=10), whole=st.booleans())
+@given(batches=BATCHES, strangers=st.lists(CROWDED, max_size=10), filled=st.integers(0, 3))
 def test_it_holds_what_a_dictionary_holds(
     monkeypatch: pytest.MonkeyPatch,
-    with_identified: bool, batches: list[KeyDays], strangers: list[int], whole: bool,
+    with_identified: bool, batches: list[KeyDays], strangers: list[int], filled: int,
 ) -> None:  # fmt: skip
     # Sub-tables that split early, so that a few hundred keys are enough to see it.
     monkeypatch.setattr("headcount.metering.index._SPLIT_FROM", 64)
     monkeypatch.setattr("headcount.metering.index._SPLIT_UPTO", 128)
+    monkeypatch.setattr("headcount.metering.index._FILL_KEYS", 32)
+    if not with_identified:
+        batches = [{key: (day, NEVER) for key, (day, _) in batch.items()} for batch in batches]
     index = FirstSeenIndex(with_identified=with_identified)
     held: KeyDays = {}
-    for number, batch in enumerate(batches):
-        keys = batch if with_identified else {k: (day, NEVER) for k, (day, _) in batch.items()}
-        block = block_of(keys, with_identified=with_identified)
-        if whole and number == 0:
-            index.fill([block], len(block))
-        else:
-            index.merge(block)
+    for batch in batches[:filled]:
+        join(held, batch)
+    index.fill([block_of(batch, with_identified=with_identified) for batch in batches[:filled]])
+    for keys in batches[filled:]:
+        index.merge(block_of(keys, with_identified=with_identified))
         join(held, keys)
         assert len(index) == len(held)
         assert_probes_like(index, held, strangers)
@@ -122,7 +107,7 @@ def test_keys_that_are_filled_in_whole_take_the_promised_memory_too() -> None:
     days = (keys % np.uint64(31)).astype(np.uint8)
     index = FirstSeenIndex(with_identified=True)
     parts = np.array_split(np.arange(len(keys)), 7)
-    index.fill((KeyBlock(keys[p], days[p], days[p]) for p in parts), len(keys))
+    index.fill([KeyBlock(keys[p], days[p], days[p]) for p in parts])
     assert len(index) == len(keys)
     assert index.nbytes <= BYTES_A_KEY_MAX * len(keys)
     probe = index.probe(keys)

@@ -1,4 +1,4 @@
-"""Keys: the same id in two scopes, or in two roles, is two keys."""
+"""Keys: the same id in two scopes, or in two roles, is two keys; merging keeps earliest days."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.metering.keys import FINGERPRINT_BITS, U32, U64, message_keys, tracked_keys
+from headcount.metering.keys import (
+    FINGERPRINT_BITS,
+    U32,
+    U64,
+    merged,
+    message_keys,
+    tracked_keys,
+)
+from unit.metering.key_days import KEY_DAYS, KeyDays, block_of, join
 
 HASHES = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20)
 ROLES = [(False, False), (False, True), (True, False), (True, True)]
@@ -40,3 +48,20 @@ def test_the_inputs_are_left_as_they_are() -> None:
     scopes, hashes = np.array([3], np.uint32), np.array([2**63], np.uint64)
     keys_of(scopes, hashes)
     assert (scopes.tolist(), hashes.tolist()) == ([3], [2**63])
+
+
+@given(st.lists(KEY_DAYS, min_size=1, max_size=5), st.booleans())
+def test_merging_keeps_each_key_once_with_its_earliest_days(
+    parts: list[KeyDays], with_identified: bool
+) -> None:
+    expected: KeyDays = {}
+    for part in parts:
+        join(expected, part)
+    block = merged([block_of(part, with_identified=with_identified) for part in parts])
+    assert block.fingerprints.tolist() == sorted(expected)
+    assert block.days.tolist() == [expected[key][0] for key in sorted(expected)]
+    if with_identified:
+        assert block.identified_days is not None
+        assert block.identified_days.tolist() == [expected[key][1] for key in sorted(expected)]
+    else:
+        assert block.identified_days is None
