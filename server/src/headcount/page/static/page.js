@@ -155,6 +155,7 @@ function showTip(_handler, event, _item, value) {
 // Keeping up to date.
 
 function swapIn(made) {
+  if (made.getElementById("state")?.dataset.period !== byId("state").dataset.period) return false;
   const focused = document.activeElement?.id;
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = made.getElementById(part.id);
@@ -179,7 +180,7 @@ async function fetchPage(address) {
 
 async function refresh(address = location.href) {
   const made = await fetchPage(address);
-  // Another kind of page, such as the first messages after none: take all of it.
+  // Another kind of page, such as the first messages after none or a new month: take all of it.
   if (!swapIn(made)) location.assign(address);
   else await drawAll();
 }
@@ -207,10 +208,11 @@ function warn(text, link) {
   byId("fresh").classList.toggle("live", !text);
 }
 
-async function check(state) {
+async function check() {
   const here = new URL(location.href).searchParams;
-  const query = new URLSearchParams({ period: state.dataset.period });
-  if (here.has("workspace")) query.set("workspace", here.get("workspace"));
+  // Without a month in the address, the month that runs is meant, whichever the page shows yet.
+  const query = new URLSearchParams();
+  for (const name of ["workspace", "period"]) if (here.has(name)) query.set(name, here.get(name));
   const answer = await fetch(`/page/fresh?${query}`);
   if (answer.status === 401) throw new SessionOver();
   if (!answer.ok) throw new Refused(answer);
@@ -230,9 +232,11 @@ async function keepUpToDate() {
     let waitMs = CHECK_EVERY_MS;
     if (!document.hidden) {
       try {
-        const fresh = await check(state);
+        const fresh = await check();
         const ageMs = performance.now() - reloadedAt;
-        if (fresh.version !== state.dataset.version || ageMs > RELOAD_AT_LEAST_EVERY_MS) {
+        const { version, period } = state.dataset;
+        const old = fresh.version !== version || fresh.period !== period;
+        if (old || ageMs > RELOAD_AT_LEAST_EVERY_MS) {
           const began = performance.now();
           await refresh();
           reloadedAt = performance.now();
