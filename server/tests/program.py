@@ -10,16 +10,33 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from moved_clock import MovedClock
+
 PROGRAM = (sys.executable, "-m", "headcount")
+
+_clock: MovedClock | None = None
+
+
+def go_by(clock: MovedClock) -> None:
+    """Let every program that is started from now on go by a clock other than the system's."""
+    global _clock
+    _clock = clock
+
+
+def now() -> datetime:
+    """The time as the programs see it."""
+    return datetime.now(UTC) if _clock is None else _clock.now()
 
 
 def environment(**extra: str) -> dict[str, str]:
     """This process's environment without settings of Headcount, with a few more variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADCOUNT_")}
-    return kept | {"PYTHONWARNINGS": "error"} | extra
+    clock = {} if _clock is None else _clock.environment()
+    return kept | {"PYTHONWARNINGS": "error"} | clock | extra
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import psutil
 import urllib3
 
 import segment_public_api
-from program import PROGRAM, Program, environment
+from program import PROGRAM, Program, environment, now
 from segment_public_api import iter_rows
 
 __all__ = ["Answer", "Counts", "Server", "Shop", "eventually", "serving"]
@@ -33,7 +33,6 @@ PATIENCE_S = 60.0
 
 _FREE_PORTS = ("--tracking", "127.0.0.1:0", "--api", "127.0.0.1:0")
 _SUPERVISOR_ENDS_WITHIN_S = 30.0
-_MONTH_TURN_S = 120
 
 
 @dataclass(frozen=True)
@@ -186,13 +185,18 @@ class Shop:
 
     def wait_until_counted(self) -> None:
         """Wait until the server says that it has counted what was acknowledged before this call."""
-        now = datetime.now(UTC)
+        asked_at = now()
 
         def counted() -> bool:
             until = self.ask("/headcount/v1/summary").data["month"]["countedUntil"]
-            return datetime.fromisoformat(until) > now
+            return datetime.fromisoformat(until) > asked_at
 
         eventually(counted, "everything acknowledged to be counted")
+
+    def month(self) -> str:
+        """The month that runs, as the server sees it."""
+        period: str = self.ask("/headcount/v1/summary").data["month"]["period"]
+        return period
 
     def usage(self, period: str | None = None) -> dict[str, Counts]:
         """Usage at the last row of a month, read with `segment_public_api`.
@@ -203,7 +207,7 @@ class Shop:
         Returns:
             Counts by source id, and those of the workspace under `""`.
         """
-        month = period or f"{datetime.now(UTC):%Y-%m-01}"
+        month = period or self.month()
         read: dict[str, dict[str, int]] = {"": {}}
         configuration = segment_public_api.Configuration(
             host=self.server.api, access_token=self.token
@@ -248,7 +252,6 @@ def serving(folder: Path, *options: str, **environ: str) -> Iterator[Server]:
         options: more options of `headcount serve`.
         environ: more environment variables.
     """
-    _stay_clear_of_month_turn()
     program = Program(data=folder / "data", cwd=folder)
     # Tests poll, so the budget of a token must not be what they meet.
     settings = {"HEADCOUNT_DATA": str(program.data), "HEADCOUNT_RATE_LIMIT_PER_MINUTE": "1000000"}
@@ -295,11 +298,3 @@ def _announcement(process: subprocess.Popen[str]) -> Any:
             return None
         text += line
     return json.loads(text)
-
-
-def _stay_clear_of_month_turn() -> None:
-    """Begin no test in one month that could end in the next, where it would read another month."""
-    now = datetime.now(UTC)
-    seconds = _MONTH_TURN_S
-    if (now + timedelta(seconds=seconds)).month != now.month:
-        time.sleep(seconds)

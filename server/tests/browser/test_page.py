@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import segment.analytics
 from playwright.sync_api import Browser, expect
 
 from browser.support import PHONE, Window, window
+from program import now
 from server_fixture import Server, Shop
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -28,11 +29,11 @@ def desk(browser: Browser, server: Server) -> Iterator[Window]:
 def busy(server: Server) -> Shop:
     """A workspace with two months of traffic, some of it refused."""
     shop = server.shop("Busy & Söhne", "web", "モバイル", MARKUP)
-    now = datetime.now(UTC)
+    filled_at = now()
     lines = [
         {
             "type": "track", "event": "seen", "messageId": f"{place}-{name}-{number}",
-            "receivedAt": (now - timedelta(days=place)).isoformat(),
+            "receivedAt": (filled_at - timedelta(days=place)).isoformat(),
             "writeKey": key, "anonymousId": f"visitor-{(place * 7 + number) % 60}",
             **({"userId": f"user-{number}"} if number % 3 == 0 else {}),
         }

@@ -11,7 +11,6 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -112,7 +111,7 @@ def read_outcomes(shop: Shop) -> dict[tuple[str, ...], int]:
 
 def read_workspace_days(shop: Shop) -> dict[tuple[str, ...], int]:
     """The usage API's own rows, which must not fall from one day to the next either."""
-    period = f"{datetime.now(UTC):%Y-%m-01}"
+    period = shop.month()
     told: dict[tuple[str, ...], int] = {}
     for path, name, kinds in (
         ("/usage/api-calls/daily", "dailyWorkspaceAPICallsUsage", ("apiCalls",)),
@@ -173,8 +172,7 @@ def add_busy_sources(shop: Shop, names: list[str], history: list[str]) -> None:
         message = {"type": "page", "anonymousId": "device", "messageId": "first"}
         assert shop.server.track("/v1/page", message, made["writeKey"]).status == 200
         if number % 2:
-            begun = f"{datetime.now(UTC):%Y-%m-01T00:00:00Z}"
-            past = message | {"messageId": "past", "receivedAt": begun}
+            past = message | {"messageId": "past", "receivedAt": f"{shop.month()}T00:00:00Z"}
             history.append(json.dumps(past | {"writeKey": made["writeKey"]}))
 
 
@@ -184,7 +182,7 @@ def test_pages_hold_every_row_once_while_rows_are_added(shop: Shop) -> None:
     past: list[str] = []
     add_busy_sources(shop, first_names, past)
     shop.wait_until_counted()
-    period = f"{datetime.now(UTC):%Y-%m-01}"
+    period = shop.month()
     configuration = segment_public_api.Configuration(host=shop.server.api, access_token=shop.token)
     added = threading.Event()
 

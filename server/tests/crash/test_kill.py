@@ -64,7 +64,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
             key = shops[name].write_keys[source]
             sources.append(Source(source, len(sources) + 1, workspace, key))
     batches = batches_of(sources, BATCHES, random.Random("traffic"))
-    return Prepared(folder / "data", shops, batches, expected(batches, time.time_ns() // 1_000_000))
+    return Prepared(folder / "data", shops, batches, expected(batches, received_at_ms=0))
 
 
 class Life:
@@ -181,22 +181,21 @@ def under_load(prepared: Prepared, folder: Path, seed: int) -> Iterator[tuple[Li
 
 def assert_all_counted(prepared: Prepared, server: Server) -> None:
     """Usage, as the usage API tells it, is the oracle's."""
-    last_day = Period.of_day(time.time_ns() // 86_400_000_000_000).last_day
     for name, shop in prepared.shops.items():
         here = Shop(server, name, shop.id, shop.token, shop.write_keys, shop.source_ids)
         here.wait_until_counted()
         workspace = prepared.numbers()[name]
         numbers = [s for s, of in sorted(prepared.oracle.workspace_of.items()) if of == workspace]
         found = here.usage()
-        assert found.pop("") == _counts(prepared.oracle, "workspace", workspace, last_day)
+        assert found.pop("") == _counts(prepared.oracle, "workspace", workspace)
         assert found == {
-            source_id: _counts(prepared.oracle, "source", number, last_day)
+            source_id: _counts(prepared.oracle, "source", number)
             for number, source_id in zip(numbers, shop.source_ids.values(), strict=True)
         }
 
 
-def _counts(oracle: Oracle, scope: str, number: int, day: int) -> Counts:
-    counts = oracle.counts(Period.of_day(day), scope, number, day)
+def _counts(oracle: Oracle, scope: str, number: int) -> Counts:
+    counts = oracle.counts(Period.of_day(0), scope, number, 0)
     del counts["admitted"]  # retries add to it, as they should
     never = counts["anonymous"] - counts["anonymous_identified"]
     return Counts(**counts, never_identified=never)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from program import Program
+from program import Program, now
 
 ANY_PORT = ("--tracking", "127.0.0.1:0", "--api", "127.0.0.1:0")
 
@@ -70,7 +70,7 @@ def test_changes_from_the_command_line_reach_a_running_server(program: Program) 
         assert status_of(message(at["tracking"], web["writeKey"])) == 401
         token = program.json("token", "add", "--workspace", "Shop")
         usage = urllib.request.Request(
-            f"{at['api']}/usage/mtu/daily?period={time.strftime('%Y-%m-%d', time.gmtime())}",
+            f"{at['api']}/usage/mtu/daily?period={now():%Y-%m-%d}",
             headers={"Authorization": f"Bearer {token['token']}"},
         )
         becomes(usage, 200)
