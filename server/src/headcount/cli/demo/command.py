@@ -17,14 +17,14 @@ from headcount.cli.demo.reading import UsageReader, differences
 from headcount.cli.demo.server import DemoServer, run_command
 from headcount.cli.demo.telling import tell_heading, tell_next, tell_seen, tell_usage
 from headcount.cli.demo.traffic import SOURCES, WEB, Sent, made_traffic
-from headcount.clock import now_ms
+from headcount.clock import now_ms, utc_now
 from headcount.config import SETTINGS
 from headcount.datafolder import open_data_folder
 
 __all__ = ["run_demo"]
 
 _WORKSPACE = "Demo shop"
-_MIDNIGHT_MARGIN = timedelta(seconds=60)
+_MIDNIGHT_MARGIN = timedelta(seconds=30)
 
 
 def run_demo(check: bool) -> int:
@@ -97,7 +97,7 @@ class _Demo:
         tell_heading(2, "A month and a half of past messages, imported")
         file = self._temporary / "history.ndjson"
         with file.open("w") as history:
-            for line in made_traffic(datetime.now(UTC), self._write_keys):
+            for line in made_traffic(utc_now(), self._write_keys):
                 history.write(f"{line.text}\n")
                 if line.sent is not None:
                     self._sent.append(line.sent)
@@ -107,7 +107,7 @@ class _Demo:
             click.echo(f"   {said_line}")
 
     def _go_live(self, server: DemoServer, check: bool) -> int:
-        today = datetime.now(UTC).date()
+        today = utc_now().date()
         tell_heading(3, "Live messages, posted with segment-analytics-python")
         live = post_live_messages(server.addresses.tracking, self._write_keys, today)
         self._sent += live
@@ -121,6 +121,8 @@ class _Demo:
             read: dict[Key, Usage] = {}
             for month in months:
                 read |= reader.month(month)
+        # A day that began meanwhile has its rows, too.
+        expected = expected_usage(self._sent, max(key.day for key in read))
         tell_usage(read, months, SOURCES)
         tell_seen()
         if check:
@@ -130,8 +132,8 @@ class _Demo:
 
 
 def _wait_over_midnight() -> None:
-    """Live messages and their reading must fall on one day, or the comparison would be unfair."""
-    now = datetime.now(UTC)
+    """Live messages must all be received on one day, or nobody could say on which each was."""
+    now = utc_now()
     left = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC) - now
     if left < _MIDNIGHT_MARGIN:
         click.echo(f"\n   Waiting {left.seconds + 1} s for midnight (UTC), when a new day begins.")

@@ -22,7 +22,7 @@ from segment_public_api import (
 __all__ = ["UsageReader", "differences"]
 
 _POLL_S = 0.25
-_VISIBLE_WITHIN_S = 10.0
+_VISIBLE_WITHIN_S = 30.0
 
 
 class UsageReader:
@@ -41,16 +41,25 @@ class UsageReader:
         self._names = names
 
     def month(self, first_day: date) -> dict[Key, Usage]:
-        """Every row of a month: its four lists, put together by day and scope."""
+        """Every row of a month: its four lists, put together by day and scope.
+
+        The lists are read one after the other, and a day may begin meanwhile: its rows are in the
+        later lists only, and left out.
+        """
         period = first_day.isoformat()
         calls: dict[Key, int] = {}
         rows: dict[Key, Usage] = {}
         for call in iter_rows(self._calls.get_daily_workspace_api_calls_usage, period):
             calls[Key(_day(call.timestamp), None)] = int(call.api_calls)
+        last_day = max(key.day for key in calls)
         for each in iter_rows(self._calls.get_daily_per_source_api_calls_usage, period):
-            calls[Key(_day(each.timestamp), self._names[each.source_id])] = int(each.api_calls)
+            key = Key(_day(each.timestamp), self._names[each.source_id])
+            if key.day <= last_day:
+                calls[key] = int(each.api_calls)
         for user in iter_rows(self._users.get_daily_workspace_mtu_usage, period):
             key = Key(_day(user.timestamp), None)
+            if key.day > last_day:
+                continue
             rows[key] = Usage(
                 calls.pop(key),
                 int(user.identified),
@@ -59,6 +68,8 @@ class UsageReader:
             )
         for per_source in iter_rows(self._users.get_daily_per_source_mtu_usage, period):
             key = Key(_day(per_source.timestamp), self._names[per_source.source_id])
+            if key.day > last_day:
+                continue
             rows[key] = Usage(
                 calls.pop(key),
                 int(per_source.identified),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from headcount.cli.output import print_json_line, print_table, table_of
@@ -18,7 +17,7 @@ from headcount.cli.reading.patience import Asking
 from headcount.cli.reading.rows import Query, Row, current_period, month_rows
 from headcount.cli.reading.showing import headings, line_of, rows_of_last_day
 from headcount.cli.reading.writers import row_as_data, row_writer
-from headcount.clock import now_ms
+from headcount.clock import now_ms, utc_now
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import Connection
@@ -128,8 +127,7 @@ def _drawing(query: Query) -> tuple[AbstractContextManager[Any], Show]:
         # What is new stands at the end, so that is what a small terminal shows.
         fitting = rows[-max(1, console.size.height - _LINES_AROUND) :]
         table = table_of(headings(query), [line_of(query, row) for row in fitting], terminal=True)
-        read_at = datetime.now(UTC)
-        above = Text(f"Read at {read_at:%H:%M:%S} UTC. Ctrl-C ends.", style="dim")
+        above = Text(f"Read at {utc_now():%H:%M:%S} UTC. Ctrl-C ends.", style="dim")
         live.update(Group(above, table), refresh=True)
 
     return live, show
