@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["tail"]
 
-_REQUESTS_A_ROUND = 1
+_SETTLED_AT = "T00:01"  # of a month's first day: by then all that came before it is counted
 
 
 @click.command(
@@ -47,19 +47,15 @@ def tail(settings: Settings, source: str | None, as_json: bool) -> None:
         asking = Asking(connection)
         begun = asking.answer(lambda: _read(connection))
         assert begun is not None, "the first answer is there, or it raises"
-        before = begun
+        news = _News(connection, asking, begun)
         only = None if source is None else _source_id(connection, source)
         say(f"Waiting for messages at {connection.host}. Ctrl-C ends.")
         while True:
-            asking.pause(_REQUESTS_A_ROUND)
-            now = asking.answer(lambda: _read(connection))
-            if now is None:
-                continue
-            for change in _changes(connection, before, now):
+            asking.pause(news.requests)
+            for change in news.more():
                 if only is None or change.source_id == only:
                     _print(change, as_json)
             sys.stdout.flush()
-            before = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +96,7 @@ class _Reading:
     """One answer: its month, and outcomes by source id."""
 
     period: str
+    counted_until: str
     sources: dict[str, _Outcomes]
 
 
@@ -112,6 +109,7 @@ def _read(connection: Connection, **query: str) -> _Reading:
         )
     return _Reading(
         told["period"],
+        told["countedUntil"],
         {each["sourceId"]: _outcomes(each, told["countedUntil"]) for each in told["sources"]},
     )
 
@@ -128,12 +126,47 @@ def _outcomes(told: dict[str, Any], counted_until: str) -> _Outcomes:
     )
 
 
-def _changes(connection: Connection, before: _Reading, now: _Reading) -> Iterator[_Outcomes]:
-    if now.period != before.period:
-        # The month turned: what came at its end is only in the answer for that month.
-        yield from _more(before, _read(connection, period=before.period))
-        before = _Reading(now.period, {})
-    yield from _more(before, now)
+class _News:
+    """What came since it was last asked, over the turn of a month too.
+
+    Args:
+        connection, asking: whom to ask, and how.
+        begun: the reading that all others are compared with.
+    """
+
+    def __init__(self, connection: Connection, asking: Asking, begun: _Reading) -> None:
+        self._connection = connection
+        self._asking = asking
+        self._last = begun
+        self._former: _Reading | None = None  # of the month before, until it is settled
+
+    @property
+    def requests(self) -> int:
+        """How many requests the next round takes."""
+        return 1 if self._former is None else 2
+
+    def more(self) -> list[_Outcomes]:
+        """What came; nothing while the server is away."""
+        now = self._asking.answer(lambda: _read(self._connection))
+        if now is None:
+            return []
+        if now.period != self._last.period:
+            self._former, self._last = self._last, _Reading(now.period, "", {})
+        came = [*self._more_of_former(), *_more(self._last, now)]
+        self._last = now
+        return came
+
+    def _more_of_former(self) -> list[_Outcomes]:
+        """What came at a month's very end may be counted only after the month has turned."""
+        former = self._former
+        if former is None:
+            return []
+        now = self._asking.answer(lambda: _read(self._connection, period=former.period))
+        if now is None:
+            return []
+        settled = now.counted_until >= f"{self._last.period}{_SETTLED_AT}"
+        self._former = None if settled else now
+        return list(_more(former, now))
 
 
 def _more(before: _Reading, now: _Reading) -> Iterator[_Outcomes]:
