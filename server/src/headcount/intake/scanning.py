@@ -163,7 +163,10 @@ def _name_of(string: bytes) -> bytes:
     # Names are compared as bytes; one without escapes, even if no UTF-8, is its own bytes.
     if b"\\" not in string:
         return string[1:-1]
-    return text_of(string).encode("utf-8", "surrogatepass")
+    try:
+        return text_of(string).encode("utf-8", "surrogatepass")
+    except Malformed:  # so it is no name that anybody looks for
+        return string[1:-1]
 
 
 def _value_end(data: bytes, at: int) -> int:

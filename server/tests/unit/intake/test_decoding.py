@@ -24,6 +24,7 @@ from unit.intake.support import HASHER
 @example(b'{"userId":"\xff"}')
 @example(b'{"properties":"\xff","userId":"a","type":"page"}')
 @example(b'{"user\\u0049d":"a"}')
+@example(b'{"\xff\\n":1,"userId":"a","type":"page"}')
 @example(b'{"userId":' + b"9" * 4300 + b"}")
 @example(b'{"userId":' + b"9" * 5000 + b"}")
 @example(b'{"receivedAt":7,"timestamp":"2026-11-23T10:00:00Z"}')
