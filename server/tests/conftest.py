@@ -1,16 +1,11 @@
-"""What every test of the server relies on, whoever starts the tests, and whenever."""
+"""What every test of the server relies on, whenever the tests run."""
 
-import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from moved_clock import MovedClock
 from program import go_by
-
-# A shell that starts the tests in the background makes them ignore Ctrl-C, and the programs that
-# they start would inherit that; several tests press it.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _A_RUN = timedelta(hours=1)
 """No run of the tests lasts longer."""

@@ -90,7 +90,7 @@ def test_whatever_is_asked_is_answered_as_described(
         if operation.method == "delete" and access == "admin":
             continue  # it would revoke the token in use
 
-        @settings(max_examples=12, deadline=None, database=None)
+        @settings(max_examples=12, database=None)
         @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
                | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))  # fmt: skip
         def ask(case: schemathesis.Case) -> None:

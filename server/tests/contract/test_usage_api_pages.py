@@ -79,7 +79,7 @@ usage = st.lists(st.tuples(st.integers(1, SOURCES), st.integers(0, 29)), max_siz
 steps = st.tuples(st.integers(1, 40), usage, st.integers(0, 2))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     path=st.sampled_from(sorted(PATHS)),
     first=usage,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headcount.meter import MeterLimits
@@ -119,7 +119,7 @@ class History:
         self.rig.close()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     actions=st.lists(ACTIONS, min_size=1, max_size=20),
     window_days=st.sampled_from([0, 1, 34, 35]),

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headcount.catalog import Catalog
@@ -201,7 +201,7 @@ def _fields(plain: PlainFact) -> dict[str, Any]:
     return {name: getattr(plain, name) for name in PlainFact.__dataclass_fields__}
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(files=FILES, actions=st.lists(ACTIONS, min_size=1, max_size=12))
 def test_counts_are_the_oracles(files: list[list[Any]], actions: list[tuple[Any, ...]]) -> None:
     with TemporaryDirectory() as name:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.cli.compression import Damaged, decompressed
@@ -31,7 +31,6 @@ def read(compressed: bytes, name: str, size: int = 1 << 16) -> tuple[bytes, str 
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(deadline=None)
 @given(parts=st.lists(st.binary(max_size=5000), min_size=1), size=st.integers(1, 9000))
 def test_any_number_of_members_or_frames_is_one_content(
     name: str, parts: list[bytes], size: int
@@ -46,7 +45,6 @@ CONTENT = b"".join(b"line %d\n" % (n * n) for n in range(3000))
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_file_that_is_cut_gives_what_came_before(name: str, data: st.DataObject) -> None:
     compressed = KINDS[name](CONTENT)
@@ -66,7 +64,6 @@ def test_zeros_after_a_gzip_member_are_nothing_and_anything_else_is_damage() -> 
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_file_that_is_scrambled_gives_no_wrong_byte_silently(
     name: str, data: st.DataObject

@@ -35,7 +35,7 @@ def block_of(keys: Keys) -> KeyBlock:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(a_block, max_size=5), st.lists(a_block, max_size=3), st.integers(1, 50))
 def test_a_key_counts_on_its_earliest_days(
     in_blocks: list[Keys], in_runs: list[Keys], at_once: int

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.intake import (
@@ -162,7 +162,6 @@ records = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(records, records)
 def test_made_ids_are_the_same_each_time_and_all_different(
     first: list[dict[str, object]], second: list[dict[str, object]]
@@ -206,7 +205,6 @@ def marks_of(chunks: Iterable[ImportChunk]) -> list[bytes]:
     return [chunk.mark for chunk in chunks if chunk.mark is not None]
 
 
-@settings(deadline=None)
 @given(records, st.integers(0, 10))
 def test_an_interrupted_import_goes_on_as_if_nothing_had_been(
     records: list[dict[str, object]], taken: int

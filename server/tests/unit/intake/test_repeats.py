@@ -2,13 +2,12 @@
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.intake.repeats import Repeats
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 7).map(lambda n: n.to_bytes(8, "big") + b"rest")))
 def test_each_digest_is_numbered_on_its_own(digests: list[bytes]) -> None:
     # In the first byte stands what the table looks at last, so that these fall together.

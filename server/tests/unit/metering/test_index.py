@@ -52,7 +52,7 @@ def assert_probes_like(index: FirstSeenIndex, held: KeyDays, strangers: list[int
 
 
 @pytest.mark.parametrize("with_identified", [True, False])
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=BATCHES, strangers=st.lists(CROWDED, max_size=10), filled=st.integers(0, 3))
 def test_it_holds_what_a_dictionary_holds(
     monkeypatch: pytest.MonkeyPatch,
