@@ -10,7 +10,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -95,6 +95,14 @@ class ScriptedServer:
         return SeenRequest(
             method, target, {name.lower(): value.strip() for name, _, value in pairs}
         )
+
+
+@contextlib.contextmanager
+def dead_host() -> Iterator[str]:
+    """An address on loopback that refuses every connection, and that nobody else can come to."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and nobody listens
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 def answer(

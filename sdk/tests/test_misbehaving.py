@@ -19,6 +19,7 @@ from sdk_scripted_server import (
     ScriptedServer,
     answer,
     cut_off,
+    dead_host,
     dripping_body,
     dripping_headers,
     hang_up,
@@ -180,14 +181,11 @@ def test_a_pair_of_timeouts_bounds_the_pauses(call: Any, scripted: Start) -> Non
 
 
 def test_a_dead_host(call: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    configuration = sdk.Configuration(host=f"http://127.0.0.1:{port}", retries=1)
-    with pytest.raises(sdk.ConnectFailedException) as caught:
-        call(configuration, WORKSPACE, "2021-02-01")
+    with dead_host() as host, pytest.raises(sdk.ConnectFailedException) as caught:
+        call(sdk.Configuration(host=host, retries=1), WORKSPACE, "2021-02-01")
     assert isinstance(caught.value, urllib3.exceptions.NewConnectionError)
     assert isinstance(caught.value, urllib3.exceptions.MaxRetryError)
-    assert f"127.0.0.1:{port}" in str(caught.value)
+    assert host.removeprefix("http://") in str(caught.value)
 
 
 def test_a_host_that_takes_no_connection(call: Any) -> None:

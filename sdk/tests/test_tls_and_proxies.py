@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import segment_public_api as sdk
-from sdk_scripted_server import ScriptedServer, answer, workspace_page
+from sdk_scripted_server import ScriptedServer, answer, dead_host, workspace_page
 
 WORKSPACE = "get_daily_workspace_api_calls_usage"
 GOOD = answer(workspace_page([1]))
@@ -216,13 +216,12 @@ def test_a_proxy_passes_https_through(
 
 
 def test_a_dead_proxy(call: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    configuration = sdk.Configuration(
-        host="http://localhost:9", proxy=f"http://127.0.0.1:{port}", retries=0
-    )
-    with pytest.raises(sdk.ConnectFailedException):
-        call(configuration, WORKSPACE, "2021-02-01")
+    with dead_host() as proxy, pytest.raises(sdk.ConnectFailedException):
+        call(
+            sdk.Configuration(host="http://localhost:9", proxy=proxy, retries=0),
+            WORKSPACE,
+            "2021-02-01",
+        )
 
 
 def test_the_environments_proxies_are_not_asked(

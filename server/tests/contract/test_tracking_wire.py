@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import pytest
@@ -83,13 +84,12 @@ class Tracking:
     def send(
         self, method: str, path: str, body: bytes | str | None = None, **headers: str
     ) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, named)
-        response = connection.getresponse()
-        reply = Reply(response.status, response.msg, response.read())
-        connection.close()
-        return reply
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        with closing(connection):
+            connection.request(method, path, body, named)
+            with connection.getresponse() as response:
+                return Reply(response.status, response.msg, response.read())
 
     def post(self, path: str, document: object, **headers: str) -> Reply:
         return self.send("POST", path, json.dumps(document), **headers)
@@ -111,10 +111,10 @@ def tracking() -> Iterator[Tracking]:
 
 def answer_on(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
     """The next answer on a connection, which stays open."""
-    response = http.client.HTTPResponse(connection)
-    response.begin()
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    return response.status, headers, json.loads(response.read())
+    with http.client.HTTPResponse(connection) as response:
+        response.begin()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return response.status, headers, json.loads(response.read())
 
 
 @pytest.mark.parametrize("short", [False, True])

@@ -177,19 +177,23 @@ class Clients:
     ) -> http.client.HTTPConnection:
         """Send a batch until it is acknowledged; gives the connection to go on with."""
         headers = {"Authorization": batch.authorization, "Content-Type": "application/json"}
-        while self._failure is None:
-            try:
-                connection.request("POST", "/v1/batch", batch.body, headers)
-                answer = connection.getresponse()
-                body = answer.read()
-            except (OSError, http.client.HTTPException):
-                connection.close()
-                connection = self._connection()
-            else:
-                if answer.status == 200:
-                    assert body == b'{"success":true}', body
-                    return connection
-                assert answer.status in (429, 503), (answer.status, body)
-            self.resent += 1
-            time.sleep(_RETRY_AFTER_S)
-        raise self._failure
+        try:
+            while self._failure is None:
+                try:
+                    connection.request("POST", "/v1/batch", batch.body, headers)
+                    answer = connection.getresponse()
+                    body = answer.read()
+                except (OSError, http.client.HTTPException):
+                    connection.close()
+                    connection = self._connection()
+                else:
+                    if answer.status == 200:
+                        assert body == b'{"success":true}', body
+                        return connection
+                    assert answer.status in (429, 503), (answer.status, body)
+                self.resent += 1
+                time.sleep(_RETRY_AFTER_S)
+            raise self._failure
+        except BaseException:
+            connection.close()
+            raise

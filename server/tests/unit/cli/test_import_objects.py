@@ -7,7 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,12 @@ def s3() -> Iterator[dict[str, str]]:
     try:
         import boto3
 
-        boto3.client(
+        client = boto3.client(
             "s3", endpoint_url=variables["AWS_ENDPOINT_URL"], region_name="us-east-1",
             aws_access_key_id="key", aws_secret_access_key="s3cret",
-        ).create_bucket(Bucket="bucket")  # fmt: skip
+        )  # fmt: skip
+        with closing(client):
+            client.create_bucket(Bucket="bucket")
         store = S3Store(
             "bucket", endpoint=variables["AWS_ENDPOINT_URL"], region="us-east-1",
             access_key_id="key", secret_access_key="s3cret", client_options={"allow_http": True},
