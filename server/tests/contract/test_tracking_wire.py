@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import uvicorn
+import uvloop
 
 from headcount.intake import Limits, SourceRef, create_app
 from headcount.metering.facts import MESSAGE_TYPES, Rejection
@@ -63,7 +64,7 @@ class Tracking:
             timeout_graceful_shutdown=2,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
