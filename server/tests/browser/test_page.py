@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-import segment.analytics
+import segment.analytics.request
 from playwright.sync_api import Browser, expect
 
 from browser.support import PHONE, Window, window
@@ -17,6 +17,16 @@ from server_fixture import Server, Shop
 pytestmark = pytest.mark.xdist_group("browser")
 
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_of_the_sdk_goes_on() -> Iterator[None]:
+    """The client that a snippet has made by the way, and connections, end with these tests."""
+    yield
+    if segment.analytics.default_client is not None:
+        segment.analytics.default_client.join()
+        segment.analytics.default_client = None
+    segment.analytics.request._session.close()
 
 
 @pytest.fixture
