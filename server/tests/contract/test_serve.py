@@ -16,7 +16,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -52,6 +52,21 @@ def no_writing(processes: Iterable[psutil.Process], beyond_bytes: int = 0) -> It
         for process, limits in former.items():
             if process.is_running():
                 process.rlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def empty_log(journal: Path) -> None:
+    """Wait until a journal is counted to its end, and let its next commit begin a new log."""
+    with closing(sqlite3.connect(journal)) as database:
+
+        def pruned() -> bool:
+            return database.execute("SELECT count(*) FROM entry").fetchone() == (0,)
+
+        def emptied() -> bool:
+            busy, *_ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return busy == 0
+
+        eventually(pruned, "the journal to be pruned")
+        eventually(emptied, "the journal's log to be empty")
 
 
 def restarted(server: Server, role: str) -> psutil.Process:
@@ -160,7 +175,8 @@ def test_what_is_acknowledged_is_counted_once_a_full_disk_has_room_again(shop: S
 def test_a_worker_that_finds_no_room_for_its_metrics_works_all_the_same(shop: Shop) -> None:
     server = shop.server
     assert send(shop, 1) == 200
-    # Enough for a small journal, and less than the metrics of one process take.
+    empty_log(*(server.program.data / "journals").glob("*.sqlite"))
+    # Enough for a small commit to a journal, and less than the metrics of one process take.
     with no_writing([psutil.Process(server.process.pid)], beyond_bytes=60_000):
         worker = restarted(server, "intake")
         assert send(shop, 2) == 200
