@@ -190,16 +190,18 @@ def test_from_nothing_to_live_figures(desk: Window, server: Server) -> None:
     page.get_by_role("link", name="Usage").click()
     expect(page.get_by_role("heading", name="No messages yet")).to_be_visible()
     desk.check("no-traffic")
+    snippets = {}
     for name in ("analytics.js", "Python", "Node", "curl"):
         if name != "analytics.js":  # which is open from the start
             page.get_by_text(name, exact=True).click()
         code = page.locator("details[open] pre[data-copy] code").inner_text()
         assert source["writeKey"] in code
         assert server.tracking.removeprefix("http://") in code
-        if name == "Python":
-            shop.await_key(source["writeKey"])
-            namespace: dict[str, object] = {}
-            exec(code, namespace)  # the snippet itself is the first thing that posts
+        snippets[name] = code
+    shop.await_key(source["writeKey"])
+    namespace: dict[str, object] = {}
+    # A snippet itself is the first thing that posts; the page then shows no snippets any more.
+    exec(snippets["Python"], namespace)
     expect(page.locator("#total-mtu")).to_have_attribute("data-value", "1")
 
     for turn in range(1, 4):

@@ -90,19 +90,21 @@ def test_the_check_sees_any_wrong_number_and_any_wrong_row(field: str) -> None:
 
 
 @pytest.fixture
-def usual_ports_taken() -> Iterator[None]:
-    """Somebody else uses the usual ports, so that the demo has to choose others."""
+def taken_ports() -> Iterator[list[int]]:
+    """The usual ports, so that the demo has to choose others; save those that others have taken.
+
+    Whoever has them may let go of them at any time.
+    """
+    taken = []
     with ExitStack() as stack:
         for port in (8080, 8081):
-            sock = stack.enter_context(socket.socket())
-            with suppress(OSError):  # then it is taken already
-                sock.bind(("127.0.0.1", port))
-                sock.listen()
-        yield
+            with suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                taken.append(port)
+        yield taken
 
 
-@pytest.mark.usefixtures("usual_ports_taken")
-def test_the_check_passes(tmp_path: Path) -> None:
+def test_the_check_passes(tmp_path: Path, taken_ports: list[int]) -> None:
     finished = subprocess.run(
         [*PROGRAM, "demo", "--check"],
         capture_output=True,
@@ -111,12 +113,13 @@ def test_the_check_passes(tmp_path: Path) -> None:
         env=environment(TMPDIR=str(tmp_path), HEADCOUNT_DATA="not-for-the-demo"),
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert "127.0.0.1:8080 is in use" in finished.stdout
+    for port in taken_ports:
+        assert f"127.0.0.1:{port} is in use" in finished.stdout
     assert re.search(r"All \d+ rows are what a naive count", finished.stdout)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("usual_ports_taken")
+@pytest.mark.usefixtures("taken_ports")
 def test_what_it_says_to_try_works_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     with subprocess.Popen(
         [*PROGRAM, "demo"],
