@@ -110,6 +110,20 @@ def test_bad_records_are_named_and_cost_nothing_else(shop: Shop) -> None:
     assert FEBRUARY not in foreign.ask("/headcount/v1/summary").body.decode()
 
 
+def test_a_write_key_of_the_body_names_the_source_of_every_record(shop: Shop) -> None:
+    web, app = shop.write_keys["web"], shop.write_keys["app"]
+    records = [GOOD, {**GOOD, "userId": "v", "writeKey": app}]
+    body = json.dumps({"batch": records, "writeKey": web}).encode()
+    assert send(shop, body).json() == SUCCESS
+    foreign = shop.server.shop("a workspace with another key", "web").write_keys["web"]
+    for unknown in ("no such", foreign):
+        refused = send(shop, json.dumps({"batch": records, "writeKey": unknown}).encode())
+        assert (refused.status, refused.json()["code"]) == (401, "unknown_write_key")
+    shop.wait_until_counted()
+    expected = Counts(api_calls=2, identified=2)
+    assert shop.usage(FEBRUARY) == {"": expected, shop.source_ids["web"]: expected}
+
+
 def test_a_broken_record_costs_only_itself(shop: Shop) -> None:
     good = json.dumps({**GOOD, "writeKey": shop.write_keys["web"]}).encode()
     latin = json.dumps({**json.loads(good), "x": "Zoë"}, ensure_ascii=False).encode("latin-1")

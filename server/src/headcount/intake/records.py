@@ -16,7 +16,7 @@ from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.batches import find_items
 from headcount.intake.decoding import ImportedRecord, decode_record
 from headcount.intake.ports import Limits, SourceRef
-from headcount.intake.reasons import Reason
+from headcount.intake.reasons import Reason, Refused
 from headcount.intake.repeats import Repeats
 from headcount.intake.tracking import BatchResult
 from headcount.metering.calendar import Period, day_of_ms, parse_moment_ms
@@ -75,6 +75,17 @@ class RecordTaker:
         """Take what follows as of a moment: no record may be later, or of a month then closed."""
         self._now_ms = now_ms
         self._is_sealed.clear()
+
+    def keep_to(self, write_key: str) -> None:
+        """Take what follows into the source of one write key, whatever each record names.
+
+        Raises:
+            Refused: there is no such source.
+        """
+        source = self._find_source(write_key, None)
+        if source is None:
+            raise Refused(Reason.UNKNOWN_WRITE_KEY)
+        self._find_source = lambda _write_key, _source_id: source
 
     def take(self, raw: bytes) -> bytes | Verdict:
         """The fact of a record, or why there is none."""
@@ -159,17 +170,20 @@ def take_records(body: bytes, taker: RecordTaker, records_max: int) -> BatchResu
     """Sorts the records of a request into facts and rejections.
 
     Args:
-        body: an object with the array `batch`.
+        body: an object with the array `batch`; its `writeKey`, if any, names the source of all.
         taker: a new one, told the present moment.
         records_max: how many records a request may hold.
 
     Raises:
-        Refused: the batch as a whole is unreadable.
+        Refused: the batch as a whole is unreadable, or has an unknown write key.
     """
+    items = find_items(body, records_max)
+    if items.write_key:
+        taker.keep_to(items.write_key)
     facts: list[bytes] = []
     rejected: list[tuple[int, Reason]] = []
     tallies = Tallies()
-    for index, raw in enumerate(find_items(body, records_max).batch):
+    for index, raw in enumerate(items.batch):
         outcome = taker.take(bytes(raw))
         if isinstance(outcome, bytes):
             facts.append(outcome)
