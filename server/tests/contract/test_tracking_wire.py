@@ -21,6 +21,7 @@ import uvloop
 
 from headcount.intake import Limits, SourceRef, create_app
 from headcount.metering.facts import MESSAGE_TYPES, Rejection
+from headcount.wiring.connection import Connection
 from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, ListSink, Past, unpack
 
 LIMITS = Limits(requests_in_flight_max=4, body_bytes_in_flight_max=9 * 1024 * 1024)
@@ -60,7 +61,7 @@ class Tracking:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            app, http="httptools", ws="none", lifespan="off", access_log=False, log_config=None,
+            app, http=Connection, ws="none", lifespan="off", access_log=False, log_config=None,
             timeout_graceful_shutdown=2,
         )  # fmt: skip
         self._server = uvicorn.Server(config)

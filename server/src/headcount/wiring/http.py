@@ -11,10 +11,13 @@ from typing import Any
 import uvicorn
 
 from headcount.wiring.child import Child
+from headcount.wiring.connection import Connection
 
 __all__ = ["serve_http"]
 
 _STOP_WITHIN_S = 4
+# uvicorn counts time in ticks of a tenth of a second.
+_LOOK_EVERY_TICKS = 10
 
 
 class _Server(uvicorn.Server):
@@ -27,6 +30,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._child.ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _LOOK_EVERY_TICKS == 0:
+            now_s = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.end_if_late(now_s)
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -44,7 +55,7 @@ async def serve_http(app: Any, listen_fd: int, child: Child) -> None:
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -1,0 +1,162 @@
+"""Connections as they come from the internet: heads without end, and offers of other protocols."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from headcount.wiring import connection as connections
+from headcount.wiring.http import serve_http
+from server_fixture import Server, Shop, serving
+
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+WEBSOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+MUCH = 64 * 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("connections"), "--workers", "1") as server:
+        yield server
+    assert not [line for line in server.log if "pip install" in line]
+
+
+@pytest.fixture
+def shop(server: Server, request: pytest.FixtureRequest) -> Shop:
+    return server.shop(request.node.name, "web")
+
+
+def connect(url: str) -> socket.socket:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def message(number: int, write_key: str) -> bytes:
+    record = {"userId": f"u{number}", "messageId": f"m{number}", "writeKey": write_key}
+    return json.dumps(record).encode()
+
+
+def post(offer: bytes, framing: bytes, body: bytes) -> bytes:
+    return b"POST /v1/page HTTP/1.1\r\nHost: t\r\n" + offer + framing + b"\r\n" + body
+
+
+def sized(body: bytes, offer: bytes = b"") -> bytes:
+    return post(offer, b"Content-Length: %d\r\n" % len(body), body)
+
+
+def chunked(body: bytes, offer: bytes = b"") -> bytes:
+    parts = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:5], body[5:]))
+    return post(offer, b"Transfer-Encoding: chunked\r\n", parts + b"0\r\n\r\n")
+
+
+def answers(connection: socket.socket, count: int) -> bytes:
+    """What comes back until so many answers are there, or the connection ends."""
+    received = b""
+    while received.count(b'{"success":true}') < count and (part := connection.recv(65536)):
+        received += part
+    return received
+
+
+@pytest.mark.parametrize("offer", [H2C, WEBSOCKET])
+@pytest.mark.parametrize("pieces", [1, 7, 100_000])
+def test_a_request_that_offers_another_protocol_is_taken_as_it_is(
+    shop: Shop, offer: bytes, pieces: int
+) -> None:
+    key = shop.write_keys["web"]
+    stream = b"".join(
+        (
+            sized(message(1, key), offer), chunked(message(2, key), offer), sized(message(3, key)),
+            chunked(message(4, key)), sized(message(5, key), offer),
+            sized(b"", offer).replace(b"/v1/page", b"/v1/m"), sized(message(6, key)),
+        )
+    )  # fmt: skip
+    with connect(shop.server.tracking) as connection:
+        size = max(1, len(stream) // pieces)
+        for at in range(0, len(stream), size):
+            connection.sendall(stream[at : at + size])
+        received = answers(connection, 7)
+    assert received.count(b"HTTP/1.1 200 OK") == 7, received
+    shop.wait_until_counted()
+    assert shop.usage()[""].identified == 6
+
+
+def test_an_offer_on_the_api_address_is_declined_too(shop: Shop) -> None:
+    ask = b"GET /healthz HTTP/1.1\r\nHost: t\r\n"
+    with connect(shop.server.api) as connection:
+        connection.sendall(ask + H2C + b"\r\n" + ask + b"Connection: close\r\n\r\n")
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n",
+     b"POST /v1/m HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"],
+)  # fmt: skip
+@pytest.mark.parametrize("address", ["tracking", "api"])
+def test_a_head_without_end_fills_no_memory(server: Server, address: str, start: bytes) -> None:
+    role = {"tracking": "intake", "api": "api"}[address]
+    [process] = server.children(role)
+    before = process.memory_info().rss
+    part = (b"x" if start.endswith((b"/", b" ")) else b"x: y\r\n") * 10_000
+    # The server hangs up on whoever goes on for so long.
+    with connect(getattr(server, address)) as connection, suppress(ConnectionError):
+        connection.sendall(start)
+        for _ in range(MUCH // len(part)):
+            connection.sendall(part)
+        pytest.fail("all of it was taken")
+    assert process.memory_info().rss - before < MUCH // 4
+
+
+def test_a_large_head_that_ends_is_taken(shop: Shop) -> None:
+    padding = b"x: %b\r\n" % (b"y" * 60_000)
+    with connect(shop.server.tracking) as connection:
+        connection.sendall(sized(message(1, shop.write_keys["web"]), padding))
+        assert answers(connection, 1).startswith(b"HTTP/1.1 200")
+
+
+class Told:
+    """Stands where a child process learns that it shall stop."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.served = threading.Event()
+        self.stop: Callable[[], None] = lambda: None
+
+    def ready(self) -> None:
+        self.served.set()
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        self.stop = callback
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nX: y"])
+def test_whoever_never_ends_a_head_is_hung_up_on(
+    start: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_HEAD_WITHIN_S", 0.05)
+
+    async def app(_scope: object, _receive: object, send: Callable[..., object]) -> None:
+        raise AssertionError("no request came")
+
+    told = Told()
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    thread = threading.Thread(
+        target=lambda: asyncio.run(serve_http(app, listening.detach(), told))  # type: ignore[arg-type]
+    )
+    thread.start()
+    told.served.wait()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(start)
+        assert connection.recv(1) == b""
+    told.stop()
+    thread.join()
