@@ -48,6 +48,7 @@ _PREFLIGHT: _Headers = (
 # Retried at once, an overloaded server stays so; a disk takes longer to mend.
 _RETRY_AFTER: dict[Reason, bytes] = {
     Reason.OVERLOADED: b"1",
+    Reason.BODY_TIMEOUT: b"1",
     Reason.STORAGE_UNAVAILABLE: b"5",
 }
 

@@ -107,7 +107,8 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.BODY_TOO_LARGE: Explanation(
         400, "A body may have at most 4 MiB, decompressed; send several batches."
     ),
-    Reason.BODY_TIMEOUT: Explanation(408, "The body did not arrive in time; send it again."),
+    # Not 408: some clients drop what a status below 500 refuses.
+    Reason.BODY_TIMEOUT: Explanation(503, "The body did not arrive in time; send it again."),
     Reason.INVALID_GZIP: Explanation(
         400, "The body is not the gzip data that Content-Encoding promises."
     ),
