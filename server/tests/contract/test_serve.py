@@ -13,11 +13,13 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -190,6 +192,57 @@ def test_a_worker_that_finds_no_room_for_its_metrics_works_all_the_same(shop: Sh
 def test_ctrl_c_ends_the_server_well(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "1") as server:
         server.stop(signal.SIGINT)
+
+
+@contextmanager
+def begun(url: str, path: str, authorization: str) -> Iterator[socket.socket]:
+    """A connection on which a request has begun whose body never ends."""
+    address = urlsplit(url)
+    head = f"POST {path} HTTP/1.1\r\nHost: t\r\nAuthorization: {authorization}\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+        connection.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 99\r\n\r\n".encode())
+        # The server asks for the body once it is about to read it.
+        asked = b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert connection.recv(len(asked), socket.MSG_WAITALL) == asked
+        connection.sendall(b"{")
+        yield connection
+
+
+def refuses(url: str) -> bool:
+    """Whether nobody listens there."""
+    address = urlsplit(url)
+    try:
+        socket.create_connection((address.hostname, address.port), timeout=20).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_server_that_stops_refuses_whoever_comes_and_waits_for_no_body(shop: Shop) -> None:
+    server, bearer = shop.server, f"Bearer {shop.token}"
+    with (
+        begun(server.tracking, "/v1/import", bearer) as tracking,
+        begun(server.api, "/headcount/v1/sources", bearer) as api,
+    ):
+        server.process.send_signal(signal.SIGTERM)
+        for url in (server.tracking, server.api):
+            eventually(lambda url=url: refuses(url), "the server to refuse connections")
+        assert server.process.poll() is None, "it ended before the bodies could have come"
+        assert server.process.wait() == 0
+        assert tracking.recv(1) == api.recv(1) == b""
+    assert server.log == []
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_error(shop: Shop) -> None:
+    with begun(shop.server.api, "/headcount/v1/sources", f"Bearer {shop.token}"):
+        pass
+
+    def answered() -> bool:
+        metrics = shop.server.ask("/metrics").body.decode()
+        return 'headcount_api_requests_total{route="/headcount/v1/sources",status="400"}' in metrics
+
+    eventually(answered, "the request to be given up")
+    assert shop.server.log == []
 
 
 @pytest.fixture(scope="module")

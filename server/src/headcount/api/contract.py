@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 from litestar import Request, Response
+from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler, route
 from litestar.types import Guard, Method
 
@@ -129,9 +130,13 @@ async def body_of(request: Request[Any, Any, Any], shape: type[Body]) -> Body:
     """The body of a request, whatever its Content-Type says.
 
     Raises:
-        Problem: 422 naming the member that is wrong, or `body` when it is no JSON object.
+        Problem: 422 naming the member that is wrong, or `body` when it is no JSON object; 400 when
+            the client left before its end.
     """
-    raw = await request.body()
+    try:
+        raw = await request.body()
+    except InternalServerException:  # what Litestar raises for that, and for nothing else
+        raise Problem(400, "The body did not come to its end.", field="body") from None
     try:
         return msgspec.json.decode(raw, type=shape)
     except msgspec.ValidationError as error:

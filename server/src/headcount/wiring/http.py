@@ -16,6 +16,7 @@ from headcount.wiring.connection import Connection
 __all__ = ["serve_http"]
 
 _STOP_WITHIN_S = 4
+_BODIES_WITHIN_S = 3
 # uvicorn counts time in ticks of a tenth of a second.
 _LOOK_EVERY_TICKS = 10
 
@@ -30,6 +31,16 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._child.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().call_later(_BODIES_WITHIN_S, self._hang_up)
+        await super().shutdown(sockets)
+
+    def _hang_up(self) -> None:
+        """End the requests whose bodies are still to come; their clients send them again."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and connection.cycle.more_body:
+                connection.transport.close()
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _LOOK_EVERY_TICKS == 0:

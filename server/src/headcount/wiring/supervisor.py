@@ -133,6 +133,10 @@ class _Server:
         announcing = asyncio.create_task(self._announce_when_ready())
         await self._stopping.wait()
         announcing.cancel()
+        # Whoever comes now is refused at once, rather than left waiting for a server that is going.
+        for process in self._front:
+            if process.sock is not None:
+                process.sock.close()
         clean = await self._end(self._front, _FRONT_WITHIN_S)
         clean &= await self._end([self._meter], _METER_WITHIN_S)
         for watch in watches:
