@@ -262,12 +262,9 @@ def program(used_folder: Path, tmp_path: Path) -> Program:
 
 
 def refused(ended: subprocess.CompletedProcess[str], status: int, *words: str) -> None:
-    """A server did not start, and has said in one line what is wrong and what to do.
-
-    Several of its processes may have met the same thing, and say the same line.
-    """
+    """A server did not start, and has said in one line what is wrong and what to do."""
     assert (ended.returncode, ended.stdout) == (status, ""), ended.stderr
-    [line] = set(ended.stderr.splitlines())
+    [line] = ended.stderr.splitlines()
     for word in words:
         assert word in line
     assert line.count(". ") >= 1, "the remedy is missing"

@@ -2,7 +2,8 @@
 
 Takes its `Task` as JSON, plays one role until it is told to stop, by SIGTERM or because the
 supervisor is gone, and reports on standard output that it is ready. Ends with 0 when told to
-stop, with an operator error's status when the data folder cannot be used, else with a trace.
+stop; with an operator error's status when the data folder cannot be used, which it reports there
+too, so that it is said once and not by every process; else with a trace.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import msgspec
 from headcount.config import Settings
 from headcount.errors import OperatorError
 
-__all__ = ["READY", "Child", "Role", "Task", "main"]
+__all__ = ["READY", "Child", "Refusal", "Role", "Task", "main"]
 
 READY = b"ready\n"
 """What a child writes to standard output once it does its work."""
@@ -65,6 +66,13 @@ class Task(msgspec.Struct, frozen=True):
     def hash_key_file(self) -> Path | None:
         """The hash key's file, None for the one in the data folder."""
         return None if self.hash_key is None else Path(self.hash_key)
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a child cannot do its work, as `OperatorError` has it."""
+
+    problem: str
+    remedy: str
 
 
 def task_of(settings: Settings, tracking_url: str, listen_fd: int, alive_fd: int) -> Task:
@@ -119,9 +127,13 @@ class Child:
 
     def ready(self) -> None:
         """Say that the work has begun."""
-        # A supervisor that is gone hears nothing, and this process is about to learn of it.
-        with contextlib.suppress(BrokenPipeError):
-            os.write(sys.stdout.fileno(), READY)
+        _report(READY)
+
+
+def _report(line: bytes) -> None:
+    # A supervisor that is gone hears nothing, and this process is about to learn of it.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), line)
 
 
 def _reserve_metrics() -> None:
@@ -166,7 +178,7 @@ def main(role: Role) -> int:
             from headcount.wiring.api import run
         run(task, child)
     except OperatorError as error:
-        print(f"headcount: {error.problem} {error.remedy}", file=sys.stderr)  # noqa: T201
+        _report(msgspec.json.encode(Refusal(error.problem, error.remedy)) + b"\n")
         return error.exit_status
     return 0
 

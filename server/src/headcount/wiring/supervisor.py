@@ -24,7 +24,8 @@ import msgspec
 from headcount.catalog import Catalog
 from headcount.config import Settings
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
-from headcount.wiring.child import READY, Role, Task, task_of
+from headcount.errors import OperatorError
+from headcount.wiring.child import READY, Refusal, Role, Task, task_of
 from headcount.wiring.listening import listen, url_of
 
 __all__ = ["Listening", "serve"]
@@ -118,13 +119,16 @@ class _Server:
         self._meter = _Process("meter", None)
         self._alive_fd, self._alive_kept_fd = os.pipe()
         self._stopping = asyncio.Event()
-        self._failure: int | None = None
+        self._failure: OperatorError | None = None
 
     async def run(self) -> int:
         """Start everything, watch it, and end it in order when told to.
 
         Returns:
             The exit status.
+
+        Raises:
+            OperatorError: a child cannot do its work, and never could.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -143,7 +147,7 @@ class _Server:
             watch.cancel()
         await asyncio.gather(*watches, announcing, return_exceptions=True)
         if self._failure is not None:
-            return self._failure
+            raise self._failure
         return 0 if clean else 1
 
     def _told_to_stop(self) -> None:
@@ -167,14 +171,21 @@ class _Server:
         pause_s = _RESTART_FIRST_S
         while not self._stopping.is_set():
             began_s = time.monotonic()
-            status = await self._run_once(process)
+            status, refusal = await self._run_once(process)
             if self._stopping.is_set():
                 return
             if status in (1, 2) and not process.ever_ready.is_set():
-                # It has said on standard error what is wrong, and trying again would not mend it.
-                self._failure = status
+                # Trying again would not mend it.
+                refusal = refusal or Refusal(
+                    f"A process of the server ({process.role}) could not start.",
+                    "What it wrote above says why.",
+                )
+                self._failure = OperatorError(refusal.problem, refusal.remedy)
+                self._failure.exit_status = status
                 self._stopping.set()
                 return
+            if refusal is not None:
+                _log.error("%s: %s %s", process.role, refusal.problem, refusal.remedy)
             if time.monotonic() - began_s > _STEADY_AFTER_S:
                 pause_s = _RESTART_FIRST_S
             _log.warning("%s ended with status %s; starting it again", process.role, status)
@@ -182,7 +193,8 @@ class _Server:
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             pause_s = min(2 * pause_s, _RESTART_MOST_S)
 
-    async def _run_once(self, process: _Process) -> int:
+    async def _run_once(self, process: _Process) -> tuple[int, Refusal | None]:
+        """One life of a child: its exit status, and why it cannot do its work, if it said so."""
         listen_fd = process.sock.fileno() if process.sock is not None else -1
         task: Task = task_of(self._settings, self._listening.tracking, listen_fd, self._alive_fd)
         kept = {self._alive_fd, self._lock.fileno()} | ({listen_fd} - {-1})
@@ -200,11 +212,13 @@ class _Server:
                 started.stdin.write(msgspec.json.encode(task))
                 await started.stdin.drain()
             started.stdin.close()
-            if await started.stdout.readline() == READY:
+            report = await started.stdout.readline()
+            if report == READY:
                 process.ready = True
                 process.ever_ready.set()
                 self._write_state()
-            return await started.wait()
+                report = await started.stdout.readline()
+            return await started.wait(), _refusal(report)
         finally:
             process.ready = False
             self._write_state()
@@ -229,6 +243,13 @@ class _Server:
         """Tell the api process, for `/readyz`, which children do their work."""
         state = [{"role": p.role, "ready": p.ready} for p in (*self._front, self._meter)]
         _write_whole(self._folder.state, state)
+
+
+def _refusal(report: bytes) -> Refusal | None:
+    try:
+        return msgspec.json.decode(report, type=Refusal)
+    except msgspec.DecodeError:
+        return None  # it was killed, or told to stop
 
 
 def _write_whole(path: Path, value: object) -> None:
