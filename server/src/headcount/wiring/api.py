@@ -69,7 +69,8 @@ def run(task: Task, child: Child) -> None:
         # What stands now stands for good: the collector need not walk it during a request.
         gc.collect()
         gc.freeze()
-        uvloop.run(serve_http(app, task.listen_fd, child))
+        # The page asks for cookies that only travel by TLS, if that is how the browser came.
+        uvloop.run(serve_http(app, task.listen_fd, child, proxy_headers=True))
 
 
 def _not_ready(folder: DataFolder) -> list[str]:
