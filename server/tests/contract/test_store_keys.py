@@ -5,8 +5,10 @@ Nothing here knows which engine is behind a store: `contract.stores` names them.
 
 from __future__ import annotations
 
+import errno
+import os
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from contract.stores import (
     random_keys,
     stored_keys,
 )
+from headcount.errors import StorageUnavailableError
 from headcount.metering.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
 from headcount.metering.usage import API_CALLS
 from headcount.store.protocol import Change, MeterStore
@@ -75,7 +78,9 @@ def test_a_run_takes_over_the_blocks_that_were_there_when_it_began(
             add(50)
         upto = store.newest_block()
         taken = expected if last else stored_keys(store, JANUARY, family)
-        written = store.write_run(JANUARY, family, in_parts(dict(taken)), upto, instead_of_all=last)
+        written = store.write_run(
+            JANUARY, family, in_parts(dict(taken)), upto, keys=len(taken), instead_of_all=last
+        )
         assert next(written) == 300
         for _ in range(40):
             add(2)  # among them merges of blocks from before and after
@@ -90,13 +95,18 @@ def test_a_run_takes_over_the_blocks_that_were_there_when_it_began(
     assert list(again.key_periods()) == [(JANUARY, family)]
 
 
+def add_run(store: MeterStore, keys: KeyDays, family: Family) -> None:
+    """Put keys into a run of their own."""
+    store.commit(Change({(JANUARY, family): block_of(keys, family)}))
+    blocks, upto = [block_of(keys, family)], store.newest_block()
+    for _ in store.write_run(JANUARY, family, blocks, upto, keys=len(keys), instead_of_all=False):
+        pass
+
+
 def test_runs_of_message_keys_answer_for_their_keys_alone(store: MeterStore) -> None:
     rng = random.Random(1)
     keys = random_keys(rng, 2000, MESSAGE)
-    store.commit(Change({(JANUARY, MESSAGE): block_of(keys, MESSAGE)}))
-    blocks = [block_of(keys, MESSAGE)]
-    for _ in store.write_run(JANUARY, MESSAGE, blocks, store.newest_block(), instead_of_all=False):
-        pass
+    add_run(store, keys, MESSAGE)
     (run,) = store.key_runs(JANUARY, MESSAGE)
     assert run.keys == 2000
     assert run.filter_bytes <= 2 * 2000
@@ -105,13 +115,92 @@ def test_runs_of_message_keys_answer_for_their_keys_alone(store: MeterStore) -> 
     assert run.days_of(asked).tolist() == expected
 
 
+@pytest.mark.parametrize("family", [TRACKED, MESSAGE])
+def test_some_runs_become_one_while_others_come(open_store: OpenStore, family: Family) -> None:
+    rng = random.Random(family)
+    store = open_store()
+    expected: KeyDays = {}
+
+    def add(count: int) -> None:
+        keys = random_keys(rng, count, family)
+        add_to(expected, iter([block_of(keys, family)]))
+        add_run(store, keys, family)
+
+    for size in (500, 20, 900, 1):
+        add(size)
+    before = store.key_runs(JANUARY, family)
+    chosen = [run.name for run in before[:3]]
+    merging = store.merge_runs(JANUARY, family, chosen)
+    assert next(merging) > 0
+    add(300)
+    assert stored_keys(store, JANUARY, family) == expected
+    for _ in merging:
+        pass
+    for each in (store, open_store()):
+        each.tidy(0)
+        names = {run.name for run in each.key_runs(JANUARY, family)}
+        assert len(names) == 3
+        assert names.isdisjoint(chosen)
+        assert before[3].name in names
+        assert stored_keys(each, JANUARY, family) == expected
+    # Whoever still holds one of those that are gone may go on asking it.
+    assert all(sum(map(len, run.blocks())) == run.keys for run in before)
+
+
+def test_a_merge_that_is_given_up_or_fails_changes_nothing(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store()
+    expected: KeyDays = {}
+    for seed in range(4):
+        keys = random_keys(random.Random(seed), 500, MESSAGE)
+        add_to(expected, iter([block_of(keys, MESSAGE)]))
+        add_run(store, keys, MESSAGE)
+    names = [run.name for run in store.key_runs(JANUARY, MESSAGE)]
+    given_up = store.merge_runs(JANUARY, MESSAGE, names)
+    next(given_up)
+    given_up.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", _refuse)
+        with pytest.raises(StorageUnavailableError, match=r"did not take a merged run: .*space"):
+            list(store.merge_runs(JANUARY, MESSAGE, names))
+    again = open_store()
+    again.tidy(0)
+    for each in (store, again):
+        assert [run.name for run in each.key_runs(JANUARY, MESSAGE)] == names
+        assert stored_keys(each, JANUARY, MESSAGE) == expected
+
+
+def _refuse(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_merge_brings_no_key_back_whose_month_is_gone_by_then(open_store: OpenStore) -> None:
+    store = open_store()
+    for seed in range(4):
+        add_run(store, random_keys(random.Random(seed), 500, MESSAGE), MESSAGE)
+    merging = store.merge_runs(
+        JANUARY, MESSAGE, [run.name for run in store.key_runs(JANUARY, MESSAGE)]
+    )
+    next(merging)
+    store.drop_keys(JANUARY, 1_000)
+    for _ in merging:
+        pass
+    for each in (store, open_store()):
+        assert stored_keys(each, JANUARY, MESSAGE) == {}
+        assert list(each.key_periods()) == []
+
+
 def test_a_run_that_is_given_up_or_fails_changes_nothing(open_store: OpenStore) -> None:
     store = open_store()
     keys = random_keys(random.Random(2), 500, TRACKED)
     store.commit(Change({(JANUARY, TRACKED): block_of(keys, TRACKED)}))
-    given_up = store.write_run(
-        JANUARY, TRACKED, [block_of(keys, TRACKED)], store.newest_block(), instead_of_all=True
-    )
+
+    def written(blocks: Iterable[KeyBlock]) -> Generator[int, None, None]:
+        upto = store.newest_block()
+        return store.write_run(JANUARY, TRACKED, blocks, upto, keys=500, instead_of_all=True)
+
+    given_up = written([block_of(keys, TRACKED)])
     next(given_up)
     given_up.close()
 
@@ -119,9 +208,8 @@ def test_a_run_that_is_given_up_or_fails_changes_nothing(open_store: OpenStore) 
         yield block_of(keys, TRACKED)
         raise RuntimeError("broken on purpose")
 
-    failing = store.write_run(JANUARY, TRACKED, breaks(), store.newest_block(), instead_of_all=True)
     with pytest.raises(RuntimeError, match="broken on purpose"):
-        list(failing)
+        list(written(breaks()))
     again = open_store()
     again.tidy(0)
     for each in (store, again):
@@ -141,11 +229,7 @@ def test_a_sealed_month_stays_sealed_and_keeps_its_counts_without_its_keys(
                 counts={(period, 1, 0): counts(api_calls=100)},
             )
         )
-    upto = store.newest_block()
-    for _ in store.write_run(
-        JANUARY, MESSAGE, [block_of(keys, MESSAGE)], upto, instead_of_all=False
-    ):
-        pass
+    add_run(store, keys, MESSAGE)
     store.commit(Change({(JANUARY, MESSAGE): block_of({1: (0, NEVER)}, MESSAGE)}))
     store.seal(1, JANUARY)
     store.drop_keys(JANUARY, 1_000)

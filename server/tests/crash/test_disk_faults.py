@@ -21,7 +21,7 @@ import pytest
 from crash.faulty_vfs import FaultyDisk
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalDirectory, JournalEntry, JournalFile
-from headcount.meter import Meter, MeterLimits
+from headcount.meter import Meter, MeterLimits, merging
 from headcount.metering.calendar import MS_PER_DAY, Period, parse_period
 from headcount.metering.facts import FACT_BYTES, Rejection
 from headcount.metering.usage import API_CALLS
@@ -94,8 +94,9 @@ class Server:
             self.store = WatchedStore(folder / "store.sqlite", disk, world.attempts)
             self._closers.append(self.store.close)
             journals = WatchedJournals(folder / "journals", disk, world.seen)
-            # Small runs are written often, and are under fire like everything else.
-            limits = MeterLimits(world.rng.choice([1, 20, 1000]), 30, 30, past_bytes_max=0)
+            # Small runs are written and merged often, and are under fire like everything else.
+            batch, in_memory = world.rng.choice([1, 20, 1000]), world.rng.choice([1, 30])
+            limits = MeterLimits(batch, in_memory, 30, past_bytes_max=0)
             self.meter = Meter(self.store, journals, world.clock_ms, WINDOW_DAYS, limits)
             self._closers.append(self.meter.close)
         except BaseException:
@@ -332,6 +333,8 @@ async def test_nothing_acknowledged_is_lost_or_counted_twice(
     names = random.Random(seed)
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=names.getrandbits(128), version=4))
     monkeypatch.setattr(apsw, "connection_hooks", [checkpoints_every(names.choice([4, 16, 1000]))])
+    # In so short a life two runs must do for a merge.
+    monkeypatch.setattr(merging, "_PEERS", 2)
     world = World(tmp_path, seed)
     try:
         await world.run()

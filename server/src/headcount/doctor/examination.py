@@ -3,6 +3,7 @@ read does not keep the others from looking."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,8 @@ from headcount.doctor.journals import check_journals, check_lag, unreadable
 from headcount.doctor.keys import check_runs, check_store, run_files
 from headcount.errors import OperatorError
 from headcount.journal.moment import JournalMoment, journal_moment
+from headcount.metering.calendar import Period
+from headcount.metering.keys import Family
 from headcount.store.moment import StoreMoment, store_moment
 from headcount.store.runs import Run
 
@@ -101,16 +104,23 @@ def _of_store(
     yield from _guarded("counts", recounted)
     yield from _guarded("late messages", lambda: [_late(folder, store)])
     yield from _guarded("clock", lambda: [check_clock(store.marks(), store.months(), now_ms)])
-    largest = max((run.opened.path for run in store.runs if run.opened), key=_size, default=None)
     yield from _guarded(
-        "disk",
-        lambda: [check_disk(folder, recount.new_bytes, _size(largest), now_ms)],
+        "disk", lambda: [check_disk(folder, recount.new_bytes, _rewriting(store), now_ms)]
     )
 
 
-def _size(path: Path | None) -> int:
+def _rewriting(store: StoreMoment[Run]) -> int:
+    """Bytes of the runs that may be written anew at once: all of one month and family."""
+    sizes: Counter[tuple[Period, Family]] = Counter()
+    for run in store.runs:
+        if run.opened is not None:
+            sizes[run.period, run.family] += _size(run.opened.path)
+    return max(sizes.values(), default=0)
+
+
+def _size(path: Path) -> int:
     try:
-        return 0 if path is None else path.stat().st_size
+        return path.stat().st_size
     except FileNotFoundError:  # the meter has replaced it since
         return 0
 

@@ -104,14 +104,14 @@ def check_trash(folder: DataFolder) -> Finding:
 
 
 def check_disk(
-    folder: DataFolder, new_bytes: Mapping[int, float], largest_run_bytes: int, now_ms: int
+    folder: DataFolder, new_bytes: Mapping[int, float], rewriting_bytes: int, now_ms: int
 ) -> Finding:
     """How much disk is left, and when it will be full if keys go on coming as they do.
 
     Args:
         folder: the data folder.
         new_bytes: day (since 1970) to the bytes of the keys that were new on it.
-        largest_run_bytes: room that writing the largest run anew takes.
+        rewriting_bytes: room that writing runs anew takes.
         now_ms: the moment.
     """
     free = shutil.disk_usage(folder.path).free
@@ -133,7 +133,7 @@ def check_disk(
             f" {number_of(len(days), 'day')}, the disk is full on {details['fullOn']}."
         )
     remedy = "Free some disk space, or move the data folder to a larger disk."
-    if free < largest_run_bytes or (left_days is not None and left_days <= _FULL_AT_ONCE_DAYS):
+    if free < rewriting_bytes or (left_days is not None and left_days <= _FULL_AT_ONCE_DAYS):
         return problem("disk", message, remedy, **details)
     if left_days is not None and left_days <= _FULL_SOON_DAYS:
         return warning("disk", message, remedy, **details)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 
 from headcount.errors import StorageUnavailableError
 from headcount.meter.limits import MeterLimits
+from headcount.meter.merging import RunMerging
 from headcount.meter.messages import MessageKeys
 from headcount.metering.calendar import Period, day_of_ms
 from headcount.metering.index import FirstSeenIndex
@@ -54,7 +55,8 @@ class Indexes:
         self._messages: dict[Period, MessageKeys] = {}
         self._used_at_ms: dict[Place, int] = {}
         self._writing: tuple[Place, Generator[int, None, None]] | None = None
-        self._retry_at_ms = 0
+        self._merging = RunMerging(store, (p for p, family in self._stored if family == MESSAGE))
+        self._refused_at_ms: int | None = None
         for place in sorted(self._stored):
             if self._is_live(place):
                 self.of(*place)
@@ -110,25 +112,35 @@ class Indexes:
 
     def drop(self, period: Period) -> None:
         """Forget a period whose keys the store has dropped."""
+        self._merging.drop(period)
         for place in ((period, TRACKED), (period, MESSAGE)):
             if place in self._used_at_ms:
                 self._forget(place)
             self._stored.discard(place)
 
     def upkeep(self) -> None:
-        """Write one part of a run, if any is due, and let go of what nobody has asked for."""
+        """Write one part of a run, and one of a merged run, if any is due; let go of what nobody
+        has asked for."""
         self._let_go()
-        if self._writing is None and self._clock_ms() >= self._retry_at_ms:
-            self._writing = self._next_run()
-        if self._writing is None:
+        now_ms = self._clock_ms()
+        if self._refused_at_ms is not None and 0 <= now_ms - self._refused_at_ms < _RETRY_AFTER_MS:
             return
         try:
-            if next(self._writing[1], None) is None:
-                self._writing = None
+            self._write_part()
+            merged = self._merging.step()
         except StorageUnavailableError as error:
             _log.error("%s; the keys stay where they are, and it is tried again later", error)
+            self.close()
+            self._refused_at_ms = now_ms
+            return
+        if merged in self._messages:
+            self._messages[merged].replace_runs(self._store.key_runs(merged, MESSAGE))
+
+    def _write_part(self) -> None:
+        if self._writing is None:
+            self._writing = self._next_run()
+        if self._writing is not None and next(self._writing[1], None) is None:
             self._writing = None
-            self._retry_at_ms = self._clock_ms() + _RETRY_AFTER_MS
 
     def _next_run(self) -> tuple[Place, Generator[int, None, None]] | None:
         for period, messages in self._messages.items():
@@ -143,15 +155,16 @@ class Indexes:
     def _write_messages(self, period: Period, messages: MessageKeys) -> Generator[int, None, None]:
         frozen, upto_block = messages.freeze(self._store.newest_block())
         yield from self._store.write_run(
-            period, MESSAGE, frozen.blocks(), upto_block, instead_of_all=False
+            period, MESSAGE, frozen.blocks(), upto_block, keys=len(frozen), instead_of_all=False
         )
         self._stored.add((period, MESSAGE))
+        self._merging.look_at(period)
         messages.take_over(self._store.key_runs(period, MESSAGE))
 
     def _write_tracked(self, period: Period, tracked: FirstSeenIndex) -> Generator[int, None, None]:
         upto_block = self._store.newest_block()
         yield from self._store.write_run(
-            period, TRACKED, tracked.blocks(), upto_block, instead_of_all=True
+            period, TRACKED, tracked.blocks(), upto_block, keys=len(tracked), instead_of_all=True
         )
         self._stored.add((period, TRACKED))
 
@@ -186,6 +199,7 @@ class Indexes:
 
     def close(self) -> None:
         """Abandon what is being written; what was committed stands."""
+        self._merging.close()
         if self._writing is not None:
             self._writing[1].close()
             self._writing = None

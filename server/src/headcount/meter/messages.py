@@ -81,5 +81,9 @@ class MessageKeys:
 
     def take_over(self, runs: Iterable[KeyRun]) -> None:
         """Let go of the frozen keys, which are in these runs with all older ones."""
-        self._runs = list(runs)
+        self.replace_runs(runs)
         self._frozen = None
+
+    def replace_runs(self, runs: Iterable[KeyRun]) -> None:
+        """Ask these runs from now on, which hold what those before did."""
+        self._runs = list(runs)

@@ -67,6 +67,11 @@ class KeyRun(Protocol):
     """Many keys of one period and family that stand still and are looked up in place."""
 
     @property
+    def name(self) -> str:
+        """By which its store knows it."""
+        ...
+
+    @property
     def keys(self) -> int:
         """How many there are."""
         ...
@@ -138,6 +143,7 @@ class MeterStore(UsageStore, Protocol):
         blocks: Iterable[KeyBlock],
         upto_block: int,
         *,
+        keys: int,
         instead_of_all: bool,
     ) -> Generator[int, None, None]:
         """Move keys from blocks into a run, part by part; done when the generator ends.
@@ -150,7 +156,29 @@ class MeterStore(UsageStore, Protocol):
             blocks: ascending over all of them: every key that stood in blocks up to
                 `upto_block`, as early as there or earlier.
             upto_block: from `newest_block`; blocks up to it are dropped.
+            keys: how many keys there are in `blocks`, or a few more.
             instead_of_all: the run replaces the runs before it too.
+
+        Yields:
+            Keys written since the yield before.
+
+        Raises:
+            StorageUnavailableError: the disk refused.
+        """
+        ...
+
+    def merge_runs(
+        self, period: Period, family: Family, names: Sequence[str]
+    ) -> Generator[int, None, None]:
+        """Make one run of some, part by part; done when the generator ends.
+
+        Until then, and when it is closed early or fails, nothing is changed; nor when one of the
+        runs is gone by the end.
+
+        Args:
+            period: the month.
+            family: the family.
+            names: of runs of that period and family.
 
         Yields:
             Keys written since the yield before.

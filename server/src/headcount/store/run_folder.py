@@ -54,9 +54,14 @@ class RunFolder:
         return run
 
     def write(
-        self, name: str, blocks: Iterable[KeyBlock], *, with_filter: bool
+        self, name: str, blocks: Iterable[KeyBlock], *, filter_keys: int
     ) -> Generator[int, None, None]:
         """Write a run, part by part; it is whole and durable when the generator ends.
+
+        Args:
+            name: from `new_name`.
+            blocks: ascending over all of them.
+            filter_keys: for how many keys there is to be a filter; 0 for none.
 
         Raises:
             OSError: the disk refused.
@@ -66,7 +71,7 @@ class RunFolder:
             _sync_folder(self._keys.parent)
         draft = self._keys / (name + _DRAFT)
         try:
-            yield from write_run(draft, blocks, with_filter=with_filter)
+            yield from write_run(draft, blocks, filter_keys=filter_keys)
             draft.rename(self._keys / name)
             _sync_folder(self._keys)
         finally:

@@ -5,10 +5,10 @@ that is durable before anybody hears of it; gives the blocks back, or looks mess
 place. A filter of 1.5 bytes a key, kept in memory, spares a look at the file for nearly every key
 that is not in it.
 
-Layout, little-endian: a header (magic, keys, whether there are identified days, parts), then for
-each part its fingerprints, days and identified days, each padded to 8 bytes; then the filter; then
-the directory (offset and keys of each part, offset and words of the filter, checksum) whose own
-offset stands in the header.
+Layout, little-endian: a header (magic, offset of the directory, whether there are identified days,
+parts), then for each part its fingerprints, days and identified days, each padded to 8 bytes, and
+the words of the filter that no later part can change; then the words that are left; then the
+directory (offset, keys, first key and words of each part, the same of what was left, checksum).
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ from headcount.metering.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock
 
 __all__ = ["Run", "write_run"]
 
-_MAGIC = b"HCRUN\0\0\1"
+_MAGIC = b"HCRUN\0\0\2"
 _HEADER = np.dtype([("magic", "V8"), ("directory", "<u8"), ("identified", "<u8"), ("parts", "<u8")])
-_PART = np.dtype([("offset", "<u8"), ("keys", "<u8")])
+_PART = np.dtype([("offset", "<u8"), ("keys", "<u8"), ("first", "<u8"), ("words", "<u8")])
 _CHECKSUM_BYTES = 16
 _PADDING = 8
 _FILTER_BITS_A_KEY = 12
 _FILTER_PROBES = 4
 _WORD_BITS = 6  # 64-bit words
+_SYNC_BYTES = 4 << 20
+_LOOKS_KEPT = 128  # each leaves some 64 kB of the file in the memory of this process
+_SPREAD = 2  # four standard deviations of where a uniform key stands, each half of a root
 
 
 def write_run(
-    path: Path, blocks: Iterable[KeyBlock], *, with_filter: bool
+    path: Path, blocks: Iterable[KeyBlock], *, filter_keys: int
 ) -> Generator[int, None, None]:
     """Write a run file, one block at a time, so that the caller can do other work in between.
 
@@ -48,17 +51,19 @@ def write_run(
         path: where; anything that stands there is replaced. That its name is durable is for the
             caller to see to.
         blocks: ascending over all of them, empty ones left out or not.
-        with_filter: whether keys will be looked up in place.
+        filter_keys: how many keys the filter is made for, when keys will be looked up in place:
+            as many as come, or a few more; 0 for no filter.
 
     Yields:
-        The number of keys of each block, once it is written and on its way to the disk.
+        The number of keys of each block, once it is written.
 
     Raises:
         OSError: the disk refused; the file is incomplete and nobody knows of it.
     """
-    parts: list[tuple[int, int]] = []
+    parts: list[tuple[int, int, int, int]] = []
     checksum = hashlib.blake2b(digest_size=_CHECKSUM_BYTES)
-    fingerprints: list[U64] = []
+    filling = _Filling(filter_keys)
+    synced_bytes = 0
     identified = False
     with path.open("wb") as file:
         file.write(bytes(_HEADER.itemsize))
@@ -66,24 +71,26 @@ def write_run(
             if not len(block):
                 continue
             identified = block.identified_days is not None
-            parts.append((file.tell(), len(block)))
+            words = filling.take(block.fingerprints)
+            parts.append((file.tell(), len(block), int(block.fingerprints[0]), len(words)))
             for column in (block.fingerprints, block.days, block.identified_days):
                 if column is not None:
                     _write(file, column.tobytes(), checksum)
-            if with_filter:
-                fingerprints.append(block.fingerprints)
+            _write(file, words.tobytes(), checksum)
             # Little by little, so that the last flush has little left to wait for.
-            file.flush()
-            os.fdatasync(file.fileno())
+            if file.tell() - synced_bytes >= _SYNC_BYTES:
+                file.flush()
+                os.fdatasync(file.fileno())
+                synced_bytes = file.tell()
             yield len(block)
-        words = _filter_of(fingerprints)
-        filter_offset = file.tell()
+        words = filling.rest()
+        parts.append((file.tell(), 0, 0, len(words)))
         _write(file, words.tobytes(), checksum)
         directory = file.tell()
-        table = np.array([*parts, (filter_offset, len(words))], _PART)
+        table = np.array(parts, _PART)
         file.write(table.tobytes() + checksum.digest())
         file.seek(0)
-        header = np.array([(_MAGIC, directory, identified, len(parts))], _HEADER)
+        header = np.array([(_MAGIC, directory, identified, len(parts) - 1)], _HEADER)
         file.write(header.tobytes())
         file.flush()
         os.fsync(file.fileno())
@@ -119,37 +126,56 @@ class Run:
                 raise ValueError("it is not a run file")
             self._identified = bool(header["identified"])
             self._directory = int(header["directory"])
-            parts = int(header["parts"])
-            table = np.frombuffer(self._map, _PART, parts + 1, self._directory).tolist()
-            *self._parts, (self._filter_offset, self._filter_words) = table
-            self._firsts = np.array(
-                [np.frombuffer(self._map, "<u8", 1, offset)[0] for offset, _ in self._parts],
-                np.uint64,
-            )
+            table = np.frombuffer(self._map, _PART, int(header["parts"]) + 1, self._directory)
+            self._table = table.copy()
         except (OSError, ValueError, OverflowError) as error:
             raise DataFolderError(
                 f"{path} cannot be read: {error}.", "Restore the data folder from a backup."
             ) from error
-        self.keys = sum(keys for _, keys in self._parts)
-        self.filter_bytes = 8 * self._filter_words
+        self._looked = 0
+        self._firsts = self._table["first"][:-1].astype(np.uint64)
+        self.keys = int(self._table["keys"].sum())
+        self.filter_bytes = 8 * int(self._table["words"].sum())
+
+    @property
+    def name(self) -> str:
+        """Its file's name."""
+        return self.path.name
 
     @cached_property
     def _filter(self) -> U64:
         # A copy in memory, for it is asked for every key of every batch; and only then, since who
         # checks the keys of years needs none.
-        return np.frombuffer(self._map, "<u8", self._filter_words, self._filter_offset).copy()
+        found: U64 = np.empty(self.filter_bytes // 8, np.uint64)
+        at = 0
+        for offset, keys, _, words in self._table.tolist():
+            start = offset + self._columns_bytes(keys)
+            found[at : at + words] = np.frombuffer(self._map, "<u8", words, start)
+            at += words
+            self._let_go(start, 8 * words)
+        return found
+
+    def _columns_bytes(self, keys: int) -> int:
+        return 8 * keys + (keys + -keys % _PADDING) * (2 if self._identified else 1)
+
+    def _let_go(self, start: int, length: int) -> None:
+        """Say that a part of the file was read: it need not stay in the memory of this process."""
+        before = start % mmap.ALLOCATIONGRANULARITY
+        self._map.madvise(mmap.MADV_DONTNEED, start - before, length + before)
 
     def blocks(self) -> Iterator[KeyBlock]:
         """Its keys, ascending, in the parts they were written in."""
-        for offset, keys in self._parts:
-            fingerprints = np.frombuffer(self._map, "<u8", keys, offset)
-            offset += 8 * keys
+        for start, keys in self._table[["offset", "keys"]][:-1].tolist():
+            fingerprints = np.frombuffer(self._map, "<u8", keys, start)
+            offset = start + 8 * keys
             days = np.frombuffer(self._map, np.uint8, keys, offset)
             identified = None
             if self._identified:
                 offset += keys + -keys % _PADDING
                 identified = np.frombuffer(self._map, np.uint8, keys, offset)
             yield KeyBlock(fingerprints, days, identified)
+            # Whoever still holds the block has it read again.
+            self._let_go(start, self._columns_bytes(keys))
 
     def days_of(self, fingerprints: U64) -> U8:
         """First days of message keys, `NEVER` where they are not in this run.
@@ -160,18 +186,50 @@ class Run:
         days: U8 = np.full(len(fingerprints), NEVER, np.uint8)
         likely = np.flatnonzero(self._may_hold(fingerprints))
         wanted = fingerprints[likely]
-        bounds = [*np.searchsorted(wanted, self._firsts).tolist(), len(wanted)]
-        for number, (offset, keys) in enumerate(self._parts):
-            part = slice(bounds[number], bounds[number + 1])
-            if part.start == part.stop:
-                continue
-            held = np.frombuffer(self._map, "<u8", keys, offset)
-            at = np.searchsorted(held, wanted[part])
-            at[at == keys] = 0
-            hit = held[at] == wanted[part]
-            held_days = np.frombuffer(self._map, np.uint8, keys, offset + 8 * keys)
-            days[likely[part][hit]] = held_days[at[hit]]
+        parts = np.searchsorted(self._firsts, wanted, side="right") - 1
+        inside = parts >= 0
+        likely, wanted, parts = likely[inside], wanted[inside], parts[inside]
+        if len(likely):
+            bounds = self._table[parts]
+            places = self._search(wanted, parts)
+            hit = self._keys_at(bounds["offset"] // 8 + places) == wanted
+            at_days = (bounds["offset"] + 8 * bounds["keys"] + places)[hit]
+            days[likely[hit]] = np.frombuffer(self._map, np.uint8)[at_days]
+            self._looked += len(likely)
+            if self._looked >= _LOOKS_KEPT:
+                self._looked = 0
+                self._let_go(0, self._directory)
         return days
+
+    def _keys_at(self, places: U64) -> U64:
+        # Everything before the directory is padded to 8 bytes, and the file to as many.
+        held: U64 = np.frombuffer(self._map, "<u8")[places]
+        return held
+
+    def _search(self, wanted: U64, parts: npt.NDArray[np.intp]) -> U64:
+        """Where in its part the last key stands that is not above each key; all at once.
+
+        Keys are uniform, so where one stands can be guessed to some hundred places: what is then
+        looked at are one or two pages of the file, and not one for each halving of a part.
+        """
+        start = self._table["offset"][parts] // 8
+        keys = self._table["keys"][parts]
+        ends = np.r_[self._firsts[1:], np.uint64(1 << FINGERPRINT_BITS)]
+        below = (wanted - self._firsts[parts]).astype(np.float64)
+        spans = (ends[parts] - self._firsts[parts]).astype(np.float64)
+        guess = below / spans * keys
+        spread = _SPREAD * np.sqrt(keys) + 1
+        low = np.clip(guess - spread, 0, keys - np.uint64(1)).astype(np.uint64)
+        high = np.clip(guess + spread, 1, keys).astype(np.uint64)
+        low[self._keys_at(start + low) > wanted] = 0
+        high[self._keys_at(start + high - np.uint64(1)) <= wanted] = 0
+        high[high == 0] = keys[high == 0]
+        while (high - low).max() > 1:
+            middle = (low + high) // np.uint64(2)
+            above = self._keys_at(start + middle) > wanted
+            high, low = np.where(above, middle, high), np.where(above, low, middle)
+        found: U64 = low
+        return found
 
     def _may_hold(self, fingerprints: U64) -> npt.NDArray[np.bool_]:
         if not len(self._filter):
@@ -204,11 +262,33 @@ def _masks(fingerprints: U64) -> U64:
     return masks
 
 
-def _filter_of(blocks: list[U64]) -> U64:
-    keys = sum(map(len, blocks))
-    words = np.zeros((keys * _FILTER_BITS_A_KEY + 63) // 64, np.uint64)
-    for fingerprints in blocks:
-        places = _words_of(fingerprints, len(words))
+class _Filling:
+    """A filter in the making: gives each of its words as soon as no later key can change it.
+
+    Args:
+        keys: how many are expected.
+    """
+
+    def __init__(self, keys: int) -> None:
+        self._total = (keys * _FILTER_BITS_A_KEY + 63) // 64
+        self._given = 0
+        self._open_word = np.uint64(0)
+
+    def take(self, fingerprints: U64) -> U64:
+        """Take keys (ascending, after those before); gives the words that are done."""
+        if not self._total:
+            return np.zeros(0, np.uint64)
+        places = _words_of(fingerprints, self._total) - self._given
         starts = np.flatnonzero(np.r_[True, places[1:] != places[:-1]])
+        words = np.zeros(int(places[-1]) + 1, np.uint64)
+        words[0] = self._open_word
         words[places[starts]] |= np.bitwise_or.reduceat(_masks(fingerprints), starts)
-    return words
+        self._open_word = words[-1]
+        self._given += len(words) - 1
+        return words[:-1]
+
+    def rest(self) -> U64:
+        """The words that are left."""
+        words = np.zeros(self._total - self._given, np.uint64)
+        words[:1] = self._open_word
+        return words

@@ -22,6 +22,7 @@ from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
 from headcount.metering.usage import API_CALLS, DAYS_MAX, KINDS, Counts, UsageReading
 from headcount.sqlite import connect, rows, settle, transaction
 from headcount.store import blocks, sql
+from headcount.store.merging import merged_runs
 from headcount.store.protocol import Change, Month
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run
@@ -103,6 +104,7 @@ class SqliteStore:
         blocks: Iterable[KeyBlock],
         upto_block: int,
         *,
+        keys: int,
         instead_of_all: bool,
     ) -> Generator[int, None, None]:
         """Move keys from blocks into a run, part by part; done when the generator ends.
@@ -113,7 +115,8 @@ class SqliteStore:
         name = self._runs.new_name(period, family)
         place = _place(period, family)
         with _refusals("did not take a run"):
-            yield from self._runs.write(name, blocks, with_filter=family == MESSAGE)
+            filter_keys = keys if family == MESSAGE else 0
+            yield from self._runs.write(name, blocks, filter_keys=filter_keys)
             with self._lock, transaction(self._db):
                 former = rows(self._db, sql.KEY_RUNS, place) if instead_of_all else []
                 self._db.executemany(sql.DROP_KEY_RUN, former)
@@ -125,6 +128,30 @@ class SqliteStore:
                 yield 0
                 with self._lock:
                     rows(self._db, sql.GIVE_PAGES_BACK)
+
+    def merge_runs(
+        self, period: Period, family: Family, names: Sequence[str]
+    ) -> Generator[int, None, None]:
+        """Make one run of some, part by part; done when the generator ends.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and nothing is changed.
+        """
+        runs = [self._runs.open(name) for name in names]
+        name = self._runs.new_name(period, family)
+        place = _place(period, family)
+        filter_keys = sum(run.keys for run in runs) if family == MESSAGE else 0
+        with _refusals("did not take a merged run"):
+            yield from self._runs.write(name, merged_runs(runs), filter_keys=filter_keys)
+            with self._lock, transaction(self._db):
+                all_there = set(names) <= {
+                    there for (there,) in rows(self._db, sql.KEY_RUNS, place)
+                }
+                if all_there:
+                    self._db.executemany(sql.DROP_KEY_RUN, ((former,) for former in names))
+                    self._db.execute(sql.ADD_KEY_RUN, (name, *place))
+            for done_with in names if all_there else [name]:
+                self._runs.delete(done_with)
 
     def _free_pages(self) -> int:
         with self._lock:
@@ -165,9 +192,9 @@ class SqliteStore:
             blocks_left = list(self.key_blocks(period, family))
             if blocks_left:
                 # Blocks go to the trash as a run: the same form that a backup of keys has.
-                upto = self.newest_block()
+                keys, upto = merged(blocks_left), self.newest_block()
                 for _ in self.write_run(
-                    period, family, [merged(blocks_left)], upto, instead_of_all=False
+                    period, family, [keys], upto, keys=len(keys), instead_of_all=False
                 ):
                     pass
             with _refusals("could not drop keys"):

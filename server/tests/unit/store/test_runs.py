@@ -31,7 +31,11 @@ def parts(count: int, *, identified: bool) -> list[KeyBlock]:
 def test_keys_come_back_as_they_were_written(tmp_path: Path, count: int, identified: bool) -> None:
     blocks = parts(count, identified=identified)
     nothing = KeyBlock(KEYS[:0], DAYS[:0], DAYS[:0] if identified else None)
-    written = list(write_run(tmp_path / "a.keys", [nothing, *blocks], with_filter=not identified))
+    written = list(
+        write_run(
+            tmp_path / "a.keys", [nothing, *blocks], filter_keys=0 if identified else len(KEYS)
+        )
+    )
     assert written == [len(block) for block in blocks]
     run = Run(tmp_path / "a.keys")
     assert run.keys == len(KEYS)
@@ -49,7 +53,7 @@ def test_keys_come_back_as_they_were_written(tmp_path: Path, count: int, identif
 def test_the_filter_is_small_and_spares_nearly_every_look_in_vain(tmp_path: Path) -> None:
     held, strangers = KEYS[::2], KEYS[1::2]
     block = KeyBlock(held, DAYS[::2], None)
-    list(write_run(tmp_path / "a.keys", [block], with_filter=True))
+    list(write_run(tmp_path / "a.keys", [block], filter_keys=len(held)))
     run = Run(tmp_path / "a.keys")
     assert run.filter_bytes <= 2 * len(held)
     assert (run.days_of(held) == DAYS[::2]).all()
@@ -57,8 +61,32 @@ def test_the_filter_is_small_and_spares_nearly_every_look_in_vain(tmp_path: Path
     assert (run.days_of(KEYS)[1::2] == NEVER).all()
 
 
+@pytest.mark.parametrize("count", [1, 5, 200])
+@pytest.mark.parametrize("spread", ["uniform", "crowded", "few"])
+def test_any_key_is_found_however_the_keys_are_spread(
+    tmp_path: Path, spread: str, count: int
+) -> None:
+    keys = {
+        "uniform": KEYS,
+        "crowded": np.concatenate([KEYS[:300] >> np.uint64(40), KEYS[-300:]]),
+        "few": KEYS[[0, 1, -1]],
+    }[spread]
+    keys = np.unique(keys)
+    days = (keys % np.uint64(31)).astype(np.uint8)
+    blocks = [
+        KeyBlock(*columns, None)
+        for columns in zip(np.array_split(keys, count), np.array_split(days, count), strict=True)
+    ]
+    list(write_run(tmp_path / "a.keys", blocks, filter_keys=len(keys)))
+    run = Run(tmp_path / "a.keys")
+    asked = np.unique(np.r_[keys, keys + 1, keys - 1, np.array([1, 2**63 - 1], np.uint64)])
+    held = dict(zip(keys.tolist(), days.tolist(), strict=True))
+    assert run.days_of(asked).tolist() == [held.get(key, NEVER) for key in asked.tolist()]
+    assert run.intact()
+
+
 def test_a_run_of_nothing_holds_nothing(tmp_path: Path) -> None:
-    list(write_run(tmp_path / "a.keys", [], with_filter=True))
+    list(write_run(tmp_path / "a.keys", [], filter_keys=0))
     run = Run(tmp_path / "a.keys")
     assert run.keys == 0
     assert list(run.blocks()) == []
@@ -67,7 +95,7 @@ def test_a_run_of_nothing_holds_nothing(tmp_path: Path) -> None:
 
 def test_a_file_that_is_cut_off_or_no_run_or_missing_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.keys"
-    list(write_run(path, parts(2, identified=False), with_filter=True))
+    list(write_run(path, parts(2, identified=False), filter_keys=len(KEYS)))
     whole = path.read_bytes()
     for content in (b"", whole[:20], whole[: len(whole) // 2], b"x" * len(whole)):
         path.write_bytes(content)
@@ -81,7 +109,7 @@ def test_a_file_that_is_cut_off_or_no_run_or_missing_is_refused(tmp_path: Path) 
 @pytest.mark.parametrize("place", [100, -100_000, -60_000])
 def test_one_flipped_bit_is_found(tmp_path: Path, place: int) -> None:
     path = tmp_path / "a.keys"
-    list(write_run(path, parts(2, identified=True), with_filter=False))
+    list(write_run(path, parts(2, identified=True), filter_keys=0))
     content = bytearray(path.read_bytes())
     content[place] ^= 4
     path.write_bytes(content)
@@ -93,8 +121,8 @@ def test_a_folder_puts_away_what_no_table_names(tmp_path: Path) -> None:
     folder.tidy(set(), 5_000)  # before there is anything
     kept, orphan, given_up = (folder.new_name(JANUARY, MESSAGE) for _ in range(3))
     for name in (kept, orphan):
-        list(folder.write(name, parts(1, identified=False), with_filter=True))
-    unfinished = folder.write(given_up, parts(2, identified=False), with_filter=True)
+        list(folder.write(name, parts(1, identified=False), filter_keys=len(KEYS)))
+    unfinished = folder.write(given_up, parts(2, identified=False), filter_keys=len(KEYS))
     next(unfinished)
     (tmp_path / "keys" / "notes.txt").write_text("somebody else's")
     folder.tidy({kept}, 5_000)
@@ -112,7 +140,7 @@ def test_a_folder_puts_away_what_no_table_names(tmp_path: Path) -> None:
 def test_a_draft_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "keys", tmp_path / "trash")
     name = folder.new_name(JANUARY, TRACKED)
-    writing = folder.write(name, parts(3, identified=True), with_filter=False)
+    writing = folder.write(name, parts(3, identified=True), filter_keys=0)
     next(writing)
     assert list((tmp_path / "keys").iterdir())
     writing.close()

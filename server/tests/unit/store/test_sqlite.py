@@ -16,6 +16,7 @@ from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.metering.calendar import parse_period
 from headcount.metering.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
 from headcount.store.protocol import Change
+from headcount.store.run_folder import RunFolder
 from headcount.store.sqlite import SqliteStore
 
 JANUARY = parse_period("2026-01-01")
@@ -62,6 +63,25 @@ def test_a_disk_that_refuses_is_reported_and_nothing_is_changed(
             store.mark_counted_until(5)
         store.commit(Change(positions={"journal": 2}))
         assert store.positions() == {"journal": 2}
+
+
+def test_runs_that_outlive_their_merge_are_put_away_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
+        for key in range(1, 5):
+            block = KeyBlock(np.array([key], np.uint64), np.zeros(1, np.uint8), None)
+            list(store.write_run(JANUARY, MESSAGE, [block], 0, keys=1, instead_of_all=False))
+        names = [run.name for run in store.key_runs(JANUARY, MESSAGE)]
+        # As if killed after the commit.
+        monkeypatch.setattr(RunFolder, "delete", lambda *_: None)
+        list(store.merge_runs(JANUARY, MESSAGE, names))
+    with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
+        store.tidy(1_000)
+        (run,) = store.key_runs(JANUARY, MESSAGE)
+        assert [block.fingerprints.tolist() for block in run.blocks()] == [[1, 2, 3, 4]]
+        assert [path.name for path in (tmp_path / "keys").iterdir()] == [run.name]
+        assert {path.name for path in (tmp_path / "trash").iterdir()} == set(names)
 
 
 def test_what_a_newer_version_wrote_is_refused(tmp_path: Path) -> None:
