@@ -91,6 +91,11 @@ class DataFolder:
         return self.path / "run" / "state.json"
 
     @property
+    def backlog(self) -> Path:
+        """How far the meter of a running server is behind, as of its last look."""
+        return self.path / "run" / "backlog.json"
+
+    @property
     def listening(self) -> Path:
         """Where the server that holds the lock listens, as it announced."""
         return self.path / "run" / "listening.json"

@@ -10,10 +10,12 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
+    "CATCH_UP_SECONDS",
     "COMMIT_SECONDS",
     "INDEX_BYTES",
     "INDEX_KEYS",
     "JOURNAL_LAG_MESSAGES",
+    "JOURNAL_LAG_SECONDS",
     "MESSAGES",
 ]
 
@@ -27,6 +29,17 @@ MESSAGES = Counter(
 JOURNAL_LAG_MESSAGES = Gauge(
     "headcount_journal_lag_messages",
     "Messages that are acknowledged and not metered yet.",
+    multiprocess_mode="mostrecent",
+)
+JOURNAL_LAG_SECONDS = Gauge(
+    "headcount_journal_lag_seconds",
+    "How long the oldest message that is not metered has been waiting.",
+    multiprocess_mode="mostrecent",
+)
+CATCH_UP_SECONDS = Gauge(
+    "headcount_catch_up_seconds",
+    "Estimate of when the meter will have caught up, at the rates of the last half minute:"
+    " 0 when it has, +Inf when it is not catching up, NaN while it is too early to say.",
     multiprocess_mode="mostrecent",
 )
 COMMIT_SECONDS = Histogram(

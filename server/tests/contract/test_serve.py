@@ -8,6 +8,7 @@ limit is the system's own, so everything below the server fails as it would.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import resource
@@ -16,7 +17,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -172,6 +173,35 @@ def test_what_is_acknowledged_is_counted_once_a_full_disk_has_room_again(shop: S
         assert shop.usage()[""].api_calls == 1
     shop.wait_until_counted()
     assert shop.usage()[""].api_calls == 2
+
+
+def test_a_meter_that_falls_behind_says_so_everywhere_until_it_has_caught_up(shop: Shop) -> None:
+    server = shop.server
+    assert send(shop, 1) == 200
+    shop.wait_until_counted()
+
+    def logged(words: str) -> Callable[[], bool]:
+        return lambda: any(words in line for line in server.log)
+
+    with closing(sqlite3.connect(server.program.data / "store.sqlite")) as store:
+        store.execute("BEGIN IMMEDIATE")  # nobody else can write now
+        assert [send(shop, number) for number in (2, 3)] == [200, 200]
+        eventually(logged("counting has fallen behind: 2 messages wait"), "the meter to say so")
+        behind = server.ask("/readyz").json()["behind"]
+        assert (behind["messages"], behind["caughtUpInSeconds"]) == (2, None)
+        assert behind["seconds"] >= 5
+        assert "not catching up" in behind["message"]
+        metrics = server.ask("/metrics").body.decode()
+        assert "headcount_journal_lag_messages 2.0" in metrics
+        assert "headcount_catch_up_seconds +Inf" in metrics
+        report = json.loads(server.program.run("doctor", "--json").stdout)
+        [lag] = [each for each in report["findings"] if each["check"] == "lag"]
+        assert (lag["level"], lag["details"]["catchingUp"]) == ("warning", False)
+    eventually(logged("counting has caught up"), "the meter to have caught up")
+    assert server.ask("/readyz").json() == {"status": "ok", "behind": None}
+    assert "headcount_catch_up_seconds 0.0" in server.ask("/metrics").body.decode()
+    shop.wait_until_counted()
+    assert shop.usage()[""].api_calls == 3
 
 
 def test_a_worker_that_finds_no_room_for_its_metrics_works_all_the_same(shop: Shop) -> None:

@@ -12,6 +12,7 @@ import pytest
 from headcount.api import ApiSettings
 from headcount.api.media import NAMES
 from headcount.errors import StorageUnavailableError
+from headcount.metering.backlog import Backlog
 from unit.api.support import NOVEMBER, NOW_MS, Installation
 
 MTU = "/usage/mtu/daily?period=2026-11-01"
@@ -211,7 +212,13 @@ def test_a_catalog_that_cannot_be_read_is_a_503(place: Installation) -> None:
 def test_health_readiness_and_metrics_need_no_token(place: Installation) -> None:
     with place.served() as address, httpx.Client(base_url=address) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
-        assert client.get("/readyz").status_code == 200
+        assert client.get("/readyz").json() == {"status": "ok", "behind": None}
+        place.backlog = Backlog(NOW_MS, 1_000, 60_000, 10.0, 110.0)
+        behind = client.get("/readyz").json()["behind"]
+        assert behind.pop("message") == place.backlog.sentence
+        assert behind == {"messages": 1_000, "seconds": 60.0, "caughtUpInSeconds": 10.0}
+        place.backlog = Backlog(NOW_MS, 1_000, 60_000, 10.0, 0.0)
+        assert client.get("/readyz").json()["behind"]["caughtUpInSeconds"] is None
         place.not_ready.append("The meter is not running.")
         assert refusal(client.get("/readyz"), 503)["message"] == "The meter is not running."
         assert client.get("/healthz").status_code == 200

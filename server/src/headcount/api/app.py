@@ -29,6 +29,7 @@ from headcount.api.services import ApiSettings, Services
 from headcount.api.usage import USAGE_HANDLERS
 from headcount.api.v1 import V1_HANDLERS
 from headcount.catalog import Catalog
+from headcount.metering.backlog import Backlog
 from headcount.store.protocol import UsageStore
 
 __all__ = ["create_app"]
@@ -43,6 +44,7 @@ def create_app(
     catalog: Catalog,
     clock: Callable[[], int],
     not_ready: Callable[[], Sequence[str]],
+    backlog: Callable[[], Backlog | None],
     server_metrics: Callable[[], str],
     settings: ApiSettings | None = None,
 ) -> ASGIApp:
@@ -53,6 +55,7 @@ def create_app(
         catalog: where workspaces, sources, tokens and limits are read and written.
         clock: the time, in milliseconds since 1970.
         not_ready: why the server should get no traffic yet, one sentence each; empty when ready.
+        backlog: how far counting is behind; None while nobody knows.
         server_metrics: metrics of the other processes in Prometheus' text format, complete lines;
             the API adds its own, whose names begin with `headcount_api_`.
         settings: None for the defaults.
@@ -64,6 +67,7 @@ def create_app(
         directory=Directory(catalog),
         clock=clock,
         not_ready=not_ready,
+        backlog=backlog,
         server_metrics=server_metrics,
         metrics=ApiMetrics(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec import Meta
 from headcount.api.contract import Contract, answer, endpoint
 from headcount.api.exchange import services_of
 from headcount.api.problems import Problem
+from headcount.metering.backlog import Backlog
 
 __all__ = ["HEALTH_HANDLERS"]
 
@@ -21,6 +23,30 @@ class Health(msgspec.Struct):
     """That all is well."""
 
     status: Annotated[str, Meta(description='"ok".')]
+
+
+class Behind(msgspec.Struct, rename="camel"):
+    """How far counting is behind."""
+
+    messages: Annotated[int, Meta(description="Acknowledged and not counted yet.")]
+    seconds: Annotated[float, Meta(description="How long the oldest of them has been waiting.")]
+    caught_up_in_seconds: Annotated[
+        float | None,
+        Meta(
+            description="Estimate, if messages go on coming and being counted as they do now; null"
+            " when more come than are counted, and while it is too early to say."
+        ),
+    ]
+    message: Annotated[str, Meta(description="The same for people.")]
+
+
+class Readiness(msgspec.Struct):
+    """That traffic is welcome, and whether counting keeps up with it."""
+
+    status: Annotated[str, Meta(description='"ok".')]
+    behind: Annotated[
+        Behind | None, Meta(description="null when everything is counted within a second.")
+    ]
 
 
 @endpoint(
@@ -46,16 +72,27 @@ def healthz() -> Response[bytes]:
         name="getReadiness",
         summary="Ready",
         description="200 when messages are taken and counted and usage can be read; otherwise 503,"
-        " and the error says what is missing.",
+        " and the error says what is missing. Says too how far counting is behind, if it is, and"
+        " when it will have caught up.",
         tag="Health",
-        answer=Health,
+        answer=Readiness,
         access="open",
     ),
 )
 def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
-    if reasons := services_of(request).not_ready():
+    services = services_of(request)
+    if reasons := services.not_ready():
         raise Problem(503, " ".join(reasons), headers={"Retry-After": "1"})
-    return answer(Health("ok"))
+    return answer(Readiness("ok", _behind(services.backlog())))
+
+
+def _behind(backlog: Backlog | None) -> Behind | None:
+    if backlog is None or backlog.caught_up_in_s == 0:
+        return None
+    left_s = backlog.caught_up_in_s
+    if left_s is not None and math.isinf(left_s):
+        left_s = None
+    return Behind(backlog.messages, backlog.behind_ms / 1000, left_s, backlog.sentence)
 
 
 @endpoint(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from headcount.api.directory import Directory
 from headcount.api.metrics import ApiMetrics
 from headcount.catalog import Catalog
+from headcount.metering.backlog import Backlog
 from headcount.store.protocol import UsageStore
 
 __all__ = ["ApiSettings", "Services"]
@@ -37,6 +38,7 @@ class Services:
         directory: the names in it, cached.
         clock: the time, in milliseconds since 1970.
         not_ready: reasons why the server should get no traffic yet; none when it is ready.
+        backlog: how far counting is behind; None while nobody knows.
         server_metrics: metrics of the other processes, in Prometheus' text format.
         metrics: the API's own.
     """
@@ -46,5 +48,6 @@ class Services:
     directory: Directory
     clock: Callable[[], int]
     not_ready: Callable[[], Sequence[str]]
+    backlog: Callable[[], Backlog | None]
     server_metrics: Callable[[], str]
     metrics: ApiMetrics

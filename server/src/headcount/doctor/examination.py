@@ -21,8 +21,10 @@ from headcount.doctor.journals import check_journals, check_lag, unreadable
 from headcount.doctor.keys import check_runs, check_store, run_files
 from headcount.errors import OperatorError
 from headcount.journal.moment import JournalMoment, journal_moment
+from headcount.metering.backlog import Backlog
 from headcount.metering.calendar import Period
 from headcount.metering.keys import Family
+from headcount.runfiles import read_whole
 from headcount.store.moment import StoreMoment, store_moment
 from headcount.store.runs import Run
 
@@ -50,6 +52,7 @@ def examine(
     yield from _guarded("server", lambda: [check_server(folder)])
     yield from _guarded("permissions", lambda: check_permissions(folder, place))
     serving = FolderLock.held(folder.serve_lock)
+    meter = read_whole(folder.backlog, Backlog)
     with ExitStack() as stack, ExitStack() as journal_stack:
         journals: list[JournalMoment] = []
         # Before the store: what the meter prunes later is then still there, or below a position.
@@ -74,7 +77,7 @@ def examine(
         positions = {} if store is None else store.positions()
         yield from _guarded("journals", lambda: check_journals(journals, positions))
         yield from _guarded(
-            "lag", lambda: [check_lag(journals, positions, now_ms, serving=serving)]
+            "lag", lambda: [check_lag(journals, positions, now_ms, meter, serving=serving)]
         )
         # Recounting may take long, and the log of a journal cannot shrink while it is read.
         journal_stack.close()

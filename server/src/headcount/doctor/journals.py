@@ -5,17 +5,20 @@ Takes journals as they were just before the store's moment, and the store's posi
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headcount.doctor.findings import Finding, number_of, ok, problem, warning
 from headcount.journal.moment import JournalMoment, last_id_of
+from headcount.metering.backlog import Backlog
 from headcount.sqlite_reading import damage
 
 __all__ = ["check_journals", "check_lag", "unreadable"]
 
 _BEHIND_MS = 60_000
+_SAID_WITHIN_MS = 30_000
 _RESTORE = "Keep the file aside and restore the data folder from a backup."
 
 
@@ -82,27 +85,47 @@ def _check(journal: JournalMoment, position: int) -> Iterator[Finding]:
 
 
 def check_lag(
-    journals: Sequence[JournalMoment], positions: Mapping[str, int], now_ms: int, *, serving: bool
+    journals: Sequence[JournalMoment],
+    positions: Mapping[str, int],
+    now_ms: int,
+    meter: Backlog | None,
+    *,
+    serving: bool,
 ) -> Finding:
-    """How much is acknowledged and not metered yet, and since when it has been waiting."""
+    """How much is acknowledged and not metered yet, and when it will be.
+
+    Args:
+        journals: every journal that could be opened, from before the store's moment.
+        positions: the store's.
+        now_ms: the moment.
+        meter: what the meter of the running server has last said of itself.
+        serving: whether a server runs.
+    """
     waiting = [journal.waiting(positions.get(journal.uuid, 0)) for journal in journals]
     facts = sum(each.facts for each in waiting)
     oldest_ms = min((w.oldest_at_ms for w in waiting if w.oldest_at_ms is not None), default=None)
     waited_s = 0 if oldest_ms is None else max(0, now_ms - oldest_ms) // 1000
-    details = {"messages": facts, "oldestSeconds": waited_s}
+    details: dict[str, object] = {"messages": facts, "oldestSeconds": waited_s}
     if not facts:
         return ok("lag", "Everything that was acknowledged is metered.", **details)
     message = f"{facts:,} messages are not metered yet; the oldest waits for {waited_s:,} s."
+    grows = False
+    if serving and meter is not None and now_ms - meter.at_ms < _SAID_WITHIN_MS:
+        left_s = meter.caught_up_in_s
+        grows = left_s is not None and math.isinf(left_s)
+        details |= {"catchingUp": not grows, "caughtUpInSeconds": None if grows else left_s}
+        message += f" The meter says: {meter.sentence}"
     if not serving:
         return warning(
             "lag", message, "They are counted once the server runs: headcount serve", **details
         )
-    if waited_s * 1000 < _BEHIND_MS:
+    if waited_s * 1000 < _BEHIND_MS and not grows:
         return ok("lag", message, **details)
     return warning(
         "lag",
         message,
-        "If this grows, the meter cannot keep up, or the disk refuses it: see the server's log.",
+        "If it falls further behind, this machine is too small for what comes, or the disk refuses:"
+        " see the server's log, and docs/capacity.md.",
         **details,
     )
 

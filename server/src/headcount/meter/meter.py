@@ -66,6 +66,10 @@ class Meter:
             may be and still be one message.
         limits: bounds on batches and memory; None for the defaults.
 
+    Attributes:
+        counted_facts: how many facts it has metered.
+        counted_until_ms: until when everything that had come is metered, milliseconds since 1970.
+
     Raises:
         DataFolderError: the store or a journal cannot be used as it is.
     """
@@ -88,6 +92,8 @@ class Meter:
         self._pruned: dict[str, int] = {}
         self._pruned_at_ms = 0
         self._marked_at_ms = 0
+        self.counted_facts = 0
+        self.counted_until_ms = clock_ms()
         store.tidy(clock_ms())
         self.indexes = Indexes(store, clock_ms, window_days, self._limits)
         self._sealing = Sealing(store, self.indexes, clock_ms)
@@ -115,10 +121,13 @@ class Meter:
         if now_ms - self._pruned_at_ms >= _PRUNE_EVERY_MS or now_ms < self._pruned_at_ms:
             self._prune()
             self._pruned_at_ms = now_ms
+        self.counted_until_ms = counted_until_ms
         self.indexes.upkeep()
         if drained:
             self._sealing.seal_due()
-        return Step(sum(map(len, taken.facts)) // FACT_BYTES, drained)
+        facts = sum(map(len, taken.facts)) // FACT_BYTES
+        self.counted_facts += facts
+        return Step(facts, drained)
 
     def _open_new_journals(self) -> None:
         held = {journal.path for journal in self._open.values()}
@@ -191,8 +200,7 @@ class Meter:
         self._store.mark_counted_until(counted_until_ms)
 
     def report_sizes(self) -> None:
-        """Set the gauges of lag and index size."""
-        metrics.JOURNAL_LAG_MESSAGES.set(self.lag_facts())
+        """Set the gauges of index size."""
         for family, (keys, nbytes) in self.indexes.sizes().items():
             metrics.INDEX_KEYS.labels(family).set(keys)
             metrics.INDEX_BYTES.labels(family).set(nbytes)

@@ -14,6 +14,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, open_data_folder
+from headcount.metering.backlog import Backlog
+from headcount.runfiles import read_whole
 from headcount.store.sqlite import SqliteStore
 from headcount.wiring.child import Child, Task
 from headcount.wiring.http import serve_http
@@ -53,6 +55,7 @@ def run(task: Task, child: Child) -> None:
                 catalog=catalog,
                 clock=now_ms,
                 not_ready=lambda: _not_ready(folder),
+                backlog=lambda: read_whole(folder.backlog, Backlog),
                 server_metrics=lambda: _server_metrics(folder),
                 settings=ApiSettings(requests_per_minute=requests_per_minute),
             )
@@ -74,9 +77,8 @@ def run(task: Task, child: Child) -> None:
 
 
 def _not_ready(folder: DataFolder) -> list[str]:
-    try:
-        states = msgspec.json.decode(folder.state.read_bytes(), type=list[_State])
-    except (OSError, msgspec.DecodeError):
+    states = read_whole(folder.state, list[_State])
+    if states is None:
         return ["The server is starting."]
     what = {
         "intake": "A process that takes messages is not running.",

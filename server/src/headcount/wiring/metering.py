@@ -18,6 +18,7 @@ from headcount.errors import StorageUnavailableError
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter
 from headcount.store.sqlite import SqliteStore
+from headcount.wiring.backlog import BacklogReport
 from headcount.wiring.child import Child, Task
 
 __all__ = ["meter_until_drained", "run"]
@@ -41,10 +42,10 @@ def run(task: Task, child: Child) -> None:
         journals = JournalDirectory(folder.journals)
         with closing(Meter(store, journals, now_ms, task.dedup_window_days)) as meter:
             child.ready()
-            _meter(meter, child.stopping)
+            _meter(meter, BacklogReport(meter, folder), child.stopping)
 
 
-def _meter(meter: Meter, stopping: threading.Event) -> None:
+def _meter(meter: Meter, backlog: BacklogReport, stopping: threading.Event) -> None:
     reported_at_s = 0.0
     while not stopping.is_set():
         began_s = time.monotonic()
@@ -52,6 +53,7 @@ def _meter(meter: Meter, stopping: threading.Event) -> None:
         took_s = time.monotonic() - began_s
         if time.monotonic() - reported_at_s >= _REPORT_EVERY_S:
             meter.report_sizes()
+            backlog.report()
             _give_back_memory()
             reported_at_s = time.monotonic()
         if step is None:

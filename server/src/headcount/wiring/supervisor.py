@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
@@ -25,6 +24,7 @@ from headcount.catalog import Catalog
 from headcount.config import Settings
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import OperatorError
+from headcount.runfiles import write_whole
 from headcount.wiring.child import READY, Refusal, Role, Task, task_of
 from headcount.wiring.listening import listen, url_of
 
@@ -81,6 +81,7 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
 def _prepare_run_folder(folder: DataFolder) -> None:
     # What the server before us announced holds no longer.
     folder.listening.unlink(missing_ok=True)
+    folder.backlog.unlink(missing_ok=True)
     shutil.rmtree(folder.metrics, ignore_errors=True)
     folder.metrics.mkdir(parents=True)
     # Read by prometheus-client in every child, when it is imported.
@@ -163,7 +164,7 @@ class _Server:
         for process in self._front:
             await process.ever_ready.wait()
         # For commands on this machine that read usage and were told the data folder only.
-        _write_whole(self._folder.listening, self._listening)
+        write_whole(self._folder.listening, self._listening)
         self._announce(self._listening)
 
     async def _keep(self, process: _Process) -> None:
@@ -242,7 +243,7 @@ class _Server:
     def _write_state(self) -> None:
         """Tell the api process, for `/readyz`, which children do their work."""
         state = [{"role": p.role, "ready": p.ready} for p in (*self._front, self._meter)]
-        _write_whole(self._folder.state, state)
+        write_whole(self._folder.state, state)
 
 
 def _refusal(report: bytes) -> Refusal | None:
@@ -250,14 +251,6 @@ def _refusal(report: bytes) -> Refusal | None:
         return msgspec.json.decode(report, type=Refusal)
     except msgspec.DecodeError:
         return None  # it was killed, or told to stop
-
-
-def _write_whole(path: Path, value: object) -> None:
-    """Write a file of the run folder, so that readers find the former one or all of the new."""
-    draft = path.with_suffix(".draft")
-    with contextlib.suppress(OSError):  # a full disk must not end the supervisor
-        draft.write_bytes(msgspec.json.encode(value))
-        draft.replace(path)
 
 
 def _signal(process: _Process, number: signal.Signals) -> None:

@@ -20,6 +20,7 @@ import uvicorn
 
 from headcount.api import ApiSettings, create_app
 from headcount.catalog import Catalog, Source, Workspace
+from headcount.metering.backlog import Backlog
 from headcount.metering.calendar import MS_PER_DAY, Period, parse_moment_ms
 from headcount.metering.facts import Rejection
 from headcount.metering.usage import DAYS_MAX, KINDS, UsageReading
@@ -48,6 +49,7 @@ class Installation:
     settings: ApiSettings = field(default_factory=lambda: ApiSettings(requests_per_minute=100_000))
     clock: Clock = field(default_factory=Clock)
     not_ready: list[str] = field(default_factory=list)
+    backlog: Backlog | None = None
 
     def __enter__(self) -> Self:
         self.store = SqliteStore(self.folder / "store.sqlite")
@@ -60,6 +62,7 @@ class Installation:
             catalog=self.catalog,
             clock=self.clock,
             not_ready=lambda: self.not_ready,
+            backlog=lambda: self.backlog,
             server_metrics=lambda: "# TYPE headcount_up gauge\nheadcount_up 1\n",
             settings=self.settings,
         )

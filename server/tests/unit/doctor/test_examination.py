@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from counted_folder import DAY_MS, NOW_MS, CountedFolder, counted_folder
-from headcount.datafolder import DataFolder
+from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor import Finding, Level, examine, worst
+from headcount.metering.backlog import Backlog
 from headcount.metering.calendar import day_of_ms
+from headcount.runfiles import write_whole
 from headcount.store.sqlite import SqliteStore
 
 
@@ -272,6 +274,26 @@ def test_what_is_not_metered_is_a_warning_while_nobody_meters(folder: DataFolder
     lag = only(examined(folder, NOW_MS + 5000), "lag")
     assert (lag.level, lag.details["messages"]) == (Level.WARNING, 60)
     assert lag.details["oldestSeconds"] == 5
+
+
+def test_a_meter_that_is_behind_says_when_it_will_have_caught_up(folder: DataFolder) -> None:
+    unmetered(folder)
+    folder.backlog.parent.mkdir(mode=0o700, exist_ok=True)
+
+    def lag(counted_per_s: float, said_before_ms: int = 0) -> Finding:
+        said_at_ms = NOW_MS + 5000 - said_before_ms
+        write_whole(folder.backlog, Backlog(said_at_ms, 60, 5_000, 1.0, counted_per_s))
+        return only(examined(folder, NOW_MS + 5000), "lag")
+
+    assert "The meter says" not in lag(4.0).message  # no server runs, so it is an old word
+    with FolderLock(folder.serve_lock, "serve"):
+        found = lag(4.0)
+        assert (found.level, found.details["caughtUpInSeconds"]) == (Level.OK, 20.0)
+        assert "it will have caught up in about 20 s" in found.message
+        found = lag(0.5)
+        assert (found.level, found.details["catchingUp"]) == (Level.WARNING, False)
+        assert "not catching up" in found.message
+        assert "The meter says" not in lag(4.0, said_before_ms=60_000).message
 
 
 def test_files_that_no_table_names_are_a_warning(folder: DataFolder) -> None:

@@ -1,0 +1,31 @@
+"""Small files by which the processes of a running server tell one another, and commands beside it,
+how they are. They are not durable, and nothing that is counted depends on them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+__all__ = ["read_whole", "write_whole"]
+
+T = TypeVar("T")
+
+
+def write_whole(path: Path, value: object) -> None:
+    """Write a file, so that readers find the former one or all of the new."""
+    draft = path.with_suffix(".draft")
+    with contextlib.suppress(OSError):  # a full disk must not end whoever tells
+        draft.write_bytes(msgspec.json.encode(value))
+        draft.replace(path)
+
+
+def read_whole(path: Path, kind: type[T]) -> T | None:
+    """What a file says; None when there is none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError):
+        return None
