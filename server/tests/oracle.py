@@ -54,6 +54,11 @@ class Oracle:
     sealed: set[tuple[int, Period]] = field(default_factory=set)
     aside: int = 0
     trusted_day: int | None = None
+    last_live_day: int = 0
+
+    def today(self, clock_day: int) -> int:
+        """The day that it is: never before one that was metered."""
+        return max(clock_day, self.last_live_day)
 
     def meter(self, fact: PlainFact, today: int) -> None:
         """Apply the rules to one more fact, metered on a day."""
@@ -66,6 +71,7 @@ class Oracle:
             month = fact.workspace, period
             self.last_import_day[month] = max(self.last_import_day.get(month, today), today)
         else:
+            self.last_live_day = max(self.last_live_day, fact.day)
             if self.trusted_day is None:
                 self.trusted_day = fact.day
             elif fact.day <= self.trusted_day + 2:

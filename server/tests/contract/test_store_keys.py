@@ -232,15 +232,16 @@ def test_a_sealed_month_stays_sealed_and_keeps_its_counts_without_its_keys(
     add_run(store, keys, MESSAGE)
     store.commit(Change({(JANUARY, MESSAGE): block_of({1: (0, NEVER)}, MESSAGE)}))
     store.seal(1, JANUARY)
+    assert [(m.sealed, m.keys_dropped) for m in store.months()] == [(True, False), (False, False)]
     store.drop_keys(JANUARY, 1_000)
     store.drop_keys(JANUARY, 1_000)
     store.empty_trash(500)
     store.empty_trash(2_000)
     for each in (store, open_store()):
         assert each.sealed() == {(1, JANUARY)}
-        assert [(m.workspace, m.period, m.sealed) for m in each.months()] == [
-            (1, JANUARY, True),
-            (1, FEBRUARY, False),
+        assert [(m.period, m.sealed, m.keys_dropped) for m in each.months()] == [
+            (JANUARY, True, True),
+            (FEBRUARY, False, False),
         ]
         assert list(each.key_periods()) == [(FEBRUARY, MESSAGE)]
         assert stored_keys(each, JANUARY, MESSAGE) == {}

@@ -92,12 +92,13 @@ class History:
     def step(self) -> bool:
         """One step of the meter; the oracle is told the metering order by asking beforehand."""
         self.now_ms += 61_000  # more than the meter lets pass between two looks at what to seal
-        today = self.now_ms // MS_PER_DAY
+        clock_day = self.now_ms // MS_PER_DAY
+        today = self.oracle.today(clock_day)
         for fact in self.recorder.in_metering_order(self.rig.meter.peek()):
             self.oracle.meter(fact, today)
         drained = self.rig.meter.step().drained
         if drained:
-            self.oracle.seal(today)
+            self.oracle.seal(clock_day)
         return drained
 
     def drain(self) -> None:

@@ -56,7 +56,9 @@ ACTIONS = st.one_of(
     st.tuples(st.just("live"), LIVE, st.none()),
     st.tuples(st.just("drain"), st.none(), st.none()),
     st.tuples(st.just("restart"), st.none(), st.none()),
-    st.tuples(st.just("days"), st.sampled_from([1, 2, 20]), st.none()),
+    # Clock steps among them, forward and back.
+    st.tuples(st.just("days"), st.sampled_from([1, 2, 20, 40, -1, -40]), st.none()),
+    st.tuples(st.just("confirm"), st.none(), st.none()),
     st.tuples(st.just("weeks"), st.none(), st.none()),
 )
 
@@ -159,7 +161,7 @@ class World:
         drained = False
         while not drained:
             self.now_ms += 61_000
-            today = self.now_ms // MS_PER_DAY
+            today = self.oracle.today(self.now_ms // MS_PER_DAY)
             for fact in facts_from_bytes(self.rig.meter.peek()):
                 self.oracle.meter(self.meaning[fact.tobytes()], today)
             drained = self.rig.meter.step().drained
@@ -188,6 +190,10 @@ class World:
             self.drain()
         elif action == "days":
             self.now_ms += what * MS_PER_DAY
+        elif action == "confirm":
+            clock_day = self.now_ms // MS_PER_DAY
+            self.rig.store.trust_day(clock_day)
+            self.oracle.trusted_day = max(self.oracle.trusted_day or clock_day, clock_day)
         else:
             self.drain()
 

@@ -8,7 +8,7 @@ the counts, every workspace is held against its sources.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -62,6 +62,13 @@ class _Month(NamedTuple):
 
     workspaces: dict[int, Counts]
     sources: dict[int, dict[int, Counts]]
+
+    def without(self, workspaces: Set[int]) -> _Month:
+        """The counts of the other workspaces."""
+        return _Month(
+            {each: counts for each, counts in self.workspaces.items() if each not in workspaces},
+            {each: counts for each, counts in self.sources.items() if each not in workspaces},
+        )
 
     def sum_of_sources(self, kind: int) -> ByDay:
         """One kind by day, over all sources."""
@@ -176,11 +183,16 @@ def _check_keys(
     """Hold the counts of every month whose keys are all there against them; gives their number."""
     total = 0
     in_blocks = moment.block_keys()
-    # Keys go once every workspace's month is closed; until then all of them are there.
+    # Keys go once the month is closed for every workspace that used it by then; another workspace
+    # may bring its own history into that month later.
+    dropped: dict[Period, set[int]] = defaultdict(set)
+    for each in moment.months():
+        if each.keys_dropped:
+            dropped[each.period].add(each.workspace)
     still_open = {month.period for month in moment.months() if not month.sealed}
     with_keys = {period for period, _ in in_blocks} | {run.period for run in moment.runs}
     for period in sorted(still_open | (with_keys - months.keys())):
-        month = months.get(period, _Month({}, {}))
+        month = months.get(period, _Month({}, {})).without(dropped[period])
         for family in _FAMILIES:
             keys = _count(moment, (period, family), in_blocks)
             if isinstance(keys, str):

@@ -70,12 +70,19 @@ class Sealing:
         return (facts[~late] if aside else facts), aside
 
     def imported(self, facts: Facts) -> dict[tuple[int, Period], int]:
-        """The months that facts were imported into, with today: they stay open from now on."""
-        today = day_of_ms(self._clock_ms())
+        """The months that facts were imported into, with today: they stay open from now on.
+
+        A clock that is behind must not make an import look older than it is.
+        """
+        today = self._today()
         imported = facts[(facts["flags"] & IMPORTED) != 0]
         days = imported["received_at_ms"] // MS_PER_DAY
         pairs = np.unique(np.stack([imported["workspace"].astype(np.int64), days]), axis=1)
         return {(workspace, Period.of_day(day)): today for workspace, day in pairs.T.tolist()}
+
+    def _today(self) -> int:
+        """The day that it is, which is never before one that was metered."""
+        return max(day_of_ms(self._clock_ms()), self._store.last_metered_day() or 0)
 
     def trusted_after(self, live_days: list[int]) -> int | None:
         """The latest trusted day once live messages of these days (ascending) are metered."""
@@ -105,7 +112,9 @@ class Sealing:
             (sealed_periods if closed else open_periods).add(month.period)
         # Keys do not say whose they are, so they go once no workspace can need them.
         stored = {period for period, _ in self._store.key_periods()}
+        # Nor must it shorten the days in the trash.
+        moment_ms = max(now_ms, self._today() * MS_PER_DAY)
         for period in (sealed_periods - open_periods) & stored:
-            self._store.drop_keys(period, now_ms)
+            self._store.drop_keys(period, moment_ms)
             self._indexes.drop(period)
         self._store.empty_trash(now_ms - _TRASH_KEPT_MS)

@@ -95,7 +95,7 @@ class StoreMoment(Generic[T]):
     def months(self) -> list[Month]:
         """Every month of every workspace that holds anything."""
         return [
-            Month(workspace, Period(number), day, bool(sealed))
+            Month(workspace, Period(number), day, sealed > 0, sealed > 1)
             for workspace, number, day, sealed in self._rows(sql.MONTHS)
         ]
 

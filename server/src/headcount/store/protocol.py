@@ -55,12 +55,14 @@ class Month(NamedTuple):
         period: the month.
         last_import_day: the latest day on which something was imported into it, or None.
         sealed: whether it is closed for good.
+        keys_dropped: whether its keys are gone.
     """
 
     workspace: int
     period: Period
     last_import_day: int | None
     sealed: bool
+    keys_dropped: bool = False
 
 
 class KeyRun(Protocol):
@@ -225,6 +227,10 @@ class MeterStore(UsageStore, Protocol):
 
     def trusted_day(self) -> int | None:
         """The latest day that the clock is trusted for; None before the first live message."""
+        ...
+
+    def last_metered_day(self) -> int | None:
+        """The latest day of a live message; None before the first one."""
         ...
 
     def commit(self, change: Change) -> None:

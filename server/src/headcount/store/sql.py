@@ -28,7 +28,8 @@ CREATE TABLE key_run (
     family INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- Months that imports have touched, and months that are closed for good.
+-- Months that imports have touched, and months that are closed for good: `sealed` is 1, and 2 once
+-- the keys are gone. They go when the month is closed for every workspace that used it by then.
 CREATE TABLE month (
     workspace INTEGER NOT NULL,
     period INTEGER NOT NULL,
@@ -116,8 +117,9 @@ DO UPDATE SET last_import_day = max(coalesce(last_import_day, 0), excluded.last_
 """
 SEAL_MONTH = """
 INSERT INTO month (workspace, period, sealed) VALUES (?1, ?2, 1)
-ON CONFLICT (workspace, period) DO UPDATE SET sealed = 1
+ON CONFLICT (workspace, period) DO UPDATE SET sealed = max(sealed, 1)
 """
+MARK_KEYS_DROPPED = "UPDATE month SET sealed = 2 WHERE period = ?1 AND sealed"
 SEALED = "SELECT workspace, period FROM month WHERE sealed"
 SEALED_OF_WORKSPACE = "SELECT period FROM month WHERE workspace = ?1 AND sealed"
 SET_ASIDE = "INSERT INTO aside (workspace, period, messages, facts) VALUES (?1, ?2, ?3, ?4)"

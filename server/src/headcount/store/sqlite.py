@@ -163,7 +163,7 @@ class SqliteStore:
         with self._lock:
             found = rows(self._db, sql.MONTHS)
         return [
-            Month(workspace, Period(number), day, bool(sealed))
+            Month(workspace, Period(number), day, sealed > 0, sealed > 1)
             for workspace, number, day, sealed in found
         ]
 
@@ -197,12 +197,15 @@ class SqliteStore:
                     period, family, [keys], upto, keys=len(keys), instead_of_all=False
                 ):
                     pass
-            with _refusals("could not drop keys"):
-                with self._lock, transaction(self._db):
-                    files = rows(self._db, sql.KEY_RUNS, _place(period, family))
-                    self._db.executemany(sql.DROP_KEY_RUN, files)
-                for (name,) in files:
-                    self._runs.discard(name, now_ms)
+        with _refusals("could not drop keys"):
+            files: list[tuple[str]] = []
+            with self._lock, transaction(self._db):
+                for family in _FAMILIES:
+                    files += rows(self._db, sql.KEY_RUNS, _place(period, family))
+                self._db.executemany(sql.DROP_KEY_RUN, files)
+                self._db.execute(sql.MARK_KEYS_DROPPED, (period.number,))
+            for (name,) in files:
+                self._runs.discard(name, now_ms)
 
     def empty_trash(self, before_ms: int) -> None:
         """Delete for good what went to the trash before a moment."""
@@ -219,6 +222,11 @@ class SqliteStore:
         """The latest day that the clock is trusted for; None before the first live message."""
         with self._lock:
             return dict(rows(self._db, sql.MARKS)).get(_TRUSTED_DAY)
+
+    def last_metered_day(self) -> int | None:
+        """The latest day of a live message; None before the first one."""
+        with self._lock:
+            return dict(rows(self._db, sql.MARKS)).get(_LAST_METERED_DAY)
 
     def trust_day(self, day: int) -> None:
         """Accept the clock: say that a day is to be trusted, whatever came before.

@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from counted_folder import DAY_MS, NOW_MS, CountedFolder, counted_folder
+from headcount.catalog import Catalog
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor import Finding, Level, examine, worst
 from headcount.metering.backlog import Backlog
 from headcount.metering.calendar import day_of_ms
 from headcount.runfiles import write_whole
 from headcount.store.sqlite import SqliteStore
+from oracle import PlainFact
 
 
 @pytest.fixture(scope="module")
@@ -303,27 +305,54 @@ def test_files_that_no_table_names_are_a_warning(folder: DataFolder) -> None:
     assert "message-2026-11-0123456789abcdef.keys" in runs.message
 
 
-def test_closed_months_need_no_keys_and_what_comes_late_for_them_is_shown(
-    template: CountedFolder, folder: DataFolder
-) -> None:
-    late = template.facts(200, random.Random(4))
+def meter(counted: CountedFolder, facts: list[PlainFact]) -> None:
+    """Let a server that is started for it count some messages."""
+    rig = counted.rig()
+    journal = rig.journal()
+    counted.append(rig, journal, facts)
+    rig.drain()
+    journal.close()
+    rig.close()
+
+
+def closed_months(folder: DataFolder) -> CountedFolder:
+    """Let weeks go by, until October and November are closed and their keys are gone."""
     counted = CountedFolder(folder)
     while list((folder.path / "keys").glob("*-2026-1[01]-*")):
         # Day after day with messages, so that the clock is believed.
         counted.now_ms += DAY_MS
-        rig = counted.rig()
-        journal = rig.journal()
-        counted.append(rig, journal, counted.facts(1, random.Random(5), days=1))
-        rig.drain()
-        journal.close()
-        rig.close()
+        meter(counted, counted.facts(1, random.Random(5), days=1))
     assert counted.now_ms < NOW_MS + 60 * DAY_MS
-    rig = counted.rig()
-    journal = rig.journal()
-    counted.append(rig, journal, late)
-    rig.drain()
-    journal.close()
-    rig.close()
+    return counted
+
+
+def test_a_workspace_may_bring_history_into_a_month_that_is_closed_for_others(
+    folder: DataFolder,
+) -> None:
+    counted = closed_months(folder)
+    with Catalog(folder.catalog) as catalog:
+        late = catalog.add_workspace("Late", NOW_MS)
+        source = catalog.add_source(late.number, "its source", NOW_MS)
+    facts = [
+        PlainFact(NOW_MS, late.number, source.number, f"late {each}", f"u{each}", imported=True)
+        for each in range(7)
+    ]
+    meter(counted, facts)
+    found = examined(folder, counted.now_ms)
+    assert [finding for finding in found if finding.level == Level.PROBLEM] == []
+    with closing(sqlite3.connect(folder.store)) as database, database:
+        database.execute("DELETE FROM key_block WHERE period = 2026 * 12 + 10")
+        assert database.total_changes
+    problems = [each for each in examined(folder, counted.now_ms) if each.level == Level.PROBLEM]
+    assert {each.check for each in problems} == {"counts"}
+
+
+def test_closed_months_need_no_keys_and_what_comes_late_for_them_is_shown(
+    template: CountedFolder, folder: DataFolder
+) -> None:
+    counted = closed_months(folder)
+    late = template.facts(200, random.Random(4))
+    meter(counted, late)
     found = examined(folder, counted.now_ms)
     assert worst(found) == Level.WARNING, found
     aside = only(found, "late messages")
