@@ -142,7 +142,8 @@ class HistoryImport:
                             self._folder, self._window_days, lambda _: waiting(lag_facts())
                         )
                 except FolderBusyError:
-                    continue
+                    # Another import counts, or a server begins or ends.
+                    time.sleep(_POLL_S)
 
     def finish(self) -> None:
         """Take away the marks of what was read; to be called when all of it is metered.

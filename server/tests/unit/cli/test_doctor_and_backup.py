@@ -194,3 +194,33 @@ def test_a_disk_that_takes_no_more_leaves_no_half_copy(program: Program, tmp_pat
         [line] = finished.stderr.splitlines()
         assert "what was written of it is removed" in line
         assert not (tmp_path / "half").exists()
+
+
+def test_a_living_folder_is_never_written_over(tmp_path: Path) -> None:
+    def files(path: Path) -> set[str]:
+        return {str(each.relative_to(path)) for each in path.rglob("*") if each.is_file()}
+
+    with serving(tmp_path) as server:
+        shop = server.shop("Shop", "web")
+        post(shop, range(0, 20, 2))
+        shop.wait_until_counted()
+        program = server.program
+        program.json("backup", str(tmp_path / "backup"))
+        kept = files(tmp_path / "backup")
+        for arguments, status, words in (
+            (("backup", str(program.data)), 2, "lies in the data folder"),
+            (("backup", str(program.data / "backups")), 2, "lies in the data folder"),
+            (("backup", str(tmp_path / "backup")), 1, "is not empty, and a backup never writes"),
+            (("restore", str(tmp_path / "backup")), 1, "is not empty, and a restore never writes"),
+            (("restore", str(program.data)), 2, "lie in one another"),
+            (("restore", str(program.data), "--data", "new"), 1, "is not a backup"),
+        ):
+            finished = program.run(*arguments)
+            assert (finished.returncode, finished.stdout) == (status, ""), finished
+            [line] = finished.stderr.splitlines()
+            assert words in line
+        assert files(tmp_path / "backup") == kept
+        post(shop, range(20, 30, 2))
+        shop.wait_until_counted()
+        assert shop.usage()[""].api_calls == 15
+        assert problems(doctor(program)) == []
