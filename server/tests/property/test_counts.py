@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headcount.meter import MeterLimits
+from headcount.meter import MeterLimits, merging
 from headcount.metering.calendar import MS_PER_DAY, parse_period
 from oracle import Oracle, PlainFact
 from rig import Recorder, Rig, assert_equal_to_oracle
@@ -129,7 +130,9 @@ class History:
 def test_counts_are_the_oracles(
     actions: list[tuple[str, int, list[PlainFact]]], window_days: int, limits: MeterLimits
 ) -> None:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        # In so short a history two runs must do for a merge.
+        patched.setattr(merging, "_PEERS", 2)
         history = History(Path(folder), window_days, limits)
         for action in actions:
             history.act(*action)

@@ -76,9 +76,11 @@ def fresh_folder(path: Path, what: str) -> Iterator[None]:
         what: for errors, `"backup"` or `"restore"`.
 
     Raises:
-        DataFolderError: it is not empty, or the disk or a file refused.
+        DataFolderError: it is no folder or not empty, or the disk or a file refused.
     """
     made = not path.exists()
+    if not made and not path.is_dir():
+        raise DataFolderError(f"{path} is not a folder.", "Name a new or an empty folder.")
     with _errors_named(path, what):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if {entry.name for entry in path.iterdir()} - _NOT_OURS:

@@ -96,7 +96,7 @@ def read_manifest(folder: Path) -> Manifest:
     place = folder / MANIFEST_NAME
     try:
         manifest = msgspec.json.decode(place.read_bytes(), type=Manifest)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise DataFolderError(
             f"{folder} is not a backup of Headcount, or one that was not finished.",
             "Name the folder that `headcount backup` made.",

@@ -205,7 +205,9 @@ def test_nothing_is_written_over(counted: CountedFolder, tmp_path: Path) -> None
         )
     assert names_in(folder.path) == before
     (tmp_path / "file").write_text("x")
-    refused(lambda: backed_up(folder, tmp_path / "file"), "failed")
+    refused(lambda: backed_up(folder, tmp_path / "file"), "is not a folder")
+    refused(lambda: restore(tmp_path / "backup", tmp_path / "file", None, Silent()), "not a folder")
+    refused(lambda: restore(tmp_path / "file", tmp_path / "new", None, Silent()), "not a backup")
     assert (tmp_path / "file").read_text() == "x"
 
 
