@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs @segment/analytics-node for the client tests, with the Node that came into .venv as a
+# Installs @segment/analytics-node and -next for the client tests, with the Node that came into .venv as a
 # Python package (Debian's own is older than that client accepts).
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -59,7 +59,10 @@ def python_client(module: str, **options: Any) -> Client:
 
 
 class Browser:
-    """Requests as analytics.js makes them: a text/plain body, and the write key twice."""
+    """Requests as analytics.js makes them: a text/plain body, and the write key twice.
+
+    The library itself runs in `browser/test_analytics_js.py`; here its requests bear any calls.
+    """
 
     def play(self, server: Server, write_key: str, calls: list[Call]) -> None:
         single, batch = calls[: len(calls) // 2], calls[len(calls) // 2 :]
