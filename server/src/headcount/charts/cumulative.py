@@ -1,19 +1,25 @@
 """A month's running total as a line, with the month before behind it and the plan's limit above.
 
-Takes two months of running totals and a limit, gives a chart; leaves out a limit so far away that
-drawing it would flatten the line.
+Takes two months of running totals, an estimate of the days to come and a limit, gives a chart;
+leaves out a limit so far away that drawing it would flatten the line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from headcount.charts.forecast import Range
 from headcount.charts.look import PALETTE, SCHEMA, SIZE, Size, Spec
 from headcount.charts.points import Point, count_axis, day_axis, month_name
 
 __all__ = ["cumulative_chart"]
 
 _GREY = "#8a93a0"
+_LOOKS = {
+    "total": (PALETTE[0], [1, 0]),
+    "previous": (_GREY, [5, 4]),
+    "likely": (PALETTE[0], [2, 3]),
+}
 _LIMIT = "#d55e00"
 _LIMIT_HEADROOM = 4
 
@@ -24,6 +30,7 @@ def cumulative_chart(
     unit: str,
     days: int,
     previous: Sequence[Point] = (),
+    outlook: Mapping[int, Range] | None = None,
     limit: int | None = None,
     title: str | None = None,
     size: Size = SIZE,
@@ -35,6 +42,8 @@ def cumulative_chart(
         unit: what is counted: `"MTU"` or `"API calls"`.
         days: how many days the month has.
         previous: one point for each day of the month before, none to leave it out.
+        outlook: estimates by day of the month, from the last complete day to its end; None for
+            a month that is over or too young.
         limit: what the plan includes in a month; None for no line.
         title: None where the surround has one.
         size: of the plot.
@@ -43,12 +52,14 @@ def cumulative_chart(
     totals = {point.day.day: point for point in month}
     earlier = {point.day.day: point.total for point in previous}
     last_day = max(days, *earlier) if earlier else days
+    estimates = outlook or {}
     rows = [
         {
             "day": day,
             "date": f"{totals[day].day:%a %d %b %Y}" if day in totals else f"day {day}",
             "total": totals[day].total if day in totals else None,
             "previous": earlier.get(day),
+            **(estimates[day]._asdict() if day in estimates else {}),
         }
         for day in range(1, last_day + 1)
     ]
@@ -60,17 +71,24 @@ def cumulative_chart(
     if before is not None:
         shown["previous"] = before
         tooltip.append({"field": "previous", "title": before, "format": ",d"})
+    if estimates:
+        shown["likely"] = "estimate, with its range"
     x = day_axis(last_day)
     layers: list[Spec] = [
         {
             "mark": {"type": "area", "opacity": 0.12, "color": PALETTE[0]},
             "encoding": {"x": x, "y": count_axis("total", unit)},
         },
+        *([_range_layer(x, unit)] if estimates else []),
         _line_layer(x, unit, shown),
     ]
-    highest = max(1, *(point.total for point in (*month, *previous)))
+    highest = max(
+        1,
+        *(point.total for point in (*month, *previous)),
+        *(each.high for each in estimates.values()),
+    )
     if limit is not None and limit <= _LIMIT_HEADROOM * highest:
-        layers += _limit_layers(limit, last_day, x)
+        layers += _limit_layers(limit, x)
     layers.append(_hover_layer(x, unit, tooltip))
     return {
         "$schema": SCHEMA,
@@ -84,13 +102,21 @@ def cumulative_chart(
     }
 
 
+def _range_layer(x: Spec, unit: str) -> Spec:
+    """Where four of five estimates would lie."""
+    return {
+        "mark": {"type": "area", "opacity": 0.22, "color": PALETTE[0]},
+        "encoding": {"x": x, "y": count_axis("low", unit), "y2": {"field": "high"}},
+    }
+
+
 def _line_layer(x: Spec, unit: str, shown: dict[str, str]) -> Spec:
     """One line for each member of the rows that is shown; names it in the legend."""
     members = list(shown)
     names = " : ".join(f"datum.label == '{member}' ? '{shown[member]}'" for member in members[:-1])
     last = f"'{shown[members[-1]]}'"
-    look = {"domain": members, "range": [PALETTE[0], _GREY][: len(members)]}
-    dash = {"domain": members, "range": [[1, 0], [5, 4]][: len(members)]}
+    look = {"domain": members, "range": [_LOOKS[member][0] for member in members]}
+    dash = {"domain": members, "range": [_LOOKS[member][1] for member in members]}
     legend = {"labelExpr": f"{names} : {last}" if names else last}
     return {
         "transform": [{"fold": members, "as": ["series", "count"]}],
@@ -104,8 +130,9 @@ def _line_layer(x: Spec, unit: str, shown: dict[str, str]) -> Spec:
     }
 
 
-def _limit_layers(limit: int, last_day: int, x: Spec) -> list[Spec]:
-    values = [{"day": last_day, "limit": limit, "label": f"limit {limit:,}"}]
+def _limit_layers(limit: int, x: Spec) -> list[Spec]:
+    # Lines begin low and end high, so the words find room at the left.
+    values = [{"day": 1, "limit": limit, "label": f"limit {limit:,}"}]
     y = {"field": "limit", "type": "quantitative"}
     return [
         {
@@ -115,7 +142,7 @@ def _limit_layers(limit: int, last_day: int, x: Spec) -> list[Spec]:
         },
         {
             "data": {"values": values},
-            "mark": {"type": "text", "align": "right", "baseline": "bottom", "dy": -3},
+            "mark": {"type": "text", "align": "left", "baseline": "bottom", "dx": 5, "dy": -3},
             "encoding": {"x": x, "y": y, "text": {"field": "label"}},
         },
     ]

@@ -54,7 +54,7 @@ def themed(spec: Spec, *, dark: bool = False) -> Spec:
         "background": surface,
         "font": _FONT,
         "view": {"stroke": None},
-        "title": {"color": text, "anchor": "start", "fontSize": 15, "subtitleColor": quiet},
+        "title": {"color": text, "anchor": "start", "frame": "group", "fontSize": 15},
         "axis": {
             "domainColor": line,
             "gridColor": line,

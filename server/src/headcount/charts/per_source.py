@@ -45,6 +45,7 @@ def per_source_chart(
     stacked: bool,
     others: Sequence[Point] = (),
     others_count: int = 0,
+    places: Sequence[int] | None = None,
     title: str | None = None,
     size: Size = SIZE,
 ) -> Spec:
@@ -57,12 +58,14 @@ def per_source_chart(
         stacked: whether the areas stand on each other; only for what adds up.
         others: the sum of all further sources, for a stacked chart.
         others_count: how many further sources there are.
+        places: the colour of each source, by its place in the palette; in their order when None.
         title: None where the surround has one.
         size: of the plot.
     """
     assert len(sources) <= SOURCES_MAX
     series = dict(sources)
-    colours = list(PALETTE[: len(sources)])
+    marks = range(len(sources)) if places is None else places
+    colours = [PALETTE[mark] for mark in marks]
     if stacked and others:
         series[f"{others_count:,} others"] = others
         colours.append(_OTHERS)
@@ -100,7 +103,7 @@ def per_source_chart(
         encoding["strokeDash"] = {
             "field": "source",
             "type": "nominal",
-            "scale": {"domain": list(series), "range": [list(d) for d in _DASHES[: len(series)]]},
+            "scale": {"domain": list(series), "range": [list(_DASHES[mark]) for mark in marks]},
             "sort": None,
         }
         del encoding["order"]

@@ -129,7 +129,8 @@ def _draw(settings: Settings, query: Query, named: Period | None, file: str, dar
 
     file_format = check_plot(file)
     with connected(settings) as connection:
-        month = named or current_period(now_ms())
+        current = current_period(now_ms())
+        month = named or current
         names = source_names(connection) if query.by == "source" else {}
         rows = month_rows(connection, query, month, names)
         previous: list[Row] = []
@@ -138,7 +139,8 @@ def _draw(settings: Settings, query: Query, named: Period | None, file: str, dar
             with suppress(NotFoundException):
                 previous = month_rows(connection, query, month.shifted(-1), names)
             limits = (asked(connection, "summary", period=str(month)) or {}).get("planLimits", {})
-    drawn = picture(query, Month(month, rows, previous, limits), file_format, dark=dark)
+    shown = Month(month, rows, previous, limits, runs=month == current)
+    drawn = picture(query, shown, file_format, dark=dark)
     with whole_target(file, binary=True) as stream:
         stream.write(drawn)
     say(f"{month_words(month)} is drawn in {file}.")

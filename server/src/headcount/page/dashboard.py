@@ -8,6 +8,7 @@ changed; only then it asks for the page again.
 from __future__ import annotations
 
 import calendar
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
@@ -27,11 +28,12 @@ from headcount.page.shapes import (
     Source,
     Sources,
     Summary,
+    Totals,
     Workspace,
     WorkspaceBody,
 )
 from headcount.page.standing import Standing, standing_of
-from headcount.page.tables import COLUMNS, day_rows, order_asked, outcome_rows, source_rows
+from headcount.page.tables import COLUMNS, NOTHING, day_rows, order_asked, outcome_rows, source_rows
 from headcount.page.visits import Visit, visit_of
 
 __all__ = ["DASHBOARD_HANDLERS"]
@@ -66,7 +68,12 @@ class _Month:
         limits = summary.plan_limits
 
         def one(
-            key: str, label: str, totals: list[int], previous: int | None, limit: int | None
+            key: str,
+            label: str,
+            totals: list[int],
+            previous: int | None,
+            limit: int | None,
+            count: Callable[[Totals], int],
         ) -> Standing:
             return standing_of(
                 key,
@@ -77,15 +84,25 @@ class _Month:
                 runs=self.runs,
                 previous=previous,
                 previous_day=before.day if before else None,
+                sources=[
+                    (each.source_name, count(each.totals), count(each.previous or NOTHING))
+                    for each in summary.sources
+                ],
                 limit=limit,
             )
 
         mtu = before.totals.mtu if before else None
         calls = before.totals.api_calls if before else None
         return [
-            one("mtu", "Monthly tracked users", columns.mtu, mtu, limits.mtu),
-            one("api-calls", "API calls", columns.api_calls, calls, limits.api_calls),
-        ]
+            one(
+                "mtu", "Monthly tracked users", columns.mtu, mtu, limits.mtu,
+                lambda totals: totals.mtu,
+            ),
+            one(
+                "api-calls", "API calls", columns.api_calls, calls, limits.api_calls,
+                lambda totals: totals.api_calls,
+            ),
+        ]  # fmt: skip
 
 
 async def _read(visit: Visit, period: str | None) -> _Month:

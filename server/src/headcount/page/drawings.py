@@ -18,6 +18,7 @@ from headcount.charts import (
     Size,
     Spec,
     cumulative_chart,
+    pace_of,
     per_source_chart,
     themed,
 )
@@ -64,16 +65,19 @@ def drawings(
     earlier = previous.workspace if previous else None
 
     def cumulative(unit: str, now: list[int], before: list[int], limit: int | None) -> Spec:
+        pace = pace_of(now) if daily.period == daily.current_period else None
         return cumulative_chart(
             _points(daily.days, now),
             unit=unit,
             days=length,
             previous=_points(previous.days, before) if previous else (),
+            outlook=pace.outlook(length) if pace else None,
             limit=limit,
             size=_LARGE,
         )
 
     columns = daily.workspace
+    places = _places(by_calls, by_mtu)
     charts = {
         "mtu": cumulative(_MTU, columns.mtu, earlier.mtu if earlier else [], limits.mtu),
         "api-calls": cumulative(
@@ -81,12 +85,25 @@ def drawings(
         ),
         "source-api-calls": _stack(daily, length, by_calls, sources_used),
         "source-mtu": per_source_chart(
-            _by_name(daily, by_mtu, "mtu"), unit=_MTU, days=length, stacked=False, size=_LARGE
+            _by_name(daily, by_mtu, "mtu"),
+            unit=_MTU,
+            days=length,
+            stacked=False,
+            places=[places[each] for each in by_mtu],
+            size=_LARGE,
         ),
     }
     looks = {name: themed({}, dark=name == "dark")["config"] for name in ("light", "dark")}
     text = msgspec.json.encode({"looks": looks, "charts": charts}).decode()
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704
+
+
+def _places(by_calls: Sequence[str], by_mtu: Sequence[str]) -> dict[str, int]:
+    """The place in the palette of each source: in both charts the same, and in each its own."""
+    places = {source_id: place for place, source_id in enumerate(by_calls)}
+    taken = {places[source_id] for source_id in by_mtu if source_id in places}
+    free = iter([place for place in range(SOURCES_MAX) if place not in taken])
+    return places | {each: next(free) for each in by_mtu if each not in places}
 
 
 def _stack(daily: Daily, length: int, shown: Sequence[str], sources_used: int) -> Spec:

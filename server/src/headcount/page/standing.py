@@ -1,4 +1,4 @@
-"""Where usage stands: the large figures, their change, the plan's limit and the outlook.
+"""Where usage stands: the large figures, their change, what drives them, the limit, the outlook.
 
 Takes a month's totals and days, gives what one card shows; every estimate with its range.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from headcount.charts.forecast import Pace, pace_of
 from headcount.page.figures import (
     Change,
     change_of,
@@ -18,9 +19,8 @@ from headcount.page.figures import (
     percent_text,
     short_day_text,
 )
-from headcount.page.forecast import Pace, pace_of
 
-__all__ = ["Estimate", "LimitUse", "Standing", "standing_of"]
+__all__ = ["Driver", "Estimate", "LimitUse", "Standing", "drivers_of", "standing_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,32 @@ class LimitUse:
         limit: what it includes in a month.
         share: used of it, in words.
         permille: used of it in thousandths, at most 1000, for a bar.
+        permille_ahead: what is estimated to be used at the month's end, in the same way.
         reached: the day on which it was reached, in words; None while it was not.
     """
 
     limit: int
     share: str
     permille: int
+    permille_ahead: int
     reached: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A source that stands out.
+
+    Attributes:
+        label: for what.
+        name: the source's.
+        figure: in words.
+        share: of the workspace's count, in words; empty where there is none to name.
+    """
+
+    label: str
+    name: str
+    figure: str
+    share: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +84,10 @@ class Standing:
         total: so far.
         change: against the month before; None without one.
         compared: what it is compared with, in words.
+        drivers: the sources that stand out.
         limit: None without one.
-        estimates: none for a month that is over, or too young.
+        estimates: of the month's end, then of the limit; none for a month that is over, or too
+            young.
         looked_at: how many complete days the estimates are made of; 0 without any.
         too_early: whether estimates are missing because the month is young.
     """
@@ -76,6 +97,7 @@ class Standing:
     total: int
     change: Change | None
     compared: str
+    drivers: Sequence[Driver]
     limit: LimitUse | None
     estimates: Sequence[Estimate]
     looked_at: int
@@ -92,6 +114,7 @@ def standing_of(
     runs: bool,
     previous: int | None,
     previous_day: str | None,
+    sources: Sequence[tuple[str, int, int]] = (),
     limit: int | None,
 ) -> Standing:
     """The standing of one count.
@@ -102,11 +125,13 @@ def standing_of(
         length: how many days the month has.
         runs: whether it is the current month.
         previous, previous_day: total of the month before and the day up to which it counts.
+        sources: name, count so far and count of the month before, up to that day, of each.
         limit: of the plan.
     """
     now = totals[-1]
     pace = pace_of(totals) if runs else None
-    use = None if limit is None else _limit_use(now, limit, days, totals)
+    ahead = now if pace is None else pace.at_end_of(length).likely
+    use = None if limit is None else _limit_use(now, ahead, limit, days, totals)
     estimates = [] if pace is None else _estimates(pace, date.fromisoformat(days[0]), length, use)
     compared = ""
     if previous is not None and previous_day is not None:
@@ -119,6 +144,7 @@ def standing_of(
         now,
         None if previous is None else change_of(now, previous),
         compared,
+        drivers_of(sources, now, compared=previous is not None),
         use,
         estimates,
         0 if pace is None else pace.looked_at,
@@ -126,22 +152,48 @@ def standing_of(
     )
 
 
-def _limit_use(now: int, limit: int, days: Sequence[str], totals: Sequence[int]) -> LimitUse:
+def drivers_of(
+    sources: Sequence[tuple[str, int, int]], whole: int, *, compared: bool
+) -> list[Driver]:
+    """The largest source, and the one that moved the count most against the month before.
+
+    Args:
+        sources: as for `standing_of`.
+        whole: the workspace's count.
+        compared: whether there is a month before.
+    """
+    if not sources or whole == 0:
+        return []
+    name, now, _ = max(sources, key=lambda each: each[1])
+    # A source may have more tracked users than its workspace: one is known elsewhere.
+    share = percent_text(now, whole) if now <= whole else ""
+    found = [Driver("Largest source", name, count_text(now), share)]
+    name, now, before = max(sources, key=lambda each: abs(each[1] - each[2]))
+    if compared and now != before:
+        sign = "+" if now > before else ""
+        found.append(Driver("Moved most", name, f"{sign}{count_text(now - before)}", ""))
+    return found
+
+
+def _limit_use(
+    now: int, ahead: int, limit: int, days: Sequence[str], totals: Sequence[int]
+) -> LimitUse:
     reached = None
     if now >= limit:
         reached = day_text(
             next(day for day, total in zip(days, totals, strict=True) if total >= limit)
         )
     if limit == 0:
-        return LimitUse(limit, "all", 1000, reached)
-    return LimitUse(limit, percent_text(now, limit), min(1000, 1000 * now // limit), reached)
+        return LimitUse(limit, "all", 1000, 1000, reached)
+    permille, permille_ahead = (min(1000, 1000 * each // limit) for each in (now, ahead))
+    return LimitUse(limit, percent_text(now, limit), permille, permille_ahead, reached)
 
 
 def _estimates(pace: Pace, first: date, length: int, use: LimitUse | None) -> list[Estimate]:
     end = pace.at_end_of(length)
     last_day = short_day_text(first + timedelta(length - 1))
     spread = f"{count_text(end.low)} to {count_text(end.high)}"
-    found = [Estimate(f"By {last_day}", f"about {count_text(end.likely)}", spread)]
+    found = [Estimate(f"Estimate for {last_day}", f"about {count_text(end.likely)}", spread)]
     if use is None or use.reached is not None:
         return found
     reach = pace.reaches(use.limit, length)
@@ -151,9 +203,9 @@ def _estimates(pace: Pace, first: date, length: int, use: LimitUse | None) -> li
 
     label = f"Limit of {count_text(use.limit)}"
     if reach.earliest is None:
-        found.append(Estimate(label, "not reached this month", "in four of five cases at least"))
+        found.append(Estimate(label, "not this month", "in four of five cases at least"))
     elif reach.likely is None:
-        found.append(Estimate(label, "not reached this month", f"or from {named(reach.earliest)}"))
+        found.append(Estimate(label, "not this month", f"or from {named(reach.earliest)}"))
     elif reach.latest is None:
         found.append(
             Estimate(

@@ -11,6 +11,7 @@ from headcount.page.shapes import Daily, OutcomeCounts, Outcomes, Source, Summar
 
 __all__ = [
     "COLUMNS",
+    "NOTHING",
     "DayRow",
     "Order",
     "OutcomeRow",
@@ -21,7 +22,8 @@ __all__ = [
     "source_rows",
 ]
 
-_NOTHING = Totals(0, 0, 0, 0, 0, 0)
+NOTHING = Totals(0, 0, 0, 0, 0, 0)
+"""The counts of a source without usage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,8 @@ def source_rows(summary: Summary, sources: Sequence[Source], order: Order) -> li
     rows = []
     for source_id in known | used:
         entry, source = used.get(source_id), known.get(source_id)
-        now = entry.totals if entry else _NOTHING
-        before = entry.previous or _NOTHING if entry else _NOTHING
+        now = entry.totals if entry else NOTHING
+        before = entry.previous or NOTHING if entry else NOTHING
         rows.append(
             SourceRow(
                 source_id,

@@ -14,10 +14,12 @@ from headcount.charts import (
     SOURCES_MAX,
     Point,
     cumulative_chart,
+    pace_of,
     per_source_chart,
     split_largest,
     themed,
 )
+from headcount.charts.look import PALETTE
 
 ODD_NAME = "'<script>\\ \" datum.x [0] モバイル"
 
@@ -27,11 +29,20 @@ def month(days: int, step: int, number: int = 11) -> list[Point]:
     return [Point(first + timedelta(day), step * (day + 1)) for day in range(days)]
 
 
+def outlook(points: list[Point], days: int) -> Any:
+    pace = pace_of([point.total for point in points])
+    assert pace is not None
+    return pace.outlook(days)
+
+
 def charts() -> dict[str, dict[str, Any]]:
     few = {f"source {place}": month(23, 10 - place) for place in range(SOURCES_MAX)}
     return {
         "cumulative": cumulative_chart(
             month(23, 10), unit="MTU", days=30, previous=month(31, 9, 10), limit=400, title="T"
+        ),
+        "with an outlook": cumulative_chart(
+            month(23, 10), unit="MTU", days=30, outlook=outlook(month(23, 10), 30), limit=1_100
         ),
         "first day": cumulative_chart(month(1, 0), unit="API calls", days=31),
         "far limit": cumulative_chart(month(2, 1), unit="MTU", days=31, limit=10**12),
@@ -56,6 +67,25 @@ def test_the_month_before_lies_behind_by_day() -> None:
     assert [row["day"] for row in rows] == list(range(1, 32))
     assert rows[22] == {"day": 23, "date": "Mon 23 Nov 2026", "total": 230, "previous": 207}
     assert rows[30] == {"day": 31, "date": "day 31", "total": None, "previous": 279}
+
+
+def test_the_days_to_come_go_on_from_the_last_complete_one() -> None:
+    rows = charts()["with an outlook"]["data"]["values"]
+    assert "likely" not in rows[20]
+    assert [rows[21][name] for name in ("total", "low", "likely", "high")] == [220] * 4
+    assert rows[29] == {
+        "day": 30, "date": "day 30", "total": None, "previous": None,
+        "low": 300, "likely": 300, "high": 300,
+    }  # fmt: skip
+    # Four times the highest estimate, not the highest count, is where a limit is left out.
+    assert "limit 1,100" in json.dumps(charts()["with an outlook"])
+
+
+def test_a_source_may_keep_its_colour_in_two_charts() -> None:
+    few = {name: month(2, 1) for name in ("a", "b")}
+    chart = per_source_chart(few, unit="MTU", days=31, stacked=False, places=[4, 0])
+    assert chart["encoding"]["color"]["scale"]["range"] == [PALETTE[4], PALETTE[0]]
+    assert len(chart["encoding"]["strokeDash"]["scale"]["range"]) == 2
 
 
 def test_a_limit_that_would_flatten_the_line_is_left_out() -> None:

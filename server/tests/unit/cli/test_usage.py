@@ -15,6 +15,9 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
+from headcount.cli.reading.drawing import Month, picture
+from headcount.cli.reading.rows import Query, Row
+from headcount.metering.calendar import Period
 from program import PROGRAM, Program, environment
 from scripted_api import scripted
 from server_fixture import Shop, serving
@@ -260,6 +263,16 @@ def test_pictures_are_what_their_names_say(program: Program, shop: Shop, tmp_pat
     assert "#ffffff" in light
     assert "#ffffff" not in dark
     assert drawn("--plot", "calls.pdf", "--metric", "api-calls")[:5] == b"%PDF-"
+
+
+def test_a_month_that_runs_is_drawn_with_where_it_will_end() -> None:
+    query = Query("workspace", "mtu")
+    days = [date(2026, 11, day) for day in range(1, 11)]
+    rows: list[Row] = [{"day": day, "mtu": 100 * day.day} for day in days]
+    month = Period.of_day((days[0] - date(1970, 1, 1)).days)
+    for runs in (True, False):
+        drawn = picture(query, Month(month, rows, [], {}, runs=runs), "svg", dark=False).decode()
+        assert ("estimate, with its range" in drawn) is runs
 
 
 def test_a_month_without_usage_by_source_draws_nothing(

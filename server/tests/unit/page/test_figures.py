@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headcount.page.figures import change_of, count_text, moment_text, percent_text
-from headcount.page.standing import Standing, standing_of
+from headcount.page.standing import Standing, drivers_of, standing_of
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,31 @@ def test_a_limit_of_nothing_is_reached_at_once() -> None:
 def test_a_limit_ahead_is_estimated_with_its_range() -> None:
     shown = standing([10, 20, 32, 40, 50, 61, 69, 80, 81], 200)
     month_end, limit = shown.estimates
-    assert (month_end.label, limit.label) == ("By 30 Nov", "Limit of 200")
+    assert (month_end.label, limit.label) == ("Estimate for 30 Nov", "Limit of 200")
     assert limit.likely == "about 20 Nov"
     assert limit.range == "19 Nov to 22 Nov"
     assert shown.looked_at == 7
+
+
+def test_the_bar_shows_what_is_used_and_what_is_ahead() -> None:
+    use = standing([10, 20, 30, 40, 50, 60, 61], 400).limit
+    assert use is not None
+    assert (use.permille, use.permille_ahead) == (152, 750)
+    over = standing([10] * 30, 200, runs=False).limit
+    assert over is not None
+    assert over.permille == over.permille_ahead == 50
+
+
+def test_the_sources_that_stand_out() -> None:
+    sources = [("web", 80, 79), ("app", 30, 3), ("till", 2, 40)]
+    largest, moved = drivers_of(sources, 100, compared=True)
+    assert (largest.name, largest.figure, largest.share) == ("web", "80", "80.0 %")
+    assert (moved.name, moved.figure) == ("till", "\N{MINUS SIGN}38")
+    # A source may know more users than the workspace, so no share is told then.
+    assert drivers_of(sources, 70, compared=False)[0].share == ""
+    assert len(drivers_of(sources, 100, compared=False)) == 1
+    assert len(drivers_of([("web", 5, 5)], 5, compared=True)) == 1
+    assert drivers_of([], 0, compared=True) == []
 
 
 def test_a_month_that_is_over_is_no_estimate() -> None:

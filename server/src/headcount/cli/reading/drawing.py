@@ -16,6 +16,7 @@ from headcount.charts import (
     Point,
     Spec,
     cumulative_chart,
+    pace_of,
     per_source_chart,
     split_largest,
     themed,
@@ -43,12 +44,14 @@ class Month(NamedTuple):
         rows: its rows.
         previous: the rows of the month before; none by source.
         limits: what the plan includes, by the API's names; a name that is missing has no limit.
+        runs: whether the month is the current one, whose end can be estimated.
     """
 
     period: Period
     rows: Sequence[Row]
     previous: Sequence[Row]
     limits: Mapping[str, int | None]
+    runs: bool
 
 
 def check_plot(file: str) -> str:
@@ -102,11 +105,14 @@ def picture(query: Query, month: Month, file_format: str, *, dark: bool) -> byte
 
 def _of_workspace(metric: Metric, month: Month) -> Spec:
     name, unit, own_name = _COUNTS[metric]
+    points = _points(month.rows, name)
+    pace = pace_of([point.total for point in points]) if month.runs else None
     return cumulative_chart(
-        _points(month.rows, name),
+        points,
         unit=unit,
         days=month.period.length,
         previous=_points(month.previous, name),
+        outlook=pace.outlook(month.period.length) if pace else None,
         limit=month.limits.get(own_name),
         title=_title(unit, month.period),
     )

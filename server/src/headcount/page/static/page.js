@@ -16,7 +16,10 @@ const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.
 function setUpTheme() {
   const button = byId("theme");
   if (!button) return;
-  const name = () => { button.textContent = isDark() ? "Light theme" : "Dark theme"; };
+  const rest = document.createElement("span");
+  rest.className = "wide"; // a phone has no room for the second word
+  rest.textContent = " theme";
+  const name = () => { button.replaceChildren(isDark() ? "Light" : "Dark", rest); };
   button.hidden = false;
   name();
   button.addEventListener("click", () => {

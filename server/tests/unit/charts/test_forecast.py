@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.page.forecast import pace_of
+from headcount.charts.forecast import pace_of
 
 DAYS = 30
 months = st.lists(st.integers(0, 10**12), min_size=5, max_size=DAYS).map(

@@ -17,6 +17,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Pace", "Range", "Reach", "pace_of"]
 
@@ -25,8 +26,7 @@ _DAYS_MIN = 3
 _FOUR_FIFTHS = 1.2816
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """An estimate.
 
     Attributes:
@@ -84,6 +84,16 @@ class Pace:
         return Range(
             *(max(self.now, round(each)) for each in (likely, likely - spread, likely + spread))
         )
+
+    def outlook(self, days: int) -> dict[int, Range]:
+        """The running total from the last complete day to the end of the month, by day.
+
+        Args:
+            days: how many days the month has.
+        """
+        known = Range(self.base, self.base, self.base)
+        ahead = {day: self.at_end_of(day) for day in range(self.complete + 1, days + 1)}
+        return {self.complete: known, **ahead}
 
     def reaches(self, limit: int, days: int) -> Reach:
         """When a limit above the running total is reached.
