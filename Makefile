@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make demo` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench demo serve docs lock clean
+.PHONY: help setup check test bench demo serve docs pictures lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -47,6 +47,9 @@ serve: .venv/.run ## a server on DATA (default ./headcount-data)
 
 docs: setup ## write docs/commands.md and docs/settings.md anew
 	$(BIN)/python scripts/reference.py
+
+pictures: setup ## draw docs/pictures anew, out of the demo
+	$(BIN)/python scripts/pictures.py
 
 lock: setup ## write requirements/*.txt anew
 	requirements/lock.sh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -53,9 +54,11 @@ FORBIDDEN = {
 STARTED = {
     "server/src/headcount/__main__.py",
     "bench/__main__.py",
+    "scripts/pictures.py",
     "scripts/reference.py",
     "server/tests/moved_clock/sitecustomize.py",  # by Python itself
 }
+PICTURE_BYTES_MAX = 200_000
 PACKAGES = ("server/src", "sdk/src")
 
 
@@ -82,6 +85,25 @@ def test_every_command_option_and_setting_is_explained() -> None:
         assert body.strip().strip("`").strip(), f"{name} is not explained"
         is_group = "```" not in body
         assert is_group or f"\n{name}" in body.partition("xample")[2], f"{name} has no example"
+
+
+def test_links_in_the_documents_lead_somewhere_and_pictures_are_small() -> None:
+    """Every relative link and picture of a Markdown file is a tracked file, or a folder of some."""
+    tracked = {str(name) for name in tracked_files()}
+    for name in map(Path, tracked):
+        if name.suffix != ".md":
+            continue
+        text = re.sub(r"^```.*?^```", "", text_of(name) or "", flags=re.M | re.S)
+        for link in re.findall(r'\]\(([^)#\s]+)[^)]*\)|(?:src|srcset)="([^"]+)"', text):
+            target = "".join(link)
+            if re.match(r"[a-z]+:", target):
+                continue
+            place = os.path.normpath(name.parent / target)
+            assert any(each == place or each.startswith(f"{place}/") for each in tracked), (
+                f"{name} links to {target}, which is not there"
+            )
+            if Path(place).suffix in (".png", ".svg"):
+                assert (ROOT / place).stat().st_size < PICTURE_BYTES_MAX, target
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)

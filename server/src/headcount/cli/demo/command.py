@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from headcount.catalog import Catalog
+from headcount.catalog import Catalog, PlanLimits
 from headcount.cli.demo.expected import Key, Usage, expected_usage
 from headcount.cli.demo.live import post_live_messages, tracking_client
 from headcount.cli.demo.reading import UsageReader, differences
@@ -24,6 +24,7 @@ from headcount.datafolder import open_data_folder
 __all__ = ["run_demo"]
 
 _WORKSPACE = "Demo shop"
+_PLAN = PlanLimits(mtu=2_000, api_calls=20_000)
 _MIDNIGHT_MARGIN = timedelta(seconds=30)
 
 
@@ -84,6 +85,7 @@ class _Demo:
                 source = catalog.add_source(workspace.number, name, now_ms())
                 self._names[source.id] = name
                 self._write_keys[name] = source.write_key
+            catalog.set_plan_limits(workspace.number, _PLAN)
             _, self._token = catalog.add_token(workspace.number, "read", now_ms())
 
     def _tell_addresses(self, server: DemoServer) -> None:

@@ -94,6 +94,9 @@ def tell_next(folder: Path, addresses: Addresses, write_key: str, token: str, to
                                      access_token="{token}"))
     print(MonthlyTrackedUsersApi(client).get_daily_workspace_mtu_usage("{today.isoformat()}"))
 
+  See it all on one page, signed in with the token {token}:
+    {addresses.api}/
+
   See the sources, or the whole API:
     headcount source list --data {folder}
     {addresses.api}/docs
