@@ -1,12 +1,14 @@
-"""`headcount import` from an S3 server and a web server on loopback, as the real program."""
+"""`headcount import` from object stores and a web server on loopback, as the real program."""
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import re
+import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
+from azure_store import azure
 from headcount.cli.objects import found_objects
 from program import Program
 
@@ -49,6 +52,28 @@ def lines(first: int, count: int = MESSAGES) -> bytes:
     )
 
 
+ARCHIVE = {
+    "archive/1.ndjson": lines(0),
+    "archive/deep/2.ndjson.gz": gzip.compress(lines(MESSAGES)),
+    "archive/notes.txt": b"not a message",
+    "odd name?.ndjson": lines(0, 1),
+}
+
+
+def make_bucket(url: str, objects: Mapping[str, bytes]) -> None:
+    """A bucket with objects that anybody may read, on a server that speaks S3."""
+    import boto3
+
+    client = boto3.client(
+        "s3", endpoint_url=url, region_name="us-east-1",
+        aws_access_key_id="key", aws_secret_access_key="s3cret",
+    )  # fmt: skip
+    with closing(client):
+        client.create_bucket(Bucket="bucket")
+        for name, content in objects.items():
+            client.put_object(Bucket="bucket", Key=name, Body=content, ACL="public-read")
+
+
 @pytest.fixture(scope="module")
 def s3() -> Iterator[dict[str, str]]:
     """The variables under which a bucket with an archive is found."""
@@ -62,22 +87,13 @@ def s3() -> Iterator[dict[str, str]]:
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
     }
     try:
-        import boto3
-
-        client = boto3.client(
-            "s3", endpoint_url=variables["AWS_ENDPOINT_URL"], region_name="us-east-1",
-            aws_access_key_id="key", aws_secret_access_key="s3cret",
-        )  # fmt: skip
-        with closing(client):
-            client.create_bucket(Bucket="bucket")
+        make_bucket(variables["AWS_ENDPOINT_URL"], {})
         store = S3Store(
             "bucket", endpoint=variables["AWS_ENDPOINT_URL"], region="us-east-1",
             access_key_id="key", secret_access_key="s3cret", client_options={"allow_http": True},
         )  # fmt: skip
-        obstore.put(store, "archive/1.ndjson", lines(0))
-        obstore.put(store, "archive/deep/2.ndjson.gz", gzip.compress(lines(MESSAGES)))
-        obstore.put(store, "archive/notes.txt", b"not a message")
-        obstore.put(store, "odd name?.ndjson", lines(0, 1))
+        for name, content in ARCHIVE.items():
+            obstore.put(store, name, content)
         yield variables
     finally:
         server.stop()
@@ -124,6 +140,64 @@ def test_a_store_that_cannot_be_read_is_one_sentence_and_no_secret(
     ):
         status, words = refusal(address, **variables)
         assert (status, f"{address} cannot be read" in words) == (1, True)
+
+
+@pytest.fixture
+def gs(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The variables under which a bucket of Google's is found.
+
+    Google's XML API, with which objects are read, lists and serves them in the words of S3.
+    """
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        make_bucket(f"http://{host}:{port}", ARCHIVE)
+        account = tmp_path / "account.json"
+        words = {"client_email": "", "private_key": "", "private_key_id": ""}
+        place = {"gcs_base_url": f"http://{host}:{port}", "disable_oauth": True}
+        account.write_text(json.dumps(words | place))
+        yield {"GOOGLE_SERVICE_ACCOUNT": str(account)}
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def az() -> Iterator[dict[str, str]]:
+    """The variables under which a container of Azure's is found."""
+    key = secrets.token_bytes(32)
+    with azure(key, ARCHIVE) as url:
+        yield {
+            "AZURE_STORAGE_ACCOUNT_NAME": "account",
+            "AZURE_STORAGE_ACCOUNT_KEY": base64.b64encode(key).decode(),
+            "AZURE_STORAGE_ENDPOINT": url,
+        }
+
+
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+def test_the_other_stores_are_read_in_their_own_way(
+    program: Program, scheme: str, request: pytest.FixtureRequest
+) -> None:
+    variables = request.getfixturevalue(scheme)
+    one = imported(program, f"{scheme}://bucket/archive/1.ndjson", **variables)
+    assert (one["files"], one["admitted"]) == (1, MESSAGES)
+    below = imported(program, f"{scheme}://bucket/archive/", **variables)
+    assert (below["files"], below["admitted"]) == (2, 2 * MESSAGES)
+    arguments = ("--workspace", "Shop", "--source", "web")
+    missing = program.run("import", f"{scheme}://bucket/none.ndjson", *arguments, **variables)
+    assert missing.returncode == 2
+    assert "nothing to import" in missing.stderr
+
+
+def test_a_wrong_key_is_said_without_showing_it(program: Program, az: dict[str, str]) -> None:
+    wrong = {"AZURE_STORAGE_ACCOUNT_KEY": base64.b64encode(secrets.token_bytes(32)).decode()}
+    finished = program.run(
+        "import", "az://bucket/archive/1.ndjson", "--workspace", "Shop", "--source", "web",
+        **az | wrong,
+    )  # fmt: skip
+    assert finished.returncode == 1
+    assert "cannot be read: access is denied" in finished.stderr
+    assert wrong["AZURE_STORAGE_ACCOUNT_KEY"] not in finished.stderr
 
 
 class Web:
