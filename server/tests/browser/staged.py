@@ -23,10 +23,15 @@ TRACKING_URL = "https://tracking.example.com"
 
 
 @contextmanager
-def page_of(place: Installation) -> Iterator[str]:
-    """The address of an installation's page, until the block ends."""
+def page_of(place: Installation, port: int = 0) -> Iterator[str]:
+    """The address of an installation's page, until the block ends.
+
+    Args:
+        place: the installation.
+        port: where it is served; any free one when 0.
+    """
     app: Any = create_page(api=place.app, clock=place.clock, tracking_url=TRACKING_URL)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         config = uvicorn.Config(app, log_config=None, lifespan="off", server_header=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

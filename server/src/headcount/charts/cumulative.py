@@ -49,28 +49,30 @@ def cumulative_chart(
         size: of the plot.
     """
     now, before = month_name(month), month_name(previous) if previous else None
-    totals = {point.day.day: point for point in month}
+    totals = {point.day.day: point.total for point in month}
     earlier = {point.day.day: point.total for point in previous}
     last_day = max(days, *earlier) if earlier else days
     estimates = outlook or {}
     rows = [
         {
             "day": day,
-            "date": f"{totals[day].day:%a %d %b %Y}" if day in totals else f"day {day}",
-            "total": totals[day].total if day in totals else None,
+            "total": totals.get(day),
             "previous": earlier.get(day),
             **(estimates[day]._asdict() if day in estimates else {}),
         }
         for day in range(1, last_day + 1)
     ]
     tooltip = [
-        {"field": "date", "title": "Day"},
-        {"field": "total", "title": now, "format": ",d"},
+        # As numbers: texts are lost on the way to the point that is nearest.
+        {"field": "day", "type": "quantitative", "title": "Day", "format": "d"},
+        {"field": "total", "type": "quantitative", "title": now, "format": ",d"},
     ]
     shown = {"total": now}
     if before is not None:
         shown["previous"] = before
-        tooltip.append({"field": "previous", "title": before, "format": ",d"})
+        tooltip.append(
+            {"field": "previous", "type": "quantitative", "title": before, "format": ",d"}
+        )
     if estimates:
         shown["likely"] = "estimate, with its range"
     x = day_axis(last_day)
