@@ -53,6 +53,16 @@ def test_help_of_every_command_is_printed_by_the_real_program(tmp_path: Path) ->
     assert not program.data.exists(), "asking for help makes nothing"
 
 
+def test_every_command_refuses_what_it_does_not_know_and_points_to_its_help(tmp_path: Path) -> None:
+    program = Program(data=tmp_path / "data", cwd=tmp_path)
+    for path, _ in commands():
+        finished = program.run(*path, "--no-such-option")
+        assert (finished.returncode, finished.stdout) == (2, ""), path
+        assert "No such option" in finished.stderr.splitlines()[-1], path
+        assert f"'headcount {' '.join(path)} --help'" in finished.stderr, path
+    assert not program.data.exists(), "a refusal makes nothing"
+
+
 def test_serve_takes_every_setting_of_the_server() -> None:
     options = {option for each in headcount.commands["serve"].params for option in each.opts}
     for setting in SETTINGS.values():

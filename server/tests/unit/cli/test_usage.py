@@ -312,6 +312,41 @@ def test_months_are_exported_into_the_format_of_the_file(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["all.csv", "all.parquet"]
 
 
+def test_an_export_that_cannot_be_is_one_sentence_and_leaves_no_file(
+    program: Program, shop: Shop, tmp_path: Path
+) -> None:
+    def export(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return program.run("export", *arguments, HEADCOUNT_TOKEN=shop.token)
+
+    months = ("--from", "2021-01", "--to", "2021-02")
+    refused(export("--from", "soon"), 2, '--from is "soon"', "2026-11")
+    refused(export("--from", "2021-02", "--to", "2021-01", "x.csv"), 2, "no range of months")
+    refused(export("--from", "2019-01", "--to", "2019-12", "x.csv"), 1, "no usage from 2019-01-01")
+    for unknown, words in ((("x.csv",), "--from"), ((*months, "--format", "xml"), "--format")):
+        finished = export(*unknown)
+        assert (finished.returncode, finished.stdout) == (2, "")
+        assert words in finished.stderr.splitlines()[-1]
+        assert "'headcount export --help'" in finished.stderr
+    refused(export(*months, "no-such-folder/x.csv"), 1, "no-such-folder/x.csv cannot be written")
+    refused(program.run("export", *months, HEADCOUNT_TOKEN="hct_wrong"), 1, "API token")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_form_of_an_export_holds_the_same_rows(
+    program: Program, shop: Shop, tmp_path: Path
+) -> None:
+    command = ("export", "--from", "2021-02", "--to", "2021-02", "--metric", "mtu", "--by")
+    for by in ("workspace", "source"):
+        data = json.loads(read(program, shop, *command, by, "--json"))
+        lines = list(csv.DictReader(io.StringIO(read(program, shop, *command, by))))
+        read(program, shop, *command, by, "--format", "parquet", "rows")
+        table = pyarrow.parquet.read_table(tmp_path / "rows").to_pylist()
+        assert [row["day"] for row in data] == [row["day"] for row in lines]
+        assert [str(row["mtu"]) for row in data] == [row["mtu"] for row in lines]
+        assert [row["mtu"] for row in table] == [row["mtu"] for row in data]
+        assert all("api_calls" not in row for row in table)
+
+
 def test_a_file_is_replaced_whole_or_stays(program: Program, shop: Shop, tmp_path: Path) -> None:
     kept = tmp_path / "kept.csv"
     kept.write_text("what was there")
