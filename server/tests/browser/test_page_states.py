@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from browser.staged import page_of
 from browser.support import PHONE, Window, window
+from headcount.catalog import PlanLimits
 from unit.api.support import NOVEMBER, NOW_MS, Installation
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -45,6 +47,7 @@ def test_months_without_data(place: Installation, browser: Browser) -> None:
         quiet = opened.page.locator("#quiet-month")
         expect(quiet).to_contain_text("No API calls in November 2026")
         assert (opened.value("total-mtu"), opened.value("total-api-calls")) == (0, 0)
+        expect(opened.page.locator("main")).not_to_contain_text("stimate")
         opened.check("quiet-month")
         opened.go(f"/?period={OCTOBER}")
         expect(quiet).to_contain_text("Choose another one above")
@@ -95,6 +98,28 @@ def test_a_source_of_markup_is_text_wherever_it_stands(
         opened.page.get_by_role("link", name="Connect").click()
         assert MARKUP in opened.page.locator("h1").inner_text()
         assert opened.page.locator("b[onclick]").count() == 0
+
+
+def test_where_the_month_will_end_and_what_drives_it(place: Installation, browser: Browser) -> None:
+    place.use(place.source("web"), OCTOBER, steady(70, 31))
+    place.use(place.source("app"), NOVEMBER, steady(100))
+    place.catalog.set_plan_limits(place.workspace.number, PlanLimits(1_000, 2_500))
+    with page_of(place) as home, window(browser, home) as opened:
+        opened.sign_in(place.read_secret)
+        card = opened.page.locator("#standing-api-calls")
+        for words in (
+            "+42.9 % against 1,610 at the end of 23 October",
+            "92.0 % of the plan's 2,500",
+            # Twenty-two complete days of a hundred, and eight to come.
+            "Estimate for 30 Nov about 3,000 3,000 to 3,000",
+            "Limit of 2,500 about 25 Nov (on that day)",
+            "Largest source app 2,300 (100 %)",
+            "Moved most app +2,300",
+            "Estimates, with the range for four cases of five",
+        ):
+            expect(card).to_contain_text(re.compile(re.escape(words).replace("\\ ", r"\s*")))
+        expect(card.get_by_role("meter")).to_have_attribute("aria-valuetext", "92.0 %")
+        expect(opened.page.locator("#standing-mtu")).to_contain_text("not this month")
 
 
 def test_pointing_at_a_day_tells_its_figures(place: Installation, browser: Browser) -> None:
@@ -229,4 +254,7 @@ def test_figures_of_any_size_are_the_api_s(place: Installation, browser: Browser
             ("anonymous-identified", "anonymousIdentified"),
         ):
             assert opened.value(shown) == totals[name]
+        for figure in opened.page.locator(".figure").all():
+            lines = "shown => shown.offsetHeight / parseFloat(getComputedStyle(shown).lineHeight)"
+            assert round(figure.evaluate(lines)) == 1, "a figure is broken over lines"
         opened.check("usage-trillions-phone")

@@ -89,7 +89,7 @@ class Standing:
         estimates: of the month's end, then of the limit; none for a month that is over, or too
             young.
         looked_at: how many complete days the estimates are made of; 0 without any.
-        too_early: whether estimates are missing because the month is young.
+        too_early: whether estimates are missing because a month with usage is young.
     """
 
     key: str
@@ -129,7 +129,7 @@ def standing_of(
         limit: of the plan.
     """
     now = totals[-1]
-    pace = pace_of(totals) if runs else None
+    pace = pace_of(totals) if runs and now else None
     ahead = now if pace is None else pace.at_end_of(length).likely
     use = None if limit is None else _limit_use(now, ahead, limit, days, totals)
     estimates = [] if pace is None else _estimates(pace, date.fromisoformat(days[0]), length, use)
@@ -148,7 +148,7 @@ def standing_of(
         use,
         estimates,
         0 if pace is None else pace.looked_at,
-        runs and pace is None,
+        runs and now > 0 and pace is None,
     )
 
 

@@ -100,3 +100,5 @@ def test_a_month_that_is_over_is_no_estimate() -> None:
     assert not shown.too_early
     assert shown.compared == "40 in October 2026"
     assert standing([10, 20], 200).too_early
+    empty = standing([0] * 20, 200)
+    assert (list(empty.estimates), empty.too_early) == ([], False)
