@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from playwright.sync_api import sync_playwright
-from rich._export_format import CONSOLE_SVG_FORMAT
-from rich.console import Console
+from rich.console import CONSOLE_SVG_FORMAT, Console
 from rich.text import Text
 
 __all__ = ["main"]

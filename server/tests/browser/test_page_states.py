@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from browser.staged import page_of
 from browser.support import PHONE, Window, window
@@ -139,6 +139,26 @@ def test_pointing_at_a_day_tells_its_figures(place: Installation, browser: Brows
         assert tip.inner_text().split("\n") == told
         opened.page.mouse.move(2, 2)
         expect(tip).to_have_count(0)
+
+
+def test_figures_stand_before_the_charts_and_without_them(
+    place: Installation, browser: Browser
+) -> None:
+    place.use(place.source("web"), NOVEMBER, steady(40))
+    held: list[Route] = []
+    with page_of(place) as home, window(browser, home) as opened:
+        opened.sign_in(place.read_secret)
+        opened.page.route("**/vega.js", lambda route: held.append(route))
+        with opened.page.expect_request("**/vega.js"):
+            opened.page.goto(home, wait_until="commit")  # its load waits for the library's
+        chart = opened.page.locator("[data-chart=mtu]")
+        expect(chart).to_have_text("Drawing…")
+        assert opened.value("total-api-calls") == 40 * 23
+        for route in held:
+            route.abort()
+        expect(chart).to_contain_text("its figures stand in the tables")
+        opened.check("charts-that-could-not-be-drawn")
+        opened.complaints.clear()  # about what was kept from it
 
 
 @pytest.mark.parametrize("off_hours", [-1, 1])
