@@ -32,7 +32,8 @@ is written by `scripts/reference.py`.)
   only; `NO_COLOR` switches colours off.
 - `--json` prints data for programs.
 - Exit status: 0 done; 1 it could not be done, or not all of it; 2 it was asked for in a way that
-  cannot be; 130 ended by Ctrl-C. An error is one sentence with what to do about it.
+  cannot be; 130 ended by Ctrl-C. An error is one line that says what is wrong and what to do; one
+  about how a command was written comes with a line on how to ask for its help.
 - Most options may also be variables or stand in a file: see [settings](settings.md).
 - `usage`, `export` and `tail` read over HTTP with an API token, as any other program would, and
   never look into a data folder for counts. Which server they ask is decided in this order:

@@ -25,8 +25,6 @@ from headcount.metering.calendar import Period
 from oracle import Oracle, PlainFact
 from server_fixture import Server, Shop, eventually
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 HERE = Path(__file__).parent
 LIBRARY = HERE.parent / "clients/node_modules/@segment/analytics-next/dist/umd"
 QUICKSTART = HERE.parents[2] / "docs/quickstart.md"

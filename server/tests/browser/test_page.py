@@ -14,8 +14,6 @@ from browser.support import PHONE, Window, window
 from program import now
 from server_fixture import Server, Shop
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
 

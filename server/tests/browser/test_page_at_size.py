@@ -17,8 +17,6 @@ from headcount.metering.usage import DAYS_MAX, KINDS
 from headcount.store.protocol import Change
 from unit.api.support import NOVEMBER, NOW_MS, Installation, day_of
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 SOURCES = 500
 HUGE = 10**12
 OCTOBER = NOVEMBER.shifted(-1)

@@ -16,8 +16,6 @@ from browser.support import PHONE, Window, window
 from headcount.catalog import PlanLimits
 from unit.api.support import NOVEMBER, NOW_MS, Installation
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 OCTOBER, SEPTEMBER = NOVEMBER.shifted(-1), NOVEMBER.shifted(-2)
 HOUR_MS = 3_600_000
 MARKUP = "<b onclick=alert(1)>&quot;{{ 7 * 7 }}</b> ‮gnirts"

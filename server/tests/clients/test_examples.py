@@ -29,8 +29,6 @@ DAY_MS = 86_400_000
 FIRST_DAYS = {"web": 1, "app": 4}  # days of the month; before its first one a source has no rows
 SEED = 28
 
-pytestmark = pytest.mark.xdist_group("examples")
-
 
 def made_facts(workspace: int = 1) -> list[PlainFact]:
     """A month of visits, some by users and some repeated; one source begins later."""

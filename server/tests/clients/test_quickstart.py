@@ -18,8 +18,6 @@ import urllib3
 from program import environment
 from server_fixture import Server, Shop, eventually, serving
 
-pytestmark = pytest.mark.xdist_group("tracking_sdks")
-
 HERE = Path(__file__).parent
 QUICKSTART = HERE.parents[2] / "docs/quickstart.md"
 NODE = str(Path(sys.executable).with_name("node"))

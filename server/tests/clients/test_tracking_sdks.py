@@ -160,9 +160,6 @@ def sent(shop: Shop) -> dict[str, list[Call]]:
     return sent
 
 
-pytestmark = pytest.mark.xdist_group("tracking_sdks")
-
-
 @pytest.mark.parametrize("name", CLIENTS)
 def test_usage_of_a_source_is_what_its_client_sent(
     shop: Shop, sent: dict[str, list[Call]], name: str

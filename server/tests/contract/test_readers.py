@@ -26,8 +26,6 @@ MOMENTS = 100  # different states that readers must have met
 SETS = ("identified", "anonymous", "anonymousIdentified")
 SEED = 11
 
-pytestmark = pytest.mark.xdist_group("readers")
-
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:

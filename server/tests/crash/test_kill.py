@@ -36,8 +36,6 @@ VICTIMS = ("intake", "meter", "api", "supervisor", "all")
 SHOPS = {"north": ("web", "app"), "south": ("till",)}
 SHUT_DOWN_WITHIN_S = 10.0
 
-pytestmark = pytest.mark.xdist_group("kill")
-
 
 @dataclass(frozen=True)
 class Prepared:

@@ -18,6 +18,8 @@ __all__ = ["check_disk", "check_permissions", "check_server", "check_trash"]
 
 _TRASH_KEPT_DAYS = 7
 _GROWTH_OVER_DAYS = 7
+# What the logs of the databases may grow by before anything is given back.
+_LEAST_FREE_BYTES = 64_000_000
 _LOOK_AHEAD_DAYS = 3_650
 _FULL_SOON_DAYS = 30
 _FULL_AT_ONCE_DAYS = 3
@@ -133,7 +135,8 @@ def check_disk(
             f" {number_of(len(days), 'day')}, the disk is full on {details['fullOn']}."
         )
     remedy = "Free some disk space, or move the data folder to a larger disk."
-    if free < rewriting_bytes or (left_days is not None and left_days <= _FULL_AT_ONCE_DAYS):
+    too_little = free < max(rewriting_bytes, _LEAST_FREE_BYTES)
+    if too_little or (left_days is not None and left_days <= _FULL_AT_ONCE_DAYS):
         return problem("disk", message, remedy, **details)
     if left_days is not None and left_days <= _FULL_SOON_DAYS:
         return warning("disk", message, remedy, **details)

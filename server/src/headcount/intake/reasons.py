@@ -65,7 +65,9 @@ class Explanation(NamedTuple):
 
 
 EXPLANATIONS: dict[Reason, Explanation] = {
-    Reason.MALFORMED_JSON: Explanation(400, "The body must be JSON (RFC 8259) in UTF-8."),
+    Reason.MALFORMED_JSON: Explanation(
+        400, "A message, and what stands around it, must be JSON (RFC 8259) in UTF-8."
+    ),
     Reason.NOT_AN_OBJECT: Explanation(400, "A message must be a JSON object."),
     Reason.MESSAGE_TOO_LARGE: Explanation(
         400, "A message may have at most 32 KiB of JSON; send less in it."

@@ -24,8 +24,6 @@ from azure_store import azure
 from headcount.cli.objects import found_objects
 from program import Program
 
-pytestmark = pytest.mark.xdist_group("objects")
-
 MESSAGES = 500
 
 

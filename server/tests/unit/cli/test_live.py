@@ -18,8 +18,6 @@ from program import PROGRAM, environment, now
 from scripted_api import scripted
 from server_fixture import Shop, serving
 
-pytestmark = pytest.mark.xdist_group("live")
-
 INTERRUPTED = 130
 
 

@@ -22,8 +22,6 @@ from program import PROGRAM, Program, environment
 from scripted_api import scripted
 from server_fixture import Shop, serving
 
-pytestmark = pytest.mark.xdist_group("usage")
-
 FEBRUARY = ("--period", "2021-02")
 MINUS_EXTRAS = (
     "import sys\nsys.modules.update(dict.fromkeys(('pyarrow', 'vl_convert', 'obstore')))\n"

@@ -107,6 +107,16 @@ def test_a_new_folder_is_healthy(tmp_path: Path) -> None:
     assert worst(examined(folder)) == Level.OK
 
 
+def test_a_disk_without_room_for_the_logs_is_a_problem_though_nothing_grows(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(folder.path).free
+    monkeypatch.setattr("headcount.doctor.folder._LEAST_FREE_BYTES", 2 * free)
+    [disk] = [finding for finding in examined(folder) if finding.check == "disk"]
+    assert disk.level == Level.PROBLEM
+    assert disk.remedy
+
+
 def flip_a_bit(path: Path, at: int) -> None:
     content = bytearray(path.read_bytes())
     content[at] ^= 1
