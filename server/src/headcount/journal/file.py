@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -120,7 +121,9 @@ class JournalFile:
         tallies = json.dumps(rejections) if rejections else None
         entry = (FACT_FORMAT, appended_at_ms, len(facts) // FACT_BYTES, tallies, facts)
         try:
-            with transaction(self._db):
+            # One statement is a transaction by itself, with fewer turns between this thread and the
+            # event loop's, which want the interpreter at the same time.
+            with nullcontext() if mark is None else transaction(self._db):
                 self._db.execute(_APPEND, entry)
                 entry_id = self._db.last_insert_rowid()
                 if mark is not None:
