@@ -131,7 +131,8 @@ def test_some_runs_become_one_while_others_come(open_store: OpenStore, family: F
     before = store.key_runs(JANUARY, family)
     chosen = [run.name for run in before[:3]]
     merging = store.merge_runs(JANUARY, family, chosen)
-    assert next(merging) > 0
+    while not next(merging):
+        pass  # the runs are being checked
     add(300)
     assert stored_keys(store, JANUARY, family) == expected
     for _ in merging:

@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 _UNUSED_FOR_MS = 60_000
 _RETRY_AFTER_MS = 60_000
+_MERGE_RETRY_AFTER_MS = 600_000
 
 Place = tuple[Period, Family]
 
@@ -57,6 +58,7 @@ class Indexes:
         self._writing: tuple[Place, Generator[int, None, None]] | None = None
         self._merging = RunMerging(store, (p for p, family in self._stored if family == MESSAGE))
         self._refused_at_ms: int | None = None
+        self._merge_refused_at_ms: int | None = None
         for place in sorted(self._stored):
             if self._is_live(place):
                 self.of(*place)
@@ -122,19 +124,30 @@ class Indexes:
         """Write one part of a run, and one of a merged run, if any is due; let go of what nobody
         has asked for."""
         self._let_go()
-        now_ms = self._clock_ms()
-        if self._refused_at_ms is not None and 0 <= now_ms - self._refused_at_ms < _RETRY_AFTER_MS:
-            return
-        try:
-            self._write_part()
-            merged = self._merging.step()
-        except StorageUnavailableError as error:
-            _log.error("%s; the keys stay where they are, and it is tried again later", error)
-            self.close()
-            self._refused_at_ms = now_ms
-            return
-        if merged in self._messages:
-            self._messages[merged].replace_runs(self._store.key_runs(merged, MESSAGE))
+        if not self._refused_lately(self._refused_at_ms, _RETRY_AFTER_MS):
+            try:
+                self._write_part()
+            except StorageUnavailableError as error:
+                _log.error("%s; the keys stay where they are, and it is tried again later", error)
+                self.give_up()
+                return
+        if not self._refused_lately(self._merge_refused_at_ms, _MERGE_RETRY_AFTER_MS):
+            try:
+                merged = self._merging.step()
+            except StorageUnavailableError as error:
+                _log.error("%s; the runs stay as they are, and it is tried again later", error)
+                self._merge_refused_at_ms = self._clock_ms()
+                return
+            if merged in self._messages:
+                self._messages[merged].replace_runs(self._store.key_runs(merged, MESSAGE))
+
+    def _refused_lately(self, refused_at_ms: int | None, pause_ms: int) -> bool:
+        return refused_at_ms is not None and 0 <= self._clock_ms() - refused_at_ms < pause_ms
+
+    def give_up(self) -> None:
+        """Abandon what is being written, which gives its room back, and write no more for now."""
+        self.close()
+        self._refused_at_ms = self._merge_refused_at_ms = self._clock_ms()
 
     def _write_part(self) -> None:
         if self._writing is None:

@@ -6,15 +6,19 @@ runs come faster than they are merged.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from itertools import islice
 
+from headcount.errors import DataFolderError
 from headcount.metering.calendar import Period
 from headcount.metering.keys import MESSAGE
 from headcount.store.protocol import MeterStore
 
 __all__ = ["RunMerging", "runs_to_merge"]
+
+_log = logging.getLogger(__name__)
 
 _PEERS = 4
 _PARTS_A_STEP_MAX = 8
@@ -44,13 +48,16 @@ class RunMerging:
     def __init__(self, store: MeterStore, periods: Iterable[Period]) -> None:
         self._store = store
         self._to_look_at = set(periods)
+        # Months with a damaged run, which must not end as one whose damage nobody can see.
+        self._left_alone: set[Period] = set()
         self._merging: tuple[Period, Generator[int, None, None]] | None = None
         self._came_meanwhile = 0
 
     def look_at(self, period: Period) -> None:
         """A month has one run more."""
-        self._to_look_at.add(period)
-        self._came_meanwhile += 1
+        if period not in self._left_alone:
+            self._to_look_at.add(period)
+            self._came_meanwhile += 1
 
     def step(self) -> Period | None:
         """Write a part or some, if there is anything to merge.
@@ -61,6 +68,20 @@ class RunMerging:
         Raises:
             StorageUnavailableError: the disk refused, and nothing is changed.
         """
+        try:
+            return self._step()
+        except DataFolderError as error:
+            period = self._merging[0] if self._merging else max(self._to_look_at)
+            self._merging = None
+            self._left_alone.add(period)
+            self._to_look_at.discard(period)
+            _log.error("%s The runs of %s are left as they are.", error, period)
+            return None
+        except BaseException:
+            self._merging = None
+            raise
+
+    def _step(self) -> Period | None:
         if self._merging is None:
             self._merging = self._next()
             self._came_meanwhile = 0
@@ -68,12 +89,8 @@ class RunMerging:
             return None
         period, parts = self._merging
         at_once = min(1 + self._came_meanwhile, _PARTS_A_STEP_MAX)
-        try:
-            if len(list(islice(parts, at_once))) == at_once:
-                return None
-        except BaseException:
-            self._merging = None
-            raise
+        if len(list(islice(parts, at_once))) == at_once:
+            return None
         self._merging = None
         return period
 

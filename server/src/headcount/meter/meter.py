@@ -18,6 +18,7 @@ from typing import NamedTuple
 import apsw
 
 from headcount import metrics
+from headcount.errors import StorageUnavailableError
 from headcount.journal import JournalDirectory, JournalEntry, JournalFile
 from headcount.meter.indexes import Indexes
 from headcount.meter.limits import MeterLimits
@@ -114,10 +115,17 @@ class Meter:
         counted_until_ms = now_ms
         if taken.next_appended_at_ms is not None:
             counted_until_ms = min(now_ms, taken.next_appended_at_ms - 1)
-        if not taken.positions:
-            self._mark(now_ms, counted_until_ms)
-        else:
-            self._meter(taken, counted_until_ms)
+        try:
+            if not taken.positions:
+                self._mark(now_ms, counted_until_ms)
+            else:
+                self._meter(taken, counted_until_ms)
+        except StorageUnavailableError:
+            # A run that is half written may be what fills the disk.
+            self.indexes.give_up()
+            raise
+        facts = sum(map(len, taken.facts)) // FACT_BYTES
+        self.counted_facts += facts
         if now_ms - self._pruned_at_ms >= _PRUNE_EVERY_MS or now_ms < self._pruned_at_ms:
             self._prune()
             self._pruned_at_ms = now_ms
@@ -125,8 +133,6 @@ class Meter:
         self.indexes.upkeep()
         if drained:
             self._sealing.seal_due()
-        facts = sum(map(len, taken.facts)) // FACT_BYTES
-        self.counted_facts += facts
         return Step(facts, drained)
 
     def _open_new_journals(self) -> None:

@@ -10,17 +10,17 @@ from typing import Protocol
 
 from headcount.metering.keys import KeyBlock, merged
 
-__all__ = ["PART_KEYS", "merged_runs"]
+__all__ = ["merged_runs"]
 
-PART_KEYS = 1 << 16
-"""About how many keys a block holds: few enough for one to be made between two batches."""
+# About how many keys a block holds: few enough for one to be made between two batches.
+_PART_KEYS = 1 << 16
 
 
 class _Ascending(Protocol):
     def blocks(self) -> Iterator[KeyBlock]: ...
 
 
-def merged_runs(runs: Iterable[_Ascending], part_keys: int = PART_KEYS) -> Iterator[KeyBlock]:
+def merged_runs(runs: Iterable[_Ascending], part_keys: int = _PART_KEYS) -> Iterator[KeyBlock]:
     """The keys of all runs.
 
     Args:

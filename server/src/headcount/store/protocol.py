@@ -183,10 +183,11 @@ class MeterStore(UsageStore, Protocol):
             names: of runs of that period and family.
 
         Yields:
-            Keys written since the yield before.
+            Keys written since the yield before; 0 while the runs are checked.
 
         Raises:
-            StorageUnavailableError: the disk refused.
+            StorageUnavailableError: the disk refused, or has no room for the merged run.
+            DataFolderError: a run is damaged.
         """
         ...
 

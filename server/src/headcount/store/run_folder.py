@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Generator, Iterable, Set
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from headcount.errors import StorageUnavailableError
 from headcount.metering.calendar import Period
 from headcount.metering.keys import Family, KeyBlock
 from headcount.store.runs import Run, write_run
@@ -20,6 +22,8 @@ from headcount.store.runs import Run, write_run
 __all__ = ["RunFolder"]
 
 _DRAFT = ".draft"
+# What the journals and the store's log can use before a merged run gives back what it replaces.
+_RESERVE_BYTES = 256_000_000
 _NAME = re.compile(r"(tracked|message)-\d{4}-\d{2}-[0-9a-f]{16}\.keys")
 
 
@@ -52,6 +56,20 @@ class RunFolder:
         if run is None:
             run = self._open[name] = Run(self._keys / name)
         return run
+
+    def require_room(self, names: Iterable[str]) -> None:
+        """Refuse to write some runs anew where the disk has no room for them.
+
+        Raises:
+            StorageUnavailableError: it has not, with a reserve for everything else.
+        """
+        needed = _RESERVE_BYTES + sum((self._keys / name).stat().st_size for name in names)
+        free = shutil.disk_usage(self._keys).free
+        if free < needed:
+            raise StorageUnavailableError(
+                f"merging runs of keys in {self._keys} needs {needed:,} bytes of disk, and"
+                f" {free:,} are free"
+            )
 
     def write(
         self, name: str, blocks: Iterable[KeyBlock], *, filter_keys: int

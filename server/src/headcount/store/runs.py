@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ _MAGIC = b"HCRUN\0\0\2"
 _HEADER = np.dtype([("magic", "V8"), ("directory", "<u8"), ("identified", "<u8"), ("parts", "<u8")])
 _PART = np.dtype([("offset", "<u8"), ("keys", "<u8"), ("first", "<u8"), ("words", "<u8")])
 _CHECKSUM_BYTES = 16
+_CHECKED_BYTES = 4 << 20
 _PADDING = 8
 _FILTER_BITS_A_KEY = 12
 _FILTER_PROBES = 4
@@ -240,11 +242,34 @@ class Run:
         ) == masks
         return held
 
+    def verify(self) -> Generator[int, None, None]:
+        """Read the whole file, part by part, and compare it with its checksum.
+
+        Yields:
+            0, after each part.
+
+        Raises:
+            DataFolderError: a byte is not as it was written.
+        """
+        checksum = hashlib.blake2b(digest_size=_CHECKSUM_BYTES)
+        for start in range(_HEADER.itemsize, self._directory, _CHECKED_BYTES):
+            with memoryview(self._map)[
+                start : min(start + _CHECKED_BYTES, self._directory)
+            ] as part:
+                checksum.update(part)
+            yield 0
+        if self._map[-_CHECKSUM_BYTES:] != checksum.digest():
+            raise DataFolderError(
+                f"{self.path} is damaged.", "Restore the data folder from a backup."
+            )
+
     def intact(self) -> bool:
         """Whether every byte is as it was written; reads the whole file."""
-        checksum = hashlib.blake2b(digest_size=_CHECKSUM_BYTES)
-        checksum.update(memoryview(self._map)[_HEADER.itemsize : self._directory])
-        return self._map[-_CHECKSUM_BYTES:] == checksum.digest()
+        try:
+            deque(self.verify(), maxlen=0)
+        except DataFolderError:
+            return False
+        return True
 
 
 def _words_of(fingerprints: U64, words: int) -> npt.NDArray[np.int64]:

@@ -135,9 +135,14 @@ class SqliteStore:
         """Make one run of some, part by part; done when the generator ends.
 
         Raises:
-            StorageUnavailableError: the disk refused, and nothing is changed.
+            StorageUnavailableError: the disk refused or has no room, and nothing is changed.
+            DataFolderError: a run is damaged, and nothing is changed.
         """
         runs = [self._runs.open(name) for name in names]
+        self._runs.require_room(names)
+        for run in runs:
+            # Written anew, a fault would get a checksum of its own, and nobody could find it.
+            yield from run.verify()
         name = self._runs.new_name(period, family)
         place = _place(period, family)
         filter_keys = sum(run.keys for run in runs) if family == MESSAGE else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -15,10 +16,11 @@ from headcount.meter.indexes import Indexes
 from headcount.meter.limits import MeterLimits
 from headcount.meter.merging import runs_to_merge
 from headcount.meter.messages import MessageKeys
-from headcount.metering.calendar import MS_PER_DAY, parse_period
+from headcount.metering.calendar import MS_PER_DAY, Period, parse_period
 from headcount.metering.keys import MESSAGE, NEVER, KeyBlock
 from headcount.store.protocol import Change
 from headcount.store.run_folder import RunFolder
+from headcount.store.runs import Run
 from headcount.store.sqlite import SqliteStore
 
 JANUARY = parse_period("2026-01-01")
@@ -117,21 +119,24 @@ def test_an_index_answers_the_same_while_its_runs_are_merged(tmp_path: Path) -> 
             again.learn(rng)
 
 
+def four_runs(keys: Keys) -> None:
+    """Write four runs of one key each, one step from being merged."""
+    for number in range(4):
+        block = KeyBlock(np.array([number + 1], np.uint64), np.zeros(1, np.uint8), None)
+        for _ in keys.store.write_run(JANUARY, MESSAGE, [block], 0, keys=1, instead_of_all=False):
+            pass
+
+
 def test_runs_that_an_earlier_meter_has_left_are_merged_without_being_asked_for(
     tmp_path: Path,
 ) -> None:
     rng = random.Random(2)
     with closing(Keys(tmp_path)) as keys:
         keys.now_ms += 400 * MS_PER_DAY  # nothing asks for this month by itself
-        for number in range(4):
-            block = KeyBlock(np.array([number + 1], np.uint64), np.zeros(1, np.uint8), None)
-            for _ in keys.store.write_run(
-                JANUARY, MESSAGE, [block], 0, keys=1, instead_of_all=False
-            ):
-                pass
+        four_runs(keys)
     with closing(Keys(tmp_path)) as keys:
         keys.now_ms += 400 * MS_PER_DAY
-        for _ in range(4):
+        for _ in range(10):
             keys.indexes.upkeep()
         assert keys.runs() == [4]
         assert len(list((tmp_path / "keys").iterdir())) == 1
@@ -165,3 +170,57 @@ def test_a_disk_that_refuses_is_asked_again_even_when_the_clock_goes_back(
         for _ in range(20):
             keys.learn(rng)
         assert keys.runs()
+
+
+def test_a_disk_without_room_for_a_merged_run_keeps_the_runs_and_writes_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    rng = random.Random(5)
+    with closing(Keys(tmp_path)) as keys:
+        with monkeypatch.context() as patched:
+            patched.setattr("headcount.store.run_folder._RESERVE_BYTES", 2 * free)
+            for _ in range(20):
+                keys.learn(rng)
+            runs = keys.runs()
+            assert len(runs) > 4
+        keys.now_ms += 600_000
+        for _ in range(20):
+            keys.learn(rng)
+        assert len(keys.runs()) < len(runs)
+
+
+def test_a_damaged_run_is_not_merged_and_stays_to_be_found(tmp_path: Path) -> None:
+    with closing(Keys(tmp_path)) as keys:
+        four_runs(keys)
+    damaged = min((tmp_path / "keys").iterdir())
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 3] ^= 1
+    damaged.write_bytes(data)
+    with closing(Keys(tmp_path)) as keys:
+        for _ in range(20):
+            keys.indexes.upkeep()
+        assert keys.runs() == [1, 1, 1, 1]
+        assert not Run(damaged).intact()
+        assert len(list((tmp_path / "keys").iterdir())) == 4
+
+
+def test_a_run_that_cannot_be_read_stops_neither_metering_nor_other_months(tmp_path: Path) -> None:
+    with closing(Keys(tmp_path)) as keys:
+        four_runs(keys)
+    min((tmp_path / "keys").iterdir()).write_bytes(b"cut off")
+    rng = random.Random(4)
+    with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
+        later = NOON_MS + 400 * MS_PER_DAY  # nothing asks for that month by itself
+        indexes = Indexes(store, lambda: later, 35, MeterLimits(message_keys_in_memory_max=1))
+        with closing(indexes):
+            period = Period.of_day(later // MS_PER_DAY)
+            for _ in range(40):
+                index = indexes.of(period, MESSAGE)
+                fingerprints = np.array(sorted({rng.getrandbits(62) + 1, 5}), np.uint64)
+                probe = index.probe(fingerprints)
+                block = KeyBlock(fingerprints, np.zeros(2, np.uint8), None)
+                store.commit(Change({(period, MESSAGE): block}))
+                index.learn(block, probe.slots)
+                indexes.upkeep()
+            assert 1 <= len(store.key_runs(period, MESSAGE)) < 10

@@ -15,6 +15,7 @@ from headcount.meter import MeterLimits
 from headcount.metering.calendar import MS_PER_DAY, Period, parse_period
 from headcount.metering.facts import Rejection
 from headcount.metering.fold import Folded
+from headcount.metering.keys import MESSAGE
 from headcount.metering.usage import ADMITTED, API_CALLS
 from oracle import Oracle, PlainFact
 from rig import Rig, assert_equal_to_oracle
@@ -160,6 +161,35 @@ def test_a_refused_commit_has_taught_nothing_and_is_tried_again(
         assert_equal_to_oracle(rig.store, oracle_of(*facts[:1000]))
     rig.drain()
     assert_equal_to_oracle(rig.store, oracle_of(*facts[:1000], *facts))
+
+
+def test_a_refused_commit_gives_the_room_of_a_half_written_run_back(
+    tmp_path: Path, rigs: Rigs, clock: Clock
+) -> None:
+    limits = MeterLimits(message_keys_in_memory_max=5_000)
+    rig = rigs.make(limits, faulty=True)
+    journal = rig.journal()
+    rig.append(journal, [fact(f"m{number}", user="u") for number in range(6_000)])
+    rig.meter.step()
+
+    def drafts() -> list[Path]:
+        return list((tmp_path / "keys").glob("*.draft"))
+
+    assert len(drafts()) == 1
+    more = [fact(f"n{number}", user=f"u{number}") for number in range(1000)]
+    rig.append(journal, more)
+    rigs.disk.fill_for(1)
+    with pytest.raises(StorageUnavailableError):
+        rig.meter.step()
+    rigs.disk.calm()
+    assert drafts() == []
+    rig.drain()
+    assert drafts() == []
+    clock.now_ms += 60_000
+    for _ in range(3):
+        rig.meter.step()
+    [run] = rig.store.key_runs(JANUARY, MESSAGE)
+    assert run.keys >= 6_000
 
 
 def test_a_meter_that_dies_between_commit_and_learning_is_replaced_without_loss(
