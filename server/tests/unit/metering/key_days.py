@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
+from headcount.metering.index import FirstSeenIndex
 from headcount.metering.keys import NEVER, KeyBlock
 
 KeyDays = dict[int, tuple[int, int]]
@@ -33,3 +34,15 @@ def join(held: KeyDays, keys: KeyDays) -> None:
     for key, (day, identified_day) in keys.items():
         first, first_identified = held.get(key, (NEVER, NEVER))
         held[key] = min(first, day), min(first_identified, identified_day)
+
+
+def merge(index: FirstSeenIndex, block: KeyBlock) -> None:
+    """Join keys to an index, known or not, each with the minimum of its days."""
+    probe = index.probe(block.fingerprints)
+    identified = block.identified_days
+    lowered = KeyBlock(
+        block.fingerprints,
+        np.minimum(block.days, probe.days),
+        None if identified is None else np.minimum(identified, probe.identified_days),
+    )
+    index.learn(lowered, probe.slots)

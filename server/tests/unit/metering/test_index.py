@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headcount.metering.index import FirstSeenIndex
 from headcount.metering.keys import NEVER, U64, KeyBlock
-from unit.metering.key_days import DAYS, KeyDays, block_of, join
+from unit.metering.key_days import DAYS, KeyDays, block_of, join, merge
 
 BYTES_A_KEY_MAX = 24
 
@@ -70,7 +70,7 @@ def test_it_holds_what_a_dictionary_holds(
         join(held, batch)
     index.fill([block_of(batch, with_identified=with_identified) for batch in batches[:filled]])
     for keys in batches[filled:]:
-        index.merge(block_of(keys, with_identified=with_identified))
+        merge(index, block_of(keys, with_identified=with_identified))
         join(held, keys)
         assert len(index) == len(held)
         assert_probes_like(index, held, strangers)
@@ -91,7 +91,7 @@ def test_it_holds_many_keys_in_the_promised_memory_at_every_step(with_identified
             for key in rng.choices(list(held), k=100):
                 identified = rng.randrange(31) if with_identified else NEVER
                 keys[key] = rng.randrange(31), identified
-        index.merge(block_of(keys, with_identified=with_identified))
+        merge(index, block_of(keys, with_identified=with_identified))
         join(held, keys)
         assert len(index) == len(held)
         # A handful of keys needs no promise: the smallest tables take some kilobytes.
@@ -120,7 +120,7 @@ def test_no_sub_table_becomes_so_large_that_rebuilding_it_would_hold_up_a_batch(
     index = FirstSeenIndex(with_identified=False)
     for _ in range(24):
         keys = np.unique(rng.integers(1, 2**63, 50_000, np.uint64))
-        index.merge(KeyBlock(keys, np.zeros(len(keys), np.uint8), None))
+        merge(index, KeyBlock(keys, np.zeros(len(keys), np.uint8), None))
         assert index.nbytes <= BYTES_A_KEY_MAX * len(index)
     assert max(map(len, index.blocks())) < 1 << 19
 
@@ -133,7 +133,7 @@ def test_its_blocks_hold_what_it_held_although_sub_tables_are_split_meanwhile() 
         keys = np.sort(rng.integers(1, 2**63, 50_000 * batches, np.uint64))
         for some in range(batches):
             part = keys[some::batches]
-            index.merge(KeyBlock(part, np.zeros(len(part), np.uint8), None))
+            merge(index, KeyBlock(part, np.zeros(len(part), np.uint8), None))
         return keys
 
     held = learn(16)
