@@ -1,7 +1,8 @@
 """The supervisor: starts the processes of one server, restarts what dies, ends them in order.
 
-Takes settings, holds the data folder's lock and the listening sockets for as long as the server
-lives; does no work of its own. Its children notice by a pipe when it is gone, and stop.
+Takes settings, holds the data folder's lock for as long as the server lives, and the listening
+sockets until it is told to stop; does no work of its own. Its children notice by a pipe when it is
+gone, and stop.
 """
 
 from __future__ import annotations
