@@ -6,8 +6,8 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -86,6 +86,17 @@ def test_a_request_that_offers_another_protocol_is_taken_as_it_is(
     assert shop.usage()[""].identified == 6
 
 
+@pytest.mark.parametrize("offer", [b"", H2C])
+def test_what_follows_a_last_request_is_left_alone(shop: Shop, offer: bytes) -> None:
+    key = shop.write_keys["web"]
+    last = sized(message(2, key), b"Connection: close\r\n")
+    with connect(shop.server.tracking) as connection:
+        connection.sendall(sized(message(1, key), offer) + last + sized(message(3, key)))
+        received = answers(connection, 3)
+    assert received.count(b"HTTP/1.1 200 OK") == 2, received
+    assert received.count(b"HTTP/1.1") == 2, received
+
+
 def test_an_offer_on_the_api_address_is_declined_too(shop: Shop) -> None:
     ask = b"GET /healthz HTTP/1.1\r\nHost: t\r\n"
     with connect(shop.server.api) as connection:
@@ -138,6 +149,24 @@ class Told:
         self.stop = callback
 
 
+@contextmanager
+def served(app: Callable[..., Awaitable[None]]) -> Iterator[tuple[Told, int]]:
+    """An application served in this process; its port, and how to stop it before the end."""
+    told = Told()
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    thread = threading.Thread(
+        target=lambda: asyncio.run(serve_http(app, listening.detach(), told))  # type: ignore[arg-type]
+    )
+    thread.start()
+    told.served.wait()
+    try:
+        yield told, port
+    finally:
+        told.stop()
+        thread.join()
+
+
 @pytest.mark.parametrize("start", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nX: y"])
 def test_whoever_never_ends_a_head_is_hung_up_on(
     start: bytes, monkeypatch: pytest.MonkeyPatch
@@ -147,16 +176,34 @@ def test_whoever_never_ends_a_head_is_hung_up_on(
     async def app(_scope: object, _receive: object, send: Callable[..., object]) -> None:
         raise AssertionError("no request came")
 
-    told = Told()
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    thread = threading.Thread(
-        target=lambda: asyncio.run(serve_http(app, listening.detach(), told))  # type: ignore[arg-type]
-    )
-    thread.start()
-    told.served.wait()
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with (
+        served(app) as (_, port),
+        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+    ):
         connection.sendall(start)
         assert connection.recv(1) == b""
-    told.stop()
-    thread.join()
+
+
+def test_connections_that_come_while_it_stops_keep_nobody_from_being_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # As if all of them had been accepted right after those before them were told.
+    monkeypatch.setattr(connections.Connection, "shutdown", lambda _: None)
+    body_awaited = threading.Event()
+
+    async def app(
+        _scope: object, receive: Callable[[], Awaitable[object]], send: Callable[..., object]
+    ) -> None:
+        body_awaited.set()
+        await receive()
+
+    with served(app) as (told, port), ExitStack() as stack:
+        *silent, posting = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            for _ in range(8)
+        ]
+        posting.sendall(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n")
+        body_awaited.wait()
+        told.stop()
+        assert [each.recv(1) for each in (posting, *silent)] == [b""] * 8
+    assert "exceeded" not in caplog.text

@@ -83,6 +83,8 @@ class Connection(HttpToolsProtocol):
             self.cycle.more_body = True
             self.cycle.message_event.clear()
             self.parser = httptools.HttpRequestParser(_ToldAgain(self))
+            # As uvicorn's own: what follows a last request must not cost that request its answer.
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n")
 
 

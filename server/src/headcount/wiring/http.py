@@ -37,10 +37,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _hang_up(self) -> None:
-        """End the requests whose bodies are still to come; their clients send them again."""
+        """End the requests that are still to come; their clients send them again."""
         for connection in list(self.server_state.connections):
-            if isinstance(connection, Connection) and connection.cycle.more_body:
-                connection.transport.close()
+            if isinstance(connection, Connection):
+                # None on a connection that was accepted while the others were told to end.
+                cycle = connection.cycle
+                if cycle is None or cycle.more_body:
+                    connection.transport.close()
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _LOOK_EVERY_TICKS == 0:
