@@ -204,6 +204,27 @@ def test_a_meter_that_falls_behind_says_so_everywhere_until_it_has_caught_up(sho
     assert shop.usage()[""].api_calls == 3
 
 
+def test_nobody_says_that_nothing_is_behind_while_the_meter_is_silent(shop: Shop) -> None:
+    server = shop.server
+    assert send(shop, 1) == 200
+    shop.wait_until_counted()
+    [meter] = server.children("meter")
+    meter.suspend()  # as a disk that does not answer would
+    try:
+        assert send(shop, 2) == 200
+        eventually(
+            lambda: "meterSilentSeconds" in server.ask("/readyz").json(), "its silence to be told"
+        )
+        answer = server.ask("/readyz").json()
+        assert answer.pop("meterSilentSeconds") > 10
+        assert answer == {"status": "ok"}
+    finally:
+        meter.resume()
+    shop.wait_until_counted()
+    nothing_behind = {"status": "ok", "behind": None}
+    eventually(lambda: server.ask("/readyz").json() == nothing_behind, "it to speak again")
+
+
 def test_a_worker_that_finds_no_room_for_its_metrics_works_all_the_same(shop: Shop) -> None:
     server = shop.server
     assert send(shop, 1) == 200

@@ -212,7 +212,11 @@ def test_a_catalog_that_cannot_be_read_is_a_503(place: Installation) -> None:
 def test_health_readiness_and_metrics_need_no_token(place: Installation) -> None:
     with place.served() as address, httpx.Client(base_url=address) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
+        assert client.get("/readyz").json() == {"status": "ok"}  # nobody has said anything yet
+        place.backlog = Backlog(NOW_MS - 10_000, 0, 0, None, None)
         assert client.get("/readyz").json() == {"status": "ok", "behind": None}
+        place.backlog = Backlog(NOW_MS - 10_001, 0, 0, None, None)
+        assert client.get("/readyz").json() == {"status": "ok", "meterSilentSeconds": 10.001}
         place.backlog = Backlog(NOW_MS, 1_000, 60_000, 10.0, 110.0)
         behind = client.get("/readyz").json()["behind"]
         assert behind.pop("message") == place.backlog.sentence

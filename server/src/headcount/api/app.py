@@ -55,7 +55,7 @@ def create_app(
         catalog: where workspaces, sources, tokens and limits are read and written.
         clock: the time, in milliseconds since 1970.
         not_ready: why the server should get no traffic yet, one sentence each; empty when ready.
-        backlog: how far counting is behind; None while nobody knows.
+        backlog: what the meter last said of how far it is behind; None before it has.
         server_metrics: metrics of the other processes in Prometheus' text format, complete lines;
             the API adds its own, whose names begin with `headcount_api_`.
         settings: None for the defaults.

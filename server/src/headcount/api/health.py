@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.contract import Contract, answer, endpoint
 from headcount.api.exchange import services_of
@@ -17,6 +17,8 @@ from headcount.metering.backlog import Backlog
 __all__ = ["HEALTH_HANDLERS"]
 
 _PROMETHEUS = "text/plain; version=0.0.4"
+# The meter speaks about once a second; what it said longer ago than this need not be true now.
+_SAID_WITHIN_MS = 10_000
 
 
 class Health(msgspec.Struct):
@@ -40,13 +42,30 @@ class Behind(msgspec.Struct, rename="camel"):
     message: Annotated[str, Meta(description="The same for people.")]
 
 
-class Readiness(msgspec.Struct):
+class Readiness(msgspec.Struct, rename="camel"):
     """That traffic is welcome, and whether counting keeps up with it."""
 
     status: Annotated[str, Meta(description='"ok".')]
-    behind: Annotated[
-        Behind | None, Meta(description="null when everything is counted within a second.")
-    ]
+    behind: (
+        Annotated[
+            Behind | None,
+            Meta(
+                description="null when everything is counted within a second; absent while nobody"
+                " knows."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    meter_silent_seconds: (
+        Annotated[
+            float,
+            Meta(
+                description="For how long the meter has said nothing, when that is more than 10 s:"
+                " it may be held up, as by a disk that does not answer, and far behind."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 @endpoint(
@@ -73,7 +92,7 @@ def healthz() -> Response[bytes]:
         summary="Ready",
         description="200 when messages are taken and counted and usage can be read; otherwise 503,"
         " and the error says what is missing. Says too how far counting is behind, if it is, and"
-        " when it will have caught up.",
+        " when it will have caught up, or for how long the meter has said nothing.",
         tag="Health",
         answer=Readiness,
         access="open",
@@ -83,11 +102,17 @@ def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
     services = services_of(request)
     if reasons := services.not_ready():
         raise Problem(503, " ".join(reasons), headers={"Retry-After": "1"})
-    return answer(Readiness("ok", _behind(services.backlog())))
+    backlog = services.backlog()
+    if backlog is None:
+        return answer(Readiness("ok"))
+    silent_ms = services.clock() - backlog.at_ms
+    if silent_ms > _SAID_WITHIN_MS:
+        return answer(Readiness("ok", meter_silent_seconds=silent_ms / 1000))
+    return answer(Readiness("ok", _behind(backlog)))
 
 
-def _behind(backlog: Backlog | None) -> Behind | None:
-    if backlog is None or backlog.caught_up_in_s == 0:
+def _behind(backlog: Backlog) -> Behind | None:
+    if backlog.caught_up_in_s == 0:
         return None
     left_s = backlog.caught_up_in_s
     if left_s is not None and math.isinf(left_s):

@@ -38,7 +38,7 @@ class Services:
         directory: the names in it, cached.
         clock: the time, in milliseconds since 1970.
         not_ready: reasons why the server should get no traffic yet; none when it is ready.
-        backlog: how far counting is behind; None while nobody knows.
+        backlog: what the meter last said of how far it is behind; None before it has.
         server_metrics: metrics of the other processes, in Prometheus' text format.
         metrics: the API's own.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -46,16 +47,17 @@ def run(task: Task, child: Child) -> None:
 
 
 def _meter(meter: Meter, backlog: BacklogReport, stopping: threading.Event) -> None:
-    reported_at_s = 0.0
+    reported_at_s = -math.inf
     while not stopping.is_set():
-        began_s = time.monotonic()
-        step = _try_step(meter)
-        took_s = time.monotonic() - began_s
+        # Before a step, so that it is known from when on nothing more is said if a step never ends.
         if time.monotonic() - reported_at_s >= _REPORT_EVERY_S:
             meter.report_sizes()
             backlog.report()
             _give_back_memory()
             reported_at_s = time.monotonic()
+        began_s = time.monotonic()
+        step = _try_step(meter)
+        took_s = time.monotonic() - began_s
         if step is None:
             stopping.wait(_RETRY_S)
         elif step:
