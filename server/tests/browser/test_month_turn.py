@@ -15,9 +15,10 @@ from unit.api.support import NOVEMBER, Installation
 DECEMBER = NOVEMBER.shifted(1)
 
 
+@pytest.mark.parametrize("path", ["/", "/#main"], ids=["plain address", "after the skip link"])
 @pytest.mark.parametrize("used", [True, False], ids=["used at once", "not used yet"])
 def test_an_open_page_goes_on_to_the_new_month(
-    tmp_path: Path, browser: Browser, used: bool
+    tmp_path: Path, browser: Browser, used: bool, path: str
 ) -> None:
     with Installation(tmp_path) as place:
         web = place.source("web")
@@ -29,6 +30,7 @@ def test_an_open_page_goes_on_to_the_new_month(
         use(NOVEMBER, 30, 7)
         with page_of(place) as home, window(browser, home) as opened:
             opened.sign_in(place.read_secret)
+            opened.go(path)
             opened.await_charts()
             assert opened.value("total-api-calls") == 7
             if used:

@@ -184,8 +184,10 @@ async function fetchPage(address) {
 async function refresh(address = location.href) {
   const made = await fetchPage(address);
   // Another kind of page, such as the first messages after none or a new month: take all of it.
-  if (!swapIn(made)) location.assign(address);
-  else await drawAll();
+  if (swapIn(made)) await drawAll();
+  // To go to the address that one is at loads nothing where it ends in a fragment.
+  else if (address === location.href) location.reload();
+  else location.assign(address);
 }
 
 class SessionOver extends Error {}
