@@ -1,7 +1,7 @@
 """Where a month will end, and when it reaches a limit, if days go on as the last ones did.
 
 Takes running totals by day, gives estimates with the range in which four of five would lie; gives
-none before there are days enough to tell. Pure arithmetic, which is this:
+none before there are days enough to tell, or without usage. Pure arithmetic, which is this:
 
 The last seven complete days (the first day of the month left out: whoever comes on it is new) have
 a mean m and a standard deviation s of what was new on each. The sum of n days to come is then about
@@ -110,16 +110,17 @@ class Pace:
         )
 
 
-def pace_of(totals: Sequence[int]) -> Pace | None:
-    """The pace of a month that runs; None while it is too young.
+def pace_of(totals: Sequence[int], *, runs: bool) -> Pace | None:
+    """The pace of a month; None where it is over, too young or without usage.
 
     Args:
         totals: the running total of each day so far, the last one being today, not complete.
+        runs: whether it is the current month.
     """
     complete = list(totals[:-1])
     new = [later - earlier for earlier, later in itertools.pairwise(complete)]
     recent = new[-_DAYS_MAX:]
-    if len(recent) < _DAYS_MIN:
+    if not runs or len(recent) < _DAYS_MIN or totals[-1] == 0:
         return None
     return Pace(
         totals[-1],

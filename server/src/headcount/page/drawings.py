@@ -65,7 +65,7 @@ def drawings(
     earlier = previous.workspace if previous else None
 
     def cumulative(unit: str, now: list[int], before: list[int], limit: int | None) -> Spec:
-        pace = pace_of(now) if daily.period == daily.current_period else None
+        pace = pace_of(now, runs=daily.period == daily.current_period)
         return cumulative_chart(
             _points(daily.days, now),
             unit=unit,

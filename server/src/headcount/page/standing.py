@@ -129,7 +129,7 @@ def standing_of(
         limit: of the plan.
     """
     now = totals[-1]
-    pace = pace_of(totals) if runs and now else None
+    pace = pace_of(totals, runs=runs)
     ahead = now if pace is None else pace.at_end_of(length).likely
     use = None if limit is None else _limit_use(now, ahead, limit, days, totals)
     estimates = [] if pace is None else _estimates(pace, date.fromisoformat(days[0]), length, use)

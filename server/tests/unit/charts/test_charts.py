@@ -30,7 +30,7 @@ def month(days: int, step: int, number: int = 11) -> list[Point]:
 
 
 def outlook(points: list[Point], days: int) -> Any:
-    pace = pace_of([point.total for point in points])
+    pace = pace_of([point.total for point in points], runs=True)
     assert pace is not None
     return pace.outlook(days)
 

@@ -271,6 +271,9 @@ def test_a_month_that_runs_is_drawn_with_where_it_will_end() -> None:
     for runs in (True, False):
         drawn = picture(query, Month(month, rows, [], {}, runs=runs), "svg", dark=False).decode()
         assert ("estimate, with its range" in drawn) is runs
+    unused: list[Row] = [{"day": day, "mtu": 0} for day in days]
+    drawn = picture(query, Month(month, unused, [], {}, runs=True), "svg", dark=False).decode()
+    assert "estimate, with its range" not in drawn
 
 
 def test_a_month_without_usage_by_source_draws_nothing(

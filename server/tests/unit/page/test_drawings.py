@@ -1,12 +1,14 @@
-"""The charts of the page: one colour a source, whichever chart it stands in."""
+"""The charts of the page: one colour a source in all of them, and where a month will end."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.charts import SOURCES_MAX
-from headcount.page.drawings import _places
+from headcount.page.drawings import _places, drawings
+from headcount.page.shapes import Columns, Daily, Limits
 
 ids = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=SOURCES_MAX)
 
@@ -20,3 +22,15 @@ def test_every_source_has_one_colour_and_every_chart_tells_its_sources_apart(
     shown = [places[each] for each in by_mtu]
     assert len(set(shown)) == len(shown)
     assert all(0 <= place < SOURCES_MAX for place in shown)
+
+
+@pytest.mark.parametrize("calls_a_day", [0, 10])
+@pytest.mark.parametrize("current", ["2026-11", "2026-12"])
+def test_only_a_month_that_runs_and_is_used_has_an_estimate(calls_a_day: int, current: str) -> None:
+    days = [f"2026-11-{day:02d}" for day in range(1, 11)]
+    totals = [calls_a_day * day for day in range(1, 11)]
+    columns = Columns(*[totals] * 7)
+    daily = Daily("2026-11", current, "2026-11-10T12:00:00.000Z", days, 0, columns, [])
+    drawn = drawings(daily, None, Limits(mtu=None, api_calls=None), 30, [], [], 0)
+    expected = calls_a_day > 0 and current == "2026-11"
+    assert ("estimate, with its range" in drawn) is expected

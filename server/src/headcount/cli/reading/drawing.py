@@ -106,7 +106,7 @@ def picture(query: Query, month: Month, file_format: str, *, dark: bool) -> byte
 def _of_workspace(metric: Metric, month: Month) -> Spec:
     name, unit, own_name = _COUNTS[metric]
     points = _points(month.rows, name)
-    pace = pace_of([point.total for point in points]) if month.runs else None
+    pace = pace_of([point.total for point in points], runs=month.runs)
     return cumulative_chart(
         points,
         unit=unit,
