@@ -86,3 +86,11 @@ class Program:
             finally:
                 server.send_signal(signal.SIGTERM)
                 assert server.wait() == 0
+
+
+def program_with_source(folder: Path) -> Program:
+    """The program on a new data folder that holds the workspace "Shop" with the source "web"."""
+    program = Program(data=folder / "data", cwd=folder)
+    program.json("workspace", "add", "Shop")
+    program.json("source", "add", "web", "--workspace", "Shop")
+    return program

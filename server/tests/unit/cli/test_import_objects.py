@@ -22,17 +22,14 @@ from obstore.store import S3Store
 
 from azure_store import azure
 from headcount.cli.objects import found_objects
-from program import Program
+from program import Program, program_with_source
 
 MESSAGES = 500
 
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    program = Program(data=tmp_path / "data", cwd=tmp_path)
-    program.json("workspace", "add", "Shop")
-    program.json("source", "add", "web", "--workspace", "Shop")
-    return program
+    return program_with_source(tmp_path)
 
 
 def lines(first: int, count: int = MESSAGES) -> bytes:

@@ -18,7 +18,7 @@ from headcount.journal import JournalDirectory
 from headcount.metering.calendar import parse_period
 from headcount.metering.usage import ADMITTED, API_CALLS
 from headcount.store.sqlite import SqliteStore
-from program import PROGRAM, Program, environment
+from program import PROGRAM, Program, environment, program_with_source
 from server_fixture import eventually
 
 RECORDS = 45_000
@@ -27,10 +27,7 @@ CHUNK = 10_000
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    program = Program(data=tmp_path / "data", cwd=tmp_path)
-    program.json("workspace", "add", "Shop")
-    program.json("source", "add", "web", "--workspace", "Shop")
-    return program
+    return program_with_source(tmp_path)
 
 
 def line(number: int) -> str:
