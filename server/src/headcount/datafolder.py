@@ -96,6 +96,11 @@ class DataFolder:
         return self.path / "run" / "backlog.json"
 
     @property
+    def troubles(self) -> Path:
+        """The folder in which the processes of a running server say what hinders them."""
+        return self.path / "run" / "troubles"
+
+    @property
     def listening(self) -> Path:
         """Where the server that holds the lock listens, as it announced."""
         return self.path / "run" / "listening.json"

@@ -17,6 +17,8 @@ __all__ = [
     "JOURNAL_LAG_MESSAGES",
     "JOURNAL_LAG_SECONDS",
     "MESSAGES",
+    "TROUBLES",
+    "TROUBLES_MET",
 ]
 
 _LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -59,4 +61,15 @@ INDEX_BYTES = Gauge(
     "Memory of the meter's first-seen index, in bytes.",
     ["family"],
     multiprocess_mode="mostrecent",
+)
+TROUBLES = Gauge(
+    "headcount_trouble",
+    "1 while something hinders a process of the server, by kind; the log and /readyz say what.",
+    ["kind"],
+    multiprocess_mode="livemax",
+)
+TROUBLES_MET = Counter(
+    "headcount_troubles_met",
+    "How often something hindered a process of the server, by kind.",
+    ["kind"],
 )

@@ -30,7 +30,7 @@ READY = b"ready\n"
 _log = logging.getLogger(__name__)
 
 # Names and size as prometheus-client has them: a larger file would stay empty, a smaller one grow.
-_METRIC_KINDS = ("counter", "gauge_mostrecent", "histogram")
+_METRIC_KINDS = ("counter", "gauge_mostrecent", "gauge_livemax", "histogram")
 _METRICS_FILE_BYTES = 1 << 16
 
 Role = str

@@ -84,6 +84,7 @@ def _prepare_run_folder(folder: DataFolder) -> None:
     folder.listening.unlink(missing_ok=True)
     folder.backlog.unlink(missing_ok=True)
     shutil.rmtree(folder.metrics, ignore_errors=True)
+    shutil.rmtree(folder.troubles, ignore_errors=True)
     folder.metrics.mkdir(parents=True)
     # Read by prometheus-client in every child, when it is imported.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder.metrics.absolute())

@@ -1,0 +1,157 @@
+"""What hinders the processes of a running server, told to `/readyz`, metrics, doctor and the log.
+
+Each process keeps the troubles that it is in, in a file of its own in the data folder's `run/`;
+a trouble is logged when it begins and when it ends, not in between, however often it is met. The
+file has its room from the start and is written in place, so that a full disk can be told too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from headcount import metrics
+
+__all__ = ["Trouble", "Troubles", "read_troubles"]
+
+_log = logging.getLogger("headcount.troubles")
+
+_FILE_BYTES = 16_384
+_SUFFIX = ".troubles"
+_READ_ATTEMPTS = 3
+
+
+class Trouble(msgspec.Struct, frozen=True, rename="camel"):
+    """One thing that goes wrong and has not ended.
+
+    Attributes:
+        kind: a short name that stays the same, such as `"storage"`; a metric's label.
+        message: what is wrong, as a sentence for people.
+        remedy: what to do about it, as a sentence; empty when it ends by itself.
+        since_ms: when it began, milliseconds since 1970.
+        times: how often it was met since then.
+        hinders: whether messages are refused, or taken and not counted, while it lasts.
+    """
+
+    kind: str
+    message: str
+    remedy: str
+    since_ms: int
+    times: int
+    hinders: bool
+
+
+class Troubles:
+    """The troubles of this process.
+
+    Args:
+        folder: where processes tell one another; made when missing. None to log and count only.
+        role: which process it is, such as `"meter"`.
+        clock_ms: the time, in milliseconds since 1970.
+    """
+
+    def __init__(self, folder: Path | None, role: str, clock_ms: Callable[[], int]) -> None:
+        self._clock_ms = clock_ms
+        self._now: dict[str, Trouble] = {}
+        self._descriptor: int | None = None
+        if folder is not None:
+            self._descriptor = _reserved(folder, role)
+
+    def begin(self, kind: str, message: str, remedy: str = "", *, hinders: bool = True) -> None:
+        """Say that something is wrong; said again, it is counted and not logged again."""
+        former = self._now.get(kind)
+        since_ms, times = (former.since_ms, former.times) if former else (self._clock_ms(), 0)
+        self._now[kind] = Trouble(kind, message, remedy, since_ms, times + 1, hinders)
+        if former is None:
+            _log.error("%s", f"{message} {remedy}".strip())
+            metrics.TROUBLES.labels(kind).set(1)
+        metrics.TROUBLES_MET.labels(kind).inc()
+        self._write()
+
+    def end(self, kind: str) -> None:
+        """Say that something is over; nothing happens where it was not wrong."""
+        former = self._now.pop(kind, None)
+        if former is None:
+            return
+        lasted_s = max(0, self._clock_ms() - former.since_ms) / 1000
+        _log.warning("over after %.1f s, met %d times: %s", lasted_s, former.times, former.message)
+        metrics.TROUBLES.labels(kind).set(0)
+        self._write()
+
+    def now(self) -> list[Trouble]:
+        """What is wrong at this moment."""
+        return list(self._now.values())
+
+    def _write(self) -> None:
+        if self._descriptor is None:
+            return
+        text = msgspec.json.encode(list(self._now.values()))
+        data = b"%08x" % zlib.crc32(text) + text
+        if len(data) <= _FILE_BYTES:
+            os.pwrite(self._descriptor, data.ljust(_FILE_BYTES), 0)
+
+    def close(self) -> None:
+        """Take the file's descriptor back; idempotent."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _reserved(folder: Path, role: str) -> int | None:
+    """A descriptor of this process's file, whose room is taken; None where there is none."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / f"{role}-{os.getpid()}{_SUFFIX}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(descriptor, bytes(_FILE_BYTES), 0)
+        except OSError:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        _log.warning("the troubles of this process are only logged: %s", error.strerror)
+        return None
+    return descriptor
+
+
+def read_troubles(folder: Path) -> list[Trouble]:
+    """The troubles of all processes that live, the longest first.
+
+    Args:
+        folder: the one that the processes' `Troubles` were given.
+    """
+    found = [
+        trouble
+        for path in sorted(folder.glob("*" + _SUFFIX))
+        if _lives(path.stem.rpartition("-")[2])
+        for trouble in _read(path)
+    ]
+    return sorted(found, key=lambda trouble: trouble.since_ms)
+
+
+def _lives(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, ValueError):
+        return False
+    return True
+
+
+def _read(path: Path) -> list[Trouble]:
+    for _ in range(_READ_ATTEMPTS):  # it may be written at this moment
+        try:
+            data = path.read_bytes().rstrip()
+            if not data.strip(b"\0"):
+                return []
+            if int(data[:8], 16) == zlib.crc32(data[8:]):
+                return msgspec.json.decode(data[8:], type=list[Trouble])
+        except (OSError, ValueError, msgspec.DecodeError):
+            continue
+    return []
