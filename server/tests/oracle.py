@@ -60,6 +60,13 @@ class Oracle:
         """The day that it is: never before one that was metered."""
         return max(clock_day, self.last_live_day)
 
+    def confirm(self, clock_day: int) -> None:
+        """Accept the clock: it is this day, whatever came before."""
+        self.trusted_day = clock_day
+        self.last_live_day = min(self.last_live_day, clock_day)
+        for month, day in self.last_import_day.items():
+            self.last_import_day[month] = min(day, clock_day)
+
     def meter(self, fact: PlainFact, today: int) -> None:
         """Apply the rules to one more fact, metered on a day."""
         self.workspace_of[fact.source] = fact.workspace

@@ -20,6 +20,7 @@ from contract.stores import (
     counts,
     stored_keys,
 )
+from headcount.metering.aside import Aside, AsideReason, AsideSum
 from headcount.metering.facts import FACT_BYTES, Rejection
 from headcount.metering.keys import MESSAGE, NEVER, TRACKED
 from headcount.metering.usage import ADMITTED, API_CALLS, DAYS_MAX, IDENTIFIED, KINDS
@@ -63,7 +64,7 @@ def test_a_change_is_there_whole_for_writer_and_readers_and_after_a_restart(
         last_metered_day=JANUARY.first_day,
         trusted_day=JANUARY.first_day,
         imported={(1, JANUARY): FEBRUARY.first_day},
-        aside={(2, MARCH): bytes(2 * FACT_BYTES)},
+        aside=[Aside(AsideReason.SEALED, bytes(2 * FACT_BYTES), 2, MARCH)],
     )
     reader = open_store()
     store.commit(change)
@@ -167,6 +168,66 @@ def test_marks_never_fall(open_store: OpenStore) -> None:
         assert each.trusted_day() == 20
     store.mark_counted_until(130)
     assert open_store().read_usage(1, JANUARY).counted_until_ms == 130
+
+
+def test_what_is_set_aside_is_kept_summed_and_given_back_once_its_day_is_confirmed(
+    open_store: OpenStore,
+) -> None:
+    store = open_store()
+    fact, other = bytes([1]) * FACT_BYTES, bytes([2]) * FACT_BYTES
+    sealed = Aside(AsideReason.SEALED, fact + other, 2, MARCH)
+    waiting = [Aside(AsideReason.WAITING, facts, day=day) for facts, day in
+               ((fact, 40), (other + fact, 30), (other, 41))]  # fmt: skip
+    cut = Aside(AsideReason.DAMAGED, fact + other[:9], origin="entry 3")
+    assert store.confirmed_aside() is None
+    store.commit(Change(aside=[sealed, *waiting, cut], positions={"journal": 1}))
+    waits = AsideSum("waiting", 0, None, 30, 41, 4, "")
+    assert list(open_store().set_aside()) == [
+        AsideSum("damaged", 0, None, None, None, 2, "entry 3"),
+        AsideSum("sealed", 2, MARCH, None, None, 2, ""),
+        waits,
+    ]
+    assert store.confirmed_aside() is None
+    open_store().trust_day(40)
+    first = store.confirmed_aside()
+    assert first is not None
+    assert first.facts == fact  # what was set aside first comes first
+    store.commit(Change(counted_aside=[first.row]))
+    second = store.confirmed_aside()
+    assert second is not None
+    assert second.facts == other + fact
+    assert second.row != first.row
+    store.commit(Change(counted_aside=[second.row]))
+    assert store.confirmed_aside() is None
+    left = [each for each in open_store().set_aside() if each.reason == "waiting"]
+    assert left == [waits._replace(first_day=41, messages=1)]
+
+
+def test_to_trust_a_day_takes_back_what_is_later(open_store: OpenStore) -> None:
+    store = open_store()
+    store.commit(
+        Change(
+            counts={(JANUARY, 1, 0): counts(api_calls=1)},
+            last_metered_day=900,
+            trusted_day=900,
+            imported={(1, JANUARY): 900, (1, MARCH): 300},
+        )
+    )
+    store.trust_day(400)
+    for each in (store, open_store()):
+        assert (each.trusted_day(), each.last_metered_day()) == (400, 400)
+        assert list(each.months()) == [Month(1, JANUARY, 400, False)]
+    store.trust_day(500)
+    assert (store.trusted_day(), store.last_metered_day()) == (500, 400)
+
+
+def test_the_freshness_mark_is_taken_back_only_where_it_is_later(store: MeterStore) -> None:
+    store.lower_counted_until(50)
+    store.mark_counted_until(100)
+    store.lower_counted_until(200)
+    assert store.read_usage(1, JANUARY).counted_until_ms == 100
+    store.lower_counted_until(60)
+    assert store.read_usage(1, JANUARY).counted_until_ms == 60
 
 
 def test_the_first_period_is_that_of_the_first_api_call(store: MeterStore) -> None:

@@ -87,7 +87,7 @@ class History:
             if action == "confirm":
                 today = self.now_ms // MS_PER_DAY
                 self.rig.store.trust_day(today)
-                self.oracle.trusted_day = max(self.oracle.trusted_day or today, today)
+                self.oracle.confirm(today)
                 self.drain()
 
     def step(self) -> bool:
@@ -113,7 +113,7 @@ class History:
         store = self.rig.store
         assert_equal_to_oracle(store, self.oracle)
         assert store.sealed() == self.oracle.sealed
-        assert sum(messages for _, _, messages in store.set_aside()) == self.oracle.aside
+        assert sum(each.messages for each in store.set_aside()) == self.oracle.aside
 
     def close(self) -> None:
         for journal in self.journals:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from headcount.doctor.findings import Finding, ok, warning
-from headcount.metering.calendar import Period, day_of_ms, day_text
+from headcount.metering.aside import AsideReason, AsideSum
+from headcount.metering.calendar import day_of_ms, day_text
 from headcount.metering.sealing import is_due, is_plausible
 from headcount.store.protocol import Month
 
@@ -62,20 +63,20 @@ def check_clock(marks: Mapping[str, int], months: Iterable[Month], now_ms: int) 
     )
 
 
-def check_late_messages(
-    aside: Sequence[tuple[int, Period, int]], workspaces: Mapping[int, str]
-) -> Finding:
+def check_late_messages(aside: Iterable[AsideSum], workspaces: Mapping[int, str]) -> Finding:
     """Messages that came for a month after it was closed."""
-    if not aside:
+    late = [each for each in aside if each.reason == AsideReason.SEALED and each.period]
+    if not late:
         return ok("late messages", "No message came for a month after it was closed.", messages=0)
     named = "; ".join(
-        f"{messages:,} for {str(period)[:7]} of {workspaces.get(number, f'workspace {number}')}"
-        for number, period, messages in aside
+        f"{each.messages:,} for {str(each.period)[:7]} of"
+        f" {workspaces.get(each.workspace, f'workspace {each.workspace}')}"
+        for each in late
     )
     return warning(
         "late messages",
         f"Messages came after their month was closed, and are kept but not counted: {named}.",
         "They lay in a journal for weeks, or the clock was wrong; the counts of a closed month"
         " stand for ever.",
-        messages=sum(messages for _, _, messages in aside),
+        messages=sum(each.messages for each in late),
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from headcount.meter.indexes import Indexes
+from headcount.metering.aside import Aside, AsideReason
 from headcount.metering.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.metering.facts import IMPORTED
 from headcount.metering.fold import Facts
@@ -48,9 +49,9 @@ class Sealing:
         self._sealed.add((workspace, period))
         self._indexes.seal(workspace, period)
 
-    def split(self, facts: Facts) -> tuple[Facts, dict[tuple[int, Period], bytes]]:
+    def split(self, facts: Facts) -> tuple[Facts, list[Aside]]:
         """Facts to count, and those of sealed months, which are set aside."""
-        aside: dict[tuple[int, Period], bytes] = {}
+        aside: list[Aside] = []
         if not self._sealed or not len(facts):
             return facts, aside
         days = facts["received_at_ms"] // MS_PER_DAY
@@ -65,7 +66,8 @@ class Sealing:
                 & (days <= period.last_day)
             )
             if of_month.any():
-                aside[workspace, period] = facts[of_month].tobytes()
+                late_facts = facts[of_month].tobytes()
+                aside.append(Aside(AsideReason.SEALED, late_facts, workspace, period))
                 late |= of_month
         return (facts[~late] if aside else facts), aside
 

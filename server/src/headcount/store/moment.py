@@ -14,11 +14,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import apsw
 
 from headcount.errors import DataFolderError
+from headcount.metering.aside import AsideSum
 from headcount.metering.calendar import Period
 from headcount.metering.keys import MESSAGE, TRACKED, Family
 from headcount.sqlite import rows
 from headcount.sqlite_reading import open_at_one_moment
 from headcount.store import sql
+from headcount.store.aside import aside_sums
 from headcount.store.protocol import Month
 
 __all__ = ["StoreMoment", "StoredBlock", "StoredRun", "StoredUsage", "store_moment"]
@@ -110,12 +112,9 @@ class StoreMoment(Generic[T]):
         """The (workspace, source) pairs that have rejections."""
         return set(self._rows(_REJECTED))
 
-    def set_aside(self) -> list[tuple[int, Period, int]]:
-        """How many messages came for a closed month: (workspace, period, messages)."""
-        return [
-            (workspace, Period(number), messages)
-            for workspace, number, messages in self._rows(sql.ASIDE)
-        ]
+    def set_aside(self) -> list[AsideSum]:
+        """What is kept and not counted."""
+        return aside_sums(self._rows(sql.ASIDE))
 
     def block_keys(self) -> dict[tuple[Period, Family], int]:
         """How many keys stand in blocks, repeats included."""

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Se
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from headcount.metering.aside import Aside, AsideSum, ConfirmedAside
 from headcount.metering.calendar import Period
 from headcount.metering.facts import Rejection
 from headcount.metering.keys import U8, U64, Family, KeyBlock
@@ -33,7 +34,8 @@ class Change:
         last_metered_day: latest day of a live fact in the batch, or None.
         trusted_day: new value of the latest day that the clock is trusted for, or None.
         imported: (workspace, period) to the day on which something was imported into it.
-        aside: (workspace, period) to packed facts that came after its month was sealed.
+        aside: facts to keep without counting them.
+        counted_aside: rows of facts that had waited and are counted with this change.
     """
 
     keys: dict[tuple[Period, Family], KeyBlock] = field(default_factory=dict)
@@ -44,7 +46,8 @@ class Change:
     last_metered_day: int | None = None
     trusted_day: int | None = None
     imported: dict[tuple[int, Period], int] = field(default_factory=dict)
-    aside: dict[tuple[int, Period], bytes] = field(default_factory=dict)
+    aside: Sequence[Aside] = ()
+    counted_aside: Sequence[int] = ()
 
 
 class Month(NamedTuple):
@@ -244,4 +247,27 @@ class MeterStore(UsageStore, Protocol):
 
     def mark_counted_until(self, moment_ms: int) -> None:
         """Move the freshness mark forward without a change."""
+        ...
+
+    def lower_counted_until(self, moment_ms: int) -> None:
+        """Take the freshness mark back to a moment, if it is later: the clock was ahead."""
+        ...
+
+    def trust_day(self, day: int) -> None:
+        """Accept the clock: say that it is this day (days since 1970), whatever came before.
+
+        The latest day of a live message and the days of imports are taken back to it, if they are
+        later; of the facts that wait, those of days up to it are to be counted.
+
+        Raises:
+            StorageUnavailableError: it did not become durable.
+        """
+        ...
+
+    def set_aside(self) -> Sequence[AsideSum]:
+        """What is kept and not counted, by reason, workspace and month."""
+        ...
+
+    def confirmed_aside(self) -> ConfirmedAside | None:
+        """Facts that have waited and are to be counted now, those set aside first; None without."""
         ...

@@ -1,6 +1,6 @@
 """Every statement of the embedded store, by name."""
 
-VERSION = 1
+VERSION = 2
 """Version of the schema, kept in the file."""
 
 SCHEMA = """
@@ -38,14 +38,19 @@ CREATE TABLE month (
     PRIMARY KEY (workspace, period)
 ) WITHOUT ROWID;
 
--- Facts that came for a month after it was sealed: kept, but not counted.
+-- Facts that are kept and not counted; `headcount.metering.aside` says why that may be. `day` is
+-- that of facts that wait for it, `origin` names the journal entry that was set aside whole.
 CREATE TABLE aside (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    reason TEXT NOT NULL,
     workspace INTEGER NOT NULL,
-    period INTEGER NOT NULL,
+    period INTEGER,
+    day INTEGER,
     messages INTEGER NOT NULL,
+    origin TEXT NOT NULL,
     facts BLOB NOT NULL
 );
+CREATE INDEX aside_reason ON aside (reason, id);
 
 -- New counts by day: 31 days of 5 little-endian 64-bit integers; source 0 is the workspace.
 CREATE TABLE usage (
@@ -76,6 +81,12 @@ RAISE_MARK = """
 INSERT INTO mark (name, value) VALUES (?1, ?2)
 ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)
 """
+
+SET_MARK = """
+INSERT INTO mark (name, value) VALUES (?1, ?2)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+LOWER_MARK = "UPDATE mark SET value = min(value, ?2) WHERE name = ?1"
 
 POSITIONS = "SELECT journal, entry FROM position"
 SET_POSITION = """
@@ -115,6 +126,7 @@ INSERT INTO month (workspace, period, last_import_day) VALUES (?1, ?2, ?3)
 ON CONFLICT (workspace, period)
 DO UPDATE SET last_import_day = max(coalesce(last_import_day, 0), excluded.last_import_day)
 """
+LOWER_IMPORT_DAYS = "UPDATE month SET last_import_day = ?1 WHERE last_import_day > ?1"
 SEAL_MONTH = """
 INSERT INTO month (workspace, period, sealed) VALUES (?1, ?2, 1)
 ON CONFLICT (workspace, period) DO UPDATE SET sealed = max(sealed, 1)
@@ -122,11 +134,17 @@ ON CONFLICT (workspace, period) DO UPDATE SET sealed = max(sealed, 1)
 MARK_KEYS_DROPPED = "UPDATE month SET sealed = 2 WHERE period = ?1 AND sealed"
 SEALED = "SELECT workspace, period FROM month WHERE sealed"
 SEALED_OF_WORKSPACE = "SELECT period FROM month WHERE workspace = ?1 AND sealed"
-SET_ASIDE = "INSERT INTO aside (workspace, period, messages, facts) VALUES (?1, ?2, ?3, ?4)"
-ASIDE = """
-SELECT workspace, period, sum(messages) FROM aside GROUP BY workspace, period
-ORDER BY workspace, period
+SET_ASIDE = """
+INSERT INTO aside (reason, workspace, period, day, messages, origin, facts)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 """
+ASIDE = """
+SELECT reason, workspace, period, min(day), max(day), sum(messages), min(origin)
+FROM aside GROUP BY reason, workspace, period ORDER BY reason, workspace, period
+"""
+CONFIRMED_ASIDE = "SELECT id, facts FROM aside WHERE reason = 'confirmed' ORDER BY id LIMIT 1"
+TAKE_FROM_ASIDE = "DELETE FROM aside WHERE id = ?1"
+CONFIRM_ASIDE = "UPDATE aside SET reason = 'confirmed' WHERE reason = 'waiting' AND day <= ?1"
 
 USAGE_ROW = "SELECT counts FROM usage WHERE workspace = ?1 AND period = ?2 AND source = ?3"
 SET_USAGE = """

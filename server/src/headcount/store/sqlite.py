@@ -16,12 +16,14 @@ import apsw
 import numpy as np
 
 from headcount.errors import StorageUnavailableError
+from headcount.metering.aside import AsideSum, ConfirmedAside
 from headcount.metering.calendar import Period
-from headcount.metering.facts import FACT_BYTES, Rejection
+from headcount.metering.facts import Rejection
 from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
 from headcount.metering.usage import API_CALLS, DAYS_MAX, KINDS, Counts, UsageReading
 from headcount.sqlite import connect, rows, settle, transaction
 from headcount.store import blocks, sql
+from headcount.store.aside import aside_sums
 from headcount.store.merging import merged_runs
 from headcount.store.protocol import Change, Month
 from headcount.store.run_folder import RunFolder
@@ -234,19 +236,27 @@ class SqliteStore:
             return dict(rows(self._db, sql.MARKS)).get(_LAST_METERED_DAY)
 
     def trust_day(self, day: int) -> None:
-        """Accept the clock: say that a day is to be trusted, whatever came before.
+        """Accept the clock: say that it is this day, whatever came before.
 
         Raises:
             StorageUnavailableError: it did not become durable.
         """
         with _refusals("did not take a mark"), self._lock, transaction(self._db):
-            self._db.execute(sql.RAISE_MARK, (_TRUSTED_DAY, day))
+            self._db.execute(sql.SET_MARK, (_TRUSTED_DAY, day))
+            self._db.execute(sql.LOWER_MARK, (_LAST_METERED_DAY, day))
+            self._db.execute(sql.LOWER_IMPORT_DAYS, (day,))
+            self._db.execute(sql.CONFIRM_ASIDE, (day,))
 
-    def set_aside(self) -> Sequence[tuple[int, Period, int]]:
-        """How many messages came for a sealed month: (workspace, period, messages)."""
+    def set_aside(self) -> Sequence[AsideSum]:
+        """What is kept and not counted."""
         with self._lock:
-            found = rows(self._db, sql.ASIDE)
-        return [(workspace, Period(number), messages) for workspace, number, messages in found]
+            return aside_sums(rows(self._db, sql.ASIDE))
+
+    def confirmed_aside(self) -> ConfirmedAside | None:
+        """Facts that have waited and are to be counted now, those set aside first."""
+        with self._lock:
+            found = rows(self._db, sql.CONFIRMED_ASIDE)
+        return ConfirmedAside(*found[0]) if found else None
 
     def commit(self, change: Change) -> None:
         """Make a change durable and visible, whole or not at all.
@@ -276,10 +286,12 @@ class SqliteStore:
         self._db.executemany(
             sql.SET_ASIDE,
             (
-                (workspace, p.number, len(facts) // FACT_BYTES, facts)
-                for (workspace, p), facts in change.aside.items()
+                (a.reason, a.workspace, a.period and a.period.number, a.day, a.messages, a.origin,
+                 a.facts)
+                for a in change.aside
             ),
-        )
+        )  # fmt: skip
+        self._db.executemany(sql.TAKE_FROM_ASIDE, ((row,) for row in change.counted_aside))
         self._db.executemany(sql.SET_POSITION, change.positions.items())
         for name, value in (
             (_COUNTED_UNTIL, change.counted_until_ms),
@@ -317,6 +329,11 @@ class SqliteStore:
                 self._db.execute(sql.RAISE_MARK, (_COUNTED_UNTIL, moment_ms))
         except apsw.Error as error:
             raise StorageUnavailableError(f"the store did not take a mark: {error}") from error
+
+    def lower_counted_until(self, moment_ms: int) -> None:
+        """Take the freshness mark back to a moment, if it is later."""
+        with _refusals("did not take a mark"), self._lock:
+            self._db.execute(sql.LOWER_MARK, (_COUNTED_UNTIL, moment_ms))
 
     # Reading: anybody.
 

@@ -170,7 +170,10 @@ def test_what_comes_for_a_closed_month_is_kept_aside_and_reported(
     calls = life.api_calls()
     away.rename(place)
     life.look()
-    assert life.rig.store.set_aside() == [(1, JANUARY, 1)]
+    [aside] = life.rig.store.set_aside()
+    assert (aside.reason, aside.workspace, aside.period, aside.messages) == (
+        "sealed", 1, JANUARY, 1,
+    )  # fmt: skip
     assert life.api_calls() == calls
     # The other workspace had nothing in that month: for it, the month is open.
     assert life.api_calls(workspace=2) == 1
