@@ -451,15 +451,56 @@ def test_too_many_requests_at_once_are_turned_away_before_their_bodies(
     assert len(unpack(tracking.sink.facts)) == len(inside) + 1
 
 
-def test_bodies_that_are_too_much_at_once_are_turned_away_unread(tracking: Tracking) -> None:
-    # Bodies without a declared length have to be reckoned at the most that they may be.
-    open_ended = HEAD + b"\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
-    for _ in range(2):
-        # The server asks for a body once it has let the request in.
-        assert tracking.raw(open_ended).recv(12) == b"HTTP/1.1 100"
-    late = tracking.raw(HEAD + b"\r\nContent-Length: 2000000\r\n\r\n")
-    assert answer_on(late)[0] == 429
-    assert answer_on(tracking.raw(WHOLE))[0] == 200
+@pytest.mark.parametrize(
+    "framing", [b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", b"Content-Length: 4194304\r\n\r\n"]
+)
+@pytest.mark.parametrize("head", [b"POST /v1/page HTTP/1.1\r\nHost: t", HEAD])
+def test_what_is_only_announced_takes_no_room(
+    tracking: Tracking, head: bytes, framing: bytes
+) -> None:
+    for _ in range(40):
+        tracking.raw(head + b"\r\n" + framing)
+    phones = [tracking.raw(WHOLE[: -len(BODY)]) for _ in range(40)]
+    assert [answer_on(tracking.raw(WHOLE))[0] for _ in range(20)] == [200] * 20
+    for phone in phones:
+        phone.sendall(BODY)
+    assert [answer_on(phone)[0] for phone in phones] == [200] * 40
+
+
+def test_of_too_many_strangers_the_slowest_is_cut_off() -> None:
+    small = Tracking(Limits(keyless_slow_bodies_max=2))
+    body = json.dumps({**GOOD, "writeKey": "web-key"}).encode()
+    head = b"POST /v1/page HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % len(body)
+    slow, phone, late = (small.raw(head + body[:1]) for _ in range(3))
+    status, headers, document = answer_on(slow)
+    assert (status, document["code"]) == (503, "body_too_slow")
+    assert (headers["connection"], headers["retry-after"]) == ("close", "1")
+    assert slow.recv(1) == b""
+    for each in (phone, late):
+        each.sendall(body[1:])
+        assert answer_on(each)[0] == 200
+    small.stop()
+
+
+def test_a_key_in_the_head_that_is_unknown_is_answered_before_the_body_comes(
+    tracking: Tracking,
+) -> None:
+    head = WHOLE[: -len(BODY)].replace(b"d2ViLWtleTo=", base64.b64encode(b"no-key:"))
+    connection = tracking.raw(head)
+    assert answer_on(connection)[0] == 401
+    # The connection is as good as before: what follows the unread body is the next request.
+    connection.sendall(BODY + WHOLE)
+    assert answer_on(connection)[0] == 200
+
+
+def test_of_many_rejections_a_hundred_are_listed(tracking: Tracking) -> None:
+    for bad, more in ((100, None), (101, 1), (99_999, 99_899)):
+        reply = tracking.post("/v1/batch", {"batch": [GOOD] + [0] * bad}, **KEY)
+        rejected = [{"index": index, "code": "not_an_object"} for index in range(1, 101)]
+        expected = {"success": True, "rejected": rejected, "rejectedMore": more}
+        assert reply.json == {name: value for name, value in expected.items() if value is not None}
+        assert len(reply.body) < 8192
+    assert sum(tally.messages for tally in tracking.sink.rejections) == 100 + 101 + 99_999
 
 
 def test_a_body_that_does_not_come_is_given_up() -> None:

@@ -10,7 +10,8 @@ the meter says. Raw ids never leave this package.
     admission   the rules that a message must meet, and its hashes
     decoding    JSON to `Message`: the fast decoder, then the tolerant one
     scanning    the tolerant decoder's JSON grammar, without recursion
-    bodies      reading and decompressing under bounds
+    reading     bodies as they come, and who has to go where there is no room
+    bodies      decompressing under bounds
     gate        when to turn requests away
     browser     the settings that analytics.js asks for, and the pixel
     answers     statuses, headers and JSON of every answer

@@ -49,8 +49,13 @@ _PREFLIGHT: _Headers = (
 _RETRY_AFTER: dict[Reason, bytes] = {
     Reason.OVERLOADED: b"1",
     Reason.BODY_TIMEOUT: b"1",
+    Reason.BODY_TOO_SLOW: b"1",
     Reason.STORAGE_UNAVAILABLE: b"5",
 }
+# What is still to come of these bodies would be taken for the next request.
+_CUT_OFF = (Reason.BODY_TIMEOUT, Reason.BODY_TOO_SLOW)
+# So that an answer is never much larger than the request was.
+_REJECTED_LISTED_MAX = 100
 
 
 class Answer(NamedTuple):
@@ -71,11 +76,19 @@ SUCCESS = json_answer(200, {"success": True})
 
 
 def batch_answer(rejected: Sequence[tuple[int, Reason]]) -> Answer:
-    """What a batch is told: success, and which of its messages were rejected."""
+    """What a batch is told: success, and which of its messages were rejected.
+
+    The first 100 are listed; where there are more, `rejectedMore` says how many.
+    """
     if not rejected:
         return SUCCESS
-    listed = [{"index": index, "code": reason.value} for index, reason in rejected]
-    return json_answer(200, {"success": True, "rejected": listed})
+    listed = [
+        {"index": index, "code": reason.value} for index, reason in rejected[:_REJECTED_LISTED_MAX]
+    ]
+    document = {"success": True, "rejected": listed}
+    if len(rejected) > len(listed):
+        document["rejectedMore"] = len(rejected) - len(listed)
+    return json_answer(200, document)
 
 
 def refusal(reason: Reason, methods: Sequence[str] = ()) -> Answer:
@@ -89,8 +102,7 @@ def refusal(reason: Reason, methods: Sequence[str] = ()) -> Answer:
     headers: _Headers = ((b"allow", _listed(methods)),) if methods else ()
     if reason in _RETRY_AFTER:
         headers = (*headers, (b"retry-after", _RETRY_AFTER[reason]))
-    if reason is Reason.BODY_TIMEOUT:
-        # What is still to come of the body would be taken for the next request.
+    if reason in _CUT_OFF:
         headers = (*headers, (b"connection", b"close"))
     return json_answer(status, {"code": reason.value, "message": sentence}, headers)
 

@@ -1,10 +1,10 @@
 """The tracking API as a bare ASGI application: takes requests, answers when facts are durable.
 
-    request ─ route ─ gate ─ write key ─ body ─ tracker ─ sink ─ answer
+    request ─ route ─ write key ─ gate ─ body ─ tracker ─ sink ─ answer
 
-The gate decides before a body is read. Bodies and query strings are never logged; of an
-unexpected exception the log gets its type and its lines of code, not its text, which may quote
-what was sent.
+A key that the head carries is looked up, and the gate asked, before a body is read. Bodies and
+query strings are never logged; of an unexpected exception the log gets its type and its lines of
+code, not its text, which may quote what was sent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from headcount.intake.answers import (
     send_answer,
 )
 from headcount.intake.asgi import Application, Receive, Scope, Send
-from headcount.intake.bodies import BodyReader, ClientGone, decompress
+from headcount.intake.bodies import decompress
 from headcount.intake.browser import pixel_message, settings_document
 from headcount.intake.gate import Gate
 from headcount.intake.ports import (
@@ -39,6 +39,7 @@ from headcount.intake.ports import (
     TokenRef,
     WriteKeys,
 )
+from headcount.intake.reading import BodyReader, ClientGone, Room
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.records import RecordTaker, take_records
 from headcount.intake.routes import Action, Route, route_of
@@ -50,6 +51,8 @@ __all__ = ["create_app"]
 _log = logging.getLogger("headcount.intake")
 
 _HeaderMap = Mapping[bytes, bytes]
+
+_FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW)
 
 _LIBRARY_PREFIXES = (
     (b"analytics-python", "analytics-python"),
@@ -101,7 +104,12 @@ class _Intake:
         self._clock = clock
         self._limits = limits
         self._gate = Gate(limits, sink)
-        self._bodies = BodyReader(limits.body_bytes_max, limits.body_timeout_s)
+        self._bodies = BodyReader(
+            limits.body_bytes_max,
+            limits.body_timeout_s,
+            known=Room(limits.slow_bodies_max, limits.body_bytes_in_flight_max),
+            keyless=Room(limits.keyless_slow_bodies_max, limits.keyless_body_bytes_in_flight_max),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -161,66 +169,66 @@ class _Intake:
         self, route: Route, headers: _HeaderMap, scope: Scope, receive: Receive
     ) -> Answer:
         """Take a message or a batch in while there is room for it."""
-        length_bytes = _length_bytes(headers)
-        # A body without a declared length may become as large as a body can be.
-        expected_bytes = self._limits.body_bytes_max
-        if length_bytes is not None:
-            expected_bytes = min(length_bytes, expected_bytes)
-        try:
-            self._gate.enter(expected_bytes)
-        except Refused as refused:
-            return refusal(refused.reason)
         try:
             return await self._take(route, headers, scope, receive)
+        except Refused as refused:
+            return refusal(refused.reason)
         except StorageUnavailableError:
             return refusal(Reason.STORAGE_UNAVAILABLE)
-        finally:
-            self._gate.leave(expected_bytes)
 
     async def _take(
         self, route: Route, headers: _HeaderMap, scope: Scope, receive: Receive
     ) -> Answer:
-        """Admit or reject what a request brings, and answer once that is durable."""
-        source: SourceRef | None = None
-        secret = _bearer_token(headers.get(b"authorization", b""))
+        """Admit or reject what a request brings, and answer once that is durable.
+
+        Raises:
+            Refused: nothing of it is taken in.
+        """
+        authorization = headers.get(b"authorization", b"")
+        secret = _bearer_token(authorization)
         if route.action is Action.IMPORT and secret is not None:
             return await self._import(secret, headers, receive)
+        write_key = _basic_user_name(authorization)
+        source = self._tracker.source_of(write_key) if write_key else None
+        self._gate.check()
         # Without a token, an import is a batch like any other.
         is_batch = route.action in (Action.BATCH, Action.IMPORT)
         try:
-            write_key = _basic_user_name(headers.get(b"authorization", b""))
-            if write_key:
-                source = self._tracker.source_of(write_key)
             if route.action is Action.PIXEL:
                 body = pixel_message(scope["query_string"])
             else:
-                body = await self._body(headers, receive)
+                body = await self._body(headers, receive, known=source is not None)
             receipt = Receipt(self._clock(), _library_of(headers, short=route.short))
-            if is_batch:
-                return await self._keep(self._tracker.take_batch(body, receipt, source))
-            fact = self._tracker.take_message(body, route.argument, receipt, source)
+            with self._gate:
+                if is_batch:
+                    return await self._keep(self._tracker.take_batch(body, receipt, source))
+                fact = self._tracker.take_message(body, route.argument, receipt, source)
+                await self._sink.append(fact)
+                return SUCCESS
         except Refused as refused:
             owner = refused.source or source
-            # A batch that is refused whole has no messages to tally: nobody knows how many.
-            if owner is not None and not is_batch:
+            # Of a batch that is refused whole nobody knows how many messages it has; and what was
+            # turned away for want of room comes again.
+            if owner is not None and not is_batch and refused.reason not in _FOR_WANT_OF_ROOM:
                 await self._sink.append(b"", [tally(owner, refused.reason, self._clock())])
-            return refusal(refused.reason)
-        await self._sink.append(fact)
-        return SUCCESS
+            raise
 
     async def _import(self, secret: str, headers: _HeaderMap, receive: Receive) -> Answer:
-        """Take the records of an import in, each into the source and the time that it names."""
-        try:
-            token = self._history.token(secret, self._clock())
-            if token is None:
-                return refusal(Reason.INVALID_TOKEN)
-            if not token.is_admin:
-                return refusal(Reason.ADMIN_TOKEN_REQUIRED)
-            body = await self._body(headers, receive)
+        """Take the records of an import in, each into the source and the time that it names.
+
+        Raises:
+            Refused: nothing of it is taken in.
+        """
+        token = self._history.token(secret, self._clock())
+        if token is None:
+            raise Refused(Reason.INVALID_TOKEN)
+        if not token.is_admin:
+            raise Refused(Reason.ADMIN_TOKEN_REQUIRED)
+        self._gate.check()
+        body = await self._body(headers, receive, known=True)
+        with self._gate:
             taker = self._record_taker(token)
             return await self._keep(take_records(body, taker, self._limits.batch_messages_max))
-        except Refused as refused:
-            return refusal(refused.reason)
 
     def _record_taker(self, token: TokenRef) -> RecordTaker:
         def find_source(write_key: str | None, source_id: str | None) -> SourceRef | None:
@@ -236,12 +244,12 @@ class _Intake:
             await self._sink.append(result.facts, result.rejections)
         return batch_answer(result.rejected)
 
-    async def _body(self, headers: _HeaderMap, receive: Receive) -> bytes:
+    async def _body(self, headers: _HeaderMap, receive: Receive, *, known: bool) -> bytes:
         bytes_max = self._limits.body_bytes_max
         length_bytes = _length_bytes(headers)
         if length_bytes is not None and length_bytes > bytes_max:
             raise Refused(Reason.BODY_TOO_LARGE)
-        body = await self._bodies.read(receive)
+        body = await self._bodies.read(receive, known=known)
         return decompress(body, headers.get(b"content-encoding", b""), bytes_max)
 
 

@@ -1,6 +1,8 @@
-"""Decides, before a body is read, whether a request is taken in or turned away.
+"""Decides whether a request is taken in or turned away.
 
-Counts what is under way in this worker: requests, bytes of bodies, facts that wait for the disk.
+Counts what is under way in this worker: requests whose bodies are whole, facts that wait for the
+disk. What a client announces counts for nothing; bodies that are still coming have rooms of their
+own (`reading`).
 """
 
 from __future__ import annotations
@@ -20,31 +22,31 @@ class Gate:
     """
 
     def __init__(self, limits: Limits, sink: FactSink) -> None:
-        self._limits = limits
+        self._requests_max = limits.requests_in_flight_max
+        self._pending_bytes_max = limits.pending_fact_bytes_max
         self._sink = sink
         self._requests = 0
-        self._body_bytes = 0
 
-    def enter(self, body_bytes: int) -> None:
-        """Let a request in; `leave` must follow, with the same size.
-
-        Args:
-            body_bytes: how large the body is, or may become when its length is not declared.
+    def check(self) -> None:
+        """See whether there is room for a request, before its body is read.
 
         Raises:
             Refused: there is too much under way.
         """
-        limits = self._limits
         if (
-            self._requests >= limits.requests_in_flight_max
-            or self._body_bytes + body_bytes > limits.body_bytes_in_flight_max
-            or self._sink.pending_bytes > limits.pending_fact_bytes_max
+            self._requests >= self._requests_max
+            or self._sink.pending_bytes > self._pending_bytes_max
         ):
             raise Refused(Reason.OVERLOADED)
-        self._requests += 1
-        self._body_bytes += body_bytes
 
-    def leave(self, body_bytes: int) -> None:
-        """The request is over."""
+    def __enter__(self) -> None:
+        """Let a request in whose body is whole, until the end of the block.
+
+        Raises:
+            Refused: there is too much under way.
+        """
+        self.check()
+        self._requests += 1
+
+    def __exit__(self, *_: object) -> None:
         self._requests -= 1
-        self._body_bytes -= body_bytes

@@ -89,8 +89,12 @@ class Limits:
         message_bytes_max: the raw JSON of one message.
         batch_messages_max: messages in one batch; far above what clients send, it bounds the
             memory that a body of nothing but tiny items can take.
-        body_bytes_in_flight_max: bodies that are being received, all requests together.
-        requests_in_flight_max: tracking requests that are being received or written.
+        body_bytes_in_flight_max: what has come of bodies that are still coming, of all requests
+            together whose head shows a known key.
+        slow_bodies_max: how many such requests may wait for more of their bodies.
+        keyless_body_bytes_in_flight_max, keyless_slow_bodies_max: the same of requests whose head
+            shows none; a small part, so that strangers turn away nobody else.
+        requests_in_flight_max: requests whose bodies are whole and being written.
         pending_fact_bytes_max: facts that wait for the disk.
         body_timeout_s: how long a client may take to send a body.
     """
@@ -98,7 +102,10 @@ class Limits:
     body_bytes_max: int = 4 * _MIB
     message_bytes_max: int = 32 * _KIB
     batch_messages_max: int = 100_000
-    body_bytes_in_flight_max: int = 24 * _MIB
+    body_bytes_in_flight_max: int = 16 * _MIB
+    slow_bodies_max: int = 2048
+    keyless_body_bytes_in_flight_max: int = 8 * _MIB
+    keyless_slow_bodies_max: int = 512
     requests_in_flight_max: int = 1024
     pending_fact_bytes_max: int = 8 * _MIB
     body_timeout_s: float = 30.0

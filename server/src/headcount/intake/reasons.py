@@ -39,6 +39,7 @@ class Reason(StrEnum):
     BATCH_TOO_LONG = "batch_too_long"
     BODY_TOO_LARGE = "body_too_large"
     BODY_TIMEOUT = "body_timeout"
+    BODY_TOO_SLOW = "body_too_slow"
     INVALID_GZIP = "invalid_gzip"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     INVALID_PIXEL_DATA = "invalid_pixel_data"
@@ -111,6 +112,9 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     # Not 408: some clients drop what a status below 500 refuses.
     Reason.BODY_TIMEOUT: Explanation(503, "The body did not arrive in time; send it again."),
+    Reason.BODY_TOO_SLOW: Explanation(
+        503, "Too many bodies were arriving, and this was among the slowest; send it again."
+    ),
     Reason.INVALID_GZIP: Explanation(
         400, "The body is not the gzip data that Content-Encoding promises."
     ),

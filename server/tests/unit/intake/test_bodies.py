@@ -1,89 +1,15 @@
-"""Bodies are read and decompressed under bounds."""
+"""Bodies are decompressed under bounds."""
 
-import asyncio
 import contextlib
 import gzip
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.intake import Reason
-from headcount.intake.asgi import Event, Receive
-from headcount.intake.bodies import BodyReader, ClientGone, decompress
+from headcount.intake.bodies import decompress
 from headcount.intake.reasons import Refused
-
-
-def channel(events: Iterable[Event]) -> Receive:
-    """What a server gives the application; it waits for ever once there is nothing more."""
-    left = iter(events)
-
-    async def receive() -> Event:
-        for event in left:
-            return event
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    return receive
-
-
-def pieces(*bodies: bytes) -> list[Event]:
-    last = len(bodies) - 1
-    return [
-        {"type": "http.request", "body": body, "more_body": at < last}
-        for at, body in enumerate(bodies)
-    ]
-
-
-@given(st.lists(st.binary(max_size=5), min_size=1, max_size=6))
-def test_a_body_is_its_pieces_in_order(parts: list[bytes]) -> None:
-    assert asyncio.run(BodyReader(30, 5).read(channel(pieces(*parts)))) == b"".join(parts)
-
-
-@pytest.mark.parametrize("events", [pieces(b"12345"), pieces(b"12", b"34", b"5", b"6")])
-async def test_a_body_is_refused_as_soon_as_it_is_too_large(events: list[Event]) -> None:
-    with pytest.raises(Refused) as refused:
-        await BodyReader(4, 5).read(channel(events))
-    assert refused.value.reason is Reason.BODY_TOO_LARGE
-
-
-async def test_a_client_that_leaves_has_no_body() -> None:
-    with pytest.raises(ClientGone):
-        await BodyReader(4, 5).read(channel([*pieces(b"1", b"")[:1], {"type": "http.disconnect"}]))
-
-
-async def test_a_body_that_does_not_come_is_refused() -> None:
-    with pytest.raises(Refused) as refused:
-        await BodyReader(4, 0.01).read(channel(pieces(b"1", b"")[:1]))
-    assert refused.value.reason is Reason.BODY_TIMEOUT
-
-
-async def test_each_of_many_slow_bodies_is_refused_and_a_whole_one_is_not() -> None:
-    reader = BodyReader(4, 0.01)
-
-    async def slow(delay_s: float) -> Reason | bytes:
-        await asyncio.sleep(delay_s)
-        try:
-            return await reader.read(channel(pieces(b"1", b"")[:1]))
-        except Refused as refused:
-            return refused.reason
-
-    outcomes = await asyncio.gather(
-        *(slow(number / 500) for number in range(20)), reader.read(channel(pieces(b"12")))
-    )
-    assert outcomes == [Reason.BODY_TIMEOUT] * 20 + [b"12"]
-    # Once nobody reads any more, the next one has its time again.
-    assert await slow(0.02) is Reason.BODY_TIMEOUT
-    assert await reader.read(channel(pieces(b"1", b"2"))) == b"12"
-
-
-async def test_a_read_that_is_cancelled_by_others_stays_cancelled() -> None:
-    reading = asyncio.create_task(BodyReader(4, 5).read(channel([])))
-    await asyncio.sleep(0)
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
 
 
 @pytest.mark.parametrize("encoding", [b"", b"identity", b" Identity "])
