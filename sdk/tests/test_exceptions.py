@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from typing import Any
 
 import pytest
 import urllib3
 
 import segment_public_api as sdk
-from segment_public_api import exceptions
+from segment_public_api import exceptions, rest
+from segment_public_api.aio import rest as aio_rest
 
 OURS = [getattr(exceptions, name) for name in exceptions.__all__]
 THEIRS = {
@@ -31,6 +33,53 @@ def test_the_documented_words() -> None:
         "(418)\nReason: Teapot\nHTTP response headers: {'A': 'b'}\n"
         "HTTP response body: short and stout\n"
     )
+    error.data = "a pot"
+    assert str(error).endswith("HTTP response body: short and stout\nHTTP response data: a pot\n")
+
+
+class BareAnswer:
+    """An answer of another library: what the documented client reads of one, and no more."""
+
+    status, reason, headers = 404, "Not Found", {"A": "b"}
+
+    def __init__(self, data: bytes | None) -> None:
+        self.data = data
+
+
+@pytest.mark.parametrize(("data", "body"), [(b"{}", "{}"), ("é".encode(), "é"), (None, None)])
+def test_a_call_that_failed_is_made_of_any_answer(data: bytes | None, body: str | None) -> None:
+    error = sdk.ApiException(http_resp=BareAnswer(data))
+    assert (error.status, error.reason, error.headers) == (404, "Not Found", {"A": "b"})
+    assert error.body == body
+    with pytest.raises(sdk.NotFoundException):
+        sdk.ApiException.from_response(http_resp=BareAnswer(data), body=None, data=None)
+
+
+@pytest.mark.parametrize("package", [rest, aio_rest])
+def test_a_call_that_failed_is_made_of_our_own_answers(package: Any) -> None:
+    theirs: Any = BareAnswer(b"{}")
+    answer = package.RESTResponse(theirs)
+    answer.data = b"{}"
+    assert sdk.ApiException(http_resp=answer).headers == {"A": "b"}
+
+
+PLACED = [sdk.ApiTypeError, sdk.ApiValueError, sdk.ApiAttributeError, sdk.ApiKeyError]
+
+
+@pytest.mark.parametrize("kind", PLACED)
+def test_an_error_about_one_value_says_where_it_stands(kind: Any) -> None:
+    error = kind("m", path_to_item=["a", 0])
+    assert error.args == ("m at ['a'][0]",)
+    assert str(kind("m", ["rows", 3, "day"])) == "m at ['rows'][3]['day']"
+    assert (str(kind("m")), kind("m").path_to_item) == ("m", None)
+    for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(twin) is kind
+        assert (twin.args, twin.path_to_item) == (error.args, ["a", 0])
+
+
+def test_an_error_of_type_says_what_would_have_been_right() -> None:
+    error = sdk.ApiTypeError("m", None, (int,), True)
+    assert (error.valid_classes, error.key_type) == ((int,), True)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in OURS if issubclass(kind, sdk.ApiException)])

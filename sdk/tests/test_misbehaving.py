@@ -117,8 +117,13 @@ def test_every_refusal_has_its_class_and_its_envelope(
     assert error.request_id == "req-7"
     assert error.operation == WORKSPACE
     assert error.host == f"127.0.0.1:{server.port}"
+    assert error.headers["X-Request-Id"] == error.headers.get("x-request-id") == "req-7"
     text = str(error)
     assert text.startswith(f"({status[:3]})\nReason: {status[4:]}\nHTTP response headers: ")
+    assert text.splitlines()[3:5] == [
+        f"HTTP response body: {error.body}",
+        f"HTTP response data: {error.data}",
+    ]
     for part in ("req-7", WORKSPACE, f"127.0.0.1:{server.port}", "refused"):
         assert part in text
 
@@ -292,6 +297,7 @@ def test_unknown_fields_are_kept_and_ignored(call: Any, scripted: Start) -> None
     page["warnings"] = []
     server = scripted(answer(page))
     result = call(settings(server), WORKSPACE, "2021-02-01")
+    page["data"]["pagination"] |= {"next": None, "previous": None}
     assert result.to_dict() == page
     assert result.rows[0].api_calls_int == 1
 

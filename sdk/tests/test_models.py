@@ -99,6 +99,35 @@ def test_none_stays_out_and_null_comes_in() -> None:
     assert sdk.PaginationInput.from_dict(None) is None
 
 
+def test_what_the_api_calls_nullable_is_there_when_it_was_read_as_none() -> None:
+    page = {"current": "a"}
+    whole = {"current": "a", "next": None, "previous": None}
+    body = {"data": {"dailyWorkspaceAPICallsUsage": [], "pagination": page}}
+    kind = sdk.GetDailyWorkspaceAPICallsUsage200Response
+    for read in (kind.from_dict(body), kind.from_json(json.dumps(body))):
+        assert read is not None
+        assert read.to_dict()["data"]["pagination"] == whole
+        assert kind.from_json(read.to_json()) == read
+    refused = {"errors": [{"type": "t"}, {"type": "u", "message": "m", "data": {"n": None}}]}
+    envelope = sdk.RequestErrorEnvelope.from_dict(refused)
+    assert envelope is not None
+    assert envelope.to_dict() == {
+        "errors": [
+            {"type": "t", "data": None},
+            {"type": "u", "message": "m", "data": {"n": None}},
+        ]
+    }
+
+
+def test_what_a_program_leaves_out_stays_out() -> None:
+    assert sdk.PaginationOutput(current="a").to_dict() == {"current": "a"}
+    given = sdk.PaginationOutput(current="a", next=None)
+    assert given.to_dict() == {"current": "a", "next": None}
+    later = sdk.PaginationOutput(current="a")
+    later.previous = None
+    assert later.to_dict() == {"current": "a", "previous": None}
+
+
 @given(
     st.lists(st.tuples(st.text(), COUNTS), max_size=5),
     st.one_of(st.none(), st.text()),
@@ -107,7 +136,7 @@ def test_none_stays_out_and_null_comes_in() -> None:
 def test_json_survives_the_way_through(
     rows: list[tuple[str, str]], following: str | None, unknown: dict[str, int]
 ) -> None:
-    pagination = {"current": "a", **({} if following is None else {"next": following})}
+    pagination = {"current": "a", "next": following, "previous": None}
     body = {
         "data": {
             "dailyPerSourceAPICallsUsage": [

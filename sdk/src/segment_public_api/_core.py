@@ -12,6 +12,8 @@ from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from urllib.parse import quote, urlencode, urlsplit
 
+from urllib3 import HTTPHeaderDict
+
 from . import _wire
 from ._exchange import REDIRECT_STATUSES, AnswerT, Patience, Send, Step, Timeouts, exchange
 from ._hosts import address_of, base_url, same_origin_target
@@ -263,9 +265,11 @@ class ClientCore:
         return error
 
 
-def _redacted_headers(response_data: ReadAnswer) -> dict[str, str]:
-    headers = response_data.getheaders()
-    return {name: _wire.redacted(text, response_data.secrets) for name, text in headers.items()}
+def _redacted_headers(response_data: ReadAnswer) -> HTTPHeaderDict:
+    headers = HTTPHeaderDict()
+    for name, text in response_data.getheaders().items():
+        headers.add(name, _wire.redacted(text, response_data.secrets))
+    return headers
 
 
 def _redirect_words(response_data: ReadAnswer, secrets: tuple[str, ...]) -> str:

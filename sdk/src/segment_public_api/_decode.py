@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from . import models
 from .exceptions import ApiException, ApiValueError, InvalidResponseException
+from .models._base import AS_READ
 from .models.request_error_envelope import RequestErrorEnvelope
 
 SHOWN_BYTES = 120
@@ -44,7 +45,7 @@ def decode(raw: bytes, response_type: Any, content_type: str | None) -> Any:
             return raw.decode("utf-8", "replace")
         raise _invalid(f"the answer is {content_type!r} where JSON is due", raw)
     try:
-        return _adapter(response_type).validate_json(raw)
+        return _adapter(response_type).validate_json(raw, context=AS_READ)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -56,7 +57,7 @@ def decode(raw: bytes, response_type: Any, content_type: str | None) -> Any:
 def error_envelope(raw: bytes) -> RequestErrorEnvelope | None:
     """The error envelope that a body holds, or None."""
     try:
-        return RequestErrorEnvelope.model_validate_json(raw)
+        return RequestErrorEnvelope.model_validate_json(raw, context=AS_READ)
     except ValidationError:
         return None
 

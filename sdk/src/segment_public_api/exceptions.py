@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib3 import exceptions as urllib3_exceptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "ApiAttributeError",
@@ -68,13 +68,19 @@ REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 
 
 class HttpAnswer(Protocol):
-    """What `ApiException` reads of a response."""
+    """What `ApiException` reads of a response; any object that has these attributes will do."""
 
-    status: int
-    reason: str | None
-    data: bytes | None
+    @property
+    def status(self) -> int: ...
 
-    def getheaders(self) -> Mapping[str, str]: ...
+    @property
+    def reason(self) -> str | None: ...
+
+    @property
+    def data(self) -> bytes | None: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
 
 
 class OpenApiException(Exception):
@@ -82,19 +88,56 @@ class OpenApiException(Exception):
 
 
 class ApiTypeError(OpenApiException, TypeError):
-    """A value of the wrong type."""
+    """A value of the wrong type.
+
+    Args:
+        msg: what is wrong.
+        path_to_item: keys and places that lead to the value; added to the message.
+        valid_classes: the types that would have been right.
+        key_type: whether it is a key of a dict (True), a value of one (False), or neither (None).
+    """
+
+    def __init__(
+        self,
+        msg: str,
+        path_to_item: Sequence[Any] | None = None,
+        valid_classes: tuple[type, ...] | None = None,
+        key_type: bool | None = None,
+    ) -> None:
+        super().__init__(_placed(msg, path_to_item))
+        self.path_to_item = path_to_item
+        self.valid_classes = valid_classes
+        self.key_type = key_type
 
 
 class ApiValueError(OpenApiException, ValueError):
-    """A value of the right type that cannot be used."""
+    """A value of the right type that cannot be used; `path_to_item` leads to it."""
+
+    path_to_item: Sequence[Any] | None = None
+
+    def __init__(self, msg: str, path_to_item: Sequence[Any] | None = None) -> None:
+        super().__init__(_placed(msg, path_to_item))
+        self.path_to_item = path_to_item
 
 
 class ApiAttributeError(OpenApiException, AttributeError):
-    """An attribute that does not exist."""
+    """An attribute that does not exist; `path_to_item` leads to it."""
+
+    path_to_item: Sequence[Any] | None = None
+
+    def __init__(self, msg: str, path_to_item: Sequence[Any] | None = None) -> None:
+        super().__init__(_placed(msg, path_to_item))
+        self.path_to_item = path_to_item
 
 
 class ApiKeyError(OpenApiException, KeyError):
-    """A key that does not exist."""
+    """A key that does not exist; `path_to_item` leads to it."""
+
+    path_to_item: Sequence[Any] | None = None
+
+    def __init__(self, msg: str, path_to_item: Sequence[Any] | None = None) -> None:
+        super().__init__(_placed(msg, path_to_item))
+        self.path_to_item = path_to_item
 
     def __str__(self) -> str:
         return Exception.__str__(self)
@@ -108,7 +151,7 @@ class ApiException(OpenApiException):
         reason: the status line's words, or what failed.
         body: the answer's body as text, or None.
         data: the decoded error envelope (`RequestErrorEnvelope`), or None.
-        headers: the answer's headers, or None.
+        headers: the answer's headers, found in any case; or None.
         operation: name of the method that was called, or None.
         host: host and port that were asked, or None.
     """
@@ -134,7 +177,7 @@ class ApiException(OpenApiException):
             self.reason = http_resp.reason if reason is None else reason
             if body is None and http_resp.data is not None:
                 self.body = http_resp.data.decode("utf-8", "replace")
-            self.headers = http_resp.getheaders()
+            self.headers = http_resp.headers
         # The bases from urllib3 want a pool, which an answerless call does not have.
         Exception.__init__(self, status, reason)
 
@@ -155,8 +198,10 @@ class ApiException(OpenApiException):
         text = f"({self.status})\nReason: {self.reason}\n"
         if self.headers:
             text += f"HTTP response headers: {self.headers}\n"
-        if self.data or self.body:
-            text += f"HTTP response body: {self.data or self.body}\n"
+        if self.body:
+            text += f"HTTP response body: {self.body}\n"
+        if self.data:
+            text += f"HTTP response data: {self.data}\n"
         where = [
             f"{label}: {value}"
             for label, value in (
@@ -275,6 +320,15 @@ def class_for_status(status: int) -> type[ApiException]:
     if 300 <= status <= 399:
         return RedirectException
     return _CLASS_BY_STATUS.get(status, ApiException)
+
+
+def _placed(msg: str, path_to_item: Sequence[Any] | None) -> str:
+    return f"{msg} at {render_path(path_to_item)}" if path_to_item else msg
+
+
+def render_path(path_to_item: Sequence[Any]) -> str:
+    """Keys and places as Python would write them: `['rows'][0]`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f"['{part}']" for part in path_to_item)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 import pprint
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    ValidationInfo,
+    model_validator,
+)
 
 # Whole numbers come first: JSON's 1612137600 stays an int, and the usual case is the fast one.
 Number = Annotated[StrictInt | StrictFloat, Field(union_mode="left_to_right")]
+
+AS_READ = object()
+"""The context under which answers and dicts are read: what they leave out was given as None."""
 
 
 class ApiModel(BaseModel):
@@ -26,6 +37,9 @@ class ApiModel(BaseModel):
         extra="allow",
     )
 
+    nullable_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that the API documents as nullable."""
+
     def to_str(self) -> str:
         """The model as indented text, under the API's names."""
         return pprint.pformat(self.model_dump(by_alias=True))
@@ -35,8 +49,28 @@ class ApiModel(BaseModel):
         return json.dumps(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """The model as a dict, under the API's names, without what is None."""
-        return self.model_dump(by_alias=True, exclude_none=True)
+        """The model as a dict, under the API's names, without what is None.
+
+        Fields that the API documents as nullable are there as None if they were given so, as they
+        all are in an answer: `answer.to_dict()["data"]["pagination"]["next"]` never fails.
+        """
+        made = self.model_dump(by_alias=True, exclude_none=True)
+        self._add_nulls(made)
+        return made
+
+    def _add_nulls(self, made: dict[str, Any]) -> None:
+        """Put None into what was dumped where a nullable field, here or below, was given so."""
+        for name in self.nullable_fields & self.model_fields_set:
+            if getattr(self, name) is None:
+                made[type(self).model_fields[name].alias or name] = None
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if isinstance(value, ApiModel):
+                value._add_nulls(made[field.alias or name])
+            elif isinstance(value, list):
+                for item, of_item in zip(value, made[field.alias or name], strict=True):
+                    if isinstance(item, ApiModel):
+                        item._add_nulls(of_item)
 
     @classmethod
     def from_json(cls, json_str: str) -> Self | None:
@@ -46,4 +80,14 @@ class ApiModel(BaseModel):
     @classmethod
     def from_dict(cls, obj: dict[str, Any] | None) -> Self | None:
         """A model out of a dict; None for None. Raises `ValidationError` for another shape."""
-        return None if obj is None else cls.model_validate(obj)
+        return None if obj is None else cls.model_validate(obj, context=AS_READ)
+
+
+class NullableModel(ApiModel):
+    """A model with nullable fields; apart, so that rows, which have none, stay quick to read."""
+
+    @model_validator(mode="after")
+    def _given_if_read(self, info: ValidationInfo) -> Self:
+        if info.context is AS_READ:
+            self.__pydantic_fields_set__ |= self.nullable_fields
+        return self

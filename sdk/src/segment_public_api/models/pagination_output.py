@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field, StrictStr
 
-from ._base import ApiModel, Number
+from ._base import NullableModel, Number
 
 __all__ = ["PaginationOutput"]
 
 
-class PaginationOutput(ApiModel):
+class PaginationOutput(NullableModel):
     """Where a page stands among its neighbours."""
+
+    nullable_fields: ClassVar[frozenset[str]] = frozenset({"next", "previous"})
 
     current: StrictStr = Field(description="Cursor of this page.")
     next: StrictStr | None = Field(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, StrictStr
 
-from ._base import ApiModel, Number
+from ._base import NullableModel, Number
 
 __all__ = ["RequestError"]
 
 
-class RequestError(ApiModel):
+class RequestError(NullableModel):
     """One thing that is wrong with a request."""
+
+    nullable_fields: ClassVar[frozenset[str]] = frozenset({"data"})
 
     type: StrictStr = Field(description="Kind of error, such as `input-validation`.")
     message: StrictStr | None = Field(default=None, description="What is wrong, in words.")
