@@ -20,11 +20,12 @@ SLOW_PAUSE_S = 0.05
 
 @dataclass(frozen=True)
 class SeenRequest:
-    """One request line with its headers, whose names are in lower case."""
+    """One request line with its headers, whose names are in lower case, and whence it came."""
 
     method: str
     target: str
     headers: dict[str, str]
+    port: int
 
 
 Reply = Callable[[socket.socket, "ScriptedServer"], bool]
@@ -92,9 +93,8 @@ class ScriptedServer:
         first, *lines = head.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
         method, target, _ = first.split(" ")
         pairs = (line.partition(":") for line in lines)
-        return SeenRequest(
-            method, target, {name.lower(): value.strip() for name, _, value in pairs}
-        )
+        named = {name.lower(): value.strip() for name, _, value in pairs}
+        return SeenRequest(method, target, named, connection.getpeername()[1])
 
 
 @contextlib.contextmanager

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import ipaddress
 import socket
-import ssl
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,13 +12,10 @@ from typing import Any
 
 import pytest
 import urllib3
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 import segment_public_api as sdk
 from sdk_scripted_server import ScriptedServer, answer, dead_host, workspace_page
+from sdk_tls import TlsServer, self_signed
 
 WORKSPACE = "get_daily_workspace_api_calls_usage"
 GOOD = answer(workspace_page([1]))
@@ -30,59 +24,12 @@ GOOD = answer(workspace_page([1]))
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate for usage.example and 127.0.0.1 that signs itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "usage.example")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName("usage.example"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file, key_file = folder / "cert.pem", folder / "key.pem"
-    certificate_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return certificate_file, key_file
-
-
-class TlsServer(ScriptedServer):
-    """A scripted server behind TLS; `client_names` are those of the certificates it was shown."""
-
-    def __init__(self, files: tuple[Path, Path], *, ask: bool = False) -> None:
-        super().__init__(GOOD)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(*files)
-        if ask:
-            self.context.verify_mode = ssl.CERT_REQUIRED
-            self.context.load_verify_locations(files[0])
-        self.names_asked_for: list[str | None] = []
-        self.context.sni_callback = lambda _s, name, _c: self.names_asked_for.append(name)
-        self.host = self.host.replace("http:", "https:")
-
-    def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            connection.settimeout(None)
-            super()._serve(self.context.wrap_socket(connection, server_side=True))
-        connection.close()
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
 def tls_server(certificate: tuple[Path, Path]) -> Iterator[TlsServer]:
-    with TlsServer(certificate) as server:
+    with TlsServer(certificate, GOOD) as server:
         yield server
 
 
@@ -157,7 +104,7 @@ def test_the_name_is_compared(
 def test_a_certificate_of_ones_own(call: Any, certificate: tuple[Path, Path]) -> None:
     trusted = {"ssl_ca_cert": str(certificate[0]), "retries": 0}
     own = {"cert_file": str(certificate[0]), "key_file": str(certificate[1])}
-    with TlsServer(certificate, ask=True) as server:
+    with TlsServer(certificate, GOOD, ask=True) as server:
         assert call(sdk.Configuration(host=server.host, **trusted, **own), WORKSPACE, "x").rows
         with pytest.raises(sdk.ConnectionException):
             call(sdk.Configuration(host=server.host, **trusted), WORKSPACE, "x")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import os
+import queue
 import socket
 import time
 from collections.abc import Iterator
@@ -79,11 +81,30 @@ class _BoundedHTTPSConnection(HTTPSConnection):
     response_class = _BoundedResponse
 
 
+class _OwnQueue(queue.LifoQueue[Any]):
+    """The idle connections of a pool; empty for every process but the one that opened them.
+
+    urllib3 empties its pools when a process ends. In a forked child that would wait for a lock
+    which another thread of the parent may have held at the fork, for ever.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        self._process = os.getpid()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        if os.getpid() != self._process:
+            raise queue.Empty
+        return super().get(block, timeout)
+
+
 class _BoundedHTTPPool(HTTPConnectionPool):
+    QueueCls = _OwnQueue
     ConnectionCls = _BoundedHTTPConnection
 
 
 class _BoundedHTTPSPool(HTTPSConnectionPool):
+    QueueCls = _OwnQueue
     ConnectionCls = _BoundedHTTPSConnection
 
 

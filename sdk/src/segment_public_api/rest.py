@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,22 @@ class RESTResponse:
 
 
 class RESTClientObject:
-    """Connections of one client."""
+    """Connections of one client, of each process its own.
+
+    After a fork, what the parent opened stands in the child too, and both would read one another's
+    answers. So each process has connections of its own; the inherited ones are neither used nor
+    closed, since to end them properly is to say so on the parent's sockets, and their locks may
+    have been held, at the fork, by a thread that does not exist here.
+    """
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._pools: dict[str, urllib3.PoolManager] = {}
+        # By process and scheme.
+        self._pools: dict[tuple[int, str], urllib3.PoolManager] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, in this process or another, opens connections of its own.
+        return (type(self), (self._configuration,))
 
     def send(self, request: Send, *, read: bool) -> RESTResponse:
         """Make one request.
@@ -119,15 +131,17 @@ class RESTClientObject:
 
     def close(self) -> None:
         """Close every connection; the next request opens new ones."""
-        for pool in self._pools.values():
-            pool.clear()
+        for (process, _), pool in list(self._pools.items()):
+            if process == os.getpid():
+                pool.clear()
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         # One manager a scheme: reading the system's certificates takes longer than a plain call.
         scheme = url.partition(":")[0]
-        pool = self._pools.get(scheme)
+        whose = (os.getpid(), scheme)
+        pool = self._pools.get(whose)
         # Of two threads that come first at once, both get the one that stays.
-        return pool or self._pools.setdefault(scheme, _pool_manager(self._configuration, scheme))
+        return pool or self._pools.setdefault(whose, _pool_manager(self._configuration, scheme))
 
 
 def _pool_manager(configuration: Configuration, scheme: str) -> urllib3.PoolManager:

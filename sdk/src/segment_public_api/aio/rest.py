@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -87,9 +88,15 @@ class RESTClientObject:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self._session: aiohttp.ClientSession | None = None
+        # Which process opened it: after a fork it stands in the child too.
+        self._process = 0
         self._tls: ssl.SSLContext | None = None
         if configuration.proxy and configuration.proxy.startswith("socks"):
             raise ApiValueError("segment_public_api.aio has no SOCKS; use an http:// proxy")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, in this process or another, opens connections of its own.
+        return (type(self), (self._configuration,))
 
     async def send(self, request: Send, *, read: bool) -> RESTResponse:
         """Make one request.
@@ -100,7 +107,7 @@ class RESTClientObject:
 
         Raises:
             ConnectionException: no whole answer came.
-            ApiValueError: an address that cannot be asked.
+            ApiValueError: an address that cannot be asked, or connections of another process.
         """
         session = self._open_session()
         configuration = self._configuration
@@ -135,13 +142,17 @@ class RESTClientObject:
             raise _translated(error) from error
 
     async def close(self) -> None:
-        """Close every connection; the next request opens new ones."""
-        if self._session is not None:
+        """Close every connection; the next request opens new ones.
+
+        Connections that were inherited in a fork stay as they are: they are the parent's.
+        """
+        if self._session is not None and self._process == os.getpid():
             await self._session.close()
             self._session = None
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
+            self._process = os.getpid()
             configuration = self._configuration
             options: dict[str, Any] = {}
             if configuration.socket_options is not None:
@@ -156,6 +167,11 @@ class RESTClientObject:
                 # As urllib3 does it: what comes is what was asked for, and no type without a body.
                 headers={"Accept-Encoding": "identity"},
                 skip_auto_headers=("Content-Type",),
+            )
+        if self._process != os.getpid():
+            raise ApiValueError(
+                "this segment_public_api.aio.ApiClient was used before the process was forked, and"
+                " its connections belong to the parent; make a new one in the child"
             )
         return self._session
 
