@@ -5,6 +5,9 @@ disk would hold of it if the power went now. At moments that its user names it l
 writes, tears them, refuses to grow files, or fails to sync. It imitates Linux: a page whose sync
 failed counts as clean afterwards, so a later sync that succeeds does not bring it to the disk.
 Shared memory (the `-shm` files) goes straight to the system and never survives.
+
+Programs that share the disk may be told apart: each file belongs to the program that was running
+when it was opened, and one of them can be killed while the others live on.
 """
 
 from __future__ import annotations
@@ -12,6 +15,9 @@ from __future__ import annotations
 import gc
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,10 +26,13 @@ import apsw
 
 __all__ = ["FaultyDisk"]
 
-Ending = Literal["power cut", "kill"]
+Ending = Literal["power cut", "kill", "kill one"]
+"""Power goes for the whole machine; all programs are killed; or the one whose turn it is."""
 
 _PAGE_BYTES = 4096
 _SECTOR_BYTES = 512
+# By name: the default may be one of these.
+_SYSTEM = "unix"
 _LOGS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
 
 
@@ -56,14 +65,17 @@ class FaultyDisk:
     Args:
         name: the VFS name to open files with.
         rng: decides which unsynced writes survive.
+        default: whether files that are opened under no name go through it as well.
 
     Attributes:
         ended: why nothing works any more; None while it works.
     """
 
-    def __init__(self, name: str, rng: random.Random) -> None:
+    def __init__(self, name: str, rng: random.Random, *, default: bool = False) -> None:
         self.name = name
         self.ended: Ending | None = None
+        self._program: ContextVar[str] = ContextVar(name, default="")
+        self._dead: set[str] = set()
         self._rng = rng
         # Intake's thread and the meter's use the disk at the same time.
         self._lock = threading.RLock()
@@ -73,9 +85,35 @@ class FaultyDisk:
         self._full_for = 0
         self._sync_failures = 0
         self._end_after: tuple[int, Ending] | None = None
-        self._vfs = _Vfs(self)
+        self._vfs = _Vfs(self, default)
 
     # What a test does to it.
+
+    @contextmanager
+    def running(self, program: str) -> Iterator[None]:
+        """Say whose files are opened, and whose work is done, meanwhile."""
+        token = self._program.set(program)
+        try:
+            yield
+        finally:
+            self._program.reset(token)
+
+    @property
+    def program(self) -> str:
+        """Whose turn it is."""
+        return self._program.get()
+
+    def kill(self, program: str) -> None:
+        """Let nothing more of a program's reach the disk, as after kill -9."""
+        self._dead.add(program)
+
+    def is_dead(self, program: str) -> bool:
+        """Whether a program was killed, or lost its disk."""
+        return self.ended is not None or program in self._dead
+
+    def bury(self, program: str) -> None:
+        """Forget a dead program, whose files are all closed: the next of its name may begin."""
+        self._dead.discard(program)
 
     def end_after(self, operations: int, ending: Ending) -> None:
         """Stop working within the n-th write, sync, truncation or deletion from now."""
@@ -106,6 +144,7 @@ class FaultyDisk:
             for shared_memory in path.glob("*-shm"):
                 shared_memory.unlink()
         self.ended = None
+        self._dead.clear()
         self.calm()
 
     def forget(self) -> None:
@@ -163,31 +202,44 @@ class FaultyDisk:
         with self._lock:
             self._handles -= 1
 
-    def check_alive(self) -> None:
-        if self.ended is not None:
-            raise _error(apsw.SQLITE_IOERR, f"the disk is gone: {self.ended}")
+    def check_alive(self, program: str) -> None:
+        if self.ended is not None or program in self._dead:
+            raise _error(apsw.SQLITE_IOERR, f"the disk is gone: {self.ended or 'kill one'}")
 
-    def _step(self) -> None:
+    def step(self, program: str) -> None:
         """One operation nearer to the end, if one was ordered; raises when it is reached."""
-        self.check_alive()
+        self.check_alive(program)
         if self._end_after is not None:
             left, ending = self._end_after
             self._end_after = (left - 1, ending)
             if left <= 1:
-                self.ended = ending
-                self.check_alive()
+                self._end_after = None
+                if ending == "kill one":
+                    self._dead.add(program)
+                else:
+                    self.ended = ending
+                self.check_alive(program)
+
+    def takes_growth(self) -> bool:
+        """Whether a file may become larger now."""
+        self._full_for, was = max(0, self._full_for - 1), self._full_for
+        return not was
+
+    def takes_sync(self) -> bool:
+        """Whether the next sync succeeds."""
+        self._sync_failures, was = max(0, self._sync_failures - 1), self._sync_failures
+        return not was
 
     def write(self, file: _File, data: bytes, offset: int) -> None:
         with self._lock:
-            self.check_alive()
+            self.check_alive(file.program)
             try:
-                self._step()
+                self.step(file.program)
             except apsw.Error:
                 self._write_partly(file, data, offset, len(data))
                 raise
             size = file.size()
-            if self._full_for and offset + len(data) > size:
-                self._full_for -= 1
+            if offset + len(data) > size and not self.takes_growth():
                 self._write_partly(file, data, offset, size - offset)
                 raise _error(apsw.SQLITE_FULL, "the disk is full")
             self._touch(file, offset, offset + len(data))
@@ -203,16 +255,15 @@ class FaultyDisk:
 
     def truncate(self, file: _File, size: int) -> None:
         with self._lock:
-            self._step()
+            self.step(file.program)
             self._touch(file, size, max(size, file.size()))
             file.raw_truncate(size)
 
     def sync(self, file: _File) -> None:
         with self._lock:
-            self._step()
+            self.step(file.program)
             cached = self._files[file.path]
-            if self._sync_failures:
-                self._sync_failures -= 1
+            if not self.takes_sync():
                 for page in sorted(cached.dirty):
                     if self._rng.random() < 0.3:
                         del cached.on_disk[page]
@@ -228,7 +279,7 @@ class FaultyDisk:
 
     def delete(self, path: Path, sync_folder: bool, unlink: Any) -> None:
         with self._lock:
-            self._step()
+            self.step(self.program)
             cached = self._files.pop(path, _Cached())
             content = path.read_bytes() if path.exists() else None
             unlink()
@@ -262,14 +313,14 @@ class FaultyDisk:
 
 
 class _Vfs(apsw.VFS):
-    def __init__(self, disk: FaultyDisk) -> None:
-        super().__init__(disk.name, "")
+    def __init__(self, disk: FaultyDisk, default: bool) -> None:
+        super().__init__(disk.name, _SYSTEM, makedefault=default)
         self._disk = disk
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:
-        self._disk.check_alive()
+        self._disk.check_alive(self._disk.program)
         if name is None:
-            return apsw.VFSFile("", name, flags)
+            return apsw.VFSFile(_SYSTEM, name, flags)
         return _File(self._disk, name, flags)
 
     def xDelete(self, name: str, sync_folder: bool) -> None:
@@ -283,11 +334,12 @@ class _Vfs(apsw.VFS):
 class _File(apsw.VFSFile):
     def __init__(self, disk: FaultyDisk, name: Any, flags: list[int]) -> None:
         self._disk = disk
+        self.program = disk.program
         self.path = Path(name.filename() if isinstance(name, apsw.URIFilename) else name)
         created = not self.path.exists()
         # SQLite on Unix syncs the folder as well when it first syncs a log that it may have made.
         self.syncs_folder = bool(flags[0] & _LOGS and flags[0] & apsw.SQLITE_OPEN_CREATE)
-        super().__init__("", name, flags)
+        super().__init__(_SYSTEM, name, flags)
         disk.opened(self.path, created, self.size())
 
     def size(self) -> int:
@@ -303,7 +355,7 @@ class _File(apsw.VFSFile):
         super().xTruncate(size)
 
     def xRead(self, amount: int, offset: int) -> bytes:
-        self._disk.check_alive()
+        self._disk.check_alive(self.program)
         return super().xRead(amount, offset)
 
     def xWrite(self, data: Any, offset: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from headcount import metrics
 from headcount.journal.file import JournalFile
@@ -27,16 +27,23 @@ class GroupCommit:
     Args:
         journal: the journal, whose lock this process holds.
         clock_ms: the time, in milliseconds since 1970.
+        executor: where the journal is written, one transaction at a time; it is shut down with
+            this. A thread of its own when None.
 
     Attributes:
         pending_bytes: bytes of facts handed in and not durable yet.
     """
 
-    def __init__(self, journal: JournalFile, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        journal: JournalFile,
+        clock_ms: Callable[[], int],
+        executor: Executor | None = None,
+    ) -> None:
         self._journal = journal
         self._clock_ms = clock_ms
         # One thread: SQLite releases the interpreter while it waits for the disk.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._waiting: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
         self.pending_bytes = 0
@@ -64,7 +71,7 @@ class GroupCommit:
             try:
                 with metrics.COMMIT_SECONDS.labels("journal").time():
                     await loop.run_in_executor(
-                        self._thread, self._journal.append, facts, rejections, self._clock_ms()
+                        self._executor, self._journal.append, facts, rejections, self._clock_ms()
                     )
                 self._report(len(facts) // FACT_BYTES, rejections)
             except Exception as error:  # whatever it is, each caller must hear of it
@@ -88,7 +95,7 @@ class GroupCommit:
         """Finish what is under way and release the journal."""
         if self._writer is not None:
             await self._writer
-        self._thread.shutdown()
+        self._executor.shutdown()
         self._journal.close()
 
 
