@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make demo` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench demo serve docs pictures lock clean
+.PHONY: help setup check test sim bench demo serve docs pictures lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -35,6 +35,12 @@ check: setup ## style, types and the direction of dependencies
 
 test: setup ## every test
 	$(BIN)/pytest
+
+SIM = $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS)) \
+	$(if $(FAULTS),--faults $(FAULTS))
+
+sim: setup ## a simulated history with faults: SEED=n [SEEDS=k] [STEPS=k] [FAULTS=kill,power]
+	PYTHONPATH=server/tests $(BIN)/python -m sim $(SIM)
 
 bench: setup ## the benchmark table, on this machine; ARGS=--write keeps it
 	$(BIN)/python -m bench $(ARGS)

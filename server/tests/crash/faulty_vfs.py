@@ -12,11 +12,11 @@ when it was opened, and one of them can be killed while the others live on.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import apsw
 
-__all__ = ["FaultyDisk"]
+__all__ = ["FaultyDisk", "checkpoints_every"]
 
 Ending = Literal["power cut", "kill", "kill one"]
 """Power goes for the whole machine; all programs are killed; or the one whose turn it is."""
@@ -89,7 +89,7 @@ class FaultyDisk:
 
     # What a test does to it.
 
-    @contextmanager
+    @contextlib.contextmanager
     def running(self, program: str) -> Iterator[None]:
         """Say whose files are opened, and whose work is done, meanwhile."""
         token = self._program.set(program)
@@ -376,3 +376,23 @@ def _error(code: int, text: str) -> apsw.Error:
     error = apsw.exception_for(code)
     error.args = (text,)
     return error
+
+
+def checkpoints_every(pages_max: int) -> Callable[[apsw.Connection], None]:
+    """Put checkpoints, which move pages from log to database after a commit, under fire as well.
+
+    SQLite's own are rare in a test this small; and they hide their errors from the commit, which
+    stands already, while an exception that a Python VFS raises in them would pass for its failure.
+    """
+
+    def after_commit(connection: apsw.Connection, _: str, pages: int) -> int:
+        if pages >= pages_max:
+            with contextlib.suppress(apsw.Error):
+                connection.wal_checkpoint()
+        return apsw.SQLITE_OK
+
+    def hook(connection: apsw.Connection) -> None:
+        connection.wal_autocheckpoint(0)
+        connection.set_wal_hook(after_commit)
+
+    return hook

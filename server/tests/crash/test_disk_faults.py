@@ -18,7 +18,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from crash.faulty_vfs import FaultyDisk
+from crash.faulty_vfs import FaultyDisk, checkpoints_every
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalDirectory, JournalEntry, JournalFile
 from headcount.meter import Meter, MeterLimits, merging
@@ -302,26 +302,6 @@ class World:
         self.disk.calm()
         self._stop()
         self.disk.forget()
-
-
-def checkpoints_every(pages_max: int) -> Callable[[apsw.Connection], None]:
-    """Put checkpoints, which move pages from log to database after a commit, under fire as well.
-
-    SQLite's own are rare in a test this small; and they hide their errors from the commit, which
-    stands already, while an exception that a Python VFS raises in them would pass for its failure.
-    """
-
-    def after_commit(connection: apsw.Connection, _: str, pages: int) -> int:
-        if pages >= pages_max:
-            with contextlib.suppress(apsw.Error):
-                connection.wal_checkpoint()
-        return apsw.SQLITE_OK
-
-    def hook(connection: apsw.Connection) -> None:
-        connection.wal_autocheckpoint(0)
-        connection.set_wal_hook(after_commit)
-
-    return hook
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from headcount.catalog import Catalog
+from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.intake import SourceRef, TokenRef
 from headcount.metering.calendar import Period
 from headcount.store.sealed import SealedMonths
@@ -48,7 +49,11 @@ class CatalogHistory:
         """The months of a workspace that are closed for good.
 
         Raises:
-            DataFolderError: the store cannot be used as it is.
-            StorageUnavailableError: it could not be read.
+            StorageUnavailableError: the store could not be opened or read.
         """
-        return self._months.of(workspace)
+        try:
+            return self._months.of(workspace)
+        except DataFolderError as error:
+            # A store that cannot be opened at this moment may be in the next, so the client is to
+            # come again.
+            raise StorageUnavailableError(error.problem) from error

@@ -1,0 +1,354 @@
+"""The auditor: knows what was sent, acknowledged, metered and read, and says where these differ.
+
+Takes notice of everything that happens in the simulated world; raises `Violation` with a sentence.
+Its counts are those of the naive oracle, fed with what the meter committed, in metering order; that
+this is what clients were promised is checked on its own, fact by fact.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from headcount.journal import JournalEntry
+from headcount.metering.calendar import Period, day_of_ms
+from headcount.metering.facts import FACT_BYTES
+from headcount.metering.sealing import OPEN_DAYS
+from headcount.metering.usage import (
+    ADMITTED,
+    ANONYMOUS,
+    ANONYMOUS_IDENTIFIED,
+    API_CALLS,
+    DAYS_MAX,
+    IDENTIFIED,
+    KINDS,
+    Counts,
+    UsageReading,
+)
+from headcount.store.protocol import Change
+from headcount.store.sqlite import SqliteStore
+from oracle import Oracle, PlainFact
+from rig import pack
+from sim.workload import Request, tallied
+
+__all__ = ["Auditor", "Violation"]
+
+_TAGS = slice(16, 20)
+_SETS = {
+    IDENTIFIED: "identified",
+    ANONYMOUS: "anonymous",
+    ANONYMOUS_IDENTIFIED: "anonymous_identified",
+}
+_NEVER_FALL = (API_CALLS, IDENTIFIED, ANONYMOUS, ANONYMOUS_IDENTIFIED, ADMITTED)
+
+
+class Violation(AssertionError):
+    """Something happened that must never happen."""
+
+
+def _without_tags(fact: bytes) -> bytes:
+    return fact[: _TAGS.start] + b"\0\0\0\0" + fact[_TAGS.stop :]
+
+
+def _facts(packed: bytes) -> list[bytes]:
+    return [_without_tags(packed[at : at + FACT_BYTES]) for at in range(0, len(packed), FACT_BYTES)]
+
+
+def _require(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise Violation(sentence)
+
+
+class Auditor:
+    """Checks one world.
+
+    Args:
+        window_days: the deduplication window, as the rules have it.
+    """
+
+    def __init__(self, window_days: int) -> None:
+        self.oracle = Oracle(window_days)
+        self.positions: dict[str, int] = {}
+        self._plain: dict[bytes, PlainFact] = {}
+        self._sent: Counter[bytes] = Counter()
+        self._owed: Counter[bytes] = Counter()
+        """Facts that were acknowledged and are not metered."""
+        self._acknowledged_at_ms: dict[bytes, int | None] = {}
+        self._latest_ms = 0
+        self._entries: dict[tuple[str, int], JournalEntry] = {}
+        self._attempts: list[tuple[Change, int]] = []
+        self._tallies_owed: Counter[tuple[int, int, int, str]] = Counter()
+        self._tallies_sent: Counter[tuple[int, int, int, str]] = Counter()
+        self._tallied: Counter[tuple[int, int, int, str]] = Counter()
+        self._read: dict[tuple[int, Period], Counts] = {}
+        self._expected: dict[tuple[Period, int, int], Counts] | None = None
+        self.metered = 0
+
+    # What clients do.
+
+    def sending(self, request: Request, now_ms: int) -> None:
+        """A request is on its way: all of it may become durable, or nothing."""
+        self._latest_ms = max(self._latest_ms, now_ms)
+        for fact in request.facts:
+            packed = pack(fact)
+            self._plain[packed] = fact
+            self._sent[packed] += 1
+        self._tallies_sent.update(tallied(request.rejections))
+
+    def acknowledged(self, request: Request, now_ms: int) -> None:
+        """Its client was told that it is durable."""
+        for packed in map(pack, request.facts):
+            self._owed[packed] += 1
+            # While the clock is behind what it has said before, no mark of time can be kept.
+            self._acknowledged_at_ms[packed] = now_ms if now_ms == self._latest_ms else None
+        self._tallies_owed.update(tallied(request.rejections))
+
+    @property
+    def owed(self) -> int:
+        """How many acknowledged messages are not metered."""
+        return self._owed.total()
+
+    # What the meter does.
+
+    def entry_read(self, journal: str, entry: JournalEntry) -> None:
+        """An entry was read: it must be what somebody sent, and the same whenever it is read."""
+        known = self._entries.setdefault((journal, entry.id), entry)
+        _require(known == entry, f"entry {entry.id} of journal {journal} is another than before")
+        for fact in _facts(entry.facts):
+            _require(fact in self._plain, f"entry {entry.id} holds a fact that nobody sent")
+
+    def attempting(self, change: Change, clock_day: int) -> None:
+        """A change is about to be committed; whether it was may be known only later."""
+        for journal, upto in change.positions.items():
+            before = self.positions.get(journal, 0)
+            _require(upto > before, f"entries up to {upto} are metered again, after {before}")
+        self._attempts.append((change, clock_day))
+
+    def committed(self) -> None:
+        """The last attempt was committed."""
+        self._apply(*self._attempts[-1])
+
+    def started(self, positions: Mapping[str, int]) -> None:
+        """A meter begins, at positions that tell how its predecessor ended."""
+        if dict(positions) == self.positions:
+            return
+        for change, clock_day in reversed(self._attempts):
+            if {**self.positions, **change.positions} == dict(positions):
+                self._apply(change, clock_day)
+                return
+        raise Violation(f"the store stands at {dict(positions)}, where nobody committed")
+
+    def _apply(self, change: Change, clock_day: int) -> None:
+        # Once one was committed, what was refused before can no longer come back.
+        self._attempts.clear()
+        self._expected = None
+        facts: list[PlainFact] = []
+        for journal, upto in change.positions.items():
+            for entry_id in range(self.positions.get(journal, 0) + 1, upto + 1):
+                entry = self._entries.get((journal, entry_id))
+                if entry is None:
+                    continue
+                for fact in _facts(entry.facts):
+                    facts.append(self._plain[fact])
+                    self._take(fact)
+                tallies = tallied(entry.rejections)
+                self._tallied.update(tallies)
+                self._tallies_owed -= tallies
+            self.positions[journal] = upto
+        facts.sort(key=lambda fact: fact.received_at_ms)
+        today = self.oracle.today(clock_day)
+        for fact in facts:
+            self.oracle.meter(fact, today)
+        self.metered += len(facts)
+
+    def _take(self, fact: bytes) -> None:
+        self._sent[fact] -= 1
+        _require(self._sent[fact] >= 0, f"{self._plain[fact]} is metered more often than sent")
+        if self._owed[fact] > 0:
+            self._owed[fact] -= 1
+
+    def stepped(
+        self, store: SqliteStore, counted_until_ms: int, before: Mapping[bytes, int]
+    ) -> None:
+        """A step of the meter has ended.
+
+        Args:
+            store: what it wrote to.
+            counted_until_ms: until when the meter says that everything is counted.
+            before: `owed_now()` as it was before the step.
+        """
+        _require(
+            dict(store.positions()) == self.positions, "the store's positions moved by themselves"
+        )
+        for fact in before:
+            if self._owed[fact] <= 0:
+                continue
+            acknowledged_at_ms = self._acknowledged_at_ms[fact]
+            _require(
+                acknowledged_at_ms is None or acknowledged_at_ms > counted_until_ms,
+                f"{self._plain[fact]} is not counted, and all until {counted_until_ms} is said so",
+            )
+
+    def owed_now(self) -> Counter[bytes]:
+        """The facts that are acknowledged and not metered at this moment."""
+        return +self._owed
+
+    def sealing(
+        self,
+        sealed: Iterable[tuple[int, Period]],
+        clock_day: int,
+        before: Mapping[bytes, int] | None = None,
+    ) -> list[str]:
+        """The store closed months: each must be due, with nothing outstanding, by a good clock.
+
+        Args:
+            sealed: what is closed by now.
+            clock_day: the day of the clock.
+            before: `owed_now()` as it was before the step that closed it.
+
+        Returns:
+            What was closed anew, in words.
+        """
+        oracle = self.oracle
+        new = set(sealed) - oracle.sealed
+        _require(set(sealed) >= oracle.sealed, "a closed month is open again")
+        for workspace, period in sorted(new):
+            what = f"{period} of workspace {workspace}"
+            waiting = sum(self._owed[fact] > 0 for fact in before or ())
+            _require(not waiting, f"{what} was closed while {waiting} messages were waiting")
+            last_day = max(period.last_day, oracle.last_import_day.get((workspace, period), 0))
+            _require(clock_day - last_day > OPEN_DAYS, f"{what} was closed too early")
+            trusted = oracle.trusted_day
+            _require(
+                trusted is not None and clock_day <= trusted + 2,
+                f"{what} was closed by a clock that has jumped",
+            )
+        oracle.sealed |= new
+        return [f"{period} of workspace {workspace}" for workspace, period in sorted(new)]
+
+    # What readers see.
+
+    def check_reading(self, workspace: int, reading: UsageReading) -> None:
+        """A reading, at whatever moment, is the oracle's of the last commit."""
+        period = reading.period
+        expected = self.expected()
+        zero = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
+        whole = expected.get((period, workspace, 0), zero)
+        self._compare(reading.workspace, whole, f"workspace {workspace} in {period}")
+        sources = {
+            source: counts for (of, _, source), counts in expected.items()
+            if of == period and source and self.oracle.workspace_of[source] == workspace
+        }  # fmt: skip
+        numbers = reading.source_numbers.tolist()
+        _require(
+            {n for n, counts in zip(numbers, reading.sources, strict=True) if counts.any()}
+            == {n for n, counts in sources.items() if counts.any()},
+            f"the sources of workspace {workspace} in {period} are {numbers}",
+        )
+        for number, counts in zip(numbers, reading.sources, strict=True):
+            self._compare(counts, sources.get(number, zero), f"source {number} in {period}")
+        self._check_invariants(workspace, reading)
+        rejected = tallied(list(reading.rejected))
+        of_month = {
+            place: n for place, n in self._tallied.items()
+            if place[0] == workspace and Period.of_day(place[2]) == period
+        }  # fmt: skip
+        _require(rejected == of_month, f"rejections of workspace {workspace} in {period} differ")
+
+    def _compare(self, found: Counts, expected: Counts, where: str) -> None:
+        if (found == expected).all():
+            return
+        day, kind = (int(axis[0]) for axis in np.nonzero(found != expected))
+        raise Violation(
+            f"{where}, day {day + 1}: {found[day, kind]} new {KINDS[kind]}, and the oracle has"
+            f" {expected[day, kind]}"
+        )
+
+    def _check_invariants(self, workspace: int, reading: UsageReading) -> None:
+        where = f"workspace {workspace} in {reading.period}"
+        totals, parts = reading.workspace_totals(), reading.source_totals()
+        _require(bool((reading.workspace >= 0).all()), f"a new count of {where} is negative")
+        _require(
+            bool((reading.sources >= 0).all()), f"a new count of a source of {where} is negative"
+        )
+        if len(parts):
+            for kind in _SETS:
+                of_kind = parts[:, :, kind]
+                _require(
+                    bool((of_kind.max(axis=0) <= totals[:, kind]).all())
+                    and bool((totals[:, kind] <= of_kind.sum(axis=0)).all()),
+                    f"{KINDS[kind]} of {where} is not between its largest source and their sum",
+                )
+            _require(
+                bool((parts[:, :, API_CALLS].sum(axis=0) == totals[:, API_CALLS]).all()),
+                f"the API calls of {where} are not the sum of its sources'",
+            )
+        former = self._read.get((workspace, reading.period))
+        if former is not None:
+            _require(
+                bool((totals[:, _NEVER_FALL] >= former[:, _NEVER_FALL]).all()),
+                f"a count of {where} has fallen since it was read before",
+            )
+        self._read[workspace, reading.period] = totals
+
+    def expected(self) -> dict[tuple[Period, int, int], Counts]:
+        """(period, workspace, source) to the oracle's new counts by day; source 0 for the whole."""
+        if self._expected is None:
+            self._expected = _expected(self.oracle)
+        return self._expected
+
+    def check_drained(self) -> None:
+        """Everything is said to be metered: nothing that was acknowledged is missing."""
+        missing = self.owed_now()
+        for fact in missing:
+            raise Violation(
+                f"{len(missing)} acknowledged messages are lost, such as {self._plain[fact]}"
+            )
+        for place in +self._tallies_owed:
+            raise Violation(f"the acknowledged rejections of {place} are lost")
+        for place, messages in self._tallied.items():
+            _require(
+                messages <= self._tallies_sent[place],
+                f"{messages} rejections of {place} are tallied, more than were sent",
+            )
+
+    def check_due(self, sealed: Iterable[tuple[int, Period]], clock_day: int) -> None:
+        """Nothing waits and the clock is good: what is due must be closed."""
+        before = set(self.oracle.sealed)
+        self.oracle.seal(clock_day)
+        left_open = self.oracle.sealed - set(sealed)
+        self.oracle.sealed = before
+        _require(not left_open, f"{sorted(left_open)} should be closed by now")
+
+
+def _expected(oracle: Oracle) -> dict[tuple[Period, int, int], Counts]:
+    found: dict[tuple[Period, int, int], Counts] = {}
+
+    def add(source: int, day: int, kind: int, count: int) -> None:
+        period = Period.of_day(day)
+        for scope in (source, 0):
+            place = (period, oracle.workspace_of[source], scope)
+            if place not in found:
+                found[place] = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
+            found[place][day - period.first_day, kind] += count
+
+    for (source, day), messages in oracle.admitted.items():
+        add(source, day, ADMITTED, messages)
+    for (source, _), accepted in oracle.accepted.items():
+        for day in accepted.values():
+            add(source, day, API_CALLS, 1)
+    for (period, scope, number), sets in oracle.joined.items():
+        source = number if scope == "source" else 0
+        workspace = oracle.workspace_of[number] if source else number
+        for kind, name in _SETS.items():
+            for day in sets.get(name, {}).values():
+                found[period, workspace, source][day - period.first_day, kind] += 1
+    return found
+
+
+def day_in_words(moment_ms: int) -> str:
+    """A moment's day and time, for the history."""
+    day = day_of_ms(moment_ms)
+    return str(np.datetime64(day, "D")) + f" +{moment_ms % 86_400_000 // 1000} s"

@@ -1,0 +1,77 @@
+"""Running worlds: takes seeds, gives what each came to; repeats a failing one in words."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sim.faults import Fault
+from sim.world import Template, World, made_template
+
+__all__ = ["ALL_FAULTS", "STEPS", "Outcome", "room", "simulate"]
+
+STEPS = 80
+ALL_FAULTS = frozenset(Fault)
+
+
+@dataclass
+class Outcome:
+    """What a world came to.
+
+    Attributes:
+        seed: its seed.
+        story: what happened.
+        failure: what was wrong; None when nothing was.
+        faults: how many faults of each kind there were.
+        metered: how many messages were metered.
+    """
+
+    seed: int
+    story: list[str]
+    failure: BaseException | None = None
+    faults: Counter[str] = field(default_factory=Counter)
+    metered: int = 0
+
+
+@contextlib.contextmanager
+def room() -> Iterator[tuple[Path, Template]]:
+    """A folder to simulate in, in memory where the system has such, and the template in it."""
+    memory = Path("/dev/shm")
+    logging.getLogger("headcount").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        path = Path(name)
+        template = made_template(path)
+        # What stands now stands for good: looking for dead connections need not walk it.
+        gc.collect()
+        gc.freeze()
+        try:
+            yield path, template
+        finally:
+            gc.unfreeze()
+
+
+def simulate(
+    path: Path,
+    template: Template,
+    seed: int,
+    steps: int = STEPS,
+    kinds: frozenset[Fault] = ALL_FAULTS,
+) -> Outcome:
+    """One history."""
+    world = World(template, path, seed, steps, kinds)
+    failure: BaseException | None = None
+    try:
+        world.run()
+    except Exception as error:
+        failure = error
+    finally:
+        world.close()
+    return Outcome(
+        seed, world.story, failure, Counter(dict(world.faults.injected)), world.auditor.metered
+    )

@@ -1,0 +1,22 @@
+"""What an import over HTTP is told when the store cannot be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headcount.catalog import Catalog
+from headcount.errors import StorageUnavailableError
+from headcount.store.sealed import SealedMonths
+from headcount.wiring.history import CatalogHistory
+from headcount.wiring.sources import CatalogSources
+
+
+def test_a_store_that_cannot_be_opened_is_an_outage_and_no_mistake_of_ours(tmp_path: Path) -> None:
+    store = tmp_path / "store.sqlite"
+    store.mkdir()
+    with Catalog(tmp_path / "catalog.sqlite") as catalog:
+        history = CatalogHistory(catalog, CatalogSources(catalog), SealedMonths(store))
+        with pytest.raises(StorageUnavailableError, match="cannot be opened"):
+            history.sealed(1)
