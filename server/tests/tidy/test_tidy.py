@@ -56,6 +56,7 @@ STARTED = {
     "bench/__main__.py",
     "scripts/pictures.py",
     "scripts/reference.py",
+    "server/tests/sim/__main__.py",
     "server/tests/moved_clock/sitecustomize.py",  # by Python itself
 }
 PICTURE_BYTES_MAX = 200_000
