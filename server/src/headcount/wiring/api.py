@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvloop
@@ -19,6 +20,10 @@ from headcount.runfiles import read_whole
 from headcount.store.sqlite import SqliteStore
 from headcount.wiring.child import Child, Task
 from headcount.wiring.http import serve_http
+from headcount.wiring.storage import STORAGE
+
+if TYPE_CHECKING:
+    from headcount.troubles import Troubles
 
 __all__ = ["run"]
 
@@ -45,18 +50,28 @@ def run(task: Task, child: Child) -> None:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     from headcount.api import ApiSettings, create_app
     from headcount.page import create_page, is_of_page
+    from headcount.troubles import Troubles
 
-    folder = open_data_folder(task.folder, create=True)
-    with Catalog(folder.catalog) as catalog, closing(SqliteStore(folder.store)) as store:
+    reading = task.reading is not None
+    folder = open_data_folder(task.folder, create=False)
+    with (
+        Catalog(folder.catalog, read_only=reading) as catalog,
+        closing(SqliteStore(folder.store, read_only=reading)) as store,
+    ):
+        troubles = Troubles(None if reading else folder.troubles, "api", now_ms)
+        if task.reading is not None:
+            troubles.begin(STORAGE, task.reading)
 
         def api(requests_per_minute: int) -> ASGIApp:
             return create_app(
                 store=store,
                 catalog=catalog,
                 clock=now_ms,
-                not_ready=lambda: _not_ready(folder),
+                not_ready=(
+                    lambda: [task.reading] if task.reading else _not_ready(folder, troubles)
+                ),
                 backlog=lambda: read_whole(folder.backlog, Backlog),
-                server_metrics=lambda: _server_metrics(folder),
+                server_metrics=lambda: _own_metrics() if reading else _server_metrics(folder),
                 settings=ApiSettings(requests_per_minute=requests_per_minute),
             )
 
@@ -76,7 +91,18 @@ def run(task: Task, child: Child) -> None:
         uvloop.run(serve_http(app, task.listen_fd, child, proxy_headers=True))
 
 
-def _not_ready(folder: DataFolder) -> list[str]:
+def _not_ready(folder: DataFolder, troubles: Troubles) -> list[str]:
+    from headcount.troubles import read_troubles
+
+    if refusal := troubles.refusal():
+        remedy = "Check the disk and its mount; it goes on by itself once that takes writes."
+        troubles.begin(STORAGE, f"{folder.path} cannot be written: {refusal}.", remedy)
+    else:
+        troubles.end(STORAGE)
+    everybody = (*read_troubles(folder.troubles), *troubles.now())
+    hindering = [f"{each.message} {each.remedy}".strip() for each in everybody if each.hinders]
+    if hindering:
+        return list(dict.fromkeys(hindering))
     states = read_whole(folder.state, list[_State])
     if states is None:
         return ["The server is starting."]
@@ -85,6 +111,13 @@ def _not_ready(folder: DataFolder) -> list[str]:
         "meter": "The meter is starting: messages are taken and will be counted.",
     }
     return sorted({what[s.role] for s in states if not s.ready and s.role in what})
+
+
+def _own_metrics() -> str:
+    """Where processes cannot share their numbers, those of this one."""
+    from prometheus_client import generate_latest
+
+    return generate_latest().decode()
 
 
 def _server_metrics(folder: DataFolder) -> str:

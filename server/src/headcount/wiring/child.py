@@ -47,6 +47,8 @@ class Task(msgspec.Struct, frozen=True):
         tracking_url: where tracking SDKs reach this server.
         listen_fd: the inherited socket to accept on; -1 for the meter.
         alive_fd: the inherited end of a pipe that closes when the supervisor ends.
+        again: whether a process of this role has done its work before: then somebody relies on it.
+        reading: why nothing can be written, where the server is there for reading only.
     """
 
     data: str
@@ -56,6 +58,8 @@ class Task(msgspec.Struct, frozen=True):
     tracking_url: str
     listen_fd: int
     alive_fd: int
+    again: bool = False
+    reading: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -75,7 +79,15 @@ class Refusal(msgspec.Struct, frozen=True):
     remedy: str
 
 
-def task_of(settings: Settings, tracking_url: str, listen_fd: int, alive_fd: int) -> Task:
+def task_of(
+    settings: Settings,
+    tracking_url: str,
+    listen_fd: int,
+    alive_fd: int,
+    *,
+    again: bool,
+    reading: str | None,
+) -> Task:
     """The task of a child under some settings, of a server that takes messages at an address."""
     return Task(
         data=str(settings.data.absolute()),
@@ -85,6 +97,8 @@ def task_of(settings: Settings, tracking_url: str, listen_fd: int, alive_fd: int
         tracking_url=settings.tracking_url or tracking_url,
         listen_fd=listen_fd,
         alive_fd=alive_fd,
+        again=again,
+        reading=reading,
     )
 
 
@@ -167,7 +181,8 @@ def main(role: Role) -> int:
     except msgspec.DecodeError:
         return 1  # the supervisor died before it had said what to do
     child = Child(task.alive_fd)
-    _reserve_metrics()
+    if task.reading is None:
+        _reserve_metrics()
     try:
         # Each process loads only what its role needs: intake, above all, no NumPy.
         if role == "intake":
