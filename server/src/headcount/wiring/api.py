@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
+from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import msgspec
 import uvloop
@@ -16,14 +15,14 @@ from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.metering.backlog import Backlog
+from headcount.metrics import OF_CONNECTIONS
 from headcount.runfiles import read_whole
 from headcount.store.sqlite import SqliteStore
+from headcount.troubles import Troubles, read_troubles
+from headcount.wiring.bodies import WholeBodies
 from headcount.wiring.child import Child, Task
 from headcount.wiring.http import serve_http
 from headcount.wiring.storage import STORAGE
-
-if TYPE_CHECKING:
-    from headcount.troubles import Troubles
 
 __all__ = ["run"]
 
@@ -45,12 +44,8 @@ def run(task: Task, child: Child) -> None:
     Raises:
         DataFolderError: the data folder cannot be used as it is.
     """
-    # The other processes share their metrics in files; this one adds them up, and keeps its own
-    # numbers to itself. prometheus-client looks at the variable when it is imported.
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     from headcount.api import ApiSettings, create_app
     from headcount.page import create_page, is_of_page
-    from headcount.troubles import Troubles
 
     reading = task.reading is not None
     folder = open_data_folder(task.folder, create=False)
@@ -88,12 +83,19 @@ def run(task: Task, child: Child) -> None:
         gc.collect()
         gc.freeze()
         # The page asks for cookies that only travel by TLS, if that is how the browser came.
-        uvloop.run(serve_http(app, task.listen_fd, child, proxy_headers=True))
+        serving = serve_http(
+            WholeBodies(app),
+            task.listen_fd,
+            child,
+            address="api",
+            idle_timeout_s=task.idle_timeout_s,
+            troubles=troubles,
+            proxy_headers=True,
+        )
+        uvloop.run(serving)
 
 
 def _not_ready(folder: DataFolder, troubles: Troubles) -> list[str]:
-    from headcount.troubles import read_troubles
-
     if refusal := troubles.refusal():
         remedy = "Check the disk and its mount; it goes on by itself once that takes writes."
         troubles.begin(STORAGE, f"{folder.path} cannot be written: {refusal}.", remedy)
@@ -121,9 +123,20 @@ def _own_metrics() -> str:
 
 
 def _server_metrics(folder: DataFolder) -> str:
-    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
+    # This process has connections too; all its other numbers are of other processes.
+    own = {each.name: each for each in REGISTRY.collect() if each.name in OF_CONNECTIONS}
+
+    class _AndOwn:
+        def collect(self) -> Iterator[Metric]:
+            for shared in MultiProcessCollector(None, path=str(folder.metrics)).collect():  # type: ignore[no-untyped-call]
+                if shared.name in own:
+                    shared.samples += own.pop(shared.name).samples
+                yield shared
+            yield from own.values()
+
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(folder.metrics))  # type: ignore[no-untyped-call]
+    registry.register(_AndOwn())
     return generate_latest(registry).decode()

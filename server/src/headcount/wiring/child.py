@@ -30,7 +30,7 @@ READY = b"ready\n"
 _log = logging.getLogger(__name__)
 
 # Names and size as prometheus-client has them: a larger file would stay empty, a smaller one grow.
-_METRIC_KINDS = ("counter", "gauge_mostrecent", "gauge_livemax", "histogram")
+_METRIC_KINDS = ("counter", "gauge_mostrecent", "gauge_livemax", "gauge_livesum", "histogram")
 _METRICS_FILE_BYTES = 1 << 16
 
 Role = str
@@ -43,7 +43,7 @@ class Task(msgspec.Struct, frozen=True):
     Attributes:
         data: the data folder, absolute.
         hash_key: the hash key's file, absolute, when it lies elsewhere.
-        rate_limit_per_minute, dedup_window_days: as in the settings.
+        rate_limit_per_minute, dedup_window_days, idle_timeout_s: as in the settings.
         tracking_url: where tracking SDKs reach this server.
         listen_fd: the inherited socket to accept on; -1 for the meter.
         alive_fd: the inherited end of a pipe that closes when the supervisor ends.
@@ -55,6 +55,7 @@ class Task(msgspec.Struct, frozen=True):
     hash_key: str | None
     rate_limit_per_minute: int
     dedup_window_days: int
+    idle_timeout_s: int
     tracking_url: str
     listen_fd: int
     alive_fd: int
@@ -94,6 +95,7 @@ def task_of(
         hash_key=None if settings.hash_key is None else str(settings.hash_key.absolute()),
         rate_limit_per_minute=settings.rate_limit_per_minute,
         dedup_window_days=settings.dedup_window_days,
+        idle_timeout_s=settings.idle_timeout_s,
         tracking_url=settings.tracking_url or tracking_url,
         listen_fd=listen_fd,
         alive_fd=alive_fd,
@@ -181,7 +183,11 @@ def main(role: Role) -> int:
     except msgspec.DecodeError:
         return 1  # the supervisor died before it had said what to do
     child = Child(task.alive_fd)
-    if task.reading is None:
+    if role == "api":
+        # The other processes share their metrics in files; this one adds them up, and keeps its own
+        # to itself. prometheus-client looks at the variable when it is imported.
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    elif task.reading is None:
         _reserve_metrics()
     try:
         # Each process loads only what its role needs: intake, above all, no NumPy.

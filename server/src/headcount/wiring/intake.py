@@ -53,7 +53,14 @@ async def _run(task: Task, child: Child) -> None:
         refreshing = asyncio.create_task(_refresh(sources))
         try:
             app = create_app(sources, history, sink, hasher, now_ms, Limits())
-            await serve_http(app, task.listen_fd, child)
+            await serve_http(
+                app,
+                task.listen_fd,
+                child,
+                address="tracking",
+                idle_timeout_s=task.idle_timeout_s,
+                troubles=troubles,
+            )
         finally:
             refreshing.cancel()
             with suppress(asyncio.CancelledError):
