@@ -96,8 +96,10 @@ def test_bad_records_are_named_and_cost_nothing_else(shop: Shop) -> None:
         {**GOOD, **web, "receivedAt": "2999-01-01T00:00:00Z"},
         {**GOOD, **web, "userId": 1.5},
         {**GOOD, **web, "type": "order"},
-        {**GOOD, **web, "x": "x" * 33_000},
+        {**GOOD, **web, "x": "x" * 140_000},
         {**GOOD, **web, "userId": "\ud800"},
+        # As large as a message may be, and what was added to it since.
+        {**GOOD, **web, "userId": "\ud800", "x": "x" * 32 * 1024},
     )
     assert codes(answer) == {
         1: "not_an_object", 2: "unknown_source", 3: "unknown_source", 4: "unknown_source",
@@ -106,7 +108,7 @@ def test_bad_records_are_named_and_cost_nothing_else(shop: Shop) -> None:
         11: "unknown_type", 12: "message_too_large",
     }  # fmt: skip
     shop.wait_until_counted()
-    assert shop.usage(FEBRUARY)[""] == Counts(api_calls=2, identified=2)
+    assert shop.usage(FEBRUARY)[""] == Counts(api_calls=3, identified=2)
     assert FEBRUARY not in foreign.ask("/headcount/v1/summary").body.decode()
 
 

@@ -8,7 +8,6 @@ Each command lives in a module of its own and imports what it works with only wh
 from __future__ import annotations
 
 import errno
-import io
 import os
 import sys
 
@@ -21,7 +20,6 @@ from headcount.cli.demonstration import demo
 from headcount.cli.doctor import doctor
 from headcount.cli.export import export
 from headcount.cli.importing import import_
-from headcount.cli.output import say
 from headcount.cli.plan import plan
 from headcount.cli.serve import serve
 from headcount.cli.source import source
@@ -77,19 +75,16 @@ def _run() -> int:
         status = headcount.main(prog_name="headcount", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        # What click says quotes what it was given, be it the name of a file that a shell put there.
-        quoting = io.StringIO()
-        error.show(quoting)
-        say(*quoting.getvalue().splitlines())
+        error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted.")
+        click.echo("Interrupted.", err=True)
         return _INTERRUPTED
     except OperatorError as error:
-        say(f"Error: {error.problem} {error.remedy}")
+        click.echo(f"Error: {error.problem} {error.remedy}", err=True)
         return error.exit_status
     except HeadcountError as error:
-        say(f"Error: {error}")
+        click.echo(f"Error: {error}", err=True)
         return 1
     except BrokenPipeError:
         _forget_output()
@@ -97,7 +92,7 @@ def _run() -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        say("Error: The disk is full. Free some space, then try again.")
+        click.echo("Error: The disk is full. Free some space, then try again.", err=True)
         _forget_output()
         return 1
     return status if isinstance(status, int) else 0

@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 
-from headcount.cli.output import say
 from headcount.config import SETTINGS, load_settings
 
 __all__ = ["as_json_option", "settings_options", "workspace_option"]
@@ -34,7 +33,7 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
             flags = {name: arguments.pop(name) for name in names}
             settings, warnings = load_settings(flags, os.environ, config)
             for warning in warnings:
-                say(f"Warning: {warning}")
+                click.echo(f"Warning: {warning}", err=True)
             return command(settings=settings, **arguments)
 
         decorated: Command = click.option(

@@ -75,10 +75,9 @@ def add(settings: Settings, workspace: str, scope: str, expires: str | None, as_
         }
     )
     say(
-        "",
-        "Keep the token now: it cannot be shown again.",
-        f'Try: curl -H "Authorization: Bearer TOKEN" "http://{settings.api}/usage/mtu/daily'
-        f'?period={(moment_text(made_at_ms) or "")[:10]}"',
+        "\nKeep the token now: it cannot be shown again."
+        f'\nTry: curl -H "Authorization: Bearer TOKEN" "http://{settings.api}/usage/mtu/daily'
+        f'?period={(moment_text(made_at_ms) or "")[:10]}"'
     )
 
 

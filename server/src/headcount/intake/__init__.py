@@ -10,6 +10,8 @@ the meter says. Raw ids never leave this package.
     admission   the rules that a message must meet, and its hashes
     decoding    JSON to `Message`: the fast decoder, then the tolerant one
     scanning    the tolerant decoder's JSON grammar, without recursion
+    work        what one request may cost, and turns of long work
+    lane        large bodies, a few at a time
     reading     bodies as they come, and who has to go where there is no room
     bodies      decompressing under bounds
     gate        when to turn requests away
@@ -33,14 +35,11 @@ from headcount.intake.importing import (
     read_lines,
 )
 from headcount.intake.ports import FactSink, History, Limits, SourceRef, TokenRef, WriteKeys
-from headcount.intake.reading import BodyReader, ClientGone, Room
-from headcount.intake.reasons import Reason, Refused
+from headcount.intake.reasons import Reason
 from headcount.intake.records import FindSource
 
 __all__ = [
     "CHUNK_RECORDS",
-    "BodyReader",
-    "ClientGone",
     "Context",
     "FactSink",
     "FindSource",
@@ -49,8 +48,6 @@ __all__ = [
     "Limits",
     "LineError",
     "Reason",
-    "Refused",
-    "Room",
     "SourceRef",
     "TokenRef",
     "WriteKeys",

@@ -84,7 +84,8 @@ def _id_text(value: IdValue, characters_max: int) -> str | None:
         text = value
     elif value is None:
         return ""
-    elif isinstance(value, float):
+    elif isinstance(value, float) or value.bit_length() > 4 * characters_max:
+        # An integer of so many bits has more digits than that; to write them down would be dear.
         return None
     else:
         text = str(value)

@@ -30,6 +30,7 @@ from headcount.intake.asgi import Application, Receive, Scope, Send
 from headcount.intake.bodies import decompress
 from headcount.intake.browser import pixel_message, settings_document
 from headcount.intake.gate import Gate
+from headcount.intake.lane import Lane
 from headcount.intake.ports import (
     Clock,
     FactSink,
@@ -44,6 +45,7 @@ from headcount.intake.reasons import Reason, Refused
 from headcount.intake.records import RecordTaker, take_records
 from headcount.intake.routes import Action, Route, route_of
 from headcount.intake.tracking import BatchResult, Receipt, Tracker, tally
+from headcount.intake.work import at_once, in_turns
 from headcount.metering.hashing import IdHasher
 
 __all__ = ["create_app"]
@@ -53,6 +55,12 @@ _log = logging.getLogger("headcount.intake")
 _HeaderMap = Mapping[bytes, bytes]
 
 _FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW)
+
+# A body of no more bytes, unpacked, is soon done; larger ones work in lanes.
+_SMALL_BODY_BYTES = 1 << 16
+# Places, how many may wait for one, and their bytes: of those whose key is known, and of strangers.
+_KNOWN_LANE = (2, 64, 16 << 20)
+_KEYLESS_LANE = (1, 8, 8 << 20)
 
 _LIBRARY_PREFIXES = (
     (b"analytics-python", "analytics-python"),
@@ -104,6 +112,7 @@ class _Intake:
         self._clock = clock
         self._limits = limits
         self._gate = Gate(limits, sink)
+        self._known_lane, self._keyless_lane = Lane(*_KNOWN_LANE), Lane(*_KEYLESS_LANE)
         self._bodies = BodyReader(
             limits.body_bytes_max,
             limits.body_timeout_s,
@@ -200,11 +209,19 @@ class _Intake:
                 body = await self._body(headers, receive, known=source is not None)
             receipt = Receipt(self._clock(), _library_of(headers, short=route.short))
             with self._gate:
-                if is_batch:
-                    return await self._keep(self._tracker.take_batch(body, receipt, source))
-                fact = self._tracker.take_message(body, route.argument, receipt, source)
-                await self._sink.append(fact)
-                return SUCCESS
+                lane = None
+                if route.action is not Action.PIXEL:
+                    body, lane = await self._unpacked(body, headers, known=source is not None)
+                try:
+                    if is_batch:
+                        result = await in_turns(self._tracker.taking_batch(body, receipt, source))
+                    else:
+                        fact = self._tracker.take_message(body, route.argument, receipt, source)
+                        result = BatchResult(fact, [], [])
+                finally:
+                    if lane is not None:
+                        lane.leave()
+                return await self._keep(result)
         except Refused as refused:
             owner = refused.source or source
             # Of a batch that is refused whole nobody knows how many messages it has; and what was
@@ -227,8 +244,14 @@ class _Intake:
         self._gate.check()
         body = await self._body(headers, receive, known=True)
         with self._gate:
-            taker = self._record_taker(token)
-            return await self._keep(take_records(body, taker, self._limits.batch_messages_max))
+            body, lane = await self._unpacked(body, headers, known=True)
+            try:
+                taker = self._record_taker(token)
+                result = await in_turns(take_records(body, taker, self._limits))
+            finally:
+                if lane is not None:
+                    lane.leave()
+            return await self._keep(result)
 
     def _record_taker(self, token: TokenRef) -> RecordTaker:
         def find_source(write_key: str | None, source_id: str | None) -> SourceRef | None:
@@ -249,8 +272,30 @@ class _Intake:
         length_bytes = _length_bytes(headers)
         if length_bytes is not None and length_bytes > bytes_max:
             raise Refused(Reason.BODY_TOO_LARGE)
-        body = await self._bodies.read(receive, known=known)
-        return decompress(body, headers.get(b"content-encoding", b""), bytes_max)
+        return await self._bodies.read(receive, known=known)
+
+    async def _unpacked(
+        self, body: bytes, headers: _HeaderMap, *, known: bool
+    ) -> tuple[bytes, Lane | None]:
+        """A body as it was before it was compressed; of a large one the lane that is to be left."""
+        encoding = headers.get(b"content-encoding", b"")
+        bytes_max = self._limits.body_bytes_max
+        small_bytes_max = min(_SMALL_BODY_BYTES, bytes_max)
+        if len(body) <= small_bytes_max:
+            if not encoding:
+                return body, None
+            try:
+                return at_once(decompress(body, encoding, small_bytes_max)), None
+            except Refused as refused:
+                if refused.reason is not Reason.BODY_TOO_LARGE:
+                    raise
+        lane = self._known_lane if known else self._keyless_lane
+        await lane.enter(len(body))
+        try:
+            return await in_turns(decompress(body, encoding, bytes_max)), lane
+        except BaseException:
+            lane.leave()
+            raise
 
 
 def _length_bytes(headers: _HeaderMap) -> int | None:

@@ -1,4 +1,4 @@
-"""Takes the body of a batch apart: bytes in, a decoded message or a refusal for each item out.
+"""Takes the body of a batch apart: bytes in, decoded messages or items still to be decoded out.
 
 There are three ways, and each leaves what it cannot take to the next, with the same result:
 
@@ -8,6 +8,9 @@ There are three ways, and each leaves what it cannot take to the next, with the 
 2. Item by item. The fast decoder finds the items; each is measured and decoded by itself.
 3. Tolerantly. The grammar of `scanning` finds the items, so that one that is malformed can be cut
    out of its batch.
+
+Each way begins anew, so a body is read three times at most. The first two cost little for any
+byte; the third is paid from the budget of the request.
 """
 
 from __future__ import annotations
@@ -25,21 +28,31 @@ from headcount.intake.scanning import (
     Malformed,
     elements,
     is_object,
-    members,
+    name_at,
     only_value,
+    opened_object,
+    separator,
     string_of,
+    value_end,
     without_bom,
 )
+from headcount.intake.work import TURN_STEPS, Budget, TooComplex, Turns
 
 __all__ = [
     "Batch",
     "Items",
     "PlainMessage",
     "decode_batch",
+    "decode_item",
     "decode_whole",
     "find_items",
     "find_items_tolerantly",
 ]
+
+# What stands around the items is little in any batch: a key, a time, a context.
+_ENVELOPE_STEPS_MAX = 8_000
+# After how many bytes that are decoded in pieces it is the turn of others.
+_TURN_BYTES = 1 << 18
 
 _PlainId = Annotated[str, msgspec.Meta(max_length=ID_CHARACTERS_MAX)] | None
 
@@ -53,17 +66,17 @@ class PlainMessage(Message, rename="camel", gc=False):
 
 
 class Batch(NamedTuple):
-    """A batch whose items are decoded.
+    """A batch as it is found.
 
     Attributes:
         write_key: of the body.
         plain: its messages, where all of them are plain; else empty.
-        messages: all its items otherwise, in order: messages, or why an item is none.
+        items: all its items otherwise, in order, each still to be decoded.
     """
 
     write_key: str | None
     plain: Sequence[PlainMessage]
-    messages: Sequence[Message | Reason]
+    items: Sequence[msgspec.Raw]
 
 
 class Items(msgspec.Struct, rename="camel"):
@@ -87,30 +100,33 @@ _fast_messages = msgspec.json.Decoder(list[PlainMessage]).decode
 _FORMS = ((b'{"batch": [', b", "), (b'{"batch":[', b","))
 
 
-def decode_batch(body: bytes, limits: Limits) -> Batch:
+def decode_batch(body: bytes, limits: Limits, budget: Budget) -> Turns[Batch]:
     """The batch in a body.
 
     Raises:
-        Refused: the body is no JSON object with an array named batch, or the array is too long.
+        Refused: the body is no JSON object with an array named batch, or the array is too long, or
+            finding its items would take more than the budget.
     """
-    whole = decode_whole(body, limits.message_bytes_max)
+    body = without_bom(body)
+    whole = yield from decode_whole(body, limits.message_bytes_max)
     if whole is not None:
         _check_length(whole.plain, limits.batch_messages_max)
         return whole
-    items = find_items(body, limits.batch_messages_max)
-    return Batch(items.write_key, (), [_decoded(item, limits) for item in items.batch])
+    items = yield from find_items(body, limits.batch_messages_max, budget)
+    return Batch(items.write_key, (), items.batch)
 
 
-def _decoded(item: msgspec.Raw, limits: Limits) -> Message | Reason:
+def decode_item(item: msgspec.Raw, limits: Limits, budget: Budget) -> Message | Reason:
+    """The message in an item, or why it is none."""
     if len(item) > limits.message_bytes_max:
         return Reason.MESSAGE_TOO_LARGE
-    return decode_message(item)
+    return decode_message(item, budget)
 
 
-def decode_whole(body: bytes, message_bytes_max: int) -> Batch | None:
+def decode_whole(body: bytes, message_bytes_max: int) -> Turns[Batch | None]:
     """A batch of plain messages, decoded piece by piece; None where that cannot be done."""
-    separator = next((sep for opening, sep in _FORMS if body.startswith(opening)), None)
-    if separator is None:
+    comma = next((comma for opening, comma in _FORMS if body.startswith(opening)), None)
+    if comma is None:
         return None
     start = body.index(b"[") + 1
     end = body.rfind(b"}]") + 1
@@ -120,32 +136,37 @@ def decode_whole(body: bytes, message_bytes_max: int) -> Batch | None:
     if end <= start or b"batch" in rest or b"\\" in rest:
         return None
     # Messages of one library begin alike: `{"integrations":`.
-    boundary = b"}" + separator + body[start : body.find(b":", start, end) + 1]
+    boundary = b"}" + comma + body[start : body.find(b":", start, end) + 1]
     messages: list[PlainMessage] = []
+    turn_ends_at = start + _TURN_BYTES
     try:
         while end - start > message_bytes_max:
             cut = body.rfind(boundary, start, start + message_bytes_max) + 1
             if not cut:
                 return None
             messages += _fast_messages(b"[" + body[start:cut] + b"]")
-            start = cut + len(separator)
+            start = cut + len(comma)
+            if start >= turn_ends_at:
+                turn_ends_at = start + _TURN_BYTES
+                yield
         messages += _fast_messages(b"[" + body[start:end] + b"]")
         return Batch(_fast_envelope(b'{"batch":[]' + rest).write_key, messages, ())
     except FAST_REFUSALS:
         return None
 
 
-def find_items(body: bytes, items_max: int) -> Items:
+def find_items(body: bytes, items_max: int, budget: Budget) -> Turns[Items]:
     """The items in a body.
 
     Raises:
-        Refused: the body is no JSON object with an array named batch, or the array is too long.
-            Malformed JSON inside one item is found when that item is decoded.
+        Refused: the body is no JSON object with an array named batch, or the array is too long, or
+            finding its items would take more than the budget. Malformed JSON inside one item is
+            found when that item is decoded.
     """
     try:
         items = _fast_items(body)
     except FAST_REFUSALS:
-        return find_items_tolerantly(body, items_max)
+        return (yield from find_items_tolerantly(body, items_max, budget))
     _check_length(items.batch, items_max)
     return items
 
@@ -155,27 +176,52 @@ def _check_length(items: Sequence[object], items_max: int) -> None:
         raise Refused(Reason.BATCH_TOO_LONG)
 
 
-def find_items_tolerantly(body: bytes, items_max: int) -> Items:
+def find_items_tolerantly(body: bytes, items_max: int, budget: Budget) -> Turns[Items]:
     """What `find_items` does, by the tolerant decoder alone."""
     data = without_bom(body)
-    array_at: int | None = None
+    around = budget.part(_ENVELOPE_STEPS_MAX)
+    items: list[msgspec.Raw] | None = None
     write_key: str | None = None
     try:
         if not is_object(data):
-            only_value(data)
+            only_value(data, around)
             raise Refused(Reason.NOT_AN_OBJECT)
-        for name, (start, end) in members(data, loose=b"batch"):
-            if name == b"batch":
-                array_at = start if data[start : start + 1] == b"[" else None
-            elif name == b"writeKey":
-                write_key = string_of(data[start:end])
-        if array_at is None:
-            raise Refused(Reason.BATCH_NOT_ARRAY)
-        found: list[msgspec.Raw] = []
-        for start, end in elements(data, array_at):
-            if len(found) == items_max:
-                raise Refused(Reason.BATCH_TOO_LONG)
-            found.append(msgspec.Raw(data[start:end]))
+        mark, at = opened_object(data)
+        while mark == b",":
+            around.spend()
+            name, start = name_at(data, at)
+            if name == b"batch" and data[start : start + 1] == b"[":
+                items, end = yield from _items_of(data, start, items_max, budget)
+            else:
+                end = value_end(data, start, around)
+                if name == b"batch":
+                    items = None
+                elif name == b"writeKey":
+                    write_key = string_of(data[start:end])
+            mark, at = separator(data, end, b"}")
+        if at != len(data):
+            raise Malformed
     except Malformed:
         raise Refused(Reason.MALFORMED_JSON) from None
-    return Items(batch=found, write_key=write_key)
+    except TooComplex:
+        raise Refused(Reason.TOO_COMPLEX) from None
+    if items is None:
+        raise Refused(Reason.BATCH_NOT_ARRAY)
+    _check_length(items, items_max)
+    return Items(batch=items, write_key=write_key)
+
+
+def _items_of(
+    data: bytes, at: int, items_max: int, budget: Budget
+) -> Turns[tuple[list[msgspec.Raw], int]]:
+    """The items of the array that starts at `at`, at most one too many, and where it ends."""
+    items: list[msgspec.Raw] = []
+    end = at
+    turn_ends_at = budget.spent + TURN_STEPS
+    for start, end in elements(data, at, budget):
+        if start < end and len(items) <= items_max:
+            items.append(msgspec.Raw(data[start:end]))
+        if budget.spent >= turn_ends_at:
+            turn_ends_at = budget.spent + TURN_STEPS
+            yield
+    return items, end

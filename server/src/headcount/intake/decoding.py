@@ -3,7 +3,8 @@
 Two decoders stand beside each other. The fast one knows the fields that matter and skips the
 rest. What it refuses goes to the tolerant one, message by message: lone surrogates, nesting of any
 depth, numbers of any size and fields of any kind are ordinary input. Where the fast one accepts,
-both give the same result. Batches are taken apart in `headcount.intake.batches`.
+both give the same result. The tolerant one works within a budget; a message that would take more is
+too complex. Batches are taken apart in `headcount.intake.batches`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from headcount.intake.scanning import (
     text_of,
     without_bom,
 )
+from headcount.intake.work import Budget, TooComplex, message_steps
 
 __all__ = [
     "FAST_REFUSALS",
@@ -70,30 +72,40 @@ _fast_message = msgspec.json.Decoder(Message).decode
 _fast_record = msgspec.json.Decoder(ImportedRecord).decode
 
 
-def decode_message(raw: bytes | msgspec.Raw) -> Message | Reason:
-    """The message in a piece of JSON, or why it is none."""
+def decode_message(raw: bytes | msgspec.Raw, budget: Budget | None = None) -> Message | Reason:
+    """The message in a piece of JSON, or why it is none.
+
+    Args:
+        raw: the piece.
+        budget: of the request that brings it, for the tolerant decoder; without one it has
+            what a message may take.
+    """
     try:
         return _fast_message(raw)
     except FAST_REFUSALS:
-        return decode_message_tolerantly(bytes(raw))
+        if budget is not None and not budget.left:
+            return Reason.TOO_COMPLEX
+        return decode_message_tolerantly(bytes(raw), budget)
 
 
-def decode_record(raw: bytes) -> ImportedRecord | Reason:
-    """The record in a line of JSON, or why it is none."""
+def decode_record(raw: bytes, budget: Budget | None = None) -> ImportedRecord | Reason:
+    """The record in a line of JSON, or why it is none; see `decode_message`."""
     try:
         return _fast_record(raw)
     except FAST_REFUSALS:
-        return decode_record_tolerantly(raw)
+        if budget is not None and not budget.left:
+            return Reason.TOO_COMPLEX
+        return decode_record_tolerantly(raw, budget)
 
 
-def decode_message_tolerantly(raw: bytes) -> Message | Reason:
+def decode_message_tolerantly(raw: bytes, budget: Budget | None = None) -> Message | Reason:
     """What `decode_message` does, by the tolerant decoder alone."""
-    return _decode_tolerantly(raw, Message, _MESSAGE_FIELDS)
+    return _decode_tolerantly(raw, Message, _MESSAGE_FIELDS, budget)
 
 
-def decode_record_tolerantly(raw: bytes) -> ImportedRecord | Reason:
+def decode_record_tolerantly(raw: bytes, budget: Budget | None = None) -> ImportedRecord | Reason:
     """What `decode_record` does, by the tolerant decoder alone."""
-    return _decode_tolerantly(raw, ImportedRecord, _RECORD_FIELDS)
+    return _decode_tolerantly(raw, ImportedRecord, _RECORD_FIELDS, budget)
 
 
 def _time(token: bytes) -> str | None:
@@ -113,6 +125,9 @@ def _id(token: bytes) -> IdValue:
 
 
 _NO_ID = 0.5
+
+# What it costs that the fast decoder has tried before, and to begin anew.
+_FALL_STEPS = 4
 
 _Field = tuple[str, Callable[[bytes], IdValue]]
 _M = TypeVar("_M", bound=Message)
@@ -135,17 +150,27 @@ _RECORD_FIELDS: Mapping[bytes, _Field] = {
 }
 
 
-def _decode_tolerantly(raw: bytes, kind: type[_M], fields: Mapping[bytes, _Field]) -> _M | Reason:
+def _decode_tolerantly(
+    raw: bytes, kind: type[_M], fields: Mapping[bytes, _Field], budget: Budget | None
+) -> _M | Reason:
     data = without_bom(raw)
+    steps = message_steps(len(data))
+    own = Budget(steps) if budget is None else budget.part(steps)
     parts: dict[str, Any] = {}
     try:
+        own.spend(_FALL_STEPS)
         if not is_object(data):
-            only_value(data)
+            only_value(data, own)
             return Reason.NOT_AN_OBJECT
-        for name, (start, end) in members(data):
+        for name, (start, end) in members(data, own):
             field = fields.get(name)
             if field is not None:
                 parts[field[0]] = field[1](data[start:end])
     except Malformed:
         return Reason.MALFORMED_JSON
+    except TooComplex:
+        return Reason.TOO_COMPLEX
+    finally:
+        if budget is not None:
+            budget.spend(own.spent)
     return kind(**parts)

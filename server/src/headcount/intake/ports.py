@@ -87,6 +87,9 @@ class Limits:
     Attributes:
         body_bytes_max: a body, compressed and decompressed alike.
         message_bytes_max: the raw JSON of one message.
+        record_bytes_max: the raw JSON of an imported record, which is a message as it was taken and
+            what was added to it since. It may also have been written anew with all but ASCII in
+            escapes, which makes three bytes of one; so the bound leaves room for both.
         batch_messages_max: messages in one batch; far above what clients send, it bounds the
             memory that a body of nothing but tiny items can take.
         body_bytes_in_flight_max: what has come of bodies that are still coming, of all requests
@@ -97,10 +100,12 @@ class Limits:
         requests_in_flight_max: requests whose bodies are whole and being written.
         pending_fact_bytes_max: facts that wait for the disk.
         body_timeout_s: how long a client may take to send a body.
+        request_steps_max: work of the tolerant decoder for one request; see `work`.
     """
 
     body_bytes_max: int = 4 * _MIB
     message_bytes_max: int = 32 * _KIB
+    record_bytes_max: int = 128 * _KIB
     batch_messages_max: int = 100_000
     body_bytes_in_flight_max: int = 16 * _MIB
     slow_bodies_max: int = 2048
@@ -109,3 +114,4 @@ class Limits:
     requests_in_flight_max: int = 1024
     pending_fact_bytes_max: int = 8 * _MIB
     body_timeout_s: float = 30.0
+    request_steps_max: int = 200_000

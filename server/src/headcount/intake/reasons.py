@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NO_PREVIOUS_ID = "no_previous_id"
     NO_GROUP_ID = "no_group_id"
     EVENT_NOT_STRING = "event_not_string"
+    TOO_COMPLEX = "too_complex"
     # The write key, of a request or of one message.
     NO_WRITE_KEY = "no_write_key"
     UNKNOWN_WRITE_KEY = "unknown_write_key"
@@ -41,6 +42,7 @@ class Reason(StrEnum):
     BODY_TIMEOUT = "body_timeout"
     BODY_TOO_SLOW = "body_too_slow"
     INVALID_GZIP = "invalid_gzip"
+    TOO_MANY_GZIP_MEMBERS = "too_many_gzip_members"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     INVALID_PIXEL_DATA = "invalid_pixel_data"
     NOT_FOUND = "not_found"
@@ -71,7 +73,8 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.NOT_AN_OBJECT: Explanation(400, "A message must be a JSON object."),
     Reason.MESSAGE_TOO_LARGE: Explanation(
-        400, "A message may have at most 32 KiB of JSON; send less in it."
+        400,
+        "A message may have at most 32 KiB of JSON, an imported record 128 KiB; send less in it.",
     ),
     Reason.UNKNOWN_TYPE: Explanation(
         400, '"type" must be "track", "identify", "page", "screen", "group" or "alias".'
@@ -89,6 +92,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.NO_PREVIOUS_ID: Explanation(400, 'An alias message needs a "previousId".'),
     Reason.NO_GROUP_ID: Explanation(400, 'A group message needs a "groupId".'),
     Reason.EVENT_NOT_STRING: Explanation(400, 'A track message needs "event", a string.'),
+    Reason.TOO_COMPLEX: Explanation(
+        400,
+        "The message, or what stands around it, takes too much work to read:"
+        " send simpler JSON, or fewer messages at a time.",
+    ),
     Reason.NO_WRITE_KEY: Explanation(
         401, 'Send the source\'s write key as HTTP Basic user name or as "writeKey" in the body.'
     ),
@@ -117,6 +125,9 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.INVALID_GZIP: Explanation(
         400, "The body is not the gzip data that Content-Encoding promises."
+    ),
+    Reason.TOO_MANY_GZIP_MEMBERS: Explanation(
+        400, "A gzip body may have at most 1,000 members; send several bodies."
     ),
     Reason.UNSUPPORTED_ENCODING: Explanation(
         415, "Content-Encoding must be gzip, identity or absent."

@@ -19,6 +19,7 @@ from headcount.intake.ports import Limits, SourceRef
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.repeats import Repeats
 from headcount.intake.tracking import BatchResult
+from headcount.intake.work import Budget, Turn, Turns
 from headcount.metering.calendar import Period, day_of_ms, parse_moment_ms
 from headcount.metering.facts import IMPORTED, MESSAGE_TYPES, Rejection, fact_head
 from headcount.metering.hashing import IdHasher
@@ -42,7 +43,7 @@ Whether the source is enabled does not matter: its history is still its history.
 SealedPeriods = Callable[[int], Collection[Period]]
 """The months of a workspace, by its number, that are closed for good."""
 
-RECORD_BYTES_MAX = Limits().message_bytes_max
+RECORD_BYTES_MAX = Limits().record_bytes_max
 
 
 class Verdict(NamedTuple):
@@ -87,13 +88,18 @@ class RecordTaker:
             raise Refused(Reason.UNKNOWN_WRITE_KEY)
         self._find_source = lambda _write_key, _source_id: source
 
-    def take(self, raw: bytes) -> bytes | Verdict:
-        """The fact of a record, or why there is none."""
+    def take(self, raw: bytes, budget: Budget | None = None) -> bytes | Verdict:
+        """The fact of a record, or why there is none.
+
+        Args:
+            raw: the record.
+            budget: of the request that brings it; without one it has what a message may take.
+        """
         if len(raw) > RECORD_BYTES_MAX:
             return self._unread(Reason.MESSAGE_TOO_LARGE)
         if not (raw.isascii() or _is_utf8(raw)):
             return self._unread(Reason.NOT_UTF8)
-        record = decode_record(raw)
+        record = decode_record(raw, budget)
         if isinstance(record, Reason):
             return self._unread(record)
         source = self._find_source(record.write_key, record.source_id)
@@ -166,25 +172,29 @@ class Tallies:
         ]
 
 
-def take_records(body: bytes, taker: RecordTaker, records_max: int) -> BatchResult:
-    """Sorts the records of a request into facts and rejections.
+def take_records(body: bytes, taker: RecordTaker, limits: Limits) -> Turns[BatchResult]:
+    """Sorts the records of a request into facts and rejections, turn by turn.
 
     Args:
         body: an object with the array `batch`; its `writeKey`, if any, names the source of all.
         taker: a new one, told the present moment.
-        records_max: how many records a request may hold.
+        limits: how many records a request may hold, and how much work they may take.
 
     Raises:
         Refused: the batch as a whole is unreadable, or has an unknown write key.
     """
-    items = find_items(body, records_max)
+    budget = Budget(limits.request_steps_max)
+    items = yield from find_items(body, limits.batch_messages_max, budget)
     if items.write_key:
         taker.keep_to(items.write_key)
     facts: list[bytes] = []
     rejected: list[tuple[int, Reason]] = []
     tallies = Tallies()
+    turn = Turn(budget)
     for index, raw in enumerate(items.batch):
-        outcome = taker.take(bytes(raw))
+        if turn.ends():
+            yield
+        outcome = taker.take(bytes(raw), budget)
         if isinstance(outcome, bytes):
             facts.append(outcome)
         else:

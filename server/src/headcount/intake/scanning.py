@@ -1,8 +1,12 @@
 """Finds values in JSON bytes: takes bytes and a position, gives spans, refuses malformed JSON.
 
-This is the grammar of the tolerant decoder. It keeps its own stack, so that nesting costs no
-recursion, and it decodes only what is asked for: a string that nobody reads may hold lone
-surrogates or bytes that are no UTF-8, as the fast decoder lets it.
+This is the grammar of the tolerant decoder. It decodes only what is asked for: a string that
+nobody reads may hold lone surrogates or bytes that are no UTF-8.
+
+Its cost is linear in the bytes, whatever is in them, and spent from a budget. Values of few levels
+are passed over by one match of a regular expression, all of whose repetitions are possessive, so
+that none is ever tried a second way. What is deeper is taken apart with a stack of its own, in
+runs of opening and of closing brackets, so that nesting costs no recursion and little time.
 """
 
 from __future__ import annotations
@@ -10,7 +14,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import cast
+
+from headcount.intake.work import Budget, TooComplex
 
 __all__ = [
     "JSON_SPACE",
@@ -19,9 +26,13 @@ __all__ = [
     "elements",
     "is_object",
     "members",
+    "name_at",
     "only_value",
+    "opened_object",
+    "separator",
     "string_of",
     "text_of",
+    "value_end",
     "without_bom",
 ]
 
@@ -33,27 +44,88 @@ JSON_SPACE = b" \t\n\r"
 Span = tuple[int, int]
 """Start and end of a value in the bytes that were scanned."""
 
-_STRING = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
-_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
-_SPACE = re.compile(rb"[ \t\n\r]*+")
-_SCALAR = re.compile(_STRING + rb"|" + _NUMBER + rb"|true|false|null")
-_KEY = re.compile(rb"(" + _STRING + rb")[ \t\n\r]*+:[ \t\n\r]*+")
-# Nesting is mostly of arrays when somebody tries how deep it may be, so they are opened together.
-_OPENING = re.compile(rb"(?:\[[ \t\n\r]*+)++|\{[ \t\n\r]*+")
-# What comes after a value inside a container.
-_SEPARATOR = re.compile(rb"[ \t\n\r]*+([,\]}])[ \t\n\r]*+")
-# Elements and members that hold nothing further, each with its comma: most of any message, and
-# passed over in one step.
-_FLAT = rb"(?:" + _SCALAR.pattern + rb"|\[[ \t\n\r]*+\]|\{[ \t\n\r]*+\})[ \t\n\r]*+,[ \t\n\r]*+"
-_FLAT_ELEMENTS = re.compile(rb"(?:" + _FLAT + rb")*+")
-_FLAT_MEMBERS = re.compile(rb"(?:" + _KEY.pattern + _FLAT + rb")*+")
-# For delimiting alone: the next run of brackets, whatever stands before it.
-_BRACKETS = re.compile(
-    rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+(?:([\[{]++)|([\]}]++))', re.DOTALL
-)
+# How many levels of brackets one match passes over. A pattern doubles with each level where kinds
+# of brackets are told apart, and grows by one copy where they are not.
+_LEVELS = 3
+_LOOSE_LEVELS = 8
+# A step is for a match; long ones take more of them.
+_BYTES_A_STEP = 32
+_MEMBER_STEPS = 2
+# How far a single match looks for the end of an element, so that it ends soon.
+_WINDOW_BYTES = 1 << 16
 
-_ARRAY, _OBJECT = b"[{"
-_CLOSING = {_ARRAY: b"]", _OBJECT: b"}"}
+_WS = rb"[ \t\n\r]*+"
+_STRING = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
+_PLAIN_STRING = _STRING.replace(rb'[^"\\', rb'[^"\\\[\]{}')
+_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
+_SCALAR = _STRING + rb"|" + _NUMBER + rb"|true|false|null"
+_NAME = _STRING + _WS + rb":" + _WS
+_PLAIN_NAME = _PLAIN_STRING + _WS + rb":" + _WS
+
+
+def _shallow(levels: int) -> bytes:
+    """A value whose brackets are no more than some levels deep."""
+    if not levels:
+        return _SCALAR
+    inner = rb"(?:" + _shallow(levels - 1) + rb")" + _WS
+    filled = [
+        opening + _WS + rb"(?:(?:" + name + inner + rb"(?:," + _WS + rb"(?!" + closing + rb")|(?="
+        + closing + rb")))++)?+" + closing
+        for opening, name, closing in ((rb"\[", b"", rb"\]"), (rb"\{", _NAME, rb"\}"))
+    ]  # fmt: skip
+    return rb"|".join((_SCALAR, *filled))
+
+
+_VALUE = rb"(?:" + _shallow(_LEVELS) + rb")"
+
+_space = re.compile(_WS)
+_value = re.compile(_VALUE)
+# Brackets that open one inside the other, each with the name of what comes next. No name in a run
+# of them holds a bracket itself, so that the others are the brackets of the run.
+_openings = re.compile(rb"(?:\[" + _WS + rb"|\{" + _WS + _PLAIN_NAME + rb")++")
+_opening = re.compile(rb"\{" + _WS + _NAME)
+_closings = re.compile(rb"(?:" + _WS + rb"[\]}])++")
+_closing = re.compile(rb"[\]}]")
+# What follows a value in its container: siblings that are shallow, and how another begins.
+_more_elements = re.compile(rb"(?:" + _WS + rb"," + _WS + _VALUE + rb")*+")
+_more_members = re.compile(rb"(?:" + _WS + rb"," + _WS + _NAME + _VALUE + rb")*+")
+_next_element = re.compile(_WS + rb"," + _WS)
+_next_member = re.compile(_WS + rb"," + _WS + _NAME)
+# A member of the object that is read, with what separates it from the next one.
+_member = re.compile(
+    rb"(" + _STRING + rb")" + _WS + rb":" + _WS + rb"(?:(" + _VALUE + rb")" + _WS + rb"([,}])"
+    + _WS + rb")?"
+)  # fmt: skip
+_member_name = re.compile(rb"(" + _STRING + rb")" + _WS + rb":" + _WS)
+_separator = re.compile(_WS + rb"([,\]}])" + _WS)
+
+# For delimiting alone: brackets of either kind, and strings, which may hold any byte.
+_ANY_STRING = rb'"(?:[^"\\]++|\\.)*+"'
+_NO_BRACKET_STRING = rb'"(?:[^"\\\[\]{}]++|\\[^\[\]{}])*+"'
+
+
+def _stuff(string: bytes, levels: int) -> bytes:
+    """Whatever is no bracket, and brackets that open and close, no more than some levels deep."""
+    deeper = rb"|[\[{]" + _stuff(string, levels - 1) + rb"[\]}]" if levels else b""
+    return rb'(?:[^"\[\]{}]++|' + string + deeper + rb")*+"
+
+
+_element = re.compile(
+    rb"(?:[\[{]" + _stuff(_ANY_STRING, _LOOSE_LEVELS) + rb"[\]}]|" + _SCALAR + rb")(?=" + _WS
+    + rb"[,\]])", re.DOTALL
+)  # fmt: skip
+# Runs that go deeper or less deep. No string in them holds a bracket, so that they can be counted.
+_COUNTED = _stuff(_NO_BRACKET_STRING, 1)
+_loose_run = re.compile(rb"(?:" + _COUNTED + rb"[\[{])++|(?:" + _COUNTED + rb"[\]}])++", re.DOTALL)
+_counted = re.compile(_COUNTED, re.DOTALL)
+_loose_closings = re.compile(rb"[\]}]++")
+_past_string = re.compile(_COUNTED + _ANY_STRING, re.DOTALL)
+
+_ARRAY = b"["[0]
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_decode = json.JSONDecoder().raw_decode
+_BEGINNINGS = frozenset(b'[{"-0123456789tfn'[n : n + 1] for n in range(17))
+_OPENED_BY = bytes.maketrans(b"]}", b"[{")
 
 
 class Malformed(ValueError):
@@ -62,7 +134,7 @@ class Malformed(ValueError):
 
 def _skip_space(data: bytes, at: int) -> int:
     """The position of the first byte from `at` on that is no white space."""
-    return cast(re.Match[bytes], _SPACE.match(data, at)).end()
+    return cast(re.Match[bytes], _space.match(data, at)).end()
 
 
 def without_bom(data: bytes) -> bytes:
@@ -76,65 +148,105 @@ def is_object(data: bytes) -> bool:
     return data[at : at + 1] == b"{"
 
 
-def only_value(data: bytes) -> Span:
+def only_value(data: bytes, budget: Budget) -> Span:
     """The span of the value that makes up the data, all of it checked.
 
     Raises:
         Malformed: not JSON, or something other than white space comes after the value.
+        TooComplex: that would take more than the budget.
     """
     start = _skip_space(data, 0)
-    end = _value_end(data, start)
+    end = value_end(data, start, budget)
     if _skip_space(data, end) != len(data):
         raise Malformed
     return start, end
 
 
-def members(data: bytes, loose: bytes | None = None) -> Iterator[tuple[bytes, Span]]:
+def members(data: bytes, budget: Budget) -> Iterator[tuple[bytes, Span]]:
     """The names and values of the object that makes up the data, in order, repeats included.
-
-    Args:
-        data: what is scanned.
-        loose: name of the member whose value is found by its brackets alone.
 
     Raises:
         Malformed: not an object, or something other than white space comes after it.
+        TooComplex: that would take more than the budget.
     """
-    at = _skip_space(data, 0)
-    opening = _OPENING.match(data, at)
-    if opening is None or data[at] != _OBJECT:
-        raise Malformed
-    at = opening.end()
-    if data[at : at + 1] == b"}":
-        at = _skip_space(data, at + 1)
-    else:
-        mark = b","
-        while mark == b",":
-            key = _key(data, at)
-            name, start = _name_of(key[1]), key.end()
-            end = _delimited_end(data, start) if name == loose else _value_end(data, start)
-            yield name, (start, end)
-            mark, at = _separator(data, end, b"}")
+    mark, at = opened_object(data)
+    while mark == b",":
+        budget.spend(_MEMBER_STEPS)
+        member = _member.match(data, at)
+        if member is None:
+            raise Malformed
+        if member[3] is not None:
+            budget.spend((member.end() - at) // _BYTES_A_STEP)
+            yield _name_of(member[1]), member.span(2)
+            mark, at = member[3], member.end()
+        else:
+            start = member.end()
+            end = value_end(data, start, budget)
+            yield _name_of(member[1]), (start, end)
+            mark, at = separator(data, end, b"}")
     if at != len(data):
         raise Malformed
 
 
-def elements(data: bytes, at: int) -> Iterator[Span]:
-    """The elements of the array that starts at `at`.
+def opened_object(data: bytes) -> tuple[bytes, int]:
+    """How the object that makes up the data begins: a comma and where its first member is.
+
+    Of an empty one: its closing bracket, and the position of what follows it.
+
+    Raises:
+        Malformed: not an object.
+    """
+    at = _skip_space(data, 0)
+    if data[at : at + 1] != b"{":
+        raise Malformed
+    at = _skip_space(data, at + 1)
+    return (b"}", _skip_space(data, at + 1)) if data[at : at + 1] == b"}" else (b",", at)
+
+
+def name_at(data: bytes, at: int) -> tuple[bytes, int]:
+    """The name of the member that starts at `at`, and where its value starts.
+
+    Raises:
+        Malformed: there is no name.
+    """
+    member = _member_name.match(data, at)
+    if member is None:
+        raise Malformed
+    return _name_of(member[1]), member.end()
+
+
+def separator(data: bytes, at: int, closing: bytes) -> tuple[bytes, int]:
+    """The comma or closing bracket that comes next, and where what follows it starts.
+
+    Raises:
+        Malformed: neither of them comes next.
+    """
+    found = _separator.match(data, at)
+    if found is None or found[1] not in (b",", closing):
+        raise Malformed
+    return found[1], found.end()
+
+
+def elements(data: bytes, at: int, budget: Budget) -> Iterator[Span]:
+    """The elements of the array that starts at `at`, and last a span of nothing at its end.
 
     An array or object among them is found by its brackets alone: what stands between them may be
     malformed, and so one bad message can be cut out of its batch.
 
     Raises:
         Malformed: the array never closes, or lacks a comma or an element.
+        TooComplex: that would take more than the budget.
     """
     at = _skip_space(data, at + 1)
-    if data[at : at + 1] == b"]":
-        return
-    mark = b","
+    mark = b"]" if data[at : at + 1] == b"]" else b","
+    at += mark == b"]"
     while mark == b",":
-        end = _delimited_end(data, at)
+        budget.spend()
+        found = _element.match(data, at, at + _WINDOW_BYTES)
+        end = found.end() if found is not None else _delimited_end(data, at, budget)
         yield at, end
-        mark, at = _separator(data, end, b"]")
+        mark, at = separator(data, end, b"]")
+    yield at, at
 
 
 def text_of(string: bytes) -> str:
@@ -147,7 +259,7 @@ def text_of(string: bytes) -> str:
         text = string.decode()
     except UnicodeDecodeError:
         raise Malformed from None
-    return cast(str, json.loads(text)) if "\\" in text else text[1:-1]
+    return cast(str, _decode(text)[0]) if "\\" in text else text[1:-1]
 
 
 def string_of(token: bytes) -> str | None:
@@ -157,6 +269,79 @@ def string_of(token: bytes) -> str | None:
         Malformed: the bytes are no UTF-8.
     """
     return text_of(token) if token.startswith(b'"') else None
+
+
+def value_end(data: bytes, at: int, budget: Budget) -> int:
+    """The end of the value that starts at `at`, all of it checked against the grammar.
+
+    Raises:
+        Malformed: it is not JSON.
+        TooComplex: that would take more than the budget.
+    """
+    if shallow := _within(_value, data, at, budget):
+        return shallow.end()
+    open_brackets = bytearray()
+    while True:
+        if opening := _within(_openings, data, at, budget):
+            open_brackets += opening[0].translate(None, _NO_BRACKETS)
+        elif opening := _within(_opening, data, at, budget):
+            open_brackets += b"{"
+        else:
+            raise _wrong(data, at, budget)
+        at = opening.end()
+        if open_brackets[-1] != _ARRAY or data[at : at + 1] != b"]":
+            innermost = _within(_value, data, at, budget)
+            if innermost is None:
+                continue
+            at = innermost.end()
+        while open_brackets:
+            in_array = open_brackets[-1] == _ARRAY
+            siblings = _within(_more_elements if in_array else _more_members, data, at, budget)
+            at = cast(re.Match[bytes], siblings).end()
+            if closing := _within(_closings, data, at, budget):
+                at = _closed(data, at, closing[0], open_brackets, budget)
+                continue
+            following = (_next_element if in_array else _next_member).match(data, at)
+            if following is None:
+                raise Malformed
+            at = following.end()
+            break
+        else:
+            return at
+
+
+def _within(
+    pattern: re.Pattern[bytes], data: bytes, at: int, budget: Budget
+) -> re.Match[bytes] | None:
+    """A match at `at` that the budget has paid for, and which looks no further than it reaches."""
+    match = pattern.match(data, at, _reach(at, budget))
+    budget.spend(1 + (match.end() - at) // _BYTES_A_STEP if match else 1)
+    return match
+
+
+def _reach(at: int, budget: Budget) -> int:
+    return at + (budget.left + 1) * _BYTES_A_STEP
+
+
+def _wrong(data: bytes, at: int, budget: Budget) -> Exception:
+    """Why there is no value at `at`."""
+    is_cut_off = _reach(at, budget) < len(data) and data[at : at + 1] in _BEGINNINGS
+    return TooComplex() if is_cut_off else Malformed()
+
+
+def _closed(data: bytes, at: int, run: bytes, open_brackets: bytearray, budget: Budget) -> int:
+    """Take what a run of closing brackets closes off the open ones; the position after that."""
+    closing = run.translate(None, JSON_SPACE)[: len(open_brackets)]
+    count = len(closing)
+    if closing[::-1].translate(_OPENED_BY) != open_brackets[-count:]:
+        raise Malformed
+    del open_brackets[-count:]
+    # A run may close more than was opened here; the rest belongs to what is around.
+    if not run[:count].translate(None, b"]}"):
+        return at + count
+    budget.spend(count)
+    *_, last = islice(_closing.finditer(data, at), count)
+    return last.end()
 
 
 def _name_of(string: bytes) -> bytes:
@@ -169,71 +354,34 @@ def _name_of(string: bytes) -> bytes:
         return string[1:-1]
 
 
-def _value_end(data: bytes, at: int) -> int:
-    """The end of the value that starts at `at`, all of it checked against the grammar."""
-    stack = bytearray()
-    while True:
-        if opening := _OPENING.match(data, at):
-            kind = data[at]
-            stack += b"[" * opening[0].count(b"[") if kind == _ARRAY else b"{"
-            at = opening.end()
-            if data[at : at + 1] != _CLOSING[kind]:
-                at = _deep_value_at(data, at, kind)
-                continue
-            stack.pop()
-            at += 1
-        elif scalar := _SCALAR.match(data, at):
-            at = scalar.end()
-        else:
-            raise Malformed
-        while stack:
-            mark, after = _separator(data, at, _CLOSING[stack[-1]])
-            if mark == b",":
-                at = _deep_value_at(data, after, stack[-1])
-                break
-            stack.pop()
-            at = after
-        else:
-            return at
-
-
-def _deep_value_at(data: bytes, at: int, kind: int) -> int:
-    """Where the next value of a container starts that may hold others, or is its last one."""
-    if kind == _ARRAY:
-        return cast(re.Match[bytes], _FLAT_ELEMENTS.match(data, at)).end()
-    at = cast(re.Match[bytes], _FLAT_MEMBERS.match(data, at)).end()
-    return _key(data, at).end()
-
-
-def _key(data: bytes, at: int) -> re.Match[bytes]:
-    key = _KEY.match(data, at)
-    if key is None:
-        raise Malformed
-    return key
-
-
-def _separator(data: bytes, at: int, closing: bytes) -> tuple[bytes, int]:
-    """The comma or closing bracket that comes next, and where what follows it starts."""
-    separator = _SEPARATOR.match(data, at)
-    if separator is None or separator[1] not in (b",", closing):
-        raise Malformed
-    return separator[1], separator.end()
-
-
-def _delimited_end(data: bytes, at: int) -> int:
+def _delimited_end(data: bytes, at: int, budget: Budget) -> int:
     """The end of the value that starts at `at`, for an array or object by its brackets alone."""
     if data[at : at + 1] not in (b"[", b"{"):
-        return _value_end(data, at)
-    depth = 0
+        return value_end(data, at, budget)
+    depth = 1
+    at += 1
     while True:
-        run = _BRACKETS.match(data, at)
+        run = _loose_run.match(data, at, at + _WINDOW_BYTES) or _loose_run.match(data, at)
         if run is None:
-            raise Malformed
-        at = run.end()
-        if run[1] is not None:
-            depth += len(run[1])
+            string = _past_string.match(data, at)
+            if string is None:
+                raise Malformed
+            budget.spend(2 + (string.end() - at) // _BYTES_A_STEP)
+            at = string.end()
             continue
-        depth -= len(run[2])
-        if depth <= 0:
-            # A run may close more than was opened here; the rest belongs to what is around.
-            return at + depth
+        budget.spend(2 + (run.end() - at) // _BYTES_A_STEP)
+        brackets = run[0].translate(None, _NO_BRACKETS)
+        deeper = 2 * len(brackets.translate(None, b"]}")) - len(brackets)
+        if depth + deeper > 0:
+            depth += deeper
+            at = run.end()
+            continue
+        # A run may close more than was opened here; the rest belongs to what is around.
+        while True:
+            budget.spend()
+            at = cast(re.Match[bytes], _counted.match(data, at)).end()
+            closed = cast(re.Match[bytes], _loose_closings.match(data, at)).end() - at
+            if closed >= depth:
+                return at + depth
+            depth -= closed
+            at += closed

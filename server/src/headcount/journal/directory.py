@@ -42,12 +42,7 @@ class JournalDirectory:
             self.path.mkdir(mode=0o700, exist_ok=True)
             fresh = self.path / f"{uuid.uuid4()}.sqlite"
             path = next(path for path in (*self.paths(), fresh) if self._lock(path))
-            try:
-                return JournalFile(path, vfs=self._vfs)
-            except BaseException:
-                # Whoever tries again must find this very journal, and not leave it to nobody.
-                os.close(self._lock_fds.pop())
-                raise
+            return JournalFile(path, vfs=self._vfs)
         except OSError as error:
             raise DataFolderError(
                 f"{self.path} cannot be written: {error.strerror}.",

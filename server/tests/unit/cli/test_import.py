@@ -122,7 +122,7 @@ def test_bad_lines_are_named_and_cost_nothing_else(program: Program, web: Any) -
         json.dumps({"type": "page", "userId": "u"}),
         line(2, receivedAt="2021-02-03T10:00:00"),
         line(3, receivedAt="2999-01-01T00:00:00Z"),
-        "x" * 40_000,
+        "x" * 140_000,
         "[]",
         line(4),
     ]

@@ -11,12 +11,14 @@ from headcount.intake import Limits
 from headcount.intake.batches import (
     Items,
     decode_batch,
+    decode_item,
     decode_whole,
     find_items,
     find_items_tolerantly,
 )
-from headcount.intake.decoding import decode_message
+from headcount.intake.decoding import Message, decode_message
 from headcount.intake.reasons import Reason, Refused
+from headcount.intake.work import Budget, Turns, at_once
 from unit.intake.generated import (
     any_bytes,
     judged,
@@ -25,6 +27,15 @@ from unit.intake.generated import (
     texts,
     values,
 )
+
+
+def decoded(body: bytes, limits: Limits) -> tuple[str | None, list[Message | Reason]]:
+    """The key of a batch, and what becomes of all its items."""
+    budget = Budget(limits.request_steps_max)
+    batch = at_once(decode_batch(body, limits, budget))
+    others = [decode_item(item, limits, budget) for item in batch.items]
+    return batch.write_key, [*batch.plain, *others]
+
 
 items = st.lists(message_bytes | nearly_message_bytes | values.map(json.dumps).map(str.encode))
 envelopes = st.builds(
@@ -41,9 +52,9 @@ envelopes = st.builds(
 
 @given(envelopes | any_bytes)
 def test_both_ways_find_the_same_items(body: bytes) -> None:
-    def seen(find: Callable[[bytes, int], Items]) -> object:
+    def seen(find: Callable[[bytes, int, Budget], Turns[Items]]) -> object:
         try:
-            batch = find(body, 100)
+            batch = at_once(find(body, 100, Budget(10**9)))
         except Refused as refused:
             return refused.reason
         # The text around a message may be white space in one and not in the other.
@@ -87,12 +98,11 @@ def test_a_batch_is_what_its_items_are(body: bytes, bytes_max: int) -> None:
     limits = Limits(message_bytes_max=bytes_max, batch_messages_max=100)
 
     def together() -> object:
-        batch = decode_batch(body, limits)
-        messages = batch.plain or batch.messages
-        return batch.write_key or None, [judged(message) for message in messages]
+        write_key, messages = decoded(body, limits)
+        return write_key or None, [judged(message) for message in messages]
 
     def one_by_one() -> object:
-        items = find_items_tolerantly(body, limits.batch_messages_max)
+        items = at_once(find_items_tolerantly(body, limits.batch_messages_max, Budget(10**9)))
         messages = [
             Reason.MESSAGE_TOO_LARGE if len(item) > bytes_max else decode_message(item)
             for item in items.batch
@@ -116,10 +126,10 @@ def test_batches_as_clients_send_them_are_decoded_whole(separators: tuple[str, s
         for n in range(100)
     ]
     body = json.dumps({"batch": messages, "writeKey": "k"}, separators=separators).encode()
-    whole = decode_whole(body, 4096)
+    whole = at_once(decode_whole(body, 4096))
     assert whole is not None
     assert (len(whole.plain), whole.write_key) == (100, "k")
-    assert decode_batch(body, Limits()).plain
+    assert at_once(decode_batch(body, Limits(), Budget(0))).plain
 
 
 @pytest.mark.parametrize(
@@ -144,20 +154,20 @@ def test_batches_as_clients_send_them_are_decoded_whole(separators: tuple[str, s
 )
 def test_what_is_no_batch_is_refused_by_name(body: bytes, reason: Reason) -> None:
     with pytest.raises(Refused) as refused:
-        decode_batch(body, Limits(batch_messages_max=3))
+        decoded(body, Limits(batch_messages_max=3))
     assert refused.value.reason is reason
 
 
 def test_one_malformed_message_is_cut_out_of_its_batch() -> None:
     body = b'{"batch":[{"userId":"a"},{"x":NaN},{"x":[}},{"userId":"\\ud800"},null],"writeKey":"k"}'
-    batch = decode_batch(body, Limits())
-    assert batch.write_key == "k"
-    assert [m if isinstance(m, Reason) else m.user_id for m in batch.messages] == [
+    write_key, messages = decoded(body, Limits())
+    assert write_key == "k"
+    assert [m if isinstance(m, Reason) else m.user_id for m in messages] == [
         "a", Reason.MALFORMED_JSON, Reason.MALFORMED_JSON, "\ud800", Reason.NOT_AN_OBJECT,
     ]  # fmt: skip
 
 
 def test_a_deep_message_does_not_spoil_its_batch() -> None:
     deep = b'{"userId":"deep","x":' + b"[" * 15_000 + b"]" * 15_000 + b"}"
-    batch = decode_batch(b'{"batch":[' + deep + b',{"userId":"flat"}]}', Limits())
-    assert [getattr(message, "user_id", None) for message in batch.messages] == ["deep", "flat"]
+    _, messages = decoded(b'{"batch":[' + deep + b',{"userId":"flat"}]}', Limits())
+    assert [getattr(message, "user_id", None) for message in messages] == ["deep", "flat"]

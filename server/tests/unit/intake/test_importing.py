@@ -13,14 +13,16 @@ from headcount.intake import (
     Context,
     FindSource,
     ImportChunk,
+    Limits,
     Reason,
     SourceRef,
     import_chunks,
     read_lines,
 )
 from headcount.intake.records import RECORD_BYTES_MAX
+from headcount.intake.tracking import Receipt, Tracker
 from headcount.metering.facts import IMPORTED, Rejection
-from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Past, unpack
+from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, Past, unpack
 
 THEN = "2026-02-03T04:05:06.789Z"
 THEN_MS = 1_770_091_506_789
@@ -326,11 +328,41 @@ def test_a_line_that_is_too_long_is_not_read_whole(size: int) -> None:
     given = list(read_lines(file))
     assert [number for number, _ in given] == [1, 2, 3, 4]
     assert [len(line) for _, line in given] == [2, RECORD_BYTES_MAX + 1, 2, RECORD_BYTES_MAX + 1]
-    assert file.most <= 1 << 16
+    assert file.most <= RECORD_BYTES_MAX + 8
     result = run(given)
     assert [error.reason for error in result.errors if error.line_number in (2, 4)] == [
         Reason.MESSAGE_TOO_LARGE
     ] * 2
+
+
+# What a pipeline adds to a message before it archives it.
+ADDED = {
+    "receivedAt": THEN, "sentAt": THEN, "originalTimestamp": THEN, "timestamp": THEN, "version": 2,
+    "writeKey": "web-key", "sourceId": "web", "channel": "server", "metadata": {"ip": "10.0.0.1"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("character", ["x", "é", "ж", "中", "😀", "\u2028", '"'])
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_what_was_accepted_as_a_message_is_accepted_as_a_record(
+    character: str, ascii_only: bool
+) -> None:
+    def message(characters: int) -> dict[str, object]:
+        return {"type": "page", "userId": "u", "properties": {"note": character * characters}}
+
+    def written(characters: int) -> bytes:
+        return json.dumps(message(characters), ensure_ascii=False, separators=(",", ":")).encode()
+
+    room = Limits().message_bytes_max - len(written(0))
+    characters = room // (len(written(1)) - len(written(0)))
+    live = written(characters)
+    assert len(live) > Limits().message_bytes_max - 10
+    tracker = Tracker(Keys(), HASHER, Limits())
+    assert tracker.take_message(live, "page", Receipt(NOW_MS, "other"), WEB)
+    record = json.dumps(message(characters) | ADDED, ensure_ascii=ascii_only).encode()
+    assert len(record) > Limits().message_bytes_max
+    result = run(read_lines(io.BytesIO(record + b"\n")))
+    assert (len(unpack(result.facts)), result.errors) == (1, [])
 
 
 def test_a_line_of_the_largest_size_is_read_whole() -> None:

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.intake.scanning import Malformed, elements, members, only_value, text_of
+from headcount.intake.scanning import Malformed, Span, elements, members, only_value, text_of
+from headcount.intake.work import Budget
+
+
+def plenty() -> Budget:
+    return Budget(10**9)
+
+
+def elements_of(data: bytes) -> list[Span]:
+    *found, (end, nothing) = elements(data, 0, plenty())
+    assert end == nothing
+    return found
 
 
 def is_json(data: bytes) -> bool:
@@ -25,7 +36,7 @@ def is_json(data: bytes) -> bool:
 
 def is_accepted(data: bytes) -> bool:
     try:
-        only_value(data)
+        only_value(data, plenty())
     except Malformed:
         return False
     return True
@@ -82,13 +93,13 @@ def test_depth_has_no_limit(opening: bytes, closing: bytes) -> None:
 
 def test_members_come_in_order_with_repeats() -> None:
     data = b' {"a" : 1, "b":[ {"a":9} ],"a":"x" } '
-    assert [(name, data[start:end]) for name, (start, end) in members(data)] == [
+    assert [(name, data[start:end]) for name, (start, end) in members(data, plenty())] == [
         (b"a", b"1"), (b"b", b'[ {"a":9} ]'), (b"a", b'"x"'),
     ]  # fmt: skip
 
 
 def test_names_with_escapes_are_the_names_they_spell() -> None:
-    assert [name for name, _ in members(b'{"user\\u0049d":1,"\\ud800":2,"\xff":3}')] == [
+    assert [name for name, _ in members(b'{"user\\u0049d":1,"\\ud800":2,"\xff":3}', plenty())] == [
         b"userId", b"\xed\xa0\x80", b"\xff",
     ]  # fmt: skip
 
@@ -96,12 +107,12 @@ def test_names_with_escapes_are_the_names_they_spell() -> None:
 @pytest.mark.parametrize("data", [b"", b"[]", b"1", b"{", b"{}x", b'{"a":1,}', b'{"a"}', b"{1:2}"])
 def test_members_refuse_what_is_no_object(data: bytes) -> None:
     with pytest.raises(Malformed):
-        list(members(data))
+        list(members(data, plenty()))
 
 
 def test_elements_are_cut_out_by_their_brackets_whatever_is_in_them() -> None:
     data = b'[ {"a":NaN} , [[}] , "]}", {"x":"\\"}]\x00"} ]rest'
-    assert [data[start:end] for start, end in elements(data, 0)] == [
+    assert [data[start:end] for start, end in elements_of(data)] == [
         b'{"a":NaN}', b"[[}]", b'"]}"', b'{"x":"\\"}]\x00"}',
     ]  # fmt: skip
 
@@ -111,7 +122,7 @@ def test_elements_are_cut_out_by_their_brackets_whatever_is_in_them() -> None:
 )
 def test_elements_refuse_a_broken_array(data: bytes) -> None:
     with pytest.raises(Malformed):
-        list(elements(data, 0))
+        elements_of(data)
 
 
 def test_text_keeps_lone_surrogates_and_joins_pairs() -> None:
