@@ -188,6 +188,17 @@ class Settings:
         ),
     ] = 35
 
+    idle_timeout_s: Annotated[
+        int,
+        _About(
+            "SECONDS",
+            _whole_number(1, 86_400),
+            "How long a connection, to either address, is kept between two requests. It should be"
+            " longer than the proxy in front keeps it: else a request now and then meets its end"
+            " and becomes a 502.",
+        ),
+    ] = 620
+
     tracking_url: Annotated[
         str | None,
         _About(

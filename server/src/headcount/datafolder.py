@@ -167,7 +167,8 @@ def load_hash_key(folder: DataFolder, catalog: Catalog, file: Path | None = None
             _write_new(place, secrets.token_hex(HASH_KEY_BYTES).encode() + b"\n")
     key = read_hash_key(place)
     fingerprint = IdHasher(key).fingerprint
-    if catalog.set_hash_key_fingerprint(fingerprint) != fingerprint:
+    # Written at the first start only: the disk may be full later, and the catalog open for reading.
+    if (remembered or catalog.set_hash_key_fingerprint(fingerprint)) != fingerprint:
         raise DataFolderError(
             f"{place} holds another hash key than the one under which {folder.path} was counted,"
             " and every tracked user would be counted again.",
@@ -220,11 +221,13 @@ class FolderLock:
     def __init__(self, path: Path, command: str, *, wait_s: float = _LOCK_WAIT_S) -> None:
         self._path = path
         with _errors_named(path):
-            self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._descriptor: int | None = _opened_lock(path)
             try:
                 self._take(wait_s)
-                os.ftruncate(self._descriptor, 0)
-                os.pwrite(self._descriptor, f"{os.getpid()} {command}\n".encode(), 0)
+                # Who holds it is only for the error of others: a full disk may leave it unsaid.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, 0)
+                    os.pwrite(self._descriptor, f"{os.getpid()} {command}\n".encode(), 0)
             except BaseException:
                 os.close(self._descriptor)
                 raise
@@ -325,6 +328,19 @@ def _write_new(path: Path, content: bytes) -> None:
         os.fsync(parent)
     finally:
         os.close(parent)
+
+
+def _opened_lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            raise
+    # It need not be written to be held; where there is none, the folder stands for it.
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return os.open(path.parent, os.O_RDONLY)
 
 
 def _locked(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:

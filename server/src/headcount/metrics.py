@@ -12,11 +12,14 @@ from prometheus_client import Counter, Gauge, Histogram
 __all__ = [
     "CATCH_UP_SECONDS",
     "COMMIT_SECONDS",
+    "CONNECTIONS",
+    "CONNECTIONS_DROPPED",
     "INDEX_BYTES",
     "INDEX_KEYS",
     "JOURNAL_LAG_MESSAGES",
     "JOURNAL_LAG_SECONDS",
     "MESSAGES",
+    "OF_CONNECTIONS",
     "TROUBLES",
     "TROUBLES_MET",
 ]
@@ -62,6 +65,22 @@ INDEX_BYTES = Gauge(
     ["family"],
     multiprocess_mode="mostrecent",
 )
+CONNECTIONS = Gauge(
+    "headcount_connections",
+    "Open connections, by the address that they came to.",
+    ["address"],
+    multiprocess_mode="livesum",
+)
+CONNECTIONS_DROPPED = Counter(
+    "headcount_connections_dropped",
+    "Connections that the server ended because they took too much: crowded, the longest silent of"
+    " too many; held, the most of heads and requests that wait; unread, answers not read; late,"
+    " a head or the rest of a body that did not come.",
+    ["address", "why"],
+)
+OF_CONNECTIONS = ("headcount_connections", "headcount_connections_dropped")
+"""The names of the metrics that the api process has as well."""
+
 TROUBLES = Gauge(
     "headcount_trouble",
     "1 while something hinders a process of the server, by kind; the log and /readyz say what.",

@@ -16,8 +16,9 @@ import apsw
 
 from headcount.errors import DataFolderError
 from headcount.sqlite import rows
+from headcount.sqlite_unwritable import identity_of, is_refusal, open_for_reading, open_unshared
 
-__all__ = ["copy_database", "damage", "open_at_one_moment"]
+__all__ = ["connect_to_read", "copy_database", "damage", "open_at_one_moment"]
 
 _BUSY_TIMEOUT_MS = 10_000
 _DAMAGE_LINES_MAX = 3
@@ -35,29 +36,75 @@ def open_at_one_moment(path: Path, *, version: int) -> Iterator[apsw.Connection]
     Raises:
         DataFolderError: there is no such file, it cannot be read, or it has another version.
     """
+    connection, unshared = None, False
+    before = identity_of(path)
     try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection = _begun(path)
+        except apsw.Error as error:
+            if not is_refusal(error):
+                raise
+            connection, unshared = open_unshared(path), True
+            connection.execute("BEGIN")
+        found = connection.pragma("user_version")
+    except apsw.Error as error:
+        if connection is not None:
+            connection.close()
+        raise _unreadable(path, error) from error
+    try:
+        _check_version(path, found, version)
+        yield connection
+        if unshared and identity_of(path) != before:
+            raise DataFolderError(f"{path} was written to while it was read.", "Try again.")
+    finally:
+        connection.close()
+
+
+def connect_to_read(path: Path, *, version: int) -> apsw.Connection:
+    """A connection that reads a database for long, on a disk that may take no writes.
+
+    Args:
+        path: the file.
+        version: the version that its schema must have.
+
+    Raises:
+        DataFolderError: there is no such file, it cannot be read, or it has another version.
+    """
+    try:
+        connection = open_for_reading(path)
     except apsw.Error as error:
         raise _unreadable(path, error) from error
     try:
-        try:
-            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-            connection.pragma("query_only", True)
-            if _log_bytes(path):
-                # The last to close would move what a killed process left in the log.
-                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            connection.execute("BEGIN")
-            found = connection.pragma("user_version")
-        except apsw.Error as error:
-            raise _unreadable(path, error) from error
-        if found != version:
-            raise DataFolderError(
-                f"{path} has format {found}, and this version of Headcount knows format {version}.",
-                "Run the version of Headcount that wrote it, or a newer one.",
-            )
-        yield connection
-    finally:
+        _check_version(path, connection.pragma("user_version"), version)
+    except BaseException:
         connection.close()
+        raise
+    return connection
+
+
+def _check_version(path: Path, found: int, version: int) -> None:
+    if found != version:
+        raise DataFolderError(
+            f"{path} has format {found}, and this version of Headcount knows format {version}.",
+            "Run the version of Headcount that wrote it, or a newer one.",
+        )
+
+
+def _begun(path: Path) -> apsw.Connection:
+    """A connection in a read transaction, opened as everybody does."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.pragma("query_only", True)
+        if _log_bytes(path):
+            # The last to close would move what a killed process left in the log.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.execute("BEGIN")
+        connection.pragma("user_version")  # makes the moment
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _log_bytes(path: Path) -> int:

@@ -7,7 +7,10 @@ file has its room from the start and is written in place, so that a full disk ca
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
+import mmap
 import os
 import zlib
 from collections.abc import Callable
@@ -87,13 +90,31 @@ class Troubles:
         """What is wrong at this moment."""
         return list(self._now.values())
 
-    def _write(self) -> None:
+    def _write(self) -> OSError | None:
         if self._descriptor is None:
-            return
+            return None
         text = msgspec.json.encode(list(self._now.values()))
-        data = b"%08x" % zlib.crc32(text) + text
-        if len(data) <= _FILE_BYTES:
-            os.pwrite(self._descriptor, data.ljust(_FILE_BYTES), 0)
+        data = (b"%08x" % zlib.crc32(text) + text).ljust(_FILE_BYTES)
+        try:
+            if len(data) <= _FILE_BYTES:
+                os.pwrite(self._descriptor, data, 0)
+        except OSError as error:
+            # Whoever refuses messages must not fail at saying so. A limit on the size of files is
+            # one on calls, and leaves the room that was taken before to whoever maps it.
+            if error.errno == errno.EFBIG:
+                with mmap.mmap(self._descriptor, _FILE_BYTES) as room:
+                    room[:] = data
+            else:
+                return error
+        return None
+
+    def refusal(self) -> str | None:
+        """Why the disk does not even take this process's file again; None where it does.
+
+        A disk that is full does, and one that fails or can only be read does not.
+        """
+        error = self._write()
+        return None if error is None else error.strerror
 
     def close(self) -> None:
         """Take the file's descriptor back; idempotent."""
@@ -107,16 +128,28 @@ def _reserved(folder: Path, role: str) -> int | None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / f"{role}-{os.getpid()}{_SUFFIX}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        _inherit(folder, role, path)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.pwrite(descriptor, bytes(_FILE_BYTES), 0)
         except OSError:
             os.close(descriptor)
+            path.unlink()
             raise
     except OSError as error:
         _log.warning("the troubles of this process are only logged: %s", error.strerror)
         return None
     return descriptor
+
+
+def _inherit(folder: Path, role: str, path: Path) -> None:
+    """Take over the file of a process that is dead: its room is there though the disk is full."""
+    for former in folder.glob(f"{role}-*{_SUFFIX}"):
+        if not _lives(former.stem.rpartition("-")[2]):
+            # Another process of this role may be faster, and then the next one is looked at.
+            with contextlib.suppress(FileNotFoundError):
+                former.rename(path)
+                return
 
 
 def read_troubles(folder: Path) -> list[Trouble]:

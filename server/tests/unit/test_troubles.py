@@ -55,3 +55,20 @@ def test_troubles_of_a_process_that_is_gone_and_nonsense_are_not_read(tmp_path: 
     (tmp_path / f"api-{os.getpid()}.troubles").write_bytes(b"\0\xff{{{")
     assert len(list(tmp_path.iterdir())) == 2
     assert read_troubles(tmp_path) == []
+
+
+def test_a_process_takes_over_the_room_of_one_that_is_dead(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from headcount.troubles import Troubles;"
+        "Troubles(Path(sys.argv[1]), 'intake', lambda: 0).begin('storage', 'Full.')"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True)
+    [former] = tmp_path.iterdir()
+    inode = former.stat().st_ino
+    troubles = Troubles(tmp_path, "intake", lambda: 0)
+    [own] = tmp_path.iterdir()
+    assert own.stat().st_ino == inode
+    assert read_troubles(tmp_path) == []
+    troubles.begin("storage", "Still full.")
+    assert [trouble.message for trouble in read_troubles(tmp_path)] == ["Still full."]
+    troubles.close()

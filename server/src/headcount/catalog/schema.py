@@ -14,6 +14,7 @@ import apsw
 
 from headcount.errors import DataFolderError
 from headcount.sqlite import transaction
+from headcount.sqlite_unwritable import open_for_reading
 
 __all__ = ["SCHEMA_VERSION", "errors_named", "open_catalog_file"]
 
@@ -69,10 +70,11 @@ def open_catalog_file(path: Path, *, read_only: bool) -> apsw.Connection:
         DataFolderError: it is not a catalog, or newer than this version of Headcount.
         apsw.Error: SQLite could not open it.
     """
-    flags = apsw.SQLITE_OPEN_READONLY
-    if not read_only:
+    if read_only:
+        connection = open_for_reading(path)
+    else:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-    connection = apsw.Connection(str(path), flags=flags)
+        connection = apsw.Connection(str(path), flags=flags)
     try:
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         connection.pragma("foreign_keys", True)

@@ -70,8 +70,8 @@ def backup(settings: Settings, destination: Path, without_key: bool, as_json: bo
         }
     )
     if key is not None and key.included:
-        say("\nThe backup holds the hash key: keep it as safe as the data folder.")
-    say(f"\nTo restore it: headcount restore {shlex.quote(str(destination))} --data NEW_FOLDER")
+        say("", "The backup holds the hash key: keep it as safe as the data folder.")
+    say("", f"To restore it: headcount restore {shlex.quote(str(destination))} --data NEW_FOLDER")
 
 
 @click.command(
@@ -109,7 +109,7 @@ def restore(settings: Settings, source: Path, as_json: bool) -> None:
         "" if settings.hash_key is None else f" --hash-key {shlex.quote(str(settings.hash_key))}"
     )
     data = shlex.quote(str(settings.data))
-    say(f"\nNext: headcount doctor --data {data}{place}")
+    say("", f"Next: headcount doctor --data {data}{place}")
     say(f"Then: headcount serve --data {data}{place}")
 
 

@@ -11,6 +11,7 @@ import click
 from headcount.cli.options import as_json_option, settings_options
 from headcount.cli.output import moment_text, print_json, say, write_text
 from headcount.clock import now_ms
+from headcount.shown import shown
 
 if TYPE_CHECKING:
     from headcount.config import Settings
@@ -92,8 +93,10 @@ def _confirm(folder: DataFolder, now: int) -> None:
 
 def _print(finding: Finding) -> None:
     level = finding.level.value if finding.level == "ok" else finding.level.value.upper()
-    line = f"{level:<{_LEVEL_WIDTH}}{finding.check:<{_CHECK_WIDTH}}{finding.message}\n"
+    line = f"{level:<{_LEVEL_WIDTH}}{finding.check:<{_CHECK_WIDTH}}{shown(finding.message)}\n"
     if finding.remedy:
-        line += textwrap.indent(f"Remedy: {finding.remedy}\n", " " * (_LEVEL_WIDTH + _CHECK_WIDTH))
+        line += textwrap.indent(
+            f"Remedy: {shown(finding.remedy)}\n", " " * (_LEVEL_WIDTH + _CHECK_WIDTH)
+        )
     write_text(line)
     sys.stdout.flush()

@@ -92,8 +92,21 @@ def export(
 
 
 def _format_of(file: str) -> str:
+    """The format that the end of a file's name asks for; CSV where it has none.
+
+    Raises:
+        UsageError: it asks for another one: a program that opens the file would not know it.
+    """
     ending = PurePath(file).suffix.removeprefix(".").lower()
-    return ending if ending in FORMATS else "csv"
+    if not ending:
+        return "csv"
+    if ending not in FORMATS:
+        raise UsageError(
+            f'export cannot write what the end of "{file}" stands for.',
+            "Let the file's name end in .csv, .json or .parquet, or say what is meant with"
+            " --format.",
+        )
+    return ending
 
 
 def _months(first: str, last: str | None) -> list[Period]:

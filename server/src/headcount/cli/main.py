@@ -8,6 +8,7 @@ Each command lives in a module of its own and imports what it works with only wh
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 
@@ -20,6 +21,7 @@ from headcount.cli.demonstration import demo
 from headcount.cli.doctor import doctor
 from headcount.cli.export import export
 from headcount.cli.importing import import_
+from headcount.cli.output import say
 from headcount.cli.plan import plan
 from headcount.cli.serve import serve
 from headcount.cli.source import source
@@ -75,16 +77,19 @@ def _run() -> int:
         status = headcount.main(prog_name="headcount", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        # What click says quotes what it was given, be it the name of a file that a shell put there.
+        quoting = io.StringIO()
+        error.show(quoting)
+        say(*quoting.getvalue().splitlines())
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.")
         return _INTERRUPTED
     except OperatorError as error:
-        click.echo(f"Error: {error.problem} {error.remedy}", err=True)
+        say(f"Error: {error.problem} {error.remedy}")
         return error.exit_status
     except HeadcountError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}")
         return 1
     except BrokenPipeError:
         _forget_output()
@@ -92,7 +97,7 @@ def _run() -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        click.echo("Error: The disk is full. Free some space, then try again.", err=True)
+        say("Error: The disk is full. Free some space, then try again.")
         _forget_output()
         return 1
     return status if isinstance(status, int) else 0

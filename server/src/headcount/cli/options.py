@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from headcount.cli.output import say
 from headcount.config import SETTINGS, load_settings
 
 __all__ = ["as_json_option", "settings_options", "workspace_option"]
@@ -33,7 +34,7 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
             flags = {name: arguments.pop(name) for name in names}
             settings, warnings = load_settings(flags, os.environ, config)
             for warning in warnings:
-                click.echo(f"Warning: {warning}", err=True)
+                say(f"Warning: {warning}")
             return command(settings=settings, **arguments)
 
         decorated: Command = click.option(

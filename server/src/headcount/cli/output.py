@@ -1,6 +1,7 @@
 """What commands print: takes records as plain data, gives tables for people and JSON for programs.
 
-Data goes to standard output, everything else to standard error.
+Data goes to standard output, everything else to standard error. Whatever comes from outside is
+made harmless to terminals on its way (`headcount.shown`), except in JSON.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+
+from headcount.shown import shown, shown_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,9 +35,9 @@ _PIPE_COLUMNS = 10_000
 _WHOLE_COLUMNS = 10  # as a date has
 
 
-def say(message: str) -> None:
-    """Tell the person something that is not data."""
-    click.echo(message, err=True)
+def say(*lines: str) -> None:
+    """Tell the person something that is not data; what comes from outside stays on its line."""
+    click.echo("\n".join(map(shown_lines, lines)), err=True)
 
 
 def print_json(data: object) -> None:
@@ -50,7 +53,7 @@ def print_json_line(data: object) -> None:
 def print_record(fields: dict[str, str]) -> None:
     """Print one record, a line for each field."""
     width = max(map(len, fields))
-    write_text("".join(f"{name:<{width}}  {value}\n" for name, value in fields.items()))
+    write_text("".join(f"{name:<{width}}  {shown(value)}\n" for name, value in fields.items()))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -75,10 +78,12 @@ def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, terminal:
     from rich.table import Table
     from rich.text import Text
 
+    # As Text, because a name may hold what rich would take for markup.
+    cells = [[Text(shown(value)) for value in row] for row in rows]
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
     for place, column in enumerate(columns):
         number = column.endswith("#")
-        longest = max((len(row[place]) for row in rows), default=0)
+        longest = max((len(row[place]) for row in cells), default=0)
         table.add_column(
             column.removesuffix("#"),
             justify="right" if number else "left",
@@ -87,9 +92,8 @@ def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, terminal:
             # Headings give way before numbers and dates do, in a terminal that is narrow.
             min_width=longest if number else min(longest, _WHOLE_COLUMNS),
         )
-    for row in rows:
-        # As Text, because a name may hold what rich would take for markup.
-        table.add_row(*(Text(value) for value in row))
+    for row in cells:
+        table.add_row(*row)
     return table
 
 

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 from types import TracebackType
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from headcount.cli.inputs import Input
+from headcount.cli.output import say
+from headcount.shown import shown_lines
 
 __all__ = ["ImportProgress"]
 
@@ -76,9 +77,10 @@ class ImportProgress:
     def say(self, message: str) -> None:
         """Print a line above the bar."""
         if self._progress is None:
-            click.echo(message, err=True)
+            say(message)
         else:
-            self._progress.console.print(message, markup=False, highlight=False, soft_wrap=True)
+            line = shown_lines(message)
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> ImportProgress:
         if self._progress is not None:

@@ -51,8 +51,9 @@ def add(settings: Settings, name: str, workspace: str, as_json: bool) -> None:
     _print_source(made, as_json)
     if not as_json:
         say(
-            f"\nPost messages to http://{settings.tracking}/v1/track with this write key."
-            f"\nNext: headcount token add --workspace {shlex.quote(owner.name)}"
+            "",
+            f"Post messages to http://{settings.tracking}/v1/track with this write key.",
+            f"Next: headcount token add --workspace {shlex.quote(owner.name)}",
         )
 
 

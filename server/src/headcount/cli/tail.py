@@ -16,6 +16,7 @@ from headcount.cli.reading.connection import connected, reading_options
 from headcount.cli.reading.own import asked
 from headcount.cli.reading.patience import Asking
 from headcount.errors import UsageError
+from headcount.shown import shown
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import Connection
@@ -204,6 +205,6 @@ def _print(change: _Outcomes, as_json: bool) -> None:
         return
     until = datetime.fromisoformat(change.counted_until).astimezone(UTC)
     parts = [("accepted", change.accepted), ("duplicate", change.duplicate)]
-    parts += [(f"rejected {reason}", count) for reason, count in change.rejected.items()]
-    shown = "  ".join(f"{words} {count:+,}" for words, count in parts if count)
-    write_text(f"{until:%H:%M:%S}  {change.source_name}  {shown}\n")
+    parts += [(f"rejected {shown(reason)}", count) for reason, count in change.rejected.items()]
+    told = "  ".join(f"{words} {count:+,}" for words, count in parts if count)
+    write_text(f"{until:%H:%M:%S}  {shown(change.source_name)}  {told}\n")

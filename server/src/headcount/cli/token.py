@@ -75,9 +75,10 @@ def add(settings: Settings, workspace: str, scope: str, expires: str | None, as_
         }
     )
     say(
-        "\nKeep the token now: it cannot be shown again."
-        f'\nTry: curl -H "Authorization: Bearer TOKEN" "http://{settings.api}/usage/mtu/daily'
-        f'?period={(moment_text(made_at_ms) or "")[:10]}"'
+        "",
+        "Keep the token now: it cannot be shown again.",
+        f'Try: curl -H "Authorization: Bearer TOKEN" "http://{settings.api}/usage/mtu/daily'
+        f'?period={(moment_text(made_at_ms) or "")[:10]}"',
     )
 
 

@@ -46,7 +46,7 @@ def add(settings: Settings, name: str, as_json: bool) -> None:
         print_json({"id": made.id, "name": made.name})
         return
     print_record({"id": made.id, "name": made.name})
-    say(f"\nNext: headcount source add web --workspace {shlex.quote(made.name)}")
+    say("", f"Next: headcount source add web --workspace {shlex.quote(made.name)}")
 
 
 @workspace.command(

@@ -35,11 +35,14 @@ from headcount.intake.importing import (
     read_lines,
 )
 from headcount.intake.ports import FactSink, History, Limits, SourceRef, TokenRef, WriteKeys
-from headcount.intake.reasons import Reason
+from headcount.intake.reading import BodyReader, ClientGone, Room
+from headcount.intake.reasons import Reason, Refused
 from headcount.intake.records import FindSource
 
 __all__ = [
     "CHUNK_RECORDS",
+    "BodyReader",
+    "ClientGone",
     "Context",
     "FactSink",
     "FindSource",
@@ -48,6 +51,8 @@ __all__ = [
     "Limits",
     "LineError",
     "Reason",
+    "Refused",
+    "Room",
     "SourceRef",
     "TokenRef",
     "WriteKeys",

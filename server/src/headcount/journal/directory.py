@@ -42,7 +42,12 @@ class JournalDirectory:
             self.path.mkdir(mode=0o700, exist_ok=True)
             fresh = self.path / f"{uuid.uuid4()}.sqlite"
             path = next(path for path in (*self.paths(), fresh) if self._lock(path))
-            return JournalFile(path, vfs=self._vfs)
+            try:
+                return JournalFile(path, vfs=self._vfs)
+            except BaseException:
+                # Whoever tries again must find this very journal, and not leave it to nobody.
+                os.close(self._lock_fds.pop())
+                raise
         except OSError as error:
             raise DataFolderError(
                 f"{self.path} cannot be written: {error.strerror}.",

@@ -91,6 +91,7 @@ class Meter:
         self._open: dict[str, JournalFile] = {}
         self._positions = dict(store.positions())
         self._pruned: dict[str, int] = {}
+        self._unpruned: set[str] = set()
         self._pruned_at_ms = 0
         self._marked_at_ms = 0
         self.counted_facts = 0
@@ -227,8 +228,11 @@ class Meter:
             try:
                 if journal.prune(position):
                     self._pruned[journal_uuid] = position
+                self._unpruned.discard(journal_uuid)
             except apsw.Error as error:
-                _log.warning("%s could not be pruned yet: %s", journal.path, error)
+                if journal_uuid not in self._unpruned:
+                    _log.warning("%s cannot be pruned for now: %s", journal.path, error)
+                self._unpruned.add(journal_uuid)
 
     def close(self) -> None:
         """Close the journals; the store belongs to the caller. Idempotent."""

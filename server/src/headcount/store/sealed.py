@@ -8,9 +8,10 @@ from pathlib import Path
 
 import apsw
 
-from headcount.errors import StorageUnavailableError
+from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.metering.calendar import Period
 from headcount.sqlite import connect, rows
+from headcount.sqlite_unwritable import is_refusal
 from headcount.store import sql
 
 __all__ = ["SealedMonths"]
@@ -37,7 +38,12 @@ class SealedMonths:
         if self._db is None:
             if not self._path.exists():
                 return frozenset()
-            self._db = connect(self._path, schema=sql.SCHEMA, version=sql.VERSION)
+            try:
+                self._db = connect(self._path, schema=sql.SCHEMA, version=sql.VERSION)
+            except DataFolderError as error:
+                if is_refusal(error.__cause__):
+                    raise StorageUnavailableError(error.problem) from error
+                raise
         try:
             found = rows(self._db, sql.SEALED_OF_WORKSPACE, (workspace,))
         except apsw.Error as error:

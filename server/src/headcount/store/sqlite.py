@@ -22,6 +22,7 @@ from headcount.metering.facts import Rejection
 from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
 from headcount.metering.usage import API_CALLS, DAYS_MAX, KINDS, Counts, UsageReading
 from headcount.sqlite import connect, rows, settle, transaction
+from headcount.sqlite_reading import connect_to_read
 from headcount.store import blocks, sql
 from headcount.store.aside import aside_sums
 from headcount.store.merging import merged_runs
@@ -43,14 +44,18 @@ class SqliteStore:
     Args:
         path: the database file; made when missing.
         vfs: name of the APSW VFS to go through; the system's when None.
+        read_only: for a disk that takes no writes; the file must be there.
 
     Raises:
         DataFolderError: the file cannot be used as it is.
     """
 
-    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+    def __init__(self, path: Path, *, vfs: str | None = None, read_only: bool = False) -> None:
         self._lock = threading.Lock()
-        self._db = connect(path, schema=sql.SCHEMA, version=sql.VERSION, vfs=vfs)
+        if read_only:
+            self._db = connect_to_read(path, version=sql.VERSION)
+        else:
+            self._db = connect(path, schema=sql.SCHEMA, version=sql.VERSION, vfs=vfs)
         self._runs = RunFolder(path.parent / "keys", path.parent / "trash")
 
     def close(self) -> None:

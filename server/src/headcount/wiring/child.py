@@ -30,7 +30,7 @@ READY = b"ready\n"
 _log = logging.getLogger(__name__)
 
 # Names and size as prometheus-client has them: a larger file would stay empty, a smaller one grow.
-_METRIC_KINDS = ("counter", "gauge_mostrecent", "gauge_livemax", "histogram")
+_METRIC_KINDS = ("counter", "gauge_mostrecent", "gauge_livemax", "gauge_livesum", "histogram")
 _METRICS_FILE_BYTES = 1 << 16
 
 Role = str
@@ -43,19 +43,24 @@ class Task(msgspec.Struct, frozen=True):
     Attributes:
         data: the data folder, absolute.
         hash_key: the hash key's file, absolute, when it lies elsewhere.
-        rate_limit_per_minute, dedup_window_days: as in the settings.
+        rate_limit_per_minute, dedup_window_days, idle_timeout_s: as in the settings.
         tracking_url: where tracking SDKs reach this server.
         listen_fd: the inherited socket to accept on; -1 for the meter.
         alive_fd: the inherited end of a pipe that closes when the supervisor ends.
+        again: whether a process of this role has done its work before: then somebody relies on it.
+        reading: why nothing can be written, where the server is there for reading only.
     """
 
     data: str
     hash_key: str | None
     rate_limit_per_minute: int
     dedup_window_days: int
+    idle_timeout_s: int
     tracking_url: str
     listen_fd: int
     alive_fd: int
+    again: bool = False
+    reading: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -75,16 +80,27 @@ class Refusal(msgspec.Struct, frozen=True):
     remedy: str
 
 
-def task_of(settings: Settings, tracking_url: str, listen_fd: int, alive_fd: int) -> Task:
+def task_of(
+    settings: Settings,
+    tracking_url: str,
+    listen_fd: int,
+    alive_fd: int,
+    *,
+    again: bool,
+    reading: str | None,
+) -> Task:
     """The task of a child under some settings, of a server that takes messages at an address."""
     return Task(
         data=str(settings.data.absolute()),
         hash_key=None if settings.hash_key is None else str(settings.hash_key.absolute()),
         rate_limit_per_minute=settings.rate_limit_per_minute,
         dedup_window_days=settings.dedup_window_days,
+        idle_timeout_s=settings.idle_timeout_s,
         tracking_url=settings.tracking_url or tracking_url,
         listen_fd=listen_fd,
         alive_fd=alive_fd,
+        again=again,
+        reading=reading,
     )
 
 
@@ -167,7 +183,12 @@ def main(role: Role) -> int:
     except msgspec.DecodeError:
         return 1  # the supervisor died before it had said what to do
     child = Child(task.alive_fd)
-    _reserve_metrics()
+    if role == "api":
+        # The other processes share their metrics in files; this one adds them up, and keeps its own
+        # to itself. prometheus-client looks at the variable when it is imported.
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    elif task.reading is None:
+        _reserve_metrics()
     try:
         # Each process loads only what its role needs: intake, above all, no NumPy.
         if role == "intake":

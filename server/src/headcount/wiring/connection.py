@@ -1,8 +1,12 @@
 """One HTTP connection: takes bytes as they come, gives requests to the application.
 
-uvicorn's own protocol, with three things mended. It lets the head of a request grow without bound,
+uvicorn's own protocol, with these things mended. It lets the head of a request grow without bound,
 waits for one without end, and loses the body of a request that offers to change to another
-protocol, as Java's client does with each of its requests over plain HTTP.
+protocol, as Java's client does with each of its requests over plain HTTP. It reads on while
+requests wait behind one another, and sets and stops a timer for each request.
+
+Here the bytes behind a request stay as they are until it is answered, and the rest in the socket;
+what a connection holds is told to the `Crowd`, which hangs up on the worst.
 """
 
 from __future__ import annotations
@@ -10,30 +14,151 @@ from __future__ import annotations
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from headcount import metrics
+from headcount.wiring.crowd import Bounds, Crowd
 
 __all__ = ["Connection"]
 
 # Room for a pixel whose message is as large as a message may be.
 _HEAD_BYTES_MAX = 64 * 1024
+_HEADERS_MAX = 256
 _HEAD_WITHIN_S = 30.0
+# An answer is mostly smaller; what waits beyond this is known to the crowd.
+_UNSENT_BYTES_MAX = 4 * 1024
+# Ends every head, and every body in chunks.
+_END = b"\r\n\r\n"
+# So that a body in chunks that is full of such ends is not looked at end by end.
+_CHUNKED_BYTES_MIN = 512
+
+
+class _Flow(FlowControl):
+    """Goes on reading only when nothing that was read still waits."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection.transport)
+        self._connection = connection
+
+    def resume_reading(self) -> None:
+        if not self._connection.is_held:
+            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn makes one for each connection."""
+    """uvicorn makes one for each connection.
+
+    Attributes:
+        since_s: when it began, last began a request, or was last given an answer to its end.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        crowd: Crowd | None = getattr(self.server_state, "crowd", None)
+        self._crowd = crowd or Crowd(self.connections, Bounds())  # type: ignore[arg-type]
+        self.since_s = self._crowd.now_s
         # Received since the last end of a head or part of a body: a head, or what follows a body.
         self._head_bytes = 0
-        # The last request before the head that is waited for, and since when.
-        self._awaited: tuple[RequestResponseCycle | None, float] | None = None
+        # Whether what was received last ends a request, and what is left of its body, if declared.
+        self._is_whole = True
+        self._is_chunked = False
+        self._left_bytes = 0
+        # What came behind a request that is not answered yet; told to the crowd.
+        self._behind = b""
+        self._is_told = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin; part of asyncio's interface."""
+        super().connection_made(transport)
+        self.flow = _Flow(self)
+        transport.set_write_buffer_limits(_UNSENT_BYTES_MAX)
+        self._crowd.admit(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; part of asyncio's interface."""
+        self._behind = b""
+        super().connection_lost(exc)
+        self._crowd.leave(self)
+
+    def pause_writing(self) -> None:
+        """The client does not read what it is sent; part of asyncio's interface."""
+        super().pause_writing()
+        self._crowd.unread(self)
+
+    def resume_writing(self) -> None:
+        """The client has read; part of asyncio's interface."""
+        super().resume_writing()
+        self._crowd.read(self)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no request is under way."""
+        return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is between two requests."""
+        return self._is_whole and self.cycle is not None and self.cycle.response_complete
+
+    @property
+    def is_held(self) -> bool:
+        """Whether something was read that waits until a request is answered."""
+        return bool(self._behind or self.pipeline)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What of its answers waits in this process."""
+        size: int = self.transport.get_write_buffer_size()
+        return size
+
+    def abort(self) -> None:
+        """End at once, whatever was still to be sent."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; part of asyncio's interface."""
-        self._unset_keepalive_if_required()
-        self._head_bytes += len(data)
-        left = memoryview(data)
+        if self._behind:
+            self._behind += data
+        else:
+            self._take(data)
+        if self._behind:
+            self.flow.pause_reading()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the crowd what is held, if that is anything or was."""
+        size = len(self._behind) + self._head_bytes
+        if size or self._is_told:
+            self._is_told = bool(size)
+            self._crowd.hold(self, size)
+
+    def _take(self, data: bytes) -> None:
+        """Parse what can be answered, and keep the rest.
+
+        No piece that is parsed at once holds more than one end of a request, save small ones.
+        """
+        at, size = 0, len(data)
+        while at < size and self.parser is not None:
+            if self._is_whole and not self.is_silent:
+                self._behind = data[at:]
+                return
+            end = self._end_of_piece(data, at)
+            self._head_bytes += end - at
+            if not self._parse(data if end - at == size else memoryview(data)[at:end]):
+                return
+            at = end
+
+    def _end_of_piece(self, data: bytes, at: int) -> int:
+        if self._left_bytes > 0 and not self._is_chunked:
+            return min(len(data), at + self._left_bytes)
+        is_chunk = self._is_chunked and not self._is_whole
+        found = data.find(_END, at + _CHUNKED_BYTES_MIN if is_chunk else at)
+        return len(data) if found < 0 else found + len(_END)
+
+    def _parse(self, data: bytes | memoryview) -> bool:
+        """Give the parser what has come; whether it may get more."""
+        left = data
         try:
             while left:
                 try:
@@ -43,29 +168,95 @@ class Connection(HttpToolsProtocol):
                     left = left[upgrade.args[0] :]
                     self._decline_upgrade()
         except httptools.HttpParserError:
-            self.send_400_response("This is not HTTP.")
-            return
-        if self._head_bytes > _HEAD_BYTES_MAX:
-            self.send_400_response("The head of this request is too large.")
+            is_http = self._is_head_too_large
+        else:
+            is_http = True
+            if not self._is_head_too_large:
+                return True
+        self.since_s = self._crowd.now_s
+        self.send_400_response(
+            "The head of this request is too large." if is_http else "This is not HTTP."
+        )
+        return False
+
+    @property
+    def _is_head_too_large(self) -> bool:
+        return self._head_bytes > _HEAD_BYTES_MAX or len(self.headers or ()) > _HEADERS_MAX
+
+    def on_message_begin(self) -> None:
+        """Begin to take a request; called by the parser."""
+        self._is_whole = False
+        self._is_chunked = False
+        self._left_bytes = 0
+        self.since_s = self._crowd.now_s
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; called by the parser."""
+        name = name.lower()
+        if name == b"content-length":
+            self._left_bytes = int(value)
+        elif name == b"transfer-encoding":
+            self._is_chunked = True
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Begin a request; called by the parser."""
+        if self._is_head_too_large:
+            raise ValueError  # the parser takes it for what is no HTTP, and stops
         self._head_bytes = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; called by the parser."""
         self._head_bytes = 0
+        self._left_bytes -= len(body)
         super().on_body(body)
 
-    def end_if_late(self, now_s: float) -> None:
-        """End a connection whose next request does not come; to be asked from time to time."""
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
+    def on_message_complete(self) -> None:
+        """A request is whole; called by the parser."""
+        self._is_whole = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """A request is answered; called by its cycle."""
+        self.server_state.total_requests += 1
+        self.since_s = self._crowd.now_s
+        if self.transport.is_closing():
             return
-        if self._awaited is None or self._awaited[0] is not cycle:
-            self._awaited = cycle, now_s
-        elif now_s - self._awaited[1] > _HEAD_WITHIN_S:
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._behind:
+            behind, self._behind = self._behind, b""
+            self._take(behind)
+            self._tell()
+        self.flow.resume_reading()
+
+    def end_if_late(self, now_s: float) -> None:
+        """Hang up if what is waited for does not come; to be asked from time to time."""
+        bounds = self._crowd.bounds
+        if self.transport.is_closing():
+            within_s = bounds.unread_s
+        elif not self.is_silent:
+            return
+        elif self.is_idle:
+            within_s = bounds.idle_s
+        else:
+            within_s = _HEAD_WITHIN_S
+        if now_s - self.since_s <= within_s:
+            return
+        if not self.is_idle:
+            metrics.CONNECTIONS_DROPPED.labels(self._crowd.address, "late").inc()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End, and wait for nobody who does not read."""
+        if self.unsent_bytes:
+            self.transport.abort()
+        else:
             self.transport.close()
 
     def _decline_upgrade(self) -> None:
@@ -80,6 +271,7 @@ class Connection(HttpToolsProtocol):
             if name in (b"content-length", b"transfer-encoding")
         ]
         if framing:
+            self._is_whole = False
             self.cycle.more_body = True
             self.cycle.message_event.clear()
             self.parser = httptools.HttpRequestParser(_ToldAgain(self))

@@ -10,8 +10,10 @@ from typing import Any
 
 import uvicorn
 
+from headcount.troubles import Troubles
 from headcount.wiring.child import Child
 from headcount.wiring.connection import Connection
+from headcount.wiring.crowd import IDLE_S, Bounds, Crowd, connections_max
 
 __all__ = ["serve_http"]
 
@@ -24,11 +26,22 @@ _LOOK_EVERY_TICKS = 10
 class _Server(uvicorn.Server):
     """uvicorn, without its own signal handlers: `Child` has them, and knows of the supervisor."""
 
-    def __init__(self, config: uvicorn.Config, child: Child) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        child: Child,
+        bounds: Bounds,
+        address: str,
+        troubles: Troubles | None,
+    ) -> None:
         super().__init__(config)
         self._child = child
+        members: Any = self.server_state.connections
+        self._crowd = Crowd(members, bounds, address, troubles)
+        self.server_state.crowd = self._crowd  # type: ignore[attr-defined]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._crowd.tick(asyncio.get_running_loop().time())
         await super().startup(sockets)
         self._child.ready()
 
@@ -39,18 +52,16 @@ class _Server(uvicorn.Server):
     def _hang_up(self) -> None:
         """End the requests that are still to come; their clients send them again."""
         for connection in list(self.server_state.connections):
-            if isinstance(connection, Connection):
-                # None on a connection that was accepted while the others were told to end.
-                cycle = connection.cycle
-                if cycle is None or cycle.more_body:
-                    connection.transport.close()
+            # Silent are those that were accepted while the others were told to end.
+            if isinstance(connection, Connection) and (
+                connection.is_silent or connection.cycle.more_body or connection.unsent_bytes
+            ):
+                connection.hang_up()
 
     async def on_tick(self, counter: int) -> bool:
+        self._crowd.tick(asyncio.get_running_loop().time())
         if counter % _LOOK_EVERY_TICKS == 0:
-            now_s = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, Connection):
-                    connection.end_if_late(now_s)
+            self._crowd.look()
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
@@ -59,7 +70,14 @@ class _Server(uvicorn.Server):
 
 
 async def serve_http(
-    app: Any, listen_fd: int, child: Child, *, proxy_headers: bool = False
+    app: Any,
+    listen_fd: int,
+    child: Child,
+    *,
+    address: str = "tracking",
+    idle_timeout_s: float = IDLE_S,
+    troubles: Troubles | None = None,
+    proxy_headers: bool = False,
 ) -> None:
     """Accept and answer until told to stop; then finish what is under way.
 
@@ -67,6 +85,9 @@ async def serve_http(
         app: the ASGI application.
         listen_fd: a listening socket that this process inherited.
         child: says when to stop, and is told when the socket is served.
+        address: which one it is, `"tracking"` or `"api"`.
+        idle_timeout_s: how long a connection may be silent after a request.
+        troubles: is told when there are too many connections.
         proxy_headers: whether a proxy on this machine may say how the client came to it, which
             costs a microsecond a request.
     """
@@ -83,7 +104,8 @@ async def serve_http(
         timeout_graceful_shutdown=_STOP_WITHIN_S,
         backlog=2048,
     )
-    server = _Server(config, child)
+    bounds = Bounds(connections_max(), idle_timeout_s)
+    server = _Server(config, child, bounds, address, troubles)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

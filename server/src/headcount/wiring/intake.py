@@ -11,12 +11,14 @@ from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import load_hash_key, open_data_folder
 from headcount.intake import Limits, create_app
-from headcount.journal import GroupCommit, JournalDirectory
+from headcount.journal import JournalDirectory
 from headcount.metering.hashing import IdHasher
 from headcount.store.sealed import SealedMonths
+from headcount.troubles import Troubles
 from headcount.wiring.child import Child, Task
 from headcount.wiring.history import CatalogHistory
 from headcount.wiring.http import serve_http
+from headcount.wiring.keeping import JournalSink
 from headcount.wiring.sources import CatalogSources
 
 __all__ = ["run"]
@@ -34,17 +36,31 @@ def run(task: Task, child: Child) -> None:
 
 
 async def _run(task: Task, child: Child) -> None:
-    folder = open_data_folder(task.folder, create=True)
-    with Catalog(folder.catalog) as catalog, closing(SealedMonths(folder.store)) as months:
+    folder = open_data_folder(task.folder, create=False)
+    troubles = Troubles(folder.troubles if task.reading is None else None, "intake", now_ms)
+    with (
+        Catalog(folder.catalog, read_only=True) as catalog,
+        closing(SealedMonths(folder.store)) as months,
+        closing(troubles),
+    ):
         hasher = IdHasher(load_hash_key(folder, catalog, task.hash_key_file))
         sources = CatalogSources(catalog)
         history = CatalogHistory(catalog, sources, months)
         journals = JournalDirectory(folder.journals)
-        sink = GroupCommit(journals.claim(), now_ms)
+        sink = JournalSink(journals.claim, now_ms, troubles, insist=not task.again)
+        if task.reading is None:
+            await sink.open()
         refreshing = asyncio.create_task(_refresh(sources))
         try:
             app = create_app(sources, history, sink, hasher, now_ms, Limits())
-            await serve_http(app, task.listen_fd, child)
+            await serve_http(
+                app,
+                task.listen_fd,
+                child,
+                address="tracking",
+                idle_timeout_s=task.idle_timeout_s,
+                troubles=troubles,
+            )
         finally:
             refreshing.cancel()
             with suppress(asyncio.CancelledError):

@@ -6,25 +6,27 @@ Holds the lock of the folder's meter; whoever cannot have it leaves the store al
 from __future__ import annotations
 
 import ctypes
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
+
+import apsw
 
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, FolderLock, open_data_folder
-from headcount.errors import StorageUnavailableError
+from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter
+from headcount.sqlite_unwritable import is_refusal
 from headcount.store.sqlite import SqliteStore
+from headcount.troubles import Troubles
 from headcount.wiring.backlog import BacklogReport
 from headcount.wiring.child import Child, Task
+from headcount.wiring.storage import STORAGE, remedy_for
 
 __all__ = ["meter_until_drained", "run"]
-
-_log = logging.getLogger(__name__)
 
 _PAUSE_LEAST_S, _PAUSE_MOST_S = 0.02, 0.2
 _RETRY_S = 0.5
@@ -38,15 +40,44 @@ def run(task: Task, child: Child) -> None:
     Raises:
         DataFolderError: the data folder cannot be used as it is.
     """
-    folder = open_data_folder(task.folder, create=True)
-    with FolderLock(folder.meter_lock, "serve"), closing(SqliteStore(folder.store)) as store:
-        journals = JournalDirectory(folder.journals)
-        with closing(Meter(store, journals, now_ms, task.dedup_window_days)) as meter:
+    folder = open_data_folder(task.folder, create=False)
+    with (
+        FolderLock(folder.meter_lock, "serve"),
+        closing(Troubles(folder.troubles, "meter", now_ms)) as troubles,
+        ExitStack() as stack,
+    ):
+        meter = None
+        while meter is None and not child.stopping.is_set():
+            meter = _try_open(folder, task.dedup_window_days, stack, troubles)
+            if meter is None:
+                child.stopping.wait(_RETRY_S)
+        if meter is not None:
             child.ready()
-            _meter(meter, BacklogReport(meter, folder), child.stopping)
+            _meter(meter, BacklogReport(meter, folder), child.stopping, troubles)
 
 
-def _meter(meter: Meter, backlog: BacklogReport, stopping: threading.Event) -> None:
+def _try_open(
+    folder: DataFolder, window_days: int, stack: ExitStack, troubles: Troubles
+) -> Meter | None:
+    """A meter, closed with the stack; None when the disk refused."""
+    with ExitStack() as opened:
+        try:
+            store = opened.enter_context(closing(SqliteStore(folder.store)))
+            journals = JournalDirectory(folder.journals)
+            meter = opened.enter_context(closing(Meter(store, journals, now_ms, window_days)))
+        except (DataFolderError, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if not is_refusal(cause):
+                raise
+            _hindered(troubles, error, cause)
+            return None
+        stack.enter_context(opened.pop_all())
+    return meter
+
+
+def _meter(
+    meter: Meter, backlog: BacklogReport, stopping: threading.Event, troubles: Troubles
+) -> None:
     reported_at_s = -math.inf
     while not stopping.is_set():
         # Before a step, so that it is known from when on nothing more is said if a step never ends.
@@ -56,7 +87,7 @@ def _meter(meter: Meter, backlog: BacklogReport, stopping: threading.Event) -> N
             _give_back_memory()
             reported_at_s = time.monotonic()
         began_s = time.monotonic()
-        step = _try_step(meter)
+        step = _try_step(meter, troubles)
         took_s = time.monotonic() - began_s
         if step is None:
             stopping.wait(_RETRY_S)
@@ -66,7 +97,7 @@ def _meter(meter: Meter, backlog: BacklogReport, stopping: threading.Event) -> N
             stopping.wait(min(max(took_s, _PAUSE_LEAST_S), _PAUSE_MOST_S))
     # Facts in journals are safe without this, but counts are then up to date for readers.
     began_s = time.monotonic()
-    while _try_step(meter) is False and time.monotonic() - began_s < _DRAIN_WITHIN_S:
+    while _try_step(meter, troubles) is False and time.monotonic() - began_s < _DRAIN_WITHIN_S:
         pass
 
 
@@ -81,13 +112,30 @@ def _give_back_memory() -> None:
         trim(0)
 
 
-def _try_step(meter: Meter) -> bool | None:
-    """Whether everything is metered; None when the disk refused."""
+def _try_step(meter: Meter, troubles: Troubles) -> bool | None:
+    """Whether everything is metered; None when the disk refused.
+
+    A meter that has nothing to do says about once a second that it has not, which the disk must
+    take as well: so a refusal is noticed, and its end, though nothing comes.
+    """
     try:
-        return meter.step().drained
+        drained = meter.step().drained
     except StorageUnavailableError as error:
-        _log.error("%s; what is acknowledged stays in the journals and is tried again", error)
+        _hindered(troubles, error, error.__cause__)
         return None
+    troubles.end(STORAGE)
+    return drained
+
+
+def _hindered(troubles: Troubles, error: Exception, cause: BaseException | None) -> None:
+    said = error.problem if isinstance(error, DataFolderError) else f"{error}."
+    troubles.begin(
+        STORAGE,
+        f"Messages are not counted, and stay in the journals: {said}",
+        remedy_for(cause),
+        # Who waits for another process falls behind, which is told in other words.
+        hinders=not isinstance(cause, apsw.BusyError),
+    )
 
 
 def meter_until_drained(

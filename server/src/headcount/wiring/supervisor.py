@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,8 +27,10 @@ from headcount.config import Settings
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import OperatorError
 from headcount.runfiles import write_whole
+from headcount.sqlite_unwritable import identity_of
 from headcount.wiring.child import READY, Refusal, Role, Task, task_of
 from headcount.wiring.listening import listen, url_of
+from headcount.wiring.storage import refusal_to_write
 
 __all__ = ["Listening", "serve"]
 
@@ -38,6 +41,7 @@ _RESTART_MOST_S = 5.0
 _STEADY_AFTER_S = 10.0
 _FRONT_WITHIN_S = 5.5
 _METER_WITHIN_S = 4.0
+_TRY_EVERY_S = 1.0
 
 # The allocator of glibc keeps what is freed once it has seen large blocks come and go, which would
 # double the meter's memory; with a fixed threshold, large blocks go back to the system.
@@ -65,18 +69,52 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
     Raises:
         OperatorError: the data folder or an address cannot be used.
     """
-    folder = open_data_folder(settings.data, create=True)
-    with FolderLock(folder.serve_lock, "serve") as lock, contextlib.ExitStack() as stack:
-        with Catalog(folder.catalog) as catalog:
-            load_hash_key(folder, catalog, settings.hash_key)
-        tracking = listen(settings.tracking, settings.workers, "--tracking")
-        for sock in tracking:
-            stack.enter_context(sock)
-        [api] = listen(settings.api, 1, "--api")
-        stack.enter_context(api)
-        _prepare_run_folder(folder)
-        server = _Server(settings, folder, lock, tracking, api, announce)
-        return asyncio.run(server.run())
+    sockets: _Sockets | None = None
+    status = None
+    with contextlib.ExitStack() as stack:
+        # More than one turn only where the first could not write, and the disk is well again.
+        while status is None:
+            reading = _why_reading(settings)
+            folder = open_data_folder(settings.data, create=reading is None)
+            with FolderLock(folder.serve_lock, "serve") as lock:
+                with Catalog(folder.catalog, read_only=reading is not None) as catalog:
+                    load_hash_key(folder, catalog, settings.hash_key)
+                if sockets is None:
+                    sockets = _listen(settings, stack)
+                if reading is None:
+                    _prepare_run_folder(folder)
+                server = _Server(settings, folder, lock, sockets, announce, reading)
+                status = asyncio.run(server.run())
+            announce = _announced_before
+    return status
+
+
+class _Sockets(NamedTuple):
+    """Where a server listens; they outlive the processes that accept."""
+
+    tracking: list[socket.socket]
+    api: socket.socket
+
+
+def _listen(settings: Settings, stack: contextlib.ExitStack) -> _Sockets:
+    tracking = listen(settings.tracking, settings.workers, "--tracking")
+    for sock in tracking:
+        stack.enter_context(sock)
+    [api] = listen(settings.api, 1, "--api")
+    return _Sockets(tracking, stack.enter_context(api))
+
+
+def _why_reading(settings: Settings) -> str | None:
+    """Why a folder that has been served before can only be read; None where it can be written."""
+    folder = DataFolder(settings.data)
+    if not (folder.catalog.exists() and folder.store.exists()):
+        return None  # what is to be made here needs a disk that takes it
+    refusal = refusal_to_write(folder)
+    return None if refusal is None else f"{refusal} Usage can be read; messages are refused."
+
+
+def _announced_before(_: Listening) -> None:
+    """Nothing: whoever waits for the announcement has had it."""
 
 
 def _prepare_run_folder(folder: DataFolder) -> None:
@@ -109,10 +147,13 @@ class _Server:
         settings: Settings,
         folder: DataFolder,
         lock: FolderLock,
-        tracking: list[socket.socket],
-        api: socket.socket,
+        sockets: _Sockets,
         announce: Callable[[Listening], None],
+        reading: str | None,
     ) -> None:
+        tracking, api = sockets
+        self._reading = reading
+        self._writable_again = False
         self._settings = settings
         self._folder = folder
         self._lock = lock
@@ -124,11 +165,11 @@ class _Server:
         self._stopping = asyncio.Event()
         self._failure: OperatorError | None = None
 
-    async def run(self) -> int:
+    async def run(self) -> int | None:
         """Start everything, watch it, and end it in order when told to.
 
         Returns:
-            The exit status.
+            The exit status; None where it was there for reading only, and another is to follow.
 
         Raises:
             OperatorError: a child cannot do its work, and never could.
@@ -136,13 +177,17 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
-        watches = [asyncio.create_task(self._keep(p)) for p in (*self._front, self._meter)]
+        watches = [asyncio.create_task(self._keep(p)) for p in self._front]
+        if self._reading is None:
+            watches.append(asyncio.create_task(self._keep(self._meter)))
+        else:
+            watches.append(asyncio.create_task(self._await_writable()))
         announcing = asyncio.create_task(self._announce_when_ready())
         await self._stopping.wait()
         announcing.cancel()
         # Whoever comes now is refused at once, rather than left waiting for a server that is going.
         for process in self._front:
-            if process.sock is not None:
+            if process.sock is not None and not self._writable_again:
                 process.sock.close()
         clean = await self._end(self._front, _FRONT_WITHIN_S)
         clean &= await self._end([self._meter], _METER_WITHIN_S)
@@ -151,6 +196,8 @@ class _Server:
         await asyncio.gather(*watches, announcing, return_exceptions=True)
         if self._failure is not None:
             raise self._failure
+        if self._writable_again:
+            return None
         return 0 if clean else 1
 
     def _told_to_stop(self) -> None:
@@ -161,6 +208,22 @@ class _Server:
         for process in (*self._front, self._meter):
             _signal(process, signal.SIGKILL)
         os._exit(1)
+
+    async def _await_writable(self) -> None:
+        """End this server, so that a whole one follows, once the disk takes writes again.
+
+        Also where somebody else has written: those who read without locks have to look anew.
+        """
+        databases = (self._folder.catalog, self._folder.store)
+        found = [identity_of(path) for path in databases]
+        while True:
+            await asyncio.sleep(_TRY_EVERY_S)
+            refusal = await asyncio.to_thread(refusal_to_write, self._folder)
+            if refusal is None or [identity_of(path) for path in databases] != found:
+                _log.warning("over: %s", self._reading)
+                self._writable_again = True
+                self._stopping.set()
+                return
 
     async def _announce_when_ready(self) -> None:
         for process in self._front:
@@ -199,7 +262,10 @@ class _Server:
     async def _run_once(self, process: _Process) -> tuple[int, Refusal | None]:
         """One life of a child: its exit status, and why it cannot do its work, if it said so."""
         listen_fd = process.sock.fileno() if process.sock is not None else -1
-        task: Task = task_of(self._settings, self._listening.tracking, listen_fd, self._alive_fd)
+        task: Task = task_of(
+            self._settings, self._listening.tracking, listen_fd, self._alive_fd,
+            again=process.ever_ready.is_set(), reading=self._reading,
+        )  # fmt: skip
         kept = {self._alive_fd, self._lock.fileno()} | ({listen_fd} - {-1})
         started = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "headcount.wiring.child", process.role,

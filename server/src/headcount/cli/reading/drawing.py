@@ -27,6 +27,7 @@ from headcount.cli.reading.rows import Metric, Query, Row
 from headcount.cli.reading.showing import month_words
 from headcount.errors import OperatorError, UsageError
 from headcount.metering.calendar import Period
+from headcount.shown import shown as as_shown
 
 __all__ = ["Month", "check_plot", "picture"]
 
@@ -146,7 +147,8 @@ def _by_source(metric: Metric, month: Month, shown: Sequence[str]) -> Spec:
 def _by_name(month: Month, name: str) -> dict[str, list[Point]]:
     of_sources: defaultdict[str, list[Row]] = defaultdict(list)
     for row in month.rows:
-        of_sources[row["source_name"] or row["source_id"]].append(row)
+        # A control character would make no picture, and one that turns text around a wrong one.
+        of_sources[as_shown(row["source_name"] or row["source_id"])].append(row)
     points = {source: _points(rows, name) for source, rows in of_sources.items()}
     return {source: each for source, each in points.items() if each}
 

@@ -47,4 +47,6 @@ def asked(connection: Connection, name: str, **query: str) -> Any:
 def source_names(connection: Connection) -> dict[str, str]:
     """Names of the workspace's sources by id; empty where the server tells none."""
     told = asked(connection, "sources")
-    return {} if told is None else {each["id"]: each["name"] for each in told["sources"]}
+    sources = [] if told is None else told["sources"]
+    # Halves of characters, which JSON can hold, can be written nowhere.
+    return {each["id"]: each["name"].encode("utf-8", "replace").decode() for each in sources}

@@ -5,9 +5,9 @@ Refuses Parquet where its library is missing, saying what to install.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, BinaryIO, Protocol
 
@@ -18,6 +18,12 @@ __all__ = ["FORMATS", "RowWriter", "row_as_data", "row_writer"]
 
 FORMATS = ("json", "csv", "parquet")
 """The formats that can be written to a file."""
+
+_TO_QUOTE = re.compile(r'[,"\r\n]')
+_FORMULA_MARKS = ("=", "+", "-", "@")
+# What becomes a break of cells or lines where a table is pasted.
+_BREAKS = ("\t", "\r", "\n")
+_SKIPPED = "".join(map(chr, range(0x21))) + "\x7f\x85\u200b\u200c\u200d\u2028\u2029\u2060\ufeff'\""
 
 
 class RowWriter(Protocol):
@@ -77,23 +83,44 @@ class _JsonWriter:
         self._stream.write(self._end)
 
 
+def _as_text(cell: object) -> object:
+    """A cell that a spreadsheet shows as the text that it is; numbers and days stay what they are.
+
+    A text that looks like a formula to one of them gets an apostrophe in front. They skip blanks
+    and quotation marks, begin formulas with one of four marks, and take wide forms for them too.
+    """
+    if not isinstance(cell, str):
+        return cell
+    plain = unicodedata.normalize("NFKC", cell).lstrip(_SKIPPED)
+    return f"'{cell}" if plain.startswith(_FORMULA_MARKS) or cell[:1] in _BREAKS else cell
+
+
 class _CsvWriter:
     """A heading and a line a row, in UTF-8."""
 
     def __init__(self, columns: Sequence[str], stream: BinaryIO) -> None:
         self._stream = stream
-        self._text = io.StringIO()
-        self._writer = csv.DictWriter(self._text, columns, lineterminator="\n")
-        self._writer.writeheader()
+        self._columns = columns
+        # Where nothing can be read, nothing is written either.
+        self._heading = _line(columns)
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._writer.writerows(rows)
-        self._stream.write(self._text.getvalue().encode())
-        self._text.seek(0)
-        self._text.truncate()
+        lines = [_line([_as_text(row[name]) for name in self._columns]) for row in rows]
+        self._stream.write(self._heading + b"".join(lines))
+        self._heading = b""
 
     def close(self) -> None:
         self.write(())
+
+
+def _line(cells: Sequence[object]) -> bytes:
+    return (",".join(map(_quoted, cells)) + "\n").encode()
+
+
+def _quoted(cell: object) -> str:
+    # Not by the csv module: it leaves a carriage return bare, and readers begin a row behind it.
+    text = "" if cell is None else str(cell)
+    return '"' + text.replace('"', '""') + '"' if _TO_QUOTE.search(text) else text
 
 
 class _ParquetWriter:

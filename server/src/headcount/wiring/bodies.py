@@ -1,0 +1,80 @@
+"""Bodies on the API address: an application gets them whole and in time, or is told of nobody.
+
+They are small there, but their senders need no key: a form for signing in is for everybody. The
+same rules hold for them as on the tracking address (`headcount.intake.reading`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from headcount.intake import BodyReader, ClientGone, Reason, Refused, Room
+
+__all__ = ["WholeBodies"]
+
+# Above what the applications take, who say so themselves.
+_BODY_BYTES_MAX = 128 * 1024
+_WITHIN_S = 30.0
+_ROOM = Room(bodies_max=512, bytes_max=8 << 20)
+_ANSWERS = {
+    Reason.BODY_TIMEOUT: (408, "request-timeout", "The body did not arrive in time."),
+    Reason.BODY_TOO_SLOW: (
+        503,
+        "unavailable",
+        "Too many bodies were arriving, and this was among the slowest; send it again.",
+    ),
+    Reason.BODY_TOO_LARGE: (413, "payload-too-large", "The body is too large."),
+}
+
+
+class WholeBodies:
+    """An ASGI application that hands whole bodies to another one.
+
+    Args:
+        app: the other one.
+        within_s: how long a client may take to send a body.
+    """
+
+    def __init__(self, app: Any, within_s: float = _WITHIN_S) -> None:
+        self._app = app
+        self._reader = BodyReader(_BODY_BYTES_MAX, within_s, _ROOM, _ROOM)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        is_read = is_answered = False
+
+        async def receive_whole() -> Any:
+            nonlocal is_read, is_answered
+            if is_read:
+                return await receive()
+            is_read = True
+            try:
+                body = await self._reader.read(receive, known=False)
+            except ClientGone:
+                return {"type": "http.disconnect"}
+            except Refused as refused:
+                is_answered = True
+                await _refuse(send, refused.reason)
+                return {"type": "http.disconnect"}
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send_on(message: Any) -> None:
+            if not is_answered:
+                await send(message)
+
+        await self._app(scope, receive_whole, send_on)
+
+
+async def _refuse(send: Any, reason: Reason) -> None:
+    status, kind, sentence = _ANSWERS[reason]
+    body = msgspec.json.encode({"errors": [{"type": kind, "message": sentence}]})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        # What is still to come of the body would be taken for the next request.
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

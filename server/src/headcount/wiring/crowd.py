@@ -1,0 +1,256 @@
+"""All connections of one process: how many they may be, what they may hold, and who goes first.
+
+Takes connections as they begin and a look at them now and then; gives nothing, but hangs up on
+some. A connection that asks nothing costs a descriptor and some memory, so any number may come, and
+at the bound the one that has been silent for the longest makes room for the next: strangers cannot
+keep anybody out by being there. Neither can they fill the memory, with heads that do not end,
+requests behind requests, or answers that they do not read. Never hangs up on a request whose answer
+is being made, as long as its client reads.
+"""
+
+from __future__ import annotations
+
+import heapq
+import resource
+from collections import deque
+from collections.abc import Collection
+from typing import NamedTuple, Protocol
+
+from headcount import metrics
+from headcount.troubles import Troubles
+
+__all__ = ["IDLE_S", "Bounds", "Crowd", "Member", "connections_max"]
+
+IDLE_S = 620.0
+"""Longer than the proxies keep connections that docs/operations.md names."""
+
+_CONNECTIONS_MAX = 8192
+# For journals, the store, the log, and connections that are accepted before any of them is told.
+_DESCRIPTORS_KEPT_MIN = 64
+# Whoever has just come gets a moment to ask before it counts as silent.
+_GRACE_S = 2.0
+_CANDIDATES = 256
+_CALM_AFTER_S = 10.0
+_TROUBLE = "connections"
+
+
+def connections_max() -> int:
+    """How many connections this process may hold: what its limit of descriptors leaves room for.
+
+    The soft limit is raised to the hard one; beyond some thousands, memory is what bounds.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard == resource.RLIM_INFINITY:
+        return _CONNECTIONS_MAX
+    return max(1, min(_CONNECTIONS_MAX, hard - max(_DESCRIPTORS_KEPT_MIN, hard // 4)))
+
+
+class Bounds(NamedTuple):
+    """What the connections of one process may take.
+
+    Attributes:
+        connections_max: how many there may be.
+        idle_s: how long one may be silent after a request that was answered.
+        unread_s: how long a client may read nothing of an answer that waits for it.
+        held_bytes_max: of heads that are not whole yet, and of requests behind others.
+        unread_bytes_max: of answers that wait to be read.
+    """
+
+    connections_max: int = _CONNECTIONS_MAX
+    idle_s: float = IDLE_S
+    unread_s: float = 10.0
+    held_bytes_max: int = 16 << 20
+    unread_bytes_max: int = 32 << 20
+
+
+class Member(Protocol):
+    """A connection, as the crowd sees it."""
+
+    since_s: float
+    """When it last began a request, or was last given an answer to its end."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no request of it is under way."""
+        ...
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is silent between two requests, and has had an answer."""
+        ...
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What of its answers waits in this process."""
+        ...
+
+    def end_if_late(self, now_s: float) -> None:
+        """Hang up if what is waited for does not come."""
+        ...
+
+    def abort(self) -> None:
+        """End it at once, whatever was still to be sent."""
+        ...
+
+
+class _Unread:
+    """An answer that waits to be read: how much of it, and since when it is so much."""
+
+    __slots__ = ("since_s", "size")
+
+    def __init__(self, size: int, since_s: float) -> None:
+        self.size = size
+        self.since_s = since_s
+
+
+class Crowd:
+    """The connections of one process.
+
+    Args:
+        members: those that there are.
+        bounds: what they may take.
+        address: which one they came to, `"tracking"` or `"api"`; a metric's label.
+        troubles: is told when there are too many, and when that is over.
+
+    Attributes:
+        address: as given.
+        now_s: the loop's time as of the last tick, which is exact enough and costs nothing.
+    """
+
+    def __init__(
+        self,
+        members: Collection[Member],
+        bounds: Bounds,
+        address: str = "tracking",
+        troubles: Troubles | None = None,
+    ) -> None:
+        self.bounds = bounds
+        self.now_s = 0.0
+        self._members = members
+        self.address = address
+        self._troubles = troubles
+        # Hung up on, and members until the loop comes round.
+        self._leaving: set[Member] = set()
+        self._silent: deque[tuple[Member, float]] = deque()
+        self._held: dict[Member, int] = {}
+        self._held_bytes = 0
+        self._unread: dict[Member, _Unread] = {}
+        self._unread_bytes = 0
+        self._dropped_at_s: float | None = None
+        self._told = False
+
+    def admit(self, newcomer: Member) -> None:
+        """A connection has begun; it is among the members already."""
+        while len(self._members) - len(self._leaving) > self.bounds.connections_max:
+            self._dropped_at_s = self.now_s
+            goes = self._longest_silent() or newcomer
+            self._abort(goes, "crowded")
+            if goes is newcomer:
+                return
+
+    def _longest_silent(self) -> Member | None:
+        """The next to go; None where everybody has a request under way."""
+        for _ in range(2):
+            while self._silent:
+                member, since_s = self._silent.popleft()
+                if member.is_silent and member.since_s == since_s and self._stays(member):
+                    return member
+            self._silent.extend(
+                (member, member.since_s)
+                for member in heapq.nsmallest(
+                    _CANDIDATES,
+                    [m for m in self._members if m.is_silent and self._stays(m)],
+                    self._order,
+                )
+            )
+        return None
+
+    def _stays(self, member: Member) -> bool:
+        return member in self._members and member not in self._leaving
+
+    def _order(self, member: Member) -> tuple[int, float]:
+        """First who never asked anything or stays in the middle of it, then who is idle."""
+        if member.is_idle:
+            return 1, member.since_s
+        return (0 if self.now_s - member.since_s >= _GRACE_S else 2), member.since_s
+
+    def hold(self, member: Member, size: int) -> None:
+        """A connection holds so many bytes of what cannot be answered yet; 0 for none any more."""
+        self._held_bytes += size - self._held.pop(member, 0)
+        if size:
+            self._held[member] = size
+        while self._held_bytes > self.bounds.held_bytes_max:
+            largest = max(self._held, key=self._held.__getitem__)
+            self.hold(largest, 0)
+            self._abort(largest, "held")
+
+    def unread(self, member: Member) -> None:
+        """A connection's client does not read as fast as it is answered."""
+        self.read(member)
+        self._unread[member] = unread = _Unread(member.unsent_bytes, self.now_s)
+        self._unread_bytes += unread.size
+        if self._unread_bytes > self.bounds.unread_bytes_max:
+            self._look_at_unread()
+
+    def read(self, member: Member) -> None:
+        """A connection's client has read nearly all."""
+        if (unread := self._unread.pop(member, None)) is not None:
+            self._unread_bytes -= unread.size
+
+    def leave(self, member: Member) -> None:
+        """A connection has ended."""
+        self.hold(member, 0)
+        self.read(member)
+        self._leaving.discard(member)
+
+    def tick(self, now_s: float) -> None:
+        """Take the time; to be called several times a second."""
+        self.now_s = now_s
+
+    def look(self) -> None:
+        """Hang up on those that are late; to be called about once a second."""
+        for member in list(self._members):
+            member.end_if_late(self.now_s)
+        self._look_at_unread()
+        self._tell()
+
+    def _look_at_unread(self) -> None:
+        bounds = self.bounds
+        for member, unread in self._unread.items():
+            size = member.unsent_bytes
+            if size < unread.size:
+                unread.since_s = self.now_s
+            self._unread_bytes += size - unread.size
+            unread.size = size
+        for member, unread in sorted(self._unread.items(), key=lambda item: item[1].since_s):
+            is_late = self.now_s - unread.since_s > bounds.unread_s
+            if not is_late and self._unread_bytes <= bounds.unread_bytes_max:
+                break
+            self.read(member)
+            self._abort(member, "unread")
+
+    def _tell(self) -> None:
+        metrics.CONNECTIONS.labels(self.address).set(len(self._members))
+        if self._troubles is None or self._dropped_at_s is None:
+            return
+        if self.now_s - self._dropped_at_s > _CALM_AFTER_S:
+            self._dropped_at_s, self._told = None, False
+            self._troubles.end(_TROUBLE)
+        elif not self._told:
+            self._told = True
+            self._troubles.begin(
+                _TROUBLE,
+                f"More than {self.bounds.connections_max:,} connections at once came to the"
+                f" {self.address} address: those that are silent are dropped, so that others are"
+                " answered.",
+                "If they are your clients', raise the limit of open files (ulimit -n) or"
+                " --workers; else let the proxy or firewall in front keep strangers off.",
+                hinders=False,
+            )
+
+    def _abort(self, member: Member, why: str) -> None:
+        metrics.CONNECTIONS_DROPPED.labels(self.address, why).inc()
+        self._leaving.add(member)
+        member.abort()

@@ -1,0 +1,127 @@
+"""Where an intake worker's facts become durable, on a disk that may refuse.
+
+Takes facts, hands them to the journal that this worker claims. A worker takes requests whether or
+not its journal can be written: what it cannot keep it refuses, and says once that it does; about
+once a second it tries by itself whether that is over, so that it is known without anybody posting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.journal import GroupCommit, JournalFile
+from headcount.metering.facts import Rejection
+from headcount.sqlite_unwritable import is_refusal
+from headcount.troubles import Troubles
+from headcount.wiring.storage import STORAGE, remedy_for
+
+__all__ = ["JournalSink"]
+
+_TRY_EVERY_S = 1.0
+
+
+class JournalSink:
+    """The sink of one worker; `open` it before use.
+
+    Args:
+        claim: gives a journal that is locked for this process; called again after it has failed.
+        clock_ms: the time, in milliseconds since 1970.
+        troubles: where it is said that the disk refuses.
+        insist: whether a journal that is damaged, or of another version, keeps this worker from
+            starting; otherwise requests are refused, since somebody waits for an answer.
+    """
+
+    def __init__(
+        self,
+        claim: Callable[[], JournalFile],
+        clock_ms: Callable[[], int],
+        troubles: Troubles,
+        *,
+        insist: bool,
+    ) -> None:
+        self._claim = claim
+        self._clock_ms = clock_ms
+        self._troubles = troubles
+        self._insist = insist
+        self._journal: GroupCommit | None = None
+        self._trying: asyncio.Task[None] | None = None
+        self._refused_lately = False
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of facts handed in and not durable yet."""
+        return 0 if self._journal is None else self._journal.pending_bytes
+
+    async def open(self) -> None:
+        """Claim a journal; where the disk refuses that, begin to refuse requests.
+
+        Raises:
+            DataFolderError: the journals cannot be used as they are.
+        """
+        try:
+            await self._open()
+        except DataFolderError as error:
+            if self._insist and not is_refusal(error.__cause__):
+                raise
+            self._refused(error)
+
+    async def _open(self) -> None:
+        # In a thread: a disk that does not answer must not keep others waiting for theirs.
+        claimed = await asyncio.to_thread(self._claim)
+        self._journal = GroupCommit(claimed, self._clock_ms)
+
+    async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
+        """Return once facts and tallies are durable.
+
+        Raises:
+            StorageUnavailableError: they are not, and nothing of them was kept.
+        """
+        if self._journal is None:
+            self._refused_lately = True
+            raise StorageUnavailableError("no journal can be written")
+        try:
+            await self._journal.append(facts, rejections)
+        except StorageUnavailableError as error:
+            self._refused(error)
+            raise
+
+    def _refused(self, error: DataFolderError | StorageUnavailableError) -> None:
+        self._refused_lately = True
+        said = error.problem if isinstance(error, DataFolderError) else f"{error}."
+        cause = error.__cause__
+        self._troubles.begin(STORAGE, f"Messages are refused: {said}", remedy_for(cause))
+        if self._trying is None:
+            self._trying = asyncio.create_task(self._try_until_kept())
+
+    async def _try_until_kept(self) -> None:
+        """End the trouble once the disk takes an entry, and none was refused for a while."""
+        while True:
+            await asyncio.sleep(_TRY_EVERY_S)
+            refused, self._refused_lately = self._refused_lately, False
+            try:
+                if self._journal is None:
+                    await self._open()
+                elif refused:
+                    continue  # those who post have tried already
+                assert self._journal is not None
+                # An entry without facts: as durable as any, and of no consequence.
+                await self._journal.append(b"")
+            except (DataFolderError, StorageUnavailableError) as error:
+                self._refused(error)
+                self._refused_lately = False
+            else:
+                self._troubles.end(STORAGE)
+                self._trying = None
+                return
+
+    async def close(self) -> None:
+        """Finish what is under way and release the journal."""
+        if self._trying is not None:
+            self._trying.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._trying
+        if self._journal is not None:
+            await self._journal.close()

@@ -1,0 +1,64 @@
+"""Storage that refuses: takes a folder or an error, says what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+
+import apsw
+
+from headcount.datafolder import DataFolder
+
+__all__ = ["STORAGE", "refusal_to_write", "remedy_for"]
+
+STORAGE = "storage"
+"""The kind of trouble that a process is in while a disk takes nothing from it."""
+
+# What the files that a start makes anew take, and a little for what comes.
+_ROOM_BYTES = 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSES = (*_FULL, errno.EROFS, errno.EIO)
+
+
+def remedy_for(error: BaseException | None) -> str:
+    """What to do about a disk, or a file on it, that refused.
+
+    Args:
+        error: what SQLite or the system raised.
+    """
+    number = getattr(error, "errno", None)
+    if isinstance(error, apsw.FullError) or number in _FULL:
+        return "Free some disk space; it goes on by itself then."
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return "Stop the server, and see `headcount doctor`."
+    if isinstance(error, apsw.BusyError):
+        return "Another process has it; it goes on by itself when that is done."
+    if isinstance(error, apsw.ReadOnlyError) or number == errno.EROFS:
+        return "Let the data folder be written again; it goes on by itself then."
+    return "Check the disk; it goes on by itself once that takes writes."
+
+
+def refusal_to_write(folder: DataFolder) -> str | None:
+    """Why nothing can be written to a folder that exists, as a sentence; None where it can.
+
+    A folder that only this user may not write is another matter: permissions can be mended.
+    """
+    probe = folder.path / f"format.probe-{os.getpid()}"
+    try:
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(_ROOM_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                probe.unlink()
+    except OSError as error:
+        if error.errno in _FULL:
+            return f"The disk of {folder.path} is full: not {_ROOM_BYTES >> 20} MB is free."
+        if error.errno == errno.EROFS:
+            return f"{folder.path} is mounted for reading only."
+        if error.errno in _REFUSES:
+            return f"{folder.path} cannot be written: {error.strerror}."
+    return None

@@ -1,0 +1,73 @@
+"""An intake worker's sink on a disk that refuses even to give it a journal."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from disks import small_disk
+from headcount.clock import now_ms
+from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.journal import JournalDirectory
+from headcount.metering.facts import FACT_BYTES
+from headcount.troubles import Troubles
+from headcount.wiring import keeping
+from headcount.wiring.keeping import JournalSink
+
+FACT = bytes(FACT_BYTES)
+
+
+async def test_a_worker_without_a_journal_refuses_at_once_until_the_disk_gives_it_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "_TRY_EVERY_S", 0.01)
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        journals = JournalDirectory(disk.path / "journals")
+        journals.path.mkdir()
+        troubles = Troubles(disk.path / "troubles", "intake", now_ms)
+        sink = JournalSink(journals.claim, now_ms, troubles, insist=True)
+        disk.fill()
+        await sink.open()
+        for _ in range(3):
+            with pytest.raises(StorageUnavailableError):
+                await sink.append(FACT)
+        [trouble] = troubles.now()
+        assert trouble.kind == "storage"
+        assert trouble.hinders
+        assert str(journals.path) in trouble.message
+        disk.empty()
+        async with asyncio.timeout(30):
+            while troubles.now():  # noqa: ASYNC110  (the sink tells nobody else)
+                await asyncio.sleep(0.01)
+        await sink.append(FACT)
+        # Whatever was tried in vain has left no journal of nobody.
+        [path] = journals.paths()
+        await sink.close()
+        with closing(journals.open(path)) as journal:
+            assert journal.lag_facts(0) == 1
+        journals.close()
+        troubles.close()
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_damaged_journal_is_for_people_unless_somebody_waits_for_an_answer(
+    again: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "journals").mkdir()
+    (tmp_path / "journals" / "a.sqlite").write_bytes(b"nonsense" * 1000)
+    journals = JournalDirectory(tmp_path / "journals")
+    troubles = Troubles(None, "intake", now_ms)
+    sink = JournalSink(journals.claim, now_ms, troubles, insist=not again)
+    if not again:
+        with pytest.raises(DataFolderError, match=r"a\.sqlite"):
+            await sink.open()
+    else:
+        await sink.open()
+        with pytest.raises(StorageUnavailableError):
+            await sink.append(FACT)
+        assert "a.sqlite" in troubles.now()[0].message
+    await sink.close()
+    journals.close()
