@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import apsw
 
-__all__ = ["FaultyDisk", "checkpoints_every"]
+__all__ = ["Ending", "FaultyDisk", "checkpoints_every"]
 
 Ending = Literal["power cut", "kill", "kill one"]
 """Power goes for the whole machine; all programs are killed; or the one whose turn it is."""
@@ -85,6 +85,7 @@ class FaultyDisk:
         self._full_for = 0
         self._sync_failures = 0
         self._end_after: tuple[int, Ending] | None = None
+        self._counts_syncs = False
         self._vfs = _Vfs(self, default)
 
     # What a test does to it.
@@ -115,9 +116,13 @@ class FaultyDisk:
         """Forget a dead program, whose files are all closed: the next of its name may begin."""
         self._dead.discard(program)
 
-    def end_after(self, operations: int, ending: Ending) -> None:
-        """Stop working within the n-th write, sync, truncation or deletion from now."""
+    def end_after(self, operations: int, ending: Ending, *, syncs: bool = False) -> None:
+        """Stop working within the n-th write, sync, truncation or deletion from now.
+
+        With `syncs`, only syncs are counted: what was written before the n-th is not synced.
+        """
         self._end_after = (operations, ending)
+        self._counts_syncs = syncs
 
     def fill_for(self, writes: int) -> None:
         """Refuse the next n writes that would make a file larger."""
@@ -206,10 +211,10 @@ class FaultyDisk:
         if self.ended is not None or program in self._dead:
             raise _error(apsw.SQLITE_IOERR, f"the disk is gone: {self.ended or 'kill one'}")
 
-    def step(self, program: str) -> None:
+    def step(self, program: str, *, sync: bool = False) -> None:
         """One operation nearer to the end, if one was ordered; raises when it is reached."""
         self.check_alive(program)
-        if self._end_after is not None:
+        if self._end_after is not None and (sync or not self._counts_syncs):
             left, ending = self._end_after
             self._end_after = (left - 1, ending)
             if left <= 1:
@@ -261,7 +266,7 @@ class FaultyDisk:
 
     def sync(self, file: _File) -> None:
         with self._lock:
-            self.step(file.program)
+            self.step(file.program, sync=True)
             cached = self._files[file.path]
             if not self.takes_sync():
                 for page in sorted(cached.dirty):

@@ -182,14 +182,14 @@ class SimDisk(FaultyDisk):
         inside = path.startswith(self._folder) and not path.startswith(f"{self._folder}/run")
         return inside and is_plain(path)
 
-    def _touch_plain(self) -> None:
+    def _touch_plain(self, *, sync: bool = False) -> None:
         try:
-            self.step(self.program)
+            self.step(self.program, sync=sync)
         except apsw.Error as error:
             raise OSError(errno.EIO, "the disk is gone") from error
 
     def _sync(self, path: str) -> None:
-        self._touch_plain()
+        self._touch_plain(sync=True)
         if not self.takes_growth():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if not self.takes_sync():

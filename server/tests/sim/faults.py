@@ -12,7 +12,7 @@ class Fault(StrEnum):
     """What can be made to go wrong."""
 
     KILL = "kill"
-    """One program is killed, at an operation of its disk or between two; what it wrote stays."""
+    """A program, or all, are killed at an operation of the disk or between two; writes stay."""
     POWER = "power"
     """The power goes at an operation of the disk: unsynced writes are lost, or torn."""
     FSYNC = "fsync"
@@ -62,3 +62,7 @@ class Faults:
             return False
         self.injected[kind] += 1
         return True
+
+    def is_on(self, kind: Fault) -> bool:
+        """Whether a kind of fault may happen at all."""
+        return kind in self._rates

@@ -17,7 +17,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from crash.faulty_vfs import checkpoints_every
+from crash.faulty_vfs import Ending, checkpoints_every
 from headcount.catalog import Catalog
 from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
 from headcount.journal import JournalEntry
@@ -187,16 +187,12 @@ class World(Watch):
     def _break_something(self) -> None:
         faults, disk, rng = self.faults, self._disk, self.rng
         if faults.due(Fault.POWER):
-            after = rng.randint(1, 40)
-            self._tell(f"the power will go at operation {after} of the disk")
-            disk.end_after(after, "power cut")
+            self._order_end("power cut")
         elif faults.due(Fault.KILL):
-            after = rng.randint(0, 30)
-            if after:
-                self._tell(f"a program will be killed at operation {after} of the disk")
-                disk.end_after(after, "kill one")
-            else:
+            if rng.random() < 0.05:
                 self._kill_somebody()
+            else:
+                self._order_end(rng.choice(["kill one", "kill one", "kill"]))
         if faults.due(Fault.FSYNC):
             disk.fail_syncs(rng.randint(1, 3))
             self._tell("some syncs will fail")
@@ -205,6 +201,16 @@ class World(Watch):
             self._tell("the disk is full for a while")
         if faults.due(Fault.CLOCK):
             self._set_clock_wrong()
+
+    def _order_end(self, ending: Ending) -> None:
+        if self.rng.random() < 0.6:
+            after = self.rng.randint(1, 40)
+            self._tell(f"{ending} ordered for operation {after} of the disk")
+            self._disk.end_after(after, ending)
+        else:
+            after = self.rng.randint(1, 6)
+            self._tell(f"{ending} ordered for sync {after}")
+            self._disk.end_after(after, ending, syncs=True)
 
     def _kill_somebody(self) -> None:
         running = [*self._workers, *filter(None, (self._meter, self._reader))]
@@ -270,8 +276,16 @@ class World(Watch):
         """Bury who died, and bring the machine up again if its power went."""
         if self._disk.ended is not None:
             self._tell(f"the machine is gone: {self._disk.ended}")
+            all_were_killed = self._disk.ended == "kill"
             self._stop_all()
             self._disk.restart()
+            if all_were_killed and self.faults.is_on(Fault.POWER) and self.rng.random() < 0.5:
+                # What a killed program wrote and did not sync is there, until the power goes.
+                # It is worst where it is counted before anything else is written.
+                self._order_end("power cut")
+                self._keep_running()
+                self._meter_once()
+                self._mend()
             return
         for worker in [worker for worker in self._workers if worker.is_dead]:
             self._tell(f"{worker.name} is dead")

@@ -1,0 +1,207 @@
+"""Programs that are wrong in one place each: for each kind of fault, what handles it is taken away.
+
+Takes a place to patch, changes the real code there. Each says which faults bring the mistake out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import apsw
+import pytest
+
+from headcount import sqlite
+from headcount.errors import StorageUnavailableError
+from headcount.journal import GroupCommit, JournalFile
+from headcount.journal import file as journal_file
+from headcount.meter import Meter, meter, sealing
+from headcount.metering.facts import Rejection
+from headcount.metering.fold import Folded, facts_from_bytes
+from headcount.store import run_folder, runs
+from headcount.store.protocol import Change
+from headcount.store.sqlite import SqliteStore
+from sim.faults import Fault
+
+__all__ = ["MUTATIONS", "Mutation"]
+
+Patch = pytest.MonkeyPatch
+
+
+class Mutation(NamedTuple):
+    """A mistake.
+
+    Attributes:
+        make: makes it.
+        faults: what brings it out.
+    """
+
+    make: Callable[[Patch], None]
+    faults: frozenset[Fault]
+
+
+def _learn_before_commit(patch: Patch) -> None:
+    fold, learn = meter.fold, Folded.learn
+
+    def early(facts: Any, indexes: Any, window_days: int) -> Folded:
+        folded = fold(facts, indexes, window_days)
+        learn(folded, indexes)
+        return folded
+
+    patch.setattr(meter, "fold", early)
+    patch.setattr(Folded, "learn", lambda _folded, _indexes: None)
+
+
+def _positions_after_counts(patch: Patch) -> None:
+    commit = SqliteStore.commit
+
+    def in_two(store: SqliteStore, change: Change) -> None:
+        positions, change.positions = change.positions, {}
+        commit(store, change)
+        change.positions = positions
+        commit(store, Change(positions=positions))
+
+    patch.setattr(SqliteStore, "commit", in_two)
+
+
+def _acknowledge_what_was_refused(patch: Patch) -> None:
+    append = GroupCommit.append
+
+    async def anyway(sink: GroupCommit, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
+        try:
+            await append(sink, facts, rejections)
+        except StorageUnavailableError:
+            return
+
+    patch.setattr(GroupCommit, "append", anyway)
+
+
+def _acknowledge_before_the_sync(patch: Patch) -> None:
+    connect = sqlite.connect
+
+    def lazy(*args: Any, **kwargs: Any) -> apsw.Connection:
+        connection = connect(*args, **kwargs)
+        connection.pragma("synchronous", "NORMAL")
+        return connection
+
+    patch.setattr(journal_file, "connect", lazy)
+
+
+def _close_months_with_journals_full(patch: Patch) -> None:
+    step = Meter.step
+
+    def then_close(self: Meter) -> Any:
+        stepped = step(self)
+        self._sealing.seal_due()
+        return stepped
+
+    patch.setattr(Meter, "step", then_close)
+
+
+def _believe_any_clock(patch: Patch) -> None:
+    patch.setattr(sealing, "is_plausible", lambda trusted_day, _day: trusted_day is not None)
+
+
+def _window(days: int) -> Callable[[Patch], None]:
+    def make(patch: Patch) -> None:
+        begin = Meter.__init__
+
+        def off_by_some(
+            self: Meter, store: Any, journals: Any, clock_ms: Any, window_days: int, *rest: Any
+        ) -> None:
+            begin(self, store, journals, clock_ms, window_days + days, *rest)
+
+        patch.setattr(Meter, "__init__", off_by_some)
+
+    return make
+
+
+def _prune_before_commit(patch: Patch) -> None:
+    meter_batch = Meter._meter
+
+    def pruned_first(self: Meter, taken: Any, counted_until_ms: int) -> None:
+        for journal_uuid, entry_id in taken.positions.items():
+            self._open[journal_uuid].prune(entry_id)
+        meter_batch(self, taken, counted_until_ms)
+
+    patch.setattr(Meter, "_meter", pruned_first)
+
+
+def _prune_one_too_many(patch: Patch) -> None:
+    prune = JournalFile.prune
+    patch.setattr(JournalFile, "prune", lambda self, upto_id: prune(self, upto_id + 1))
+
+
+def _say_it_is_all(patch: Patch) -> None:
+    take = Meter._take
+    patch.setattr(Meter, "_take", lambda self: take(self)._replace(next_appended_at_ms=None))
+
+
+def _mark_the_end_of_a_step(patch: Patch) -> None:
+    step = Meter.step
+
+    def later(self: Meter) -> Any:
+        stepped = step(self)
+        self.counted_until_ms = self._clock_ms()
+        self._store.mark_counted_until(self.counted_until_ms)
+        return stepped
+
+    patch.setattr(Meter, "step", later)
+
+
+def _see_journals_only_at_the_start(patch: Patch) -> None:
+    look = Meter._open_new_journals
+
+    def once(self: Meter) -> None:
+        if not self._open:
+            look(self)
+
+    patch.setattr(Meter, "_open_new_journals", once)
+
+
+def _count_each_delivery(patch: Patch) -> None:
+    def as_new_messages(blocks: Any) -> Any:
+        facts = facts_from_bytes(blocks).copy()
+        facts["message"] ^= facts["received_at_ms"].astype("u8")
+        return facts
+
+    patch.setattr(meter, "facts_from_bytes", as_new_messages)
+
+
+def _name_runs_that_are_not_synced(patch: Patch) -> None:
+    class Unsynced:
+        """The system's functions, without those that wait for the disk."""
+
+        def __getattr__(self, name: str) -> Any:
+            return (lambda _descriptor: None) if "sync" in name else getattr(runs_os, name)
+
+    runs_os = runs.os
+    patch.setattr(runs, "os", Unsynced())
+
+
+def _do_not_sync_folders(patch: Patch) -> None:
+    patch.setattr(run_folder, "_sync_folder", lambda _path: None)
+
+
+MUTATIONS = {
+    name or make.__name__.strip("_"): Mutation(make, frozenset(faults))
+    for name, make, faults in (
+        ("learn_before_a_full_disk_refuses", _learn_before_commit, {Fault.FULL}),
+        ("learn_before_a_sync_fails", _learn_before_commit, {Fault.FSYNC}),
+        ("", _positions_after_counts, {Fault.KILL}),
+        ("", _acknowledge_what_was_refused, {Fault.FULL}),
+        ("", _acknowledge_before_the_sync, {Fault.POWER}),
+        ("", _close_months_with_journals_full, set()),
+        ("", _believe_any_clock, {Fault.CLOCK}),
+        ("window_a_day_short", _window(-1), set()),
+        ("window_a_day_long", _window(1), set()),
+        ("", _prune_before_commit, {Fault.BETWEEN}),
+        ("", _prune_one_too_many, set()),
+        ("", _say_it_is_all, set()),
+        ("", _mark_the_end_of_a_step, {Fault.BETWEEN}),
+        ("", _see_journals_only_at_the_start, {Fault.KILL}),
+        ("", _count_each_delivery, {Fault.ANSWER}),
+        ("", _name_runs_that_are_not_synced, {Fault.POWER}),
+        ("", _do_not_sync_folders, {Fault.POWER}),
+    )
+}
