@@ -7,9 +7,13 @@ scope's counts must be on every day. It shares no code with what it judges but t
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headcount.metering.calendar import Period
+
+Y2000 = 10_957
+"""2000-01-01, in days since 1970."""
 
 Sets = dict[str, dict[str, int]]
 """Name of a set to its ids, each with the earliest day (since 1970) it joined."""
@@ -53,6 +57,8 @@ class Oracle:
     last_import_day: dict[tuple[int, Period], int] = field(default_factory=dict)
     sealed: set[tuple[int, Period]] = field(default_factory=set)
     aside: int = 0
+    waiting: list[list[PlainFact]] = field(default_factory=list)
+    confirmed: list[list[PlainFact]] = field(default_factory=list)
     trusted_day: int | None = None
     last_live_day: int = 0
 
@@ -66,6 +72,38 @@ class Oracle:
         self.last_live_day = min(self.last_live_day, clock_day)
         for month, day in self.last_import_day.items():
             self.last_import_day[month] = min(day, clock_day)
+        self.confirmed += [row for row in self.waiting if row[0].day <= clock_day]
+        self.waiting = [row for row in self.waiting if row[0].day > clock_day]
+
+    def take(self, facts: Sequence[PlainFact], clock_day: int, facts_max: int) -> None:
+        """One batch of a meter whose clock says a day: some of what was confirmed, then facts.
+
+        Args:
+            facts: in metering order.
+            clock_day: the day of the meter's clock, days since 1970.
+            facts_max: how many facts of what was confirmed are enough.
+        """
+        known = [day for day in (self.last_live_day, self.trusted_day) if day]
+        latest = clock_day + 2
+        latest_live = min([latest, *(max(known) + 180 for _ in known[:1])])
+        freed: list[PlainFact] = []
+        while self.confirmed and len(freed) < facts_max:
+            freed += self.confirmed.pop(0)
+        today = self.today(clock_day)
+        for fact in sorted(freed, key=lambda each: each.received_at_ms):
+            self.meter(fact, today)
+        today = self.today(clock_day)
+        waiting: dict[int, list[PlainFact]] = {}
+        for fact in facts:
+            if Y2000 <= fact.day <= (latest if fact.imported else latest_live):
+                self.meter(fact, today)
+            else:
+                waiting.setdefault(fact.day, []).append(fact)
+        self.waiting += [waiting[day] for day in sorted(waiting)]
+
+    def kept(self) -> int:
+        """How many facts are kept and not counted."""
+        return self.aside + sum(map(len, (*self.waiting, *self.confirmed)))
 
     def meter(self, fact: PlainFact, today: int) -> None:
         """Apply the rules to one more fact, metered on a day."""

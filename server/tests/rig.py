@@ -6,7 +6,7 @@ with the oracle, for every scope and day.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +44,14 @@ class Rig:
     def __init__(
         self, folder: Path, clock_ms: Callable[[], int], *, window_days: int = 35,
         limits: MeterLimits | None = None, vfs: str | None = None,
+        sources: Callable[[], Mapping[int, int]] | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.clock_ms = clock_ms
         self.window_days = window_days
         self.limits = limits
         self.vfs = vfs
+        self.sources = sources
         self.writers = JournalDirectory(folder / "journals", vfs=vfs)
         self.start()
 
@@ -62,6 +64,7 @@ class Rig:
             self.clock_ms,
             self.window_days,
             self.limits,
+            self.sources,
         )
 
     def stop(self) -> None:

@@ -101,6 +101,11 @@ class DataFolder:
         return self.path / "run" / "troubles"
 
     @property
+    def failures(self) -> Path:
+        """The folder in which a process that has failed leaves the trace of it."""
+        return self.path / "run" / "failures"
+
+    @property
     def listening(self) -> Path:
         """Where the server that holds the lock listens, as it announced."""
         return self.path / "run" / "listening.json"

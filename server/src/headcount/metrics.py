@@ -14,6 +14,7 @@ __all__ = [
     "COMMIT_SECONDS",
     "CONNECTIONS",
     "CONNECTIONS_DROPPED",
+    "FACTS_ASIDE",
     "INDEX_BYTES",
     "INDEX_KEYS",
     "JOURNAL_LAG_MESSAGES",
@@ -52,6 +53,12 @@ COMMIT_SECONDS = Histogram(
     "Time of one durable commit, to a journal or to the store.",
     ["to"],
     buckets=_LATENCY_BUCKETS,
+)
+FACTS_ASIDE = Gauge(
+    "headcount_messages_aside",
+    "Messages that are kept and not counted, by reason; headcount doctor says more of them.",
+    ["reason"],
+    multiprocess_mode="mostrecent",
 )
 INDEX_KEYS = Gauge(
     "headcount_index_keys",

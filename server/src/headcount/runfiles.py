@@ -10,9 +10,26 @@ from typing import TypeVar
 
 import msgspec
 
-__all__ = ["read_whole", "write_whole"]
+__all__ = ["ChildState", "read_whole", "write_whole"]
 
 T = TypeVar("T")
+
+
+class ChildState(msgspec.Struct, frozen=True):
+    """One process of a server, as its supervisor describes it.
+
+    Attributes:
+        role: `"intake"`, `"meter"` or `"api"`.
+        ready: whether it does its work.
+        endings: how often it has ended without having been told to, since it last lived for a
+            while.
+        said: how often, since when and why, as sentences; empty when it has not.
+    """
+
+    role: str
+    ready: bool
+    endings: int = 0
+    said: str = ""
 
 
 def write_whole(path: Path, value: object) -> None:

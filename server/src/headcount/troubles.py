@@ -76,6 +76,13 @@ class Troubles:
         metrics.TROUBLES_MET.labels(kind).inc()
         self._write()
 
+    def restate(self, kind: str, message: str, remedy: str = "", *, hinders: bool = True) -> None:
+        """Say otherwise what is wrong already; it is neither logged nor counted."""
+        former = self._now.get(kind)
+        if former is not None:
+            self._now[kind] = Trouble(kind, message, remedy, former.since_ms, former.times, hinders)
+            self._write()
+
     def end(self, kind: str) -> None:
         """Say that something is over; nothing happens where it was not wrong."""
         former = self._now.pop(kind, None)

@@ -75,7 +75,7 @@ def test_a_full_disk_is_said_while_it_lasts_and_forgotten_by_itself(disk: SmallD
         assert shop.usage()[""].api_calls >= MESSAGES
         report = json.loads(server.program.run("doctor", "--json").stdout)
         problems = {f["check"] for f in report["findings"] if f["level"] == "problem"}
-        assert problems <= {"disk", "server", "trouble"}
+        assert problems <= {"disk", "server", "troubles"}
         disk.empty()
         # Nobody posts any more: the server itself notices.
         eventually(lambda: is_ready(server), "the server to be well again")

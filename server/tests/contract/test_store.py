@@ -179,7 +179,7 @@ def test_what_is_set_aside_is_kept_summed_and_given_back_once_its_day_is_confirm
     waiting = [Aside(AsideReason.WAITING, facts, day=day) for facts, day in
                ((fact, 40), (other + fact, 30), (other, 41))]  # fmt: skip
     cut = Aside(AsideReason.DAMAGED, fact + other[:9], origin="entry 3")
-    assert store.confirmed_aside() is None
+    assert list(store.confirmed_aside(9)) == []
     store.commit(Change(aside=[sealed, *waiting, cut], positions={"journal": 1}))
     waits = AsideSum("waiting", 0, None, 30, 41, 4, "")
     assert list(open_store().set_aside()) == [
@@ -187,18 +187,17 @@ def test_what_is_set_aside_is_kept_summed_and_given_back_once_its_day_is_confirm
         AsideSum("sealed", 2, MARCH, None, None, 2, ""),
         waits,
     ]
-    assert store.confirmed_aside() is None
+    assert list(store.confirmed_aside(9)) == []
     open_store().trust_day(40)
-    first = store.confirmed_aside()
-    assert first is not None
+    assert [len(each.facts) // FACT_BYTES for each in store.confirmed_aside(2)] == [1, 2]
+    [first] = store.confirmed_aside(1)
     assert first.facts == fact  # what was set aside first comes first
     store.commit(Change(counted_aside=[first.row]))
-    second = store.confirmed_aside()
-    assert second is not None
+    [second] = store.confirmed_aside(9)
     assert second.facts == other + fact
     assert second.row != first.row
     store.commit(Change(counted_aside=[second.row]))
-    assert store.confirmed_aside() is None
+    assert list(store.confirmed_aside(9)) == []
     left = [each for each in open_store().set_aside() if each.reason == "waiting"]
     assert left == [waits._replace(first_day=41, messages=1)]
 

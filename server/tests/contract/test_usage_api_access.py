@@ -13,6 +13,7 @@ from headcount.api import ApiSettings
 from headcount.api.media import NAMES
 from headcount.errors import StorageUnavailableError
 from headcount.metering.backlog import Backlog
+from headcount.troubles import Trouble
 from unit.api.support import NOVEMBER, NOW_MS, Installation
 
 MTU = "/usage/mtu/daily?period=2026-11-01"
@@ -225,11 +226,20 @@ def test_health_readiness_and_metrics_need_no_token(place: Installation) -> None
         assert client.get("/readyz").json()["behind"]["caughtUpInSeconds"] is None
         place.not_ready.append("The meter is not running.")
         assert refusal(client.get("/readyz"), 503)["message"] == "The meter is not running."
+        place.troubles.append(Trouble("k", "It is full.", "Empty it.", NOW_MS, 3, hinders=True))
+        said = refusal(client.get("/readyz"), 503)["message"]
+        assert said == "The meter is not running. It is full. Empty it."
+        place.not_ready.clear()
+        assert refusal(client.get("/readyz"), 503)["message"] == "It is full. Empty it."
+        place.troubles[0] = Trouble("k", "It is full.", "", NOW_MS, 3, hinders=False)
+        noted = {"kind": "k", "since": "2026-11-23T10:00:00.000Z", "message": "It is full."}
+        assert client.get("/readyz").json()["troubles"] == [noted]
+        place.troubles[0] = Trouble("k", "It is full.", "", NOW_MS, 3, hinders=True)
         assert client.get("/healthz").status_code == 200
         client.get("/nothing-" + "x" * 50)
         text = client.get("/metrics").text
         assert "headcount_up 1\n" in text
-        assert 'headcount_api_requests_total{route="/readyz",status="503"} 1.0' in text
+        assert 'headcount_api_requests_total{route="/readyz",status="503"} 3.0' in text
         assert "nothing-" not in text
 
 

@@ -48,7 +48,7 @@ class Walk:
         )
         self._secret = secret
         self._app: Any = create_app(
-            store=self.store, catalog=catalog, clock=self.clock, not_ready=list,
+            store=self.store, catalog=catalog, clock=self.clock, not_ready=list, troubles=list,
             backlog=lambda: None,
             server_metrics=str, settings=ApiSettings(requests_per_minute=10**9),
         )  # fmt: skip

@@ -24,6 +24,7 @@ from headcount.cli.inputs import Input
 from headcount.config import Settings
 from headcount.datafolder import open_data_folder
 from headcount.intake import ImportChunk, Reason
+from headcount.meter import MeterLimits
 from headcount.metering.calendar import MS_PER_DAY, Period, day_text, parse_period
 from headcount.metering.facts import FACT_BYTES
 from headcount.metering.fold import facts_from_bytes
@@ -161,9 +162,9 @@ class World:
         drained = False
         while not drained:
             self.now_ms += 61_000
-            today = self.oracle.today(self.now_ms // MS_PER_DAY)
-            for fact in facts_from_bytes(self.rig.meter.peek()):
-                self.oracle.meter(self.meaning[fact.tobytes()], today)
+            facts = facts_from_bytes(self.rig.meter.peek())
+            plain = [self.meaning[fact.tobytes()] for fact in facts]
+            self.oracle.take(plain, self.now_ms // MS_PER_DAY, MeterLimits().facts_a_batch_max)
             drained = self.rig.meter.step().drained
         self.oracle.seal(self.now_ms // MS_PER_DAY)
         assert self.rig.store.sealed() == self.oracle.sealed
@@ -193,7 +194,7 @@ class World:
         elif action == "confirm":
             clock_day = self.now_ms // MS_PER_DAY
             self.rig.store.trust_day(clock_day)
-            self.oracle.trusted_day = max(self.oracle.trusted_day or clock_day, clock_day)
+            self.oracle.confirm(clock_day)
         else:
             self.drain()
 

@@ -31,6 +31,7 @@ from headcount.api.v1 import V1_HANDLERS
 from headcount.catalog import Catalog
 from headcount.metering.backlog import Backlog
 from headcount.store.protocol import UsageStore
+from headcount.troubles import Trouble
 
 __all__ = ["create_app"]
 
@@ -44,6 +45,7 @@ def create_app(
     catalog: Catalog,
     clock: Callable[[], int],
     not_ready: Callable[[], Sequence[str]],
+    troubles: Callable[[], Sequence[Trouble]],
     backlog: Callable[[], Backlog | None],
     server_metrics: Callable[[], str],
     settings: ApiSettings | None = None,
@@ -55,6 +57,7 @@ def create_app(
         catalog: where workspaces, sources, tokens and limits are read and written.
         clock: the time, in milliseconds since 1970.
         not_ready: why the server should get no traffic yet, one sentence each; empty when ready.
+        troubles: what hinders the server's processes, or only concerns its operator.
         backlog: what the meter last said of how far it is behind; None before it has.
         server_metrics: metrics of the other processes in Prometheus' text format, complete lines;
             the API adds its own, whose names begin with `headcount_api_`.
@@ -67,6 +70,7 @@ def create_app(
         directory=Directory(catalog),
         clock=clock,
         not_ready=not_ready,
+        troubles=troubles,
         backlog=backlog,
         server_metrics=server_metrics,
         metrics=ApiMetrics(),

@@ -11,8 +11,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.contract import Contract, answer, endpoint
 from headcount.api.exchange import services_of
+from headcount.api.month import moment_text
 from headcount.api.problems import Problem
 from headcount.metering.backlog import Backlog
+from headcount.troubles import Trouble
 
 __all__ = ["HEALTH_HANDLERS"]
 
@@ -42,6 +44,14 @@ class Behind(msgspec.Struct, rename="camel"):
     message: Annotated[str, Meta(description="The same for people.")]
 
 
+class Noted(msgspec.Struct, rename="camel"):
+    """Something that is wrong and keeps nobody from sending or reading."""
+
+    kind: Annotated[str, Meta(description="What, in a word that stays the same.")]
+    since: Annotated[str, Meta(description="Since when, RFC 3339 in UTC.")]
+    message: Annotated[str, Meta(description="What is wrong, and what to do about it.")]
+
+
 class Readiness(msgspec.Struct, rename="camel"):
     """That traffic is welcome, and whether counting keeps up with it."""
 
@@ -62,6 +72,16 @@ class Readiness(msgspec.Struct, rename="camel"):
             Meta(
                 description="For how long the meter has said nothing, when that is more than 10 s:"
                 " it may be held up, as by a disk that does not answer, and far behind."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    troubles: (
+        Annotated[
+            list[Noted],
+            Meta(
+                description="What an operator should look at although messages are taken and"
+                " counted, such as messages that are kept aside; absent when there is nothing."
             ),
         ]
         | UnsetType
@@ -92,23 +112,36 @@ def healthz() -> Response[bytes]:
         summary="Ready",
         description="200 when messages are taken and counted and usage can be read; otherwise 503,"
         " and the error says what is missing. Says too how far counting is behind, if it is, and"
-        " when it will have caught up, or for how long the meter has said nothing.",
+        " when it will have caught up, or for how long the meter has said nothing; and what its"
+        " operator should look at.",
         tag="Health",
         answer=Readiness,
+        errors=(503,),
         access="open",
     ),
 )
 def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
     services = services_of(request)
-    if reasons := services.not_ready():
+    troubles = services.troubles()
+    reasons = list(services.not_ready())
+    # A process that keeps ending is missed, and is a trouble as well.
+    reasons += [_said(t) for t in troubles if t.hinders and _said(t) not in reasons]
+    if reasons:
         raise Problem(503, " ".join(reasons), headers={"Retry-After": "1"})
+    noted = [Noted(t.kind, moment_text(t.since_ms), _said(t)) for t in troubles]
+    ready = Readiness("ok", troubles=noted or UNSET)
     backlog = services.backlog()
-    if backlog is None:
-        return answer(Readiness("ok"))
-    silent_ms = services.clock() - backlog.at_ms
-    if silent_ms > _SAID_WITHIN_MS:
-        return answer(Readiness("ok", meter_silent_seconds=silent_ms / 1000))
-    return answer(Readiness("ok", _behind(backlog)))
+    if backlog is not None:
+        silent_ms = services.clock() - backlog.at_ms
+        if silent_ms > _SAID_WITHIN_MS:
+            ready.meter_silent_seconds = silent_ms / 1000
+        else:
+            ready.behind = _behind(backlog)
+    return answer(ready)
+
+
+def _said(trouble: Trouble) -> str:
+    return f"{trouble.message} {trouble.remedy}".strip()
 
 
 def _behind(backlog: Backlog) -> Behind | None:

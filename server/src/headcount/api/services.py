@@ -13,6 +13,7 @@ from headcount.api.metrics import ApiMetrics
 from headcount.catalog import Catalog
 from headcount.metering.backlog import Backlog
 from headcount.store.protocol import UsageStore
+from headcount.troubles import Trouble
 
 __all__ = ["ApiSettings", "Services"]
 
@@ -38,6 +39,7 @@ class Services:
         directory: the names in it, cached.
         clock: the time, in milliseconds since 1970.
         not_ready: reasons why the server should get no traffic yet; none when it is ready.
+        troubles: what hinders the server's processes, or only concerns its operator.
         backlog: what the meter last said of how far it is behind; None before it has.
         server_metrics: metrics of the other processes, in Prometheus' text format.
         metrics: the API's own.
@@ -48,6 +50,7 @@ class Services:
     directory: Directory
     clock: Callable[[], int]
     not_ready: Callable[[], Sequence[str]]
+    troubles: Callable[[], Sequence[Trouble]]
     backlog: Callable[[], Backlog | None]
     server_metrics: Callable[[], str]
     metrics: ApiMetrics

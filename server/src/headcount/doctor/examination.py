@@ -12,21 +12,23 @@ import apsw
 
 from headcount.catalog.moment import catalog_moment
 from headcount.datafolder import DataFolder, FolderLock
-from headcount.doctor.clock import check_clock, check_late_messages
+from headcount.doctor.clock import check_aside, check_clock
 from headcount.doctor.counts import Recount, check_counts
 from headcount.doctor.findings import Finding, Level, ok, problem
 from headcount.doctor.folder import check_disk, check_permissions, check_server, check_trash
 from headcount.doctor.identity import check_catalog, check_hash_key
 from headcount.doctor.journals import check_journals, check_lag, unreadable
 from headcount.doctor.keys import check_runs, check_store, run_files
+from headcount.doctor.troubles import check_troubles, keeps_ending
 from headcount.errors import OperatorError
 from headcount.journal.moment import JournalMoment, journal_moment
 from headcount.metering.backlog import Backlog
 from headcount.metering.calendar import Period
 from headcount.metering.keys import Family
-from headcount.runfiles import read_whole
+from headcount.runfiles import ChildState, read_whole
 from headcount.store.moment import StoreMoment, store_moment
 from headcount.store.runs import Run
+from headcount.troubles import read_troubles
 
 __all__ = ["examine"]
 
@@ -52,7 +54,9 @@ def examine(
     yield from _guarded("server", lambda: [check_server(folder)])
     yield from _guarded("permissions", lambda: check_permissions(folder, place))
     serving = FolderLock.held(folder.serve_lock)
+    yield from _guarded("troubles", lambda: check_troubles(read_troubles(folder.troubles)))
     meter = read_whole(folder.backlog, Backlog)
+    meter_ends = keeps_ending(read_whole(folder.state, list[ChildState]) or [], "meter")
     with ExitStack() as stack, ExitStack() as journal_stack:
         journals: list[JournalMoment] = []
         # Before the store: what the meter prunes later is then still there, or below a position.
@@ -77,7 +81,12 @@ def examine(
         positions = {} if store is None else store.positions()
         yield from _guarded("journals", lambda: check_journals(journals, positions))
         yield from _guarded(
-            "lag", lambda: [check_lag(journals, positions, now_ms, meter, serving=serving)]
+            "lag",
+            lambda: [
+                check_lag(
+                    journals, positions, now_ms, meter, serving=serving, meter_ends=meter_ends
+                )
+            ],
         )
         # Recounting may take long, and the log of a journal cannot shrink while it is read.
         journal_stack.close()
@@ -105,7 +114,7 @@ def _of_store(
 
     yield from _guarded("runs", lambda: check_runs(store, folder, found_before, serving=serving))
     yield from _guarded("counts", recounted)
-    yield from _guarded("late messages", lambda: [_late(folder, store)])
+    yield from _guarded("aside", lambda: _aside(folder, store))
     yield from _guarded("clock", lambda: [check_clock(store.marks(), store.months(), now_ms)])
     yield from _guarded(
         "disk", lambda: [check_disk(folder, recount.new_bytes, _rewriting(store), now_ms)]
@@ -141,9 +150,9 @@ def _referred(store: StoreMoment[Run]) -> set[tuple[int, int]]:
     return {(row.workspace, row.source) for row in store.usage()} | store.rejected()
 
 
-def _late(folder: DataFolder, store: StoreMoment[Run]) -> Finding:
+def _aside(folder: DataFolder, store: StoreMoment[Run]) -> Iterator[Finding]:
     with catalog_moment(folder.catalog) as catalog:
-        return check_late_messages(store.set_aside(), catalog.workspaces())
+        yield from check_aside(store.set_aside(), catalog.workspaces())
 
 
 def _guarded(check: str, run: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

@@ -91,6 +91,7 @@ def check_lag(
     meter: Backlog | None,
     *,
     serving: bool,
+    meter_ends: str = "",
 ) -> Finding:
     """How much is acknowledged and not metered yet, and when it will be.
 
@@ -100,6 +101,8 @@ def check_lag(
         now_ms: the moment.
         meter: what the meter of the running server has last said of itself.
         serving: whether a server runs.
+        meter_ends: how often the meter of the running server, or of the last one, has ended, and
+            why; empty when it has not.
     """
     waiting = [journal.waiting(positions.get(journal.uuid, 0)) for journal in journals]
     facts = sum(each.facts for each in waiting)
@@ -109,6 +112,14 @@ def check_lag(
     if not facts:
         return ok("lag", "Everything that was acknowledged is metered.", **details)
     message = f"{facts:,} messages are not metered yet; the oldest waits for {waited_s:,} s."
+    if meter_ends:
+        return problem(
+            "lag",
+            f"{message} {meter_ends}",
+            "They are counted once the meter lives; what it says above, and the server's log, name"
+            " what keeps it from that.",
+            **details,
+        )
     grows = False
     if serving and meter is not None and now_ms - meter.at_ms < _SAID_WITHIN_MS:
         left_s = meter.caught_up_in_s

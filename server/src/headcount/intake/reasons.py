@@ -57,6 +57,7 @@ class Reason(StrEnum):
     INVALID_RECEIVED_AT = "invalid_received_at"
     RECEIVED_AT_WITHOUT_ZONE = "received_at_without_zone"
     RECEIVED_AT_IN_FUTURE = "received_at_in_future"
+    RECEIVED_AT_BEFORE_2000 = "received_at_before_2000"
     PERIOD_SEALED = "period_sealed"
 
 
@@ -161,6 +162,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.RECEIVED_AT_IN_FUTURE: Explanation(
         400, '"receivedAt" (else "timestamp") must not lie in the future.'
+    ),
+    Reason.RECEIVED_AT_BEFORE_2000: Explanation(
+        400,
+        '"receivedAt" (else "timestamp") must not lie before 2000-01-01 in UTC; a time of the year'
+        " 1 is how some programs write that they know none.",
     ),
     Reason.PERIOD_SEALED: Explanation(
         400,

@@ -21,7 +21,7 @@ from headcount.intake.repeats import Repeats
 from headcount.intake.tracking import BatchResult
 from headcount.intake.work import Budget, Turn, Turns
 from headcount.metering.calendar import Period, day_of_ms, parse_moment_ms
-from headcount.metering.facts import IMPORTED, MESSAGE_TYPES, Rejection, fact_head
+from headcount.metering.facts import FIRST_MS, IMPORTED, MESSAGE_TYPES, Rejection, fact_head
 from headcount.metering.hashing import IdHasher
 
 __all__ = [
@@ -110,6 +110,8 @@ class RecordTaker:
             return self._rejected(received_at_ms, source)
         if received_at_ms > self._now_ms:
             return self._rejected(Reason.RECEIVED_AT_IN_FUTURE, source)
+        if received_at_ms < FIRST_MS:
+            return self._rejected(Reason.RECEIVED_AT_BEFORE_2000, source)
         day = day_of_ms(received_at_ms)
         if self._in_sealed_month(source.workspace, day):
             return self._rejected(Reason.PERIOD_SEALED, source)

@@ -8,24 +8,29 @@ end this process, and the next one rebuilds the indexes from the store.
 
 from __future__ import annotations
 
-import heapq
 import logging
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, closing
-from operator import itemgetter
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import apsw
 
 from headcount import metrics
 from headcount.errors import StorageUnavailableError
-from headcount.journal import JournalDirectory, JournalEntry, JournalFile
+from headcount.journal import JournalDirectory, JournalFile
+from headcount.meter.arrivals import Arrivals, take
+from headcount.meter.digestion import digest
+from headcount.meter.freshness import Freshness
 from headcount.meter.indexes import Indexes
 from headcount.meter.limits import MeterLimits
 from headcount.meter.sealing import Sealing
-from headcount.metering.facts import FACT_BYTES, Rejection
-from headcount.metering.fold import Folded, facts_from_bytes, fold
+from headcount.meter.sources import KnownSources
+from headcount.meter.telling import Telling
+from headcount.metering.aside import Aside, AsideReason
+from headcount.metering.calendar import day_of_ms
+from headcount.metering.fold import Facts, Folded, facts_from_bytes
+from headcount.metering.plausible import bounds_of, is_clock_plausible, sorted_out
 from headcount.store.protocol import Change, MeterStore
+from headcount.troubles import Troubles
 
 __all__ = ["Meter", "Step"]
 
@@ -47,15 +52,6 @@ class Step(NamedTuple):
     drained: bool
 
 
-class _Taken(NamedTuple):
-    """Entries of one batch."""
-
-    facts: list[bytes]
-    rejections: list[Rejection]
-    positions: dict[str, int]
-    next_appended_at_ms: int | None
-
-
 class Meter:
     """Meters one data folder.
 
@@ -66,10 +62,12 @@ class Meter:
         window_days: how many days apart two deliveries of one message id in different periods
             may be and still be one message.
         limits: bounds on batches and memory; None for the defaults.
+        sources: gives the workspace's number by the source's, as the catalog has them at the
+            moment; None to believe what most facts say.
+        troubles: where it says what is not counted; None to log it only.
 
     Attributes:
         counted_facts: how many facts it has metered.
-        counted_until_ms: until when everything that had come is metered, milliseconds since 1970.
 
     Raises:
         DataFolderError: the store or a journal cannot be used as it is.
@@ -82,6 +80,8 @@ class Meter:
         clock_ms: Callable[[], int],
         window_days: int,
         limits: MeterLimits | None = None,
+        sources: Callable[[], Mapping[int, int]] | None = None,
+        troubles: Troubles | None = None,
     ) -> None:
         self._store = store
         self._journals = journals
@@ -94,12 +94,24 @@ class Meter:
         self._unpruned: set[str] = set()
         self._pruned_at_ms = 0
         self._marked_at_ms = 0
+        self._sources = KnownSources(sources)
+        self._telling = Telling(store, troubles or Troubles(None, "meter", clock_ms))
+        self._aside_changed = True
         self.counted_facts = 0
-        self.counted_until_ms = clock_ms()
         store.tidy(clock_ms())
         self.indexes = Indexes(store, clock_ms, window_days, self._limits)
         self._sealing = Sealing(store, self.indexes, clock_ms)
         self._open_new_journals()
+        waiting_ms = take(self._open.values(), self._positions, 0).next_appended_at_ms
+        now_ms = clock_ms()
+        self._freshness = Freshness(
+            store, min(now_ms, now_ms if waiting_ms is None else waiting_ms)
+        )
+
+    @property
+    def counted_until_ms(self) -> int:
+        """Until when everything that had come is metered, milliseconds since 1970."""
+        return self._freshness.until_ms
 
     def step(self) -> Step:
         """Meter one batch, if there is anything.
@@ -108,33 +120,43 @@ class Meter:
             StorageUnavailableError: nothing was committed; the same step can be tried again.
             DataFolderError: a journal cannot be read as it is.
         """
+        # Journals are looked at one after the other, so nothing later than the beginning is sure.
         now_ms = self._clock_ms()
         self._open_new_journals()
+        today, last_day = day_of_ms(now_ms), self._last_day()
         taken = self._take()
         drained = taken.next_appended_at_ms is None
-        # Journals are looked at one after the other, so nothing later than the beginning is sure.
-        counted_until_ms = now_ms
-        if taken.next_appended_at_ms is not None:
-            counted_until_ms = min(now_ms, taken.next_appended_at_ms - 1)
         try:
+            drained &= self._meter_confirmed(now_ms)
+            until_ms = self._freshness.looked(
+                now_ms, taken.next_appended_at_ms, plausible=is_clock_plausible(today, last_day)
+            )
             if not taken.positions:
-                self._mark(now_ms, counted_until_ms)
+                self._mark(now_ms, until_ms)
             else:
-                self._meter(taken, counted_until_ms)
+                self._meter(taken, until_ms, now_ms, last_day)
+            self._tell(today)
         except StorageUnavailableError:
             # A run that is half written may be what fills the disk.
             self.indexes.give_up()
             raise
-        facts = sum(map(len, taken.facts)) // FACT_BYTES
-        self.counted_facts += facts
+        self.counted_facts += taken.messages
         if now_ms - self._pruned_at_ms >= _PRUNE_EVERY_MS or now_ms < self._pruned_at_ms:
             self._prune()
             self._pruned_at_ms = now_ms
-        self.counted_until_ms = counted_until_ms
         self.indexes.upkeep()
         if drained:
             self._sealing.seal_due()
-        return Step(facts, drained)
+        return Step(taken.messages, drained)
+
+    def _last_day(self) -> int | None:
+        """The latest day that was counted or confirmed."""
+        days = self._store.last_metered_day(), self._store.trusted_day()
+        return max((day for day in days if day is not None), default=None)
+
+    def _tell(self, today: int) -> None:
+        self._telling.tell(today, self._last_day(), changed=self._aside_changed)
+        self._aside_changed = False
 
     def _open_new_journals(self) -> None:
         held = {journal.path for journal in self._open.values()}
@@ -143,68 +165,67 @@ class Meter:
                 journal = self._journals.open(path)
                 self._open[journal.uuid] = journal
 
-    def _take(self) -> _Taken:
-        """Entries of all journals in order of arrival, up to a batch; each journal's in order."""
-        facts: list[bytes] = []
-        rejections: list[Rejection] = []
-        positions: dict[str, int] = {}
-        room_bytes = self._limits.facts_a_batch_max * FACT_BYTES
-        with ExitStack() as stack:
-            arrivals = []
-            for journal in self._open.values():
-                entries = stack.enter_context(closing(self._entries(journal)))
-                arrivals.append(entries)
-            for appended_at_ms, journal_uuid, entry in heapq.merge(*arrivals, key=itemgetter(0)):
-                if room_bytes <= 0:
-                    return _Taken(facts, rejections, positions, appended_at_ms)
-                facts.append(entry.facts)
-                rejections.extend(entry.rejections)
-                positions[journal_uuid] = entry.id
-                room_bytes -= len(entry.facts)
-        return _Taken(facts, rejections, positions, None)
-
-    def _entries(
-        self, journal: JournalFile
-    ) -> Generator[tuple[int, str, JournalEntry], None, None]:
-        with closing(journal.entries(self._positions.get(journal.uuid, 0))) as entries:
-            for entry in entries:
-                yield entry.appended_at_ms, journal.uuid, entry
+    def _take(self) -> Arrivals:
+        return take(self._open.values(), self._positions, self._limits.facts_a_batch_max)
 
     def peek(self) -> list[bytes]:
         """The packed facts that the next step would meter, entry by entry."""
         self._open_new_journals()
         return self._take().facts
 
-    def _meter(self, taken: _Taken, counted_until_ms: int) -> None:
-        facts, aside = self._sealing.split(facts_from_bytes(taken.facts))
-        folded = fold(facts, self.indexes, self._window_days)
+    def _meter(
+        self, taken: Arrivals, until_ms: int | None, now_ms: int, last_day: int | None
+    ) -> None:
+        bounds = bounds_of(day_of_ms(now_ms), last_day)
+        facts, implausible = sorted_out(facts_from_bytes(taken.facts), bounds)
+        strangers = self._sources.strangers(facts)
+        if strangers is not None:
+            unknown = Aside(AsideReason.UNKNOWN_SOURCE, facts[strangers].tobytes())
+            implausible = [*implausible, unknown]
+            facts = facts[~strangers]
         change = Change(
-            keys=folded.keys,
-            counts=folded.counts,
             rejections=taken.rejections,
             positions=taken.positions,
-            counted_until_ms=counted_until_ms,
-            last_metered_day=max(folded.live_days, default=None),
-            trusted_day=self._sealing.trusted_after(folded.live_days),
-            imported=self._sealing.imported(facts),
-            aside=aside,
+            counted_until_ms=until_ms,
+            aside=[*taken.aside, *implausible],
         )
+        self._commit(facts, change, now_ms)
+        self._positions.update(taken.positions)
+
+    def _meter_confirmed(self, now_ms: int) -> bool:
+        """Count what has waited, a batch of it, once its day is confirmed; whether all is done."""
+        rows = self._store.confirmed_aside(self._limits.facts_a_batch_max)
+        if rows:
+            change = Change(counted_aside=[each.row for each in rows])
+            self._commit(facts_from_bytes([each.facts for each in rows]), change, now_ms)
+        return not rows
+
+    def _commit(self, facts: Facts, change: Change, now_ms: int) -> None:
+        """Count facts with a change that says already what else goes with them."""
+        facts, late = self._sealing.split(facts)
+        folded, facts, undigestible = digest(facts, self.indexes, self._window_days, now_ms)
+        change.keys, change.counts = folded.keys, folded.counts
+        change.last_metered_day = max(folded.live_days, default=None)
+        change.trusted_day = self._sealing.trusted_after(folded.live_days)
+        change.imported = self._sealing.imported(facts)
+        change.aside = [*change.aside, *late, *undigestible]
         with metrics.COMMIT_SECONDS.labels("store").time():
             self._store.commit(change)
         folded.learn(self.indexes)
-        self._positions.update(taken.positions)
+        self._aside_changed |= bool(change.aside or change.counted_aside)
         self._report(folded)
 
     def _report(self, folded: Folded) -> None:
         metrics.MESSAGES.labels("accepted", "").inc(folded.facts - folded.duplicates)
         metrics.MESSAGES.labels("duplicate", "").inc(folded.duplicates)
 
-    def _mark(self, now_ms: int, counted_until_ms: int) -> None:
-        """Say that there was nothing to meter, about once a second, and report sizes."""
+    def _mark(self, now_ms: int, until_ms: int | None) -> None:
+        """Say that there was nothing to meter, about once a second."""
         if 0 <= now_ms - self._marked_at_ms < _MARK_EVERY_MS:
             return
         self._marked_at_ms = now_ms
-        self._store.mark_counted_until(counted_until_ms)
+        if until_ms is not None:
+            self._store.mark_counted_until(until_ms)
 
     def report_sizes(self) -> None:
         """Set the gauges of index size."""

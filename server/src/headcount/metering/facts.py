@@ -14,6 +14,7 @@ __all__ = [
     "ABSENT",
     "FACT_BYTES",
     "FACT_FORMAT",
+    "FIRST_MS",
     "IMPORTED",
     "LIBRARIES",
     "MESSAGE_TYPES",
@@ -29,6 +30,9 @@ _HEAD = struct.Struct("<qIIII")
 _HASH_BYTES = 8
 FACT_BYTES = _HEAD.size + 4 * _HASH_BYTES
 """Size of one fact: head, then the hashes of messageId, userId, anonymousId and previousId."""
+
+FIRST_MS = 946_684_800_000
+"""The earliest time of receipt that is believed, 2000-01-01, in milliseconds since 1970."""
 
 ABSENT = bytes(_HASH_BYTES)
 """What stands in a fact for an id that the message does not have."""

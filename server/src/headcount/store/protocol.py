@@ -268,6 +268,10 @@ class MeterStore(UsageStore, Protocol):
         """What is kept and not counted, by reason, workspace and month."""
         ...
 
-    def confirmed_aside(self) -> ConfirmedAside | None:
-        """Facts that have waited and are to be counted now, those set aside first; None without."""
+    def confirmed_aside(self, messages_max: int) -> Sequence[ConfirmedAside]:
+        """Facts that have waited and are to be counted now, those set aside first.
+
+        Args:
+            messages_max: how many messages are enough; the last row is given whole.
+        """
         ...

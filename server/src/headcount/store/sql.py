@@ -142,7 +142,7 @@ ASIDE = """
 SELECT reason, workspace, period, min(day), max(day), sum(messages), min(origin)
 FROM aside GROUP BY reason, workspace, period ORDER BY reason, workspace, period
 """
-CONFIRMED_ASIDE = "SELECT id, facts FROM aside WHERE reason = 'confirmed' ORDER BY id LIMIT 1"
+CONFIRMED_ASIDE = "SELECT id, facts FROM aside WHERE reason = 'confirmed' ORDER BY id"
 TAKE_FROM_ASIDE = "DELETE FROM aside WHERE id = ?1"
 CONFIRM_ASIDE = "UPDATE aside SET reason = 'confirmed' WHERE reason = 'waiting' AND day <= ?1"
 

@@ -18,7 +18,7 @@ import numpy as np
 from headcount.errors import StorageUnavailableError
 from headcount.metering.aside import AsideSum, ConfirmedAside
 from headcount.metering.calendar import Period
-from headcount.metering.facts import Rejection
+from headcount.metering.facts import FACT_BYTES, Rejection
 from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
 from headcount.metering.usage import API_CALLS, DAYS_MAX, KINDS, Counts, UsageReading
 from headcount.sqlite import connect, rows, settle, transaction
@@ -257,11 +257,16 @@ class SqliteStore:
         with self._lock:
             return aside_sums(rows(self._db, sql.ASIDE))
 
-    def confirmed_aside(self) -> ConfirmedAside | None:
+    def confirmed_aside(self, messages_max: int) -> Sequence[ConfirmedAside]:
         """Facts that have waited and are to be counted now, those set aside first."""
+        found: list[ConfirmedAside] = []
         with self._lock:
-            found = rows(self._db, sql.CONFIRMED_ASIDE)
-        return ConfirmedAside(*found[0]) if found else None
+            for row, facts in self._db.execute(sql.CONFIRMED_ASIDE):
+                found.append(ConfirmedAside(int(row), bytes(facts)))
+                messages_max -= len(found[-1].facts) // FACT_BYTES
+                if messages_max <= 0:
+                    break
+        return found
 
     def commit(self, change: Change) -> None:
         """Make a change durable and visible, whole or not at all.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 
-import msgspec
 import uvloop
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -16,9 +16,9 @@ from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.metering.backlog import Backlog
 from headcount.metrics import OF_CONNECTIONS
-from headcount.runfiles import read_whole
+from headcount.runfiles import ChildState, read_whole
 from headcount.store.sqlite import SqliteStore
-from headcount.troubles import Troubles, read_troubles
+from headcount.troubles import Trouble, Troubles, read_troubles
 from headcount.wiring.bodies import WholeBodies
 from headcount.wiring.child import Child, Task
 from headcount.wiring.http import serve_http
@@ -29,13 +29,6 @@ __all__ = ["run"]
 # An open page asks once a second and makes itself anew, out of some seven questions, as often as
 # every second under steady traffic: room for a dozen of them with one token.
 _PAGE_REQUESTS_PER_MINUTE = 6_000
-
-
-class _State(msgspec.Struct):
-    """One child, as the supervisor describes it."""
-
-    role: str
-    ready: bool
 
 
 def run(task: Task, child: Child) -> None:
@@ -62,9 +55,8 @@ def run(task: Task, child: Child) -> None:
                 store=store,
                 catalog=catalog,
                 clock=now_ms,
-                not_ready=(
-                    lambda: [task.reading] if task.reading else _not_ready(folder, troubles)
-                ),
+                not_ready=lambda: [task.reading] if task.reading else _not_ready(folder),
+                troubles=lambda: [] if reading else _troubles(folder, troubles),
                 backlog=lambda: read_whole(folder.backlog, Backlog),
                 server_metrics=lambda: _own_metrics() if reading else _server_metrics(folder),
                 settings=ApiSettings(requests_per_minute=requests_per_minute),
@@ -95,24 +87,27 @@ def run(task: Task, child: Child) -> None:
         uvloop.run(serving)
 
 
-def _not_ready(folder: DataFolder, troubles: Troubles) -> list[str]:
+def _troubles(folder: DataFolder, troubles: Troubles) -> list[Trouble]:
+    """What hinders anybody, after a look at whether the disk takes what this process says."""
     if refusal := troubles.refusal():
         remedy = "Check the disk and its mount; it goes on by itself once that takes writes."
         troubles.begin(STORAGE, f"{folder.path} cannot be written: {refusal}.", remedy)
     else:
         troubles.end(STORAGE)
     everybody = (*read_troubles(folder.troubles), *troubles.now())
-    hindering = [f"{each.message} {each.remedy}".strip() for each in everybody if each.hinders]
-    if hindering:
-        return list(dict.fromkeys(hindering))
-    states = read_whole(folder.state, list[_State])
+    return list({(each.kind, each.message): each for each in everybody}.values())
+
+
+def _not_ready(folder: DataFolder) -> list[str]:
+    states = read_whole(folder.state, list[ChildState])
     if states is None:
         return ["The server is starting."]
     what = {
-        "intake": "A process that takes messages is not running.",
+        "intake": "A process that takes messages is starting.",
         "meter": "The meter is starting: messages are taken and will be counted.",
     }
-    return sorted({what[s.role] for s in states if not s.ready and s.role in what})
+    # One that has ended is not starting: how often it has, and why, is what there is to say.
+    return sorted({s.said or what[s.role] for s in states if not s.ready and s.role in what})
 
 
 def _own_metrics() -> str:
@@ -139,4 +134,18 @@ def _server_metrics(folder: DataFolder) -> str:
 
     registry = CollectorRegistry()
     registry.register(_AndOwn())
-    return generate_latest(registry).decode()
+    return generate_latest(registry).decode() + _endings_text(folder)
+
+
+def _endings_text(folder: DataFolder) -> str:
+    """How often processes have ended: the supervisor has no metrics of its own."""
+    endings: Counter[str] = Counter()
+    for state in read_whole(folder.state, list[ChildState]) or []:
+        endings[state.role] += state.endings
+    lines = [
+        "# HELP headcount_process_endings How often processes of a role have ended without having"
+        " been told to, since they last lived for a while.",
+        "# TYPE headcount_process_endings gauge",
+        *(f'headcount_process_endings{{role="{role}"}} {n}' for role, n in sorted(endings.items())),
+    ]
+    return "\n".join(lines) + "\n"

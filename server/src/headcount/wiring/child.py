@@ -3,7 +3,8 @@
 Takes its `Task` as JSON, plays one role until it is told to stop, by SIGTERM or because the
 supervisor is gone, and reports on standard output that it is ready. Ends with 0 when told to
 stop; with an operator error's status when the data folder cannot be used, which it reports there
-too, so that it is said once and not by every process; else with a trace.
+too, so that it is said once and not by every process; on any other failure with 1, which it
+reports as well, leaving the trace in a file.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from headcount.config import Settings
+from headcount.datafolder import DataFolder
 from headcount.errors import OperatorError
 
-__all__ = ["READY", "Child", "Refusal", "Role", "Task", "main"]
+__all__ = ["READY", "Child", "Role", "Task", "main"]
 
 READY = b"ready\n"
 """What a child writes to standard output once it does its work."""
@@ -32,6 +35,7 @@ _log = logging.getLogger(__name__)
 # Names and size as prometheus-client has them: a larger file would stay empty, a smaller one grow.
 _METRIC_KINDS = ("counter", "gauge_mostrecent", "gauge_livemax", "gauge_livesum", "histogram")
 _METRICS_FILE_BYTES = 1 << 16
+_SAID_MAX = 200
 
 Role = str
 """`"intake"`, `"meter"` or `"api"`."""
@@ -71,13 +75,6 @@ class Task(msgspec.Struct, frozen=True):
     def hash_key_file(self) -> Path | None:
         """The hash key's file, None for the one in the data folder."""
         return None if self.hash_key is None else Path(self.hash_key)
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a child cannot do its work, as `OperatorError` has it."""
-
-    problem: str
-    remedy: str
 
 
 def task_of(
@@ -199,9 +196,36 @@ def main(role: Role) -> int:
             from headcount.wiring.api import run
         run(task, child)
     except OperatorError as error:
-        _report(msgspec.json.encode(Refusal(error.problem, error.remedy)) + b"\n")
+        _refuse(error.problem, error.remedy, error)
         return error.exit_status
+    except Exception as error:
+        # It would be the end of a thousand lives if it keeps happening: said in a line by whoever
+        # starts this process again, with the trace in a file for those who can mend it.
+        place = _write_trace(DataFolder(task.folder), role, traceback.format_exc())
+        said = f"{error}".strip().partition("\n")[0][:_SAID_MAX] or "without a word"
+        _refuse(
+            f"The {role} process failed: {said}.",
+            f"This is a fault of Headcount: please report it{place}.",
+            error,
+        )
+        return 1
     return 0
+
+
+def _refuse(problem: str, remedy: str, error: Exception) -> None:
+    refusal = {"problem": problem, "remedy": remedy, "error": type(error).__name__}
+    _report(msgspec.json.encode(refusal) + b"\n")
+
+
+def _write_trace(folder: DataFolder, role: Role, trace: str) -> str:
+    """Keep the trace of the last failure of a role; where it is, as a clause."""
+    place = folder.failures / f"{role}.txt"
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.write_text(trace)
+    except OSError:
+        return ""
+    return f", with {place}"
 
 
 if __name__ == "__main__":

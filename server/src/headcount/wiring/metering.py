@@ -9,11 +9,12 @@ import ctypes
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 
 import apsw
 
+from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, FolderLock, open_data_folder
 from headcount.errors import DataFolderError, StorageUnavailableError
@@ -56,15 +57,29 @@ def run(task: Task, child: Child) -> None:
             _meter(meter, BacklogReport(meter, folder), child.stopping, troubles)
 
 
+def _sources_of(catalog: Catalog) -> Callable[[], Mapping[int, int]]:
+    return lambda: {source.number: source.workspace for source in catalog.sources()}
+
+
+def _opened(
+    folder: DataFolder, window_days: int, stack: ExitStack, troubles: Troubles | None
+) -> Meter:
+    """A meter, closed with the stack, as is all that it works with."""
+    catalog = stack.enter_context(Catalog(folder.catalog, read_only=True))
+    store = stack.enter_context(closing(SqliteStore(folder.store)))
+    journals = JournalDirectory(folder.journals)
+    sources = _sources_of(catalog)
+    meter = Meter(store, journals, now_ms, window_days, sources=sources, troubles=troubles)
+    return stack.enter_context(closing(meter))
+
+
 def _try_open(
     folder: DataFolder, window_days: int, stack: ExitStack, troubles: Troubles
 ) -> Meter | None:
     """A meter, closed with the stack; None when the disk refused."""
     with ExitStack() as opened:
         try:
-            store = opened.enter_context(closing(SqliteStore(folder.store)))
-            journals = JournalDirectory(folder.journals)
-            meter = opened.enter_context(closing(Meter(store, journals, now_ms, window_days)))
+            meter = _opened(folder, window_days, opened, troubles)
         except (DataFolderError, OSError) as error:
             cause = error if isinstance(error, OSError) else error.__cause__
             if not is_refusal(cause):
@@ -152,10 +167,9 @@ def meter_until_drained(
         DataFolderError: the data folder cannot be used as it is.
         StorageUnavailableError: the disk refused; everything stays in the journals.
     """
-    with FolderLock(folder.meter_lock, "import"), closing(SqliteStore(folder.store)) as store:
-        journals = JournalDirectory(folder.journals)
-        with closing(Meter(store, journals, now_ms, window_days)) as meter:
-            drained = False
-            while not drained:
-                facts, drained = meter.step()
-                progress(facts)
+    with FolderLock(folder.meter_lock, "import"), ExitStack() as stack:
+        meter = _opened(folder, window_days, stack, None)
+        drained = False
+        while not drained:
+            facts, drained = meter.step()
+            progress(facts)

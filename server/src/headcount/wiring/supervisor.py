@@ -23,13 +23,17 @@ from typing import NamedTuple
 import msgspec
 
 from headcount.catalog import Catalog
+from headcount.clock import now_ms
 from headcount.config import Settings
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import OperatorError
-from headcount.runfiles import write_whole
+from headcount.runfiles import ChildState, write_whole
 from headcount.sqlite_unwritable import identity_of
-from headcount.wiring.child import READY, Refusal, Role, Task, task_of
+from headcount.troubles import Troubles
+from headcount.wiring.child import READY, Role, Task, task_of
+from headcount.wiring.endings import Endings, Refusal
 from headcount.wiring.listening import listen, url_of
+from headcount.wiring.standing import where_counting_stands
 from headcount.wiring.storage import refusal_to_write
 
 __all__ = ["Listening", "serve"]
@@ -38,7 +42,9 @@ _log = logging.getLogger(__name__)
 
 _RESTART_FIRST_S = 0.05
 _RESTART_MOST_S = 5.0
+# A child that has lived for so long does its work; one that has for the second is past its trouble.
 _STEADY_AFTER_S = 10.0
+_OVER_AFTER_S = 120.0
 _FRONT_WITHIN_S = 5.5
 _METER_WITHIN_S = 4.0
 _TRY_EVERY_S = 1.0
@@ -83,8 +89,10 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
                     sockets = _listen(settings, stack)
                 if reading is None:
                     _prepare_run_folder(folder)
-                server = _Server(settings, folder, lock, sockets, announce, reading)
-                status = asyncio.run(server.run())
+                place = folder.troubles if reading is None else None
+                with contextlib.closing(Troubles(place, "supervisor", now_ms)) as troubles:
+                    server = _Server(settings, folder, lock, sockets, troubles, announce, reading)
+                    status = asyncio.run(server.run())
             announce = _announced_before
     return status
 
@@ -121,6 +129,7 @@ def _prepare_run_folder(folder: DataFolder) -> None:
     # What the server before us announced holds no longer.
     folder.listening.unlink(missing_ok=True)
     folder.backlog.unlink(missing_ok=True)
+    folder.state.unlink(missing_ok=True)
     shutil.rmtree(folder.metrics, ignore_errors=True)
     shutil.rmtree(folder.troubles, ignore_errors=True)
     folder.metrics.mkdir(parents=True)
@@ -134,6 +143,7 @@ class _Process:
 
     role: Role
     sock: socket.socket | None
+    endings: Endings
     process: asyncio.subprocess.Process | None = None
     ready: bool = False
     ever_ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -148,6 +158,7 @@ class _Server:
         folder: DataFolder,
         lock: FolderLock,
         sockets: _Sockets,
+        troubles: Troubles,
         announce: Callable[[Listening], None],
         reading: str | None,
     ) -> None:
@@ -159,8 +170,13 @@ class _Server:
         self._lock = lock
         self._announce = announce
         self._listening = Listening(url_of(tracking[0]), url_of(api))
-        self._front = [*(_Process("intake", sock) for sock in tracking), _Process("api", api)]
-        self._meter = _Process("meter", None)
+
+        def process(role: Role, sock: socket.socket | None, number: int = 0) -> _Process:
+            return _Process(role, sock, Endings(role, number, troubles, now_ms))
+
+        self._front = [process("intake", sock, number) for number, sock in enumerate(tracking)]
+        self._front.append(process("api", api))
+        self._meter = process("meter", None)
         self._alive_fd, self._alive_kept_fd = os.pipe()
         self._stopping = asyncio.Event()
         self._failure: OperatorError | None = None
@@ -250,11 +266,13 @@ class _Server:
                 self._failure.exit_status = status
                 self._stopping.set()
                 return
-            if refusal is not None:
-                _log.error("%s: %s %s", process.role, refusal.problem, refusal.remedy)
+            where = ""
+            if process is self._meter:
+                where = await asyncio.to_thread(where_counting_stands, self._folder)
+            process.endings.ended(status, refusal, where)
+            self._write_state()
             if time.monotonic() - began_s > _STEADY_AFTER_S:
                 pause_s = _RESTART_FIRST_S
-            _log.warning("%s ended with status %s; starting it again", process.role, status)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             pause_s = min(2 * pause_s, _RESTART_MOST_S)
@@ -276,6 +294,8 @@ class _Server:
         process.process = started
         assert started.stdin is not None
         assert started.stdout is not None
+        self._write_state()
+        steady = None
         try:
             with contextlib.suppress(ConnectionError):
                 started.stdin.write(msgspec.json.encode(task))
@@ -286,9 +306,12 @@ class _Server:
                 process.ready = True
                 process.ever_ready.set()
                 self._write_state()
+                steady = asyncio.create_task(_watch_steadiness(process.endings))
                 report = await started.stdout.readline()
             return await started.wait(), _refusal(report)
         finally:
+            if steady is not None:
+                steady.cancel()
             process.ready = False
             self._write_state()
 
@@ -310,8 +333,19 @@ class _Server:
 
     def _write_state(self) -> None:
         """Tell the api process, for `/readyz`, which children do their work."""
-        state = [{"role": p.role, "ready": p.ready} for p in (*self._front, self._meter)]
+        state = [
+            ChildState(p.role, p.ready, p.endings.count, p.endings.sentence)
+            for p in (*self._front, self._meter)
+        ]
         write_whole(self._folder.state, state)
+
+
+async def _watch_steadiness(endings: Endings) -> None:
+    """Say that a child does its work again, when it has for a little, and for a while."""
+    await asyncio.sleep(_STEADY_AFTER_S)
+    endings.runs_again()
+    await asyncio.sleep(_OVER_AFTER_S - _STEADY_AFTER_S)
+    endings.lives()
 
 
 def _refusal(report: bytes) -> Refusal | None:

@@ -26,6 +26,7 @@ from headcount.metering.facts import Rejection
 from headcount.metering.usage import DAYS_MAX, KINDS, UsageReading
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
+from headcount.troubles import Trouble
 
 NOVEMBER = Period(2026 * 12 + 10)
 NOW_MS = parse_moment_ms("2026-11-23T10:00:00Z")
@@ -49,6 +50,7 @@ class Installation:
     settings: ApiSettings = field(default_factory=lambda: ApiSettings(requests_per_minute=100_000))
     clock: Clock = field(default_factory=Clock)
     not_ready: list[str] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
     backlog: Backlog | None = None
 
     def __enter__(self) -> Self:
@@ -62,6 +64,7 @@ class Installation:
             catalog=self.catalog,
             clock=self.clock,
             not_ready=lambda: self.not_ready,
+            troubles=lambda: self.troubles,
             backlog=lambda: self.backlog,
             server_metrics=lambda: "# TYPE headcount_up gauge\nheadcount_up 1\n",
             settings=self.settings,

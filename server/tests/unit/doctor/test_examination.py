@@ -72,7 +72,7 @@ def test_a_healthy_folder_has_no_findings_and_is_not_changed(folder: DataFolder)
     assert [finding for finding in found if finding.level != Level.OK] == []
     assert {finding.check for finding in found} == {
         "server", "permissions", "catalog", "hash key", "store", "runs", "counts", "journals",
-        "lag", "late messages", "clock", "disk", "trash",
+        "lag", "troubles", "late messages", "waiting", "set aside", "clock", "disk", "trash",
     }  # fmt: skip
     assert content_of(folder.path) == before
 
@@ -275,9 +275,10 @@ def test_days_without_messages_are_a_warning_until_the_clock_is_confirmed(
     assert only(examined(folder, later_ms), "clock").level == Level.OK
 
 
-def test_a_clock_that_goes_back_is_a_warning(folder: DataFolder) -> None:
+def test_a_clock_that_goes_back_is_a_warning_and_far_back_a_problem(folder: DataFolder) -> None:
+    assert only(examined(folder, NOW_MS - 2 * DAY_MS), "clock").level == Level.WARNING
     clock = only(examined(folder, NOW_MS - 3 * DAY_MS), "clock")
-    assert clock.level == Level.WARNING
+    assert clock.level == Level.PROBLEM
     assert "already" in clock.message
 
 
@@ -364,8 +365,9 @@ def test_closed_months_need_no_keys_and_what_comes_late_for_them_is_shown(
     late = template.facts(200, random.Random(4))
     meter(counted, late)
     found = examined(folder, counted.now_ms)
-    assert worst(found) == Level.WARNING, found
+    assert worst(found) == Level.PROBLEM, found
     aside = only(found, "late messages")
+    assert aside.level == Level.PROBLEM
     assert aside.details["messages"] == len(late)
     assert "of Café" in aside.message
     assert only(found, "trash").details["files"] != 0

@@ -1,0 +1,108 @@
+"""One batch of what came: entries of all journals in order of arrival, whatever is in them.
+
+Takes open journals and how far each is metered, gives packed facts, tallies and new positions. What
+of an entry cannot be facts or tallies at all is handed over to be set aside, with where it stood.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from headcount.journal import JournalEntry, JournalFile
+from headcount.metering.aside import Aside, AsideReason
+from headcount.metering.facts import FACT_BYTES, Rejection
+
+__all__ = ["Arrivals", "take"]
+
+_NUMBER_END = 1 << 32
+_DAY_END = 2_500_000
+_TALLY_END = 1 << 40
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """Entries of one batch.
+
+    Attributes:
+        facts: packed facts, entry by entry.
+        rejections: tallies.
+        positions: journal UUID to the id of the last entry that is in here.
+        aside: what cannot be facts or tallies.
+        next_appended_at_ms: when the next entry came; None when there is none.
+    """
+
+    facts: list[bytes] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    positions: dict[str, int] = field(default_factory=dict)
+    aside: list[Aside] = field(default_factory=list)
+    next_appended_at_ms: int | None = None
+
+    @property
+    def messages(self) -> int:
+        """How many messages they are."""
+        return sum(map(len, self.facts)) // FACT_BYTES
+
+
+def take(journals: Iterable[JournalFile], positions: Mapping[str, int], facts_max: int) -> Arrivals:
+    """The entries that follow some positions, up to a batch; each journal's in order.
+
+    Args:
+        journals: all of them, open.
+        positions: journal UUID to the id of its last metered entry.
+        facts_max: how many facts are enough; the last entry is taken whole.
+
+    Raises:
+        DataFolderError: a journal cannot be read as it is.
+    """
+    taken = Arrivals()
+    room_bytes = facts_max * FACT_BYTES
+    with ExitStack() as stack:
+        arrivals = [
+            stack.enter_context(closing(_entries(each, positions.get(each.uuid, 0))))
+            for each in journals
+        ]
+        for appended_at_ms, journal, entry in heapq.merge(*arrivals, key=itemgetter(0)):
+            if room_bytes <= 0:
+                taken.next_appended_at_ms = appended_at_ms
+                break
+            _add(taken, journal, entry)
+            room_bytes -= len(entry.facts)
+    return taken
+
+
+def _entries(
+    journal: JournalFile, position: int
+) -> Generator[tuple[int, JournalFile, JournalEntry], None, None]:
+    with closing(journal.entries(position)) as entries:
+        for entry in entries:
+            yield entry.appended_at_ms, journal, entry
+
+
+def _add(taken: Arrivals, journal: JournalFile, entry: JournalEntry) -> None:
+    origin = f"entry {entry.id} of {journal.path.name}"
+    if len(entry.facts) % FACT_BYTES:
+        taken.aside.append(Aside(AsideReason.UNDIGESTIBLE, entry.facts, origin=origin))
+    else:
+        taken.facts.append(entry.facts)
+    for rejection in entry.rejections:
+        if _is_tally(rejection):
+            taken.rejections.append(rejection)
+        else:
+            what = f"{origin}, rejections {tuple(rejection)!r}"
+            taken.aside.append(Aside(AsideReason.UNDIGESTIBLE, b"", origin=what))
+    taken.positions[journal.uuid] = entry.id
+
+
+def _is_tally(rejection: Rejection) -> bool:
+    *numbers, reason, messages = rejection
+    bounds = (_NUMBER_END, _NUMBER_END, _DAY_END)
+    return (
+        all(type(n) is int and 0 <= n < end for n, end in zip(numbers, bounds, strict=True))
+        and isinstance(reason, str)
+        and type(messages) is int
+        and 0 <= messages < _TALLY_END
+    )

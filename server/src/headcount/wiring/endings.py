@@ -1,0 +1,129 @@
+"""How often one child has ended, and what is said of it: takes each ending, gives sentences.
+
+A child that ends once is started again, and the log says so. One that keeps ending is a trouble:
+told with its number, since when, why, and where in the journals counting stands, once when it is
+noticed and then each time the number has doubled; it is over when the child has lived for a while.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from headcount.troubles import Troubles
+
+__all__ = ["Endings", "Refusal"]
+
+_log = logging.getLogger(__name__)
+
+_TROUBLE_FROM = 2
+"""A child that ends so often, without having lived for a while in between, is a trouble."""
+
+_WHAT = {
+    "meter": ("The meter", "Messages are taken and kept, and not counted meanwhile."),
+    "intake": (
+        "A process that takes messages",
+        "The others take them meanwhile, if there are any.",
+    ),
+    "api": ("The process that answers readers", "Messages are taken and counted meanwhile."),
+}
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a child cannot do its work.
+
+    Attributes:
+        problem: what is wrong, as a sentence.
+        remedy: what to do about it, as a sentence.
+        error: the type of the error.
+    """
+
+    problem: str
+    remedy: str
+    error: str = ""
+
+
+class Endings:
+    """The endings of one child, over all its restarts.
+
+    Args:
+        role: the child's.
+        number: tells it from others of its role; 0 for the first.
+        troubles: where to say that it keeps ending.
+        clock_ms: the time, in milliseconds since 1970.
+
+    Attributes:
+        count: how often it has ended since it last lived for a while.
+    """
+
+    def __init__(
+        self, role: str, number: int, troubles: Troubles, clock_ms: Callable[[], int]
+    ) -> None:
+        self._role = role
+        self._kind = f"{role}_ends" if not number else f"{role}_{number + 1}_ends"
+        self._troubles = troubles
+        self._clock_ms = clock_ms
+        self._since_ms = 0
+        self._sentence = ""
+        self.count = 0
+
+    @property
+    def sentence(self) -> str:
+        """How often, since when and why it has ended; empty when it has not."""
+        return self._sentence
+
+    def ended(self, status: int, refusal: Refusal | None, where: str) -> None:
+        """It has ended without having been told to.
+
+        Args:
+            status: its exit status, negative for the signal that ended it.
+            refusal: what it said of it.
+            where: where in the journals counting stands, as a clause; empty for unknown.
+        """
+        self.count += 1
+        if self.count == 1:
+            self._since_ms = self._clock_ms()
+        since = datetime.fromtimestamp(self._since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        what, meanwhile = _WHAT[self._role]
+        times = "once" if self.count == 1 else f"{self.count} times"
+        said = f"{what} has ended {times} since {since}, last with {_why(status, refusal)}"
+        if refusal is not None and refusal.problem:
+            said += f": {refusal.problem.rstrip('.')}"
+        if where:
+            said += f"; {where}"
+        remedy = refusal.remedy if refusal is not None else ""
+        self._sentence = f"{said}. It is started again. {meanwhile} {remedy}".rstrip()
+        if self.count < _TROUBLE_FROM:
+            _log.warning("%s", self._sentence)
+            return
+        # The first of these is logged by what it is told to.
+        if self.count > _TROUBLE_FROM and self.count & (self.count - 1) == 0:
+            _log.error("%s", self._sentence)
+        self._troubles.begin(self._kind, self._sentence)
+
+    def runs_again(self) -> None:
+        """It has lived for a little: it does its work, and what is known stays to be seen."""
+        if self.count >= _TROUBLE_FROM:
+            self._troubles.restate(
+                self._kind, f"{self._sentence} It runs again now.", hinders=False
+            )
+
+    def lives(self) -> None:
+        """It has lived for a while: what was before is over."""
+        self.count = 0
+        self._sentence = ""
+        self._troubles.end(self._kind)
+
+
+def _why(status: int, refusal: Refusal | None) -> str:
+    if refusal is not None and refusal.error:
+        return refusal.error
+    if status < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-status).name
+    return f"status {status}"

@@ -1,0 +1,42 @@
+"""Where counting stands: takes a data folder, gives the entry of which journal is next.
+
+For saying where a meter that keeps ending stands; reads only, and never fails.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import apsw
+
+from headcount.datafolder import DataFolder
+from headcount.errors import OperatorError
+from headcount.journal.moment import journal_moment
+from headcount.sqlite import rows
+from headcount.sqlite_reading import open_at_one_moment
+from headcount.store import sql
+
+__all__ = ["where_counting_stands"]
+
+_log = logging.getLogger(__name__)
+
+
+def where_counting_stands(folder: DataFolder) -> str:
+    """The oldest journal entry that is not counted, as a clause; empty where nobody knows."""
+    try:
+        with open_at_one_moment(folder.store, version=sql.VERSION) as store:
+            positions = dict(rows(store, sql.POSITIONS))
+        waiting = []
+        for path in sorted(folder.journals.glob("*.sqlite")):
+            with journal_moment(path) as journal:
+                position = positions.get(journal.uuid, 0)
+                found = journal.waiting(position)
+                if found.oldest_at_ms is not None:
+                    waiting.append((found.oldest_at_ms, path.name, position, found.facts))
+    except (OperatorError, apsw.Error, OSError) as error:
+        _log.debug("where counting stands is not known: %s", error)
+        return ""
+    if not waiting:
+        return "everything in the journals is counted"
+    _, name, position, facts = min(waiting)
+    return f"counting stands behind entry {position} of {name}, where {facts:,} messages wait"
