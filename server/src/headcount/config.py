@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
+from headcount import machine
 from headcount.errors import SettingError
 
 __all__ = ["CONFIG_ENV", "SETTINGS", "TOKEN_ENV", "Address", "Setting", "Settings", "load_settings"]
@@ -33,6 +34,10 @@ _ENV_PREFIX = "HEADCOUNT_"
 _FILE_NAME = "headcount.toml"
 _WORKERS_DEFAULT_MAX = 4
 _DIGITS_MAX = 18
+_SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
+_SIZE_BITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_MEMORY_LEAST = 128 << 20
+_MEMORY_DEFAULT_LEAST = 256 << 20
 _URL = re.compile(r"[A-Za-z0-9:/._~\[\]-]+", re.ASCII)
 
 
@@ -75,6 +80,16 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
 _port_number = _whole_number(0, 65_535)
 
 
+def _size(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        found = _SIZE.fullmatch(text.strip())
+        if found is None or int(found[1]) << _SIZE_BITS[found[2].upper()] < least:
+            raise ValueError(f"a size of at least {least >> 20}M, such as 512M or 2G")
+        return int(found[1]) << _SIZE_BITS[found[2].upper()]
+
+    return parse
+
+
 def _address(text: str) -> Address:
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
@@ -106,6 +121,11 @@ def _url(text: str) -> str:
 def _workers_default() -> int:
     # Beyond a few, intake is no longer what limits one machine: the meter is.
     return max(1, min(os.cpu_count() or 1, _WORKERS_DEFAULT_MAX))
+
+
+def _memory_default() -> int:
+    # The other half is for the other processes, and for the system's copies of our files.
+    return max(machine.memory_bytes() // 2, _MEMORY_DEFAULT_LEAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +196,40 @@ class Settings:
             "N", _whole_number(1, 1_000_000), "Requests that one API token may make in a minute."
         ),
     ] = 60
+
+    memory: Annotated[
+        int,
+        _About(
+            "SIZE",
+            _size(_MEMORY_LEAST),
+            "Memory that the meter may take, such as 512M or 2G: about 40 bytes for each tracked id"
+            " of the month and 1.5 for each message id. Near it, posts that bring new ids are"
+            " answered 429. The default is half of the machine's or its control group's, and at"
+            " least 256M.",
+            default_varies=True,
+        ),
+    ] = dataclasses.field(default_factory=_memory_default)
+
+    source_messages_per_minute: Annotated[
+        int | None,
+        _About(
+            "N",
+            _whole_number(1, 1_000_000_000),
+            "Messages that one source may send in a minute; what is more is answered 429. The"
+            " default is any number: a source that floods is only kept from hindering the others.",
+        ),
+    ] = None
+
+    source_ids_per_minute: Annotated[
+        int | None,
+        _About(
+            "N",
+            _whole_number(1, 1_000_000_000),
+            "Tracked ids, new in the month, that one source may bring in a minute, as far as they"
+            " are counted; after that it is answered 429 until the minute is over. The default is"
+            " any number.",
+        ),
+    ] = None
 
     # Message ids are dropped 35 days after their month: a longer window could not be kept.
     dedup_window_days: Annotated[

@@ -96,6 +96,11 @@ class DataFolder:
         return self.path / "run" / "backlog.json"
 
     @property
+    def allowances(self) -> Path:
+        """What sources have used, and which are refused, in a running server."""
+        return self.path / "run" / "allowances"
+
+    @property
     def troubles(self) -> Path:
         """The folder in which the processes of a running server say what hinders them."""
         return self.path / "run" / "troubles"

@@ -21,6 +21,7 @@ __all__ = [
     "JOURNAL_LAG_SECONDS",
     "MESSAGES",
     "OF_CONNECTIONS",
+    "REQUESTS",
     "TROUBLES",
     "TROUBLES_MET",
 ]
@@ -47,6 +48,11 @@ CATCH_UP_SECONDS = Gauge(
     "Estimate of when the meter will have caught up, at the rates of the last half minute:"
     " 0 when it has, +Inf when it is not catching up, NaN while it is too early to say.",
     multiprocess_mode="mostrecent",
+)
+REQUESTS = Counter(
+    "headcount_requests",
+    "Requests answered on the tracking address, by status and, where refused, by reason.",
+    ["status", "reason"],
 )
 COMMIT_SECONDS = Histogram(
     "headcount_commit_seconds",

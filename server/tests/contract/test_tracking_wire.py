@@ -441,7 +441,8 @@ def test_too_many_requests_at_once_are_turned_away_before_their_bodies(
         time.sleep(0.001)
     late = tracking.raw(WHOLE[: -len(BODY)])
     status, headers, document = answer_on(late)
-    assert (status, document["code"], headers["retry-after"]) == (429, "overloaded", "1")
+    assert (status, document["code"]) == (429, "overloaded")
+    assert 1 <= int(headers["retry-after"]) <= 4
     tracking.sink.held = None
     tracking.soon(held.set)
     assert [answer_on(connection)[0] for connection in inside] == [200] * len(inside)
@@ -474,7 +475,8 @@ def test_of_too_many_strangers_the_slowest_is_cut_off() -> None:
     slow, phone, late = (small.raw(head + body[:1]) for _ in range(3))
     status, headers, document = answer_on(slow)
     assert (status, document["code"]) == (503, "body_too_slow")
-    assert (headers["connection"], headers["retry-after"]) == ("close", "1")
+    assert headers["connection"] == "close"
+    assert 1 <= int(headers["retry-after"]) <= 4
     assert slow.recv(1) == b""
     for each in (phone, late):
         each.sendall(body[1:])

@@ -153,3 +153,25 @@ def test_every_setting_is_described() -> None:
         assert setting.metavar.isupper()
         text = str(setting.default)
         assert setting.default is None or setting.parse(text) == setting.default
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("128M", 128 << 20),
+        ("2G", 2 << 30),
+        (" 260MiB ", 260 << 20),
+        ("300mb", 300 << 20),
+        ("1T", 1 << 40),
+        ("200000k", 200_000 << 10),
+        ("536870912", 512 << 20),
+    ],
+)
+def test_a_size_is_a_number_with_a_unit(text: str, size: int) -> None:
+    assert load_settings({"memory": text}, {})[0].memory == size
+
+
+@pytest.mark.parametrize("text", ["", "127M", "1.5G", "-2G", "2 GB x", "M", "9" * 5_000, "5E"])
+def test_what_is_no_size_or_too_small_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="at least 128M"):
+        load_settings({"memory": text}, {})

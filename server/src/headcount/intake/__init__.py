@@ -15,6 +15,10 @@ the meter says. Raw ids never leave this package.
     reading     bodies as they come, and who has to go where there is no room
     bodies      decompressing under bounds
     gate        when to turn requests away
+    shares      how a bound is shared between sources
+    turns       whose request is served next
+    budgets     what one source may send
+    requests    how many requests were answered, and how
     browser     the settings that analytics.js asks for, and the pixel
     answers     statuses, headers and JSON of every answer
     reasons     every refusal, once
@@ -26,6 +30,7 @@ the meter says. Raw ids never leave this package.
 """
 
 from headcount.intake.app import create_app
+from headcount.intake.budgets import Budgets
 from headcount.intake.importing import (
     CHUNK_RECORDS,
     Context,
@@ -38,10 +43,12 @@ from headcount.intake.ports import FactSink, History, Limits, SourceRef, TokenRe
 from headcount.intake.reading import BodyReader, ClientGone, Room
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.records import FindSource
+from headcount.intake.requests import RequestTally
 
 __all__ = [
     "CHUNK_RECORDS",
     "BodyReader",
+    "Budgets",
     "ClientGone",
     "Context",
     "FactSink",
@@ -52,6 +59,7 @@ __all__ = [
     "LineError",
     "Reason",
     "Refused",
+    "RequestTally",
     "Room",
     "SourceRef",
     "TokenRef",

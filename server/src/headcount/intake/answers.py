@@ -5,6 +5,7 @@ All answers are small and complete, so each is one pair of ASGI events.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,12 +46,16 @@ _PREFLIGHT: _Headers = (
     ),
     (b"access-control-max-age", b"86400"),
 )
-# Retried at once, an overloaded server stays so; a disk takes longer to mend.
-_RETRY_AFTER: dict[Reason, bytes] = {
-    Reason.OVERLOADED: b"1",
-    Reason.BODY_TIMEOUT: b"1",
-    Reason.BODY_TOO_SLOW: b"1",
-    Reason.STORAGE_UNAVAILABLE: b"5",
+# Retried at once, an overloaded server stays so; a disk, or a minute's budget, takes longer. Each
+# client is told another number of seconds in between, so that they do not all come back at once.
+_RETRY_AFTER_S: dict[Reason, tuple[int, int]] = {
+    Reason.OVERLOADED: (1, 4),
+    Reason.SOURCE_OVER_SHARE: (1, 8),
+    Reason.SOURCE_OVER_BUDGET: (10, 60),
+    Reason.MEMORY_SHORT: (30, 90),
+    Reason.BODY_TIMEOUT: (1, 4),
+    Reason.BODY_TOO_SLOW: (1, 4),
+    Reason.STORAGE_UNAVAILABLE: (5, 15),
 }
 # What is still to come of these bodies would be taken for the next request.
 _CUT_OFF = (Reason.BODY_TIMEOUT, Reason.BODY_TOO_SLOW)
@@ -59,11 +64,17 @@ _REJECTED_LISTED_MAX = 100
 
 
 class Answer(NamedTuple):
-    """A complete answer; `send_answer` adds its length and the CORS headers."""
+    """A complete answer; `send_answer` adds its length and the CORS headers.
+
+    Attributes:
+        status, headers, body: as HTTP has them.
+        reason: why the request was refused; empty where it was not.
+    """
 
     status: int
     headers: _Headers
     body: bytes
+    reason: str = ""
 
 
 def json_answer(status: int, document: object, headers: _Headers = ()) -> Answer:
@@ -100,11 +111,14 @@ def refusal(reason: Reason, methods: Sequence[str] = ()) -> Answer:
     """
     status, sentence = EXPLANATIONS[reason]
     headers: _Headers = ((b"allow", _listed(methods)),) if methods else ()
-    if reason in _RETRY_AFTER:
-        headers = (*headers, (b"retry-after", _RETRY_AFTER[reason]))
+    if reason in _RETRY_AFTER_S:
+        # How clients spread is no secret.
+        seconds = random.randint(*_RETRY_AFTER_S[reason])  # noqa: S311
+        headers = (*headers, (b"retry-after", b"%d" % seconds))
     if reason in _CUT_OFF:
         headers = (*headers, (b"connection", b"close"))
-    return json_answer(status, {"code": reason.value, "message": sentence}, headers)
+    answer = json_answer(status, {"code": reason.value, "message": sentence}, headers)
+    return answer._replace(reason=reason.value)
 
 
 def pixel_answer(answer: Answer) -> Answer:
@@ -114,6 +128,7 @@ def pixel_answer(answer: Answer) -> Answer:
         answer.status,
         ((b"content-type", b"image/gif"), (b"cache-control", b"no-store"), *kept),
         _GIF,
+        answer.reason,
     )
 
 

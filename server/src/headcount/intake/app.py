@@ -9,12 +9,14 @@ code, not its text, which may quote what was sent.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import logging
 import traceback
 from collections.abc import Mapping
 
+from headcount.allowances import Allowances
 from headcount.errors import StorageUnavailableError
 from headcount.intake.answers import (
     SUCCESS,
@@ -29,6 +31,7 @@ from headcount.intake.answers import (
 from headcount.intake.asgi import Application, Receive, Scope, Send
 from headcount.intake.bodies import decompress
 from headcount.intake.browser import pixel_message, settings_document
+from headcount.intake.budgets import Budgets
 from headcount.intake.gate import Gate
 from headcount.intake.lane import Lane
 from headcount.intake.ports import (
@@ -43,8 +46,10 @@ from headcount.intake.ports import (
 from headcount.intake.reading import BodyReader, ClientGone, Room
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.records import RecordTaker, take_records
+from headcount.intake.requests import RequestTally
 from headcount.intake.routes import Action, Route, route_of
 from headcount.intake.tracking import BatchResult, Receipt, Tracker, tally
+from headcount.intake.turns import Turns
 from headcount.intake.work import at_once, in_turns
 from headcount.metering.hashing import IdHasher
 
@@ -54,13 +59,20 @@ _log = logging.getLogger("headcount.intake")
 
 _HeaderMap = Mapping[bytes, bytes]
 
-_FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW)
+_OF_ONE_SOURCE = (Reason.SOURCE_OVER_SHARE, Reason.SOURCE_OVER_BUDGET, Reason.MEMORY_SHORT)
+_FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW, *_OF_ONE_SOURCE)
+# Whoever sends more than may be taken, and sends it again at once, must not keep the loop busy
+# with refusals: they are answered after so many seconds.
+_REFUSED_AFTER_S = 0.1
+# Tracking bodies become about so much larger when they are decompressed.
+_GZIP_RATIO = 8
 
 # A body of no more bytes, unpacked, is soon done; larger ones work in lanes.
 _SMALL_BODY_BYTES = 1 << 16
-# Places, how many may wait for one, and their bytes: of those whose key is known, and of strangers.
-_KNOWN_LANE = (2, 64, 16 << 20)
-_KEYLESS_LANE = (1, 8, 8 << 20)
+# Places, the bytes that may wait for one, and what a body counts for at least: of those whose key
+# is known, and of strangers.
+_KNOWN_LANE = (2, 16 << 20, 1 << 17)
+_KEYLESS_LANE = (1, 8 << 20, 1 << 19)
 
 _LIBRARY_PREFIXES = (
     (b"analytics-python", "analytics-python"),
@@ -78,6 +90,8 @@ def create_app(
     hasher: IdHasher,
     clock: Clock,
     limits: Limits | None = None,
+    budgets: Budgets | None = None,
+    answered: RequestTally | None = None,
 ) -> Application:
     """The tracking API.
 
@@ -91,8 +105,19 @@ def create_app(
         clock: the present moment in milliseconds since 1970; the time of receipt of all that one
             request brings is one reading, taken when its body is whole.
         limits: bounds on what is taken in.
+        budgets: what each source may send; None for no bounds.
+        answered: where answers are counted.
     """
-    return _Intake(keys, history, sink, hasher, clock, limits or Limits())
+    return _Intake(
+        keys,
+        history,
+        sink,
+        hasher,
+        clock,
+        limits or Limits(),
+        budgets or Budgets(Allowances(None), clock),
+        answered or RequestTally(),
+    )
 
 
 class _Intake:
@@ -104,6 +129,8 @@ class _Intake:
         hasher: IdHasher,
         clock: Clock,
         limits: Limits,
+        budgets: Budgets,
+        answered: RequestTally,
     ) -> None:
         self._tracker = Tracker(keys, hasher, limits)
         self._history = history
@@ -113,6 +140,9 @@ class _Intake:
         self._limits = limits
         self._gate = Gate(limits, sink)
         self._known_lane, self._keyless_lane = Lane(*_KNOWN_LANE), Lane(*_KEYLESS_LANE)
+        self._budgets = budgets
+        self._turns = Turns(limits.work_waiting_max)
+        self._answered = answered
         self._bodies = BodyReader(
             limits.body_bytes_max,
             limits.body_timeout_s,
@@ -133,6 +163,7 @@ class _Intake:
             lines = "".join(traceback.format_tb(error.__traceback__))
             _log.error("%s while answering a request\n%s", type(error).__qualname__, lines)
             answer = refusal(Reason.INTERNAL_ERROR)
+        self._answered.count(answer)
         await send_answer(send, answer, cors=cors)
 
     async def _answer(
@@ -181,6 +212,8 @@ class _Intake:
         try:
             return await self._take(route, headers, scope, receive)
         except Refused as refused:
+            if refused.reason in _OF_ONE_SOURCE:
+                await asyncio.sleep(_REFUSED_AFTER_S)
             return refusal(refused.reason)
         except StorageUnavailableError:
             return refusal(Reason.STORAGE_UNAVAILABLE)
@@ -199,7 +232,11 @@ class _Intake:
             return await self._import(secret, headers, receive)
         write_key = _basic_user_name(authorization)
         source = self._tracker.source_of(write_key) if write_key else None
-        self._gate.check()
+        owner = source.source if source is not None else 0
+        self._gate.check(owner)
+        if source is not None:
+            self._budgets.check(owner)
+            self._turns.check(owner)
         # Without a token, an import is a batch like any other.
         is_batch = route.action in (Action.BATCH, Action.IMPORT)
         try:
@@ -208,26 +245,33 @@ class _Intake:
             else:
                 body = await self._body(headers, receive, known=source is not None)
             receipt = Receipt(self._clock(), _library_of(headers, short=route.short))
-            with self._gate:
+            owner = owner or self._likely_owner(body)
+            await self._turn(owner, body, headers)
+            self._gate.enter(owner)
+            try:
                 lane = None
                 if route.action is not Action.PIXEL:
-                    body, lane = await self._unpacked(body, headers, known=source is not None)
+                    known = source is not None
+                    body, lane = await self._unpacked(body, headers, owner, known=known)
                 try:
                     if is_batch:
                         result = await in_turns(self._tracker.taking_batch(body, receipt, source))
                     else:
                         fact = self._tracker.take_message(body, route.argument, receipt, source)
-                        result = BatchResult(fact, [], [])
+                        result = BatchResult(fact, [], [], source)
                 finally:
                     if lane is not None:
                         lane.leave()
+                self._budgets.spend(result.source, result.facts)
                 return await self._keep(result)
+            finally:
+                self._gate.leave(owner)
         except Refused as refused:
-            owner = refused.source or source
+            tallied = refused.source or source
             # Of a batch that is refused whole nobody knows how many messages it has; and what was
             # turned away for want of room comes again.
-            if owner is not None and not is_batch and refused.reason not in _FOR_WANT_OF_ROOM:
-                await self._sink.append(b"", [tally(owner, refused.reason, self._clock())])
+            if tallied is not None and not is_batch and refused.reason not in _FOR_WANT_OF_ROOM:
+                await self._sink.append(b"", [tally(tallied, refused.reason, self._clock())])
             raise
 
     async def _import(self, secret: str, headers: _HeaderMap, receive: Receive) -> Answer:
@@ -241,10 +285,15 @@ class _Intake:
             raise Refused(Reason.INVALID_TOKEN)
         if not token.is_admin:
             raise Refused(Reason.ADMIN_TOKEN_REQUIRED)
-        self._gate.check()
+        # Imports are nobody's but their workspace's: their turns are those of one source more.
+        owner = -token.workspace
+        self._gate.check(owner)
+        self._budgets.check_import()
         body = await self._body(headers, receive, known=True)
-        with self._gate:
-            body, lane = await self._unpacked(body, headers, known=True)
+        await self._turn(owner, body, headers)
+        self._gate.enter(owner)
+        try:
+            body, lane = await self._unpacked(body, headers, owner, known=True)
             try:
                 taker = self._record_taker(token)
                 result = await in_turns(take_records(body, taker, self._limits))
@@ -252,6 +301,8 @@ class _Intake:
                 if lane is not None:
                     lane.leave()
             return await self._keep(result)
+        finally:
+            self._gate.leave(owner)
 
     def _record_taker(self, token: TokenRef) -> RecordTaker:
         def find_source(write_key: str | None, source_id: str | None) -> SourceRef | None:
@@ -267,6 +318,24 @@ class _Intake:
             await self._sink.append(result.facts, result.rejections)
         return batch_answer(result.rejected)
 
+    def _likely_owner(self, body: bytes) -> int:
+        """The number of the source that a body seems to be of; 0 where that cannot be seen.
+
+        Raises:
+            Refused: it may send nothing now.
+        """
+        source = self._tracker.likely_source(body)
+        if source is None:
+            return 0
+        self._budgets.check(source.source)
+        return source.source
+
+    async def _turn(self, owner: int, body: bytes, headers: _HeaderMap) -> None:
+        """Wait until it is the turn of a small body; large ones wait for a place in a lane."""
+        if len(body) <= _SMALL_BODY_BYTES:
+            ratio = _GZIP_RATIO if b"content-encoding" in headers else 1
+            await self._turns.take(owner, ratio * len(body))
+
     async def _body(self, headers: _HeaderMap, receive: Receive, *, known: bool) -> bytes:
         bytes_max = self._limits.body_bytes_max
         length_bytes = _length_bytes(headers)
@@ -275,7 +344,7 @@ class _Intake:
         return await self._bodies.read(receive, known=known)
 
     async def _unpacked(
-        self, body: bytes, headers: _HeaderMap, *, known: bool
+        self, body: bytes, headers: _HeaderMap, owner: int, *, known: bool
     ) -> tuple[bytes, Lane | None]:
         """A body as it was before it was compressed; of a large one the lane that is to be left."""
         encoding = headers.get(b"content-encoding", b"")
@@ -290,7 +359,7 @@ class _Intake:
                 if refused.reason is not Reason.BODY_TOO_LARGE:
                     raise
         lane = self._known_lane if known else self._keyless_lane
-        await lane.enter(len(body))
+        await lane.enter(owner, len(body))
         try:
             return await in_turns(decompress(body, encoding, bytes_max)), lane
         except BaseException:

@@ -1,14 +1,15 @@
 """Decides whether a request is taken in or turned away.
 
-Counts what is under way in this worker: requests whose bodies are whole, facts that wait for the
-disk. What a client announces counts for nothing; bodies that are still coming have rooms of their
-own (`reading`).
+Counts what is under way in this worker: requests whose bodies are whole, by source, and facts that
+wait for the disk. What a client announces counts for nothing; bodies that are still coming have
+rooms of their own (`reading`).
 """
 
 from __future__ import annotations
 
 from headcount.intake.ports import FactSink, Limits
 from headcount.intake.reasons import Reason, Refused
+from headcount.intake.shares import Shares
 
 __all__ = ["Gate"]
 
@@ -22,31 +23,35 @@ class Gate:
     """
 
     def __init__(self, limits: Limits, sink: FactSink) -> None:
-        self._requests_max = limits.requests_in_flight_max
+        # Half of it is what one source may have.
+        self._requests = Shares(2 * limits.requests_in_flight_max)
         self._pending_bytes_max = limits.pending_fact_bytes_max
         self._sink = sink
-        self._requests = 0
 
-    def check(self) -> None:
+    def check(self, owner: int) -> None:
         """See whether there is room for a request, before its body is read.
 
+        Args:
+            owner: the number of its source; 0 for all whose source is not known yet.
+
         Raises:
-            Refused: there is too much under way.
+            Refused: there is too much under way, of this source or of all.
         """
         if (
-            self._requests >= self._requests_max
+            not self._requests.has_room(owner, 1)
             or self._sink.pending_bytes > self._pending_bytes_max
         ):
             raise Refused(Reason.OVERLOADED)
 
-    def __enter__(self) -> None:
-        """Let a request in whose body is whole, until the end of the block.
+    def enter(self, owner: int) -> None:
+        """Let a request in whose body is whole; `leave` must follow.
 
         Raises:
-            Refused: there is too much under way.
+            Refused: there is too much under way, of this source or of all.
         """
-        self.check()
-        self._requests += 1
+        self.check(owner)
+        self._requests.take(owner, 1)
 
-    def __exit__(self, *_: object) -> None:
-        self._requests -= 1
+    def leave(self, owner: int) -> None:
+        """The request is over."""
+        self._requests.give_back(owner, 1)

@@ -1,7 +1,8 @@
-"""Lets requests with large bodies work a few at a time: whoever finds no place waits in order.
+"""Lets requests with large bodies work a few at a time: whoever finds no place waits.
 
 Work that gives way to others in between would otherwise be under way for all of them at once, and
-each takes many times the memory of its body. Who waits holds no more than the body as it was sent.
+each takes many times the memory of its body. Who waits holds no more than the body as it was sent,
+and sources take turns.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from headcount.intake.reasons import Reason, Refused
+from headcount.intake.turns import FairQueue
 
 __all__ = ["Lane"]
 
@@ -18,39 +20,45 @@ class Lane:
 
     Args:
         places: how many may work.
-        waiting_max: how many may wait.
         waiting_bytes_max: how large the bodies may be, together, of those that wait.
+        least_bytes: what a body counts for at least.
     """
 
-    def __init__(self, places: int, waiting_max: int, waiting_bytes_max: int) -> None:
-        self._places = asyncio.Semaphore(places)
-        self._waiting_max = waiting_max
-        self._waiting_bytes_max = waiting_bytes_max
-        self._waiting = 0
-        self._waiting_bytes = 0
+    def __init__(self, places: int, waiting_bytes_max: int, least_bytes: int) -> None:
+        self._places = places
+        self._least_bytes = least_bytes
+        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(waiting_bytes_max)
 
-    async def enter(self, body_bytes: int) -> None:
+    async def enter(self, owner: int, body_bytes: int) -> None:
         """Wait for a place; `leave` must follow.
 
         Args:
+            owner: the number of the body's source; 0 for all whose source is not known yet.
             body_bytes: how large the body is that waits.
 
         Raises:
-            Refused: too many wait already.
+            Refused: too many of this source wait already.
         """
-        if self._places.locked() and (
-            self._waiting >= self._waiting_max
-            or self._waiting_bytes + body_bytes > self._waiting_bytes_max
-        ):
-            raise Refused(Reason.OVERLOADED)
-        self._waiting += 1
-        self._waiting_bytes += body_bytes
+        if self._places:
+            self._places -= 1
+            return
+        work = max(body_bytes, self._least_bytes)
+        if not self._queue.has_room(owner, work):
+            raise Refused(Reason.SOURCE_OVER_SHARE)
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.join(owner, work, place)
         try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
-            self._waiting_bytes -= body_bytes
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self.leave()
+            raise
 
     def leave(self) -> None:
         """Give the place to the next."""
-        self._places.release()
+        while self._queue:
+            place, _ = self._queue.next()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._places += 1

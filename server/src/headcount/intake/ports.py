@@ -98,6 +98,8 @@ class Limits:
         keyless_body_bytes_in_flight_max, keyless_slow_bodies_max: the same of requests whose head
             shows none; a small part, so that strangers turn away nobody else.
         requests_in_flight_max: requests whose bodies are whole and being written.
+        work_waiting_max: bodies that are whole and wait for the turn of their source, 8 KiB a
+            request added; about half a second of work.
         pending_fact_bytes_max: facts that wait for the disk.
         body_timeout_s: how long a client may take to send a body.
         request_steps_max: work of the tolerant decoder for one request; see `work`.
@@ -112,6 +114,7 @@ class Limits:
     keyless_body_bytes_in_flight_max: int = 8 * _MIB
     keyless_slow_bodies_max: int = 512
     requests_in_flight_max: int = 1024
+    work_waiting_max: int = 16 * _MIB
     pending_fact_bytes_max: int = 8 * _MIB
     body_timeout_s: float = 30.0
     request_steps_max: int = 200_000

@@ -48,6 +48,9 @@ class Reason(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     OVERLOADED = "overloaded"
+    SOURCE_OVER_SHARE = "source_over_share"
+    SOURCE_OVER_BUDGET = "source_over_budget"
+    MEMORY_SHORT = "memory_short"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     INTERNAL_ERROR = "internal_error"
     # An imported record.
@@ -140,6 +143,21 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.METHOD_NOT_ALLOWED: Explanation(405, "Use a method that the Allow header names."),
     Reason.OVERLOADED: Explanation(
         429, "The server has more requests than it can take; send again after Retry-After."
+    ),
+    Reason.SOURCE_OVER_SHARE: Explanation(
+        429,
+        "The server has more to do than it can, and this source has the most waiting; send again"
+        " after Retry-After.",
+    ),
+    Reason.SOURCE_OVER_BUDGET: Explanation(
+        429,
+        "This source has used the messages, or the new ids, that it may bring in a minute; send"
+        " again after Retry-After.",
+    ),
+    Reason.MEMORY_SHORT: Explanation(
+        429,
+        "The meter has no memory for more ids of this source; send again after Retry-After, and"
+        " tell the operator.",
     ),
     Reason.STORAGE_UNAVAILABLE: Explanation(
         503, "The messages could not be stored and are not counted; send them again."

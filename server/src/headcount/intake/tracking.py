@@ -4,6 +4,7 @@ gives packed facts, tallies and what to tell the client; does no I/O.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -26,6 +27,9 @@ _KEYLESS = {Reason.NO_WRITE_KEY}
 
 # As long as nobody knows a request's sender, it has this part of the steps of others.
 _UNKNOWN_STEPS_DIVISOR = 4
+# Libraries write the key at the beginning of a body, or at its end.
+_KEY_IN_BODY = re.compile(rb'"writeKey":\s?"([!-~]{1,200}?)"')
+_LOOK_BYTES = 300
 
 # Types whose messages need no more than an id (and a track its event).
 _PLAIN_TYPES = ("track", "identify", "page", "screen")
@@ -45,11 +49,13 @@ class BatchResult(NamedTuple):
         facts: of the messages that were admitted.
         rejections: tallies of those that were rejected, where their source is known.
         rejected: the index of each rejected message, and why.
+        source: whose all of the batch is; None where its messages name their sources.
     """
 
     facts: bytes
     rejections: list[Rejection]
     rejected: list[tuple[int, Reason]]
+    source: SourceRef | None = None
 
 
 class Tracker:
@@ -76,6 +82,17 @@ class Tracker:
         if isinstance(source, Reason):
             raise Refused(source)
         return source
+
+    def likely_source(self, body: bytes) -> SourceRef | None:
+        """The source that a body seems to name, without decoding it: where to count the work of it
+        until it is decoded, and for nothing else."""
+        found = _KEY_IN_BODY.search(body, 0, _LOOK_BYTES) or _KEY_IN_BODY.search(
+            body, max(0, len(body) - _LOOK_BYTES)
+        )
+        if found is None:
+            return None
+        source = self._look_up(found[1].decode())
+        return None if isinstance(source, Reason) else source
 
     def take_message(
         self, body: bytes, message_type: str, receipt: Receipt, source: SourceRef | None
@@ -160,7 +177,7 @@ class Tracker:
             tally(owner, reason, receipt.received_at_ms, messages)
             for (owner, reason), messages in tallies.items()
         ]
-        return BatchResult(b"".join(facts), rejections, rejected)
+        return BatchResult(b"".join(facts), rejections, rejected, source)
 
     def _take_plain(
         self,

@@ -4,7 +4,7 @@ Takes entries from every journal, hands changes to the store; owns the first-see
 order probe, commit, insert. One meter at a time works on a data folder.
 """
 
-from headcount.meter.limits import MeterLimits
+from headcount.meter.limits import MEMORY_BYTES_MIN, MeterLimits
 from headcount.meter.meter import Meter
 
-__all__ = ["Meter", "MeterLimits"]
+__all__ = ["MEMORY_BYTES_MIN", "Meter", "MeterLimits"]

@@ -67,6 +67,7 @@ class Meter:
         troubles: where it says what is not counted; None to log it only.
 
     Attributes:
+        on_folded: called with each batch, once it is committed and learned.
         counted_facts: how many facts it has metered.
 
     Raises:
@@ -97,6 +98,7 @@ class Meter:
         self._sources = KnownSources(sources)
         self._telling = Telling(store, troubles or Troubles(None, "meter", clock_ms))
         self._aside_changed = True
+        self.on_folded: Callable[[Folded], None] = lambda _: None
         self.counted_facts = 0
         store.tidy(clock_ms())
         self.indexes = Indexes(store, clock_ms, window_days, self._limits)
@@ -212,6 +214,7 @@ class Meter:
         with metrics.COMMIT_SECONDS.labels("store").time():
             self._store.commit(change)
         folded.learn(self.indexes)
+        self.on_folded(folded)
         self._aside_changed |= bool(change.aside or change.counted_aside)
         self._report(folded)
 

@@ -51,6 +51,7 @@ class Task(msgspec.Struct, frozen=True):
         tracking_url: where tracking SDKs reach this server.
         listen_fd: the inherited socket to accept on; -1 for the meter.
         alive_fd: the inherited end of a pipe that closes when the supervisor ends.
+        memory, source_messages_per_minute, source_ids_per_minute: as in the settings.
         again: whether a process of this role has done its work before: then somebody relies on it.
         reading: why nothing can be written, where the server is there for reading only.
     """
@@ -63,6 +64,9 @@ class Task(msgspec.Struct, frozen=True):
     tracking_url: str
     listen_fd: int
     alive_fd: int
+    memory: int
+    source_messages_per_minute: int | None = None
+    source_ids_per_minute: int | None = None
     again: bool = False
     reading: str | None = None
 
@@ -96,6 +100,9 @@ def task_of(
         tracking_url=settings.tracking_url or tracking_url,
         listen_fd=listen_fd,
         alive_fd=alive_fd,
+        memory=settings.memory,
+        source_messages_per_minute=settings.source_messages_per_minute,
+        source_ids_per_minute=settings.source_ids_per_minute,
         again=again,
         reading=reading,
     )

@@ -7,10 +7,12 @@ from contextlib import closing, suppress
 
 import uvloop
 
+from headcount import metrics
+from headcount.allowances import Allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import load_hash_key, open_data_folder
-from headcount.intake import Limits, create_app
+from headcount.intake import Budgets, Limits, RequestTally, create_app
 from headcount.journal import JournalDirectory
 from headcount.metering.hashing import IdHasher
 from headcount.store.sealed import SealedMonths
@@ -42,6 +44,7 @@ async def _run(task: Task, child: Child) -> None:
         Catalog(folder.catalog, read_only=True) as catalog,
         closing(SealedMonths(folder.store)) as months,
         closing(troubles),
+        closing(Allowances(folder.allowances, worker=True)) as allowances,
     ):
         hasher = IdHasher(load_hash_key(folder, catalog, task.hash_key_file))
         sources = CatalogSources(catalog)
@@ -50,9 +53,16 @@ async def _run(task: Task, child: Child) -> None:
         sink = JournalSink(journals.claim, now_ms, troubles, insist=not task.again)
         if task.reading is None:
             await sink.open()
-        refreshing = asyncio.create_task(_refresh(sources))
+        answered = RequestTally()
+        refreshing = asyncio.create_task(_refresh(sources, answered))
+        budgets = Budgets(
+            allowances,
+            now_ms,
+            messages_a_minute_max=task.source_messages_per_minute,
+            new_ids_a_minute_max=task.source_ids_per_minute,
+        )
         try:
-            app = create_app(sources, history, sink, hasher, now_ms, Limits())
+            app = create_app(sources, history, sink, hasher, now_ms, Limits(), budgets, answered)
             await serve_http(
                 app,
                 task.listen_fd,
@@ -69,7 +79,9 @@ async def _run(task: Task, child: Child) -> None:
             journals.close()
 
 
-async def _refresh(sources: CatalogSources) -> None:
+async def _refresh(sources: CatalogSources, answered: RequestTally) -> None:
     while True:
         await asyncio.sleep(_REFRESH_EVERY_S)
         sources.refresh()
+        for (status, reason), requests in answered.take().items():
+            metrics.REQUESTS.labels(str(status), reason).inc(requests)

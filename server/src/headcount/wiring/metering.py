@@ -14,17 +14,20 @@ from contextlib import ExitStack, closing
 
 import apsw
 
+from headcount.allowances import Allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, FolderLock, open_data_folder
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import JournalDirectory
-from headcount.meter import Meter
+from headcount.meter import Meter, MeterLimits
+from headcount.meter.memory import MemoryLevel
 from headcount.sqlite_unwritable import is_refusal
 from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Troubles
 from headcount.wiring.backlog import BacklogReport
 from headcount.wiring.child import Child, Task
+from headcount.wiring.memory import MemoryGuard
 from headcount.wiring.storage import STORAGE, remedy_for
 
 __all__ = ["meter_until_drained", "run"]
@@ -47,14 +50,20 @@ def run(task: Task, child: Child) -> None:
         closing(Troubles(folder.troubles, "meter", now_ms)) as troubles,
         ExitStack() as stack,
     ):
+        allowances = stack.enter_context(closing(Allowances(folder.allowances)))
+        ids_asked = task.source_ids_per_minute is not None
+        guard = MemoryGuard(task.memory, allowances, troubles, ids_asked=ids_asked)
         meter = None
         while meter is None and not child.stopping.is_set():
-            meter = _try_open(folder, task.dedup_window_days, stack, troubles)
-            if meter is None:
+            meter = _try_open(folder, task.dedup_window_days, stack, troubles, guard)
+            if guard.level is MemoryLevel.USED_UP:
+                child.ready()
+                child.stopping.wait()
+            elif meter is None:
                 child.stopping.wait(_RETRY_S)
         if meter is not None:
             child.ready()
-            _meter(meter, BacklogReport(meter, folder), child.stopping, troubles)
+            _meter(meter, BacklogReport(meter, folder), child.stopping, troubles, guard)
 
 
 def _sources_of(catalog: Catalog) -> Callable[[], Mapping[int, int]]:
@@ -62,24 +71,36 @@ def _sources_of(catalog: Catalog) -> Callable[[], Mapping[int, int]]:
 
 
 def _opened(
-    folder: DataFolder, window_days: int, stack: ExitStack, troubles: Troubles | None
+    folder: DataFolder,
+    window_days: int,
+    stack: ExitStack,
+    troubles: Troubles | None,
+    limits: MeterLimits | None = None,
 ) -> Meter:
     """A meter, closed with the stack, as is all that it works with."""
     catalog = stack.enter_context(Catalog(folder.catalog, read_only=True))
     store = stack.enter_context(closing(SqliteStore(folder.store)))
     journals = JournalDirectory(folder.journals)
     sources = _sources_of(catalog)
-    meter = Meter(store, journals, now_ms, window_days, sources=sources, troubles=troubles)
+    meter = Meter(store, journals, now_ms, window_days, limits, sources=sources, troubles=troubles)
     return stack.enter_context(closing(meter))
 
 
 def _try_open(
-    folder: DataFolder, window_days: int, stack: ExitStack, troubles: Troubles
+    folder: DataFolder,
+    window_days: int,
+    stack: ExitStack,
+    troubles: Troubles,
+    guard: MemoryGuard,
 ) -> Meter | None:
-    """A meter, closed with the stack; None when the disk refused."""
+    """A meter, closed with the stack; None when the disk refused, or there is no memory for it."""
     with ExitStack() as opened:
         try:
-            meter = _opened(folder, window_days, opened, troubles)
+            with closing(SqliteStore(folder.store)) as store:
+                if not guard.fits(store, window_days):
+                    return None
+            meter = _opened(folder, window_days, opened, troubles, guard.limits)
+            meter.on_folded = guard.took
         except (DataFolderError, OSError) as error:
             cause = error if isinstance(error, OSError) else error.__cause__
             if not is_refusal(cause):
@@ -91,7 +112,11 @@ def _try_open(
 
 
 def _meter(
-    meter: Meter, backlog: BacklogReport, stopping: threading.Event, troubles: Troubles
+    meter: Meter,
+    backlog: BacklogReport,
+    stopping: threading.Event,
+    troubles: Troubles,
+    guard: MemoryGuard,
 ) -> None:
     reported_at_s = -math.inf
     while not stopping.is_set():
@@ -101,6 +126,11 @@ def _meter(
             backlog.report()
             _give_back_memory()
             reported_at_s = time.monotonic()
+        guard.look(meter)
+        if guard.level is MemoryLevel.USED_UP:
+            meter.indexes.upkeep()
+            stopping.wait(_PAUSE_MOST_S)
+            continue
         began_s = time.monotonic()
         step = _try_step(meter, troubles)
         took_s = time.monotonic() - began_s
@@ -112,8 +142,10 @@ def _meter(
             stopping.wait(min(max(took_s, _PAUSE_LEAST_S), _PAUSE_MOST_S))
     # Facts in journals are safe without this, but counts are then up to date for readers.
     began_s = time.monotonic()
-    while _try_step(meter, troubles) is False and time.monotonic() - began_s < _DRAIN_WITHIN_S:
-        pass
+    while time.monotonic() - began_s < _DRAIN_WITHIN_S:
+        guard.look(meter)
+        if guard.level is MemoryLevel.USED_UP or _try_step(meter, troubles) is not False:
+            break
 
 
 def _give_back_memory() -> None:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from headcount.allowances import reserve_allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.config import Settings
@@ -88,7 +89,7 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
                 if sockets is None:
                     sockets = _listen(settings, stack)
                 if reading is None:
-                    _prepare_run_folder(folder)
+                    _prepare_run_folder(folder, settings.workers)
                 place = folder.troubles if reading is None else None
                 with contextlib.closing(Troubles(place, "supervisor", now_ms)) as troubles:
                     server = _Server(settings, folder, lock, sockets, troubles, announce, reading)
@@ -125,7 +126,7 @@ def _announced_before(_: Listening) -> None:
     """Nothing: whoever waits for the announcement has had it."""
 
 
-def _prepare_run_folder(folder: DataFolder) -> None:
+def _prepare_run_folder(folder: DataFolder, workers: int) -> None:
     # What the server before us announced holds no longer.
     folder.listening.unlink(missing_ok=True)
     folder.backlog.unlink(missing_ok=True)
@@ -133,6 +134,8 @@ def _prepare_run_folder(folder: DataFolder) -> None:
     shutil.rmtree(folder.metrics, ignore_errors=True)
     shutil.rmtree(folder.troubles, ignore_errors=True)
     folder.metrics.mkdir(parents=True)
+    with contextlib.suppress(OSError):  # a full disk must not keep readers waiting
+        reserve_allowances(folder.allowances, workers)
     # Read by prometheus-client in every child, when it is imported.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder.metrics.absolute())
 

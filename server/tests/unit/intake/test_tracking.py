@@ -52,7 +52,7 @@ def test_in_a_batch_each_message_says_its_type(message_type: str) -> None:
 
 
 def test_an_empty_batch_is_nothing_at_all() -> None:
-    assert take() == BatchResult(b"", [], [])
+    assert take() == BatchResult(b"", [], [], WEB)
 
 
 def test_bad_messages_are_listed_tallied_and_cost_only_themselves() -> None:
@@ -151,3 +151,18 @@ def test_every_message_of_a_batch_is_either_a_fact_or_rejected(messages: list[ob
     assert len(unpack(result.facts)) + len(result.rejected) == len(messages)
     assert sum(tally.messages for tally in result.rejections) == len(result.rejected)
     assert all(messages[index] != GOOD for index, _ in result.rejected)
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"writeKey":"web-key","batch":[]}', WEB),
+        (b'{"batch": [' + b" " * 5_000 + b'], "sentAt": "now", "writeKey": "app-key"}', APP),
+        (b'{"batch":[],"writeKey":"off-key"}', None),
+        (b'{"batch":[],"writeKey":"nobody\xff"}', None),
+        (b'{"batch":[' + b" " * 5_000 + b'{"writeKey":"web-key"}' + b" " * 5_000 + b"]}", None),
+        (b"", None),
+    ],
+)
+def test_a_body_tells_its_source_before_it_is_decoded(body: bytes, found: SourceRef | None) -> None:
+    assert TRACKER.likely_source(body) == found

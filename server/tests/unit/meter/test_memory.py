@@ -1,0 +1,122 @@
+"""The meter's memory: who is refused when it runs short, in which order, and until when."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headcount.meter import MEMORY_BYTES_MIN, MeterLimits
+from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
+from headcount.metering.calendar import MS_PER_DAY, Period
+from headcount.metering.fold import Folded
+from headcount.metering.keys import MESSAGE, TRACKED, KeyBlock
+from headcount.metering.usage import ANONYMOUS, DAYS_MAX, IDENTIFIED, KINDS
+from headcount.store.protocol import Change
+from headcount.store.sqlite import SqliteStore
+
+MAX = 100_000_000
+PERIOD = Period(24_310)
+
+
+def block(keys: int, *, tracked: bool) -> KeyBlock:
+    fingerprints = np.arange(1, keys + 1, dtype=np.uint64)
+    days = np.zeros(keys, np.uint8)
+    return KeyBlock(fingerprints, days, days if tracked else None)
+
+
+def batch(brought: dict[int, int]) -> Folded:
+    """A batch in which sources brought so many new ids, in one workspace."""
+    folded = Folded(facts=max(1, sum(brought.values())))
+    if sum(brought.values()):
+        folded.keys[PERIOD, TRACKED] = block(2 * sum(brought.values()), tracked=True)
+    for source, ids in [*brought.items(), (0, sum(brought.values()))]:
+        counts = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
+        counts[3, IDENTIFIED], counts[4, ANONYMOUS] = ids // 2, ids - ids // 2
+        folded.counts[PERIOD, 1, source] = counts
+    return folded
+
+
+def watched(brought: dict[int, int]) -> MemoryWatch:
+    watch = MemoryWatch(MAX, ids_asked=True)
+    assert watch.took(batch(brought)) == {s: ids for s, ids in brought.items() if ids}
+    return watch
+
+
+def test_far_from_the_bound_nobody_is_refused() -> None:
+    assert watched({1: 90_000, 2: 10}).look(74_000_000, 0) == (MemoryLevel.PLENTY, frozenset())
+
+
+def test_the_flooded_source_is_refused_first_and_the_others_last() -> None:
+    watch = watched({1: 90_000, 2: 500, 3: 400, 4: 0})
+    assert watch.look(76_000_000, 0) == (MemoryLevel.SHORT, {1})
+    assert watch.look(79_000_000, 0) == (MemoryLevel.SHORT, {1})
+    assert watch.look(81_000_000, 0) == (MemoryLevel.SHORT, {1, 2})
+    assert watch.look(86_000_000, 0) == (MemoryLevel.SHORT, {1, 2, 3})
+    level, refused = watch.look(91_000_000, 0)
+    assert (level, 4 in refused) == (MemoryLevel.FULL, False)  # who brings none is refused by FULL
+    assert watch.look(100_000_000, 0).level is MemoryLevel.USED_UP
+
+
+def test_what_waits_counts_as_if_it_were_there() -> None:
+    watch = watched({1: 100_000})
+    # Two keys a message so far, of 18 bytes each.
+    assert watch.look(40_000_000, 900_000).level is MemoryLevel.PLENTY
+    assert watch.look(40_000_000, 1_100_000).level is MemoryLevel.SHORT
+    assert watch.look(40_000_000, 1_500_000).level is MemoryLevel.FULL
+    # But counting goes on for as long as there is room indeed.
+    assert watch.look(99_999_999, 1_500_000).level is MemoryLevel.FULL
+
+
+def test_known_ids_that_wait_need_no_room() -> None:
+    watch = MemoryWatch(MAX)
+    watch.took(batch({1: 0}))
+    assert watch.look(70_000_000, 10_000_000).level is MemoryLevel.PLENTY
+
+
+def test_at_a_bound_nobody_is_let_in_and_out_all_the_time() -> None:
+    watch = watched({1: 90_000})
+    assert watch.look(75_500_000, 0).level is MemoryLevel.SHORT
+    assert watch.look(74_000_000, 0).level is MemoryLevel.SHORT
+    assert watch.look(71_000_000, 0) == (MemoryLevel.PLENTY, frozenset())
+
+
+@given(
+    st.dictionaries(st.integers(1, 50), st.integers(1, 1_000), min_size=1, max_size=30),
+    st.floats(0.75, 0.899),
+)
+def test_nobody_is_refused_while_a_faster_one_is_not(brought: dict[int, int], used: float) -> None:
+    refused = watched(brought).look(int(used * MAX) + 1, 0).refused
+    assert refused
+    let_in = [ids for source, ids in brought.items() if source not in refused]
+    assert max(let_in, default=0) <= min(brought[source] for source in refused)
+
+
+def test_the_limits_of_little_memory_leave_room_for_work() -> None:
+    least, usual = MeterLimits.within(MEMORY_BYTES_MIN), MeterLimits.within(64 << 30)
+    assert least.tables_bytes_max is not None
+    assert 16 << 20 <= least.tables_bytes_max < MEMORY_BYTES_MIN // 2
+    assert least.facts_a_batch_max < usual.facts_a_batch_max == 50_000
+    assert usual.message_keys_in_memory_max == MeterLimits().message_keys_in_memory_max
+    # Message ids that are not in a run yet are a part of the room only.
+    assert least.message_keys_in_memory_max * 18 < least.tables_bytes_max // 4
+
+
+def test_what_a_start_would_load_is_known_before(tmp_path: Path) -> None:
+    noon_ms = PERIOD.first_day * MS_PER_DAY
+    with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
+        assert bytes_at_start(store, noon_ms, 35) == 0
+        store.commit(
+            Change(
+                keys={
+                    (PERIOD, TRACKED): block(1_000, tracked=True),
+                    (PERIOD, MESSAGE): block(100, tracked=False),
+                    (Period(PERIOD.number - 9), TRACKED): block(70_000, tracked=True),
+                },
+                counts={}, rejections=[], positions={}, counted_until_ms=noon_ms,
+            )
+        )  # fmt: skip
+        assert bytes_at_start(store, noon_ms, 35) == 18_000 + 1_600
