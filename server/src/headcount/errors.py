@@ -5,13 +5,15 @@ HeadcountError
 │   ├── SettingError         a flag, variable or headcount.toml entry is wrong   (status 2)
 │   ├── UsageError           a command was asked for something that cannot be    (status 2)
 │   └── DataFolderError      the data folder cannot be used as it is             (status 1)
-│       └── FolderBusyError  another process uses it                             (status 1)
+│       ├── FolderBusyError  another process uses it                             (status 1)
+│       └── DamagedDataError it holds less than was acknowledged, or other bytes (status 1)
 └── StorageUnavailableError  a disk refused a write; what was sent is not acknowledged
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "DamagedDataError",
     "DataFolderError",
     "FolderBusyError",
     "HeadcountError",
@@ -60,6 +62,10 @@ class DataFolderError(OperatorError):
 
 class FolderBusyError(DataFolderError):
     """Another process holds the lock that is needed; it will be free when that one ends."""
+
+
+class DamagedDataError(DataFolderError):
+    """What is there is not what was written: flipped, cut off, lost, or of another folder."""
 
 
 class StorageUnavailableError(HeadcountError):

@@ -7,16 +7,16 @@ version knows. Turns the errors of a broken or foreign file into `DataFolderErro
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import apsw
 
-from headcount.errors import DataFolderError
+from headcount.errors import DamagedDataError, DataFolderError
 
-__all__ = ["connect", "rows", "settle", "transaction"]
+__all__ = ["connect", "damage_named", "refuse_version", "rows", "settle", "transaction"]
 
 _BUSY_TIMEOUT_MS = 10_000
 _BUSY_RETRY_S = 0.01
@@ -24,6 +24,8 @@ _CHECKPOINT_PAUSE_S = 0.01
 _PAGE_BYTES = 4096
 # How long a log may grow before a commit moves its pages into the database.
 _LOG_BYTES = 4096 * 1000
+# What a log keeps of the disk once it has been longer than that, behind a slow reader.
+_LOG_KEPT_BYTES = 4 * _LOG_BYTES
 
 
 def connect(
@@ -31,6 +33,7 @@ def connect(
     *,
     schema: str,
     version: int,
+    begin: Callable[[apsw.Connection], None] | None = None,
     page_bytes: int = _PAGE_BYTES,
     vfs: str | None = None,
 ) -> apsw.Connection:
@@ -40,6 +43,7 @@ def connect(
         path: the file; its folder must exist.
         schema: statements that make the tables of a new file.
         version: version of that schema, kept in the file.
+        begin: writes the first rows of a new file, in the transaction that makes its tables.
         page_bytes: size of the pages of a new file, a power of two.
         vfs: name of the APSW VFS to go through; the system's when None.
 
@@ -53,6 +57,7 @@ def connect(
         connection.pragma("page_size", page_bytes)
         connection.pragma("auto_vacuum", "incremental")
         _use_log(connection)
+        connection.pragma("journal_size_limit", _LOG_KEPT_BYTES)
         connection.wal_autocheckpoint(_LOG_BYTES // connection.pragma("page_size"))
         # FULL for every connection of a file: had one of them left a commit unsynced, a sync that
         # fails could lose its part of the log for good, and with it all that was synced after.
@@ -63,8 +68,15 @@ def connect(
                 # Two processes may open a new file at once: the second finds the work done.
                 if connection.pragma("user_version") == 0:
                     connection.execute(schema)
+                    if begin is not None:
+                        begin(connection)
                     connection.pragma("user_version", version)
-            found = version
+            found = connection.pragma("user_version")
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise DamagedDataError(
+            f"{path} cannot be opened: {error}.",
+            "Restore the data folder from a backup; `headcount doctor` says what is damaged.",
+        ) from error
     except apsw.Error as error:
         raise DataFolderError(
             f"{path} cannot be opened: {error}.",
@@ -73,11 +85,38 @@ def connect(
         ) from error
     if found != version:
         connection.close()
-        raise DataFolderError(
-            f"{path} has format {found}, and this version of Headcount knows format {version}.",
-            "Run the version of Headcount that wrote it, or a newer one.",
-        )
+        refuse_version(path, found, version)
     return connection
+
+
+def refuse_version(path: Path, found: int, known: int) -> NoReturn:
+    """Say that a database has another format than the one that this version reads."""
+    if found < known:
+        raise DataFolderError(
+            f"{path} has format {found}, and this version of Headcount reads format {known}.",
+            "It is of an older data folder: the next `headcount serve` on that folder upgrades it.",
+        )
+    raise DataFolderError(
+        f"{path} has format {found}, and this version of Headcount knows format {known}.",
+        "Run the version of Headcount that wrote it, or a newer one.",
+    )
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Say of a file that SQLite finds damaged, or whose texts are none, that it is.
+
+    Raises:
+        DamagedDataError: in place of SQLite's error.
+    """
+    try:
+        yield
+    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as error:
+        raise DamagedDataError(
+            f"{path} is damaged: {error}.",
+            "Stop the server and see `headcount doctor`; then mend it with `headcount doctor"
+            " --repair`, or restore the data folder from a backup.",
+        ) from error
 
 
 def _use_log(connection: apsw.Connection) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import apsw
 
 from headcount.errors import DataFolderError
-from headcount.sqlite import rows
+from headcount.sqlite import refuse_version, rows
 from headcount.sqlite_unwritable import identity_of, is_refusal, open_for_reading, open_unshared
 
 __all__ = ["connect_to_read", "copy_database", "damage", "open_at_one_moment"]
@@ -84,10 +84,7 @@ def connect_to_read(path: Path, *, version: int) -> apsw.Connection:
 
 def _check_version(path: Path, found: int, version: int) -> None:
     if found != version:
-        raise DataFolderError(
-            f"{path} has format {found}, and this version of Headcount knows format {version}.",
-            "Run the version of Headcount that wrote it, or a newer one.",
-        )
+        refuse_version(path, found, version)
 
 
 def _begun(path: Path) -> apsw.Connection:

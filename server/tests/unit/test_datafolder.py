@@ -42,7 +42,7 @@ def test_a_folder_is_made_for_its_owner_alone_and_found_again(path: Path) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert made.journals.is_dir()
     assert open_data_folder(path, create=False) == made == open_data_folder(path, create=True)
-    assert sorted(entry.name for entry in path.iterdir()) == ["format", "journals"]
+    assert sorted(entry.name for entry in path.iterdir()) == ["format", "identity", "journals"]
 
 
 def test_what_an_interrupted_start_left_does_not_matter(path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_file_in_place_of_the_folder_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("Headcount data folder, format 2\n", r"newer version of Headcount \(format 2"),
+        ("Headcount data folder, format 3\n", r"newer version of Headcount \(format 3"),
         ("Headcount data folder, format x\n", "does not say which format"),
         ("", "does not say which format"),
         ("dear diary", "does not say which format"),

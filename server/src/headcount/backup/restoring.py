@@ -20,13 +20,17 @@ from headcount.backup.files import (
     write_secret,
 )
 from headcount.backup.manifest import HashKey, Manifest, read_manifest
+from headcount.catalog import Catalog
 from headcount.catalog.moment import catalog_moment
-from headcount.datafolder import DataFolder, mark_data_folder, read_hash_key
+from headcount.datafolder import FORMAT_VERSION, DataFolder, mark_data_folder, read_hash_key
 from headcount.errors import DataFolderError, UsageError
+from headcount.identity import Identity, begin_identity, fresh_uuid
 from headcount.journal import JournalFile
 from headcount.metering.hashing import IdHasher
 from headcount.store.moment import store_moment
 from headcount.store.runs import Run
+from headcount.store.sqlite import SqliteStore
+from headcount.upgrade import remove_former, upgrade_databases
 
 __all__ = ["restore"]
 
@@ -71,6 +75,13 @@ def restore(backup: Path, data: Path, hash_key: Path | None, progress: Progress)
                         " backup was taken.",
                         _ANOTHER,
                     )
+        if manifest.data_format < FORMAT_VERSION:
+            upgrade_databases(data)
+            remove_former(data)
+        else:
+            with catalog_moment(folder.catalog) as catalog:
+                installation = catalog.part.installation
+            begin_identity(data, Identity(installation or fresh_uuid()))
         _raise_next_ids(folder)
         sync_folders(*(p for p in data.iterdir() if p.is_dir()), data)
         if key is not None:
@@ -112,10 +123,12 @@ def _key(backup: Path, expected: HashKey | None, place: Path) -> bytes | None:
 
 def _raise_next_ids(folder: DataFolder) -> None:
     """Open everything as a server would, and see that no id comes twice."""
-    with catalog_moment(folder.catalog):
-        pass
+    with Catalog(folder.catalog) as catalog:
+        catalog.check()
     positions: dict[str, int] = {}
     if folder.store.exists():
+        with closing(SqliteStore(folder.store)) as opened:
+            opened.check()
         with store_moment(folder.store, Run) as store:
             positions = store.positions()
             for run in store.runs:

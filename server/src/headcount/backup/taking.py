@@ -157,13 +157,13 @@ def _verify(copy: DataFolder) -> None:
     """Read the copy as a server would, and whole."""
     for path in sorted(copy.journals.glob("*.sqlite")):
         with journal_moment(path) as journal:
-            _refuse(path, damage(journal.connection))
+            _refuse(path, damage(journal.connection) or next(journal.faults(), None))
     with catalog_moment(copy.catalog) as catalog:
-        _refuse(copy.catalog, damage(catalog.connection))
+        _refuse(copy.catalog, damage(catalog.connection) or next(catalog.faults(), None))
     if not copy.store.exists():
         return
     with store_moment(copy.store, Run) as store:
-        _refuse(copy.store, damage(store.connection))
+        _refuse(copy.store, damage(store.connection) or next(store.faults(), None))
         for run in store.runs:
             if not _insist(run).intact():
                 _refuse(copy.path / "keys" / run.name, "its checksum is wrong")

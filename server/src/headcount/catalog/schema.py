@@ -12,25 +12,43 @@ from pathlib import Path
 
 import apsw
 
-from headcount.errors import DataFolderError
-from headcount.sqlite import transaction
+from headcount.confirmed import read_confirmed, refuse_if_behind
+from headcount.errors import DamagedDataError, DataFolderError
+from headcount.identity import admit_part, fresh_uuid, installation_for, require_part
+from headcount.sqlite import refuse_version, transaction
+from headcount.sqlite_rows import PART_SCHEMA, Ledger, Table
 from headcount.sqlite_unwritable import open_for_reading
 
-__all__ = ["SCHEMA_VERSION", "errors_named", "open_catalog_file"]
+__all__ = [
+    "MARK",
+    "SCHEMA_VERSION",
+    "SOURCE",
+    "TABLES",
+    "TOKEN",
+    "WORKSPACE",
+    "errors_named",
+    "make_tables",
+    "open_catalog_file",
+]
 
-SCHEMA_VERSION = 1
+_RESTORE = "Point --data at a folder that Headcount made, or restore it from a backup."
+
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x48434354  # "HCCT", so that another program's file is not taken for ours
 _BUSY_TIMEOUT_MS = 10_000
 
 # AUTOINCREMENT, because a number that stood in facts must never name something else later.
-_SCHEMA = """
+_SCHEMA = (
+    PART_SCHEMA
+    + """
 CREATE TABLE workspace (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL UNIQUE,
     created_at_ms INTEGER NOT NULL,
     mtu_limit INTEGER,
-    api_calls_limit INTEGER
+    api_calls_limit INTEGER,
+    checksum INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE source (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -40,6 +58,7 @@ CREATE TABLE source (
     write_key TEXT NOT NULL UNIQUE,
     enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
     created_at_ms INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
     UNIQUE (workspace, name)
 ) STRICT;
 CREATE TABLE token (
@@ -49,27 +68,43 @@ CREATE TABLE token (
     secret_hash BLOB NOT NULL UNIQUE,
     created_at_ms INTEGER NOT NULL,
     expires_at_ms INTEGER,
-    revoked_at_ms INTEGER
+    revoked_at_ms INTEGER,
+    checksum INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX token_workspace ON token (workspace);
 CREATE TABLE mark (
     name TEXT PRIMARY KEY,
-    value TEXT NOT NULL
+    value TEXT NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
 """
+)
+
+WORKSPACE = Table("workspace", "number", "id name created_at_ms mtu_limit api_calls_limit")
+SOURCE = Table("source", "number", "id name workspace write_key enabled created_at_ms")
+TOKEN = Table(
+    "token", "id", "workspace scope secret_hash created_at_ms expires_at_ms revoked_at_ms"
+)
+MARK = Table("mark", "name", "value")
+TABLES = (WORKSPACE, SOURCE, TOKEN, MARK)
 
 
-def open_catalog_file(path: Path, *, read_only: bool) -> apsw.Connection:
-    """A connection to the catalog's file, whose tables are there.
+def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, Ledger]:
+    """A connection to the catalog's file, whose tables are there, and its checked tables.
 
     Args:
         path: the file; made when missing, unless read_only.
         read_only: never write, not even to make the file.
 
     Raises:
-        DataFolderError: it is not a catalog, or newer than this version of Headcount.
+        DataFolderError: it is not a catalog, or newer than this version of Headcount;
+            DamagedDataError: it is missing though it is known to its folder, is damaged or another
+            one, or lacks what was confirmed.
         apsw.Error: SQLite could not open it.
     """
+    require_part(path)
+    # Before the database is read: what is confirmed meanwhile must not be missed in it.
+    confirmed = read_confirmed(path)
     if read_only:
         connection = open_for_reading(path)
     else:
@@ -79,12 +114,24 @@ def open_catalog_file(path: Path, *, read_only: bool) -> apsw.Connection:
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         connection.pragma("foreign_keys", True)
         if not read_only:
-            _prepare_to_write(connection)
+            _prepare_to_write(connection, installation_for(path))
         _check_version(connection, path)
+        ledger = Ledger(path, connection, TABLES)
+        part = ledger.part
+        admit_part(path, part.uuid, part.installation, register=not read_only)
+        refuse_if_behind(path, confirmed, part.uuid, part.generation)
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, ledger
+
+
+def make_tables(connection: apsw.Connection, uuid: str, installation: str) -> None:
+    """Make the tables of a new catalog; in a transaction."""
+    connection.execute(_SCHEMA)
+    Ledger.begin(connection, uuid, installation)
+    connection.pragma("application_id", _APPLICATION_ID)
+    connection.pragma("user_version", SCHEMA_VERSION)
 
 
 @contextmanager
@@ -100,19 +147,21 @@ def errors_named(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
+    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as error:
+        raise DamagedDataError(
+            f"The catalog {path} could not be {what}: {error}.", _RESTORE
+        ) from error
     except apsw.Error as error:
         raise DataFolderError(
             f"The catalog {path} could not be {what}: {error}.", _remedy(error)
         ) from error
 
 
-def _prepare_to_write(connection: apsw.Connection) -> None:
+def _prepare_to_write(connection: apsw.Connection, installation: str) -> None:
     # The tables come first: in a foreign file, nothing may change, not even its journal mode.
     with transaction(connection):
         if connection.pragma("schema_version") == 0:
-            connection.execute(_SCHEMA)
-            connection.pragma("application_id", _APPLICATION_ID)
-            connection.pragma("user_version", SCHEMA_VERSION)
+            make_tables(connection, fresh_uuid(), installation)
     # An acknowledged command must survive a power cut, so every commit is synced.
     connection.pragma("synchronous", "FULL")
     if connection.pragma("application_id") == _APPLICATION_ID:
@@ -132,6 +181,8 @@ def _check_version(connection: apsw.Connection, path: Path) -> None:
             f"version knows {SCHEMA_VERSION}).",
             "Install that version or a later one.",
         )
+    if version < SCHEMA_VERSION:
+        refuse_version(path, version, SCHEMA_VERSION)
 
 
 def _remedy(error: apsw.Error) -> str:
@@ -140,8 +191,6 @@ def _remedy(error: apsw.Error) -> str:
             return "Free some disk space and try again; nothing was changed."
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
             return "Check that the data folder exists and that this user may read and write it."
-        case apsw.NotADBError() | apsw.CorruptError():
-            return "Point --data at a folder that Headcount made, or restore it from a backup."
         case apsw.BusyError():
             return "Another process holds it for long; try again in a moment."
         case _:

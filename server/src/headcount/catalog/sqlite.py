@@ -11,6 +11,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,17 +28,20 @@ from headcount.catalog.records import (
     fresh_write_key,
     secret_hash,
 )
-from headcount.catalog.schema import errors_named, open_catalog_file
+from headcount.catalog.schema import (
+    MARK,
+    SOURCE,
+    TABLES,
+    TOKEN,
+    WORKSPACE,
+    errors_named,
+    open_catalog_file,
+)
 from headcount.errors import UsageError
-from headcount.sqlite import transaction
+from headcount.sqlite_rows import Table, refuse_damage
 
 __all__ = ["Catalog"]
 
-_SELECT = {
-    Workspace: "SELECT number, id, name, created_at_ms FROM workspace",
-    Source: "SELECT number, id, name, workspace, write_key, enabled, created_at_ms FROM source",
-    Token: "SELECT id, workspace, scope, created_at_ms, expires_at_ms, revoked_at_ms FROM token",
-}
 _HASH_KEY_FINGERPRINT = "hash_key_fingerprint"
 
 
@@ -60,7 +64,7 @@ class Catalog:
         self._lock = threading.Lock()
         self._own_commits = 0
         with errors_named(path, "opened"):
-            self._connection = open_catalog_file(path, read_only=read_only)
+            self._connection, self._ledger = open_catalog_file(path, read_only=read_only)
 
     # Workspaces
 
@@ -76,34 +80,32 @@ class Catalog:
         """
         name = clean_name("workspace", name)
         with self._transaction():
-            if self._rows("SELECT 1 FROM workspace WHERE name = ?", name):
+            if self._ledger.read(WORKSPACE, "WHERE name = ?", (name,)):
                 raise UsageError(
                     f'There is already a workspace named "{name}".',
                     "Choose another name, or see `headcount workspace list`.",
                 )
-            [row] = self._rows(
-                "INSERT INTO workspace (id, name, created_at_ms) VALUES (?, ?, ?)"
-                " RETURNING number, id, name, created_at_ms",
-                *(fresh_id(), name, now_ms),
-            )
-        return Workspace(*row)
+            made = Workspace(self._ledger.next_id(WORKSPACE), fresh_id(), name, now_ms)
+            self._ledger.add(WORKSPACE, *astuple(made), None, None)
+        return made
 
     def workspaces(self) -> list[Workspace]:
         """All workspaces, in the order in which they were made."""
-        return [Workspace(*row) for row in self._read(f"{_SELECT[Workspace]} ORDER BY number")]
+        return [Workspace(*row[:4]) for row in self._read(WORKSPACE, "ORDER BY number")]
 
     def workspace(self, id_or_name: str) -> Workspace | None:
         """The workspace of that id, else the one of that name."""
         rows = self._read(
-            f"{_SELECT[Workspace]} WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1",
+            WORKSPACE,
+            "WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1",
             _comparable(id_or_name),
         )
-        return Workspace(*rows[0]) if rows else None
+        return Workspace(*rows[0][:4]) if rows else None
 
     def workspace_by_number(self, number: int) -> Workspace | None:
         """The workspace that facts and counts call by that number."""
-        rows = self._read(f"{_SELECT[Workspace]} WHERE number = ?", number)
-        return Workspace(*rows[0]) if rows else None
+        rows = self._read(WORKSPACE, "WHERE number = ?", number)
+        return Workspace(*rows[0][:4]) if rows else None
 
     # Sources
 
@@ -120,35 +122,31 @@ class Catalog:
         """
         name = clean_name("source", name)
         with self._transaction():
-            if self._rows(
-                "SELECT 1 FROM source WHERE workspace = ? AND name = ?", workspace_number, name
-            ):
+            clause = "WHERE workspace = ? AND name = ?"
+            if self._ledger.read(SOURCE, clause, (workspace_number, name)):
                 raise UsageError(
                     f'This workspace already has a source named "{name}".',
                     "Choose another name, or see `headcount source list`.",
                 )
-            source_id = fresh_id()
-            self._rows(
-                "INSERT INTO source (id, name, workspace, write_key, enabled, created_at_ms)"
-                " VALUES (?, ?, ?, ?, 1, ?)",
-                *(source_id, name, workspace_number, fresh_write_key(), now_ms),
+            row = (
+                *(self._ledger.next_id(SOURCE), fresh_id(), name, workspace_number),
+                *(fresh_write_key(), 1, now_ms),
             )
-            [row] = self._rows(f"{_SELECT[Source]} WHERE id = ?", source_id)
+            self._ledger.add(SOURCE, *row)
         return _source(row)
 
     def sources(self, workspace_number: int | None = None) -> list[Source]:
         """The sources of one workspace, or of all, in the order in which they were made."""
         rows = self._read(
-            f"{_SELECT[Source]} WHERE ?1 IS NULL OR workspace = ?1 ORDER BY number",
-            workspace_number,
+            SOURCE, "WHERE ?1 IS NULL OR workspace = ?1 ORDER BY number", workspace_number
         )
         return [_source(row) for row in rows]
 
     def source(self, workspace_number: int, id_or_name: str) -> Source | None:
         """The workspace's source of that id, else the one of that name."""
         rows = self._read(
-            f"{_SELECT[Source]} WHERE workspace = ?2 AND (id = ?1 OR name = ?1)"
-            " ORDER BY id = ?1 DESC LIMIT 1",
+            SOURCE,
+            "WHERE workspace = ?2 AND (id = ?1 OR name = ?1) ORDER BY id = ?1 DESC LIMIT 1",
             *(_comparable(id_or_name), workspace_number),
         )
         return _source(rows[0]) if rows else None
@@ -159,9 +157,7 @@ class Catalog:
         Raises:
             UsageError: there is no source of that number.
         """
-        return self._update_source(
-            number, "UPDATE source SET enabled = ? WHERE number = ?", int(enabled)
-        )
+        return self._update_source(number, enabled=enabled)
 
     def rotate_write_key(self, number: int) -> Source:
         """Give a source a fresh write key; the former one stops working.
@@ -169,19 +165,19 @@ class Catalog:
         Raises:
             UsageError: there is no source of that number.
         """
-        return self._update_source(
-            number, "UPDATE source SET write_key = ? WHERE number = ?", fresh_write_key()
-        )
+        return self._update_source(number, write_key=fresh_write_key())
 
-    def _update_source(self, number: int, update: str, value: str | int) -> Source:
+    def _update_source(self, number: int, **changes: Any) -> Source:
         with self._transaction():
-            self._rows(update, value, number)
-            rows = self._rows(f"{_SELECT[Source]} WHERE number = ?", number)
-            if not rows:
+            row = self._ledger.get(SOURCE, number)
+            if row is None:
                 raise UsageError(
                     f"There is no source number {number}.", "See `headcount source list`."
                 )
-        return _source(rows[0])
+            changed = replace(_source(row), **changes)
+            *most, enabled, created_at_ms = astuple(changed)
+            self._ledger.put(SOURCE, *most, int(enabled), created_at_ms)
+        return changed
 
     # Tokens
 
@@ -206,20 +202,17 @@ class Catalog:
         secret = fresh_token_secret()
         token = Token(fresh_id(), workspace_number, scope, now_ms, expires_at_ms, None)
         with self._transaction():
-            self._rows(
-                "INSERT INTO token"
-                " (id, workspace, scope, secret_hash, created_at_ms, expires_at_ms)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                *(token.id, workspace_number, scope, secret_hash(secret), now_ms, expires_at_ms),
+            hashed = secret_hash(secret)
+            self._ledger.add(
+                TOKEN,
+                *(token.id, workspace_number, scope, hashed, now_ms, expires_at_ms, None),
             )
         return token, secret
 
     def tokens(self, workspace_number: int) -> list[Token]:
         """The tokens of a workspace, revoked and expired ones too, oldest first."""
-        rows = self._read(
-            f"{_SELECT[Token]} WHERE workspace = ? ORDER BY created_at_ms, rowid", workspace_number
-        )
-        return [Token(*row) for row in rows]
+        clause = "WHERE workspace = ? ORDER BY created_at_ms, rowid"
+        return [_token(row) for row in self._read(TOKEN, clause, workspace_number)]
 
     def revoke_token(self, workspace_number: int, token_id: str, now_ms: int) -> Token | None:
         """Revoke a token of a workspace, for ever; revoking again keeps the first moment.
@@ -228,42 +221,39 @@ class Catalog:
             The revoked token, or None when the workspace has no token of that id.
         """
         with self._transaction():
-            rows = self._rows(
-                "UPDATE token SET revoked_at_ms = coalesce(revoked_at_ms, ?)"
-                " WHERE workspace = ? AND id = ?"
-                " RETURNING id, workspace, scope, created_at_ms, expires_at_ms, revoked_at_ms",
-                *(now_ms, workspace_number, token_id),
-            )
-        return Token(*rows[0]) if rows else None
+            row = self._ledger.get(TOKEN, token_id)
+            if row is None or row[1] != workspace_number:
+                return None
+            if row[-1] is None:
+                row = (*row[:-1], now_ms)
+                self._ledger.put(TOKEN, *row)
+        return _token(row)
 
     def token_by_secret(self, secret: str) -> Token | None:
         """The token of that secret, valid or not (see `Token.valid_at`); None if unknown."""
-        rows = self._read(f"{_SELECT[Token]} WHERE secret_hash = ?", secret_hash(secret))
-        return Token(*rows[0]) if rows else None
+        rows = self._read(TOKEN, "WHERE secret_hash = ?", secret_hash(secret))
+        return _token(rows[0]) if rows else None
 
     # Plan limits
 
     def plan_limits(self, workspace_number: int) -> PlanLimits:
         """What the workspace's plan includes in a month."""
-        rows = self._read(
-            "SELECT mtu_limit, api_calls_limit FROM workspace WHERE number = ?", workspace_number
-        )
-        return PlanLimits(*rows[0]) if rows else PlanLimits(None, None)
+        rows = self._read(WORKSPACE, "WHERE number = ?", workspace_number)
+        return PlanLimits(*rows[0][4:]) if rows else PlanLimits(None, None)
 
     def set_plan_limits(self, workspace_number: int, limits: PlanLimits) -> None:
         """Replace both limits of a workspace."""
         with self._transaction():
-            self._rows(
-                "UPDATE workspace SET mtu_limit = ?, api_calls_limit = ? WHERE number = ?",
-                *(limits.mtu, limits.api_calls, workspace_number),
-            )
+            row = self._ledger.get(WORKSPACE, workspace_number)
+            if row is not None:
+                self._ledger.put(WORKSPACE, *row[:4], limits.mtu, limits.api_calls)
 
     # The installation
 
     def hash_key_fingerprint(self) -> str | None:
         """The fingerprint of the key under which this installation hashes ids; None at first."""
-        rows = self._read("SELECT value FROM mark WHERE name = ?", _HASH_KEY_FINGERPRINT)
-        return rows[0][0] if rows else None
+        rows = self._read(MARK, "WHERE name = ?", _HASH_KEY_FINGERPRINT)
+        return rows[0][1] if rows else None
 
     def set_hash_key_fingerprint(self, fingerprint: str) -> str:
         """Remember the fingerprint, unless there is one already.
@@ -271,13 +261,26 @@ class Catalog:
         Returns:
             The one that is remembered, whoever was first.
         """
+        # Asked at each start, and by readers of a full disk: what is there is not written again.
+        if (kept := self.hash_key_fingerprint()) is not None:
+            return kept
         with self._transaction():
-            self._rows(
-                "INSERT INTO mark (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                *(_HASH_KEY_FINGERPRINT, fingerprint),
-            )
-            [[kept]] = self._rows("SELECT value FROM mark WHERE name = ?", _HASH_KEY_FINGERPRINT)
-        return str(kept)
+            row = self._ledger.get(MARK, _HASH_KEY_FINGERPRINT)
+            if row is None:
+                row = (_HASH_KEY_FINGERPRINT, fingerprint)
+                self._ledger.add(MARK, *row)
+        return str(row[1])
+
+    def check(self) -> None:
+        """Read everything, and see that no row is lost, there twice, or other than it was written.
+
+        Raises:
+            DamagedDataError: one is.
+        """
+        with self._lock, errors_named(self._path, "read"):
+            self._ledger.check()
+            for table in TABLES:
+                refuse_damage(self._path, self._connection, table.name)
 
     def version(self) -> int:
         """A number that differs from an earlier one of this object when anything changed between.
@@ -290,6 +293,7 @@ class Catalog:
 
     def close(self) -> None:
         """Release the file; idempotent."""
+        self._ledger.close()
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -305,17 +309,14 @@ class Catalog:
 
     # SQL
 
-    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        return list(self._connection.execute(sql, values))
-
-    def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    def _read(self, table: Table, clause: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock, errors_named(self._path, "read"):
-            return self._rows(sql, *values)
+            return self._ledger.read(table, clause, values)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._lock, errors_named(self._path, "written"):
-            with transaction(self._connection):
+            with self._ledger.transaction():
                 yield
             self._own_commits += 1
 
@@ -323,6 +324,11 @@ class Catalog:
 def _source(row: tuple[Any, ...]) -> Source:
     number, source_id, name, workspace, write_key, enabled, created_at_ms = row
     return Source(number, source_id, name, workspace, write_key, bool(enabled), created_at_ms)
+
+
+def _token(row: tuple[Any, ...]) -> Token:
+    token_id, workspace, scope, _, created_at_ms, expires_at_ms, revoked_at_ms = row
+    return Token(token_id, workspace, scope, created_at_ms, expires_at_ms, revoked_at_ms)
 
 
 def _comparable(id_or_name: str) -> str:

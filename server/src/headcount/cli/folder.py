@@ -33,7 +33,7 @@ def opened_catalog(settings: Settings, *, create: bool = False) -> Iterator[Cata
     from headcount.catalog import Catalog
     from headcount.datafolder import open_data_folder
 
-    folder = open_data_folder(settings.data, create=create)
+    folder = open_data_folder(settings.data, create=create, write=True)
     with Catalog(folder.catalog) as catalog:
         yield catalog
 

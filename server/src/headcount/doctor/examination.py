@@ -18,7 +18,7 @@ from headcount.doctor.findings import Finding, Level, ok, problem
 from headcount.doctor.folder import check_disk, check_permissions, check_server, check_trash
 from headcount.doctor.identity import check_catalog, check_hash_key
 from headcount.doctor.journals import check_journals, check_lag, unreadable
-from headcount.doctor.keys import check_runs, check_store, run_files
+from headcount.doctor.keys import check_rows, check_runs, check_store, run_files
 from headcount.doctor.troubles import check_troubles, keeps_ending
 from headcount.errors import OperatorError
 from headcount.journal.moment import JournalMoment, journal_moment
@@ -112,6 +112,7 @@ def _of_store(
         recount = check_counts(store)
         return recount.findings
 
+    yield from _guarded("store", lambda: check_rows(store))
     yield from _guarded("runs", lambda: check_runs(store, folder, found_before, serving=serving))
     yield from _guarded("counts", recounted)
     yield from _guarded("aside", lambda: _aside(folder, store))

@@ -29,6 +29,8 @@ def check_catalog(catalog: CatalogMoment, referred: Iterable[tuple[int, int]]) -
     if found := damage(catalog.connection):
         yield problem("catalog", f"The catalog is damaged: {found}.", _RESTORE)
         return
+    if fault := next(catalog.faults(), None):
+        yield problem("catalog", f"The catalog is damaged: {fault}.", _RESTORE)
     loose = rows(catalog.connection, "PRAGMA foreign_key_check")
     workspaces, sources = catalog.workspaces(), catalog.sources()
     unknown = sorted(

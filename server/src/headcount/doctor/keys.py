@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from headcount.datafolder import DataFolder
@@ -13,10 +14,11 @@ from headcount.sqlite_reading import damage
 from headcount.store.moment import StoreMoment, store_moment
 from headcount.store.runs import Run
 
-__all__ = ["check_runs", "check_store", "run_files"]
+__all__ = ["check_rows", "check_runs", "check_store", "run_files"]
 
 _RESTORE = "Restore the data folder from a backup, and keep this one aside."
 _SETTLED_AFTER_S = 1.0
+_FAULTS_MAX = 10
 
 
 def check_store(moment: StoreMoment[Run]) -> Finding:
@@ -24,6 +26,12 @@ def check_store(moment: StoreMoment[Run]) -> Finding:
     if found := damage(moment.connection):
         return problem("store", f"The store is damaged: {found}.", _RESTORE)
     return ok("store", "The store's file is intact.")
+
+
+def check_rows(moment: StoreMoment[Run]) -> Iterator[Finding]:
+    """Hold every row of the store against its checksum, and their number against what was kept."""
+    for fault in islice(moment.faults(), _FAULTS_MAX):
+        yield problem("store", f"The store is damaged: {fault}.", _RESTORE)
 
 
 def run_files(folder: DataFolder) -> set[str]:

@@ -7,7 +7,15 @@ is durable already.
 """
 
 from headcount.journal.directory import JournalDirectory
-from headcount.journal.file import JournalEntry, JournalFile
+from headcount.journal.file import JournalFile, refuse_older_store
 from headcount.journal.group import GroupCommit
+from headcount.journal.reading import Damage, JournalEntry
 
-__all__ = ["GroupCommit", "JournalDirectory", "JournalEntry", "JournalFile"]
+__all__ = [
+    "Damage",
+    "GroupCommit",
+    "JournalDirectory",
+    "JournalEntry",
+    "JournalFile",
+    "refuse_older_store",
+]

@@ -7,14 +7,17 @@ writer has died is adopted by the next writer; none is ever left unread.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import uuid
 from pathlib import Path
 
-from headcount.errors import DataFolderError
+from headcount.errors import DamagedDataError, DataFolderError
 from headcount.journal.file import JournalFile
 
 __all__ = ["JournalDirectory"]
+
+_log = logging.getLogger(__name__)
 
 
 class JournalDirectory:
@@ -40,19 +43,29 @@ class JournalDirectory:
         """
         try:
             self.path.mkdir(mode=0o700, exist_ok=True)
+            for path in self.paths():
+                if self._lock(path):
+                    try:
+                        return self._opened(path)
+                    except DamagedDataError as error:
+                        # Its entries are the meter's matter; what comes now needs a whole file.
+                        _log.error("%s Messages go to another journal.", error.problem)
             fresh = self.path / f"{uuid.uuid4()}.sqlite"
-            path = next(path for path in (*self.paths(), fresh) if self._lock(path))
-            try:
-                return JournalFile(path, vfs=self._vfs)
-            except BaseException:
-                # Whoever tries again must find this very journal, and not leave it to nobody.
-                os.close(self._lock_fds.pop())
-                raise
+            self._lock(fresh)
+            return self._opened(fresh)
         except OSError as error:
             raise DataFolderError(
                 f"{self.path} cannot be written: {error.strerror}.",
                 "Make the folder writable for this user, or free some disk space.",
             ) from error
+
+    def _opened(self, path: Path) -> JournalFile:
+        try:
+            return JournalFile(path, vfs=self._vfs)
+        except BaseException:
+            # Whoever tries again must find this very journal, and not leave it to nobody.
+            os.close(self._lock_fds.pop())
+            raise
 
     def _lock(self, path: Path) -> bool:
         # The lock has a file of its own: closing a second handle of the database file would

@@ -1,79 +1,60 @@
 """One journal file: an SQLite table used as a durable queue.
 
 Takes entries (packed facts with rejection tallies) from the one process that holds the file's
-lock; gives them, in order, to whoever reads. An entry that was appended is durable; an entry that
-was pruned is gone and its id is never used again.
+lock; gives them, in order, to whoever reads. An entry that was appended is durable, and confirmed
+outside of the file; one that was pruned is gone and its id is never used again. An entry that is
+not what was appended is given as damage, whole, and those behind it come all the same.
 """
 
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import apsw
 
-from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.confirmed import Witness, read_confirmed, refuse_if_behind
+from headcount.errors import DamagedDataError, StorageUnavailableError
+from headcount.identity import admit_part, fresh_uuid, installation_for, require_part
+from headcount.journal.reading import JournalEntry, journal_state, last_of, read_entries
+from headcount.journal.schema import (
+    DAMAGED,
+    JOURNAL,
+    JOURNAL_VERSION,
+    MARK,
+    PAGE_BYTES,
+    SCHEMA,
+    entry_checksum,
+)
 from headcount.metering.facts import FACT_BYTES, FACT_FORMAT, Rejection
-from headcount.sqlite import connect, rows, settle, transaction
+from headcount.sqlite import connect, damage_named, rows, settle, transaction
+from headcount.sqlite_rows import read_checked
 
-__all__ = ["JOURNAL_VERSION", "JournalEntry", "JournalFile"]
+__all__ = ["JOURNAL_VERSION", "JournalFile", "refuse_older_store"]
 
-JOURNAL_VERSION = 1
-"""Version of the schema, kept in the file."""
-
-# AUTOINCREMENT: a plain rowid would start again at 1 after pruning, below the metered position.
-_SCHEMA = """
-CREATE TABLE journal (uuid TEXT NOT NULL);
-INSERT INTO journal (uuid) VALUES ({uuid});
-CREATE TABLE entry (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    format INTEGER NOT NULL,
-    appended_at_ms INTEGER NOT NULL,
-    facts_count INTEGER NOT NULL,
-    rejections TEXT,
-    facts BLOB NOT NULL
-);
-CREATE TABLE mark (value BLOB PRIMARY KEY) WITHOUT ROWID;
-"""
-# A commit under load is tens of kilobytes in one entry: in larger pages it costs a quarter less of
-# processor time, and a commit of one message no more.
-_PAGE_BYTES = 16_384
 _APPEND = """
-INSERT INTO entry (format, appended_at_ms, facts_count, rejections, facts)
-VALUES (?1, ?2, ?3, ?4, ?5)
-"""
-_READ = """
-SELECT id, format, appended_at_ms, rejections, facts FROM entry WHERE id > ?1 ORDER BY id
+INSERT INTO entry
+    (id, format, appended_at_ms, facts_count, total_facts, rejections, checksum, facts)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 """
 _LAG = "SELECT coalesce(sum(facts_count), 0) FROM entry WHERE id > ?1"
-_LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'entry'"
-_SKIP = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'entry'"
-_SKIP_FROM_NONE = "INSERT INTO sqlite_sequence (name, seq) VALUES ('entry', ?1)"
-_PRUNE = "DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE id <= ?1 ORDER BY id LIMIT ?2)"
+_PRUNE = "DELETE FROM entry WHERE id <= ?1"
 _ENTRIES_A_PRUNE = 1024
-_MARK = "INSERT INTO mark (value) VALUES (?1) ON CONFLICT DO NOTHING"
-_MARKS = "SELECT value FROM mark"
+_ADD_MARK = "INSERT INTO mark (value, checksum) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
 _UNMARK = "DELETE FROM mark WHERE value = ?1"
+_FREE_PAGES = "PRAGMA freelist_count"
+# A few megabytes stay for what comes next; each step holds intake up for some milliseconds.
+_FREE_PAGES_KEPT = 256
+_GIVE_PAGES_BACK = "PRAGMA incremental_vacuum(256)"
 
 
-class JournalEntry(NamedTuple):
-    """What one append left.
+class _Written(NamedTuple):
+    """How far this process has appended: the last id, and facts that were ever appended."""
 
-    Attributes:
-        id: its place in the queue; ids ascend and are never used twice.
-        appended_at_ms: when it was appended, milliseconds since 1970.
-        facts: packed facts, 56 bytes each.
-        rejections: tallies that came with them.
-    """
-
-    id: int
-    appended_at_ms: int
-    facts: bytes
-    rejections: list[Rejection]
+    last_id: int
+    total_facts: int
 
 
 class JournalFile:
@@ -84,17 +65,40 @@ class JournalFile:
         vfs: name of the APSW VFS to go through; the system's when None.
 
     Raises:
-        DataFolderError: the file cannot be used as it is.
+        DataFolderError: the file cannot be used as it is; DamagedDataError: it is damaged, holds
+            fewer entries than were acknowledged, or is of another installation.
     """
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         self.path = path
-        schema = _SCHEMA.format(uuid=f"'{uuid.uuid4()}'")
+        self._witness: Witness | None = None
+        self._written: _Written | None = None
+        require_part(path)
+        # Before the database is read: what is confirmed meanwhile must not be missed in it.
+        confirmed = read_confirmed(path)
+        installation = installation_for(path)
+
+        def begin(connection: apsw.Connection) -> None:
+            values = (1, fresh_uuid(), installation, 0, 0)
+            connection.execute(JOURNAL.insert, (*values, JOURNAL.checksum(values)))
+
         self._db = connect(
-            path, schema=schema, version=JOURNAL_VERSION, page_bytes=_PAGE_BYTES, vfs=vfs
+            path,
+            schema=SCHEMA,
+            version=JOURNAL_VERSION,
+            begin=begin,
+            page_bytes=PAGE_BYTES,
+            vfs=vfs,
         )
-        settle(self._db)
-        self.uuid: str = rows(self._db, "SELECT uuid FROM journal")[0][0]
+        try:
+            settle(self._db)
+            state = journal_state(path, self._db)
+            self.uuid = state.uuid
+            admit_part(path, state.uuid, state.installation, register=True)
+            refuse_if_behind(path, confirmed, state.uuid, *last_of(path, self._db, state))
+        except BaseException:
+            self._db.close()
+            raise
 
     def append(
         self,
@@ -119,77 +123,137 @@ class JournalFile:
             StorageUnavailableError: it did not become durable; nothing of it was kept.
         """
         tallies = json.dumps(rejections) if rejections else None
-        entry = (FACT_FORMAT, appended_at_ms, len(facts) // FACT_BYTES, tallies, facts)
+        count = len(facts) // FACT_BYTES
         try:
-            # One statement is a transaction by itself, with fewer turns between this thread and the
-            # event loop's, which want the interpreter at the same time.
-            with nullcontext() if mark is None else transaction(self._db):
+            last_id, total = self._written or self._begin_writing()
+            last_id, total = last_id + 1, total + count
+            checksum = entry_checksum(
+                last_id,
+                FACT_FORMAT,
+                appended_at_ms,
+                count,
+                total,
+                None if tallies is None else tallies.encode("ascii"),
+                facts,
+            )
+            entry = (last_id, FACT_FORMAT, appended_at_ms, count, total, tallies, checksum, facts)
+            if mark is None:
+                # One statement is a transaction by itself, with fewer turns between this thread and
+                # the event loop's, which want the interpreter at the same time.
                 self._db.execute(_APPEND, entry)
-                entry_id = self._db.last_insert_rowid()
-                if mark is not None:
-                    self._db.execute(_MARK, (mark,))
-                return entry_id
+            else:
+                with transaction(self._db):
+                    self._db.execute(_APPEND, entry)
+                    self._db.execute(_ADD_MARK, (mark, MARK.checksum((mark,))))
         except apsw.Error as error:
             raise StorageUnavailableError(f"{self.path} did not take an entry: {error}") from error
+        self._written = _Written(last_id, total)
+        if self._witness is not None:
+            self._witness.confirm(last_id, total)
+        return last_id
+
+    def _begin_writing(self) -> _Written:
+        last_id, total = last_of(self.path, self._db, journal_state(self.path, self._db))
+        if self._witness is None:
+            self._witness = Witness(self.path, self.uuid)
+        return _Written(last_id, total)
 
     def entries(self, after_id: int) -> Generator[JournalEntry, None, None]:
-        """The entries that follow an id, in order, from one moment.
+        """The entries that follow an id, in order, from one moment; damage in their place.
 
         Close the iterator when enough is read: an open one keeps the file's log from shrinking.
 
         Raises:
-            DataFolderError: an entry was written by a newer version.
+            DataFolderError: an entry was written by a newer version, or the file is damaged so that
+                nothing can be said of its entries.
         """
-        cursor = self._db.execute(_READ, (after_id,))
-        try:
-            for entry_id, form, appended_at_ms, tallies, facts in cast(Iterable[Any], cursor):
-                if form != FACT_FORMAT:
-                    raise DataFolderError(
-                        f"{self.path} holds facts of format {form}, and this version of Headcount"
-                        f" reads format {FACT_FORMAT}.",
-                        "Run the version that wrote them, or a newer one.",
-                    )
-                rejections = [Rejection(*tally) for tally in json.loads(tallies or "[]")]
-                yield JournalEntry(entry_id, appended_at_ms, facts, rejections)
-        finally:
-            cursor.close()
+        return read_entries(self.path, self._db, after_id)
 
     def lag_facts(self, after_id: int) -> int:
         """How many facts follow an id."""
-        count: int = rows(self._db, _LAG, (after_id,))[0][0]
+        with damage_named(self.path):
+            count: int = rows(self._db, _LAG, (after_id,))[0][0]
         return count
 
     def last_id(self) -> int:
         """Id of the newest entry ever appended, pruned or not; 0 for none."""
-        found = rows(self._db, _LAST_ID)
-        return found[0][0] if found else 0
+        return last_of(self.path, self._db, journal_state(self.path, self._db))[0]
+
+    def pruned(self) -> tuple[int, int]:
+        """Up to which id entries were deleted, and how many facts had been appended by then."""
+        state = journal_state(self.path, self._db)
+        return state.pruned_id, state.pruned_facts
 
     def skip_to(self, entry_id: int) -> None:
         """Give no id up to this one to an entry that is appended from now on.
 
         For a journal out of a backup whose store has metered further: what is appended at ids that
-        the store has behind it would never be counted.
+        the store has behind it would never be counted. What it holds up to there is counted, and
+        goes.
         """
+        state = journal_state(self.path, self._db)
+        last_id, total = last_of(self.path, self._db, state)
+        if entry_id < last_id:
+            while not self.prune(entry_id):
+                pass
+            return
         with transaction(self._db):
-            self._db.execute(_SKIP, (entry_id,))
-            if not self._db.changes():
-                self._db.execute(_SKIP_FROM_NONE, (entry_id,))
+            self._db.execute(_PRUNE, (entry_id,))
+            self._write_state(state.uuid, state.installation, entry_id, total)
+        self._written = None
 
     def prune(self, upto_id: int) -> bool:
-        """Delete a bounded number of the entries up to an id, oldest first.
+        """Delete a bounded number of the entries up to an id, oldest first, and give room back.
 
-        Deleting takes the write lock from intake, so a long backlog goes in several calls.
+        Deleting takes the write lock from intake, so a long backlog goes in several calls. What
+        could not be read is kept, in the table `damaged`.
 
         Returns:
-            Whether none of them is left.
+            Whether none of them is left, and no room to give back.
         """
-        with transaction(self._db):
-            self._db.execute(_PRUNE, (upto_id, _ENTRIES_A_PRUNE))
-            return self._db.changes() < _ENTRIES_A_PRUNE
+        with damage_named(self.path), transaction(self._db):
+            done = self._prune(upto_id)
+        if not done:
+            return False
+        if rows(self._db, _FREE_PAGES)[0][0] <= _FREE_PAGES_KEPT:
+            return True
+        rows(self._db, _GIVE_PAGES_BACK)
+        return bool(rows(self._db, _FREE_PAGES)[0][0] <= _FREE_PAGES_KEPT)
+
+    def _prune(self, upto_id: int) -> bool:
+        state = journal_state(self.path, self._db)
+        pruned_id, pruned_facts = state.pruned_id, state.pruned_facts
+        bound = min(upto_id, pruned_id + _ENTRIES_A_PRUNE)
+        for entry in read_entries(self.path, self._db, pruned_id, bound):
+            if entry.damage is not None:
+                for entry_id, kept in entry.damage.kept:
+                    values = (entry_id, kept)
+                    self._db.execute(DAMAGED.insert, (*values, DAMAGED.checksum(values)))
+                pruned_facts += entry.damage.messages or 0
+            else:
+                pruned_facts = entry.total_facts
+            pruned_id = entry.id
+        if pruned_id > state.pruned_id:
+            self._db.execute(_PRUNE, (pruned_id,))
+            self._write_state(state.uuid, state.installation, pruned_id, pruned_facts)
+        return pruned_id >= upto_id or pruned_id < bound
+
+    def _write_state(self, uuid: str, installation: str, pruned_id: int, pruned_facts: int) -> None:
+        values = (1, uuid, installation, pruned_id, pruned_facts)
+        self._db.execute(JOURNAL.update, (*values, JOURNAL.checksum(values)))
+
+    def damaged(self) -> list[int]:
+        """Ids of entries that could not be read, and were passed over."""
+        found = read_checked(self.path, self._db, DAMAGED, "ORDER BY id")
+        return [entry_id for entry_id, _ in found]
 
     def marks(self) -> set[bytes]:
-        """The marks that entries were appended with and that nobody has taken away."""
-        return {mark for (mark,) in rows(self._db, _MARKS)}
+        """The marks that entries were appended with and that nobody has taken away.
+
+        Raises:
+            DamagedDataError: one of them is not what was written.
+        """
+        return {mark for (mark,) in read_checked(self.path, self._db, MARK)}
 
     def unmark(self, marks: Iterable[bytes]) -> None:
         """Take marks away; those that are not there do not matter.
@@ -205,4 +269,27 @@ class JournalFile:
 
     def close(self) -> None:
         """Release the file; idempotent."""
+        if self._witness is not None:
+            self._witness.close()
+            self._witness = None
         self._db.close()
+
+
+def refuse_older_store(journal: JournalFile, position: int) -> None:
+    """Refuse a store that has not counted what a journal has deleted as counted.
+
+    Args:
+        journal: the journal.
+        position: the id up to which the store has counted it.
+
+    Raises:
+        DamagedDataError: the entries in between are in neither.
+    """
+    pruned_id, _ = journal.pruned()
+    if pruned_id > position:
+        raise DamagedDataError(
+            f"The store is older than {journal.path}: it has counted the entries up to"
+            f" {position:,}, and those up to {pruned_id:,} were counted and deleted.",
+            "Put the store back that belongs here, or restore the data folder from a backup; see"
+            " `headcount doctor`.",
+        )

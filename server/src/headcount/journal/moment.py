@@ -6,7 +6,6 @@ Changes nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,16 +13,15 @@ from typing import NamedTuple
 
 import apsw
 
-from headcount.journal.file import JOURNAL_VERSION
-from headcount.metering.facts import FACT_BYTES, FACT_FORMAT
+from headcount.confirmed import Confirmed, read_confirmed
+from headcount.journal.reading import Damage, journal_state, last_of, read_entries
+from headcount.journal.schema import DAMAGED, JOURNAL_VERSION, MARK
 from headcount.sqlite import rows
 from headcount.sqlite_reading import open_at_one_moment
+from headcount.sqlite_rows import read_checked
 
 __all__ = ["JournalMoment", "Waiting", "journal_moment", "last_id_of"]
 
-_UUID = "SELECT uuid FROM journal"
-_LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'entry'"
-_ENTRIES = "SELECT id, format, facts_count, rejections, facts FROM entry ORDER BY id"
 _AFTER = """
 SELECT count(*), coalesce(sum(facts_count), 0), min(appended_at_ms) FROM entry WHERE id > ?1
 """
@@ -54,39 +52,50 @@ class JournalMoment:
         path: as given.
         connection: for copying the database as it was then.
         uuid: the journal's name in the store's positions.
+        installation: whose it is; empty where it was made outside of a data folder.
+        pruned_id: up to which id entries were counted and deleted.
+        pruned_facts: how many facts had been appended by then.
         last_id: id of the newest entry that was ever appended; 0 for none.
+        total_facts: how many facts ever were.
+        confirmed: what was acknowledged before this moment; None where nobody can say.
+
+    Raises:
+        DamagedDataError: it does not say which journal it is, or where it ends.
     """
 
-    def __init__(self, path: Path, connection: apsw.Connection) -> None:
+    def __init__(self, path: Path, connection: apsw.Connection, confirmed: Confirmed | None):
         self.path = path
         self.connection = connection
-        self.uuid: str = rows(connection, _UUID)[0][0]
-        self.last_id: int = rows(connection, _LAST_ID)[0][0]
+        self.confirmed = confirmed
+        state = journal_state(path, connection)
+        self.uuid, self.installation, self.pruned_id, self.pruned_facts = state
+        self.last_id, self.total_facts = last_of(path, connection, state)
 
     def waiting(self, position: int) -> Waiting:
         """What follows the last metered entry, whose id is the position."""
         return Waiting(*rows(self.connection, _AFTER, (position,))[0])
 
+    def damage(self) -> Iterator[Damage]:
+        """The entries that cannot be read; reads them all."""
+        for entry in read_entries(self.path, self.connection, self.pruned_id):
+            if entry.damage is not None:
+                yield entry.damage
+
+    def set_aside(self) -> list[int]:
+        """Ids of damaged entries that were passed over and are kept."""
+        kept = read_checked(self.path, self.connection, DAMAGED, "ORDER BY id")
+        return [entry_id for entry_id, _ in kept]
+
     def faults(self) -> Iterator[str]:
-        """What is wrong with its entries, each as a clause; reads them all."""
-        for entry_id, form, facts_count, tallies, facts in self.connection.execute(_ENTRIES):
-            if form != FACT_FORMAT:
-                yield (
-                    f"entry {entry_id} has facts of format {form}, and this version of Headcount"
-                    f" reads format {FACT_FORMAT}"
-                )
-            elif not isinstance(facts, bytes) or len(facts) != FACT_BYTES * int(facts_count or 0):
-                yield f"entry {entry_id} does not hold the {facts_count} facts that it says"
-            elif tallies is not None and not _is_tallies(str(tallies)):
-                yield f"entry {entry_id} has rejections that cannot be read"
+        """What is wrong with its entries, each as a clause; reads them all.
 
-
-def _is_tallies(text: str) -> bool:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return False
-    return isinstance(found, list) and all(isinstance(t, list) and len(t) == 5 for t in found)
+        Raises:
+            DataFolderError: an entry was written by a newer version.
+        """
+        for damage in self.damage():
+            yield f"{damage.text} cannot be read"
+        for _ in read_checked(self.path, self.connection, MARK):
+            pass
 
 
 @contextmanager
@@ -97,8 +106,9 @@ def journal_moment(path: Path) -> Iterator[JournalMoment]:
         DataFolderError: it cannot be read, or has another version.
         apsw.Error: it is damaged.
     """
+    confirmed = read_confirmed(path)
     with open_at_one_moment(path, version=JOURNAL_VERSION) as connection:
-        yield JournalMoment(path, connection)
+        yield JournalMoment(path, connection, confirmed)
 
 
 def last_id_of(path: Path) -> int:

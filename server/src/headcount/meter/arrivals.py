@@ -84,7 +84,12 @@ def _entries(
 
 def _add(taken: Arrivals, journal: JournalFile, entry: JournalEntry) -> None:
     origin = f"entry {entry.id} of {journal.path.name}"
-    if len(entry.facts) % FACT_BYTES:
+    if entry.damage is not None:
+        # Its bytes stay in the journal's file; how many messages it held is known as a rule.
+        what = f"{entry.damage.text} of {journal.path.name}"
+        held = entry.damage.messages or 0
+        taken.aside.append(Aside(AsideReason.DAMAGED, b"", origin=what, held=held))
+    elif len(entry.facts) % FACT_BYTES:
         taken.aside.append(Aside(AsideReason.UNDIGESTIBLE, entry.facts, origin=origin))
     else:
         taken.facts.append(entry.facts)

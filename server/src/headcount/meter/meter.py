@@ -15,8 +15,8 @@ from typing import NamedTuple
 import apsw
 
 from headcount import metrics
-from headcount.errors import StorageUnavailableError
-from headcount.journal import JournalDirectory, JournalFile
+from headcount.errors import DamagedDataError, StorageUnavailableError
+from headcount.journal import JournalDirectory, JournalFile, refuse_older_store
 from headcount.meter.arrivals import Arrivals, take
 from headcount.meter.digestion import digest
 from headcount.meter.freshness import Freshness
@@ -166,6 +166,7 @@ class Meter:
             if path not in held:
                 journal = self._journals.open(path)
                 self._open[journal.uuid] = journal
+                refuse_older_store(journal, self._positions.get(journal.uuid, 0))
 
     def _take(self) -> Arrivals:
         return take(self._open.values(), self._positions, self._limits.facts_a_batch_max)
@@ -253,7 +254,7 @@ class Meter:
                 if journal.prune(position):
                     self._pruned[journal_uuid] = position
                 self._unpruned.discard(journal_uuid)
-            except apsw.Error as error:
+            except (apsw.Error, DamagedDataError) as error:
                 if journal_uuid not in self._unpruned:
                     _log.warning("%s cannot be pruned for now: %s", journal.path, error)
                 self._unpruned.add(journal_uuid)

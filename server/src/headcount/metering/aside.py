@@ -42,6 +42,7 @@ class Aside(NamedTuple):
         period: the month they are of, where all are of one.
         day: the day they are of (days since 1970), where all are of one that may be counted later.
         origin: which entry of which journal they are, where they are all of one.
+        held: how many messages they were, where their bytes are lost; None where they say it.
     """
 
     reason: AsideReason
@@ -50,11 +51,12 @@ class Aside(NamedTuple):
     period: Period | None = None
     day: int | None = None
     origin: str = ""
+    held: int | None = None
 
     @property
     def messages(self) -> int:
         """How many messages they stand for; a fact that is cut off is one."""
-        return -(-len(self.facts) // FACT_BYTES)
+        return self.held if self.held is not None else -(-len(self.facts) // FACT_BYTES)
 
 
 class AsideSum(NamedTuple):

@@ -13,25 +13,33 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import apsw
 
+from headcount.confirmed import Confirmed, read_confirmed
 from headcount.errors import DataFolderError
 from headcount.metering.aside import AsideSum
 from headcount.metering.calendar import Period
 from headcount.metering.keys import MESSAGE, TRACKED, Family
-from headcount.sqlite import rows
+from headcount.sqlite import damage_named, rows
 from headcount.sqlite_reading import open_at_one_moment
+from headcount.sqlite_rows import Ledger, Part, Table, read_checked
 from headcount.store import sql
 from headcount.store.aside import aside_sums
+from headcount.store.checking import months_of
 from headcount.store.protocol import Month
+from headcount.store.tables import (
+    KEY_BLOCK,
+    KEY_RUN,
+    MARK,
+    POSITION,
+    REJECTION,
+    TABLES,
+    USAGE,
+)
 
 __all__ = ["StoreMoment", "StoredBlock", "StoredRun", "StoredUsage", "store_moment"]
 
 _FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
 
-_RUNS = "SELECT file, period, family FROM key_run ORDER BY period, family, file"
-_BLOCKS = "SELECT keys, data FROM key_block WHERE period = ?1 AND family = ?2 ORDER BY id"
 _BLOCK_SIZES = "SELECT period, family, sum(keys) FROM key_block GROUP BY period, family"
-_USAGE = "SELECT workspace, period, source, counts FROM usage ORDER BY period, workspace, source"
-_REJECTED = "SELECT DISTINCT workspace, source FROM rejection"
 
 T = TypeVar("T")
 
@@ -71,46 +79,63 @@ class StoredUsage(NamedTuple):
 
 
 class StoreMoment(Generic[T]):
-    """What the tables held at the moment.
+    """What the tables held at the moment, right or wrong; `faults` says what is wrong.
 
     Args:
+        path: the database file.
         connection: in a read transaction, which makes the moment.
         runs: the runs that the tables named then.
 
     Attributes:
+        confirmed: what was acknowledged before this moment; None where nobody can say.
         connection: for copying the database as it was then.
         runs: as given.
     """
 
-    def __init__(self, connection: apsw.Connection, runs: list[StoredRun[T]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: apsw.Connection,
+        runs: list[StoredRun[T]],
+        confirmed: Confirmed | None,
+    ) -> None:
+        self._path = path
+        self.confirmed = confirmed
         self.connection = connection
         self.runs = runs
 
     def marks(self) -> dict[str, int]:
         """The marks by name, such as `trusted_day` and `last_metered_day`."""
-        return dict(self._rows(sql.MARKS))
+        return dict(self._read(MARK))
+
+    def part(self) -> Part:
+        """Which store it is, of which installation, and how many transactions it has seen."""
+        return Ledger(self._path, self.connection, TABLES).part
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong with the rows, each as a clause; reads them all, keys too."""
+        yield from Ledger(self._path, self.connection, TABLES).faults()
 
     def positions(self) -> dict[str, int]:
         """Journal UUID to the id of its last metered entry."""
-        return dict(self._rows(sql.POSITIONS))
+        return dict(self._read(POSITION))
 
     def months(self) -> list[Month]:
         """Every month of every workspace that holds anything."""
-        return [
-            Month(workspace, Period(number), day, sealed > 0, sealed > 1)
-            for workspace, number, day, sealed in self._rows(sql.MONTHS)
-        ]
+        return months_of(self._path, self.connection)
 
     def usage(self) -> list[StoredUsage]:
         """All counts, by period, workspace and source."""
         return [
             StoredUsage(workspace, Period(number), source, counts)
-            for workspace, number, source, counts in self._rows(_USAGE)
+            for workspace, number, source, _, counts in self._read(
+                USAGE, "ORDER BY period, workspace, source"
+            )
         ]
 
     def rejected(self) -> set[tuple[int, int]]:
         """The (workspace, source) pairs that have rejections."""
-        return set(self._rows(_REJECTED))
+        return {(row[0], row[2]) for row in self._read(REJECTION)}
 
     def set_aside(self) -> list[AsideSum]:
         """What is kept and not counted."""
@@ -126,11 +151,21 @@ class StoreMoment(Generic[T]):
     def blocks(self, period: Period, family: Family) -> Iterator[StoredBlock]:
         """The blocks of a period and family, one after the other."""
         place = (period.number, _FAMILIES.index(family))
-        for keys, data in self.connection.execute(_BLOCKS, place):
-            yield StoredBlock(keys, data)
+        clause = f"{sql.OF_PLACE} ORDER BY id"
+        for row in self._read(KEY_BLOCK, clause, place):
+            yield StoredBlock(row[4], row[5])
+
+    def _read(
+        self, table: Table, clause: str = "", bindings: tuple[Any, ...] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows as they are: what is wrong with them is for `faults` to say."""
+        with damage_named(self._path):
+            for row in self.connection.execute(f"{table.select} {clause}", bindings):
+                yield row[:-1]
 
     def _rows(self, statement: str) -> list[tuple[Any, ...]]:
-        return rows(self.connection, statement)
+        with damage_named(self._path):
+            return rows(self.connection, statement)
 
 
 @contextmanager
@@ -147,15 +182,17 @@ def store_moment(path: Path, open_run: Callable[[Path], T]) -> Iterator[StoreMom
     """
     failed_before: set[str] | None = None
     while True:
+        confirmed = read_confirmed(path)
         with open_at_one_moment(path, version=sql.VERSION) as connection:
+            clause = "ORDER BY period, family, file"
             runs = [
                 _opened(path.parent / "keys", name, number, family, open_run)
-                for name, number, family in rows(connection, _RUNS)
+                for name, number, family in read_checked(path, connection, KEY_RUN, clause)
             ]
             failed = {run.name for run in runs if run.opened is None}
             # A run may be replaced before it is opened: then a later moment no longer names it.
             if not failed or failed == failed_before:
-                yield StoreMoment(connection, runs)
+                yield StoreMoment(path, connection, runs, confirmed)
                 return
         failed_before = failed
 

@@ -10,9 +10,10 @@ import apsw
 
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.metering.calendar import Period
-from headcount.sqlite import connect, rows
+from headcount.sqlite_rows import Ledger, open_checked
 from headcount.sqlite_unwritable import is_refusal
 from headcount.store import sql
+from headcount.store.tables import MONTH, TABLES
 
 __all__ = ["SealedMonths"]
 
@@ -26,7 +27,7 @@ class SealedMonths:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._db: apsw.Connection | None = None
+        self._opened: tuple[apsw.Connection, Ledger] | None = None
 
     def of(self, workspace: int) -> frozenset[Period]:
         """The closed months of a workspace, by its number.
@@ -35,23 +36,25 @@ class SealedMonths:
             DataFolderError: the store cannot be used as it is.
             StorageUnavailableError: it could not be read.
         """
-        if self._db is None:
+        if self._opened is None:
             if not self._path.exists():
                 return frozenset()
             try:
-                self._db = connect(self._path, schema=sql.SCHEMA, version=sql.VERSION)
+                self._opened = open_checked(
+                    self._path, schema=sql.SCHEMA, version=sql.VERSION, tables=TABLES
+                )
             except DataFolderError as error:
                 if is_refusal(error.__cause__):
                     raise StorageUnavailableError(error.problem) from error
                 raise
         try:
-            found = rows(self._db, sql.SEALED_OF_WORKSPACE, (workspace,))
+            found = self._opened[1].read(MONTH, "WHERE workspace = ?1 AND sealed", (workspace,))
         except apsw.Error as error:
             raise StorageUnavailableError(f"the store could not be read: {error}") from error
-        return frozenset(Period(number) for (number,) in found)
+        return frozenset(Period(row[1]) for row in found)
 
     def close(self) -> None:
         """Release the file; idempotent."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        if self._opened is not None:
+            self._opened[0].close()
+            self._opened = None

@@ -12,9 +12,10 @@ import apsw
 from headcount.datafolder import DataFolder
 from headcount.errors import OperatorError
 from headcount.journal.moment import journal_moment
-from headcount.sqlite import rows
 from headcount.sqlite_reading import open_at_one_moment
+from headcount.sqlite_rows import read_checked
 from headcount.store import sql
+from headcount.store.tables import POSITION
 
 __all__ = ["where_counting_stands"]
 
@@ -25,7 +26,7 @@ def where_counting_stands(folder: DataFolder) -> str:
     """The oldest journal entry that is not counted, as a clause; empty where nobody knows."""
     try:
         with open_at_one_moment(folder.store, version=sql.VERSION) as store:
-            positions = dict(rows(store, sql.POSITIONS))
+            positions: dict[str, int] = dict(read_checked(folder.store, store, POSITION))
         waiting = []
         for path in sorted(folder.journals.glob("*.sqlite")):
             with journal_moment(path) as journal:

@@ -1,0 +1,50 @@
+"""Reading the embedded store's tables whole: whether every row is there and as it was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from headcount.metering.calendar import Period
+from headcount.sqlite import damage_named, rows
+from headcount.sqlite_rows import Ledger, read_checked, refuse_damage
+from headcount.store import sql
+from headcount.store.protocol import Month
+from headcount.store.tables import ASIDE, KEY_BLOCK, MONTH, TABLES
+
+__all__ = ["check_store", "months_of"]
+
+# Of these, an index only tells what to merge, or to count again; what they hold is read whole.
+_LARGE = (KEY_BLOCK, ASIDE)
+
+
+def check_store(path: Path, connection: apsw.Connection, ledger: Ledger | None = None) -> None:
+    """Read every row but the keys themselves, and see that none is lost or there twice.
+
+    Keys are checked as they are read. The tables are held against their indexes as well: a row
+    that its index has lost would be counted anew.
+
+    Raises:
+        DamagedDataError: something is not as it was written.
+    """
+    (ledger or Ledger(path, connection, TABLES)).check(heads_only=[KEY_BLOCK])
+    for table in TABLES:
+        if table not in _LARGE:
+            refuse_damage(path, connection, table.name)
+
+
+def months_of(path: Path, connection: apsw.Connection) -> list[Month]:
+    """Every month of every workspace that holds anything.
+
+    Raises:
+        DamagedDataError: what is known of a month is not what was written.
+    """
+    with damage_named(path):
+        used = rows(connection, sql.USED_MONTHS)
+    known = {(row[0], row[1]): row[2:] for row in read_checked(path, connection, MONTH)}
+    found = []
+    for workspace, number in used:
+        day, sealed = known.get((workspace, number), (None, 0))
+        found.append(Month(workspace, Period(number), day, sealed > 0, sealed > 1))
+    return found

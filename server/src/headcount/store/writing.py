@@ -1,0 +1,135 @@
+"""Writing into the tables of the embedded store: takes a change, gives checked rows.
+
+Every function here is called in a transaction of the ledger. A row that is changed is read first,
+and refused if it is not what was written: it must not get a checksum of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headcount.metering.calendar import Period
+from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
+from headcount.metering.usage import DAYS_MAX, KINDS, Counts
+from headcount.sqlite_rows import Ledger
+from headcount.store import blocks, sql
+from headcount.store.protocol import Change
+from headcount.store.tables import ASIDE, KEY_BLOCK, MARK, MONTH, POSITION, REJECTION, USAGE
+
+__all__ = [
+    "COUNTED_UNTIL",
+    "FAMILIES",
+    "LAST_METERED_DAY",
+    "TRUSTED_DAY",
+    "counts_of",
+    "lower_mark",
+    "place_of",
+    "raise_mark",
+    "set_month",
+    "trust_day",
+    "write_change",
+]
+
+FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
+COUNTED_UNTIL, LAST_METERED_DAY = "counted_until_ms", "last_metered_day"
+TRUSTED_DAY = "trusted_day"
+
+
+def place_of(period: Period, family: Family) -> tuple[int, int]:
+    """How the tables name a period and family."""
+    return period.number, FAMILIES.index(family)
+
+
+def counts_of(data: bytes) -> Counts:
+    """Counts as the table of usage holds them, shape (31, 5)."""
+    return np.frombuffer(data, "<i8").reshape(DAYS_MAX, len(KINDS))
+
+
+def write_change(ledger: Ledger, change: Change) -> None:
+    """Write what one batch changes."""
+    for (period, family), block in change.keys.items():
+        _append_keys(ledger, period, family, block)
+    for (period, workspace, source), counts in change.counts.items():
+        _add_counts(ledger, (workspace, period.number, source), counts)
+    for r in change.rejections:
+        place = (r.workspace, Period.of_day(r.day).number, r.source, r.day, r.reason)
+        held = ledger.get(REJECTION, *place)
+        ledger.put(REJECTION, *place, r.messages + (held[-1] if held else 0))
+    for (workspace, period), day in change.imported.items():
+        set_month(ledger, workspace, period, last_import_day=day)
+    for a in change.aside:
+        number = a.period and a.period.number
+        values = (a.reason.value, a.workspace, number, a.day, a.messages, a.origin, a.facts)
+        ledger.add(ASIDE, ledger.next_id(ASIDE), *values)
+    for row in change.counted_aside:
+        ledger.drop(ASIDE, "WHERE id = ?1", (row,))
+    for journal, entry_id in change.positions.items():
+        ledger.put(POSITION, journal, entry_id)
+    for name, value in (
+        (COUNTED_UNTIL, change.counted_until_ms),
+        (LAST_METERED_DAY, change.last_metered_day),
+        (TRUSTED_DAY, change.trusted_day),
+    ):
+        if value is not None:
+            raise_mark(ledger, name, value)
+
+
+def raise_mark(ledger: Ledger, name: str, value: int) -> None:
+    """Set a mark, unless it is there and higher."""
+    held = ledger.get(MARK, name)
+    if held is None or held[1] < value:
+        ledger.put(MARK, name, value)
+
+
+def lower_mark(ledger: Ledger, name: str, value: int) -> None:
+    """Take a mark back, if it is there and higher."""
+    held = ledger.get(MARK, name)
+    if held is not None and held[1] > value:
+        ledger.put(MARK, name, value)
+
+
+def set_month(
+    ledger: Ledger,
+    workspace: int,
+    period: Period,
+    *,
+    last_import_day: int | None = None,
+    sealed: int = 0,
+) -> None:
+    """Note that a month was imported into, or is closed; it never opens again."""
+    held = ledger.get(MONTH, workspace, period.number) or (workspace, period.number, None, 0)
+    days = [day for day in (held[2], last_import_day) if day is not None]
+    ledger.put(MONTH, workspace, period.number, max(days, default=None), max(held[3], sealed))
+
+
+def trust_day(ledger: Ledger, day: int) -> None:
+    """Accept that it is a day: take back what is later, and have what waited for it counted."""
+    ledger.put(MARK, TRUSTED_DAY, day)
+    lower_mark(ledger, LAST_METERED_DAY, day)
+    for workspace, number, _, sealed in ledger.read(MONTH, "WHERE last_import_day > ?1", (day,)):
+        ledger.put(MONTH, workspace, number, day, sealed)
+    for row, _, *rest in ledger.read(ASIDE, "WHERE reason = 'waiting' AND day <= ?1", (day,)):
+        ledger.put(ASIDE, row, "confirmed", *rest)
+
+
+def _append_keys(ledger: Ledger, period: Period, family: Family, block: KeyBlock) -> None:
+    place = place_of(period, family)
+    size_class = blocks.size_class(len(block))
+    # Many small blocks of about one size become one of the next: rows stay few, and a key is
+    # rewritten a handful of times in its life.
+    while size_class < blocks.SIZE_CLASS_MAX:
+        peers = ledger.read(KEY_BLOCK, sql.KEY_BLOCK_PEERS, (*place, size_class))
+        if len(peers) < blocks.PEERS_MAX:
+            break
+        block = merged([block, *(blocks.decode(peer[-1], family) for peer in peers)])
+        for peer in peers:
+            ledger.drop(KEY_BLOCK, "WHERE id = ?1", peer[:1])
+        size_class = max(size_class + 1, blocks.size_class(len(block)))
+    encoded = blocks.encode(block)
+    ledger.add(KEY_BLOCK, ledger.next_id(KEY_BLOCK), *place, size_class, len(block), encoded)
+
+
+def _add_counts(ledger: Ledger, place: tuple[int, int, int], counts: Counts) -> None:
+    held = ledger.get(USAGE, *place)
+    revision, total = (held[3], counts + counts_of(held[4])) if held else (0, counts)
+    ledger.put(USAGE, *place, revision + 1, total.astype("<i8").tobytes())

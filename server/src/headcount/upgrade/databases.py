@@ -1,0 +1,186 @@
+"""Copying one database of format 1 into a new one of format 2, row by row, and comparing the two.
+
+Takes a connection to the former and the path of the new one, which must not exist. Changes nothing
+in the former.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from headcount.catalog import schema as catalog
+from headcount.errors import DamagedDataError
+from headcount.identity import fresh_uuid
+from headcount.journal import schema as journal
+from headcount.sqlite import connect, rows, transaction
+from headcount.sqlite_rows import Ledger, Row, Table
+from headcount.store import sql, tables
+
+__all__ = ["copy_catalog", "copy_journal", "copy_store"]
+
+# What stood in a closed month was all that was ever set aside.
+_ASIDE = "SELECT id, 'sealed', workspace, period, NULL, messages, '', facts FROM aside"
+_ENTRIES = """
+SELECT id, format, appended_at_ms, facts_count, CAST(rejections AS BLOB), facts FROM entry
+WHERE id > ?1 ORDER BY id
+"""
+_NEW_ENTRIES = """
+SELECT id, format, appended_at_ms, facts_count, CAST(rejections AS BLOB), facts, total_facts,
+    checksum
+FROM entry ORDER BY id
+"""
+_ADD_ENTRY = """
+INSERT INTO entry
+    (id, format, appended_at_ms, facts_count, total_facts, rejections, checksum, facts)
+VALUES (?1, ?2, ?3, ?4, ?5, CAST(?6 AS TEXT), ?7, ?8)
+"""
+_RAISE_SEQUENCE = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1"
+_BEGIN_SEQUENCE = "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)"
+_MARKS = "SELECT value FROM mark ORDER BY value"
+
+
+def copy_store(former: apsw.Connection, place: Path, installation: str) -> None:
+    """Copy a store.
+
+    Raises:
+        DamagedDataError: the copy is not what the former is.
+    """
+    connection = connect(
+        place,
+        schema=sql.SCHEMA,
+        version=sql.VERSION,
+        begin=lambda made: Ledger.begin(made, fresh_uuid(), installation),
+    )
+    with closing(connection):
+        _copy(former, connection, place, tables.TABLES, {tables.ASIDE.name: _ASIDE})
+
+
+def copy_catalog(former: apsw.Connection, place: Path, installation: str) -> None:
+    """Copy a catalog.
+
+    Raises:
+        DamagedDataError: the copy is not what the former is.
+    """
+    with closing(apsw.Connection(str(place))) as connection:
+        with transaction(connection):
+            catalog.make_tables(connection, fresh_uuid(), installation)
+        _copy(former, connection, place, catalog.TABLES, {})
+
+
+def _copy(
+    former: apsw.Connection,
+    connection: apsw.Connection,
+    place: Path,
+    checked: Iterable[Table],
+    others: Mapping[str, str],
+) -> None:
+    checked = tuple(checked)
+    ledger = Ledger(place, connection, checked)
+    with closing(ledger), ledger.transaction():
+        for table in checked:
+            for row in former.execute(_query(table, others)):
+                ledger.add(table, *row)
+        _keep_sequences(former, connection)
+    ledger.check()
+    for table in checked:
+        order = f"ORDER BY {', '.join(table.columns[: table.key_columns])}"
+        columns = ", ".join(table.columns)
+        _compare(
+            former.execute(f"{_query(table, others)} {order}"),
+            connection.execute(f"SELECT {columns} FROM {table.name} {order}"),  # noqa: S608
+            place,
+        )
+
+
+def _query(table: Table, others: Mapping[str, str]) -> str:
+    columns = ", ".join(table.columns)
+    return others.get(table.name, f"SELECT {columns} FROM {table.name}")  # noqa: S608
+
+
+def _keep_sequences(former: apsw.Connection, connection: apsw.Connection) -> None:
+    """Give no number again that a row has had which is gone by now."""
+    for name, last in rows(former, "SELECT name, seq FROM sqlite_sequence"):
+        binding = (name, last)
+        connection.execute(_RAISE_SEQUENCE, binding)
+        if not connection.changes():
+            connection.execute(_BEGIN_SEQUENCE, binding)
+
+
+def copy_journal(
+    former: apsw.Connection, place: Path, installation: str, position_of: Callable[[str], int]
+) -> None:
+    """Copy what a journal holds that is not counted yet, and its marks.
+
+    Args:
+        former: the journal.
+        place: where to.
+        installation: whose it is.
+        position_of: the id up to which the store has counted a journal, by its UUID.
+
+    Raises:
+        DamagedDataError: the copy is not what the former is.
+    """
+    ((uuid,),) = rows(former, "SELECT uuid FROM journal")
+    position = position_of(uuid)
+    state = (1, uuid, installation, position, 0)
+
+    def begin(made: apsw.Connection) -> None:
+        made.execute(journal.JOURNAL.insert, (*state, journal.JOURNAL.checksum(state)))
+
+    connection = connect(
+        place,
+        schema=journal.SCHEMA,
+        version=journal.JOURNAL_VERSION,
+        begin=begin,
+        page_bytes=journal.PAGE_BYTES,
+    )
+    with closing(connection):
+        with transaction(connection):
+            total = 0
+            for entry_id, form, at_ms, count, tallies, facts in former.execute(
+                _ENTRIES, (position,)
+            ):
+                total += count
+                checksum = journal.entry_checksum(
+                    entry_id, form, at_ms, count, total, tallies, facts
+                )
+                connection.execute(
+                    _ADD_ENTRY, (entry_id, form, at_ms, count, total, tallies, checksum, facts)
+                )
+            for (mark,) in former.execute(_MARKS):
+                connection.execute(journal.MARK.insert, (mark, journal.MARK.checksum((mark,))))
+        _compare(
+            former.execute(_ENTRIES, (position,)),
+            (_checked_entry(row, place) for row in connection.execute(_NEW_ENTRIES)),
+            place,
+        )
+        _compare(former.execute(_MARKS), connection.execute(_MARKS), place)
+
+
+def _checked_entry(row: Row, place: Path) -> Row:
+    entry_id, form, at_ms, count, tallies, facts, total, checksum = row
+    if checksum != journal.entry_checksum(entry_id, form, at_ms, count, total, tallies, facts):
+        raise _other(place)
+    return row[:6]
+
+
+def _compare(former: Iterable[Any], new: Iterable[Any], place: Path) -> None:
+    missing = object()
+    rest = iter(new)
+    for row in former:
+        if next(rest, missing) != row:
+            raise _other(place)
+    if next(rest, missing) is not missing:
+        raise _other(place)
+
+
+def _other(place: Path) -> DamagedDataError:
+    return DamagedDataError(
+        f"The upgrade of {place.name} gave something else than what it was made of.",
+        "Nothing was changed. Check the disk and its memory, then try again.",
+    )

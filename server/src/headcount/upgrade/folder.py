@@ -1,0 +1,230 @@
+"""The order of an upgrade, so that it may be killed at any point.
+
+Each database is copied beside the folder's own, compared, and put in place by one rename, after a
+second name was given to the former one; until the folder says that it has the new format, all of
+this can be repeated. The former files go last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import apsw
+
+from headcount.catalog.schema import SCHEMA_VERSION
+from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
+from headcount.identity import admit_part, begin_identity, read_identity
+from headcount.journal.schema import JOURNAL_VERSION
+from headcount.sqlite import refuse_version, rows
+from headcount.sqlite_reading import damage
+from headcount.store import sql
+from headcount.upgrade.databases import copy_catalog, copy_journal, copy_store
+
+__all__ = ["FORMER_NAME", "remove_former", "upgrade_databases", "upgrade_folder"]
+
+FORMER_NAME = "former"
+"""The folder, in the data folder, that holds the former databases while an upgrade is under way."""
+
+_OLD_VERSION = 1
+_SPARE_BYTES = 16 << 20
+_BUSY_TIMEOUT_MS = 2_000
+
+Copy = Callable[[apsw.Connection, Path], None]
+
+
+def upgrade_folder(folder: Path, mark: Callable[[Path], None]) -> None:
+    """Bring a data folder to this version's format; nobody else may use it meanwhile.
+
+    Args:
+        folder: the folder, whose serve lock the caller holds.
+        mark: says in a folder, durably, that it has this version's format.
+
+    Raises:
+        DataFolderError: there is not room enough, or a database is damaged or in use; the folder
+            is then as it was, or an upgrade that the next call goes on with.
+        OSError: the disk refused; likewise.
+    """
+    upgrade_databases(folder)
+    mark(folder)
+    remove_former(folder)
+
+
+def remove_former(folder: Path) -> None:
+    """Delete the former databases of an upgrade that is done.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    shutil.rmtree(folder / FORMER_NAME, ignore_errors=True)
+    _sync(folder)
+
+
+def upgrade_databases(folder: Path) -> None:
+    """Bring every database of a folder to this version's format; those that have it stay.
+
+    Raises:
+        DataFolderError, OSError: as for `upgrade_folder`.
+    """
+    with _journals_unused(folder):
+        _check_room(folder)
+        (folder / FORMER_NAME).mkdir(mode=0o700, exist_ok=True)
+        begin_identity(folder)
+        identity = read_identity(folder)
+        assert identity is not None, "it was just written"
+        installation = identity.installation
+        store = folder / "store.sqlite"
+        catalog = folder / "catalog.sqlite"
+        _upgrade(folder, catalog, SCHEMA_VERSION, _with(copy_catalog, installation))
+        positions = _positions(store) if store.exists() else {}
+
+        def copied_journal(former: apsw.Connection, place: Path) -> None:
+            copy_journal(former, place, installation, lambda uuid: positions.get(uuid, 0))
+
+        for path in sorted((folder / "journals").glob("*.sqlite")):
+            _upgrade(folder, path, JOURNAL_VERSION, copied_journal)
+        # After the journals, of which only the store knows how far they are counted.
+        _upgrade(folder, store, sql.VERSION, _with(copy_store, installation))
+        for path, table in _databases(folder):
+            _register(path, table)
+
+
+def _with(copy: Callable[[apsw.Connection, Path, str], None], installation: str) -> Copy:
+    return lambda former, place: copy(former, place, installation)
+
+
+def _databases(folder: Path) -> list[tuple[Path, str]]:
+    """The databases there are, each with the table that says which one it is."""
+    found = [(folder / "catalog.sqlite", "part"), (folder / "store.sqlite", "part")]
+    found += [(path, "journal") for path in sorted((folder / "journals").glob("*.sqlite"))]
+    return [(path, table) for path, table in found if path.exists()]
+
+
+@contextmanager
+def _journals_unused(folder: Path) -> Iterator[None]:
+    """Hold the lock of every journal: an import of the former version may be writing to one."""
+    with ExitStack() as stack:
+        for path in sorted((folder / "journals").glob("*.sqlite")):
+            descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            stack.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FolderBusyError(
+                    f"Another process writes to {path}, and the data folder is to be upgraded.",
+                    "Wait until it is done, then try again.",
+                ) from None
+        yield
+
+
+def _check_room(folder: Path) -> None:
+    needed = sum(
+        _size(path) + _size(path.with_name(path.name + "-wal"))
+        for path, _ in _databases(folder)
+        if _version(path) == _OLD_VERSION
+    )
+    free = shutil.disk_usage(folder).free
+    if needed and needed + needed // 4 + _SPARE_BYTES > free:
+        raise DataFolderError(
+            f"Upgrading {folder} to this version's format takes about"
+            f" {needed + needed // 4 + _SPARE_BYTES:,} bytes for a while, and {free:,} are free.",
+            "Free some disk space, then try again; nothing was changed.",
+        )
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[apsw.Connection]:
+    try:
+        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            connection.pragma("synchronous", "FULL")
+            yield connection
+    except apsw.BusyError as error:
+        raise FolderBusyError(
+            f"Another process uses {path}, and the data folder is to be upgraded.",
+            "Stop it, then try again.",
+        ) from error
+    except apsw.Error as error:
+        raise DamagedDataError(
+            f"{path} cannot be upgraded: {error}.",
+            "It is as it was. Restore the data folder from a backup.",
+        ) from error
+
+
+def _version(path: Path) -> int:
+    with _opened(path) as connection:
+        # To look is not to change: what lies in its log stays there.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        return int(connection.pragma("user_version"))
+
+
+def _positions(store: Path) -> dict[str, int]:
+    with _opened(store) as connection:
+        return dict(rows(connection, "SELECT journal, entry FROM position"))
+
+
+def _upgrade(folder: Path, path: Path, version: int, copy: Copy) -> None:
+    """Bring one database to a version, if it is of the former one."""
+    if not path.exists():
+        return
+    former = folder / FORMER_NAME
+    draft = former / f"{path.name}.new"
+    for left in former.glob(f"{path.name}.*"):
+        left.unlink()
+    with _opened(path) as connection:
+        found = connection.pragma("user_version")
+        if found == version:
+            return
+        if found > version:
+            refuse_version(path, found, version)
+        if found == 0 and not connection.pragma("schema_version"):
+            return  # a start was interrupted before it had made its tables
+        # Brings what its log holds into the file, which is all there is of it from then on.
+        if connection.pragma("journal_mode", "delete") != "delete":
+            raise FolderBusyError(
+                f"Another process uses {path}, and the data folder is to be upgraded.",
+                "Stop it, then try again.",
+            )
+        if fault := damage(connection):
+            raise DamagedDataError(
+                f"{path} is damaged, and cannot be upgraded: {fault}.",
+                "It is as it was. Restore the data folder from a backup.",
+            )
+        copy(connection, draft)
+    draft.chmod(0o600)
+    _sync(draft)
+    kept = former / path.name
+    kept.unlink(missing_ok=True)
+    os.link(path, kept)
+    _sync(former)
+    draft.replace(path)
+    _sync(path.parent)
+    for left in former.glob(f"{path.name}.*"):
+        left.unlink()
+
+
+def _register(path: Path, table: str) -> None:
+    with _opened(path) as connection:
+        if connection.pragma("user_version"):
+            found = rows(connection, f"SELECT uuid, installation FROM {table}")  # noqa: S608
+            for uuid, installation in found:
+                admit_part(path, uuid, installation, register=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

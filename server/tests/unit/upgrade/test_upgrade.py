@@ -1,0 +1,211 @@
+"""A data folder of the former format: upgraded whole, at whatever point a try is killed; then it
+counts on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from former_folder import KNOWN, facts_of, metered_oracle, unpack
+from headcount.catalog import Catalog
+from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
+from headcount.errors import DataFolderError
+from headcount.identity import read_identity
+from headcount.journal import JournalDirectory
+from headcount.metering.calendar import MS_PER_DAY, day_of_ms, parse_period
+from headcount.store.sqlite import SqliteStore
+from headcount.upgrade import FORMER_NAME
+from rig import Rig, assert_equal_to_oracle, totals
+
+KILLED = 9
+EVENTS = ("os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir")
+
+
+@pytest.fixture
+def former(tmp_path: Path) -> Path:
+    return unpack(tmp_path / "data")
+
+
+def assert_as_known(path: Path) -> None:
+    """Everything that the former version had is there, and nothing else."""
+    folder = open_data_folder(path, create=False)
+    with closing(SqliteStore(folder.store)) as store:
+        store.check()
+        for place, known in KNOWN["counts"].items():
+            workspace, period = place.split()
+            reading = store.read_usage(int(workspace), parse_period(period))
+            last = reading.period.last_day
+            assert totals(reading, None, last) == known["workspace"]
+            for source, counts in known["sources"].items():
+                assert totals(reading, int(source), last) == counts
+            assert sum(r.messages for r in reading.rejected) == known["rejected"]
+        assert sum(row.messages for row in store.set_aside()) == KNOWN["aside"] == 1
+        assert sorted([w, str(p)] for w, p in store.sealed()) == KNOWN["sealed"]
+        assert list(store.positions().values()) == [KNOWN["position"]]
+    with Catalog(folder.catalog) as catalog:
+        catalog.check()
+        assert [w.name for w in catalog.workspaces()] == ["Shop", "Café"]
+        assert [s.write_key for s in catalog.sources()] == KNOWN["writeKeys"]
+        token = catalog.token_by_secret(KNOWN["readToken"])
+        assert token is not None
+        assert (token.workspace, token.scope) == (1, "read")
+        assert len([t for t in catalog.tokens(1) if t.revoked_at_ms]) == 1
+        assert load_hash_key(folder, catalog) == bytes(range(32))
+    journals = JournalDirectory(folder.journals)
+    (place_of_journal,) = journals.paths()
+    with closing(journals.open(place_of_journal)) as journal:
+        entries = list(journal.entries(KNOWN["position"]))
+        assert [e.id for e in entries] == list(range(KNOWN["position"] + 1, KNOWN["lastEntry"] + 1))
+        assert not any(e.damage for e in entries)
+        assert sum(len(e.facts) for e in entries) == 56 * len(facts_of("waiting"))
+        assert len(journal.marks()) == 1
+        assert journal.last_id() == KNOWN["lastEntry"]
+    identity = read_identity(path)
+    assert identity is not None
+    assert sorted(identity.parts) == [
+        "catalog.sqlite",
+        f"journals/{place_of_journal.name}",
+        "store.sqlite",
+    ]
+
+
+def test_it_is_upgraded_and_counts_on(former: Path) -> None:
+    open_data_folder(former, create=True)
+    assert (former / "format").read_text() == "Headcount data folder, format 2\n"
+    assert not (former / FORMER_NAME).exists()
+    assert_as_known(former)
+    now_ms = KNOWN["nowMs"]
+    rig = Rig(former, lambda: now_ms)
+    oracle = metered_oracle()
+    assert_equal_to_oracle(rig.store, oracle)
+    rig.drain()
+    for fact in sorted(facts_of("waiting"), key=lambda fact: fact.received_at_ms):
+        oracle.meter(fact, day_of_ms(now_ms))
+    assert_equal_to_oracle(rig.store, oracle)
+    # What was counted before is known still: every message comes again, and more after it.
+    now_ms += MS_PER_DAY
+    journal = rig.journal()
+    again = [f for f in facts_of("metered") if f.day > day_of_ms(now_ms) - 30 and not f.imported]
+    rig.append(journal, again)
+    rig.drain()
+    for fact in sorted(again, key=lambda fact: fact.received_at_ms):
+        oracle.meter(fact, day_of_ms(now_ms))
+    assert_equal_to_oracle(rig.store, oracle)
+    rig.close()
+
+
+def file_events(run: Callable[[], None], end_at: int | None) -> int:
+    """Run in a process of its own, killed at the n-th thing it does with files; how many it did."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        done: Counter[str] = Counter()
+
+        def hook(event: str, args: tuple[Any, ...]) -> None:
+            if event in EVENTS or (event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR)):
+                done["all"] += 1
+                if done["all"] == end_at:
+                    os._exit(KILLED)
+
+        sys.addaudithook(hook)
+        try:
+            run()
+        except BaseException:
+            os._exit(1)
+        os.write(writing, str(done["all"]).encode())
+        os._exit(0)
+    os.close(writing)
+    _, status = os.waitpid(pid, 0)
+    with os.fdopen(reading) as said:
+        count = said.read()
+    assert os.waitstatus_to_exitcode(status) == (0 if end_at is None else KILLED)
+    return int(count or 0)
+
+
+def test_a_try_may_be_killed_at_any_point(former: Path, tmp_path: Path) -> None:
+    def upgrade(path: Path) -> Callable[[], None]:
+        def run() -> None:
+            open_data_folder(path, create=True)
+
+        return run
+
+    steps = file_events(upgrade(former), None)
+    assert steps > 30
+    for step in range(1, steps + 1):
+        path = unpack(tmp_path / str(step))
+        file_events(upgrade(path), step)
+        open_data_folder(path, create=True)
+        assert not (path / FORMER_NAME).exists()
+        assert_as_known(path)
+
+
+def test_those_who_only_read_say_who_upgrades(former: Path) -> None:
+    before = contents(former)
+    with pytest.raises(DataFolderError, match=r"has format 1, and .* reads format 2") as refused:
+        open_data_folder(former, create=False)
+    assert "next `headcount serve` upgrades it" in refused.value.remedy
+    assert contents(former) == before
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_in_use_is_left_alone(former: Path) -> None:
+    before = contents(former)
+    lock = FolderLock(DataFolder(former).serve_lock, "serve")
+    with lock, pytest.raises(DataFolderError, match="uses"):
+        open_data_folder(former, create=True)
+    with closing(JournalDirectory(former / "journals")) as journals:
+        (path,) = journals.paths()
+        assert journals._lock(path)
+        with pytest.raises(DataFolderError, match="Another process writes to"):
+            open_data_folder(former, create=True)
+    after = contents(former)
+    assert {path: after[path] for path in before} == before
+
+
+@pytest.fixture
+def small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")._replace(free=100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_a_disk_without_room_is_said_before_anything_is_changed(former: Path) -> None:
+    before = contents(former)
+    with pytest.raises(DataFolderError, match=r"takes about [\d,]+ bytes .* 100,000 are free"):
+        open_data_folder(former, create=True)
+    after = contents(former)
+    assert {path: after[path] for path in before} == before
+
+
+def test_a_damaged_database_is_not_upgraded(former: Path) -> None:
+    with closing(apsw.Connection(str(former / "store.sqlite"))) as db:
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        ((root,),) = db.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'usage'"
+        ).fetchall()
+    data = bytearray((former / "store.sqlite").read_bytes())
+    data[4096 * (root - 1) : 4096 * root] = bytes(4096)
+    (former / "store.sqlite").write_bytes(data)
+    with pytest.raises(DataFolderError, match=r"store\.sqlite .*cannot be upgraded"):
+        open_data_folder(former, create=True)
+    assert (former / "format").read_text() == "Headcount data folder, format 1\n"
+
+
+def test_a_newer_format_is_refused_as_newer_and_an_older_one_is_not(tmp_path: Path) -> None:
+    open_data_folder(tmp_path / "data", create=True)
+    for version, message in ((3, "newer version of Headcount"), (0, "no version of Headcount has")):
+        (tmp_path / "data" / "format").write_text(f"Headcount data folder, format {version}\n")
+        with pytest.raises(DataFolderError, match=message):
+            open_data_folder(tmp_path / "data", create=True)
