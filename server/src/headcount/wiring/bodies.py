@@ -1,4 +1,4 @@
-"""Bodies on the API address: an application gets them whole and in time, or is told of nobody.
+"""Bodies on the API address: an application gets them whole and in time, or goes no further.
 
 They are small there, but their senders need no key: a form for signing in is for everybody. The
 same rules hold for them as on the tracking address (`headcount.intake.reading`).
@@ -6,6 +6,7 @@ same rules hold for them as on the tracking address (`headcount.intake.reading`)
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -29,6 +30,10 @@ _ANSWERS = {
 }
 
 
+class _Over(BaseException):
+    """A request is over while its body is awaited: no error, and no application's to handle."""
+
+
 class WholeBodies:
     """An ASGI application that hands whole bodies to another one.
 
@@ -43,28 +48,24 @@ class WholeBodies:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
-        is_read = is_answered = False
+        is_read = False
 
         async def receive_whole() -> Any:
-            nonlocal is_read, is_answered
+            nonlocal is_read
             if is_read:
                 return await receive()
             is_read = True
             try:
                 body = await self._reader.read(receive, known=False)
             except ClientGone:
-                return {"type": "http.disconnect"}
+                raise _Over from None
             except Refused as refused:
-                is_answered = True
                 await _refuse(send, refused.reason)
-                return {"type": "http.disconnect"}
+                raise _Over from None
             return {"type": "http.request", "body": body, "more_body": False}
 
-        async def send_on(message: Any) -> None:
-            if not is_answered:
-                await send(message)
-
-        await self._app(scope, receive_whole, send_on)
+        with suppress(_Over):
+            await self._app(scope, receive_whole, send)
 
 
 async def _refuse(send: Any, reason: Reason) -> None:
