@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from headcount.wiring import connection as connections
-from headcount.wiring.http import serve_http
+from served_app import served
 from server_fixture import Server, Shop, serving
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
@@ -132,39 +131,6 @@ def test_a_large_head_that_ends_is_taken(shop: Shop) -> None:
     with connect(shop.server.tracking) as connection:
         connection.sendall(sized(message(1, shop.write_keys["web"]), padding))
         assert answers(connection, 1).startswith(b"HTTP/1.1 200")
-
-
-class Told:
-    """Stands where a child process learns that it shall stop."""
-
-    def __init__(self) -> None:
-        self.stopping = threading.Event()
-        self.served = threading.Event()
-        self.stop: Callable[[], None] = lambda: None
-
-    def ready(self) -> None:
-        self.served.set()
-
-    def on_stop(self, callback: Callable[[], None]) -> None:
-        self.stop = callback
-
-
-@contextmanager
-def served(app: Callable[..., Awaitable[None]]) -> Iterator[tuple[Told, int]]:
-    """An application served in this process; its port, and how to stop it before the end."""
-    told = Told()
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    thread = threading.Thread(
-        target=lambda: asyncio.run(serve_http(app, listening.detach(), told))  # type: ignore[arg-type]
-    )
-    thread.start()
-    told.served.wait()
-    try:
-        yield told, port
-    finally:
-        told.stop()
-        thread.join()
 
 
 @pytest.mark.parametrize("start", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nX: y"])

@@ -1,0 +1,191 @@
+"""What the attacks share: strangers who hold connections, honest clients, and memory."""
+
+from __future__ import annotations
+
+import json
+import resource
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import psutil
+import urllib3
+
+from server_fixture import PATIENCE_S, Server, Shop
+
+__all__ = ["MIB", "Honest", "Memory", "answers_of", "connect", "held", "measured"]
+
+MIB = 1 << 20
+PROCESS_BYTES_MAX = 250 * MIB
+_ROLES = ("intake", "meter", "api")
+
+
+def connect(url: str, receive_bytes: int | None = None) -> socket.socket:
+    """A connection to one of a server's addresses.
+
+    Args:
+        url: the address.
+        receive_bytes: of the buffer for what is not read, where that matters.
+    """
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    connection = socket.socket()
+    if receive_bytes is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    connection.settimeout(PATIENCE_S)
+    connection.connect((host, int(port)))
+    return connection
+
+
+@contextmanager
+def held(
+    url: str, count: int, data: bytes, *, drip: bytes = b"", receive_bytes: int | None = None
+) -> Iterator[list[socket.socket]]:
+    """So many connections on which something was sent, held open.
+
+    Args:
+        url: the address.
+        count: how many.
+        data: what each sends at once.
+        drip: what each sends on, a few times a second.
+        receive_bytes: as `connect` has it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    over = threading.Event()
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        connections = []
+        for _ in range(count):
+            connections.append(stack.enter_context(connect(url, receive_bytes)))
+            # Whoever holds too much is hung up on in the middle of it.
+            with suppress(OSError):
+                connections[-1].sendall(data)
+
+        def go_on() -> None:
+            while not over.wait(0.3):
+                for connection in connections:
+                    with suppress(OSError):
+                        connection.send(drip)
+
+        dripping = threading.Thread(target=go_on)
+        if drip:
+            dripping.start()
+            stack.callback(dripping.join)
+        stack.callback(over.set)
+        yield connections
+
+
+class Honest:
+    """Clients of one source, in all the ways in which clients post.
+
+    Attributes:
+        statuses: how many of their posts were answered with which status.
+    """
+
+    def __init__(self, shop: Shop) -> None:
+        self._url = shop.server.tracking
+        self._key = shop.write_keys["web"]
+        self._sent = 0
+        self.statuses: Counter[int] = Counter()
+
+    def post(self, times: int) -> None:
+        """Post: with the key in the head, in the body, and with a body that follows its head."""
+        in_head = urllib3.make_headers(basic_auth=f"{self._key}:")["authorization"]
+        for _ in range(times):
+            phones = [self._begin(b"Authorization: " + in_head.encode()), self._begin()]
+            for head, rest in (
+                self._request(b"Authorization: " + in_head.encode()), self._request(),
+            ):  # fmt: skip
+                with connect(self._url) as connection:
+                    self._end(connection, head + rest)
+            time.sleep(0.3)
+            for connection, rest in phones:
+                with connection:
+                    self._end(connection, rest)
+
+    def _request(self, header: bytes = b"X-None: 1") -> tuple[bytes, bytes]:
+        self._sent += 1
+        body = json.dumps({"userId": f"u{self._sent}", "writeKey": self._key}).encode()
+        head = b"POST /v1/page HTTP/1.1\r\nHost: t\r\n%b\r\nContent-Length: %d\r\n\r\n"
+        return head % (header, len(body)), body
+
+    def _begin(self, header: bytes = b"X-None: 1") -> tuple[socket.socket, bytes]:
+        head, rest = self._request(header)
+        connection = connect(self._url)
+        connection.sendall(head)
+        return connection, rest
+
+    def _end(self, connection: socket.socket, rest: bytes) -> None:
+        status = 0
+        with suppress(OSError):
+            connection.sendall(rest)
+            status = int(connection.recv(4096)[9:12] or 0)
+        self.statuses[status] += 1
+
+    def assert_answered(self) -> None:
+        """At least 95 of 100 of them must have been."""
+        assert self.statuses[200] >= 0.95 * self.statuses.total(), self.statuses
+
+
+class Memory:
+    """The most memory that each process of a server took while it was watched, in bytes."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.before = self._now()
+        self.most = dict(self.before)
+
+    def _now(self) -> dict[int, int]:
+        sizes = {}
+        for role in _ROLES:
+            for process in self._server.children(role):
+                with suppress(psutil.Error):
+                    sizes[process.pid] = process.memory_full_info().pss
+        return sizes
+
+    def look(self) -> None:
+        """Measure."""
+        for pid, size in self._now().items():
+            self.most[pid] = max(size, self.most.get(pid, 0))
+
+    def assert_bounded(self) -> None:
+        """No process may take more than its bound, nor have died."""
+        self.look()
+        assert set(self.most) == set(self.before)
+        assert max(self.most.values()) < PROCESS_BYTES_MAX, self.most
+
+    def grown(self) -> int:
+        """By how much the one grew that grew most."""
+        return max(self.most[pid] - before for pid, before in self.before.items())
+
+
+@contextmanager
+def measured(server: Server) -> Iterator[Memory]:
+    """Watch the memory of a server's processes, and see afterwards that it was bounded."""
+    memory, over = Memory(server), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            memory.look()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield memory
+    finally:
+        over.set()
+        watching.join()
+    memory.assert_bounded()
+
+
+def answers_of(connection: socket.socket, count: int) -> int:
+    """How many answers of status 200 come, until so many are there or the connection ends."""
+    received, tail = 0, b""
+    with suppress(OSError):
+        while received < count and (part := connection.recv(1 << 16)):
+            received += (tail + part).count(b"HTTP/1.1 200")
+            tail = (tail + part)[-11:]
+    return received
