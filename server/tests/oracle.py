@@ -83,15 +83,33 @@ class Oracle:
             clock_day: the day of the meter's clock, days since 1970.
             facts_max: how many facts of what was confirmed are enough.
         """
+        believed = self.believed(clock_day)
+        self.free(clock_day, facts_max)
+        self.take_batch(facts, clock_day, believed)
+
+    def believed(self, clock_day: int) -> tuple[int, int]:
+        """The latest days that are believed of a live and of an imported fact."""
         known = [day for day in (self.last_live_day, self.trusted_day) if day]
         latest = clock_day + 2
-        latest_live = min([latest, *(max(known) + 180 for _ in known[:1])])
+        return min([latest, *(max(known) + 180 for _ in known[:1])]), latest
+
+    def free(self, clock_day: int, facts_max: int) -> int:
+        """Count some of what has waited and is confirmed; gives how many rows that was."""
         freed: list[PlainFact] = []
+        rows = 0
         while self.confirmed and len(freed) < facts_max:
             freed += self.confirmed.pop(0)
+            rows += 1
         today = self.today(clock_day)
         for fact in sorted(freed, key=lambda each: each.received_at_ms):
             self.meter(fact, today)
+        return rows
+
+    def take_batch(
+        self, facts: Sequence[PlainFact], clock_day: int, believed: tuple[int, int]
+    ) -> None:
+        """Count facts (in metering order), or let them wait, by what was `believed` before."""
+        latest_live, latest = believed
         today = self.today(clock_day)
         waiting: dict[int, list[PlainFact]] = {}
         for fact in facts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,6 +45,15 @@ _SETS = {
 _NEVER_FALL = (API_CALLS, IDENTIFIED, ANONYMOUS, ANONYMOUS_IDENTIFIED, ADMITTED)
 
 
+class _Attempt(NamedTuple):
+    """A change that was to be committed, and under which circumstances."""
+
+    change: Change
+    clock_day: int
+    believed: tuple[int, int]
+    facts_max: int
+
+
 class Violation(AssertionError):
     """Something happened that must never happen."""
 
@@ -54,6 +64,10 @@ def _without_tags(fact: bytes) -> bytes:
 
 def _facts(packed: bytes) -> list[bytes]:
     return [_without_tags(packed[at : at + FACT_BYTES]) for at in range(0, len(packed), FACT_BYTES)]
+
+
+def _kept(store: SqliteStore) -> int:
+    return sum(each.messages for each in store.set_aside())
 
 
 def _require(holds: bool, sentence: str) -> None:
@@ -78,7 +92,9 @@ class Auditor:
         self._acknowledged_at_ms: dict[bytes, int | None] = {}
         self._latest_ms = 0
         self._entries: dict[tuple[str, int], JournalEntry] = {}
-        self._attempts: list[tuple[Change, int]] = []
+        self._attempts: list[_Attempt] = []
+        self._believed = (0, 0)
+        self._facts_max = 0
         self._tallies_owed: Counter[tuple[int, int, int, str]] = Counter()
         self._tallies_sent: Counter[tuple[int, int, int, str]] = Counter()
         self._tallied: Counter[tuple[int, int, int, str]] = Counter()
@@ -119,31 +135,53 @@ class Auditor:
         for fact in _facts(entry.facts):
             _require(fact in self._plain, f"entry {entry.id} holds a fact that nobody sent")
 
+    def stepping(self, clock_day: int, facts_max: int) -> None:
+        """A step of the meter begins, which believes what is known of the clock by now."""
+        self._believed = self.oracle.believed(clock_day)
+        self._facts_max = facts_max
+
     def attempting(self, change: Change, clock_day: int) -> None:
         """A change is about to be committed; whether it was may be known only later."""
         for journal, upto in change.positions.items():
             before = self.positions.get(journal, 0)
             _require(upto > before, f"entries up to {upto} are metered again, after {before}")
-        self._attempts.append((change, clock_day))
+        self._attempts.append(_Attempt(change, clock_day, self._believed, self._facts_max))
 
     def committed(self) -> None:
         """The last attempt was committed."""
-        self._apply(*self._attempts[-1])
+        self._apply(self._attempts[-1])
 
-    def started(self, positions: Mapping[str, int]) -> None:
-        """A meter begins, at positions that tell how its predecessor ended."""
-        if dict(positions) == self.positions:
+    def started(self, store: SqliteStore) -> None:
+        """A meter begins; where its store stands tells how its predecessor ended."""
+        positions, kept = dict(store.positions()), _kept(store)
+        if positions == self.positions and kept == self.oracle.kept():
             return
-        for change, clock_day in reversed(self._attempts):
-            if {**self.positions, **change.positions} == dict(positions):
-                self._apply(change, clock_day)
-                return
-        raise Violation(f"the store stands at {dict(positions)}, where nobody committed")
+        for attempt in reversed(self._attempts):
+            if {**self.positions, **attempt.change.positions} == positions:
+                self._apply(attempt)
+                break
+        else:
+            raise Violation(f"the store stands at {positions}, where nobody committed")
+        self._check_kept(kept)
 
-    def _apply(self, change: Change, clock_day: int) -> None:
+    def _check_kept(self, kept: int) -> None:
+        expected = self.oracle.kept()
+        _require(kept == expected, f"{kept} messages are set aside, and the oracle has {expected}")
+
+    def confirmed(self, clock_day: int) -> None:
+        """The operator said that it is this day."""
+        self.oracle.confirm(clock_day)
+        self._attempts.clear()
+
+    def _apply(self, attempt: _Attempt) -> None:
         # Once one was committed, what was refused before can no longer come back.
         self._attempts.clear()
         self._expected = None
+        change = attempt.change
+        if change.counted_aside:
+            rows = self.oracle.free(attempt.clock_day, attempt.facts_max)
+            _require(rows == len(change.counted_aside), f"{rows} rows of facts were to be freed")
+            return
         facts: list[PlainFact] = []
         for journal, upto in change.positions.items():
             for entry_id in range(self.positions.get(journal, 0) + 1, upto + 1):
@@ -158,9 +196,7 @@ class Auditor:
                 self._tallies_owed -= tallies
             self.positions[journal] = upto
         facts.sort(key=lambda fact: fact.received_at_ms)
-        today = self.oracle.today(clock_day)
-        for fact in facts:
-            self.oracle.meter(fact, today)
+        self.oracle.take_batch(facts, attempt.clock_day, attempt.believed)
         self.metered += len(facts)
 
     def _take(self, fact: bytes) -> None:
@@ -182,6 +218,7 @@ class Auditor:
         _require(
             dict(store.positions()) == self.positions, "the store's positions moved by themselves"
         )
+        self._check_kept(_kept(store))
         for fact in before:
             if self._owed[fact] <= 0:
                 continue

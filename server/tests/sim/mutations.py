@@ -6,6 +6,7 @@ Takes a place to patch, changes the real code there. Each says which faults brin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import apsw
@@ -16,6 +17,7 @@ from headcount.errors import StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile
 from headcount.journal import file as journal_file
 from headcount.meter import Meter, meter, sealing
+from headcount.metering import plausible
 from headcount.metering.facts import Rejection
 from headcount.metering.fold import Folded, facts_from_bytes
 from headcount.store import run_folder, runs
@@ -41,14 +43,14 @@ class Mutation(NamedTuple):
 
 
 def _learn_before_commit(patch: Patch) -> None:
-    fold, learn = meter.fold, Folded.learn
+    digest, learn = meter.digest, Folded.learn
 
-    def early(facts: Any, indexes: Any, window_days: int) -> Folded:
-        folded = fold(facts, indexes, window_days)
-        learn(folded, indexes)
-        return folded
+    def early(facts: Any, indexes: Any, window_days: int, now_ms: int) -> Any:
+        digested = digest(facts, indexes, window_days, now_ms)
+        learn(digested[0], indexes)
+        return digested
 
-    patch.setattr(meter, "fold", early)
+    patch.setattr(meter, "digest", early)
     patch.setattr(Folded, "learn", lambda _folded, _indexes: None)
 
 
@@ -107,9 +109,10 @@ def _window(days: int) -> Callable[[Patch], None]:
         begin = Meter.__init__
 
         def off_by_some(
-            self: Meter, store: Any, journals: Any, clock_ms: Any, window_days: int, *rest: Any
-        ) -> None:
-            begin(self, store, journals, clock_ms, window_days + days, *rest)
+            self: Meter, store: Any, journals: Any, clock_ms: Any, window_days: int,
+            *rest: Any, **more: Any,
+        ) -> None:  # fmt: skip
+            begin(self, store, journals, clock_ms, window_days + days, *rest, **more)
 
         patch.setattr(Meter, "__init__", off_by_some)
 
@@ -119,10 +122,10 @@ def _window(days: int) -> Callable[[Patch], None]:
 def _prune_before_commit(patch: Patch) -> None:
     meter_batch = Meter._meter
 
-    def pruned_first(self: Meter, taken: Any, counted_until_ms: int) -> None:
+    def pruned_first(self: Meter, taken: Any, *rest: Any) -> None:
         for journal_uuid, entry_id in taken.positions.items():
             self._open[journal_uuid].prune(entry_id)
-        meter_batch(self, taken, counted_until_ms)
+        meter_batch(self, taken, *rest)
 
     patch.setattr(Meter, "_meter", pruned_first)
 
@@ -134,7 +137,7 @@ def _prune_one_too_many(patch: Patch) -> None:
 
 def _say_it_is_all(patch: Patch) -> None:
     take = Meter._take
-    patch.setattr(Meter, "_take", lambda self: take(self)._replace(next_appended_at_ms=None))
+    patch.setattr(Meter, "_take", lambda self: replace(take(self), next_appended_at_ms=None))
 
 
 def _mark_the_end_of_a_step(patch: Patch) -> None:
@@ -142,11 +145,31 @@ def _mark_the_end_of_a_step(patch: Patch) -> None:
 
     def later(self: Meter) -> Any:
         stepped = step(self)
-        self.counted_until_ms = self._clock_ms()
+        self._freshness.until_ms = self._clock_ms()
         self._store.mark_counted_until(self.counted_until_ms)
         return stepped
 
     patch.setattr(Meter, "step", later)
+
+
+def _count_whatever_the_time(patch: Patch) -> None:
+    patch.setattr(meter, "sorted_out", lambda facts, _bounds: (facts, []))
+
+
+def _wait_a_day_too_long(patch: Patch) -> None:
+    patch.setattr(plausible, "AHEAD_DAYS_MAX", plausible.AHEAD_DAYS_MAX - 1)
+
+
+def _let_what_waits_move_the_day(patch: Patch) -> None:
+    commit = SqliteStore.commit
+
+    def moved(store: SqliteStore, change: Change) -> None:
+        days = [aside.day for aside in change.aside if aside.day is not None]
+        known = [] if change.last_metered_day is None else [change.last_metered_day]
+        change.last_metered_day = max([*days, *known], default=None)
+        commit(store, change)
+
+    patch.setattr(SqliteStore, "commit", moved)
 
 
 def _see_journals_only_at_the_start(patch: Patch) -> None:
@@ -199,6 +222,9 @@ MUTATIONS = {
         ("", _prune_one_too_many, set()),
         ("", _say_it_is_all, set()),
         ("", _mark_the_end_of_a_step, {Fault.BETWEEN}),
+        ("", _count_whatever_the_time, {Fault.CLOCK}),
+        ("", _wait_a_day_too_long, {Fault.CLOCK}),
+        ("", _let_what_waits_move_the_day, {Fault.CLOCK}),
         ("", _see_journals_only_at_the_start, {Fault.KILL}),
         ("", _count_each_delivery, {Fault.ANSWER}),
         ("", _name_runs_that_are_not_synced, {Fault.POWER}),

@@ -163,7 +163,7 @@ class Worker(Program):
     def _open(self) -> None:
         machine = self.machine
         folder = machine.folder
-        catalog = Catalog(folder.catalog)
+        catalog = Catalog(folder.catalog, read_only=True)
         self._closers.append(catalog.close)
         months = SealedMonths(folder.store)
         self._closers.append(months.close)
@@ -250,16 +250,31 @@ class MeterProgram(Program):
     """The meter, with the store that it writes."""
 
     def __init__(self, machine: Machine, name: str, limits: MeterLimits) -> None:
+        self.facts_max = limits.facts_a_batch_max
         self._limits = limits
         super().__init__(machine, name)
 
     def _open(self) -> None:
         machine = self.machine
+        catalog = Catalog(machine.folder.catalog, read_only=True)
+        self._closers.append(catalog.close)
         self.store = _WatchedStore(machine.folder.store, machine.watch)
         self._closers.append(self.store.close)
         journals = _WatchedJournals(machine.folder.journals, machine.watch)
-        self.meter = Meter(self.store, journals, machine.clock, WINDOW_DAYS, self._limits)
+        self.meter = Meter(
+            self.store,
+            journals,
+            machine.clock,
+            WINDOW_DAYS,
+            self._limits,
+            sources=lambda: {source.number: source.workspace for source in catalog.sources()},
+        )
         self._closers.append(self.meter.close)
+
+    def confirm_clock(self) -> None:
+        """What `headcount doctor --confirm-clock` does."""
+        with self.machine.disk.running(self.name):
+            self.store.trust_day(self.machine.clock.day)
 
     def step(self) -> bool | None:
         """Meter a batch.

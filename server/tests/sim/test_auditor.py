@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.auditor import Violation
 from sim.faults import Fault
 from sim.mutations import MUTATIONS
 from sim.simulation import Outcome, room, simulate
@@ -38,6 +39,7 @@ def test_a_mistake_is_found(
     monkeypatch.undo()
     assert found is not None, f"no seed up to {SEEDS_MAX} brings it out"
     print(f"{name}: seed {found.seed}: {found.failure}")
+    assert isinstance(found.failure, Violation), "it is not the auditor who says so"
     right = simulate(*place, found.seed, STEPS, mutation.faults)
     assert right.failure is None, "the right program fails as well"
 

@@ -169,7 +169,8 @@ class Workload:
                 continue
             received_at_ms = (around_day + rng.choice([0, 0, 1, -1])) * MS_PER_DAY
             received_at_ms += rng.randrange(MS_PER_DAY // 1000) * 1000
-            received_at_ms = max(_EARLIEST_DAY * MS_PER_DAY, received_at_ms)
+            if rng.random() < 0.04:
+                received_at_ms = rng.randrange(_EARLIEST_DAY * MS_PER_DAY)
             index = len(records)
             records.append(
                 message.fields
@@ -180,6 +181,8 @@ class Workload:
             reason = None
             if received_at_ms > now_ms:
                 reason = "received_at_in_future"
+            elif day < _EARLIEST_DAY:
+                reason = "received_at_before_2000"
             elif (workspace, Period.of_day(day)) in sealed:
                 reason = "period_sealed"
             if reason is not None:

@@ -179,6 +179,7 @@ class World(Watch):
             self._drain: 4,
             self._restart_all: 2,
             self._add_or_end_worker: 3,
+            self._confirm_clock: 2,
         }
         [act] = self.rng.choices(list(acts), list(acts.values()))
         act()
@@ -266,7 +267,7 @@ class World(Watch):
         )  # fmt: skip
         self._meter = meter = MeterProgram(self._machine, self._name("meter"), limits)
         self._tell(f"{meter.name} takes {limits.facts_a_batch_max} at once")
-        self.auditor.started(meter.store.positions())
+        self.auditor.started(meter.store)
         self._note_sealed()
 
     def _start_reader(self) -> None:
@@ -401,6 +402,7 @@ class World(Watch):
         if meter is None:
             return None
         before, metered = self.auditor.owed_now(), self.auditor.metered
+        self.auditor.stepping(self.clock.day, meter.facts_max)
         try:
             drained = meter.step()
         except (Killed, *DEATHS) as error:
@@ -485,6 +487,15 @@ class World(Watch):
         else:
             clock.now_ms += rng.randint(2, 20) * MS_PER_DAY
         self._tell(f"time goes on: {how}")
+
+    def _confirm_clock(self) -> None:
+        """The operator says that the clock is right, which it is, mostly."""
+        if self._meter is None or (self._true_ms is not None and self.rng.random() < 0.7):
+            return
+        self._disk.calm()
+        self._tell("the clock is confirmed")
+        self._meter.confirm_clock()
+        self.auditor.confirmed(self.clock.day)
 
     def _live_on(self) -> None:
         """Weeks of quiet traffic, so that months come to be closed."""
