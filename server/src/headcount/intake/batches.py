@@ -36,7 +36,7 @@ from headcount.intake.scanning import (
     value_end,
     without_bom,
 )
-from headcount.intake.work import TURN_STEPS, Budget, TooComplex, Turns
+from headcount.intake.work import TURN_BYTES, TURN_STEPS, Budget, TooComplex, Turns
 
 __all__ = [
     "Batch",
@@ -51,9 +51,8 @@ __all__ = [
 
 # What stands around the items is little in any batch: a key, a time, a context.
 _ENVELOPE_STEPS_MAX = 8_000
-# After how many bytes that are decoded in pieces it is the turn of others.
-_TURN_BYTES = 1 << 18
-
+# What it costs to begin with an array of items, of which there may be several.
+_ARRAY_STEPS = 10
 _PlainId = Annotated[str, msgspec.Meta(max_length=ID_CHARACTERS_MAX)] | None
 
 
@@ -138,7 +137,7 @@ def decode_whole(body: bytes, message_bytes_max: int) -> Turns[Batch | None]:
     # Messages of one library begin alike: `{"integrations":`.
     boundary = b"}" + comma + body[start : body.find(b":", start, end) + 1]
     messages: list[PlainMessage] = []
-    turn_ends_at = start + _TURN_BYTES
+    turn_ends_at = start + TURN_BYTES
     try:
         while end - start > message_bytes_max:
             cut = body.rfind(boundary, start, start + message_bytes_max) + 1
@@ -147,7 +146,7 @@ def decode_whole(body: bytes, message_bytes_max: int) -> Turns[Batch | None]:
             messages += _fast_messages(b"[" + body[start:cut] + b"]")
             start = cut + len(comma)
             if start >= turn_ends_at:
-                turn_ends_at = start + _TURN_BYTES
+                turn_ends_at = start + TURN_BYTES
                 yield
         messages += _fast_messages(b"[" + body[start:end] + b"]")
         return Batch(_fast_envelope(b'{"batch":[]' + rest).write_key, messages, ())
@@ -191,6 +190,7 @@ def find_items_tolerantly(body: bytes, items_max: int, budget: Budget) -> Turns[
             around.spend()
             name, start = name_at(data, at)
             if name == b"batch" and data[start : start + 1] == b"[":
+                around.spend(_ARRAY_STEPS)
                 items, end = yield from _items_of(data, start, items_max, budget)
             else:
                 end = value_end(data, start, around)
@@ -217,11 +217,11 @@ def _items_of(
     """The items of the array that starts at `at`, at most one too many, and where it ends."""
     items: list[msgspec.Raw] = []
     end = at
-    turn_ends_at = budget.spent + TURN_STEPS
+    turn_ends_at, next_steps = at + TURN_BYTES, budget.spent + TURN_STEPS
     for start, end in elements(data, at, budget):
         if start < end and len(items) <= items_max:
             items.append(msgspec.Raw(data[start:end]))
-        if budget.spent >= turn_ends_at:
-            turn_ends_at = budget.spent + TURN_STEPS
+        if end >= turn_ends_at or budget.spent >= next_steps:
+            turn_ends_at, next_steps = end + TURN_BYTES, budget.spent + TURN_STEPS
             yield
     return items, end

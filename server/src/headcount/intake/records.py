@@ -19,7 +19,7 @@ from headcount.intake.ports import Limits, SourceRef
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.repeats import Repeats
 from headcount.intake.tracking import BatchResult
-from headcount.intake.work import Budget, Turn, Turns
+from headcount.intake.work import TURN_STEPS, Budget, Turns, messages_a_turn
 from headcount.metering.calendar import Period, day_of_ms, parse_moment_ms
 from headcount.metering.facts import FIRST_MS, IMPORTED, MESSAGE_TYPES, Rejection, fact_head
 from headcount.metering.hashing import IdHasher
@@ -192,9 +192,11 @@ def take_records(body: bytes, taker: RecordTaker, limits: Limits) -> Turns[Batch
     facts: list[bytes] = []
     rejected: list[tuple[int, Reason]] = []
     tallies = Tallies()
-    turn = Turn(budget)
+    a_turn = messages_a_turn(len(items.batch), len(body))
+    next_index, next_steps = a_turn, budget.spent + TURN_STEPS
     for index, raw in enumerate(items.batch):
-        if turn.ends():
+        if index >= next_index or budget.spent >= next_steps:
+            next_index, next_steps = index + a_turn, budget.spent + TURN_STEPS
             yield
         outcome = taker.take(bytes(raw), budget)
         if isinstance(outcome, bytes):

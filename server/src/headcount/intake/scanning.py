@@ -47,9 +47,10 @@ Span = tuple[int, int]
 # How many levels of brackets one match passes over. A pattern doubles with each level where kinds
 # of brackets are told apart, and grows by one copy where they are not.
 _LEVELS = 3
-_LOOSE_LEVELS = 8
+_LOOSE_LEVELS = 24
 # A step is for a match; long ones take more of them.
 _BYTES_A_STEP = 32
+_STRING_BYTES_A_STEP = 512
 _MEMBER_STEPS = 2
 # How far a single match looks for the end of an element, so that it ends soon.
 _WINDOW_BYTES = 1 << 16
@@ -100,7 +101,7 @@ _member_name = re.compile(rb"(" + _STRING + rb")" + _WS + rb":" + _WS)
 _separator = re.compile(_WS + rb"([,\]}])" + _WS)
 
 # For delimiting alone: brackets of either kind, and strings, which may hold any byte.
-_ANY_STRING = rb'"(?:[^"\\]++|\\.)*+"'
+_ANY_STRING = rb'"(?:[^"\\]++|(?:\\.)++)*+"'
 _NO_BRACKET_STRING = rb'"(?:[^"\\\[\]{}]++|\\[^\[\]{}])*+"'
 
 
@@ -119,7 +120,7 @@ _COUNTED = _stuff(_NO_BRACKET_STRING, 1)
 _loose_run = re.compile(rb"(?:" + _COUNTED + rb"[\[{])++|(?:" + _COUNTED + rb"[\]}])++", re.DOTALL)
 _counted = re.compile(_COUNTED, re.DOTALL)
 _loose_closings = re.compile(rb"[\]}]++")
-_past_string = re.compile(_COUNTED + _ANY_STRING, re.DOTALL)
+_any_string = re.compile(_ANY_STRING, re.DOTALL)
 
 _ARRAY = b"["[0]
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -228,7 +229,8 @@ def separator(data: bytes, at: int, closing: bytes) -> tuple[bytes, int]:
 
 
 def elements(data: bytes, at: int, budget: Budget) -> Iterator[Span]:
-    """The elements of the array that starts at `at`, and last a span of nothing at its end.
+    """The elements of the array that starts at `at`; among them, as pauses, spans of nothing, of
+    which the last one is where the array has ended.
 
     An array or object among them is found by its brackets alone: what stands between them may be
     malformed, and so one bad message can be cut out of its batch.
@@ -242,8 +244,14 @@ def elements(data: bytes, at: int, budget: Budget) -> Iterator[Span]:
     at += mark == b"]"
     while mark == b",":
         budget.spend()
-        found = _element.match(data, at, at + _WINDOW_BYTES)
-        end = found.end() if found is not None else _delimited_end(data, at, budget)
+        end = at
+        if found := _element.match(data, at, at + _WINDOW_BYTES):
+            end = found.end()
+        elif data[at : at + 1] in (b"[", b"{"):
+            for end in _delimited(data, at, budget):
+                yield end, end
+        else:
+            end = value_end(data, at, budget)
         yield at, end
         mark, at = separator(data, end, b"]")
     yield at, at
@@ -354,20 +362,29 @@ def _name_of(string: bytes) -> bytes:
         return string[1:-1]
 
 
-def _delimited_end(data: bytes, at: int, budget: Budget) -> int:
-    """The end of the value that starts at `at`, for an array or object by its brackets alone."""
-    if data[at : at + 1] not in (b"[", b"{"):
-        return value_end(data, at, budget)
+def _delimited(data: bytes, at: int, budget: Budget) -> Iterator[int]:
+    """Positions in the array or object that starts at `at`, ever nearer to its end, at last that.
+
+    It is found by its brackets alone, of whichever kind.
+    """
     depth = 1
     at += 1
-    while True:
-        run = _loose_run.match(data, at, at + _WINDOW_BYTES) or _loose_run.match(data, at)
+    while depth:
+        yield at
+        window_ends_at = at + _WINDOW_BYTES
+        run = _loose_run.match(data, at, window_ends_at)
         if run is None:
-            string = _past_string.match(data, at)
-            if string is None:
-                raise Malformed
-            budget.spend(2 + (string.end() - at) // _BYTES_A_STEP)
-            at = string.end()
+            # There is nothing to count in the window, or next there is a string of another kind.
+            passed = cast(re.Match[bytes], _counted.match(data, at, window_ends_at))
+            if passed.end() == at:
+                string = _any_string.match(data, at)
+                if string is None:
+                    raise Malformed
+                budget.spend(2 + (string.end() - at) // _STRING_BYTES_A_STEP)
+                at = string.end()
+                continue
+            budget.spend(2 + (passed.end() - at) // _BYTES_A_STEP)
+            at = passed.end()
             continue
         budget.spend(2 + (run.end() - at) // _BYTES_A_STEP)
         brackets = run[0].translate(None, _NO_BRACKETS)
@@ -377,11 +394,10 @@ def _delimited_end(data: bytes, at: int, budget: Budget) -> int:
             at = run.end()
             continue
         # A run may close more than was opened here; the rest belongs to what is around.
-        while True:
+        while depth:
             budget.spend()
             at = cast(re.Match[bytes], _counted.match(data, at)).end()
             closed = cast(re.Match[bytes], _loose_closings.match(data, at)).end() - at
-            if closed >= depth:
-                return at + depth
-            depth -= closed
-            at += closed
+            at += min(closed, depth)
+            depth -= min(closed, depth)
+    yield at

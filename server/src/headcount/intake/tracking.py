@@ -15,15 +15,15 @@ from headcount.intake.decoding import Message, decode_message
 from headcount.intake.ports import Limits, SourceRef, WriteKeys
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.scanning import JSON_SPACE
-from headcount.intake.work import TURN_MESSAGES, Budget, Turn, Turns, at_once
+from headcount.intake.work import TURN_MESSAGES, TURN_STEPS, Budget, Turns, at_once, messages_a_turn
 from headcount.metering.calendar import day_of_ms
 from headcount.metering.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head
 from headcount.metering.hashing import IdHasher
 
 __all__ = ["BatchResult", "Receipt", "Tracker", "tally"]
 
-# A batch in which nobody has a key is a request without one.
-_KEYLESS = {Reason.NO_WRITE_KEY}
+# A batch in which nobody has a key, as far as they could be read, is a request without one.
+_KEYLESS = {Reason.NO_WRITE_KEY, Reason.TOO_COMPLEX}
 
 # As long as nobody knows a request's sender, it has this part of the steps of others.
 _UNKNOWN_STEPS_DIVISOR = 4
@@ -155,15 +155,14 @@ class Tracker:
         rejected: list[tuple[int, Reason]] = []
         tallies: Counter[tuple[SourceRef, Reason]] = Counter()
         heads: dict[tuple[SourceRef, str], bytes] = {}
-        turn = Turn(budget)
+        plain, items, limits = batch.plain, batch.items, self._limits
+        a_turn = messages_a_turn(len(plain or items), len(body))
+        next_index, next_steps = a_turn, budget.spent + TURN_STEPS
         for index in others:
-            if turn.ends():
+            if index >= next_index or budget.spent >= next_steps:
+                next_index, next_steps = index + a_turn, budget.spent + TURN_STEPS
                 yield
-            message: Message | Reason = (
-                batch.plain[index]
-                if batch.plain
-                else decode_item(batch.items[index], self._limits, budget)
-            )
+            message = plain[index] if plain else decode_item(items[index], limits, budget)
             owner, outcome = self._take(message, receipt, source, heads)
             if isinstance(outcome, bytes):
                 facts.append(outcome)

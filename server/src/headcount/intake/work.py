@@ -16,15 +16,16 @@ from collections.abc import Generator
 from typing import TypeVar
 
 __all__ = [
+    "TURN_BYTES",
     "TURN_MESSAGES",
     "TURN_STEPS",
     "Budget",
     "TooComplex",
-    "Turn",
     "Turns",
     "at_once",
     "in_turns",
     "message_steps",
+    "messages_a_turn",
 ]
 
 TURN_STEPS = 4_000
@@ -36,6 +37,9 @@ TURN_MESSAGES = 500
 # Enough for anything small; and for a large message, half a step for each byte.
 _MESSAGE_STEPS_MIN = 256
 _MESSAGE_BYTES_A_STEP = 2
+
+TURN_BYTES = 1 << 18
+"""After how many bytes it is the turn of others, however cheap they are."""
 
 _T = TypeVar("_T")
 
@@ -82,33 +86,14 @@ class Budget:
         return Budget(min(steps, self.left))
 
 
-class Turn:
-    """Says when it is the turn of others, for work that goes message by message.
-
-    Args:
-        budget: what the messages spend.
-    """
-
-    __slots__ = ("_budget", "_messages", "_steps")
-
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._messages = 0
-        self._steps = budget.spent
-
-    def ends(self) -> bool:
-        """Note that one more message is done, and say whether others should now have their turn."""
-        self._messages += 1
-        spent = self._budget.spent
-        if self._messages < TURN_MESSAGES and spent - self._steps < TURN_STEPS:
-            return False
-        self._messages, self._steps = 0, spent
-        return True
-
-
 def message_steps(message_bytes: int) -> int:
     """How many steps a message of a size may take."""
     return _MESSAGE_STEPS_MIN + message_bytes // _MESSAGE_BYTES_A_STEP
+
+
+def messages_a_turn(messages: int, message_bytes: int) -> int:
+    """How many messages are decoded in one turn, of some that have so many bytes together."""
+    return min(TURN_MESSAGES, 1 + messages * TURN_BYTES // (message_bytes + 1))
 
 
 def at_once(work: Turns[_T]) -> _T:
