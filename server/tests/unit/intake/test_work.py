@@ -193,6 +193,8 @@ def test_a_message_that_is_dear_alone_is_refused_for_its_source() -> None:
     with pytest.raises(Refused) as refused:
         Tracker(Keys(), HASHER, Limits()).take_message(dear, "page", RECEIPT, WEB)
     assert (refused.value.reason, refused.value.source) == (Reason.TOO_COMPLEX, WEB)
+    body = b'{"batch":[' + b",".join([SURROGATE, dear, SURROGATE]) + b"]}"
+    assert at_once(take(body, WEB, Limits())).rejected == [(1, Reason.TOO_COMPLEX)]
 
 
 def test_a_batch_whose_items_are_dear_to_find_is_refused_whole() -> None:
