@@ -88,7 +88,7 @@ def bare_servers(workers: int) -> Iterator[tuple[str, list[int]]]:
         for process in processes:
             assert process.stdout is not None
             process.stdout.readline()
-        yield url_of(sockets[0]), [process.pid for process in processes]
+        yield url_of(sockets[0], "http"), [process.pid for process in processes]
 
 
 def _main(listen_fd: int, alive_fd: int) -> None:

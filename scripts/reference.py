@@ -57,6 +57,7 @@ The settings file is `headcount.toml` in the working folder, or the one that `--
 ```toml
 data = "/var/lib/headcount"
 tracking = "0.0.0.0:8080"
+trusted_proxies = "10.0.0.5"
 workers = 4
 ```
 
@@ -126,7 +127,7 @@ def _examples(epilog: str | None) -> str:
 
 def _setting(setting: Setting) -> str:
     lines = [f"### {setting.name}\n", f"{setting.doc}\n"]
-    lines.append(f"- Flag: `{setting.flag} {setting.metavar}`")
+    lines.append(f"- Flag: `{f'{setting.flag} {setting.metavar}'.rstrip()}`")
     lines.append(f"- Variable: `{setting.env}`")
     if setting.default_text is not None:
         lines.append(f"- Default: `{setting.default_text}`")

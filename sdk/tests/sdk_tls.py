@@ -17,8 +17,14 @@ from cryptography.x509.oid import NameOID
 from sdk_scripted_server import Reply, ScriptedServer
 
 
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate for usage.example and 127.0.0.1, and its key, in `folder`."""
+def self_signed(folder: Path, *, days: float = 1, before: str = "") -> tuple[Path, Path]:
+    """A certificate for usage.example and 127.0.0.1, and its key, in `folder`.
+
+    Args:
+        folder: where both files are made, or replaced.
+        days: for how long the certificate holds.
+        before: begins their names.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "usage.example")])
     now = datetime.datetime.now(datetime.UTC)
@@ -30,12 +36,12 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    certificate_file, key_file = folder / "cert.pem", folder / "key.pem"
+    certificate_file, key_file = folder / f"{before}cert.pem", folder / f"{before}key.pem"
     certificate_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(
         key.private_bytes(

@@ -11,18 +11,37 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-import re
 import tomllib
-import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from headcount import machine
 from headcount.errors import SettingError
+from headcount.setting_values import (
+    Address,
+    Network,
+    a_path,
+    a_text,
+    a_url,
+    an_address,
+    networks,
+    size_from,
+    switch,
+    whole_number,
+)
 
-__all__ = ["CONFIG_ENV", "SETTINGS", "TOKEN_ENV", "Address", "Setting", "Settings", "load_settings"]
+__all__ = [
+    "CONFIG_ENV",
+    "SETTINGS",
+    "TOKEN_ENV",
+    "Address",
+    "Network",
+    "Setting",
+    "Settings",
+    "load_settings",
+]
 
 CONFIG_ENV = "HEADCOUNT_CONFIG"
 """The variable that names the settings file, as `--config` does."""
@@ -33,89 +52,8 @@ TOKEN_ENV = "HEADCOUNT_TOKEN"  # noqa: S105 — the name of a variable, not a se
 _ENV_PREFIX = "HEADCOUNT_"
 _FILE_NAME = "headcount.toml"
 _WORKERS_DEFAULT_MAX = 4
-_DIGITS_MAX = 18
-_SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
-_SIZE_BITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _MEMORY_LEAST = 128 << 20
 _MEMORY_DEFAULT_LEAST = 256 << 20
-_URL = re.compile(r"[A-Za-z0-9:/._~\[\]-]+", re.ASCII)
-
-
-class Address(NamedTuple):
-    """Where a server listens; port 0 lets the system choose."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def _path(text: str) -> Path:
-    if not text or "\0" in text:
-        raise ValueError("the path of a file or folder")
-    return Path(text).expanduser()
-
-
-def _text(text: str) -> str:
-    return text
-
-
-def _whole_number(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        digits = text.strip()
-        # The length first: Python refuses to convert a text of thousands of digits.
-        if (
-            len(digits) > _DIGITS_MAX
-            or not (digits.isascii() and digits.isdigit())
-            or not least <= int(digits) <= most
-        ):
-            raise ValueError(f"a whole number from {least:,} to {most:,}")
-        return int(digits)
-
-    return parse
-
-
-_port_number = _whole_number(0, 65_535)
-
-
-def _size(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        found = _SIZE.fullmatch(text.strip())
-        if found is None or int(found[1]) << _SIZE_BITS[found[2].upper()] < least:
-            raise ValueError(f"a size of at least {least >> 20}M, such as 512M or 2G")
-        return int(found[1]) << _SIZE_BITS[found[2].upper()]
-
-    return parse
-
-
-def _address(text: str) -> Address:
-    host, colon, port = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError("an address such as 127.0.0.1:8080 or [::1]:8080")
-    if not host or not colon:
-        raise ValueError("an address such as 127.0.0.1:8080 or [::1]:8080")
-    try:
-        return Address(host, _port_number(port))
-    except ValueError:
-        raise ValueError("an address with a port from 0 to 65535") from None
-
-
-def _url(text: str) -> str:
-    url = text.strip().rstrip("/")
-    split = urllib.parse.urlsplit(url)
-    if (
-        split.scheme not in ("http", "https")
-        or not split.hostname
-        or not _URL.fullmatch(url)
-        or split.query
-        or split.fragment
-    ):
-        raise ValueError("an address such as https://tracking.example.com")
-    return url
 
 
 def _workers_default() -> int:
@@ -151,7 +89,7 @@ class Settings:
         Path,
         _About(
             "DIR",
-            _path,
+            a_path,
             "Data folder: everything that Headcount keeps. Made when missing.",
         ),
     ] = Path("headcount-data")
@@ -160,21 +98,22 @@ class Settings:
         Address,
         _About(
             "HOST:PORT",
-            _address,
-            "Where tracking SDKs post messages. May face the internet, behind TLS.",
+            an_address,
+            "Where tracking SDKs post messages. May face the internet, with TLS or behind a proxy"
+            " that has it.",
         ),
     ] = _TRACKING_DEFAULT
 
     api: Annotated[
         Address,
-        _About("HOST:PORT", _address, "Where usage is read, with an API token."),
+        _About("HOST:PORT", an_address, "Where usage is read, with an API token."),
     ] = _API_DEFAULT
 
     workers: Annotated[
         int,
         _About(
             "N",
-            _whole_number(1, 64),
+            whole_number(1, 64),
             "Intake processes. The default is the number of cores, at most 4.",
             default_varies=True,
         ),
@@ -184,7 +123,7 @@ class Settings:
         Path | None,
         _About(
             "FILE",
-            _path,
+            a_path,
             "File of the secret key under which ids are hashed; made at the first start. The"
             " default is hash.key in the data folder; outside of it, a stolen folder reveals less.",
         ),
@@ -193,7 +132,7 @@ class Settings:
     rate_limit_per_minute: Annotated[
         int,
         _About(
-            "N", _whole_number(1, 1_000_000), "Requests that one API token may make in a minute."
+            "N", whole_number(1, 1_000_000), "Requests that one API token may make in a minute."
         ),
     ] = 60
 
@@ -201,7 +140,7 @@ class Settings:
         int,
         _About(
             "SIZE",
-            _size(_MEMORY_LEAST),
+            size_from(_MEMORY_LEAST),
             "Memory that the meter may take, such as 512M or 2G: about 40 bytes for each tracked id"
             " of the month and 1.5 for each message id. Near it, posts that bring new ids are"
             " answered 429. The default is half of the machine's or its control group's, and at"
@@ -214,7 +153,7 @@ class Settings:
         int | None,
         _About(
             "N",
-            _whole_number(1, 1_000_000_000),
+            whole_number(1, 1_000_000_000),
             "Messages that one source may send in a minute; what is more is answered 429. The"
             " default is any number: a source that floods is only kept from hindering the others.",
         ),
@@ -224,7 +163,7 @@ class Settings:
         int | None,
         _About(
             "N",
-            _whole_number(1, 1_000_000_000),
+            whole_number(1, 1_000_000_000),
             "Tracked ids, new in the month, that one source may bring in a minute, as far as they"
             " are counted; after that it is answered 429 until the minute is over. The default is"
             " any number.",
@@ -236,7 +175,7 @@ class Settings:
         int,
         _About(
             "DAYS",
-            _whole_number(0, 35),
+            whole_number(0, 35),
             "How many days apart two deliveries of one message id may be, across the turn of a"
             " month, and still be one API call.",
         ),
@@ -246,7 +185,7 @@ class Settings:
         int,
         _About(
             "SECONDS",
-            _whole_number(1, 86_400),
+            whole_number(1, 86_400),
             "How long a connection, to either address, is kept between two requests. It should be"
             " longer than the proxy in front keeps it: else a request now and then meets its end"
             " and becomes a 502.",
@@ -257,17 +196,53 @@ class Settings:
         str | None,
         _About(
             "URL",
-            _url,
+            a_url,
             "Where tracking SDKs reach the tracking address, as the page shows it in snippets to"
             " copy; for servers behind a proxy. The default is the tracking address itself.",
         ),
     ] = None
 
+    tls_cert: Annotated[
+        Path | None,
+        _About(
+            "FILE",
+            a_path,
+            "Certificate chain (PEM) with which both addresses speak TLS; a changed file is taken"
+            " up by itself, within a few seconds.",
+        ),
+    ] = None
+
+    tls_key: Annotated[
+        Path | None,
+        _About("FILE", a_path, "Private key (PEM, without a password) of the certificate."),
+    ] = None
+
+    trusted_proxies: Annotated[
+        tuple[Network, ...] | None,
+        _About(
+            "ADDRESSES",
+            networks,
+            "Proxies that say truly how a client came to them: addresses or networks, with commas"
+            " between them. X-Forwarded-Proto and -For of anybody else mean nothing. The default is"
+            " this machine itself.",
+        ),
+    ] = None
+
+    allow_http: Annotated[
+        bool,
+        _About(
+            "",
+            switch,
+            "Speak plain HTTP to other machines too, where neither TLS nor a trusted proxy is"
+            " named: write keys, tokens and messages can then be read on the way.",
+        ),
+    ] = False
+
     host: Annotated[
         str | None,
         _About(
             "HOST",
-            _text,
+            a_text,
             "Server whose usage is read: an address such as https://usage.example.com, or us or eu"
             " for Segment's own. The default is the server that runs on the data folder, else the"
             " one at the API address.",
@@ -279,7 +254,7 @@ class Settings:
         Path | None,
         _About(
             "FILE",
-            _path,
+            a_path,
             "File that holds the API token with which usage is read, and nothing else. The token"
             f" itself may also be the variable {TOKEN_ENV}.",
             reading=True,
@@ -310,6 +285,11 @@ class Setting:
     default_varies: bool
 
     @property
+    def is_switch(self) -> bool:
+        """Whether it is true or false, and its flag takes no value."""
+        return isinstance(self.default, bool)
+
+    @property
     def flag(self) -> str:
         """The option on the command line."""
         return "--" + self.name.replace("_", "-")
@@ -317,7 +297,9 @@ class Setting:
     @property
     def default_text(self) -> str | None:
         """The default as documentation shows it; None where there is none, or `doc` says it."""
-        return None if self.default is None or self.default_varies else str(self.default)
+        if self.default is None or self.default_varies or self.is_switch:
+            return None
+        return str(self.default)
 
     @property
     def env(self) -> str:
@@ -385,6 +367,11 @@ def load_settings(
             f"The tracking and the API address are both {settings.api}.",
             "Give --tracking and --api two different ports.",
         )
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise SettingError(
+            "Of --tls-cert and --tls-key only one is given.",
+            "Give both: TLS needs the certificate and its private key.",
+        )
     return settings, _unknown_variables(environ)
 
 
@@ -415,10 +402,14 @@ def _file_texts(file: Path) -> tuple[dict[str, str], Path]:
                 f'The settings file {file} has an unknown key "{name}".',
                 _did_you_mean(name, list(SETTINGS)),
             )
+        if SETTINGS[name].is_switch and isinstance(value, bool):
+            texts[name] = str(value).lower()
+            continue
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise SettingError(
                 f"{name} in {file} is neither text nor a whole number.",
-                f"Give it as {SETTINGS[name].metavar}, in quotes unless it is a number.",
+                f"Give it as {SETTINGS[name].metavar or 'true or false'}, in quotes unless it is a"
+                " number.",
             )
         texts[name] = str(value)
     return texts, file.parent

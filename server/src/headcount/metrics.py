@@ -20,7 +20,7 @@ __all__ = [
     "JOURNAL_LAG_MESSAGES",
     "JOURNAL_LAG_SECONDS",
     "MESSAGES",
-    "OF_CONNECTIONS",
+    "OF_EVERYBODY",
     "REQUESTS",
     "TROUBLES",
     "TROUBLES_MET",
@@ -88,12 +88,9 @@ CONNECTIONS_DROPPED = Counter(
     "headcount_connections_dropped",
     "Connections that the server ended because they took too much: crowded, the longest silent of"
     " too many; held, the most of heads and requests that wait; unread, answers not read; late,"
-    " a head or the rest of a body that did not come.",
+    " a head or the rest of a body that did not come; handshake, none of TLS.",
     ["address", "why"],
 )
-OF_CONNECTIONS = ("headcount_connections", "headcount_connections_dropped")
-"""The names of the metrics that the api process has as well."""
-
 TROUBLES = Gauge(
     "headcount_trouble",
     "1 while something hinders a process of the server, by kind; the log and /readyz say what.",
@@ -105,3 +102,11 @@ TROUBLES_MET = Counter(
     "How often something hindered a process of the server, by kind.",
     ["kind"],
 )
+
+OF_EVERYBODY = (
+    "headcount_connections",
+    "headcount_connections_dropped",
+    "headcount_trouble",
+    "headcount_troubles_met",
+)
+"""The names of the metrics that the api process has as well."""

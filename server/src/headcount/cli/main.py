@@ -30,6 +30,7 @@ from headcount.cli.token import token
 from headcount.cli.usage import usage
 from headcount.cli.workspace import workspace
 from headcount.errors import HeadcountError, OperatorError
+from headcount.privacy import keep_to_ourselves
 
 __all__ = ["headcount", "main"]
 
@@ -69,6 +70,7 @@ for command in (
 
 def main() -> None:
     """Run the command line in `sys.argv` and end the process with its exit status."""
+    keep_to_ourselves()
     sys.exit(_run())
 
 

@@ -46,11 +46,17 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
             setting = SETTINGS[name]
             text = setting.default_text
             default = "" if text is None else f"; default: {text}"
+            # What a switch was given as is text too, as from a variable or the file.
+            kind: dict[str, Any] = (
+                {"is_flag": True, "flag_value": "true", "default": None}
+                if setting.is_switch
+                else {"metavar": setting.metavar}
+            )
             decorated = click.option(
                 setting.flag,
                 name,
-                metavar=setting.metavar,
                 help=f"{setting.doc} [env: {setting.env}{default}]",
+                **kind,
             )(decorated)
         return decorated
 

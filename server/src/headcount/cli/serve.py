@@ -24,7 +24,7 @@ __all__ = ["serve"]
 Examples:
   headcount serve
   headcount serve --data /var/lib/headcount --workers 4
-  headcount serve --tracking 0.0.0.0:8080 --api 127.0.0.1:8081
+  headcount serve --tracking 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
 
 Every option may also stand in headcount.toml, for instance: workers = 4"""
 )

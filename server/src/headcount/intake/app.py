@@ -14,7 +14,7 @@ import base64
 import binascii
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from headcount.allowances import Allowances
 from headcount.errors import StorageUnavailableError
@@ -92,6 +92,7 @@ def create_app(
     limits: Limits | None = None,
     budgets: Budgets | None = None,
     answered: RequestTally | None = None,
+    proxies: Container[object] = (),
 ) -> Application:
     """The tracking API.
 
@@ -107,6 +108,7 @@ def create_app(
         limits: bounds on what is taken in.
         budgets: what each source may send; None for no bounds.
         answered: where answers are counted.
+        proxies: the addresses whose word is taken for how a browser came to them.
     """
     return _Intake(
         keys,
@@ -117,6 +119,7 @@ def create_app(
         limits or Limits(),
         budgets or Budgets(Allowances(None), clock),
         answered or RequestTally(),
+        proxies,
     )
 
 
@@ -131,7 +134,9 @@ class _Intake:
         limits: Limits,
         budgets: Budgets,
         answered: RequestTally,
+        proxies: Container[object],
     ) -> None:
+        self._proxies = proxies
         self._tracker = Tracker(keys, hasher, limits)
         self._history = history
         self._hasher = hasher
@@ -182,7 +187,7 @@ class _Intake:
             return SUCCESS
         headers: _HeaderMap = dict(scope["headers"])
         if route.action is Action.SETTINGS:
-            return self._settings(route.argument, headers, scope["scheme"])
+            return self._settings(route.argument, headers, scope)
         if route.action is Action.PIXEL:
             if method == "HEAD":
                 # Whoever only looks has sent nothing to be counted.
@@ -190,17 +195,19 @@ class _Intake:
             return pixel_answer(await self._track(route, headers, scope, receive))
         return await self._track(route, headers, scope, receive)
 
-    def _settings(self, write_key: str, headers: _HeaderMap, scheme: str) -> Answer:
+    def _settings(self, write_key: str, headers: _HeaderMap, scope: Scope) -> Answer:
         try:
             self._tracker.source_of(write_key)
         except Refused as refused:
             return refusal(refused.reason)
         # Behind a proxy that ends TLS only this header knows how the browser came.
         forwarded = headers.get(b"x-forwarded-proto", b"").decode("latin-1").lower()
+        peer = (scope.get("client") or (None,))[0]
+        is_told = forwarded in ("http", "https") and peer in self._proxies
         document = settings_document(
             write_key,
             headers.get(b"host", b"").decode("latin-1"),
-            forwarded if forwarded in ("http", "https") else scheme,
+            forwarded if is_told else scope["scheme"],
         )
         # The answer depends on those two headers, so a shared cache must not keep it.
         return json_answer(200, document, ((b"cache-control", b"no-store"),))

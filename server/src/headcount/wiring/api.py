@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import operator
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +16,7 @@ from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.metering.backlog import Backlog
-from headcount.metrics import OF_CONNECTIONS
+from headcount.metrics import OF_EVERYBODY
 from headcount.runfiles import ChildState, read_whole
 from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Trouble, Troubles, read_troubles
@@ -83,6 +84,7 @@ def run(task: Task, child: Child) -> None:
             idle_timeout_s=task.idle_timeout_s,
             troubles=troubles,
             proxy_headers=True,
+            front=task.front,
         )
         uvloop.run(serving)
 
@@ -118,19 +120,31 @@ def _own_metrics() -> str:
 
 
 def _server_metrics(folder: DataFolder) -> str:
-    from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest
+    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+    from prometheus_client.metrics_core import Metric
     from prometheus_client.multiprocess import MultiProcessCollector
+    from prometheus_client.samples import Sample
 
-    # This process has connections too; all its other numbers are of other processes.
-    own = {each.name: each for each in REGISTRY.collect() if each.name in OF_CONNECTIONS}
+    # This process has connections and troubles too; its other numbers are of other processes.
+    own = {each.name: each for each in REGISTRY.collect() if each.name in OF_EVERYBODY}
 
     class _AndOwn:
         def collect(self) -> Iterator[Metric]:
             for shared in MultiProcessCollector(None, path=str(folder.metrics)).collect():  # type: ignore[no-untyped-call]
                 if shared.name in own:
-                    shared.samples += own.pop(shared.name).samples
+                    shared.samples = _added_up(shared, own.pop(shared.name))
                 yield shared
             yield from own.values()
+
+    def _added_up(shared: Metric, own: Metric) -> list[Sample]:
+        found: dict[tuple[object, ...], Sample] = {}
+        join = max if shared.type == "gauge" else operator.add
+        for sample in (*shared.samples, *own.samples):
+            series = (sample.name, *sorted(sample.labels.items()))
+            former = found.get(series)
+            value = sample.value if former is None else join(former.value, sample.value)
+            found[series] = sample._replace(value=value)
+        return list(found.values())
 
     registry = CollectorRegistry()
     registry.register(_AndOwn())

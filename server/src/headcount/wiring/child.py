@@ -24,6 +24,8 @@ import msgspec
 from headcount.config import Settings
 from headcount.datafolder import DataFolder
 from headcount.errors import OperatorError
+from headcount.privacy import keep_to_ourselves
+from headcount.wiring.front import Front
 
 __all__ = ["READY", "Child", "Role", "Task", "main"]
 
@@ -53,6 +55,7 @@ class Task(msgspec.Struct, frozen=True):
         alive_fd: the inherited end of a pipe that closes when the supervisor ends.
         memory, source_messages_per_minute, source_ids_per_minute: as in the settings.
         again: whether a process of this role has done its work before: then somebody relies on it.
+        front: how the addresses face the network.
         reading: why nothing can be written, where the server is there for reading only.
     """
 
@@ -69,6 +72,7 @@ class Task(msgspec.Struct, frozen=True):
     source_ids_per_minute: int | None = None
     again: bool = False
     reading: str | None = None
+    front: Front = Front()
 
     @property
     def folder(self) -> Path:
@@ -89,6 +93,7 @@ def task_of(
     *,
     again: bool,
     reading: str | None,
+    front: Front,
 ) -> Task:
     """The task of a child under some settings, of a server that takes messages at an address."""
     return Task(
@@ -105,6 +110,7 @@ def task_of(
         source_ids_per_minute=settings.source_ids_per_minute,
         again=again,
         reading=reading,
+        front=front,
     )
 
 
@@ -180,6 +186,7 @@ def main(role: Role) -> int:
     Returns:
         The exit status.
     """
+    keep_to_ourselves()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
     try:

@@ -6,14 +6,19 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from headcount.clock import now_ms
 from headcount.troubles import Troubles
+from headcount.wiring.certificates import Certificates
 from headcount.wiring.child import Child
 from headcount.wiring.connection import Connection
 from headcount.wiring.crowd import IDLE_S, Bounds, Crowd, connections_max
+from headcount.wiring.front import Front
+from headcount.wiring.handshakes import TlsListener, handshakes_max
 
 __all__ = ["serve_http"]
 
@@ -33,17 +38,38 @@ class _Server(uvicorn.Server):
         bounds: Bounds,
         address: str,
         troubles: Troubles | None,
+        certificates: Certificates | None,
     ) -> None:
         super().__init__(config)
         self._child = child
+        self._certificates = certificates
         members: Any = self.server_state.connections
         self._crowd = Crowd(members, bounds, address, troubles)
         self.server_state.crowd = self._crowd  # type: ignore[attr-defined]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._crowd.tick(asyncio.get_running_loop().time())
-        await super().startup(sockets)
+        if self._certificates is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            listeners: list[Any] = [
+                TlsListener(
+                    sock,
+                    self._certificates,
+                    self._connection,
+                    self._crowd.address,
+                    handshakes_max(),
+                )
+                for sock in sockets or ()
+            ]
+            self.servers = listeners
         self._child.ready()
+
+    def _connection(self) -> Connection:
+        return Connection(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().call_later(_BODIES_WITHIN_S, self._hang_up)
@@ -62,6 +88,8 @@ class _Server(uvicorn.Server):
         self._crowd.tick(asyncio.get_running_loop().time())
         if counter % _LOOK_EVERY_TICKS == 0:
             self._crowd.look()
+            if self._certificates is not None:
+                self._certificates.look()
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
@@ -78,6 +106,7 @@ async def serve_http(
     idle_timeout_s: float = IDLE_S,
     troubles: Troubles | None = None,
     proxy_headers: bool = False,
+    front: Front | None = None,
 ) -> None:
     """Accept and answer until told to stop; then finish what is under way.
 
@@ -88,9 +117,14 @@ async def serve_http(
         address: which one it is, `"tracking"` or `"api"`.
         idle_timeout_s: how long a connection may be silent after a request.
         troubles: is told when there are too many connections.
-        proxy_headers: whether a proxy on this machine may say how the client came to it, which
-            costs a microsecond a request.
+        proxy_headers: whether trusted proxies may say how the client came to them, which costs a
+            microsecond a request.
+        front: which proxies these are, and the certificate for TLS, if any.
+
+    Raises:
+        SettingError: the certificate cannot be used.
     """
+    front = front or Front()
     config = uvicorn.Config(
         app,
         loop="none",
@@ -101,11 +135,17 @@ async def serve_http(
         log_config=None,
         server_header=False,
         proxy_headers=proxy_headers,
+        forwarded_allow_ips=front.proxies.as_texts(),
         timeout_graceful_shutdown=_STOP_WITHIN_S,
         backlog=2048,
     )
     bounds = Bounds(connections_max(), idle_timeout_s)
-    server = _Server(config, child, bounds, address, troubles)
+    certificates = None
+    if front.certificate is not None and front.key is not None:
+        # All processes read the same files; one says what is wrong with them.
+        told = troubles if address == "api" else None
+        certificates = Certificates(Path(front.certificate), Path(front.key), told, now_ms)
+    server = _Server(config, child, bounds, address, troubles, certificates)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

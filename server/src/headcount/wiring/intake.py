@@ -62,7 +62,10 @@ async def _run(task: Task, child: Child) -> None:
             new_ids_a_minute_max=task.source_ids_per_minute,
         )
         try:
-            app = create_app(sources, history, sink, hasher, now_ms, Limits(), budgets, answered)
+            app = create_app(
+                sources, history, sink, hasher, now_ms, Limits(), budgets, answered,
+                task.front.proxies,
+            )  # fmt: skip
             await serve_http(
                 app,
                 task.listen_fd,
@@ -70,6 +73,7 @@ async def _run(task: Task, child: Child) -> None:
                 address="tracking",
                 idle_timeout_s=task.idle_timeout_s,
                 troubles=troubles,
+                front=task.front,
             )
         finally:
             refreshing.cancel()

@@ -67,7 +67,7 @@ def _remedy(error: OSError, option: str) -> str:
             return f"Name an address of this machine with {option}, such as 127.0.0.1:8080."
 
 
-def url_of(sock: socket.socket) -> str:
+def url_of(sock: socket.socket, scheme: str) -> str:
     """Where a socket listens, as the beginning of a URL."""
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -33,6 +33,7 @@ from headcount.sqlite_unwritable import identity_of
 from headcount.troubles import Troubles
 from headcount.wiring.child import READY, Role, Task, task_of
 from headcount.wiring.endings import Endings, Refusal
+from headcount.wiring.front import Front, checked_front
 from headcount.wiring.listening import listen, url_of
 from headcount.wiring.standing import where_counting_stands
 from headcount.wiring.storage import refusal_to_write
@@ -74,8 +75,9 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
         The exit status: 0 when it was told to stop and everything in flight was finished.
 
     Raises:
-        OperatorError: the data folder or an address cannot be used.
+        OperatorError: the data folder, an address or the certificate cannot be used.
     """
+    front = checked_front(settings)
     sockets: _Sockets | None = None
     status = None
     with contextlib.ExitStack() as stack:
@@ -92,7 +94,9 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
                     _prepare_run_folder(folder, settings.workers)
                 place = folder.troubles if reading is None else None
                 with contextlib.closing(Troubles(place, "supervisor", now_ms)) as troubles:
-                    server = _Server(settings, folder, lock, sockets, troubles, announce, reading)
+                    server = _Server(
+                        settings, front, folder, lock, sockets, troubles, announce, reading
+                    )
                     status = asyncio.run(server.run())
             announce = _announced_before
     return status
@@ -158,6 +162,7 @@ class _Server:
     def __init__(
         self,
         settings: Settings,
+        front: Front,
         folder: DataFolder,
         lock: FolderLock,
         sockets: _Sockets,
@@ -169,10 +174,11 @@ class _Server:
         self._reading = reading
         self._writable_again = False
         self._settings = settings
+        self._facing = front
         self._folder = folder
         self._lock = lock
         self._announce = announce
-        self._listening = Listening(url_of(tracking[0]), url_of(api))
+        self._listening = Listening(url_of(tracking[0], front.scheme), url_of(api, front.scheme))
 
         def process(role: Role, sock: socket.socket | None, number: int = 0) -> _Process:
             return _Process(role, sock, Endings(role, number, troubles, now_ms))
@@ -196,6 +202,9 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
+        if self._facing.certificate is not None:
+            # Who renews a certificate tells servers so; this one looks at it every second.
+            loop.add_signal_handler(signal.SIGHUP, lambda: None)
         watches = [asyncio.create_task(self._keep(p)) for p in self._front]
         if self._reading is None:
             watches.append(asyncio.create_task(self._keep(self._meter)))
@@ -285,7 +294,7 @@ class _Server:
         listen_fd = process.sock.fileno() if process.sock is not None else -1
         task: Task = task_of(
             self._settings, self._listening.tracking, listen_fd, self._alive_fd,
-            again=process.ever_ready.is_set(), reading=self._reading,
+            again=process.ever_ready.is_set(), reading=self._reading, front=self._facing,
         )  # fmt: skip
         kept = {self._alive_fd, self._lock.fileno()} | ({listen_fd} - {-1})
         started = await asyncio.create_subprocess_exec(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from headcount.errors import OperatorError, UsageError
+from headcount.privacy import as_the_person_has_it
 
 __all__ = ["STDOUT", "whole_target"]
 
@@ -60,7 +61,9 @@ def _whole_file(path: Path) -> Iterator[BinaryIO]:
                 yield device
             return
         try:
-            with draft.open("wb") as file:
+            with as_the_person_has_it():
+                file = draft.open("wb")
+            with file:
                 yield file
             draft.replace(path)
         finally:

@@ -1,0 +1,89 @@
+"""How both addresses face the network: takes settings, gives what the front processes need to know.
+
+Refuses plain HTTP on an address that other machines reach, unless the operator said that this is
+meant, and a certificate that cannot be used.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+
+import msgspec
+
+from headcount.config import Address, Settings
+from headcount.errors import SettingError
+from headcount.proxies import TrustedProxies
+from headcount.setting_values import networks
+
+__all__ = ["Front", "checked_front"]
+
+
+class Front(msgspec.Struct, frozen=True):
+    """What a process that accepts connections knows of the network around it.
+
+    Attributes:
+        trusted_proxies: networks whose forwarded headers are believed; None for this machine's own.
+        certificate, key: files of the certificate and its key, absolute; None without TLS.
+    """
+
+    trusted_proxies: tuple[str, ...] | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+    @property
+    def scheme(self) -> str:
+        """How the URL of an address begins."""
+        return "http" if self.certificate is None else "https"
+
+    @property
+    def proxies(self) -> TrustedProxies:
+        """Whose forwarded headers are believed."""
+        trusted = self.trusted_proxies
+        return TrustedProxies(None if trusted is None else networks(",".join(trusted)))
+
+
+def checked_front(settings: Settings) -> Front:
+    """The front of a server under some settings.
+
+    Raises:
+        SettingError: other machines reach it by plain HTTP and nobody said so, or the certificate
+            or its key cannot be used.
+    """
+    trusted = settings.trusted_proxies
+    proxies = None if trusted is None else tuple(map(str, trusted))
+    if settings.tls_cert is not None:
+        assert settings.tls_key is not None, "both or none, as load_settings sees to"
+        from headcount.wiring.certificates import context_of
+
+        context_of(settings.tls_cert, settings.tls_key)
+        return Front(proxies, _absolute(settings.tls_cert), _absolute(settings.tls_key))
+    if proxies is None and not settings.allow_http:
+        for name, address in (("tracking", settings.tracking), ("API", settings.api)):
+            if _beyond_loopback(address):
+                raise SettingError(
+                    f"The {name} address {address} is reached from other machines, and keys, tokens"
+                    " and messages would pass unencrypted.",
+                    "Give --tls-cert and --tls-key; or name the proxy that has TLS with"
+                    " --trusted-proxies; or say --allow-http if the network in between is trusted.",
+                )
+    return Front(proxies)
+
+
+def _beyond_loopback(address: Address) -> bool:
+    """Whether other machines reach an address; one that cannot be found is refused later on."""
+    try:
+        found = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError:
+        return False
+    # The first one is what is listened on.
+    place = ipaddress.ip_address(found[0][4][0])
+    mapped = getattr(place, "ipv4_mapped", None)
+    return not (mapped or place).is_loopback
+
+
+def _absolute(path: Path) -> str:
+    return str(path.absolute())
