@@ -63,7 +63,7 @@ _OF_ONE_SOURCE = (Reason.SOURCE_OVER_SHARE, Reason.SOURCE_OVER_BUDGET, Reason.ME
 _FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW, *_OF_ONE_SOURCE)
 # Whoever sends more than may be taken, and sends it again at once, must not keep the loop busy
 # with refusals: they are answered after so many seconds.
-_REFUSED_AFTER_S = 0.1
+_REFUSED_AFTER_S = 0.3
 # Tracking bodies become about so much larger when they are decompressed.
 _GZIP_RATIO = 8
 
@@ -71,7 +71,7 @@ _GZIP_RATIO = 8
 _SMALL_BODY_BYTES = 1 << 16
 # Places, the bytes that may wait for one, and what a body counts for at least: of those whose key
 # is known, and of strangers.
-_KNOWN_LANE = (2, 16 << 20, 1 << 17)
+_KNOWN_LANE = (2, 32 << 20, 1 << 17)
 _KEYLESS_LANE = (1, 8 << 20, 1 << 19)
 
 _LIBRARY_PREFIXES = (
@@ -244,6 +244,7 @@ class _Intake:
         if source is not None:
             self._budgets.check(owner)
             self._turns.check(owner)
+            self._known_lane.check(owner, _length_bytes(headers) or 0)
         # Without a token, an import is a batch like any other.
         is_batch = route.action in (Action.BATCH, Action.IMPORT)
         try:

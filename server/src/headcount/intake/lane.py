@@ -29,6 +29,19 @@ class Lane:
         self._least_bytes = least_bytes
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(waiting_bytes_max)
 
+    def check(self, owner: int, body_bytes: int) -> None:
+        """See whether there is room for a body, before it is read.
+
+        Raises:
+            Refused: too many of this source wait already.
+        """
+        if not self._places and body_bytes > self._least_bytes:
+            self._require_room(owner, body_bytes)
+
+    def _require_room(self, owner: int, work: int) -> None:
+        if not self._queue.has_room(owner, work):
+            raise Refused(Reason.SOURCE_OVER_SHARE)
+
     async def enter(self, owner: int, body_bytes: int) -> None:
         """Wait for a place; `leave` must follow.
 
@@ -43,8 +56,7 @@ class Lane:
             self._places -= 1
             return
         work = max(body_bytes, self._least_bytes)
-        if not self._queue.has_room(owner, work):
-            raise Refused(Reason.SOURCE_OVER_SHARE)
+        self._require_room(owner, work)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.join(owner, work, place)
         try:
