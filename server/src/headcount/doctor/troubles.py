@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from headcount.doctor.findings import Finding, ok, problem
+from headcount.meter.telling import OF_STORE
 from headcount.metering.calendar import day_of_ms, day_text
 from headcount.runfiles import ChildState
 from headcount.troubles import Trouble
@@ -13,10 +14,11 @@ __all__ = ["check_troubles", "keeps_ending"]
 
 
 def check_troubles(troubles: Sequence[Trouble]) -> Iterator[Finding]:
-    """Everything that any of them says."""
-    if not troubles:
+    """Everything that any of them says, but for what other checks see for themselves."""
+    others = [trouble for trouble in troubles if trouble.kind not in OF_STORE]
+    if not others:
         yield ok("troubles", "No process of the server says that anything hinders it.")
-    for trouble in troubles:
+    for trouble in others:
         yield problem(
             "troubles",
             trouble.message,

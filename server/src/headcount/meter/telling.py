@@ -14,7 +14,11 @@ from headcount.metering.plausible import AHEAD_DAYS_MAX, is_clock_plausible
 from headcount.store.protocol import MeterStore
 from headcount.troubles import Troubles
 
-__all__ = ["Telling"]
+__all__ = ["OF_STORE", "Telling"]
+
+_WAIT, _SET_ASIDE, _BEHIND = "messages_waiting", "messages_set_aside", "clock_behind"
+OF_STORE = frozenset((_WAIT, _SET_ASIDE, _BEHIND))
+"""Kinds of trouble that can be seen in the store, and need nobody to tell them."""
 
 _CONFIRM = (
     "Set the clock right, if it is wrong; then headcount doctor --confirm-clock counts those whose"
@@ -61,7 +65,7 @@ class Telling:
 
     def _tell_waiting(self, waiting: list[AsideSum], clock_day: int, last_day: int | None) -> None:
         if not waiting:
-            self._troubles.end("messages_waiting")
+            self._troubles.end(_WAIT)
             return
         days = [day for s in waiting for day in (s.first_day, s.last_day) if day is not None]
         first, last = day_text(min(days)), day_text(max(days))
@@ -73,17 +77,17 @@ class Telling:
         hinders = not is_clock_plausible(clock_day, last_day)
         if hinders:
             said += " While the clock says so, what comes is kept and waits too."
-        self._troubles.begin("messages_waiting", said, _CONFIRM, hinders=hinders)
+        self._troubles.begin(_WAIT, said, _CONFIRM, hinders=hinders)
 
     def _tell_set_aside(self, damaged: list[AsideSum]) -> None:
         if not damaged:
-            self._troubles.end("messages_set_aside")
+            self._troubles.end(_SET_ASIDE)
             return
         reasons = ", ".join(
             f"{s.messages:,} {s.reason}{f' ({s.origin})' if s.origin else ''}" for s in damaged
         )
         self._troubles.begin(
-            "messages_set_aside",
+            _SET_ASIDE,
             f"{sum(s.messages for s in damaged):,} messages are set aside and not counted, because"
             f" they cannot be: {reasons}.",
             "They are kept in the store, and headcount doctor names them. A disk or memory that"
@@ -93,10 +97,10 @@ class Telling:
 
     def _tell_today(self, clock_day: int, last_day: int | None) -> None:
         if last_day is None or last_day <= clock_day + AHEAD_DAYS_MAX:
-            self._troubles.end("clock_behind")
+            self._troubles.end(_BEHIND)
             return
         self._troubles.begin(
-            "clock_behind",
+            _BEHIND,
             f"The clock says {day_text(clock_day)}, and messages were counted on"
             f" {day_text(last_day)} already: that is taken for today.",
             "Set the clock right; if it is right, headcount doctor --confirm-clock takes today back"
