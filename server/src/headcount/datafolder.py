@@ -48,6 +48,11 @@ class DataFolder:
     path: Path
 
     @property
+    def is_made(self) -> bool:
+        """Whether there is a data folder, of whatever format, rather than nothing yet."""
+        return (self.path / _FORMAT_NAME).exists()
+
+    @property
     def catalog(self) -> Path:
         """Workspaces, sources, tokens and limits."""
         return self.path / "catalog.sqlite"

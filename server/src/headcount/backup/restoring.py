@@ -25,6 +25,7 @@ from headcount.catalog.moment import catalog_moment
 from headcount.datafolder import FORMAT_VERSION, DataFolder, mark_data_folder, read_hash_key
 from headcount.errors import DataFolderError, UsageError
 from headcount.identity import Identity, begin_identity, fresh_uuid
+from headcount.integrity import refuse_faults
 from headcount.journal import JournalFile
 from headcount.metering.hashing import IdHasher
 from headcount.store.moment import store_moment
@@ -137,3 +138,4 @@ def _raise_next_ids(folder: DataFolder) -> None:
     for path in sorted(folder.journals.glob("*.sqlite")):
         with closing(JournalFile(path)) as journal:
             journal.skip_to(positions.get(journal.uuid, 0))
+    refuse_faults(folder.path)

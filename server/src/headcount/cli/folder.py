@@ -32,8 +32,10 @@ def opened_catalog(settings: Settings, *, create: bool = False) -> Iterator[Cata
     """
     from headcount.catalog import Catalog
     from headcount.datafolder import open_data_folder
+    from headcount.integrity import refuse_unknown_workspaces
 
     folder = open_data_folder(settings.data, create=create, write=True)
+    refuse_unknown_workspaces(folder.path)
     with Catalog(folder.catalog) as catalog:
         yield catalog
 

@@ -78,11 +78,14 @@ def import_(
     from headcount.catalog import Catalog
     from headcount.cli.inputs import found_inputs
     from headcount.cli.progress import ImportProgress
-    from headcount.datafolder import open_data_folder
+    from headcount.datafolder import FolderLock, open_data_folder
+    from headcount.integrity import refuse_faults
     from headcount.wiring.importing import HistoryImport, checked_chunks
 
     inputs = found_inputs(files)
     folder = open_data_folder(settings.data, create=not dry_run)
+    if not FolderLock.held(folder.serve_lock):  # a server has looked when it started
+        refuse_faults(folder.path)
     with Catalog(folder.catalog, read_only=dry_run) as catalog:
         owner = found_workspace(catalog, workspace)
         only = None if source is None else found_source(catalog, source, workspace)

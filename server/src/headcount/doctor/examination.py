@@ -19,6 +19,7 @@ from headcount.doctor.folder import check_disk, check_permissions, check_server,
 from headcount.doctor.identity import check_catalog, check_hash_key
 from headcount.doctor.journals import check_journals, check_lag, unreadable
 from headcount.doctor.keys import check_rows, check_runs, check_store, run_files
+from headcount.doctor.parts import check_parts
 from headcount.doctor.troubles import check_troubles, keeps_ending
 from headcount.errors import OperatorError
 from headcount.journal.moment import JournalMoment, journal_moment
@@ -53,6 +54,7 @@ def examine(
     place = hash_key or folder.hash_key
     yield from _guarded("server", lambda: [check_server(folder)])
     yield from _guarded("permissions", lambda: check_permissions(folder, place))
+    yield from _guarded("parts", lambda: check_parts(folder))
     serving = FolderLock.held(folder.serve_lock)
     yield from _guarded("troubles", lambda: check_troubles(read_troubles(folder.troubles)))
     meter = read_whole(folder.backlog, Backlog)

@@ -28,6 +28,7 @@ from headcount.clock import now_ms
 from headcount.config import Settings
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import OperatorError
+from headcount.integrity import refuse_faults
 from headcount.runfiles import ChildState, write_whole
 from headcount.sqlite_unwritable import identity_of
 from headcount.troubles import Troubles
@@ -84,8 +85,12 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
         # More than one turn only where the first could not write, and the disk is well again.
         while status is None:
             reading = _why_reading(settings)
+            fresh = not DataFolder(settings.data).is_made
             folder = open_data_folder(settings.data, create=reading is None)
+            if fresh:
+                _log.warning("there was no data folder at %s; made a new one", folder.path)
             with FolderLock(folder.serve_lock, "serve") as lock:
+                refuse_faults(folder.path)
                 with Catalog(folder.catalog, read_only=reading is not None) as catalog:
                     load_hash_key(folder, catalog, settings.hash_key)
                 if sockets is None:

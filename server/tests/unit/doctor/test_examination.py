@@ -71,8 +71,9 @@ def test_a_healthy_folder_has_no_findings_and_is_not_changed(folder: DataFolder)
     found = examined(folder)
     assert [finding for finding in found if finding.level != Level.OK] == []
     assert {finding.check for finding in found} == {
-        "server", "permissions", "catalog", "hash key", "store", "runs", "counts", "journals",
-        "lag", "troubles", "late messages", "waiting", "set aside", "clock", "disk", "trash",
+        "server", "permissions", "parts", "catalog", "hash key", "store", "runs", "counts",
+        "journals", "lag", "troubles", "late messages", "waiting", "set aside", "clock", "disk",
+        "trash",
     }  # fmt: skip
     assert content_of(folder.path) == before
 
@@ -355,7 +356,7 @@ def test_a_workspace_may_bring_history_into_a_month_that_is_closed_for_others(
         database.execute("DELETE FROM key_block WHERE period = 2026 * 12 + 10")
         assert database.total_changes
     problems = [each for each in examined(folder, counted.now_ms) if each.level == Level.PROBLEM]
-    assert {each.check for each in problems} == {"counts", "store"}
+    assert {each.check for each in problems} == {"counts", "store", "parts"}
 
 
 def test_closed_months_need_no_keys_and_what_comes_late_for_them_is_shown(

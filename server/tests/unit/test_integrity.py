@@ -1,0 +1,267 @@
+"""A folder of which something is lost, older, cut off or another's is refused, whatever it is."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import numpy as np
+import pytest
+
+from counted_folder import CountedFolder, counted_folder
+from headcount.catalog import Catalog
+from headcount.confirmed import read_confirmed, witness_of
+from headcount.datafolder import DataFolder, open_data_folder
+from headcount.errors import DataFolderError
+from headcount.integrity import part_faults, refuse_faults, refuse_unknown_workspaces
+from headcount.journal import JournalDirectory, JournalFile
+from headcount.metering.calendar import parse_period
+from headcount.store.protocol import Change
+from headcount.store.sqlite import SqliteStore
+
+LINES_MAX = 6
+COLUMNS = 100
+
+
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Counts, and messages that are acknowledged and not counted yet."""
+    counted = counted_folder(tmp_path_factory.mktemp("master") / "data")
+    unmetered(counted)
+    return counted.folder.path
+
+
+@pytest.fixture
+def folder(master: Path, tmp_path: Path) -> DataFolder:
+    return DataFolder(shutil.copytree(master, tmp_path / "data"))
+
+
+def unmetered(counted: CountedFolder, seed: int = 3) -> None:
+    rig = counted.rig()
+    journal = rig.journal()
+    counted.append(rig, journal, counted.facts(60, random.Random(seed)))
+    journal.close()
+    rig.close()
+
+
+def metered(folder: DataFolder) -> None:
+    counted = CountedFolder(folder)
+    rig = counted.rig()
+    rig.drain()
+    rig.close()
+
+
+def unmetered_and_metered(folder: DataFolder) -> None:
+    unmetered(CountedFolder(folder), 5)
+    metered(folder)
+
+
+def journal_of(folder: DataFolder) -> Path:
+    [path] = folder.journals.glob("*.sqlite")
+    return path
+
+
+def lose(folder: DataFolder, *patterns: str) -> None:
+    for pattern in patterns:
+        for path in folder.path.glob(pattern):
+            path.unlink()
+
+
+def cut(path: Path, share: float) -> None:
+    for log in path.parent.glob(path.name + "-*"):
+        log.unlink()
+    with path.open("r+b") as file:
+        file.truncate(int(path.stat().st_size * share))
+
+
+def older(path: Path, change: Callable[[], None]) -> None:
+    """Put a copy back that was taken before something changed."""
+    with closing(apsw.Connection(str(path))) as db:
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    copy = path.read_bytes()
+    change()
+    for log in path.parent.glob(path.name + "-*"):
+        log.unlink()
+    path.write_bytes(copy)
+
+
+def older_with_its_witness(path: Path, change: Callable[[], None]) -> None:
+    former = witness_of(path).read_bytes()
+    older(path, change)
+    witness_of(path).write_bytes(former)
+
+
+def another_source(folder: DataFolder) -> None:
+    """A source more, whose messages are counted."""
+    with Catalog(folder.catalog) as catalog:
+        catalog.add_workspace("Later", 0)
+        catalog.add_source(3, "later", 0)
+    with closing(SqliteStore(folder.store)) as store:
+        counts = np.ones((31, 5), np.int64)
+        period = parse_period("2026-11-01")
+        store.commit(Change(counts={(period, 3, 0): counts, (period, 3, 4): counts}))
+
+
+def anothers(folder: DataFolder, name: str) -> None:
+    """Put a part of another installation in the place of one."""
+    other = counted_folder(folder.path.parent / "other").folder
+    lose(folder, f"{name}*")
+    shutil.copy(other.path / name, folder.path / name)
+
+
+def anothers_journal(folder: DataFolder) -> None:
+    other = counted_folder(folder.path.parent / "other").folder
+    shutil.copy(journal_of(other), folder.journals / "copied.sqlite")
+
+
+LOSSES: dict[str, tuple[Callable[[DataFolder], object], str]] = {
+    "the store": (lambda f: lose(f, "store.sqlite*"), r"store\.sqlite is missing"),
+    "the store and its witness": (lambda f: lose(f, "store.*"), r"store\.sqlite is missing"),
+    "the store is empty": (lambda f: cut(f.store, 0), r"store\.sqlite is empty"),
+    "the store is cut": (lambda f: cut(f.store, 0.5), r"store\.sqlite"),
+    "the catalog": (lambda f: lose(f, "catalog.*"), r"catalog\.sqlite is missing"),
+    "the catalog is empty": (lambda f: cut(f.catalog, 0), r"catalog\.sqlite is empty"),
+    "catalog and hash key": (
+        lambda f: lose(f, "catalog.sqlite*", "hash.key"), r"catalog\.sqlite is missing"),
+    "the journals": (lambda f: lose(f, "journals/*"), r"sqlite is missing"),
+    "a journal is empty": (lambda f: cut(journal_of(f), 0), r"sqlite is empty"),
+    "an older store": (
+        lambda f: older(f.store, lambda: metered(f)), r"its last \d+ changes are gone"),
+    "an older store with its witness": (
+        lambda f: older_with_its_witness(f.store, lambda: metered(f)),
+        r"The store is older than .* in neither"),
+    "an older catalog": (
+        lambda f: older(f.catalog, lambda: another_source(f)), r"its last 2 changes are gone"),
+    "an older catalog with its witness": (
+        lambda f: older_with_its_witness(f.catalog, lambda: another_source(f)),
+        r"does not know workspace 3, source 4 of workspace 3"),
+    "an older journal": (
+        lambda f: older(journal_of(f), lambda: unmetered(CountedFolder(f), 5)),
+        r"its last 3 entries are gone, with 60 acknowledged messages"),
+    "a journal older than what was counted": (
+        lambda f: older_with_its_witness(
+            journal_of(f), lambda: unmetered_and_metered(f)
+        ),
+        r"older than the store"),
+    "another's store": (lambda f: anothers(f, "store.sqlite"), "another installation"),
+    "another's catalog": (lambda f: anothers(f, "catalog.sqlite"), "another installation"),
+    "another's journal": (anothers_journal, "another installation"),
+    "the identity": (lambda f: lose(f, "identity"), "identity is missing"),
+    "a bit of the identity": (
+        lambda f: (f.path / "identity").write_bytes(
+            (f.path / "identity").read_bytes().replace(b"store", b"stove")), "identity is damaged"),
+}  # fmt: skip
+
+
+def said_by(act: Callable[[], object]) -> str:
+    with pytest.raises(DataFolderError) as refused:
+        act()
+    text = str(refused.value)
+    assert refused.value.remedy
+    assert len(text) <= LINES_MAX * COLUMNS, "six lines at most"
+    return text
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_is_lost_is_refused_and_named(folder: DataFolder, loss: str) -> None:
+    lose_it, words = LOSSES[loss]
+    refuse_faults(folder.path)
+    lose_it(folder)
+
+    def start() -> None:
+        open_data_folder(folder.path, create=True)
+        refuse_faults(folder.path)
+
+    assert re.search(words, said_by(start))
+    # Asking made nothing anew: the next start is refused as well.
+    assert re.search(words, said_by(start))
+
+
+@pytest.mark.parametrize("loss", [name for name in LOSSES if "catalog" in name])
+def test_no_workspace_is_made_where_the_catalog_is_not_the_right_one(
+    folder: DataFolder, loss: str
+) -> None:
+    LOSSES[loss][0](folder)
+
+    def add() -> None:
+        open_data_folder(folder.path, create=True)
+        refuse_unknown_workspaces(folder.path)
+        with Catalog(folder.catalog) as catalog:
+            catalog.add_workspace("Stranger", 0)
+
+    said_by(add)
+
+
+def test_each_part_refuses_by_itself(folder: DataFolder) -> None:
+    lose(folder, "store.sqlite*", "catalog.sqlite*", "journals/*.sqlite")
+    assert "store.sqlite is missing" in said_by(lambda: SqliteStore(folder.store))
+    assert "catalog.sqlite is missing" in said_by(lambda: Catalog(folder.catalog))
+    assert not folder.store.exists()
+    assert not folder.catalog.exists()
+
+
+def test_a_missing_or_unreadable_witness_is_no_refusal(folder: DataFolder) -> None:
+    for damage in (lambda p: p.unlink(), lambda p: p.write_bytes(b"x"), lambda p: flip(p)):
+        for path in (folder.store, folder.catalog, journal_of(folder)):
+            damage(witness_of(path))
+        assert part_faults(folder.path) == []
+        unmetered(CountedFolder(folder), 7)
+        metered(folder)
+        with Catalog(folder.catalog) as catalog:
+            catalog.add_source(1, f"more {damage}", 0)
+        assert all(read_confirmed(p) for p in (folder.store, folder.catalog, journal_of(folder)))
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[50] ^= 4
+    path.write_bytes(data)
+
+
+def test_a_database_that_is_ahead_of_its_witness_is_normal(folder: DataFolder) -> None:
+    path = journal_of(folder)
+    former = witness_of(path).read_bytes()
+    unmetered(CountedFolder(folder), 5)
+    witness_of(path).write_bytes(former)
+    refuse_faults(folder.path)
+    with closing(JournalFile(path)) as journal:
+        assert journal.append(b"", [], 0) == journal.last_id()
+
+
+def test_a_damaged_journal_lets_the_others_be_written(folder: DataFolder) -> None:
+    path = journal_of(folder)
+    cut(path, 0.5)
+    with closing(JournalDirectory(folder.journals)) as journals, closing(journals.claim()) as other:
+        assert other.path != path
+        assert other.append(b"", [], 0) == 1
+
+
+@pytest.mark.parametrize("left", ["nothing", "identity", "a draft", "catalog", "store", "journal"])
+def test_an_interrupted_first_start_is_gone_on_with(tmp_path: Path, left: str) -> None:
+    made = open_data_folder(tmp_path / "made", create=True).path
+    place = tmp_path / "data"
+    place.mkdir()
+    if left in ("identity", "a draft"):
+        shutil.copy(made / "identity", place / "identity")
+    if left == "a draft":
+        shutil.copy(made / "format", place / "format.0123")
+    folder = open_data_folder(place, create=True)
+    for name, path in (
+        ("catalog", folder.catalog),
+        ("store", folder.store),
+        ("journal", folder.journals / "j.sqlite"),
+    ):
+        if left == name:
+            path.write_bytes(b"")
+    refuse_faults(folder.path)
+    Catalog(folder.catalog).close()
+    SqliteStore(folder.store).close()
+    with closing(JournalDirectory(folder.journals)) as journals:
+        for path in journals.paths():
+            journals.open(path).close()
+    refuse_faults(folder.path)
