@@ -28,8 +28,18 @@ from unit.intake.support import APP, WEB, Keys
 FIRST_DAY = parse_period("2026-01-20").first_day + 19
 SOURCES = {"web-key": WEB, "app-key": APP}
 
-# Goes over the wire as the token -0, which Python has no integer for.
+# Go over the wire as something else: the token -0, which Python has no integer for, and values that
+# are deeper than Python writes, or than the fast decoder reads; and one that is too dear to read.
 MINUS_ZERO = "minus zero"
+DEAR = "dear"
+TOKENS = {
+    MINUS_ZERO: "-0",
+    "deep arrays": "[" * 9000 + "]" * 9000,
+    "deep objects": '{"[":' * 2500 + "1" + "}" * 2500,
+    "up and down": "[" + ",".join(["[[[[[[1]]]]]]"] * 500) + "]",
+    "many": "{" + ",".join(['"userId":"nobody"'] * 1000) + "}",
+    DEAR: "[" + ",".join(["[[[[1]]]]"] * 3200) + "]",
+}
 IDS = st.sampled_from(
     ["a", "b", "1", 1, 0, MINUS_ZERO, "0", 2**70, str(2**70), "\ud800", "a\0", "é", None, ""]
 )
@@ -47,7 +57,10 @@ MESSAGES = st.fixed_dictionaries(
         "previousId": IDS | IDS | ODD_IDS,
         "groupId": IDS,
         "event": st.sampled_from(["Seen", "", None, 5]),
-        "properties": st.just({"userId": "nobody", "messageId": "none", "list": [{}, [1e300]]}),
+        "properties": st.sampled_from(
+            [{"userId": "nobody", "messageId": "none", "list": [{}, [1e300]]}, *TOKENS]
+        ),
+        "context": st.just({"note": "\ud800"}),
     },
 )
 WHOLE = st.fixed_dictionaries(
@@ -100,7 +113,10 @@ class Invalid(Exception):
 
 def wire(body: dict[str, Any]) -> bytes:
     """A body as it is sent."""
-    return json.dumps(body).replace(json.dumps(MINUS_ZERO), "-0").encode()
+    text = json.dumps(body)
+    for name, token in TOKENS.items():
+        text = text.replace(json.dumps(name), token)
+    return text.encode()
 
 
 def text(value: Any, characters_max: int) -> str | None:
@@ -121,6 +137,8 @@ def text(value: Any, characters_max: int) -> str | None:
 def meaning(message: Any, kind: Any) -> dict[str, str | None]:
     """The ids of a message that counts."""
     if not isinstance(message, dict) or kind not in MESSAGE_TYPES:
+        raise Invalid
+    if message.get("properties") == DEAR and "context" in message:
         raise Invalid
     ids = {
         "message": text(message.get("messageId"), 100),

@@ -10,6 +10,7 @@ the meter says. Raw ids never leave this package.
     admission   the rules that a message must meet, and its hashes
     decoding    JSON to `Message`: the fast decoder, then the tolerant one
     scanning    the tolerant decoder's JSON grammar, without recursion
+    delimiting  the items of a batch by their brackets alone
     work        what one request may cost, and turns of long work
     lane        large bodies, a few at a time
     reading     bodies as they come, and who has to go where there is no room

@@ -16,17 +16,18 @@ byte; the third is paid from the budget of the request.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, NamedTuple
 
 import msgspec
 
 from headcount.intake.admission import ID_CHARACTERS_MAX, MESSAGE_ID_CHARACTERS_MAX
 from headcount.intake.decoding import FAST_REFUSALS, Message, decode_message
+from headcount.intake.delimiting import elements
 from headcount.intake.ports import Limits
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.scanning import (
     Malformed,
-    elements,
     is_object,
     name_at,
     only_value,
@@ -183,7 +184,9 @@ def find_items_tolerantly(body: bytes, items_max: int, budget: Budget) -> Turns[
     write_key: str | None = None
     try:
         if not is_object(data):
-            only_value(data, around)
+            # If it is too much to check, it is no object still.
+            with suppress(TooComplex):
+                only_value(data, around)
             raise Refused(Reason.NOT_AN_OBJECT)
         mark, at = opened_object(data)
         while mark == b",":

@@ -20,16 +20,20 @@ from typing import cast
 from headcount.intake.work import Budget, TooComplex
 
 __all__ = [
+    "BYTES_A_STEP",
     "JSON_SPACE",
+    "NO_BRACKETS",
+    "SCALAR",
+    "WS",
     "Malformed",
     "Span",
-    "elements",
     "is_object",
     "members",
     "name_at",
     "only_value",
     "opened_object",
     "separator",
+    "skip_space",
     "string_of",
     "text_of",
     "value_end",
@@ -44,88 +48,66 @@ JSON_SPACE = b" \t\n\r"
 Span = tuple[int, int]
 """Start and end of a value in the bytes that were scanned."""
 
-# How many levels of brackets one match passes over. A pattern doubles with each level where kinds
-# of brackets are told apart, and grows by one copy where they are not.
+# How many levels of brackets one match passes over. The pattern doubles with each of them.
 _LEVELS = 3
-_LOOSE_LEVELS = 24
-# A step is for a match; long ones take more of them.
-_BYTES_A_STEP = 32
-_STRING_BYTES_A_STEP = 512
-_MEMBER_STEPS = 2
-# How far a single match looks for the end of an element, so that it ends soon.
-_WINDOW_BYTES = 1 << 16
+BYTES_A_STEP = 32
+"""A step is for a match; for so many bytes it takes one more."""
 
-_WS = rb"[ \t\n\r]*+"
+_MEMBER_STEPS = 2
+
+WS = rb"[ \t\n\r]*+"
+"""The pattern of white space."""
 _STRING = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
 _PLAIN_STRING = _STRING.replace(rb'[^"\\', rb'[^"\\\[\]{}')
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
-_SCALAR = _STRING + rb"|" + _NUMBER + rb"|true|false|null"
-_NAME = _STRING + _WS + rb":" + _WS
-_PLAIN_NAME = _PLAIN_STRING + _WS + rb":" + _WS
+SCALAR = _STRING + rb"|" + _NUMBER + rb"|true|false|null"
+"""The pattern of what has no brackets."""
+_NAME = _STRING + WS + rb":" + WS
+_PLAIN_NAME = _PLAIN_STRING + WS + rb":" + WS
 
 
 def _shallow(levels: int) -> bytes:
     """A value whose brackets are no more than some levels deep."""
     if not levels:
-        return _SCALAR
-    inner = rb"(?:" + _shallow(levels - 1) + rb")" + _WS
+        return SCALAR
+    inner = rb"(?:" + _shallow(levels - 1) + rb")" + WS
     filled = [
-        opening + _WS + rb"(?:(?:" + name + inner + rb"(?:," + _WS + rb"(?!" + closing + rb")|(?="
+        opening + WS + rb"(?:(?:" + name + inner + rb"(?:," + WS + rb"(?!" + closing + rb")|(?="
         + closing + rb")))++)?+" + closing
         for opening, name, closing in ((rb"\[", b"", rb"\]"), (rb"\{", _NAME, rb"\}"))
     ]  # fmt: skip
-    return rb"|".join((_SCALAR, *filled))
+    return rb"|".join((SCALAR, *filled))
 
 
 _VALUE = rb"(?:" + _shallow(_LEVELS) + rb")"
 
-_space = re.compile(_WS)
+_space = re.compile(WS)
 _value = re.compile(_VALUE)
 # Brackets that open one inside the other, each with the name of what comes next. No name in a run
 # of them holds a bracket itself, so that the others are the brackets of the run.
-_openings = re.compile(rb"(?:\[" + _WS + rb"|\{" + _WS + _PLAIN_NAME + rb")++")
-_opening = re.compile(rb"\{" + _WS + _NAME)
-_closings = re.compile(rb"(?:" + _WS + rb"[\]}])++")
+_openings = re.compile(rb"(?:\[" + WS + rb"|\{" + WS + _PLAIN_NAME + rb")++")
+_opening = re.compile(rb"\{" + WS + _NAME)
+_closings = re.compile(rb"(?:" + WS + rb"[\]}])++")
 _closing = re.compile(rb"[\]}]")
 # What follows a value in its container: siblings that are shallow, and how another begins.
-_more_elements = re.compile(rb"(?:" + _WS + rb"," + _WS + _VALUE + rb")*+")
-_more_members = re.compile(rb"(?:" + _WS + rb"," + _WS + _NAME + _VALUE + rb")*+")
-_next_element = re.compile(_WS + rb"," + _WS)
-_next_member = re.compile(_WS + rb"," + _WS + _NAME)
+_more_elements = re.compile(rb"(?:" + WS + rb"," + WS + _VALUE + rb")*+")
+_more_members = re.compile(rb"(?:" + WS + rb"," + WS + _NAME + _VALUE + rb")*+")
+_next_element = re.compile(WS + rb"," + WS)
+_next_member = re.compile(WS + rb"," + WS + _NAME)
 # A member of the object that is read, with what separates it from the next one.
 _member = re.compile(
-    rb"(" + _STRING + rb")" + _WS + rb":" + _WS + rb"(?:(" + _VALUE + rb")" + _WS + rb"([,}])"
-    + _WS + rb")?"
+    rb"(" + _STRING + rb")" + WS + rb":" + WS + rb"(?:(" + _VALUE + rb")" + WS + rb"([,}])"
+    + WS + rb")?"
 )  # fmt: skip
-_member_name = re.compile(rb"(" + _STRING + rb")" + _WS + rb":" + _WS)
-_separator = re.compile(_WS + rb"([,\]}])" + _WS)
-
-# For delimiting alone: brackets of either kind, and strings, which may hold any byte.
-_ANY_STRING = rb'"(?:[^"\\]++|(?:\\.)++)*+"'
-_NO_BRACKET_STRING = rb'"(?:[^"\\\[\]{}]++|\\[^\[\]{}])*+"'
-
-
-def _stuff(string: bytes, levels: int) -> bytes:
-    """Whatever is no bracket, and brackets that open and close, no more than some levels deep."""
-    deeper = rb"|[\[{]" + _stuff(string, levels - 1) + rb"[\]}]" if levels else b""
-    return rb'(?:[^"\[\]{}]++|' + string + deeper + rb")*+"
-
-
-_element = re.compile(
-    rb"(?:[\[{]" + _stuff(_ANY_STRING, _LOOSE_LEVELS) + rb"[\]}]|" + _SCALAR + rb")(?=" + _WS
-    + rb"[,\]])", re.DOTALL
-)  # fmt: skip
-# Runs that go deeper or less deep. No string in them holds a bracket, so that they can be counted.
-_COUNTED = _stuff(_NO_BRACKET_STRING, 1)
-_loose_run = re.compile(rb"(?:" + _COUNTED + rb"[\[{])++|(?:" + _COUNTED + rb"[\]}])++", re.DOTALL)
-_counted = re.compile(_COUNTED, re.DOTALL)
-_loose_closings = re.compile(rb"[\]}]++")
-_any_string = re.compile(_ANY_STRING, re.DOTALL)
+_member_name = re.compile(rb"(" + _STRING + rb")" + WS + rb":" + WS)
+_separator = re.compile(WS + rb"([,\]}])" + WS)
 
 _ARRAY = b"["[0]
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+"""All bytes but brackets, for `bytes.translate`."""
 _decode = json.JSONDecoder().raw_decode
-_BEGINNINGS = frozenset(b'[{"-0123456789tfn'[n : n + 1] for n in range(17))
+# How values begin that may be longer than a budget reaches.
+_LONG = frozenset(b'[{"-0123456789'[n : n + 1] for n in range(14))
 _OPENED_BY = bytes.maketrans(b"]}", b"[{")
 
 
@@ -133,7 +115,7 @@ class Malformed(ValueError):
     """The bytes are not JSON."""
 
 
-def _skip_space(data: bytes, at: int) -> int:
+def skip_space(data: bytes, at: int) -> int:
     """The position of the first byte from `at` on that is no white space."""
     return cast(re.Match[bytes], _space.match(data, at)).end()
 
@@ -145,7 +127,7 @@ def without_bom(data: bytes) -> bytes:
 
 def is_object(data: bytes) -> bool:
     """Whether the data begins like an object."""
-    at = _skip_space(data, 0)
+    at = skip_space(data, 0)
     return data[at : at + 1] == b"{"
 
 
@@ -156,9 +138,9 @@ def only_value(data: bytes, budget: Budget) -> Span:
         Malformed: not JSON, or something other than white space comes after the value.
         TooComplex: that would take more than the budget.
     """
-    start = _skip_space(data, 0)
+    start = skip_space(data, 0)
     end = value_end(data, start, budget)
-    if _skip_space(data, end) != len(data):
+    if skip_space(data, end) != len(data):
         raise Malformed
     return start, end
 
@@ -177,7 +159,7 @@ def members(data: bytes, budget: Budget) -> Iterator[tuple[bytes, Span]]:
         if member is None:
             raise Malformed
         if member[3] is not None:
-            budget.spend((member.end() - at) // _BYTES_A_STEP)
+            budget.spend((member.end() - at) // BYTES_A_STEP)
             yield _name_of(member[1]), member.span(2)
             mark, at = member[3], member.end()
         else:
@@ -197,11 +179,11 @@ def opened_object(data: bytes) -> tuple[bytes, int]:
     Raises:
         Malformed: not an object.
     """
-    at = _skip_space(data, 0)
+    at = skip_space(data, 0)
     if data[at : at + 1] != b"{":
         raise Malformed
-    at = _skip_space(data, at + 1)
-    return (b"}", _skip_space(data, at + 1)) if data[at : at + 1] == b"}" else (b",", at)
+    at = skip_space(data, at + 1)
+    return (b"}", skip_space(data, at + 1)) if data[at : at + 1] == b"}" else (b",", at)
 
 
 def name_at(data: bytes, at: int) -> tuple[bytes, int]:
@@ -226,35 +208,6 @@ def separator(data: bytes, at: int, closing: bytes) -> tuple[bytes, int]:
     if found is None or found[1] not in (b",", closing):
         raise Malformed
     return found[1], found.end()
-
-
-def elements(data: bytes, at: int, budget: Budget) -> Iterator[Span]:
-    """The elements of the array that starts at `at`; among them, as pauses, spans of nothing, of
-    which the last one is where the array has ended.
-
-    An array or object among them is found by its brackets alone: what stands between them may be
-    malformed, and so one bad message can be cut out of its batch.
-
-    Raises:
-        Malformed: the array never closes, or lacks a comma or an element.
-        TooComplex: that would take more than the budget.
-    """
-    at = _skip_space(data, at + 1)
-    mark = b"]" if data[at : at + 1] == b"]" else b","
-    at += mark == b"]"
-    while mark == b",":
-        budget.spend()
-        end = at
-        if found := _element.match(data, at, at + _WINDOW_BYTES):
-            end = found.end()
-        elif data[at : at + 1] in (b"[", b"{"):
-            for end in _delimited(data, at, budget):
-                yield end, end
-        else:
-            end = value_end(data, at, budget)
-        yield at, end
-        mark, at = separator(data, end, b"]")
-    yield at, at
 
 
 def text_of(string: bytes) -> str:
@@ -291,7 +244,7 @@ def value_end(data: bytes, at: int, budget: Budget) -> int:
     open_brackets = bytearray()
     while True:
         if opening := _within(_openings, data, at, budget):
-            open_brackets += opening[0].translate(None, _NO_BRACKETS)
+            open_brackets += opening[0].translate(None, NO_BRACKETS)
         elif opening := _within(_opening, data, at, budget):
             open_brackets += b"{"
         else:
@@ -323,17 +276,17 @@ def _within(
 ) -> re.Match[bytes] | None:
     """A match at `at` that the budget has paid for, and which looks no further than it reaches."""
     match = pattern.match(data, at, _reach(at, budget))
-    budget.spend(1 + (match.end() - at) // _BYTES_A_STEP if match else 1)
+    budget.spend(1 + (match.end() - at) // BYTES_A_STEP if match else 1)
     return match
 
 
 def _reach(at: int, budget: Budget) -> int:
-    return at + (budget.left + 1) * _BYTES_A_STEP
+    return at + (budget.left + 1) * BYTES_A_STEP
 
 
 def _wrong(data: bytes, at: int, budget: Budget) -> Exception:
     """Why there is no value at `at`."""
-    is_cut_off = _reach(at, budget) < len(data) and data[at : at + 1] in _BEGINNINGS
+    is_cut_off = _reach(at, budget) < len(data) and data[at : at + 1] in _LONG
     return TooComplex() if is_cut_off else Malformed()
 
 
@@ -360,44 +313,3 @@ def _name_of(string: bytes) -> bytes:
         return text_of(string).encode("utf-8", "surrogatepass")
     except Malformed:  # so it is no name that anybody looks for
         return string[1:-1]
-
-
-def _delimited(data: bytes, at: int, budget: Budget) -> Iterator[int]:
-    """Positions in the array or object that starts at `at`, ever nearer to its end, at last that.
-
-    It is found by its brackets alone, of whichever kind.
-    """
-    depth = 1
-    at += 1
-    while depth:
-        yield at
-        window_ends_at = at + _WINDOW_BYTES
-        run = _loose_run.match(data, at, window_ends_at)
-        if run is None:
-            # There is nothing to count in the window, or next there is a string of another kind.
-            passed = cast(re.Match[bytes], _counted.match(data, at, window_ends_at))
-            if passed.end() == at:
-                string = _any_string.match(data, at)
-                if string is None:
-                    raise Malformed
-                budget.spend(2 + (string.end() - at) // _STRING_BYTES_A_STEP)
-                at = string.end()
-                continue
-            budget.spend(2 + (passed.end() - at) // _BYTES_A_STEP)
-            at = passed.end()
-            continue
-        budget.spend(2 + (run.end() - at) // _BYTES_A_STEP)
-        brackets = run[0].translate(None, _NO_BRACKETS)
-        deeper = 2 * len(brackets.translate(None, b"]}")) - len(brackets)
-        if depth + deeper > 0:
-            depth += deeper
-            at = run.end()
-            continue
-        # A run may close more than was opened here; the rest belongs to what is around.
-        while depth:
-            budget.spend()
-            at = cast(re.Match[bytes], _counted.match(data, at)).end()
-            closed = cast(re.Match[bytes], _loose_closings.match(data, at)).end() - at
-            at += min(closed, depth)
-            depth -= min(closed, depth)
-    yield at

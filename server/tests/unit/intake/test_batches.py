@@ -150,6 +150,10 @@ def test_batches_as_clients_send_them_are_decoded_whole(separators: tuple[str, s
         (b'{"batch":[],"batch":3}', Reason.BATCH_NOT_ARRAY),
         (b'{"batch":[1,2,3,4]}', Reason.BATCH_TOO_LONG),
         (b'\xef\xbb\xbf{"batch":[1,2,3,4]}', Reason.BATCH_TOO_LONG),
+        # However large it is.
+        (b"nonsense" * 100_000, Reason.MALFORMED_JSON),
+        (b"[" + b'{"userId":"u"},' * 50_000 + b"{}]", Reason.NOT_AN_OBJECT),
+        (b'{"batch":[' + b'{"userId":"u"},' * 50_000, Reason.MALFORMED_JSON),
     ],
 )
 def test_what_is_no_batch_is_refused_by_name(body: bytes, reason: Reason) -> None:

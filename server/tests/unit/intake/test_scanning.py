@@ -7,18 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.intake.scanning import Malformed, Span, elements, members, only_value, text_of
+from headcount.intake.scanning import Malformed, members, only_value, text_of
 from headcount.intake.work import Budget
 
 
 def plenty() -> Budget:
     return Budget(10**9)
-
-
-def elements_of(data: bytes) -> list[Span]:
-    *found, (end, nothing) = elements(data, 0, plenty())
-    assert end == nothing
-    return found
 
 
 def is_json(data: bytes) -> bool:
@@ -108,21 +102,6 @@ def test_names_with_escapes_are_the_names_they_spell() -> None:
 def test_members_refuse_what_is_no_object(data: bytes) -> None:
     with pytest.raises(Malformed):
         list(members(data, plenty()))
-
-
-def test_elements_are_cut_out_by_their_brackets_whatever_is_in_them() -> None:
-    data = b'[ {"a":NaN} , [[}] , "]}", {"x":"\\"}]\x00"} ]rest'
-    assert [data[start:end] for start, end in elements_of(data)] == [
-        b'{"a":NaN}', b"[[}]", b'"]}"', b'{"x":"\\"}]\x00"}',
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "data", [b"[", b"[{]", b"[1,]", b"[,1]", b"[1 2]", b"[nope]", b'["a]', b"[NaN]"]
-)
-def test_elements_refuse_a_broken_array(data: bytes) -> None:
-    with pytest.raises(Malformed):
-        elements_of(data)
 
 
 def test_text_keeps_lone_surrogates_and_joins_pairs() -> None:
