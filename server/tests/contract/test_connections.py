@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import resource
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,9 +12,12 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
+from headcount.troubles import Troubles
 from headcount.wiring import connection as connections
+from headcount.wiring.bodies import WholeBodies
+from headcount.wiring.crowd import connections_max
 from served_app import served
-from server_fixture import Server, Shop, serving
+from server_fixture import Server, Shop, eventually, serving
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 WEBSOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -173,3 +178,146 @@ def test_connections_that_come_while_it_stops_keep_nobody_from_being_hung_up_on(
         told.stop()
         assert [each.recv(1) for each in (posting, *silent)] == [b""] * 8
     assert "exceeded" not in caplog.text
+
+
+Send = Callable[[dict[str, object]], Awaitable[None]]
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "parts", "expected"),
+    [
+        ("GET", [(b"Content-Length", b"4")], [b"body"], b"body"),
+        ("GET", [(b"Content-Length", b"4")], [b"bo", b"dy"], b"body"),
+        ("GET", [], [b"body"], b"4\r\nbody\r\n0\r\n\r\n"),
+        ("GET", [], [b"bo", b"dy"], b"2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n"),
+        ("HEAD", [(b"Content-Length", b"4")], [b"body"], b""),
+        ("HEAD", [], [b"body"], b""),
+    ],
+)
+def test_an_answer_comes_as_the_application_sends_it(
+    method: str, headers: list[tuple[bytes, bytes]], parts: list[bytes], expected: bytes
+) -> None:
+    async def app(_scope: object, _receive: object, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for number, part in enumerate(parts, 1):
+            await send(
+                {"type": "http.response.body", "body": part, "more_body": number < len(parts)}
+            )
+
+    with (
+        served(app) as (_, port),
+        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+    ):
+        ask = f"{method} / HTTP/1.1\r\nHost: t\r\n".encode()
+        connection.sendall(ask + b"\r\n" + ask + b"Connection: close\r\n\r\n")
+        received = b""
+        while part := connection.recv(4096):
+            received += part
+    first, second = received.split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert first.partition(b"\r\n\r\n")[2] == expected
+    assert second.partition(b"\r\n\r\n")[2] == expected
+    assert (b"connection: close" in first, b"connection: close" in second) == (False, True)
+
+
+@pytest.mark.parametrize(("name", "value"), [(b"x", b"y\r\nz: 1"), (b"x\n", b"y"), (b"x", b"\r")])
+def test_no_header_of_an_answer_holds_another_one(
+    name: bytes, value: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(_scope: object, _receive: object, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(name, value)]})
+
+    with (
+        served(app) as (_, port),
+        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+    ):
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert not connection.recv(4096).startswith(b"HTTP/1.1 200")
+    assert "the end of a line" in caplog.text
+
+
+def test_at_the_bound_the_longest_silent_make_room(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("headcount.wiring.crowd._CONNECTIONS_MAX", 20)
+    monkeypatch.setattr("headcount.wiring.crowd._CALM_AFTER_S", 2.0)
+    troubles = Troubles(None, "test", lambda: 0)
+    going_on = threading.Event()
+
+    async def app(scope: dict[str, str], _receive: object, send: Send) -> None:
+        if scope["path"] == "/slow":
+            await asyncio.to_thread(going_on.wait)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    def ask(connection: socket.socket, path: bytes = b"/") -> None:
+        connection.sendall(b"GET %b HTTP/1.1\r\nHost: t\r\n\r\n" % path)
+
+    with served(app, troubles=troubles) as (_, port), ExitStack() as stack:
+
+        def connect() -> socket.socket:
+            address = ("127.0.0.1", port)
+            return stack.enter_context(socket.create_connection(address, timeout=20))
+
+        slow, kept = connect(), connect()
+        ask(slow, b"/slow")
+        ask(kept)
+        assert kept.recv(4096).startswith(b"HTTP/1.1 204")
+        silent = [connect() for _ in range(40)]
+        in_a_head = [connect() for _ in range(40)]
+        for each in in_a_head:
+            with suppress(OSError):
+                each.sendall(b"GET / HTTP/1.1\r\nX: y")
+        for _ in range(100):
+            late = connect()
+            ask(late)
+            assert late.recv(4096).startswith(b"HTTP/1.1 204")
+        # Whoever is served, and whoever has just been, stayed; the oldest silent ones did not.
+        assert silent[0].recv(1) == b""
+        going_on.set()
+        assert slow.recv(4096).startswith(b"HTTP/1.1 204")
+        eventually(lambda: bool(troubles.now()), "the trouble to be told")
+        assert not troubles.now()[0].hinders
+        eventually(lambda: not troubles.now(), "the trouble to be over")
+    said = [record for record in caplog.records if record.name == "headcount.troubles"]
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "expected"),
+    [(1024, 1024, 768), (1024, 4096, 3072), (256, 256, 192), (1024, 1 << 20, 8192),
+     (1024, resource.RLIM_INFINITY, 8192)],
+)  # fmt: skip
+def test_connections_leave_descriptors_for_everything_else(
+    soft: int, hard: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: raised.append(limits))
+    assert connections_max() == expected
+    assert raised == ([] if soft == hard else [(hard, hard)])
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 100\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"]
+)
+def test_a_body_on_the_api_address_has_to_come_in_time(
+    framing: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(_scope: object, receive: Callable[[], Awaitable[object]], send: object) -> None:
+        await receive()
+        raise AssertionError("there is no whole body")
+
+    with (
+        served(WholeBodies(app, within_s=0.1)) as (_, port),
+        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+    ):
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: t\r\n" + framing)
+        answer = b""
+        while part := connection.recv(4096):
+            answer += part
+        assert answer.startswith(b"HTTP/1.1 408"), answer
+        assert b"connection: close" in answer
+        # Whoever leaves before is nobody's error.
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as leaving:
+            leaving.sendall(b"POST / HTTP/1.1\r\nHost: t\r\n" + framing)
+    assert not caplog.records

@@ -297,7 +297,7 @@ def test_the_pixel_answers_its_image_with_the_status_of_the_post(tracking: Track
         assert reply.headers["Cache-Control"] == "no-store"
         assert reply.headers["Access-Control-Allow-Origin"] == "*"
         assert reply.body.startswith(b"GIF89a")
-    assert replies[-1].headers["Retry-After"] == "1"
+    assert int(replies[-1].headers["Retry-After"]) > 0
     assert [fact.message_type for fact in unpack(tracking.sink.facts)] == ["track", "track"]
     assert tracking.sink.rejections == [Rejection(1, 2, TODAY, "no_user_anon_id", 1)]
 

@@ -11,14 +11,17 @@ what a connection holds is told to the `Crowd`, which hangs up on the worst.
 
 from __future__ import annotations
 
+import asyncio
+import urllib.parse
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headcount import metrics
 from headcount.wiring.crowd import Bounds, Crowd
+from headcount.wiring.cycle import Cycle
 
 __all__ = ["Connection"]
 
@@ -30,6 +33,8 @@ _HEAD_WITHIN_S = 30.0
 _UNSENT_BYTES_MAX = 4 * 1024
 # Ends every head, and every body in chunks.
 _END = b"\r\n\r\n"
+# Of a body that comes with its head, and is looked through for another one.
+_SHORT_BYTES = 2048
 # So that a body in chunks that is full of such ends is not looked at end by end.
 _CHUNKED_BYTES_MIN = 512
 
@@ -42,7 +47,7 @@ class _Flow(FlowControl):
         self._connection = connection
 
     def resume_reading(self) -> None:
-        if not self._connection.is_held:
+        if self.read_paused and not self._connection.is_held:
             super().resume_reading()
 
 
@@ -124,7 +129,8 @@ class Connection(HttpToolsProtocol):
             self._take(data)
         if self._behind:
             self.flow.pause_reading()
-        self._tell()
+        if self._behind or self._head_bytes or self._is_told:
+            self._tell()
 
     def _tell(self) -> None:
         """Tell the crowd what is held, if that is anything or was."""
@@ -140,21 +146,25 @@ class Connection(HttpToolsProtocol):
         """
         at, size = 0, len(data)
         while at < size and self.parser is not None:
-            if self._is_whole and not self.is_silent:
-                self._behind = data[at:]
-                return
-            end = self._end_of_piece(data, at)
+            if self._is_whole:
+                if self.cycle is not None and not self.cycle.response_complete:
+                    self._behind = data[at:]
+                    return
+                end = data.find(_END, at) + len(_END)
+                # What is short and holds no other end is one request at most, head and body.
+                if end < len(_END) or (size - end < _SHORT_BYTES and data.find(_END, end) < 0):
+                    end = size
+            elif self._left_bytes > 0 and not self._is_chunked:
+                end = min(size, at + self._left_bytes)
+            else:
+                skipped = _CHUNKED_BYTES_MIN if self._is_chunked else 0
+                end = data.find(_END, at + skipped) + len(_END)
+                if end < len(_END):
+                    end = size
             self._head_bytes += end - at
             if not self._parse(data if end - at == size else memoryview(data)[at:end]):
                 return
             at = end
-
-    def _end_of_piece(self, data: bytes, at: int) -> int:
-        if self._left_bytes > 0 and not self._is_chunked:
-            return min(len(data), at + self._left_bytes)
-        is_chunk = self._is_chunked and not self._is_whole
-        found = data.find(_END, at + _CHUNKED_BYTES_MIN if is_chunk else at)
-        return len(data) if found < 0 else found + len(_END)
 
     def _parse(self, data: bytes | memoryview) -> bool:
         """Give the parser what has come; whether it may get more."""
@@ -170,9 +180,9 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             is_http = self._is_head_too_large
         else:
-            is_http = True
-            if not self._is_head_too_large:
+            if not self._head_bytes or not self._is_head_too_large:
                 return True
+            is_http = True
         self.since_s = self._crowd.now_s
         self.send_400_response(
             "The head of this request is too large." if is_http else "This is not HTTP."
@@ -185,8 +195,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to take a request; called by the parser."""
-        self._is_whole = False
-        self._is_chunked = False
+        self._is_whole = self._is_chunked = False
         self._left_bytes = 0
         self.since_s = self._crowd.now_s
         super().on_message_begin()
@@ -206,19 +215,55 @@ class Connection(HttpToolsProtocol):
         """Begin a request; called by the parser."""
         if self._is_head_too_large:
             raise ValueError  # the parser takes it for what is no HTTP, and stops
+        # The body, if it came with the head, is no part of what is counted from here.
         self._head_bytes = 0
-        super().on_headers_complete()
+        scope, parser = self.scope, self.parser
+        version = parser.get_http_version()
+        if version != "1.1":
+            scope["http_version"] = version
+        scope["method"] = parser.get_method().decode("ascii")
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["path"] = urllib.parse.unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        before = self.cycle
+        self.cycle = cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; called by the parser."""
         self._head_bytes = 0
         self._left_bytes -= len(body)
-        super().on_body(body)
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.body += body
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """A request is whole; called by the parser."""
         self._is_whole = True
-        super().on_message_complete()
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """A request is answered; called by its cycle."""
