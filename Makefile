@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make demo` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test sim bench demo serve docs pictures lock clean
+.PHONY: help setup check test sim damages bench demo serve docs pictures lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,6 +41,9 @@ SIM = $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS)
 
 sim: setup ## a simulated history with faults: SEED=n [SEEDS=k] [STEPS=k] [FAULTS=kill,power]
 	PYTHONPATH=server/tests $(BIN)/python -m sim $(SIM)
+
+damages: setup ## damage a data folder in hundreds of ways: [SEEDS=200] [DAMAGES="--repair --write"]
+	$(BIN)/python scripts/damages.py --seeds $(or $(SEEDS),200) $(DAMAGES)
 
 bench: setup ## the benchmark table, on this machine; ARGS=--write keeps it
 	$(BIN)/python -m bench $(ARGS)

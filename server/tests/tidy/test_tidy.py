@@ -54,6 +54,7 @@ FORBIDDEN = {
 STARTED = {
     "server/src/headcount/__main__.py",
     "bench/__main__.py",
+    "scripts/damages.py",
     "scripts/pictures.py",
     "scripts/reference.py",
     "server/tests/sim/__main__.py",

@@ -30,7 +30,8 @@ _COUNTED_WITHIN_S, _LOOK_EVERY_S = 10.0, 0.05
 Examples:
   headcount doctor
   headcount doctor --data /var/lib/headcount --json
-  headcount doctor --confirm-clock"""
+  headcount doctor --confirm-clock
+  headcount doctor --repair"""
 )
 @click.option(
     "--confirm-clock",
@@ -38,19 +39,28 @@ Examples:
     help="Accept today's date first: after days without messages, or a jump of the clock, no month"
     " is closed until somebody says that the date is right.",
 )
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Mend what is damaged, as far as checksums and other counts prove how it was, and say what"
+    " is lost; the server must be stopped. What is taken out is kept in the folder `repaired`.",
+)
+@click.option("--yes", is_flag=True, help="Repair without asking first.")
 @settings_options("data", "hash_key")
 @as_json_option
-def doctor(settings: Settings, confirm_clock: bool, as_json: bool) -> int:
+def doctor(settings: Settings, confirm_clock: bool, repair: bool, yes: bool, as_json: bool) -> int:
     """Check the data folder: recount it, read every file whole, and say what to do.
 
     Works while the server runs, and while it is stopped; changes nothing, unless the clock is
-    confirmed. The status is 1 if there is a problem, else 0; a warning alone is 0.
+    confirmed or a repair is asked for. The status is 1 if there is a problem, else 0; a warning
+    alone is 0.
     """
     from headcount.datafolder import open_data_folder
     from headcount.doctor import Level, examine, worst
 
-    folder = open_data_folder(settings.data, create=False)
     now = now_ms()
+    acts = _repair(settings, now, yes=yes, as_json=as_json) if repair else []
+    folder = open_data_folder(settings.data, create=False)
     if confirm_clock:
         _confirm(folder, now)
     findings: list[Finding] = []
@@ -65,6 +75,7 @@ def doctor(settings: Settings, confirm_clock: bool, as_json: bool) -> int:
                 "status": level.value,
                 "data": str(folder.path),
                 "checkedAt": moment_text(now),
+                **({"repair": acts} if repair else {}),
                 "findings": [
                     {
                         "check": each.check,
@@ -77,7 +88,38 @@ def doctor(settings: Settings, confirm_clock: bool, as_json: bool) -> int:
                 ],
             }
         )
-    return 1 if level == Level.PROBLEM else 0
+    refused = any(act["remedy"] for act in acts)
+    return 1 if level == Level.PROBLEM or refused else 0
+
+
+def _repair(settings: Settings, now: int, *, yes: bool, as_json: bool) -> list[dict[str, str]]:
+    """Mend the folder; what was done and what could not be, for programs."""
+    from headcount.datafolder import DataFolder, open_data_folder
+    from headcount.doctor.repair import repair
+    from headcount.errors import UsageError
+    from headcount.folderlock import FolderLock
+
+    folder = DataFolder(settings.data)
+    if not any(path.exists() for path in (folder.store, folder.catalog, folder.journals)):
+        open_data_folder(settings.data, create=False)  # says that there is nothing
+    with FolderLock(folder.serve_lock, "doctor"), FolderLock(folder.meter_lock, "doctor"):
+        question = f"Mend {folder.path}? What is taken out is kept in {folder.path / 'repaired'}"
+        if not yes:
+            if not sys.stdin.isatty():
+                raise UsageError(
+                    "A repair changes the data folder, and nobody is there to agree.",
+                    "Take a copy of the folder first, then say --yes.",
+                )
+            click.confirm(question, abort=True, err=True)
+        done = []
+        for act in repair(folder, settings.hash_key, (moment_text(now) or "").replace(":", "")):
+            done.append({"what": act.what, "lost": act.lost, "remedy": act.remedy})
+            if not as_json:
+                line = " ".join(filter(None, (act.what, act.lost and f"LOST: {act.lost}")))
+                say(f"{line} Remedy: {act.remedy}" if act.remedy else line)
+        if not done and not as_json:
+            say("There is nothing to mend.")
+    return done
 
 
 def _confirm(folder: DataFolder, now: int) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from headcount.doctor.findings import Finding, number_of, ok, problem
+from headcount.doctor.findings import MEND, Finding, number_of, ok, problem
 from headcount.doctor.recount import ByDay, KeysByDay, count_keys, decoded, fault_of
 from headcount.metering.calendar import Period, day_text
 from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
@@ -94,7 +94,7 @@ def check_counts(moment: StoreMoment[Run]) -> Recount:
         counts = _counts_of(row)
         if counts is None:
             recount.findings.append(
-                problem("counts", f"The counts of {_scope(row)} cannot be read.", _RESTORE)
+                problem("counts", f"The counts of {_scope(row)} cannot be read.", MEND)
             )
         elif row.source:
             months[row.period].sources[row.workspace][row.source] = counts

@@ -14,7 +14,7 @@ from headcount.catalog.moment import catalog_moment
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor.clock import check_aside, check_clock
 from headcount.doctor.counts import Recount, check_counts
-from headcount.doctor.findings import Finding, Level, ok, problem
+from headcount.doctor.findings import MEND, Finding, Level, ok, problem
 from headcount.doctor.folder import check_disk, check_permissions, check_server, check_trash
 from headcount.doctor.identity import check_catalog, check_hash_key
 from headcount.doctor.journals import check_journals, check_lag, unreadable
@@ -22,6 +22,7 @@ from headcount.doctor.keys import check_rows, check_runs, check_store, run_files
 from headcount.doctor.parts import check_parts
 from headcount.doctor.troubles import check_troubles, keeps_ending
 from headcount.errors import OperatorError
+from headcount.identity import part_name, read_identity
 from headcount.journal.moment import JournalMoment, journal_moment
 from headcount.metering.backlog import Backlog
 from headcount.metering.calendar import Period
@@ -33,7 +34,8 @@ from headcount.troubles import read_troubles
 
 __all__ = ["examine"]
 
-_RESTORE = "Restore the data folder from a backup, and keep this one aside."
+# What a damaged file may give where nobody expects it: numbers that are none, texts without end.
+_ERRORS = (OperatorError, apsw.Error, OSError, ValueError, TypeError, OverflowError, MemoryError)
 
 
 def examine(
@@ -65,7 +67,7 @@ def examine(
         for path in sorted(folder.journals.glob("*.sqlite")):
             try:
                 journals.append(journal_stack.enter_context(journal_moment(path)))
-            except (OperatorError, apsw.Error, OSError) as error:
+            except _ERRORS as error:
                 yield unreadable(path, error)
         found_before = run_files(folder)
         store: StoreMoment[Run] | None = None
@@ -73,12 +75,12 @@ def examine(
             try:
                 store = stack.enter_context(store_moment(folder.store, Run))
                 found = check_store(store)
-            except (OperatorError, apsw.Error) as error:
+            except _ERRORS as error:
                 found = _of_error("store", error)
             if found.level != Level.OK:
                 store = None  # what its tables say cannot be relied on
             yield found
-        else:
+        elif not _knows(folder, folder.store):
             yield ok("store", "Nothing has been metered yet.")
         positions = {} if store is None else store.positions()
         yield from _guarded("journals", lambda: check_journals(journals, positions))
@@ -124,6 +126,15 @@ def _of_store(
     )
 
 
+def _knows(folder: DataFolder, path: Path) -> bool:
+    """Whether a database that is not there should be."""
+    try:
+        identity = read_identity(folder.path)
+    except OperatorError:
+        return True
+    return identity is not None and part_name(folder.path, path) in identity.parts
+
+
 def _rewriting(store: StoreMoment[Run]) -> int:
     """Bytes of the runs that may be written anew at once: all of one month and family."""
     sizes: Counter[tuple[Period, Family]] = Counter()
@@ -161,11 +172,11 @@ def _aside(folder: DataFolder, store: StoreMoment[Run]) -> Iterator[Finding]:
 def _guarded(check: str, run: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     try:
         yield from run()
-    except (OperatorError, apsw.Error, OSError) as error:
+    except _ERRORS as error:
         yield _of_error(check, error)
 
 
 def _of_error(check: str, error: Exception) -> Finding:
     if isinstance(error, OperatorError):
         return problem(check, error.problem, error.remedy)
-    return problem(check, f"The {check} could not be checked: {error}.", _RESTORE)
+    return problem(check, f"The {check} could not be checked: {error}.", MEND)

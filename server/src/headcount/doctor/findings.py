@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["Finding", "Level", "number_of", "ok", "problem", "warning", "worst"]
+__all__ = ["MEND", "Finding", "Level", "number_of", "ok", "problem", "warning", "worst"]
+
+
+MEND = (
+    "Stop the server, then: headcount doctor --repair. What that cannot mend is to be had from a"
+    " backup only."
+)
+"""The remedy for a row, an entry or a page that is not what was written."""
 
 
 class Level(StrEnum):
@@ -58,5 +65,7 @@ def worst(findings: Iterable[Finding]) -> Level:
 
 
 def number_of(count: int, noun: str) -> str:
-    """A number with the noun that it counts: `1 month`, `2 months`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """A number with the noun that it counts: `1 month`, `2 months`, `2 entries`."""
+    if count != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{count:,} {noun}"

@@ -8,15 +8,13 @@ from pathlib import Path
 
 from headcount.catalog.moment import CatalogMoment
 from headcount.datafolder import read_hash_key
-from headcount.doctor.findings import Finding, number_of, ok, problem
+from headcount.doctor.findings import MEND, Finding, number_of, ok, problem
 from headcount.errors import DataFolderError
 from headcount.metering.hashing import IdHasher
 from headcount.sqlite import rows
 from headcount.sqlite_reading import damage
 
 __all__ = ["check_catalog", "check_hash_key"]
-
-_RESTORE = "Restore the data folder from a backup, and keep this one aside."
 
 
 def check_catalog(catalog: CatalogMoment, referred: Iterable[tuple[int, int]]) -> Iterator[Finding]:
@@ -27,10 +25,10 @@ def check_catalog(catalog: CatalogMoment, referred: Iterable[tuple[int, int]]) -
         referred: (workspace, source) numbers in the store; source 0 is the workspace itself.
     """
     if found := damage(catalog.connection):
-        yield problem("catalog", f"The catalog is damaged: {found}.", _RESTORE)
+        yield problem("catalog", f"The catalog is damaged: {found}.", MEND)
         return
     if fault := next(catalog.faults(), None):
-        yield problem("catalog", f"The catalog is damaged: {fault}.", _RESTORE)
+        yield problem("catalog", f"The catalog is damaged: {fault}.", MEND)
     loose = rows(catalog.connection, "PRAGMA foreign_key_check")
     workspaces, sources = catalog.workspaces(), catalog.sources()
     unknown = sorted(

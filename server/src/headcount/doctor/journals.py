@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headcount.doctor.findings import Finding, number_of, ok, problem, warning
+from headcount.doctor.findings import MEND, Finding, number_of, ok, problem, warning
 from headcount.journal.moment import JournalMoment, last_id_of
 from headcount.metering.backlog import Backlog
 from headcount.sqlite_reading import damage
@@ -19,7 +19,6 @@ __all__ = ["check_journals", "check_lag", "unreadable"]
 
 _BEHIND_MS = 60_000
 _SAID_WITHIN_MS = 30_000
-_RESTORE = "Keep the file aside and restore the data folder from a backup."
 
 
 def check_journals(
@@ -61,10 +60,19 @@ def check_journals(
 def _check(journal: JournalMoment, position: int) -> Iterator[Finding]:
     name = journal.path.name
     if found := damage(journal.connection):
-        yield problem("journals", f"{name} is damaged: {found}.", _RESTORE, file=name)
+        yield problem("journals", f"{name} is damaged: {found}.", MEND, file=name)
         return
     if fault := next(journal.faults(), None):
-        yield problem("journals", f"{name} cannot be metered: {fault}.", _RESTORE, file=name)
+        yield problem("journals", f"{name} cannot be metered: {fault}.", MEND, file=name)
+    if passed_over := journal.set_aside():
+        yield problem(
+            "journals",
+            f"{number_of(len(passed_over), 'damaged entry')} of {name} were passed over: what they"
+            " held is not counted.",
+            MEND,
+            file=name,
+            entries=passed_over,
+        )
     # Only what is metered is pruned, so whatever follows the position must be there.
     missing = max(0, journal.last_id - position) - journal.waiting(position).entries
     if missing > 0:
@@ -144,6 +152,4 @@ def check_lag(
 def unreadable(path: Path, error: Exception) -> Finding:
     """A journal that cannot be opened."""
     said = getattr(error, "problem", None) or f"{path} cannot be read: {error}."
-    return problem(
-        "journals", str(said), getattr(error, "remedy", None) or _RESTORE, file=path.name
-    )
+    return problem("journals", str(said), getattr(error, "remedy", None) or MEND, file=path.name)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from headcount.datafolder import DataFolder
-from headcount.doctor.findings import Finding, number_of, ok, problem, warning
+from headcount.doctor.findings import MEND, Finding, number_of, ok, problem, warning
 from headcount.sqlite_reading import damage
 from headcount.store.moment import StoreMoment, store_moment
 from headcount.store.runs import Run
@@ -24,14 +24,14 @@ _FAULTS_MAX = 10
 def check_store(moment: StoreMoment[Run]) -> Finding:
     """Read the store's file whole."""
     if found := damage(moment.connection):
-        return problem("store", f"The store is damaged: {found}.", _RESTORE)
+        return problem("store", f"The store is damaged: {found}.", MEND)
     return ok("store", "The store's file is intact.")
 
 
 def check_rows(moment: StoreMoment[Run]) -> Iterator[Finding]:
     """Hold every row of the store against its checksum, and their number against what was kept."""
     for fault in islice(moment.faults(), _FAULTS_MAX):
-        yield problem("store", f"The store is damaged: {fault}.", _RESTORE)
+        yield problem("store", f"The store is damaged: {fault}.", MEND)
 
 
 def run_files(folder: DataFolder) -> set[str]:

@@ -1,0 +1,67 @@
+"""Mending the hash key: takes its file and the fingerprint in the catalog, which proves it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+
+from headcount.catalog.moment import catalog_moment
+from headcount.datafolder import DataFolder
+from headcount.doctor.repair.side import Act, Side
+from headcount.errors import OperatorError
+from headcount.metering.hashing import HASH_KEY_BYTES, IdHasher
+
+__all__ = ["mend_hash_key"]
+
+_DIGITS = b"0123456789abcdef"
+
+
+def mend_hash_key(folder: DataFolder, place: Path, side: Side) -> Iterator[Act]:
+    """Put the one digit right that makes the key another one, if that is what is wrong with it."""
+    try:
+        with catalog_moment(folder.catalog) as catalog:
+            fingerprint = catalog.hash_key_fingerprint()
+    except (OperatorError, apsw.Error):
+        return
+    if fingerprint is None:
+        return
+    try:
+        text = place.read_bytes()
+    except OSError:
+        text = b""
+    if _fits(text, fingerprint):
+        return
+    line = text.rstrip(b"\n")
+    for at in range(len(line) if len(line) == 2 * HASH_KEY_BYTES else 0):
+        for digit in _DIGITS:
+            candidate = line[:at] + bytes([digit]) + line[at + 1 :]
+            if _fits(candidate, fingerprint):
+                side.keep(place)
+                _write(place, candidate + b"\n")
+                yield Act("A digit of the hash key was mended, as its fingerprint proves.")
+                return
+    yield Act(
+        f"{place} is missing or is not the key that ids were hashed under, and nothing else says"
+        " what that was.",
+        remedy="Put the key back from a backup, or name its place with --hash-key.",
+    )
+
+
+def _fits(text: bytes, fingerprint: str) -> bool:
+    try:
+        return IdHasher(bytes.fromhex(text.decode("ascii").strip())).fingerprint == fingerprint
+    except ValueError:
+        return False
+
+
+def _write(place: Path, text: bytes) -> None:
+    draft = place.with_name(f"format.{os.getpid()}.key")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(place)

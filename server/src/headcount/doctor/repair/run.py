@@ -1,0 +1,376 @@
+"""One repair: the folder's own files first, then the store's rows, the journals by what the store
+has counted, the store by what the journals still hold, the catalog, and the hash key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apsw
+
+from headcount.catalog import schema as catalog
+from headcount.confirmed import read_confirmed, witness_of
+from headcount.datafolder import DataFolder, mark_data_folder, open_data_folder, read_hash_key
+from headcount.doctor.findings import number_of
+from headcount.doctor.repair.journals import (
+    FoundJournal,
+    find_journal,
+    new_journal,
+    plan_journal,
+    write_journal,
+)
+from headcount.doctor.repair.keyfile import mend_hash_key
+from headcount.doctor.repair.ledgers import (
+    behind_by,
+    mend_catalog,
+    mend_store,
+    missing_rows,
+    missing_text,
+    new_catalog,
+    new_store,
+    write_ledger,
+)
+from headcount.doctor.repair.looking import catalog_fault, journal_fault, parts_of, store_fault
+from headcount.doctor.repair.reading import open_damaged
+from headcount.doctor.repair.side import Act, Side, put_in_place
+from headcount.doctor.repair.tables import Found, find_rows, tallies_of
+from headcount.errors import DamagedDataError, DataFolderError, OperatorError
+from headcount.identity import Identity, read_identity, replace_identity
+from headcount.journal.moment import journal_moment
+from headcount.journal.reading import JournalState
+from headcount.journal.schema import JOURNAL_VERSION
+from headcount.metering.hashing import IdHasher
+from headcount.sqlite_rows import Part, Table
+from headcount.store import sql
+from headcount.store.moment import store_moment
+from headcount.store.tables import ASIDE, MARK, POSITION, REJECTION, TABLES
+
+__all__ = ["Act", "repair"]
+
+_RESTORE = "Restore the data folder from a backup; what is there is unchanged."
+
+_STORE_LOSABLE = (MARK, POSITION, REJECTION, ASIDE)
+_CATALOG_LOSABLE = (catalog.TOKEN, catalog.MARK)
+
+Make = Callable[[Path, str, str, int], apsw.Connection]
+
+
+@dataclass
+class _Store:
+    """What the store says.
+
+    Attributes:
+        positions: journal UUID to its last counted entry.
+        found: its rows, where they have to be mended.
+        pruned: journal UUID to the entry up to which it has nothing any more.
+    """
+
+    positions: dict[str, int]
+    found: Found | None
+    pruned: dict[str, int] = field(default_factory=dict)
+
+
+def repair(folder: DataFolder, hash_key: Path | None, moment: str) -> Iterator[Act]:
+    """Mend a data folder; the caller holds the locks of its server and its meter.
+
+    Args:
+        folder: the folder, whatever state it is in.
+        hash_key: where the hash key lies; the folder's `hash.key` when None.
+        moment: names the repair, such as `2026-11-25T210000Z`.
+
+    Yields:
+        What was done and what could not be, one after the other.
+    """
+    side = Side(folder.path, moment)
+    acts: list[Act] = []
+    try:
+        for act in _Repair(folder, hash_key or folder.hash_key, side).acts():
+            acts.append(act)
+            yield act
+    finally:
+        side.report(acts)
+
+
+class _Repair:
+    def __init__(self, folder: DataFolder, hash_key: Path, side: Side) -> None:
+        self._folder = folder
+        self._hash_key = hash_key
+        self._side = side
+        self._identity = Identity("")
+
+    def acts(self) -> Iterator[Act]:
+        yield from self._own_files()
+        store = yield from self._read_store()
+        if store is not None:
+            for path in sorted(self._folder.journals.glob("*.sqlite")):
+                yield from self._journal(path, store)
+            yield from self._missing_journals(store)
+            yield from self._write_store(store)
+        yield from self._mend_catalog()
+        yield from mend_hash_key(self._folder, self._hash_key, self._side)
+
+    # The folder's own files.
+
+    def _own_files(self) -> Iterator[Act]:
+        path = self._folder.path
+        try:
+            identity = read_identity(path)
+        except DamagedDataError:
+            identity = None
+        if identity is None:
+            identity = Identity("")
+            installations, identity.parts = parts_of(self._folder)
+            if len(installations) != 1:
+                yield Act(
+                    "The file identity cannot be written anew: the databases do not agree on which"
+                    " installation they are of.",
+                    remedy=_RESTORE,
+                )
+            else:
+                [identity.installation] = installations
+                if (path / "identity").exists():
+                    self._side.keep(path / "identity")
+                replace_identity(path, identity)
+                yield Act(
+                    "The file identity was written anew, as the databases say themselves.",
+                    "Had a journal been lost before, it would not be known any more.",
+                )
+        self._identity = identity
+        try:
+            open_data_folder(path, create=False)
+        except DataFolderError:
+            # This repair was given a folder of databases of this version.
+            if (path / "format").exists():
+                self._side.keep(path / "format")
+            mark_data_folder(path)
+            yield Act("The file format was written anew.")
+        self._folder.journals.mkdir(mode=0o700, exist_ok=True)
+
+    def _uuid(self, path: Path) -> str:
+        name = path.relative_to(self._folder.path).as_posix()
+        return self._identity.parts.get(name, "")
+
+    # The store.
+
+    def _read_store(self) -> Generator[Act, None, _Store | None]:
+        """What the store says of the journals, and its rows where they have to be mended."""
+        path = self._folder.store
+        if not path.exists() or not path.stat().st_size:
+            if not self._uuid(path):
+                return _Store({}, None)
+            yield Act("The store is missing or empty: no count can be had.", remedy=_RESTORE)
+            return None
+        fault = store_fault(self._folder, self._identity)
+        if fault is None:
+            with store_moment(path, Path) as moment:
+                return _Store(moment.positions(), None)
+        if fault.foreign:
+            yield Act(fault.text, remedy="Put the file back that belongs here.")
+            return None
+        found = self._damaged(path, sql.VERSION, new_store, TABLES)
+        if found is None or found.part is None:
+            yield Act("Nothing can be read of the store.", remedy=_RESTORE)
+            return None
+        return _Store(dict(found.of(POSITION)), found)
+
+    def _write_store(self, store: _Store) -> Iterator[Act]:
+        found, path = store.found, self._folder.store
+        if found is None:
+            return
+        assert found.part is not None
+        yield from mend_store(found, self._folder.path, self._side)
+        yield from missing_rows(found, TABLES, _STORE_LOSABLE)
+        missing = missing_text(found, TABLES, _STORE_LOSABLE)
+        if missing:
+            yield Act(f"The store cannot be mended: {missing}.", remedy=_RESTORE)
+            return
+        confirmed = read_confirmed(path)
+        lost = behind_by(found, confirmed)
+        yield from _of_mended("The store", found)
+        if lost:
+            gone = {
+                uuid: pruned - store.positions.get(uuid, 0)
+                for uuid, pruned in store.pruned.items()
+                if pruned > store.positions.get(uuid, 0)
+            }
+            if gone:
+                # What is lost is lost, and is said: those that follow are not to wait for it.
+                kept = [row for row in found.of(POSITION) if row[0] not in gone]
+                found.rows[POSITION.name] = [*kept, *((each, store.pruned[each]) for each in gone)]
+                entries = number_of(sum(gone.values()), "entry")
+                yield Act(
+                    f"The last {number_of(lost, 'change')} of the store are gone.",
+                    f"What they counted is gone from the journals as well: {entries}, whose"
+                    " messages are lost.",
+                )
+            else:
+                yield Act(
+                    f"The last {number_of(lost, 'change')} of the store are gone; what they counted"
+                    " is in the journals still, and is counted again."
+                )
+        sequence = 0 if confirmed is None else confirmed.sequence
+        part = found.part._replace(generation=max(found.part.generation, sequence))
+        with self._side.scratch(path) as (_, new):
+            connection = new_store(new, part.uuid, part.installation, part.generation)
+            write_ledger(connection, new, TABLES, found)
+            put_in_place(new, path)
+        yield Act("The store was written anew.")
+
+    # The journals.
+
+    def _journal(self, path: Path, store: _Store) -> Iterator[Act]:
+        fault = journal_fault(path, self._identity, self._folder.path, store.positions)
+        if fault is None:
+            with journal_moment(path) as journal:
+                store.pruned[journal.uuid] = journal.pruned_id
+            return
+        if fault.foreign:
+            yield Act(fault.text, remedy="Move it out of the folder, or put back the right one.")
+            return
+        self._side.keep(path)
+        confirmed = read_confirmed(path)
+        with self._side.scratch(path) as (copy, new):
+
+            def make_new(place: Path) -> None:
+                new_journal(place, JournalState("", "", 0, 0)).close()
+
+            connection = None
+            if path.stat().st_size:
+                connection = open_damaged(copy, JOURNAL_VERSION, make_new)
+            found = find_journal(connection)
+            if connection is not None:
+                connection.close()
+            uuid = self._uuid(path) or (confirmed.uuid if confirmed is not None else "")
+            state = found.state
+            if state is None:
+                if not uuid:
+                    yield Act(f"{path.name} does not say which journal it is.", remedy=_RESTORE)
+                    return
+                state = _state_by_others(found, uuid, self._identity, store.positions.get(uuid, 0))
+            store.pruned[state.uuid] = state.pruned_id
+            position = store.positions.get(state.uuid, 0)
+            plan = plan_journal(path.name, found, state, position, confirmed, self._side)
+            write_journal(new, plan, found.marks)
+            put_in_place(new, path)
+        yield from plan.acts
+        yield Act(f"{path.name} was written anew: {len(plan.entries):,} entries are to be counted.")
+
+    def _missing_journals(self, store: _Store) -> Iterator[Act]:
+        for name, uuid in list(self._identity.parts.items()):
+            path = self._folder.path / name
+            if path.parent != self._folder.journals or path.exists():
+                continue
+            confirmed = read_confirmed(path)
+            waiting = "An unknown number of messages"
+            lost = f"{waiting} that it held, acknowledged and not counted yet, may be lost."
+            if confirmed is not None and confirmed.uuid == uuid:
+                entries = confirmed.sequence - store.positions.get(uuid, 0)
+                lost = (
+                    f"{entries:,} entries of it had not been counted: their messages, of"
+                    f" {confirmed.messages:,} that it ever took, are lost."
+                    if entries > 0
+                    else ""
+                )
+                self._side.keep(path)
+            witness_of(path).unlink(missing_ok=True)
+            del self._identity.parts[name]
+            replace_identity(self._folder.path, self._identity)
+            yield Act(f"{path.name} is missing, and is no longer expected.", lost)
+
+    # The catalog.
+
+    def _mend_catalog(self) -> Iterator[Act]:
+        path = self._folder.catalog
+        if not path.exists() or not path.stat().st_size:
+            if self._uuid(path):
+                yield Act(
+                    "The catalog is missing or empty: nobody can say whose the counts are.",
+                    remedy=_RESTORE,
+                )
+            return
+        fault = catalog_fault(self._folder, self._identity)
+        if fault is None:
+            return
+        if fault.foreign:
+            yield Act(fault.text, remedy="Put the file back that belongs here.")
+            return
+        found = self._damaged(path, catalog.SCHEMA_VERSION, new_catalog, catalog.TABLES)
+        if found is None or found.part is None:
+            yield Act("Nothing can be read of the catalog.", remedy=_RESTORE)
+            return
+        yield from mend_catalog(found, self._fingerprint(), self._side)
+        yield from missing_rows(found, catalog.TABLES, _CATALOG_LOSABLE)
+        missing = missing_text(found, catalog.TABLES, _CATALOG_LOSABLE)
+        if missing:
+            yield Act(f"The catalog cannot be mended: {missing}.", remedy=_RESTORE)
+            return
+        yield from _of_mended("The catalog", found)
+        confirmed = read_confirmed(path)
+        if lost := behind_by(found, confirmed):
+            yield Act(
+                f"The last {number_of(lost, 'change')} of the catalog are gone.",
+                "Sources, tokens or limits that were made or changed last are as they were before;"
+                " see `headcount source list` and `headcount token list`.",
+            )
+        sequence = 0 if confirmed is None else confirmed.sequence
+        part = found.part._replace(generation=max(found.part.generation, sequence))
+        with self._side.scratch(path) as (_, new):
+            connection = new_catalog(new, part.uuid, part.installation, part.generation)
+            write_ledger(connection, new, catalog.TABLES, found)
+            put_in_place(new, path)
+        yield Act("The catalog was written anew.")
+
+    def _fingerprint(self) -> str | None:
+        try:
+            return IdHasher(read_hash_key(self._hash_key)).fingerprint
+        except OperatorError:
+            return None
+
+    def _damaged(
+        self, path: Path, version: int, make: Make, tables: Sequence[Table]
+    ) -> Found | None:
+        """What a damaged database holds; None where nothing of it can be read."""
+        self._side.keep(path)
+        with self._side.scratch(path) as (copy, _):
+
+            def make_new(place: Path) -> None:
+                make(place, "", "", 0).close()
+
+            connection = open_damaged(copy, version, make_new)
+            if connection is None:
+                return None
+            with closing(connection):
+                found = find_rows(connection, tables)
+        if found.part is None:
+            found.part = self._part_by_others(path, found, tables)
+        return found
+
+    def _part_by_others(self, path: Path, found: Found, tables: Sequence[Table]) -> Part | None:
+        """What a database would say of itself, where nothing else of it is damaged."""
+        confirmed = read_confirmed(path)
+        uuid = self._uuid(path)
+        if confirmed is None or confirmed.uuid != uuid or found.damaged:
+            return None
+        return Part(
+            uuid, self._identity.installation, confirmed.sequence, tallies_of(tables, found)
+        )
+
+
+def _of_mended(what: str, found: Found) -> Iterator[Act]:
+    for table, rows in sorted(found.mended.items()):
+        yield Act(
+            f"{what}: {number_of(rows, 'row')} of the table {table} had a flipped bit, and is right"
+            " again: the checksum says which."
+        )
+
+
+def _state_by_others(
+    found: FoundJournal, uuid: str, identity: Identity, position: int
+) -> JournalState:
+    """What a journal would say of itself, by its entries and by what others say of it."""
+    first = min(found.entries.values(), default=None)
+    if first is None:
+        return JournalState(uuid, identity.installation, position, 0)
+    return JournalState(uuid, identity.installation, first[0] - 1, first[4] - first[3])
