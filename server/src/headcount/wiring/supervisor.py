@@ -331,6 +331,9 @@ class _Server:
                 steady.cancel()
             process.ready = False
             self._write_state()
+            # What it was holding counts no longer; its other numbers go on.
+            for live in self._folder.metrics.glob(f"gauge_live*_{started.pid}.db"):
+                live.unlink(missing_ok=True)
 
     async def _end(self, processes: list[_Process], within_s: float) -> bool:
         """Tell children to stop, and kill those that do not; whether all ended by themselves."""
