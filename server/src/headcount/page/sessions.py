@@ -2,19 +2,22 @@
 
 Sessions live in this process's memory, the only place where a token's secret is ever kept after
 it was shown; a restart signs everybody out. A session ends when nobody used it for twelve hours,
-when its last token stops working, or when somebody signs out. Knows nothing of HTTP.
+when its last token stops working, or when somebody signs out; and the one that was used the longest
+ago ends where one token opens more than a hundred, so that who has one cannot sign out all others,
+nor fill the memory. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 __all__ = ["Grant", "Notice", "Session", "Sessions"]
 
 _IDLE_MS_MAX = 12 * 3_600_000
 _SESSIONS_MAX = 10_000
+_SESSIONS_OF_TOKEN_MAX = 100
 _GRANTS_MAX = 50
 _NOTICES_MAX = 20
 
@@ -119,10 +122,16 @@ class Sessions:
         session.grants[grant.workspace_id] = grant
         while len(session.grants) > _GRANTS_MAX:
             del session.grants[next(iter(session.grants))]
-        if len(self._sessions) >= _SESSIONS_MAX:
-            self.end(min(self._sessions.values(), key=lambda each: each.used_at_ms))
+        of_token = [each for each in self._sessions.values() if grant in each.grants.values()]
+        if len(of_token) >= _SESSIONS_OF_TOKEN_MAX:
+            self._end_oldest(of_token)
+        elif len(self._sessions) >= _SESSIONS_MAX:
+            self._end_oldest(self._sessions.values())
         self._sessions[session.id] = session
         return session
+
+    def _end_oldest(self, sessions: Iterable[Session]) -> None:
+        self.end(min(sessions, key=lambda each: each.used_at_ms))
 
     def drop(self, session: Session, grant: Grant) -> None:
         """Forget a grant whose token no longer works; the session ends with its last one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from headcount.page.sessions import Grant, Notice, Sessions
 
 HOUR_MS = 3_600_000
@@ -51,14 +53,34 @@ def test_a_session_ends_with_its_last_grant_or_when_unused() -> None:
     assert sessions.find(None) is None
 
 
-def test_memory_is_bounded() -> None:
+def test_one_token_opens_a_hundred_sessions_and_ends_none_of_others() -> None:
     clock = Clock()
     sessions = Sessions(clock)
-    oldest = sessions.sign_in(None, grant("a"))
-    for _ in range(10_000):
+    other = sessions.sign_in(None, grant("a", "another token"))
+    opened = []
+    for _ in range(150):
         clock.now_ms += 1
-        session = sessions.sign_in(None, grant("a"))
-    assert sessions.find(oldest.id) is None
+        opened.append(sessions.sign_in(None, grant("a")))
+    assert sessions.find(other.id) is other
+    assert [sessions.find(each.id) is each for each in opened] == [False] * 50 + [True] * 100
+    # The one that goes is the one that was used the longest ago, not the one that came first.
+    clock.now_ms += 1
+    assert sessions.find(opened[50].id)
+    sessions.sign_in(None, grant("a"))
+    assert sessions.find(opened[50].id)
+    assert not sessions.find(opened[51].id)
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headcount.page.sessions._SESSIONS_MAX", 30)
+    clock = Clock()
+    sessions = Sessions(clock)
+    opened = []
+    for number in range(40):
+        clock.now_ms += 1
+        opened.append(sessions.sign_in(None, grant("a", f"token {number}")))
+    assert [sessions.find(each.id) is each for each in opened] == [False] * 10 + [True] * 30
+    session = opened[-1]
     for _ in range(100):
         name = session.leave_notice(Notice("done"))
     assert len(session.notices) <= 20
