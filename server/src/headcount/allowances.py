@@ -23,7 +23,7 @@ __all__ = ["Allowances", "reserve_allowances"]
 _COLUMNS = 8_192
 _ROW_BYTES = 8 * _COLUMNS
 _STATE, _REFUSED, _NEW_IDS, _FIRST_WORKER = range(4)
-_ALL_REFUSED = 1
+_SOME_REFUSED, _ALL_REFUSED = 1, 2
 _COUNT_BITS = 32
 _COUNT_MAX = (1 << _COUNT_BITS) - 1
 MS_PER_MINUTE = 60_000
@@ -90,10 +90,11 @@ class Allowances:
     def refuse(self, source: int) -> None:
         """Say that there is no memory for more ids of a source."""
         self._cells[_REFUSED * _COLUMNS + source % _COLUMNS] = 1
+        self._cells[_STATE] = self._cells[_STATE] or _SOME_REFUSED
 
     def refuse_all(self, *, refused: bool) -> None:
         """Say that there is no memory for anybody, or that there is again."""
-        self._cells[_STATE] = _ALL_REFUSED if refused else 0
+        self._cells[_STATE] = _ALL_REFUSED if refused else _SOME_REFUSED
 
     def add_new_ids(self, source: int, ids: int, now_ms: int) -> None:
         """Count ids that a source brought first this minute."""
@@ -103,7 +104,10 @@ class Allowances:
 
     def without_memory(self, source: int) -> bool:
         """Whether there is no memory for what a source brings."""
-        return bool(self._cells[_STATE] or self._cells[_REFUSED * _COLUMNS + source % _COLUMNS])
+        state = self._cells[_STATE]
+        if not state:
+            return False
+        return bool(state == _ALL_REFUSED or self._cells[_REFUSED * _COLUMNS + source % _COLUMNS])
 
     def everybody_without_memory(self) -> bool:
         """Whether there is no memory for what anybody brings."""

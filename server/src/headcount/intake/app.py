@@ -244,7 +244,8 @@ class _Intake:
         if source is not None:
             self._budgets.check(owner)
             self._turns.check(owner)
-            self._known_lane.check(owner, _length_bytes(headers) or 0)
+            if self._known_lane.is_full:
+                self._known_lane.check(owner, _length_bytes(headers) or 0)
         # Without a token, an import is a batch like any other.
         is_batch = route.action in (Action.BATCH, Action.IMPORT)
         try:

@@ -81,6 +81,9 @@ class Budgets:
             Refused: they are more than a source may still send; none of them is to be kept.
         """
         if source is not None:
+            if self._messages_max is None:
+                self.check(source.source)
+                return
             spent = {source.source: len(facts) // FACT_BYTES}
         else:
             spent = Counter(number for (number,) in _SOURCE.iter_unpack(facts))

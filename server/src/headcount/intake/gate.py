@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from headcount.intake.ports import FactSink, Limits
 from headcount.intake.reasons import Reason, Refused
-from headcount.intake.shares import Shares
 
 __all__ = ["Gate"]
 
@@ -23,8 +22,10 @@ class Gate:
     """
 
     def __init__(self, limits: Limits, sink: FactSink) -> None:
-        # Half of it is what one source may have.
-        self._requests = Shares(2 * limits.requests_in_flight_max)
+        # A source may have as many as are left free by all, as in `Shares`, which is written out here
+        # for speed. So one has at most half of them.
+        self._free = 2 * limits.requests_in_flight_max
+        self._held: dict[int, int] = {}
         self._pending_bytes_max = limits.pending_fact_bytes_max
         self._sink = sink
 
@@ -38,7 +39,7 @@ class Gate:
             Refused: there is too much under way, of this source or of all.
         """
         if (
-            not self._requests.has_room(owner, 1)
+            self._held.get(owner, 0) >= self._free
             or self._sink.pending_bytes > self._pending_bytes_max
         ):
             raise Refused(Reason.OVERLOADED)
@@ -49,9 +50,17 @@ class Gate:
         Raises:
             Refused: there is too much under way, of this source or of all.
         """
-        self.check(owner)
-        self._requests.take(owner, 1)
+        held = self._held.get(owner, 0)
+        if held >= self._free or self._sink.pending_bytes > self._pending_bytes_max:
+            raise Refused(Reason.OVERLOADED)
+        self._held[owner] = held + 1
+        self._free -= 1
 
     def leave(self, owner: int) -> None:
         """The request is over."""
-        self._requests.give_back(owner, 1)
+        self._free += 1
+        held = self._held[owner] - 1
+        if held:
+            self._held[owner] = held
+        else:
+            del self._held[owner]

@@ -29,13 +29,18 @@ class Lane:
         self._least_bytes = least_bytes
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(waiting_bytes_max)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever comes has to wait."""
+        return not self._places
+
     def check(self, owner: int, body_bytes: int) -> None:
         """See whether there is room for a body, before it is read.
 
         Raises:
             Refused: too many of this source wait already.
         """
-        if not self._places and body_bytes > self._least_bytes:
+        if self.is_full and body_bytes > self._least_bytes:
             self._require_room(owner, body_bytes)
 
     def _require_room(self, owner: int, work: int) -> None:
