@@ -53,7 +53,6 @@ _ENV_PREFIX = "HEADCOUNT_"
 _FILE_NAME = "headcount.toml"
 _WORKERS_DEFAULT_MAX = 4
 _MEMORY_LEAST = 128 << 20
-_MEMORY_DEFAULT_LEAST = 256 << 20
 
 
 def _workers_default() -> int:
@@ -63,7 +62,7 @@ def _workers_default() -> int:
 
 def _memory_default() -> int:
     # The other half is for the other processes, and for the system's copies of our files.
-    return max(machine.memory_bytes() // 2, _MEMORY_DEFAULT_LEAST)
+    return max(machine.memory_bytes() // 2, _MEMORY_LEAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +140,10 @@ class Settings:
         _About(
             "SIZE",
             size_from(_MEMORY_LEAST),
-            "Memory that the meter may take, such as 512M or 2G: about 40 bytes for each tracked id"
-            " of the month and 1.5 for each message id. Near it, posts that bring new ids are"
-            " answered 429. The default is half of the machine's or its control group's, and at"
-            " least 256M.",
+            "Memory that the meter may take, such as 512M or 2G: 100M, and about 36 bytes for each"
+            " tracked id of the month and 1.5 for each message id. Near it, posts of sources that"
+            " bring new ids are answered 429. The default is half of the machine's or its control"
+            " group's, and at least 128M.",
             default_varies=True,
         ),
     ] = dataclasses.field(default_factory=_memory_default)

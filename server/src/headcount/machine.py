@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 from pathlib import Path
 
 __all__ = ["memory_bytes"]
@@ -13,13 +14,17 @@ _CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
 
 
 def memory_bytes(root: Path = _CGROUP_ROOT, of_process: Path = _CGROUP_OF_PROCESS) -> int:
-    """The machine's memory, or the lowest limit of the groups that this process is in, if lower.
+    """The machine's memory, or the lowest limit of this process or its groups, if that is lower.
 
     Args:
         root: where the system shows control groups.
         of_process: where it says which ones this process is in.
     """
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        soft, _ = resource.getrlimit(limit)
+        if soft != resource.RLIM_INFINITY:
+            found.append(soft)
     for folder in _groups(root, of_process):
         for name in ("memory.max", "memory.limit_in_bytes"):
             # No limit is the word "max", or a number beyond any memory.

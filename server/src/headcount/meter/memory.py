@@ -85,8 +85,10 @@ class MemoryWatch:
         self._new_keys += sum(
             len(block) for (_, family), block in folded.keys.items() if family == TRACKED
         )
+        if not (self._near or self._ids_asked):
+            return {}
         scopes = [scope for scope in folded.counts if scope[2]]
-        if not scopes or not (self._near or self._ids_asked):
+        if not scopes:
             return {}
         counts = np.stack([folded.counts[scope] for scope in scopes])
         ids = counts[:, :, (IDENTIFIED, ANONYMOUS)].sum(axis=(1, 2)).tolist()
