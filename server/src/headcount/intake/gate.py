@@ -22,8 +22,8 @@ class Gate:
     """
 
     def __init__(self, limits: Limits, sink: FactSink) -> None:
-        # A source may have as many as are left free by all, as in `Shares`, which is written out here
-        # for speed. So one has at most half of them.
+        # A source may have as many as are left free by all, as with `Shares`, which are written out
+        # here for speed. So one has at most half of them.
         self._free = 2 * limits.requests_in_flight_max
         self._held: dict[int, int] = {}
         self._pending_bytes_max = limits.pending_fact_bytes_max
