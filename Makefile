@@ -1,9 +1,10 @@
 # Every target does its own set-up; `make demo` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test sim damages bench demo serve docs pictures lock clean
+.PHONY: help setup check test sim damages bench demo serve docs pictures lock audit clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DATA ?= ./headcount-data
 
 help: ## show this list
@@ -16,13 +17,18 @@ setup: .venv/.run .venv/.test ## virtual environment in .venv, with everything f
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/.run: .venv/.venv requirements/run.txt sdk/pyproject.toml server/pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk -e server
+# What builds the two distributions is not installed among what runs.
+.venv/.build: .venv/.venv requirements/build.txt
+	$(PIP) install --require-hashes --upgrade --target .venv/build -r requirements/build.txt
+	@touch $@
+
+.venv/.run: .venv/.build requirements/run.txt sdk/pyproject.toml server/pyproject.toml
+	$(PIP) install --require-hashes -r requirements/run.txt
+	PYTHONPATH=$(CURDIR)/.venv/build $(PIP) install --no-deps --no-build-isolation -e sdk -e server
 	@touch $@
 
 .venv/.test: .venv/.run requirements/test.txt server/tests/clients/package-lock.json
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	$(PIP) install --require-hashes -r requirements/test.txt
 	scripts/setup-node.sh
 	scripts/setup-browser.sh
 	@touch $@
@@ -62,6 +68,13 @@ pictures: setup ## draw docs/pictures anew, out of the demo
 
 lock: setup ## write requirements/*.txt anew
 	requirements/lock.sh
+
+audit: .venv/.audit ## known vulnerabilities of what is locked; fails where it could not look
+	PYTHONPATH=.venv/audit $(BIN)/python scripts/audit.py requirements/run.txt requirements/build.txt requirements/test.txt requirements/audit.txt
+
+.venv/.audit: .venv/.venv requirements/audit.txt
+	$(PIP) install --require-hashes --upgrade --target .venv/audit -r requirements/audit.txt
+	@touch $@
 
 clean: ## remove what the targets above made
 	rm -rf .venv node_modules server/tests/clients/node_modules test-artifacts

@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Writes requirements/run.txt and requirements/test.txt: names, versions and hashes, no hosts.
+# Writes requirements/*.txt: names, versions and hashes, no hosts.
+#
+# run.txt is what the two distributions need to run, with the extra of the demo, and what that needs
+# in turn; build.txt is what builds them; test.txt is what tests and checks need on top of run.txt.
 set -euo pipefail
 cd "$(dirname "$0")"
 overrides=$(mktemp)
@@ -11,5 +14,7 @@ compile() {
     --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
     --overrides "$overrides" --no-emit-package segment-public-api "$@"
 }
-compile --extra demo run.in ../sdk/pyproject.toml ../server/pyproject.toml -o run.txt
+compile --extra demo ../sdk/pyproject.toml ../server/pyproject.toml -o run.txt
+compile build.in -o build.txt
 compile run.txt test.in -o test.txt
+compile audit.in -o audit.txt
