@@ -56,6 +56,7 @@ STARTED = {
     "bench/__main__.py",
     "scripts/damages.py",
     "scripts/pictures.py",
+    "scripts/audit.py",
     "scripts/reference.py",
     "server/tests/sim/__main__.py",
     "server/tests/moved_clock/sitecustomize.py",  # by Python itself
