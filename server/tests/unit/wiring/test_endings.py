@@ -1,0 +1,63 @@
+"""What is said of a child that ends, and of one that keeps ending."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from headcount.troubles import Troubles, read_troubles
+from headcount.wiring.endings import Endings, Refusal
+
+NOON_MS = 43_200_000
+OVERFLOW = Refusal("The meter process failed: too late.", "Report it.", "OverflowError")
+WHERE = "counting stands behind entry 12 of j.sqlite, where 30 messages wait"
+
+
+@pytest.fixture
+def troubles(tmp_path: Path) -> Troubles:
+    return Troubles(tmp_path, "supervisor", lambda: NOON_MS)
+
+
+def test_one_ending_is_a_line_and_more_are_one_trouble(
+    troubles: Troubles, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    endings = Endings("meter", 0, troubles, lambda: NOON_MS)
+    assert endings.sentence == ""
+    endings.ended(-9, None, "")
+    assert "has ended once since 1970-01-01 12:00:00 UTC, last with SIGKILL" in endings.sentence
+    assert read_troubles(tmp_path) == []
+    for _ in range(99):
+        endings.ended(1, OVERFLOW, WHERE)
+    [trouble] = read_troubles(tmp_path)
+    assert trouble.kind == "meter_ends"
+    assert trouble.hinders
+    assert trouble.message == (
+        "The meter has ended 100 times since 1970-01-01 12:00:00 UTC, last with OverflowError: The"
+        f" meter process failed: too late; {WHERE}. It is started again. Messages are taken and"
+        " kept, and not counted meanwhile. Report it."
+    )
+    # The first, the second, and each doubling: not one for every life.
+    assert len(caplog.records) == 2 + len((4, 8, 16, 32, 64))
+    assert all(record.levelno >= logging.WARNING for record in caplog.records)
+    endings.runs_again()
+    [trouble] = read_troubles(tmp_path)
+    assert (trouble.hinders, trouble.message[-18:]) == (False, "It runs again now.")
+    endings.ended(1, OVERFLOW, WHERE)
+    [trouble] = read_troubles(tmp_path)
+    assert trouble.hinders
+    assert "101 times" in trouble.message
+    endings.lives()
+    assert read_troubles(tmp_path) == []
+    assert (endings.count, endings.sentence) == (0, "")
+
+
+def test_two_workers_that_keep_ending_are_two_troubles(troubles: Troubles, tmp_path: Path) -> None:
+    workers = [Endings("intake", number, troubles, lambda: NOON_MS) for number in range(2)]
+    for worker in workers:
+        for _ in range(2):
+            worker.ended(3, None, "")
+    workers[0].lives()
+    assert [each.kind for each in read_troubles(tmp_path)] == ["intake_2_ends"]
+    assert "last with status 3" in workers[1].sentence
