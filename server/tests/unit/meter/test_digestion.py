@@ -107,8 +107,10 @@ def test_what_is_not_the_fault_of_facts_sets_none_aside(
 def test_where_an_ordinary_fact_fails_too_none_is_set_aside(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> Folded:
-        raise ZeroDivisionError
+    def broken(facts: Facts, indexes: Indexes, window_days: int) -> Folded:
+        if len(facts):
+            raise ZeroDivisionError
+        return fold(facts, indexes, window_days)
 
     monkeypatch.setattr(digestion, "fold", broken)
     rig.append(rig.journal(), facts(3))

@@ -279,6 +279,61 @@ def test_the_mark_moves_while_nothing_comes_and_never_lies_ahead(rigs: Rigs, clo
     assert counted_until(rig) == clock.now_ms
 
 
+def test_a_start_does_not_say_that_what_waits_is_counted(rigs: Rigs, clock: Clock) -> None:
+    rig = rigs.make()
+    rig.append(rig.journal(), [fact("m")])
+    rig.stop()
+    clock.now_ms += 90_000
+    rig.start()
+    assert rig.meter.counted_until_ms <= NOON_MS
+    rig.drain()
+    assert rig.meter.counted_until_ms == clock.now_ms
+
+
+def test_a_clock_that_is_not_believed_moves_no_mark(rigs: Rigs, clock: Clock) -> None:
+    rig = rigs.make()
+    journal = rig.journal()
+    rig.append(journal, [fact("m1")])
+    rig.drain()
+    until = counted_until(rig)
+    marks = (rig.store.last_metered_day(), rig.store.trusted_day())
+    for moment_ms in (NOON_MS + 400 * MS_PER_DAY, 10_000):
+        clock.now_ms = moment_ms
+        rig.append(journal, [replace(fact(f"at {moment_ms}"), received_at_ms=moment_ms)])
+        rig.drain()
+        clock.now_ms += 5_000
+        rig.drain()
+        assert counted_until(rig) == until
+        assert (rig.store.last_metered_day(), rig.store.trusted_day()) == marks
+    clock.now_ms = NOON_MS + 5_000
+    rig.append(journal, [fact("m2")])
+    rig.drain()
+    assert counted_until(rig) == clock.now_ms
+    assert_equal_to_oracle(rig.store, oracle_of(fact("m1"), fact("m2")))
+    assert [each.messages for each in rig.store.set_aside()] == [2]
+
+
+def test_what_was_confirmed_is_counted_once_though_the_disk_refuses_at_first(
+    rigs: Rigs, clock: Clock
+) -> None:
+    rig = rigs.make(faulty=True)
+    journal = rig.journal()
+    far = [replace(fact(f"m{n}"), received_at_ms=NOON_MS + 400 * MS_PER_DAY) for n in range(3)]
+    rig.append(journal, [fact("now"), *far])
+    rig.drain()
+    clock.now_ms = NOON_MS + 401 * MS_PER_DAY
+    rig.store.trust_day(clock.now_ms // MS_PER_DAY)
+    rigs.disk.fail_syncs(1)
+    with pytest.raises(StorageUnavailableError):
+        rig.meter.step()
+    rig.stop()
+    rig.start()
+    rig.drain()
+    rig.drain()
+    assert list(rig.store.set_aside()) == []
+    assert_equal_to_oracle(rig.store, oracle_of(fact("now"), *far))
+
+
 def test_a_clock_set_back_holds_up_neither_metering_nor_pruning(rigs: Rigs, clock: Clock) -> None:
     rig = rigs.make()
     journal = rig.journal()

@@ -44,6 +44,7 @@ def test_one_ending_is_a_line_and_more_are_one_trouble(
     endings.runs_again()
     [trouble] = read_troubles(tmp_path)
     assert (trouble.hinders, trouble.message[-18:]) == (False, "It runs again now.")
+    assert trouble.times == 99  # that it runs is no further time
     endings.ended(1, OVERFLOW, WHERE)
     [trouble] = read_troubles(tmp_path)
     assert trouble.hinders
