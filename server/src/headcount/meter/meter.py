@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 
 _PRUNE_EVERY_MS = 500
 _MARK_EVERY_MS = 1_000
+_TELL_EVERY_MS = 2_000
 
 
 class Step(NamedTuple):
@@ -98,6 +99,7 @@ class Meter:
         self._sources = KnownSources(sources)
         self._telling = Telling(store, troubles or Troubles(None, "meter", clock_ms))
         self._aside_changed = True
+        self._told_at_ms = 0
         self.on_folded: Callable[[Folded], None] = lambda _: None
         self.counted_facts = 0
         store.tidy(clock_ms())
@@ -137,7 +139,7 @@ class Meter:
                 self._mark(now_ms, until_ms)
             else:
                 self._meter(taken, until_ms, now_ms, last_day)
-            self._tell(today)
+            self._tell(now_ms)
         except StorageUnavailableError:
             # A run that is half written may be what fills the disk.
             self.indexes.give_up()
@@ -156,9 +158,13 @@ class Meter:
         days = self._store.last_metered_day(), self._store.trusted_day()
         return max((day for day in days if day is not None), default=None)
 
-    def _tell(self, today: int) -> None:
-        self._telling.tell(today, self._last_day(), changed=self._aside_changed)
-        self._aside_changed = False
+    def _tell(self, now_ms: int) -> None:
+        # Adding up what is aside takes a while where much is; it need not be after every batch.
+        due = self._aside_changed and abs(now_ms - self._told_at_ms) >= _TELL_EVERY_MS
+        self._telling.tell(day_of_ms(now_ms), self._last_day(), changed=due)
+        if due:
+            self._aside_changed = False
+            self._told_at_ms = now_ms
 
     def _open_new_journals(self) -> None:
         held = {journal.path for journal in self._open.values()}

@@ -212,6 +212,11 @@ def main(role: Role) -> int:
     except OperatorError as error:
         _refuse(error.problem, error.remedy, error)
         return error.exit_status
+    except MemoryError as error:
+        _refuse(
+            f"The {role} process had too little memory.", "Give this machine more of it.", error
+        )
+        return 1
     except Exception as error:
         # It would be the end of a thousand lives if it keeps happening: said in a line by whoever
         # starts this process again, with the trace in a file for those who can mend it.
