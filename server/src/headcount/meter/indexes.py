@@ -123,6 +123,7 @@ class Indexes:
     def upkeep(self) -> None:
         """Write one part of a run, and one of a merged run, if any is due; let go of what nobody
         has asked for."""
+        self._store.verify_part()
         self._let_go()
         if not self._refused_lately(self._refused_at_ms, _RETRY_AFTER_MS):
             try:

@@ -133,6 +133,14 @@ class MeterStore(UsageStore, Protocol):
         """The runs of a period and family."""
         ...
 
+    def verify_part(self) -> None:
+        """Read a part of a run that is not known to be whole yet, if there is any; called often.
+
+        Raises:
+            DamagedDataError: it is damaged, and what was counted by it may be wrong.
+        """
+        ...
+
     def keys_in_blocks(self, period: Period, family: Family) -> int:
         """How many keys of a period and family stand in blocks, repeats included."""
         ...

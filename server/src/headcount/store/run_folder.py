@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+from collections import deque
 from collections.abc import Generator, Iterable, Set
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -22,6 +23,8 @@ from headcount.store.runs import Run, write_run
 __all__ = ["RunFolder"]
 
 _DRAFT = ".draft"
+# About half a second's reading, once in the life of a process.
+_VERIFIED_AT_ONCE_BYTES = 512 << 20
 # What the journals and the store's log can use before a merged run gives back what it replaces.
 _RESERVE_BYTES = 256_000_000
 _NAME = re.compile(r"(tracked|message)-\d{4}-\d{2}-[0-9a-f]{16}\.keys")
@@ -40,6 +43,8 @@ class RunFolder:
         self._trash = trash
         # A run is open, its filter in memory, for as long as somebody uses it.
         self._open: WeakValueDictionary[str, Run] = WeakValueDictionary()
+        self._written: set[str] = set()
+        self._unverified: list[Generator[int, None, None]] = []
 
     @staticmethod
     def new_name(period: Period, family: Family) -> str:
@@ -47,15 +52,28 @@ class RunFolder:
         return f"{family}-{str(period)[:7]}-{secrets.token_hex(8)}.keys"
 
     def open(self, name: str) -> Run:
-        """A run by its name.
+        """A run by its name, whole as it was written; of a very large one `verify_part` tells.
 
         Raises:
-            DataFolderError: the file is missing or damaged.
+            DamagedDataError: the file is missing or damaged.
         """
         run = self._open.get(name)
         if run is None:
             run = self._open[name] = Run(self._keys / name)
+            if name not in self._written:
+                self._unverified.append(run.verify())
+                if run.file_bytes <= _VERIFIED_AT_ONCE_BYTES:
+                    deque(self._unverified.pop(), maxlen=0)
         return run
+
+    def verify_part(self) -> None:
+        """Read a part of a run that was opened and is not known to be whole, if there is any.
+
+        Raises:
+            DamagedDataError: it is damaged.
+        """
+        if self._unverified and next(self._unverified[0], None) is None:
+            del self._unverified[0]
 
     def require_room(self, names: Iterable[str]) -> None:
         """Refuse to write some runs anew where the disk has no room for them.
@@ -91,6 +109,7 @@ class RunFolder:
         try:
             yield from write_run(draft, blocks, filter_keys=filter_keys)
             draft.rename(self._keys / name)
+            self._written.add(name)
             _sync_folder(self._keys)
         finally:
             draft.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from headcount.errors import DataFolderError
+from headcount.errors import DamagedDataError, DataFolderError
 from headcount.metering.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock
 
 __all__ = ["Run", "write_run"]
@@ -35,6 +35,7 @@ _HEADER = np.dtype([("magic", "V8"), ("directory", "<u8"), ("identified", "<u8")
 _PART = np.dtype([("offset", "<u8"), ("keys", "<u8"), ("first", "<u8"), ("words", "<u8")])
 _CHECKSUM_BYTES = 16
 _CHECKED_BYTES = 4 << 20
+_REMEDY = "Restore the data folder from a backup; `headcount doctor` says what is damaged."
 _PADDING = 8
 _FILTER_BITS_A_KEY = 12
 _FILTER_PROBES = 4
@@ -124,16 +125,15 @@ class Run:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             header = np.frombuffer(self._map, _HEADER, 1)[0]
-            if header["magic"].tobytes() != _MAGIC:
+            if header["magic"].tobytes() != _MAGIC or header["identified"] > 1:
                 raise ValueError("it is not a run file")
             self._identified = bool(header["identified"])
             self._directory = int(header["directory"])
             table = np.frombuffer(self._map, _PART, int(header["parts"]) + 1, self._directory)
             self._table = table.copy()
+            self._require_a_chain()
         except (OSError, ValueError, OverflowError) as error:
-            raise DataFolderError(
-                f"{path} cannot be read: {error}.", "Restore the data folder from a backup."
-            ) from error
+            raise DamagedDataError(f"{path} cannot be read: {error}.", _REMEDY) from error
         self._looked = 0
         self._firsts = self._table["first"][:-1].astype(np.uint64)
         self.keys = int(self._table["keys"].sum())
@@ -143,6 +143,27 @@ class Run:
     def name(self) -> str:
         """Its file's name."""
         return self.path.name
+
+    @property
+    def file_bytes(self) -> int:
+        """How long its file is."""
+        return len(self._map)
+
+    def _require_a_chain(self) -> None:
+        """See that the parts fill the file without a gap, so that no look goes astray.
+
+        Raises:
+            ValueError: header and directory do not say what was written.
+        """
+        at = _HEADER.itemsize
+        for offset, keys, _, words in self._table.tolist():
+            if offset != at:
+                raise ValueError("its parts do not follow one another")
+            at += self._columns_bytes(keys) + 8 * words
+        if self._table["keys"][-1] or self._table["first"][-1]:
+            raise ValueError("its last part is no filter")
+        if at != self._directory or at + self._table.nbytes + _CHECKSUM_BYTES != len(self._map):
+            raise ValueError("it is not as long as its parts")
 
     @cached_property
     def _filter(self) -> U64:
@@ -253,15 +274,15 @@ class Run:
         """
         checksum = hashlib.blake2b(digest_size=_CHECKSUM_BYTES)
         for start in range(_HEADER.itemsize, self._directory, _CHECKED_BYTES):
-            with memoryview(self._map)[
-                start : min(start + _CHECKED_BYTES, self._directory)
-            ] as part:
+            end = min(start + _CHECKED_BYTES, self._directory)
+            with memoryview(self._map)[start:end] as part:
                 checksum.update(part)
+            self._let_go(start, end - start)
             yield 0
-        if self._map[-_CHECKSUM_BYTES:] != checksum.digest():
-            raise DataFolderError(
-                f"{self.path} is damaged.", "Restore the data folder from a backup."
-            )
+        # The directory is not in the checksum: its lengths make a chain, and its keys stand here.
+        firsts = self._keys_at(self._table["offset"][:-1] // 8)
+        if self._map[-_CHECKSUM_BYTES:] != checksum.digest() or (firsts != self._firsts).any():
+            raise DamagedDataError(f"{self.path} is damaged.", _REMEDY)
 
     def intact(self) -> bool:
         """Whether every byte is as it was written; reads the whole file."""

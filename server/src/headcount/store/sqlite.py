@@ -129,6 +129,14 @@ class SqliteStore:
         self._insist(len(found) == told, f"of {told} runs of {period} it names {len(found)}")
         return [row[0] for row in found]
 
+    def verify_part(self) -> None:
+        """Read a part of a run that is not known to be whole yet, if there is any.
+
+        Raises:
+            DamagedDataError: it is damaged, and what was counted by it may be wrong.
+        """
+        self._runs.verify_part()
+
     def keys_in_blocks(self, period: Period, family: Family) -> int:
         """How many keys of a period and family stand in blocks, repeats included."""
         with self._lock:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import shutil
-from collections import Counter
+from collections import Counter, deque
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from headcount.errors import DamagedDataError
 from headcount.meter.indexes import Indexes
 from headcount.meter.limits import MeterLimits
 from headcount.meter.merging import runs_to_merge
 from headcount.meter.messages import MessageKeys
 from headcount.metering.calendar import MS_PER_DAY, Period, parse_period
 from headcount.metering.keys import MESSAGE, NEVER, KeyBlock
+from headcount.store import run_folder
 from headcount.store.protocol import Change
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run
@@ -194,15 +197,40 @@ def test_a_damaged_run_is_not_merged_and_stays_to_be_found(tmp_path: Path) -> No
     with closing(Keys(tmp_path)) as keys:
         four_runs(keys)
     damaged = min((tmp_path / "keys").iterdir())
-    data = bytearray(damaged.read_bytes())
-    data[len(data) // 3] ^= 1
-    damaged.write_bytes(data)
     with closing(Keys(tmp_path)) as keys:
+        flip_a_bit(damaged)
         for _ in range(20):
             keys.indexes.upkeep()
         assert keys.runs() == [1, 1, 1, 1]
         assert not Run(damaged).intact()
         assert len(list((tmp_path / "keys").iterdir())) == 4
+
+
+def flip_a_bit(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 3)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_nobody_counts_by_a_damaged_run(tmp_path: Path) -> None:
+    with closing(Keys(tmp_path)) as keys:
+        four_runs(keys)
+    flip_a_bit(min((tmp_path / "keys").iterdir()))
+    with pytest.raises(DamagedDataError, match="damaged"):
+        Keys(tmp_path)
+
+
+def test_a_large_run_is_read_whole_part_by_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "_VERIFIED_AT_ONCE_BYTES", 0)
+    with closing(Keys(tmp_path)) as keys:
+        four_runs(keys)
+    flip_a_bit(min((tmp_path / "keys").iterdir()))
+    with closing(Keys(tmp_path)) as keys, pytest.raises(DamagedDataError, match="damaged"):
+        deque((keys.indexes.upkeep() for _ in range(20)), maxlen=0)
 
 
 def test_a_run_that_cannot_be_read_stops_neither_metering_nor_other_months(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headcount.errors import DataFolderError
+from headcount.errors import DamagedDataError, DataFolderError
 from headcount.metering.calendar import parse_period
 from headcount.metering.keys import MESSAGE, NEVER, TRACKED, KeyBlock
 from headcount.store.run_folder import RunFolder
@@ -114,6 +114,23 @@ def test_one_flipped_bit_is_found(tmp_path: Path, place: int) -> None:
     content[place] ^= 4
     path.write_bytes(content)
     assert not Run(path).intact()
+
+
+@pytest.mark.parametrize("identified", [True, False])
+def test_no_bit_of_a_run_goes_unseen(tmp_path: Path, identified: bool) -> None:
+    """Header and directory too: what they say wrong would lead astray, or end the process."""
+    path = tmp_path / "a.keys"
+    few = [block.part(slice(0, 9)) for block in parts(2, identified=identified)]
+    list(write_run(path, few, filter_keys=18))
+    whole = path.read_bytes()
+    for bit in range(8 * len(whole)):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        try:
+            assert not Run(path).intact(), f"bit {bit % 8} of byte {bit // 8}"
+        except DamagedDataError:
+            continue
 
 
 def test_a_folder_puts_away_what_no_table_names(tmp_path: Path) -> None:
