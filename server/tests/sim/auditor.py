@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headcount.journal import JournalEntry
+from headcount.metering.aside import AsideReason
 from headcount.metering.calendar import Period, day_of_ms
 from headcount.metering.facts import FACT_BYTES
 from headcount.metering.sealing import OPEN_DAYS
@@ -67,7 +68,7 @@ def _facts(packed: bytes) -> list[bytes]:
 
 
 def _kept(store: SqliteStore) -> int:
-    return sum(each.messages for each in store.set_aside())
+    return sum(each.messages for each in store.set_aside() if each.reason != AsideReason.DAMAGED)
 
 
 def _require(holds: bool, sentence: str) -> None:
@@ -98,6 +99,10 @@ class Auditor:
         self._tallies_owed: Counter[tuple[int, int, int, str]] = Counter()
         self._tallies_sent: Counter[tuple[int, int, int, str]] = Counter()
         self._tallied: Counter[tuple[int, int, int, str]] = Counter()
+        self._unwitnessed: Counter[bytes] = Counter()
+        self.is_damaged = False
+        """Whether somebody has damaged the folder: then what is said to be lost may be missing."""
+        self._said_lost: dict[tuple[str, int], int | None] = {}
         self._read: dict[tuple[int, Period], Counts] = {}
         self._expected: dict[tuple[Period, int, int], Counts] | None = None
         self.metered = 0
@@ -121,6 +126,16 @@ class Auditor:
             self._acknowledged_at_ms[packed] = now_ms if now_ms == self._latest_ms else None
         self._tallies_owed.update(tallied(request.rejections))
 
+    def power_went(self) -> None:
+        """What was acknowledged in the last second before may be confirmed nowhere else yet: the
+        small files that confirm are synced once a second. Damage that comes on top of a power cut
+        before all is counted again is seen in the journal or not at all."""
+        self._unwitnessed = self.owed_now()
+
+    def has_unwitnessed(self) -> bool:
+        """Whether anything of what was outstanding at the last power cut still is."""
+        return any(self._owed[fact] > 0 for fact in self._unwitnessed)
+
     @property
     def owed(self) -> int:
         """How many acknowledged messages are not metered."""
@@ -130,6 +145,10 @@ class Auditor:
 
     def entry_read(self, journal: str, entry: JournalEntry) -> None:
         """An entry was read: it must be what somebody sent, and the same whenever it is read."""
+        if entry.damage is not None:
+            _require(self.is_damaged, f"entry {entry.id} of {journal} is called damaged: it is not")
+            self._said_lost[journal, entry.id] = entry.damage.messages
+            return
         known = self._entries.setdefault((journal, entry.id), entry)
         _require(known == entry, f"entry {entry.id} of journal {journal} is another than before")
         for fact in _facts(entry.facts):
@@ -186,7 +205,7 @@ class Auditor:
         for journal, upto in change.positions.items():
             for entry_id in range(self.positions.get(journal, 0) + 1, upto + 1):
                 entry = self._entries.get((journal, entry_id))
-                if entry is None:
+                if entry is None or (journal, entry_id) in self._said_lost:
                     continue
                 for fact in _facts(entry.facts):
                     facts.append(self._plain[fact])
@@ -339,6 +358,13 @@ class Auditor:
     def check_drained(self) -> None:
         """Everything is said to be metered: nothing that was acknowledged is missing."""
         missing = self.owed_now()
+        if self._said_lost:
+            said = sum(messages or 0 for messages in self._said_lost.values())
+            _require(
+                None in self._said_lost.values() or missing.total() <= said,
+                f"{missing.total()} acknowledged messages are lost, and {said} are said to be",
+            )
+            return
         for fact in missing:
             raise Violation(
                 f"{len(missing)} acknowledged messages are lost, such as {self._plain[fact]}"
@@ -350,6 +376,13 @@ class Auditor:
                 messages <= self._tallies_sent[place],
                 f"{messages} rejections of {place} are tallied, more than were sent",
             )
+
+    def said(self) -> str:
+        """What was said to be lost, in words; empty where nothing was."""
+        return ", ".join(
+            f"entry {entry} of {journal[:8]} is set aside with {messages} messages"
+            for (journal, entry), messages in self._said_lost.items()
+        )
 
     def check_due(self, sealed: Iterable[tuple[int, Period]], clock_day: int) -> None:
         """Nothing waits and the clock is good: what is due must be closed."""

@@ -24,9 +24,21 @@ class SimClock:
 
     def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
+        self._seen_ms = now_ms
+        self._passed_s = 0.0
 
     def __call__(self) -> int:
         return self.now_ms
+
+    def monotonic_s(self) -> float:
+        """Seconds since some beginning: what passes while the clock is set back passes too."""
+        self._passed_s += max(0, self.now_ms - self._seen_ms) / 1000 + 0.000_1
+        self._seen_ms = self.now_ms
+        return self._passed_s
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass for one who waits for another."""
+        self._passed_s += seconds
 
     @property
     def day(self) -> int:

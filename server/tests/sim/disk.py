@@ -60,6 +60,12 @@ class SimDisk(FaultyDisk):
 
     # What a disk holds of plain files.
 
+    def settle_all(self) -> None:
+        """Take all that is there, SQLite's files too, as being on the disk; all are closed."""
+        self._files.clear()
+        self._entries.clear()
+        self.settle_plain()
+
     def settle_plain(self) -> None:
         """Take all that is there as being on the disk."""
         self._synced.clear()

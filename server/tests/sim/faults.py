@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from enum import StrEnum
 
-__all__ = ["Fault", "Faults"]
+__all__ = ["DAMAGE", "Fault", "Faults"]
 
 
 class Fault(StrEnum):
@@ -25,7 +25,15 @@ class Fault(StrEnum):
     """An answer is lost on the way: its client sends the messages again."""
     BETWEEN = "between"
     """Posts and readers come between two steps of the meter's work, or it is killed there."""
+    FLIP = "flip"
+    """Bits flip in a file of the folder while nothing runs."""
+    CUT = "cut"
+    """A file of the folder, above all the log of a database, is cut off, emptied or gone."""
+    OLDER = "older"
+    """An older copy of one database is put in its place."""
 
+
+DAMAGE = (Fault.FLIP, Fault.CUT, Fault.OLDER)
 
 _RATES = {
     Fault.KILL: 0.04,
@@ -35,6 +43,9 @@ _RATES = {
     Fault.CLOCK: 0.03,
     Fault.ANSWER: 0.08,
     Fault.BETWEEN: 0.15,
+    Fault.FLIP: 0.03,
+    Fault.CUT: 0.015,
+    Fault.OLDER: 0.015,
 }
 
 
@@ -44,15 +55,19 @@ class Faults:
     Args:
         rng: the seed's dice.
         kinds: the switches that are on.
+        scale: how many times as often as usual; None to let the seed decide.
 
     Attributes:
         injected: how many of each kind there were.
     """
 
-    def __init__(self, rng: random.Random, kinds: frozenset[Fault]) -> None:
+    def __init__(
+        self, rng: random.Random, kinds: frozenset[Fault], scale: float | None = None
+    ) -> None:
         self._rng = rng
         # Some histories are nearly calm and some are wild.
-        scale = rng.choice([0.3, 1.0, 1.0, 3.0])
+        usual = rng.choice([0.3, 1.0, 1.0, 3.0])
+        scale = usual if scale is None else scale
         self._rates = {kind: min(0.5, scale * _RATES[kind]) for kind in Fault if kind in kinds}
         self.injected: dict[Fault, int] = dict.fromkeys(Fault, 0)
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import apsw
 import pytest
 
-from headcount import sqlite
+from headcount import integrity, sqlite, sqlite_rows
 from headcount.errors import StorageUnavailableError
-from headcount.journal import GroupCommit, JournalFile
+from headcount.journal import GroupCommit, JournalFile, reading
 from headcount.journal import file as journal_file
 from headcount.meter import Meter, meter, sealing
 from headcount.metering import plausible
@@ -206,6 +206,30 @@ def _do_not_sync_folders(patch: Patch) -> None:
     patch.setattr(run_folder, "_sync_folder", lambda _path: None)
 
 
+def _believe_any_entry(patch: Patch) -> None:
+    patch.setattr(reading, "_is_intact", lambda _row: True)
+
+
+def _believe_any_row(patch: Patch) -> None:
+    patch.setattr(sqlite_rows.Table, "is_intact", lambda _table, _row: True)
+    patch.setattr(sqlite_rows.Ledger, "faults", lambda *_args, **_kwargs: iter(()))
+
+
+def _believe_any_run(patch: Patch) -> None:
+    patch.setattr(runs.Run, "verify", lambda _run: iter(()))
+
+
+def _forget_what_was_confirmed(patch: Patch) -> None:
+    for module in (journal_file, sqlite_rows, integrity):
+        patch.setattr(module, "refuse_if_behind", lambda *_: None)
+
+
+def _believe_any_age(patch: Patch) -> None:
+    _forget_what_was_confirmed(patch)
+    patch.setattr(integrity, "_between_journals_and_store", lambda _found: iter(()))
+    patch.setattr(meter, "refuse_older_store", lambda _journal, _position: None)
+
+
 MUTATIONS = {
     name or make.__name__.strip("_"): Mutation(make, frozenset(faults))
     for name, make, faults in (
@@ -229,5 +253,10 @@ MUTATIONS = {
         ("", _count_each_delivery, {Fault.ANSWER}),
         ("", _name_runs_that_are_not_synced, {Fault.POWER}),
         ("", _do_not_sync_folders, {Fault.POWER}),
+        ("", _believe_any_entry, {Fault.FLIP}),
+        ("", _believe_any_row, {Fault.FLIP}),
+        ("", _believe_any_run, {Fault.FLIP}),
+        ("", _forget_what_was_confirmed, {Fault.CUT}),
+        ("", _believe_any_age, {Fault.OLDER}),
     )
 }

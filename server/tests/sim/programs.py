@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from headcount.catalog import Catalog
-from headcount.datafolder import DataFolder
+from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.intake import Limits, create_app
 from headcount.journal import GroupCommit, JournalDirectory, JournalEntry, JournalFile
@@ -162,7 +162,7 @@ class Worker(Program):
 
     def _open(self) -> None:
         machine = self.machine
-        folder = machine.folder
+        folder = open_data_folder(machine.folder.path, create=False)
         catalog = Catalog(folder.catalog, read_only=True)
         self._closers.append(catalog.close)
         months = SealedMonths(folder.store)
@@ -177,7 +177,7 @@ class Worker(Program):
             sources,
             CatalogHistory(catalog, sources, months),
             GroupCommit(journal, machine.clock, _Inline()),
-            IdHasher(HASH_KEY),
+            IdHasher(load_hash_key(folder, catalog)),
             machine.clock,
             Limits(),
         )

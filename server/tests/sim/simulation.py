@@ -62,9 +62,10 @@ def simulate(
     seed: int,
     steps: int = STEPS,
     kinds: frozenset[Fault] = ALL_FAULTS,
+    scale: float | None = None,
 ) -> Outcome:
     """One history."""
-    world = World(template, path, seed, steps, kinds)
+    world = World(template, path, seed, steps, kinds, scale)
     failure: BaseException | None = None
     try:
         world.run()

@@ -17,8 +17,10 @@ from sim.mutations import MUTATIONS
 from sim.simulation import Outcome, room, simulate
 from sim.world import Template
 
-SEEDS_MAX = 150
+SEEDS_MAX = 60
 STEPS = 80
+SCALE = 6.0
+"""Faults come often, so that few seeds do."""
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -40,13 +42,13 @@ def test_a_mistake_is_found(
     assert found is not None, f"no seed up to {SEEDS_MAX} brings it out"
     print(f"{name}: seed {found.seed}: {found.failure}")
     assert isinstance(found.failure, Violation), "it is not the auditor who says so"
-    right = simulate(*place, found.seed, STEPS, mutation.faults)
+    right = simulate(*place, found.seed, STEPS, mutation.faults, SCALE)
     assert right.failure is None, "the right program fails as well"
 
 
 def _first_failure(place: tuple[Path, Template], kinds: frozenset[Fault]) -> Outcome | None:
     for seed in range(SEEDS_MAX):
-        outcome = simulate(*place, seed, STEPS, kinds)
+        outcome = simulate(*place, seed, STEPS, kinds, SCALE)
         if outcome.failure is not None:
             return outcome
     return None

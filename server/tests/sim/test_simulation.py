@@ -12,7 +12,7 @@ from sim.faults import Fault
 from sim.simulation import ALL_FAULTS, room, simulate
 from sim.world import Template
 
-SEEDS = 60
+SEEDS = 40
 STEPS = 50
 
 # A connection that could not be made is closed by the garbage collector, and a dead disk says no.

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
+import gc
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -20,14 +23,17 @@ import msgspec
 from crash.faulty_vfs import Ending, checkpoints_every
 from headcount.catalog import Catalog
 from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
+from headcount.errors import DamagedDataError, OperatorError, StorageUnavailableError
+from headcount.integrity import refuse_faults
 from headcount.journal import JournalEntry
 from headcount.meter import MeterLimits, merging
 from headcount.metering.calendar import MS_PER_DAY, Period, parse_period
 from headcount.store.protocol import Change
 from sim.auditor import Auditor, Violation, day_in_words
 from sim.clock import SimClock, SimLoop
+from sim.damage import Files, damaged, put_back, taken
 from sim.disk import SimDisk
-from sim.faults import Fault, Faults
+from sim.faults import DAMAGE, Fault, Faults
 from sim.programs import (
     DEATHS,
     HASH_KEY,
@@ -48,6 +54,7 @@ _FIRST_DAY = parse_period("2026-02-01").first_day - 1
 _WORKERS_MAX = 3
 _DRAIN_STEPS_MAX = 400
 _STORAGE = 503
+_OLDER_MAX = 4
 
 
 class Template:
@@ -96,6 +103,17 @@ def _made_up_randomness(rng: random.Random) -> Iterator[None]:
         random._urandom = real  # type: ignore[attr-defined]
 
 
+@contextlib.contextmanager
+def _made_up_time(clock: SimClock) -> Iterator[None]:
+    """Let whoever measures how long something takes, or sleeps, go by the simulated clock."""
+    monotonic, sleep = time.monotonic, time.sleep
+    time.monotonic, time.sleep = clock.monotonic_s, clock.sleep
+    try:
+        yield
+    finally:
+        time.monotonic, time.sleep = monotonic, sleep
+
+
 class World(Watch):
     """One history.
 
@@ -105,20 +123,27 @@ class World(Watch):
         seed: decides everything.
         steps: how long it goes on.
         kinds: the faults that may happen.
+        scale: how many times as often as usual; None to let the seed decide.
 
     Attributes:
         story: what happened, line by line.
     """
 
     def __init__(
-        self, template: Template, path: Path, seed: int, steps: int, kinds: frozenset[Fault]
+        self,
+        template: Template,
+        path: Path,
+        seed: int,
+        steps: int,
+        kinds: frozenset[Fault],
+        scale: float | None = None,
     ) -> None:
         self.rng = random.Random(seed)
         self.story: list[str] = []
         self._seed, self._steps = seed, steps
         self._folder = DataFolder(path / "data")
         shutil.copytree(template.folder.path, self._folder.path)
-        self.faults = Faults(self.rng, kinds)
+        self.faults = Faults(self.rng, kinds, scale)
         self.clock = SimClock((_FIRST_DAY + 1) * MS_PER_DAY - 300_000)
         self._disk = SimDisk(f"sim-{seed}", self.rng, self._folder.path)
         self._loop = SimLoop()
@@ -133,6 +158,7 @@ class World(Watch):
         self._true_ms: int | None = None
         self._step_now = 0
         self._draining = False
+        self._older: list[Files] = []
 
     # The history.
 
@@ -144,7 +170,11 @@ class World(Watch):
         merging._PEERS = 2
         apsw.connection_hooks = [checkpoints_every(self.rng.choice([4, 16, 1000]))]
         try:
-            with _made_up_randomness(self.rng), self._disk.under_the_system():
+            with (
+                _made_up_randomness(self.rng),
+                _made_up_time(self.clock),
+                self._disk.under_the_system(),
+            ):
                 try:
                     for number in range(1, self._steps + 1):
                         self._step_now = number
@@ -200,6 +230,9 @@ class World(Watch):
         if faults.due(Fault.FULL):
             disk.fill_for(rng.randint(1, 6))
             self._tell("the disk is full for a while")
+        for kind in DAMAGE:
+            if faults.due(kind):
+                self._suffer_damage(kind)
         if faults.due(Fault.CLOCK):
             self._set_clock_wrong()
 
@@ -220,6 +253,80 @@ class World(Watch):
             self._tell(f"{program.name} is killed")
             self._disk.kill(program.name)
             self._mend()
+
+    # Damage: a world beside this one, in which somebody has damaged the folder.
+
+    def _stop(self) -> None:
+        """Stop all programs, in peace or not, and take what is there as being on the disk."""
+        if self.rng.random() < 0.5:
+            for program in [*self._workers, *filter(None, (self._meter, self._reader))]:
+                self._disk.kill(program.name)
+        self._stop_all()
+        self._disk.settle_all()
+
+    def _suffer_damage(self, kind: Fault) -> None:
+        if self.auditor.has_unwitnessed():
+            return
+        self._disk.calm()
+        self._stop()
+        folder = self._folder.path
+        files = taken(folder)
+        found = damaged(self.rng, kind, files, self._older)
+        if len(self._older) < _OLDER_MAX or self.rng.random() < 0.3:
+            self._older = [*self._older, files][-_OLDER_MAX:]
+        if found is None:
+            return
+        changed, what = found
+        self._tell(f"damage: {what}")
+        auditor, now_ms = self.auditor, self.clock.now_ms
+        self.auditor = copy.deepcopy(auditor)
+        self.auditor.is_damaged = True
+        put_back(folder, changed)
+        self._disk.settle_all()
+        self._draining = True
+        try:
+            self._tell(f"damage: {self._live_with_damage()}")
+        finally:
+            self._draining = False
+            self._stop_all()
+            gc.collect()
+        self.auditor, self.clock.now_ms = auditor, now_ms
+        put_back(folder, files)
+        self._disk.settle_all()
+
+    def _live_with_damage(self) -> str:
+        """Start, count and read all; gives who refused, or that all was right or said."""
+        try:
+            self._supervise()
+            self._start_worker()
+            self._start_meter()
+            self._start_reader()
+            assert self._meter is not None
+            for _ in range(_DRAIN_STEPS_MAX):
+                self.clock.now_ms += 1
+                self.auditor.stepping(self.clock.day, self._meter.facts_max)
+                if self._meter.meter.step().drained:
+                    break
+            else:
+                raise Violation("the meter of a damaged folder does not come to an end")
+            assert self._reader is not None
+            for period in sorted(self.auditor.oracle.periods()):
+                for workspace in self._workspaces:
+                    reading = self._reader.read(workspace, period)
+                    self.auditor.check_reading(workspace, reading)
+            self.auditor.check_drained()
+        except (OperatorError, StorageUnavailableError) as error:
+            return f"refused: {error}"
+        except Violation:
+            raise
+        except Exception as error:
+            raise Violation(f"damage ends in a trace: {error!r}") from error
+        return self.auditor.said() or "nothing of it mattered"
+
+    def _supervise(self) -> None:
+        """What the supervisor looks at before it starts anything."""
+        open_data_folder(self._folder.path, create=True)
+        refuse_faults(self._folder.path)
 
     def _set_clock_wrong(self) -> None:
         if self._true_ms is not None:
@@ -251,6 +358,8 @@ class World(Watch):
     def _try(self, start: Callable[[], None]) -> None:
         try:
             start()
+        except DamagedDataError as error:
+            raise Violation(f"a sound folder is called damaged: {error}") from error
         except DEATHS as error:
             self._tell(f"could not start: {error}")
 
@@ -278,6 +387,8 @@ class World(Watch):
         if self._disk.ended is not None:
             self._tell(f"the machine is gone: {self._disk.ended}")
             all_were_killed = self._disk.ended == "kill"
+            if not all_were_killed:
+                self.auditor.power_went()
             self._stop_all()
             self._disk.restart()
             if all_were_killed and self.faults.is_on(Fault.POWER) and self.rng.random() < 0.5:
@@ -405,6 +516,8 @@ class World(Watch):
         self.auditor.stepping(self.clock.day, meter.facts_max)
         try:
             drained = meter.step()
+        except DamagedDataError as error:
+            raise Violation(f"a sound folder is called damaged: {error}") from error
         except (Killed, *DEATHS) as error:
             self._tell(f"{meter.name} died: {error!r}")
             self._end_meter()
