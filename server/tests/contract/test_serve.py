@@ -281,7 +281,7 @@ def test_a_server_that_stops_refuses_whoever_comes_and_waits_for_no_body(shop: S
         assert server.process.poll() is None, "it ended before the bodies could have come"
         assert server.process.wait() == 0
         assert tracking.recv(1) == api.recv(1) == b""
-    assert server.log == []
+    assert not [line for line in server.log if "no data folder" not in line]
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_error(shop: Shop) -> None:
@@ -293,7 +293,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_error(shop: Shop) ->
         return 'headcount_api_requests_total{route="/headcount/v1/sources",status="400"}' in metrics
 
     eventually(answered, "the request to be given up")
-    assert shop.server.log == []
+    assert not [line for line in shop.server.log if "no data folder" not in line]
 
 
 @pytest.fixture(scope="module")

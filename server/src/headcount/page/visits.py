@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from litestar import Request
+from litestar.exceptions import ClientException, InternalServerException
 
 from headcount.page.asking import Api, ApiRefusal, Query
 from headcount.page.assets import Assets
@@ -173,8 +174,16 @@ async def posted(request: Request[Any, Any, Any]) -> tuple[Visit, Form]:
 
 
 async def form_of(request: Request[Any, Any, Any]) -> Form:
-    """The texts of a posted form."""
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    """The texts of a posted form.
+
+    Raises:
+        ClientException: the client left before its end.
+    """
+    try:
+        form = await request.form()
+    except InternalServerException:  # what Litestar raises for that, and for nothing else
+        raise ClientException("The form did not come to its end.") from None
+    return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def check_origin(request: Request[Any, Any, Any]) -> None:

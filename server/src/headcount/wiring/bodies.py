@@ -58,7 +58,7 @@ class WholeBodies:
             try:
                 body = await self._reader.read(receive, known=False)
             except ClientGone:
-                raise _Over from None
+                return {"type": "http.disconnect"}
             except Refused as refused:
                 await _refuse(send, refused.reason)
                 raise _Over from None
