@@ -237,6 +237,16 @@ class Settings:
         ),
     ] = False
 
+    require_existing: Annotated[
+        bool,
+        _About(
+            "",
+            switch,
+            "Refuse to start where there is no data folder yet, rather than make one: for a server"
+            " whose disk may not be mounted.",
+        ),
+    ] = False
+
     host: Annotated[
         str | None,
         _About(

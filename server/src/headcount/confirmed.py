@@ -134,7 +134,7 @@ def refuse_if_behind(
     missing = confirmed.sequence - sequence
     if missing <= 0:
         return
-    if messages:
+    if confirmed.messages:
         lost = max(0, confirmed.messages - messages)
         what = f"its last {missing:,} entries are gone, with {lost:,} acknowledged messages"
     else:

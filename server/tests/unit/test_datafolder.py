@@ -45,6 +45,19 @@ def test_a_folder_is_made_for_its_owner_alone_and_found_again(path: Path) -> Non
     assert sorted(entry.name for entry in path.iterdir()) == ["format", "identity", "journals"]
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_folder_that_must_exist_is_not_made(path: Path, empty: bool) -> None:
+    if empty:
+        path.mkdir(parents=True)
+    with pytest.raises(DataFolderError, match="one must exist") as refused:
+        open_data_folder(path, create=True, require_existing=True)
+    assert "--require-existing" in refused.value.remedy
+    assert path.exists() == empty
+    assert not empty or list(path.iterdir()) == []
+    open_data_folder(path, create=True)
+    assert open_data_folder(path, create=True, require_existing=True).is_made
+
+
 def test_what_an_interrupted_start_left_does_not_matter(path: Path) -> None:
     path.mkdir(parents=True)
     (path / "lost+found").mkdir()

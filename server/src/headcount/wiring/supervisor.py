@@ -86,7 +86,9 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
         while status is None:
             reading = _why_reading(settings)
             fresh = not DataFolder(settings.data).is_made
-            folder = open_data_folder(settings.data, create=reading is None)
+            folder = open_data_folder(
+                settings.data, create=reading is None, require_existing=settings.require_existing
+            )
             if fresh:
                 _log.warning("there was no data folder at %s; made a new one", folder.path)
             with FolderLock(folder.serve_lock, "serve") as lock:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from program import Program, now
+from program import PROGRAM, Program, environment, now
 
 ANY_PORT = ("--tracking", "127.0.0.1:0", "--api", "127.0.0.1:0")
 
@@ -105,3 +107,48 @@ def test_another_hash_key_and_a_newer_folder_are_refused(program: Program) -> No
     (program.data / "hash.key").write_text(key)
     (program.data / "format").write_text("Headcount data folder, format 3\n")
     refused(program, ANY_PORT, "newer version", "Install")
+
+
+@pytest.mark.parametrize("how", ["flag", "variable", "file"])
+def test_a_first_start_can_be_refused(tmp_path: Path, how: str) -> None:
+    program = Program(data=tmp_path / "data", cwd=tmp_path)
+    flags = ["--require-existing"] if how == "flag" else []
+    extra = {"HEADCOUNT_REQUIRE_EXISTING": "true"} if how == "variable" else {}
+    if how == "file":
+        (tmp_path / "headcount.toml").write_text("require_existing = true\n")
+    finished = program.run("serve", *ANY_PORT, *flags, **extra)
+    assert finished.returncode == 1
+    [line] = finished.stderr.splitlines()
+    assert "one must exist" in line
+    assert not program.data.exists()
+
+
+def test_a_first_start_is_said_in_one_line(tmp_path: Path) -> None:
+    program = Program(data=tmp_path / "data", cwd=tmp_path)
+    with subprocess.Popen(
+        [*PROGRAM, "serve", *ANY_PORT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env=environment(HEADCOUNT_DATA=str(program.data), HEADCOUNT_WORKERS="1"),
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert "ready" in server.stdout.readline()
+        server.send_signal(signal.SIGTERM)
+        _, said = server.communicate()
+    assert said.count("there was no data folder at") == 1
+
+
+def test_a_folder_that_has_lost_a_part_is_refused_in_a_line(program: Program) -> None:
+    with program.serving():
+        pass
+    (program.data / "store.sqlite").rename(program.data.parent / "store.sqlite")
+    refused(program, ANY_PORT, "store.sqlite is missing", "restore")
+    (program.data.parent / "store.sqlite").rename(program.data / "store.sqlite")
+    (program.data / "catalog.sqlite").unlink()
+    for command in (("serve", *ANY_PORT), ("workspace", "add", "Stranger")):
+        finished = program.run(*command)
+        assert finished.returncode == 1
+        assert "catalog.sqlite is missing" in finished.stderr
+        assert "Traceback" not in finished.stderr
