@@ -14,7 +14,7 @@ import msgspec
 from litestar.exceptions import HTTPException
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.errors import DamagedDataError, DataFolderError, StorageUnavailableError
 
 __all__ = [
     "TYPES",
@@ -48,6 +48,10 @@ _SENTENCES = {
     413: "The body is too large; no operation here takes more than 64 KiB.",
 }
 _INTERNAL = "Something failed on the server; its log holds the details under the X-Request-Id."
+_DAMAGED = (
+    "What is asked for is damaged on the server's disk, and is not shown until it is mended; the"
+    " server's log and headcount doctor say more."
+)
 _UNAVAILABLE = "The storage cannot be read or written at the moment; try again shortly."
 
 _log = logging.getLogger("headcount.api")
@@ -129,6 +133,9 @@ def problem_of(error: Exception, request_id: str) -> Problem:
         headers: Mapping[str, Any] = error.headers or {}
         allow = {name: value for name, value in headers.items() if name.lower() == "allow"}
         return Problem(error.status_code, _SENTENCES[error.status_code], headers=allow)
+    if isinstance(error, DamagedDataError):
+        _log.error("request %s: %s", request_id, error)
+        return Problem(503, _DAMAGED)
     if isinstance(error, DataFolderError | StorageUnavailableError):
         _log.warning("request %s: storage unavailable: %s", request_id, error)
         return Problem(503, _UNAVAILABLE, headers={"Retry-After": "1"})

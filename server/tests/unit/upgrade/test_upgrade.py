@@ -16,12 +16,23 @@ import apsw
 import pytest
 
 from former_folder import KNOWN, facts_of, metered_oracle, unpack
+from headcount.backup import restore
+from headcount.backup.files import checksum_of
+from headcount.backup.manifest import (
+    BACKUP_FORMAT,
+    CopiedFile,
+    HashKey,
+    Manifest,
+    write_manifest,
+)
 from headcount.catalog import Catalog
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import DataFolderError
 from headcount.identity import read_identity
+from headcount.integrity import refuse_faults
 from headcount.journal import JournalDirectory
 from headcount.metering.calendar import MS_PER_DAY, day_of_ms, parse_period
+from headcount.metering.hashing import IdHasher
 from headcount.store.sqlite import SqliteStore
 from headcount.upgrade import FORMER_NAME
 from rig import Rig, assert_equal_to_oracle, totals
@@ -209,3 +220,38 @@ def test_a_newer_format_is_refused_as_newer_and_an_older_one_is_not(tmp_path: Pa
         (tmp_path / "data" / "format").write_text(f"Headcount data folder, format {version}\n")
         with pytest.raises(DataFolderError, match=message):
             open_data_folder(tmp_path / "data", create=True)
+
+
+class Quiet:
+    def begins(self, what: str, total_bytes: int) -> None: ...
+
+    def advanced(self, done_bytes: int) -> None: ...
+
+
+def test_a_backup_that_the_former_version_took_is_restored_and_upgraded(
+    former: Path, tmp_path: Path
+) -> None:
+    """A backup is the folder's databases without logs, its runs and its key, and a manifest."""
+    for place in former.rglob("*.sqlite"):
+        with closing(apsw.Connection(str(place))) as db:
+            assert db.pragma("user_version") == 1
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    shutil.rmtree(former / "trash")
+    (former / "format").unlink()
+    files = [
+        CopiedFile(
+            str(path.relative_to(former)), path.stat().st_size, checksum_of(path, lambda _: None)
+        )
+        for path in sorted(former.rglob("*"))
+        if path.is_file() and path.suffix in (".sqlite", ".keys", ".key")
+    ]
+    fingerprint = IdHasher(bytes(range(32))).fingerprint
+    key = HashKey(fingerprint, included=True)
+    manifest = Manifest(BACKUP_FORMAT, 1, "0.1.0", "2026-03-13T00:00:00Z", key, files)
+    write_manifest(former, manifest)
+    for left in [*former.rglob("*-wal"), *former.rglob("*-shm"), *former.rglob("*.lock")]:
+        left.unlink()
+    restore(former, tmp_path / "restored", None, Quiet())
+    assert not (tmp_path / "restored" / FORMER_NAME).exists()
+    refuse_faults(tmp_path / "restored")
+    assert_as_known(tmp_path / "restored")
