@@ -337,9 +337,16 @@ def read(master: Master, announced: Any, verdict: Verdict) -> Any:
         until = [_until_ms(ask("/headcount/v1/summary", t)) for t in master.tokens.values()]
         if ready.status == 200 and all(u is not None and u > asked_at_ms for u in until):
             break
-        if time.monotonic() > gives_up_at or (ready.status == 503 and _hopeless(ready.data)):
-            verdict.said.append(f"readyz: {ready.status} {ready.data.decode()}")
-            if ready.status == 200:
+        # Whoever is not known any more, or gets an error, will get nothing else later.
+        refused = ready.status == 200 and None in until and time.monotonic() > gives_up_at - 17
+        if (
+            refused
+            or time.monotonic() > gives_up_at
+            or (ready.status == 503 and _hopeless(ready.data))
+        ):
+            if ready.status != 200:
+                verdict.said.append(f"readyz: {ready.status} {ready.data.decode()}")
+            if ready.status == 200 and None not in until:
                 verdict.faults.append("serve: nothing is counted, and /readyz says ok")
             break
         time.sleep(0.05)

@@ -200,6 +200,20 @@ def test_a_store_that_lost_its_log_says_what_the_journals_do_not_hold_either(
     assert problems(folder) == []
 
 
+def test_a_position_that_is_gone_is_what_the_journal_has_nothing_of_any_more(
+    template: CountedFolder, folder: DataFolder
+) -> None:
+    sql(folder.store, "DELETE FROM position")
+    acts = mended(folder)
+    assert any("API calls and tracked users stay exact" in act.lost for act in acts)
+    assert problems(folder) == []
+    counted = CountedFolder(folder, template.now_ms)
+    rig = counted.rig()
+    rig.drain()
+    rig.close()
+    assert problems(folder) == []
+
+
 def test_a_journal_that_is_gone_is_no_longer_expected(folder: DataFolder) -> None:
     path = journal_of(folder)
     for each in folder.journals.glob(path.name + "*"):

@@ -189,27 +189,18 @@ class _Repair:
         confirmed = read_confirmed(path)
         lost = behind_by(found, confirmed)
         yield from _of_mended("The store", found)
-        if lost:
-            gone = {
-                uuid: pruned - store.positions.get(uuid, 0)
-                for uuid, pruned in store.pruned.items()
-                if pruned > store.positions.get(uuid, 0)
-            }
-            if gone:
-                # What is lost is lost, and is said: those that follow are not to wait for it.
-                kept = [row for row in found.of(POSITION) if row[0] not in gone]
-                found.rows[POSITION.name] = [*kept, *((each, store.pruned[each]) for each in gone)]
-                entries = number_of(sum(gone.values()), "entry")
-                yield Act(
-                    f"The last {number_of(lost, 'change')} of the store are gone.",
-                    f"What they counted is gone from the journals as well: {entries}, whose"
-                    " messages are lost.",
-                )
-            else:
-                yield Act(
-                    f"The last {number_of(lost, 'change')} of the store are gone; what they counted"
-                    " is in the journals still, and is counted again."
-                )
+        gone = self._keep_up(store, found)
+        if lost and gone:
+            yield Act(
+                f"The last {number_of(lost, 'change')} of the store are gone.",
+                f"What they counted is gone from the journals as well: {number_of(gone, 'entry')},"
+                " whose messages are lost.",
+            )
+        elif lost:
+            yield Act(
+                f"The last {number_of(lost, 'change')} of the store are gone; what they counted is"
+                " in the journals still, and is counted again."
+            )
         sequence = 0 if confirmed is None else confirmed.sequence
         part = found.part._replace(generation=max(found.part.generation, sequence))
         with self._side.scratch(path) as (_, new):
@@ -217,6 +208,22 @@ class _Repair:
             write_ledger(connection, new, TABLES, found)
             put_in_place(new, path)
         yield Act("The store was written anew.")
+
+    @staticmethod
+    def _keep_up(store: _Store, found: Found) -> int:
+        """Let the positions be no lower than what the journals have nothing of any more.
+
+        Returns:
+            How many entries lie between: counted and forgotten, or lost.
+        """
+        gone = {
+            uuid: pruned
+            for uuid, pruned in store.pruned.items()
+            if pruned > store.positions.get(uuid, 0)
+        }
+        kept = [row for row in found.of(POSITION) if row[0] not in gone]
+        found.rows[POSITION.name] = [*kept, *gone.items()]
+        return sum(pruned - store.positions.get(uuid, 0) for uuid, pruned in gone.items())
 
     # The journals.
 
