@@ -16,7 +16,16 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "server" / "tests")]
 
-from crash.damages import Verdict, chosen, judge, judge_repair, make_master, seeded  # noqa: E402
+from crash.damages import (
+    Verdict,
+    chosen,
+    judge,
+    judge_repair,
+    judge_running,
+    make_master,
+    running,
+    seeded,
+)
 
 RESULTS = ROOT / "bench" / "results"
 
@@ -43,19 +52,22 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--only", default="", help="run only the chosen damages with this name")
     parser.add_argument("--repair", action="store_true", help="repair each, and serve it then")
+    parser.add_argument("--running", action="store_true", help="damage it under a running server")
     parser.add_argument("--write", action="store_true", help="keep the table in bench/results")
     options = parser.parse_args()
+    how = judge_repair if options.repair else judge_running if options.running else judge
     began = time.strftime("%Y-%m-%dT%H%MZ", time.gmtime())
     rows: list[tuple[str, Verdict]] = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "master").mkdir()
         master = make_master(folder / "master")
-        damages = {name: each for name, each in chosen(master).items() if options.only in name}
+        offered = (running if options.running else chosen)(master)
+        damages = {name: each for name, each in offered.items() if options.only in name}
         seeds = range(options.first, options.first + options.seeds)
         damages |= {f"seed {seed}": seeded(seed) for seed in seeds}
         for name, damage in damages.items():
-            verdict = (judge_repair if options.repair else judge)(master, folder / "case", damage)
+            verdict = how(master, folder / "case", damage)
             rows.append((name, verdict))
             say(
                 f"{outcome(verdict):<30} {name}: {verdict.what}",

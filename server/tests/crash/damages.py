@@ -180,6 +180,73 @@ def judge(master: Master, place: Path, damage: Damage) -> Verdict:
         shutil.rmtree(place)
 
 
+def judge_running(master: Master, place: Path, damage: Damage) -> Verdict:
+    """Damage a copy of the folder under a running server, post to it, and see what is said.
+
+    Whatever is acknowledged after the damage is counted, or somebody says that something is wrong.
+    """
+    place.mkdir()
+    log: list[str] = []
+    try:
+        data = place / "data"
+        shutil.copytree(master.data, data)
+        program = Program(data=data, cwd=place)
+        verdict = Verdict("")
+        with _running(place, log) as (process, announced):
+            assert announced is not None, log
+            read(master, announced, verdict)
+            verdict.what = damage(data)
+            counted = _post_and_count(master, announced, verdict)
+            before = _doctor(program, verdict, "doctor, running")
+            ended = process.poll()
+            if ended is not None:
+                verdict.said.append(f"serve: ended with status {ended}: {log[-1:]}")
+        _checked("".join(log), "serve", verdict)
+        after = _doctor(program, verdict, "doctor, stopped")
+        verdict.same = counted is None
+        if not verdict.same and before and after and not verdict.said:
+            verdict.faults.append(f"other counts, and nobody says so: {counted}")
+        return verdict
+    finally:
+        shutil.rmtree(place)
+
+
+def _post_and_count(master: Master, announced: Any, verdict: Verdict) -> str | None:
+    """Post some messages, and hold what readers see against it; None where it agrees."""
+    http = urllib3.PoolManager(retries=False, timeout=_COUNTED_WITHIN_S)
+    posted: dict[str, int] = {}
+    for number in range(10):
+        for source, write_key in master.write_keys.items():
+            message = {"userId": f"new {number}", "messageId": f"late {source} {number}"}
+            body = json.dumps({"writeKey": write_key, "batch": [{"type": "page"} | message]})
+            with contextlib.suppress(urllib3.exceptions.HTTPError):
+                answer = http.request("POST", announced["tracking"] + "/v1/batch", body=body)
+                posted[source] = posted.get(source, 0) + (answer.status == 200)
+        time.sleep(0.2)
+    try:
+        seen = read(master, announced, verdict)
+        ready = http.request("GET", announced["api"] + "/readyz")
+    except urllib3.exceptions.HTTPError as error:
+        verdict.said.append(f"the API address: {error}")
+        return "nobody answers"
+    if ready.status != 200:
+        verdict.said.append(f"readyz: {ready.data.decode()}")
+    accepted = _accepted(seen)
+    for source, before in _accepted(master.clean).items():
+        if accepted.get(source) != before + posted.get(source, 0):
+            return f"{source}: {before} + {posted.get(source, 0)} became {accepted.get(source)}"
+    return None
+
+
+def _accepted(seen: Any) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for key, answer in seen.items():
+        if key.endswith(" outcomes"):
+            for source in answer.get("sources", []):
+                found[source["sourceName"]] = source["outcomes"]["accepted"]
+    return found
+
+
 def judge_repair(master: Master, place: Path, damage: Damage) -> Verdict:
     """Damage a copy of the folder, repair it, and see what it counts then.
 
@@ -464,10 +531,42 @@ def _cut(pattern: str, share: float) -> Damage:
     return damage
 
 
+def _former(pattern: str, master: Master) -> Damage:
+    """A database is replaced by an older one of its own."""
+
+    def damage(data: Path) -> str:
+        for path in data.glob(pattern):
+            for each in data.glob(f"{path.relative_to(data)}*"):
+                each.unlink()
+            for each in master.data.glob(f"{path.relative_to(data)}*"):
+                shutil.copy2(each, data / each.relative_to(master.data))
+        return f"{pattern} replaced by what it was before"
+
+    return damage
+
+
+def running(master: Master) -> dict[str, Damage]:
+    """What may become of the files under a running server, by its name."""
+    found: dict[str, Damage] = {}
+    for pattern in ("catalog.sqlite", "store.sqlite", "journals/*.sqlite"):
+        found[f"{pattern} removed"] = _removed(pattern)
+        found[f"{pattern} and its log removed"] = _removed(pattern, f"{pattern}-*")
+        found[f"{pattern} cut"] = _cut(pattern, 0.5)
+        found[f"{pattern}-wal cut"] = _cut(f"{pattern}-wal", 0.5)
+        found[f"{pattern} zeros"] = _filled(pattern, bytes)
+        found[f"{pattern} replaced"] = _former(pattern, master)
+    for pattern in ("keys/*.keys", "hash.key", "format", "identity", "*.confirmed", "run/*.json"):
+        found[f"{pattern} removed"] = _removed(pattern)
+        found[f"{pattern} zeros"] = _filled(pattern, bytes)
+    return found
+
+
 def _filled(pattern: str, content: Callable[[int], bytes]) -> Damage:
     def damage(data: Path) -> str:
         for path in data.glob(pattern):
-            path.write_bytes(content(path.stat().st_size))
+            size = path.stat().st_size
+            with path.open("r+b") as file:  # in place: somebody may have it open
+                file.write(content(size))
         return f"{pattern} filled with other bytes"
 
     return damage
