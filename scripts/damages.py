@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "server" / "tests")]
 
-from crash.damages import (
+from crash.damages import (  # noqa: E402
     Verdict,
     chosen,
     judge,

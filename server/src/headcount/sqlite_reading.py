@@ -14,7 +14,7 @@ from pathlib import Path
 
 import apsw
 
-from headcount.errors import DataFolderError
+from headcount.errors import DamagedDataError, DataFolderError
 from headcount.sqlite import refuse_version, rows
 from headcount.sqlite_unwritable import identity_of, is_refusal, open_for_reading, open_unshared
 
@@ -112,6 +112,12 @@ def _log_bytes(path: Path) -> int:
 
 
 def _unreadable(path: Path, error: apsw.Error) -> DataFolderError:
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return DamagedDataError(
+            f"{path} cannot be read: {error}.",
+            "Stop the server, then: headcount doctor --repair. What that cannot mend is to be had"
+            " from a backup only.",
+        )
     return DataFolderError(
         f"{path} cannot be read: {error}.",
         "Check that it is there and that this user may read it; if it is damaged, restore the data"
@@ -127,7 +133,7 @@ def damage(connection: apsw.Connection) -> str | None:
         ]
     except apsw.Error as error:
         return str(error)
-    return None if found == ["ok"] else "; ".join(found)
+    return None if found == ["ok"] else "; ".join("; ".join(found).splitlines())
 
 
 def copy_database(source: apsw.Connection, target: Path, copied: Callable[[int], None]) -> None:

@@ -45,9 +45,9 @@ __all__ = [
 ]
 
 REFUSAL_LINES_MAX = 6
-_READY_WITHIN_S = 20.0
-_COUNTED_WITHIN_S = 20.0
-_ENDS_WITHIN_S = 20.0
+_READY_WITHIN_S = 60.0
+_COUNTED_WITHIN_S = 60.0
+_ENDS_WITHIN_S = 30.0
 _USAGE = (
     "/usage/api-calls/daily",
     "/usage/api-calls/sources/daily",
@@ -405,7 +405,7 @@ def read(master: Master, announced: Any, verdict: Verdict) -> Any:
         if ready.status == 200 and all(u is not None and u > asked_at_ms for u in until):
             break
         # Whoever is not known any more, or gets an error, will get nothing else later.
-        refused = ready.status == 200 and None in until and time.monotonic() > gives_up_at - 17
+        refused = ready.status == 200 and None in until and time.monotonic() > gives_up_at - 57
         if (
             refused
             or time.monotonic() > gives_up_at

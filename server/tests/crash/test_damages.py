@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from crash.damages import Master, judge, judge_repair, make_master, seeded
+from crash.damages import Master, judge, judge_repair, judge_running, make_master, running, seeded
 
-SEEDS = [int(os.environ["HEADCOUNT_SEED"])] if "HEADCOUNT_SEED" in os.environ else range(14)
+SEEDS = [int(os.environ["HEADCOUNT_SEED"])] if "HEADCOUNT_SEED" in os.environ else range(10)
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,24 @@ def test_damage_anywhere_is_said_or_changes_nothing(
     assert verdict.faults == [], f"HEADCOUNT_SEED={seed}: {verdict}"
 
 
-@pytest.mark.parametrize("seed", [1000 + seed for seed in SEEDS[:8]])
+@pytest.mark.parametrize("seed", [1000 + seed for seed in SEEDS[:6]])
 def test_a_repair_brings_the_counts_back_or_says_what_is_lost(
     seed: int, master: Master, tmp_path: Path
 ) -> None:
     verdict = judge_repair(master, tmp_path / "case", seeded(seed))
     assert verdict.faults == [], f"HEADCOUNT_SEED={seed - 1000}: {verdict}"
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "journals/*.sqlite removed",
+        "store.sqlite cut",
+        "catalog.sqlite zeros",
+        "keys/*.keys removed",
+    ],
+)
+def test_damage_under_a_running_server_is_said(what: str, master: Master, tmp_path: Path) -> None:
+    verdict = judge_running(master, tmp_path / "case", running(master)[what])
+    assert verdict.faults == []
+    assert verdict.said != []

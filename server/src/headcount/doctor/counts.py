@@ -228,7 +228,7 @@ def _count(
             return run.refusal.rstrip(".")
         try:
             found = list(run.opened.blocks())
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             return f"{run.name} is damaged: {error}"
         for part in found:
             if fault := fault_of(part, period, family):

@@ -23,7 +23,7 @@ from headcount.troubles import Trouble, Troubles, read_troubles
 from headcount.wiring.bodies import WholeBodies
 from headcount.wiring.child import Child, Task
 from headcount.wiring.http import serve_http
-from headcount.wiring.storage import STORAGE
+from headcount.wiring.storage import STORAGE, Places
 
 __all__ = ["run"]
 
@@ -48,6 +48,8 @@ def run(task: Task, child: Child) -> None:
         closing(SqliteStore(folder.store, read_only=reading)) as store,
     ):
         troubles = Troubles(None if reading else folder.troubles, "api", now_ms)
+        places = Places(folder)
+        places.fault()  # remembers what is there now
         if task.reading is not None:
             troubles.begin(STORAGE, task.reading)
 
@@ -56,7 +58,7 @@ def run(task: Task, child: Child) -> None:
                 store=store,
                 catalog=catalog,
                 clock=now_ms,
-                not_ready=lambda: [task.reading] if task.reading else _not_ready(folder),
+                not_ready=lambda: [task.reading] if task.reading else _not_ready(folder, places),
                 troubles=lambda: [] if reading else _troubles(folder, troubles),
                 backlog=lambda: read_whole(folder.backlog, Backlog),
                 server_metrics=lambda: _own_metrics() if reading else _server_metrics(folder),
@@ -100,7 +102,9 @@ def _troubles(folder: DataFolder, troubles: Troubles) -> list[Trouble]:
     return list({(each.kind, each.message): each for each in everybody}.values())
 
 
-def _not_ready(folder: DataFolder) -> list[str]:
+def _not_ready(folder: DataFolder, places: Places) -> list[str]:
+    if fault := places.fault():
+        return [fault]
     states = read_whole(folder.state, list[ChildState])
     if states is None:
         return ["The server is starting."]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from pathlib import Path
 
 import apsw
 
 from headcount.datafolder import DataFolder
 
-__all__ = ["STORAGE", "refusal_to_write", "remedy_for"]
+__all__ = ["STORAGE", "Places", "refusal_to_write", "remedy_for"]
 
 STORAGE = "storage"
 """The kind of trouble that a process is in while a disk takes nothing from it."""
@@ -62,3 +63,35 @@ def refusal_to_write(folder: DataFolder) -> str | None:
         if error.errno in _REFUSES:
             return f"{folder.path} cannot be written: {error.strerror}."
     return None
+
+
+class Places:
+    """Whether the databases of a running server are still the files that they were.
+
+    Its processes go on with files that were removed, which nobody finds again.
+
+    Args:
+        folder: the data folder.
+    """
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+        self._inodes: dict[Path, int] = {}
+
+    def fault(self) -> str | None:
+        """What was removed or replaced, as a sentence; None where nothing was."""
+        folder = self._folder
+        there = (folder.catalog, folder.store, *folder.journals.glob("*.sqlite"))
+        for path in {*self._inodes, *there}:
+            try:
+                inode = path.stat().st_ino
+            except FileNotFoundError:
+                inode = 0
+            if inode and path not in self._inodes:
+                self._inodes[path] = inode
+            elif inode != self._inodes.get(path, inode):
+                return (
+                    f"{path} was removed or replaced while the server ran. Put it back, or stop the"
+                    " server and see `headcount doctor`."
+                )
+        return None

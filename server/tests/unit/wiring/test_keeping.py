@@ -11,7 +11,7 @@ import pytest
 from disks import small_disk
 from headcount.clock import now_ms
 from headcount.errors import DataFolderError, StorageUnavailableError
-from headcount.journal import JournalDirectory
+from headcount.journal import JournalDirectory, JournalFile
 from headcount.metering.facts import FACT_BYTES
 from headcount.troubles import Troubles
 from headcount.wiring import keeping
@@ -53,14 +53,14 @@ async def test_a_worker_without_a_journal_refuses_at_once_until_the_disk_gives_i
 
 
 @pytest.mark.parametrize("again", [False, True])
-async def test_a_damaged_journal_is_for_people_unless_somebody_waits_for_an_answer(
-    again: bool, tmp_path: Path
+async def test_what_is_no_refusal_is_for_people_unless_somebody_waits_for_an_answer(
+    again: bool,
 ) -> None:
-    (tmp_path / "journals").mkdir()
-    (tmp_path / "journals" / "a.sqlite").write_bytes(b"nonsense" * 1000)
-    journals = JournalDirectory(tmp_path / "journals")
+    def claim() -> JournalFile:
+        raise DataFolderError("a.sqlite has format 99.", "Run a newer version.")
+
     troubles = Troubles(None, "intake", now_ms)
-    sink = JournalSink(journals.claim, now_ms, troubles, insist=not again)
+    sink = JournalSink(claim, now_ms, troubles, insist=not again)
     if not again:
         with pytest.raises(DataFolderError, match=r"a\.sqlite"):
             await sink.open()
@@ -69,5 +69,19 @@ async def test_a_damaged_journal_is_for_people_unless_somebody_waits_for_an_answ
         with pytest.raises(StorageUnavailableError):
             await sink.append(FACT)
         assert "a.sqlite" in troubles.now()[0].message
+    await sink.close()
+
+
+async def test_nothing_is_acknowledged_that_went_into_a_file_which_is_gone(tmp_path: Path) -> None:
+    journals = JournalDirectory(tmp_path / "journals")
+    troubles = Troubles(None, "intake", now_ms)
+    sink = JournalSink(journals.claim, now_ms, troubles, insist=True)
+    await sink.open()
+    await sink.append(FACT)
+    [path] = journals.paths()
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(StorageUnavailableError, match="removed or replaced"):
+        await sink.append(FACT)
+    assert [trouble.kind for trouble in troubles.now()] == ["storage"]
     await sink.close()
     journals.close()
