@@ -271,7 +271,7 @@ class World(Watch):
         self._stop()
         folder = self._folder.path
         files = taken(folder)
-        found = damaged(self.rng, kind, files, self._older)
+        found = damaged(self.rng, kind, files, self._older, counted=not self.auditor.owed)
         if len(self._older) < _OLDER_MAX or self.rng.random() < 0.3:
             self._older = [*self._older, files][-_OLDER_MAX:]
         if found is None:
