@@ -43,9 +43,9 @@ test: setup ## every test
 	$(BIN)/pytest
 
 SIM = $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS)) \
-	$(if $(FAULTS),--faults $(FAULTS))
+	$(if $(FAULTS),--faults $(FAULTS)) $(if $(MINUTES),--minutes $(MINUTES))
 
-sim: setup ## a simulated history with faults: SEED=n [SEEDS=k] [STEPS=k] [FAULTS=kill,power]
+sim: setup ## a simulated history with faults: SEED=n [SEEDS=k] [STEPS=k] [FAULTS=kill,power] [MINUTES=k]
 	PYTHONPATH=server/tests $(BIN)/python -m sim $(SIM)
 
 damages: setup ## damage a data folder in hundreds of ways: [SEEDS=200] [DAMAGES="--repair --write"]
