@@ -89,7 +89,7 @@ class Oracle:
 
     def believed(self, clock_day: int) -> tuple[int, int]:
         """The latest days that are believed of a live and of an imported fact."""
-        known = [day for day in (self.last_live_day, self.trusted_day) if day]
+        known = [d for d in (self.last_live_day or None, self.trusted_day) if d is not None]
         latest = clock_day + 2
         return min([latest, *(max(known) + 180 for _ in known[:1])]), latest
 
