@@ -154,16 +154,23 @@ class Server:
         data: its data folder.
         workers: intake processes.
         addresses: tracking and API address of a run before, to have them again; None for any.
+        command: the program; this version's when None.
     """
 
-    def __init__(self, data: Path, workers: int, addresses: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        workers: int,
+        addresses: tuple[str, str] | None = None,
+        command: Path | None = None,
+    ) -> None:
         tracking, api = addresses or ("127.0.0.1:0", "127.0.0.1:0")
         self.data = data
         self._log = (data.parent / "serve.log").open("ab")
         self.began_s = time.perf_counter()
         self._process = subprocess.Popen(
             [
-                str(Path(sys.executable).with_name("headcount")), "serve", "--json",
+                str(command or Path(sys.executable).with_name("headcount")), "serve", "--json",
                 "--data", str(data), "--workers", str(workers),
                 "--tracking", tracking, "--api", api,
                 "--rate-limit-per-minute", "1000000",

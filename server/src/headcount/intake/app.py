@@ -10,7 +10,6 @@ code, not its text, which may quote what was sent.
 from __future__ import annotations
 
 import asyncio
-import base64
 import binascii
 import logging
 import traceback
@@ -147,6 +146,7 @@ class _Intake:
         self._known_lane, self._keyless_lane = Lane(*_KNOWN_LANE), Lane(*_KEYLESS_LANE)
         self._budgets = budgets
         self._turns = Turns(limits.work_waiting_max)
+        self._small_bytes_max = min(_SMALL_BODY_BYTES, limits.body_bytes_max)
         self._answered = answered
         self._bodies = BodyReader(
             limits.body_bytes_max,
@@ -234,8 +234,7 @@ class _Intake:
             Refused: nothing of it is taken in.
         """
         authorization = headers.get(b"authorization", b"")
-        secret = _bearer_token(authorization)
-        if route.action is Action.IMPORT and secret is not None:
+        if route.action is Action.IMPORT and (secret := _bearer_token(authorization)) is not None:
             return await self._import(secret, headers, receive)
         write_key = _basic_user_name(authorization)
         source = self._tracker.source_of(write_key) if write_key else None
@@ -255,11 +254,14 @@ class _Intake:
                 body = await self._body(headers, receive, known=source is not None)
             receipt = Receipt(self._clock(), _library_of(headers, short=route.short))
             owner = owner or self._likely_owner(body)
-            await self._turn(owner, body, headers)
+            is_simple = len(body) <= self._small_bytes_max and b"content-encoding" not in headers
+            # What is asked first costs next to nothing, and is so for nearly all.
+            if not (is_simple and self._turns.begin(len(body))):
+                await self._turn(owner, body, headers)
             self._gate.enter(owner)
             try:
                 lane = None
-                if route.action is not Action.PIXEL:
+                if not is_simple and route.action is not Action.PIXEL:
                     known = source is not None
                     body, lane = await self._unpacked(body, headers, owner, known=known)
                 try:
@@ -358,12 +360,11 @@ class _Intake:
         """A body as it was before it was compressed; of a large one the lane that is to be left."""
         encoding = headers.get(b"content-encoding", b"")
         bytes_max = self._limits.body_bytes_max
-        small_bytes_max = min(_SMALL_BODY_BYTES, bytes_max)
-        if len(body) <= small_bytes_max:
+        if len(body) <= self._small_bytes_max:
             if not encoding:
                 return body, None
             try:
-                return at_once(decompress(body, encoding, small_bytes_max)), None
+                return at_once(decompress(body, encoding, self._small_bytes_max)), None
             except Refused as refused:
                 if refused.reason is not Reason.BODY_TOO_LARGE:
                     raise
@@ -390,7 +391,7 @@ def _basic_user_name(authorization: bytes) -> str:
     if scheme.lower() != b"basic":
         return ""
     try:
-        return base64.b64decode(credentials).partition(b":")[0].decode()
+        return binascii.a2b_base64(credentials).partition(b":")[0].decode()
     except (binascii.Error, UnicodeDecodeError):
         return ""
 

@@ -10,10 +10,11 @@ connections cannot turn away a client that sends. Nobody may take longer than a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Generator, Iterator
+from types import coroutine
 from typing import Any, NamedTuple
 
-from headcount.intake.asgi import Receive
+from headcount.intake.asgi import Event, Receive
 from headcount.intake.reasons import Reason, Refused
 
 __all__ = ["BodyReader", "ClientGone", "Room"]
@@ -149,25 +150,42 @@ class BodyReader:
             Refused: the body is too large or too slow.
             ClientGone: the connection ended first.
         """
+        # Nearly every body is there already, which is seen without waiting for it: it takes no
+        # place in a room and no time of the loop's.
+        coming = receive().__await__()
+        try:
+            waits_for = next(coming)
+        except StopIteration as come:
+            part, is_last = self._part(come.value)
+            if is_last:
+                return part
+            first: Awaitable[Event] = _come(come.value)
+        else:
+            first = _resumed(coming, waits_for)
+        return await self._read_slowly(first, receive, self._known if known else self._keyless)
+
+    async def _read_slowly(
+        self, first: Awaitable[Event], receive: Receive, waiting: _Waiting
+    ) -> bytes:
+        """The whole body of a request that has to wait for it, in a room."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
         now_s = loop.time()
         body = _Body(task, now_s, now_s + self._timeout_s)
-        waiting = self._known if known else self._keyless
         waiting.enter(body)
         if not self._look_runs:
             self._look_runs = True
             loop.call_later(min(self._timeout_s, _LOOK_EVERY_S), self._look, loop)
         try:
-            part, is_last = await self._part(receive)
+            part, is_last = self._part(await first)
             if is_last:
                 return part
             parts = bytearray()
             while not is_last:
                 parts += part
                 waiting.grow(body, len(part), loop.time())
-                part, is_last = await self._part(receive, len(parts))
+                part, is_last = self._part(await receive(), len(parts))
             return bytes(parts + part)
         except asyncio.CancelledError:
             if body.end is None:
@@ -177,9 +195,8 @@ class BodyReader:
         finally:
             waiting.leave(body)
 
-    async def _part(self, receive: Receive, before_bytes: int = 0) -> tuple[bytes, bool]:
+    def _part(self, event: Event, before_bytes: int = 0) -> tuple[bytes, bool]:
         """What has come, and whether it is the last part of the body."""
-        event = await receive()
         if event["type"] == "http.disconnect":
             raise ClientGone
         part: bytes = event.get("body", b"")
@@ -195,3 +212,23 @@ class BodyReader:
         self._look_runs = bool(self._known or self._keyless)
         if self._look_runs:
             loop.call_later(min(self._timeout_s, _LOOK_EVERY_S), self._look, loop)
+
+
+async def _come(event: Event) -> Event:
+    return event
+
+
+@coroutine
+def _resumed(coming: Generator[Any, Any, Event], waits_for: object) -> Generator[Any, Any, Event]:
+    """Goes on with what has begun to wait, as if it were awaited from the start."""
+    while True:
+        try:
+            yield waits_for
+        except BaseException as error:
+            try:
+                waits_for = coming.throw(error)
+            except StopIteration as come:
+                event: Event = come.value
+                return event
+        else:
+            return (yield from coming)

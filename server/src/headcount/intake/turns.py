@@ -37,18 +37,21 @@ class FairQueue(Generic[T]):
 
     Args:
         room: how much work may wait.
+
+    Attributes:
+        heap: not empty while something waits; to be looked at only.
     """
 
     def __init__(self, room: int) -> None:
         self._shares = Shares(room)
-        self._heap: list[tuple[int, int, int, int, T]] = []
+        self.heap: list[tuple[int, int, int, int, T]] = []
         self._number = 0
         self._tag = 0
         self._next_tags: dict[int, int] = {}
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._heap)
+        return len(self.heap)
 
     def waiting(self, owner: int) -> int:
         """How much work of an owner waits."""
@@ -70,13 +73,13 @@ class FairQueue(Generic[T]):
         self._next_tags[owner] = tag + work
         self._shares.take(owner, work)
         self._number += 1
-        heappush(self._heap, (tag, self._number, owner, work, item))
+        heappush(self.heap, (tag, self._number, owner, work, item))
 
     def next(self) -> tuple[T, int]:
         """Whose turn it is, and how much work that is; something must wait."""
-        self._tag, _, owner, work, item = heappop(self._heap)
+        self._tag, _, owner, work, item = heappop(self.heap)
         self._shares.give_back(owner, work)
-        if not self._heap:
+        if not self.heap:
             self._tag = 0
             self._next_tags.clear()
         return item, work
@@ -100,8 +103,22 @@ class Turns:
         Raises:
             Refused: too much of it waits already.
         """
-        if self._queue and not self._queue.has_room(owner, _REQUEST_COST):
+        if self._queue.heap and not self._queue.has_room(owner, _REQUEST_COST):
             raise Refused(Reason.SOURCE_OVER_SHARE)
+
+    def begin(self, body_bytes: int) -> bool:
+        """Begin with a request where it need not wait; whether it has begun.
+
+        Args:
+            body_bytes: how much work it is, about.
+        """
+        if self._done >= _PORTION or self._queue.heap:
+            return False
+        self._done += body_bytes + _REQUEST_COST
+        if not self._turns:
+            self._turns = True
+            asyncio.get_running_loop().call_soon(self._turn)
+        return True
 
     async def take(self, owner: int, body_bytes: int) -> None:
         """Return when it is the turn of a request; at once where nobody waits.
@@ -113,23 +130,19 @@ class Turns:
         Raises:
             Refused: too much of its owner waits already.
         """
-        work = body_bytes + _REQUEST_COST
-        if self._queue or self._done >= _PORTION:
-            if not self._queue.has_room(owner, work):
-                raise Refused(Reason.SOURCE_OVER_SHARE)
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._queue.join(owner, work, turn)
-            await turn
+        if self.begin(body_bytes):
             return
-        self._done += work
-        if not self._turns:
-            self._turns = True
-            asyncio.get_running_loop().call_soon(self._turn)
+        work = body_bytes + _REQUEST_COST
+        if not self._queue.has_room(owner, work):
+            raise Refused(Reason.SOURCE_OVER_SHARE)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.join(owner, work, turn)
+        await turn
 
     def _turn(self) -> None:
         """Once a round of the loop, while there is work: let the next portion begin."""
         self._done = 0
-        while self._queue and self._done < _PORTION:
+        while self._queue.heap and self._done < _PORTION:
             turn, work = self._queue.next()
             if not turn.done():  # its client may have gone
                 turn.set_result(None)

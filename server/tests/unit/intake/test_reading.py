@@ -95,6 +95,25 @@ async def test_a_read_that_is_cancelled_by_others_stays_cancelled() -> None:
         await reading
 
 
+async def test_who_gives_the_parts_hears_that_a_read_is_cancelled_and_may_answer_it() -> None:
+    async def receive() -> Event:
+        for _ in range(2):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(True)
+        return {"type": "http.disconnect"}
+
+    cancelled: list[bool] = []
+    reading = asyncio.create_task(reader(4).read(receive, known=True))
+    for _ in range(2):
+        await asyncio.sleep(0)
+        reading.cancel()
+    with pytest.raises(ClientGone):
+        await reading
+    assert cancelled == [True, True]
+
+
 class Upload:
     """A body that comes when the test says so, and what became of it."""
 
