@@ -26,7 +26,7 @@ def rows() -> Iterator[tuple[str, str]]:
 
 
 @cache
-def tests_in(path: str) -> frozenset[str]:
+def runnable_tests(path: str) -> frozenset[str]:
     """The names of a file's test functions, in classes too, without those that are switched off."""
     tree = ast.parse((ROOT / path).read_bytes())
     return frozenset(
@@ -44,7 +44,7 @@ def test_a_promise_is_held_by_a_test_or_measured_by_a_program(promise: str, show
     programs = A_PROGRAM.findall(shown_by)
     assert tests or programs, f"nothing shows: {promise}"
     for path, name in tests:
-        assert name in tests_in(path), f"{path}::{name} is no test that runs"
+        assert name in runnable_tests(path), f"{path}::{name} is no test that runs"
     for path in programs:
         assert Path(path) in tracked_files(), f"{path} is no program of the repository"
 
