@@ -53,9 +53,11 @@ def connect(
     try:
         connection = apsw.Connection(str(path), vfs=vfs)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-        # Only a new file takes these two. What is deleted can then be given back to the disk.
-        connection.pragma("page_size", page_bytes)
-        connection.pragma("auto_vacuum", "incremental")
+        if not connection.pragma("page_count"):
+            # Only a new file takes these two, and another would write a page, for which a full disk
+            # has no room. What is deleted can be given back to the disk then.
+            connection.pragma("page_size", page_bytes)
+            connection.pragma("auto_vacuum", "incremental")
         _use_log(connection)
         connection.pragma("journal_size_limit", _LOG_KEPT_BYTES)
         connection.wal_autocheckpoint(_LOG_BYTES // connection.pragma("page_size"))

@@ -233,9 +233,10 @@ class Meter:
         """Say that there was nothing to meter, about once a second."""
         if 0 <= now_ms - self._marked_at_ms < _MARK_EVERY_MS:
             return
-        self._marked_at_ms = now_ms
         if until_ms is not None:
             self._store.mark_counted_until(until_ms)
+        # A mark that was refused is tried again at once: a step that writes nothing proves nothing.
+        self._marked_at_ms = now_ms
 
     def report_sizes(self) -> None:
         """Set the gauges of index size."""
