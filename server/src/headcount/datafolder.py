@@ -7,7 +7,6 @@ and another hash key than the one that the counts were made under.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import secrets
@@ -15,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headcount.catalog import Catalog
+from headcount.durable import DRAFT_PREFIX, put_new, put_whole
 from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
 from headcount.folderlock import FolderLock, errors_named
-from headcount.identity import IDENTITY_NAME, begin_identity
+from headcount.identity import FORMER_NAME, IDENTITY_NAME, begin_identity
 from headcount.metering.hashing import HASH_KEY_BYTES, IdHasher
 
 __all__ = [
@@ -34,7 +34,6 @@ FORMAT_VERSION = 2
 _UPGRADED_VERSION = 1
 _FORMAT_NAME = "format"
 _FORMAT_WORDS = "Headcount data folder, format "
-FORMER_NAME = "former"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +182,9 @@ def mark_data_folder(path: Path) -> None:
     """
     content = f"{_FORMAT_WORDS}{FORMAT_VERSION}\n".encode()
     if (path / _FORMAT_NAME).exists():
-        _replace(path / _FORMAT_NAME, content)
+        put_whole(path / _FORMAT_NAME, content)
     else:
-        _write_new(path / _FORMAT_NAME, content)
+        put_new(path / _FORMAT_NAME, content)
 
 
 def _upgrade(folder: DataFolder, *, write: bool) -> None:
@@ -225,7 +224,7 @@ def load_hash_key(folder: DataFolder, catalog: Catalog, file: Path | None = None
     remembered = catalog.hash_key_fingerprint()
     with errors_named(place):
         if remembered is None and not place.exists():
-            _write_new(place, secrets.token_hex(HASH_KEY_BYTES).encode() + b"\n")
+            put_new(place, secrets.token_hex(HASH_KEY_BYTES).encode() + b"\n")
     key = read_hash_key(place)
     fingerprint = IdHasher(key).fingerprint
     # Written at the first start only: the disk may be full later, and the catalog open for reading.
@@ -272,8 +271,8 @@ def _found_format(path: Path) -> str | None:
         pass
     if not path.exists():
         return None
-    # A mounted disk is born with lost+found; "format." begins what an interrupted start left.
-    foreign = {entry.name for entry in path.iterdir() if not entry.name.startswith("format.")}
+    # A mounted disk is born with lost+found, and an interrupted start may have left drafts.
+    foreign = {entry.name for entry in path.iterdir() if not entry.name.startswith(DRAFT_PREFIX)}
     if foreign - {"lost+found", IDENTITY_NAME}:
         raise DataFolderError(
             f"{path} is not a data folder of Headcount, and not empty.",
@@ -302,42 +301,3 @@ def _check_format(path: Path, found: str | None) -> int:
             "Install that version or a later one.",
         )
     return int(version)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file anew, whole and durable or not at all."""
-    draft = path.with_name(f"format.{secrets.token_hex(8)}")
-    try:
-        _write_synced(draft, content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Make a file, whole and durable or not at all; one that is there already stays."""
-    draft = path.with_name(f"format.{secrets.token_hex(8)}")
-    try:
-        _write_synced(draft, content)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)

@@ -8,7 +8,6 @@ A database outside of a data folder, where there is no such file, is taken as it
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import uuid
@@ -19,9 +18,11 @@ from pathlib import Path
 
 from isal.isal_zlib import crc32
 
+from headcount.durable import put_new, put_whole
 from headcount.errors import DamagedDataError
 
 __all__ = [
+    "FORMER_NAME",
     "IDENTITY_NAME",
     "Identity",
     "admit_part",
@@ -35,6 +36,9 @@ __all__ = [
 ]
 
 IDENTITY_NAME = "identity"
+FORMER_NAME = "former"
+"""The folder, in the data folder, that holds the former databases while an upgrade is under way."""
+
 _RESTORE = (
     "Put it back as it was, or restore the data folder from a backup. To go on without what is"
     " gone: headcount doctor --repair"
@@ -64,10 +68,9 @@ def _line(*words: str) -> str:
     return f"{text} {crc32(text.encode()):08x}\n"
 
 
-def _lines(identity: Identity) -> str:
-    return _line("installation", identity.installation) + "".join(
-        _line("part", uuid, name) for name, uuid in identity.parts.items()
-    )
+def _text(identity: Identity) -> bytes:
+    parts = (_line("part", uuid, name) for name, uuid in identity.parts.items())
+    return "".join((_line("installation", identity.installation), *parts)).encode()
 
 
 def begin_identity(folder: Path, identity: Identity | None = None) -> None:
@@ -76,7 +79,7 @@ def begin_identity(folder: Path, identity: Identity | None = None) -> None:
     Raises:
         OSError: the disk refused.
     """
-    _write(folder, identity or Identity(fresh_uuid()), keep=True)
+    put_new(folder / IDENTITY_NAME, _text(identity or Identity(fresh_uuid())))
 
 
 def replace_identity(folder: Path, identity: Identity) -> None:
@@ -85,33 +88,7 @@ def replace_identity(folder: Path, identity: Identity) -> None:
     Raises:
         OSError: the disk refused.
     """
-    _write(folder, identity, keep=False)
-
-
-def _write(folder: Path, identity: Identity, *, keep: bool) -> None:
-    draft = folder / f"format.{uuid.uuid4().hex}"
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(_lines(identity))
-            file.flush()
-            os.fsync(file.fileno())
-        if keep:
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, folder / IDENTITY_NAME)
-        else:
-            draft.replace(folder / IDENTITY_NAME)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    put_whole(folder / IDENTITY_NAME, _text(identity))
 
 
 def read_identity(folder: Path) -> Identity | None:

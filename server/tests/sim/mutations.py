@@ -203,7 +203,7 @@ def _name_runs_that_are_not_synced(patch: Patch) -> None:
 
 
 def _do_not_sync_folders(patch: Patch) -> None:
-    patch.setattr(run_folder, "_sync_folder", lambda _path: None)
+    patch.setattr(run_folder, "sync", lambda _path: None)
 
 
 def _believe_any_entry(patch: Patch) -> None:

@@ -23,8 +23,6 @@ __all__ = [
     "copy_stream",
     "fresh_folder",
     "is_within",
-    "sync_folders",
-    "write_secret",
 ]
 
 _CHUNK_BYTES = 1 << 20
@@ -150,19 +148,6 @@ def copy_stream(source: BinaryIO, target: Path, copied: Callable[[int], None]) -
     return checksum.hexdigest()
 
 
-def write_secret(place: Path, content: bytes) -> None:
-    """Write a new file that its owner alone can read, durably.
-
-    Raises:
-        OSError: the disk refused, or there is such a file.
-    """
-    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def checksum_of(path: Path, read: Callable[[int], None]) -> str:
     """The checksum of a file as it now is on the disk.
 
@@ -175,17 +160,3 @@ def checksum_of(path: Path, read: Callable[[int], None]) -> str:
             checksum.update(chunk)
             read(len(chunk))
     return checksum.hexdigest()
-
-
-def sync_folders(*folders: Path) -> None:
-    """Make the names in some folders durable.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    for path in folders:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -3,13 +3,13 @@ newer version took, and paths that lead out of the folder."""
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import msgspec
 
 from headcount.datafolder import FORMAT_VERSION
+from headcount.durable import put_whole
 from headcount.errors import DataFolderError
 
 __all__ = ["MANIFEST_NAME", "CopiedFile", "HashKey", "Manifest", "read_manifest", "write_manifest"]
@@ -78,13 +78,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Raises:
         OSError: the disk refused.
     """
-    draft = folder / f"{MANIFEST_NAME}.draft"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(folder / MANIFEST_NAME)
+    content = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
+    put_whole(folder / MANIFEST_NAME, content)
 
 
 def read_manifest(folder: Path) -> Manifest:

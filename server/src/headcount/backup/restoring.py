@@ -16,13 +16,12 @@ from headcount.backup.files import (
     copy_stream,
     fresh_folder,
     is_within,
-    sync_folders,
-    write_secret,
 )
 from headcount.backup.manifest import HashKey, Manifest, read_manifest
 from headcount.catalog import Catalog
 from headcount.catalog.moment import catalog_moment
 from headcount.datafolder import FORMAT_VERSION, DataFolder, mark_data_folder, read_hash_key
+from headcount.durable import sync, write_new
 from headcount.errors import DataFolderError, UsageError
 from headcount.identity import Identity, begin_identity, fresh_uuid
 from headcount.integrity import refuse_faults
@@ -84,9 +83,10 @@ def restore(backup: Path, data: Path, hash_key: Path | None, progress: Progress)
                 installation = catalog.part.installation
             begin_identity(data, Identity(installation or fresh_uuid()))
         _raise_next_ids(folder)
-        sync_folders(*(p for p in data.iterdir() if p.is_dir()), data)
+        for each in (*(p for p in data.iterdir() if p.is_dir()), data):
+            sync(each)
         if key is not None:
-            write_secret(place, key)
+            write_new(place, key)
         try:
             mark_data_folder(data)
         except OSError:

@@ -21,8 +21,6 @@ from headcount.backup.files import (
     copy_stream,
     fresh_folder,
     is_within,
-    sync_folders,
-    write_secret,
 )
 from headcount.backup.manifest import (
     BACKUP_FORMAT,
@@ -33,6 +31,7 @@ from headcount.backup.manifest import (
 )
 from headcount.catalog.moment import catalog_moment
 from headcount.datafolder import FORMAT_VERSION, DataFolder, read_hash_key
+from headcount.durable import sync, write_new
 from headcount.errors import DataFolderError, UsageError
 from headcount.journal.moment import journal_moment
 from headcount.metering.hashing import IdHasher
@@ -89,10 +88,11 @@ def back_up(
         key = _copy_key(hash_key or folder.hash_key, fingerprint, copy, with_key=with_key)
         _verify(copy)
         files = _files(destination, progress)
-        sync_folders(*(p for p in destination.iterdir() if p.is_dir()), destination)
+        for each in (*(p for p in destination.iterdir() if p.is_dir()), destination):
+            sync(each)
         manifest = Manifest(BACKUP_FORMAT, FORMAT_VERSION, __version__, taken_at, key, files)
         write_manifest(destination, manifest)
-        sync_folders(destination, destination.absolute().parent)
+        sync(destination.absolute().parent)
     return manifest
 
 
@@ -149,7 +149,7 @@ def _copy_key(
                 f"{place} holds another hash key than the one that was counted under.",
                 "Name the right one with --hash-key, or leave it out with --without-key.",
             )
-        write_secret(copy.hash_key, key.hex().encode() + b"\n")
+        write_new(copy.hash_key, key.hex().encode() + b"\n")
     return HashKey(fingerprint, with_key)
 
 

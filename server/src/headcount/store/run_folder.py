@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterable, Set
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from headcount.durable import sync
 from headcount.errors import StorageUnavailableError
 from headcount.metering.calendar import Period
 from headcount.metering.keys import Family, KeyBlock
@@ -104,13 +105,13 @@ class RunFolder:
         """
         if not self._keys.is_dir():
             self._keys.mkdir(mode=0o700, exist_ok=True)
-            _sync_folder(self._keys.parent)
+            sync(self._keys.parent)
         draft = self._keys / (name + _DRAFT)
         try:
             yield from write_run(draft, blocks, filter_keys=filter_keys)
             draft.rename(self._keys / name)
             self._written.add(name)
-            _sync_folder(self._keys)
+            sync(self._keys)
         finally:
             draft.unlink(missing_ok=True)
 
@@ -147,11 +148,3 @@ class RunFolder:
         for path in self._trash.iterdir():
             if _NAME.fullmatch(path.name) and path.stat().st_mtime_ns < before_ms * 1_000_000:
                 path.unlink()
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

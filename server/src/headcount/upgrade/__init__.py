@@ -5,6 +5,6 @@ each with a checksum now. The former databases stay, in the folder `former`, unt
 read and compared row by row; killed at any point, the next command that writes goes on.
 """
 
-from headcount.upgrade.folder import FORMER_NAME, remove_former, upgrade_databases, upgrade_folder
+from headcount.upgrade.folder import remove_former, upgrade_databases, upgrade_folder
 
-__all__ = ["FORMER_NAME", "remove_former", "upgrade_databases", "upgrade_folder"]
+__all__ = ["remove_former", "upgrade_databases", "upgrade_folder"]

@@ -18,18 +18,16 @@ from pathlib import Path
 import apsw
 
 from headcount.catalog.schema import SCHEMA_VERSION
+from headcount.durable import sync
 from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
-from headcount.identity import admit_part, begin_identity, read_identity
+from headcount.identity import FORMER_NAME, admit_part, begin_identity, read_identity
 from headcount.journal.schema import JOURNAL_VERSION
 from headcount.sqlite import refuse_version, rows
 from headcount.sqlite_reading import damage
 from headcount.store import sql
 from headcount.upgrade.databases import copy_catalog, copy_journal, copy_store
 
-__all__ = ["FORMER_NAME", "remove_former", "upgrade_databases", "upgrade_folder"]
-
-FORMER_NAME = "former"
-"""The folder, in the data folder, that holds the former databases while an upgrade is under way."""
+__all__ = ["remove_former", "upgrade_databases", "upgrade_folder"]
 
 _OLD_VERSION = 1
 _SPARE_BYTES = 16 << 20
@@ -62,7 +60,7 @@ def remove_former(folder: Path) -> None:
         OSError: the disk refused.
     """
     shutil.rmtree(folder / FORMER_NAME, ignore_errors=True)
-    _sync(folder)
+    sync(folder)
 
 
 def upgrade_databases(folder: Path) -> None:
@@ -203,13 +201,13 @@ def _upgrade(folder: Path, path: Path, version: int, copy: Copy) -> None:
             )
         copy(connection, draft)
     draft.chmod(0o600)
-    _sync(draft)
+    sync(draft)
     kept = former / path.name
     kept.unlink(missing_ok=True)
     os.link(path, kept)
-    _sync(former)
+    sync(former)
     draft.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
     for left in former.glob(f"{path.name}.*"):
         left.unlink()
 
@@ -220,11 +218,3 @@ def _register(path: Path, table: str) -> None:
             found = rows(connection, f"SELECT uuid, installation FROM {table}")  # noqa: S608
             for uuid, installation in found:
                 admit_part(path, uuid, installation, register=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import apsw
 from headcount.catalog.moment import catalog_moment
 from headcount.datafolder import DataFolder
 from headcount.doctor.repair.side import Act, Side
+from headcount.durable import put_whole
 from headcount.errors import OperatorError
 from headcount.metering.hashing import HASH_KEY_BYTES, IdHasher
 
@@ -40,7 +40,7 @@ def mend_hash_key(folder: DataFolder, place: Path, side: Side) -> Iterator[Act]:
             candidate = line[:at] + bytes([digit]) + line[at + 1 :]
             if _fits(candidate, fingerprint):
                 side.keep(place)
-                _write(place, candidate + b"\n")
+                put_whole(place, candidate + b"\n")
                 yield Act("A digit of the hash key was mended, as its fingerprint proves.")
                 return
     yield Act(
@@ -55,13 +55,3 @@ def _fits(text: bytes, fingerprint: str) -> bool:
         return IdHasher(bytes.fromhex(text.decode("ascii").strip())).fingerprint == fingerprint
     except ValueError:
         return False
-
-
-def _write(place: Path, text: bytes) -> None:
-    draft = place.with_name(f"format.{os.getpid()}.key")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(place)

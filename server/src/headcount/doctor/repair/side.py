@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from headcount.durable import sync
 from headcount.errors import DataFolderError
 
 __all__ = ["Act", "Side", "put_in_place"]
@@ -118,20 +118,8 @@ def put_in_place(new: Path, target: Path) -> None:
     for end in ("-wal", "-shm"):
         # A log of the former one would be believed by the new one.
         target.with_name(target.name + end).unlink(missing_ok=True)
-    _sync(target.parent)
-    descriptor = os.open(new, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target.parent)
+    sync(new)
     new.replace(target)
     new.with_suffix(".confirmed").replace(target.with_suffix(".confirmed"))
-    _sync(target.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target.parent)

@@ -1,0 +1,76 @@
+"""Files that are durable when a call returns: takes paths and bytes, gives files that only their
+owner can read. Of a file that is put in place, others find the former one or all of the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+__all__ = ["DRAFT_PREFIX", "put_new", "put_whole", "sync", "write_new"]
+
+DRAFT_PREFIX = "format."
+"""What the names of drafts begin with, which an interrupted process leaves behind."""
+
+
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet; its name is durable once its folder is.
+
+    Raises:
+        OSError: the disk refused, or there is such a file.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def put_whole(path: Path, content: bytes) -> None:
+    """Write a file anew, whole and durable or not at all.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    draft = _draft_beside(path)
+    try:
+        write_new(draft, content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def put_new(path: Path, content: bytes) -> None:
+    """Make a file, whole and durable or not at all; one that is there already stays.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    draft = _draft_beside(path)
+    try:
+        write_new(draft, content)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def _draft_beside(path: Path) -> Path:
+    return path.with_name(f"{DRAFT_PREFIX}{secrets.token_hex(8)}")
