@@ -1,4 +1,4 @@
-"""Every promise in docs/promises.md names the tests that break when it is broken, and they exist."""
+"""Every promise in docs/promises.md names the tests that break with it, and they exist."""
 
 from __future__ import annotations
 
