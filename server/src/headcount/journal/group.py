@@ -29,6 +29,8 @@ class GroupCommit:
         clock_ms: the time, in milliseconds since 1970.
         executor: where the journal is written, one transaction at a time; it is shut down with
             this. A thread of its own when None.
+        insist: called in there after each transaction; where it raises, nobody is told that what
+            the transaction brought is durable.
 
     Attributes:
         pending_bytes: bytes of facts handed in and not durable yet.
@@ -39,8 +41,10 @@ class GroupCommit:
         journal: JournalFile,
         clock_ms: Callable[[], int],
         executor: Executor | None = None,
+        insist: Callable[[], None] = lambda: None,
     ) -> None:
         self._journal = journal
+        self._insist = insist
         self._clock_ms = clock_ms
         # One thread: SQLite releases the interpreter while it waits for the disk.
         self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -71,7 +75,7 @@ class GroupCommit:
             try:
                 with metrics.COMMIT_SECONDS.labels("journal").time():
                     await loop.run_in_executor(
-                        self._executor, self._journal.append, facts, rejections, self._clock_ms()
+                        self._executor, self._append, facts, rejections, self._clock_ms()
                     )
                 self._report(len(facts) // FACT_BYTES, rejections)
             except Exception as error:  # whatever it is, each caller must hear of it
@@ -85,6 +89,10 @@ class GroupCommit:
                 else:
                     durable.set_exception(failure)
         self._writer = None
+
+    def _append(self, facts: bytes, rejections: list[Rejection], now_ms: int) -> None:
+        self._journal.append(facts, rejections, now_ms)
+        self._insist()
 
     def _report(self, admitted: int, rejections: list[Rejection]) -> None:
         metrics.MESSAGES.labels("admitted", "").inc(admitted)

@@ -50,8 +50,6 @@ class JournalSink:
         self._journal: GroupCommit | None = None
         self._trying: asyncio.Task[None] | None = None
         self._refused_lately = False
-        self._place: Path | None = None
-        self._inode = 0
 
     @property
     def pending_bytes(self) -> int:
@@ -74,9 +72,10 @@ class JournalSink:
     async def _open(self) -> None:
         # In a thread: a disk that does not answer must not keep others waiting for theirs.
         claimed = await asyncio.to_thread(self._claim)
-        self._journal = GroupCommit(claimed, self._clock_ms)
-        self._place = claimed.path
-        self._inode = claimed.path.stat().st_ino
+        place, inode = claimed.path, claimed.path.stat().st_ino
+        self._journal = GroupCommit(
+            claimed, self._clock_ms, insist=lambda: _insist_on_place(place, inode)
+        )
 
     async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
         """Return once facts and tallies are durable.
@@ -89,23 +88,9 @@ class JournalSink:
             raise StorageUnavailableError("no journal can be written")
         try:
             await self._journal.append(facts, rejections)
-            self._insist_on_place()
         except StorageUnavailableError as error:
             self._refused(error)
             raise
-
-    def _insist_on_place(self) -> None:
-        """Refuse what went into a file that nobody will find again."""
-        assert self._place is not None
-        try:
-            there = self._place.stat().st_ino == self._inode
-        except OSError:
-            there = False
-        if not there:
-            raise StorageUnavailableError(
-                f"{self._place} was removed or replaced while the server ran; put it back, or stop"
-                " the server and see `headcount doctor`"
-            )
 
     def _refused(self, error: DataFolderError | StorageUnavailableError) -> None:
         self._refused_lately = True
@@ -128,7 +113,6 @@ class JournalSink:
                 assert self._journal is not None
                 # An entry without facts: as durable as any, and of no consequence.
                 await self._journal.append(b"")
-                self._insist_on_place()
             except (DataFolderError, StorageUnavailableError) as error:
                 self._refused(error)
                 self._refused_lately = False
@@ -145,3 +129,20 @@ class JournalSink:
                 await self._trying
         if self._journal is not None:
             await self._journal.close()
+
+
+def _insist_on_place(place: Path, inode: int) -> None:
+    """Refuse what went into a file that nobody will find again.
+
+    Raises:
+        StorageUnavailableError: another file is there than the one that was opened, or none.
+    """
+    try:
+        there = place.stat().st_ino == inode
+    except OSError:
+        there = False
+    if not there:
+        raise StorageUnavailableError(
+            f"{place} was removed or replaced while the server ran; put it back, or stop the"
+            " server and see `headcount doctor`"
+        )
