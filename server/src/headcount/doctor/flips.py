@@ -15,7 +15,6 @@ from typing import Any
 __all__ = ["NoText", "unflipped"]
 
 _POLYNOMIAL = 0xEDB88320
-_CHECKSUM_BITS = 32
 _INTEGER_BITS = (8, 16, 24, 32, 48, 64)  # the widths in which SQLite keeps integers
 _BITS_MAX = 1 << 24  # of a key block of 2 MB; a longer row takes too long to search
 

@@ -44,7 +44,6 @@ _PRUNE = "DELETE FROM entry WHERE id <= ?1"
 _ENTRIES_A_PRUNE = 1024
 _ADD_MARK = "INSERT INTO mark (value, checksum) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
 _UNMARK = "DELETE FROM mark WHERE value = ?1"
-_DROP_DAMAGED = "DELETE FROM damaged WHERE id = ?1"
 _FREE_PAGES = "PRAGMA freelist_count"
 # A few megabytes stay for what comes next; each step holds intake up for some milliseconds.
 _FREE_PAGES_KEPT = 256
@@ -242,20 +241,6 @@ class JournalFile:
     def _write_state(self, uuid: str, installation: str, pruned_id: int, pruned_facts: int) -> None:
         values = (1, uuid, installation, pruned_id, pruned_facts)
         self._db.execute(JOURNAL.update, (*values, JOURNAL.checksum(values)))
-
-    def damaged(self) -> list[int]:
-        """Ids of entries that could not be read, and were passed over."""
-        found = read_checked(self.path, self._db, DAMAGED, "ORDER BY id")
-        return [entry_id for entry_id, _ in found]
-
-    def take_damaged(self) -> list[tuple[int, bytes | None]]:
-        """Id of each damaged entry that was passed over, and what could be read of it."""
-        return [(row[0], row[1]) for row in read_checked(self.path, self._db, DAMAGED)]
-
-    def drop_damaged(self, entry_ids: Iterable[int]) -> None:
-        """Forget damaged entries, once what is left of them lies elsewhere."""
-        with damage_named(self.path), transaction(self._db):
-            self._db.executemany(_DROP_DAMAGED, ((entry_id,) for entry_id in entry_ids))
 
     def marks(self) -> set[bytes]:
         """The marks that entries were appended with and that nobody has taken away.

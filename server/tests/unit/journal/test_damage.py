@@ -14,7 +14,9 @@ from headcount.confirmed import witness_of
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.journal import JournalEntry, JournalFile
 from headcount.journal.moment import journal_moment
+from headcount.journal.schema import DAMAGED
 from headcount.metering.facts import FACT_BYTES, Rejection
+from headcount.sqlite_rows import read_checked
 
 ENTRIES = 40
 
@@ -90,16 +92,14 @@ def test_what_was_damaged_is_kept_when_the_others_are_pruned(path: Path) -> None
     with closing(JournalFile(path)) as journal:
         while not journal.prune(30):
             pass
-        assert journal.damaged() == [7, 20]
         assert [entry.id for entry in journal.entries(0)] == list(range(31, ENTRIES + 1))
         assert journal.append(fact(41), [], 41) == ENTRIES + 1
-        kept = journal.take_damaged()
-        assert [entry_id for entry_id, _ in kept] == [7, 20]
-        assert kept[0][1] is not None
-        assert bytes(56) in kept[0][1]
-        assert kept[1][1] is None
-        journal.drop_damaged([entry_id for entry_id, _ in kept])
-        assert journal.damaged() == []
+    with journal_moment(path) as moment:
+        assert moment.set_aside() == [7, 20]
+        kept = dict(read_checked(path, moment.connection, DAMAGED))
+    assert kept[7] is not None
+    assert bytes(56) in kept[7]
+    assert kept[20] is None
 
 
 def read_or_refused(path: Path) -> list[JournalEntry] | str:
