@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from headcount.intake import Limits
 from headcount.intake.reasons import Refused
 from headcount.intake.tracking import Receipt, Tracker
+from headcount.intake.work import at_once
 from headcount.metering.calendar import MS_PER_DAY, parse_period
 from headcount.metering.facts import MESSAGE_TYPES
 from oracle import Oracle, PlainFact
@@ -205,7 +206,7 @@ class World:
         else:
             batch = [item | own if isinstance(item, dict) else item for item in content]
             body = wire({"batch": batch} | ({"writeKey": key} if keyed == "body" else {}))
-            result = self.tracker.take_batch(body, receipt, source)
+            result = at_once(self.tracker.take_batch(body, receipt, source))
             facts, rejected = result.facts, [index for index, _ in result.rejected]
             kinds = [item["type"] if isinstance(item, dict) else None for item in content]
             expected = self.expect(content, kinds, key)

@@ -10,10 +10,9 @@ code, not its text, which may quote what was sent.
 from __future__ import annotations
 
 import asyncio
-import binascii
 import logging
 import traceback
-from collections.abc import Container, Mapping
+from collections.abc import Container
 
 from headcount.allowances import Allowances
 from headcount.errors import StorageUnavailableError
@@ -32,6 +31,13 @@ from headcount.intake.bodies import decompress
 from headcount.intake.browser import pixel_message, settings_document
 from headcount.intake.budgets import Budgets
 from headcount.intake.gate import Gate
+from headcount.intake.headers import (
+    HeaderMap,
+    basic_user_name,
+    bearer_token,
+    length_bytes,
+    library_of,
+)
 from headcount.intake.lane import Lane
 from headcount.intake.ports import (
     Clock,
@@ -56,8 +62,6 @@ __all__ = ["create_app"]
 
 _log = logging.getLogger("headcount.intake")
 
-_HeaderMap = Mapping[bytes, bytes]
-
 _OF_ONE_SOURCE = (Reason.SOURCE_OVER_SHARE, Reason.SOURCE_OVER_BUDGET, Reason.MEMORY_SHORT)
 _FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW, *_OF_ONE_SOURCE)
 # Whoever sends more than may be taken, and sends it again at once, must not keep the loop busy
@@ -72,14 +76,6 @@ _SMALL_BODY_BYTES = 1 << 16
 # is known, and of strangers.
 _KNOWN_LANE = (2, 32 << 20, 1 << 17)
 _KEYLESS_LANE = (1, 8 << 20, 1 << 19)
-
-_LIBRARY_PREFIXES = (
-    (b"analytics-python", "analytics-python"),
-    (b"analytics-node", "analytics-node"),
-    # What the fetch of Node.js calls itself when the library does not.
-    (b"node", "analytics-node"),
-    (b"rudder-sdk-python", "rudder-sdk-python"),
-)
 
 
 def create_app(
@@ -185,7 +181,7 @@ class _Intake:
             return json_answer(200, {"status": "ok"})
         if route.action is Action.IGNORE:
             return SUCCESS
-        headers: _HeaderMap = dict(scope["headers"])
+        headers: HeaderMap = dict(scope["headers"])
         if route.action is Action.SETTINGS:
             return self._settings(route.argument, headers, scope)
         if route.action is Action.PIXEL:
@@ -195,7 +191,7 @@ class _Intake:
             return pixel_answer(await self._track(route, headers, scope, receive))
         return await self._track(route, headers, scope, receive)
 
-    def _settings(self, write_key: str, headers: _HeaderMap, scope: Scope) -> Answer:
+    def _settings(self, write_key: str, headers: HeaderMap, scope: Scope) -> Answer:
         try:
             self._tracker.source_of(write_key)
         except Refused as refused:
@@ -213,7 +209,7 @@ class _Intake:
         return json_answer(200, document, ((b"cache-control", b"no-store"),))
 
     async def _track(
-        self, route: Route, headers: _HeaderMap, scope: Scope, receive: Receive
+        self, route: Route, headers: HeaderMap, scope: Scope, receive: Receive
     ) -> Answer:
         """Take a message or a batch in while there is room for it."""
         try:
@@ -226,7 +222,7 @@ class _Intake:
             return refusal(Reason.STORAGE_UNAVAILABLE)
 
     async def _take(
-        self, route: Route, headers: _HeaderMap, scope: Scope, receive: Receive
+        self, route: Route, headers: HeaderMap, scope: Scope, receive: Receive
     ) -> Answer:
         """Admit or reject what a request brings, and answer once that is durable.
 
@@ -234,9 +230,9 @@ class _Intake:
             Refused: nothing of it is taken in.
         """
         authorization = headers.get(b"authorization", b"")
-        if route.action is Action.IMPORT and (secret := _bearer_token(authorization)) is not None:
+        if route.action is Action.IMPORT and (secret := bearer_token(authorization)) is not None:
             return await self._import(secret, headers, receive)
-        write_key = _basic_user_name(authorization)
+        write_key = basic_user_name(authorization)
         source = self._tracker.source_of(write_key) if write_key else None
         owner = source.source if source is not None else 0
         self._gate.check(owner)
@@ -244,7 +240,7 @@ class _Intake:
             self._budgets.check(owner)
             self._turns.check(owner)
             if self._known_lane.is_full:
-                self._known_lane.check(owner, _length_bytes(headers) or 0)
+                self._known_lane.check(owner, length_bytes(headers) or 0)
         # Without a token, an import is a batch like any other.
         is_batch = route.action in (Action.BATCH, Action.IMPORT)
         try:
@@ -252,7 +248,7 @@ class _Intake:
                 body = pixel_message(scope["query_string"])
             else:
                 body = await self._body(headers, receive, known=source is not None)
-            receipt = Receipt(self._clock(), _library_of(headers, short=route.short))
+            receipt = Receipt(self._clock(), library_of(headers, short=route.short))
             owner = owner or self._likely_owner(body)
             is_simple = len(body) <= self._small_bytes_max and b"content-encoding" not in headers
             # What is asked first costs next to nothing, and is so for nearly all.
@@ -266,7 +262,7 @@ class _Intake:
                     body, lane = await self._unpacked(body, headers, owner, known=known)
                 try:
                     if is_batch:
-                        result = await in_turns(self._tracker.taking_batch(body, receipt, source))
+                        result = await in_turns(self._tracker.take_batch(body, receipt, source))
                     else:
                         fact = self._tracker.take_message(body, route.argument, receipt, source)
                         result = BatchResult(fact, [], [], source)
@@ -285,7 +281,7 @@ class _Intake:
                 await self._sink.append(b"", [tally(tallied, refused.reason, self._clock())])
             raise
 
-    async def _import(self, secret: str, headers: _HeaderMap, receive: Receive) -> Answer:
+    async def _import(self, secret: str, headers: HeaderMap, receive: Receive) -> Answer:
         """Take the records of an import in, each into the source and the time that it names.
 
         Raises:
@@ -341,21 +337,21 @@ class _Intake:
         self._budgets.check(source.source)
         return source.source
 
-    async def _turn(self, owner: int, body: bytes, headers: _HeaderMap) -> None:
+    async def _turn(self, owner: int, body: bytes, headers: HeaderMap) -> None:
         """Wait until it is the turn of a small body; large ones wait for a place in a lane."""
         if len(body) <= _SMALL_BODY_BYTES:
             ratio = _GZIP_RATIO if b"content-encoding" in headers else 1
             await self._turns.take(owner, ratio * len(body))
 
-    async def _body(self, headers: _HeaderMap, receive: Receive, *, known: bool) -> bytes:
+    async def _body(self, headers: HeaderMap, receive: Receive, *, known: bool) -> bytes:
         bytes_max = self._limits.body_bytes_max
-        length_bytes = _length_bytes(headers)
-        if length_bytes is not None and length_bytes > bytes_max:
+        length = length_bytes(headers)
+        if length is not None and length > bytes_max:
             raise Refused(Reason.BODY_TOO_LARGE)
         return await self._bodies.read(receive, known=known)
 
     async def _unpacked(
-        self, body: bytes, headers: _HeaderMap, owner: int, *, known: bool
+        self, body: bytes, headers: HeaderMap, owner: int, *, known: bool
     ) -> tuple[bytes, Lane | None]:
         """A body as it was before it was compressed; of a large one the lane that is to be left."""
         encoding = headers.get(b"content-encoding", b"")
@@ -375,38 +371,3 @@ class _Intake:
         except BaseException:
             lane.leave()
             raise
-
-
-def _length_bytes(headers: _HeaderMap) -> int | None:
-    """How long the body is, as far as its headers say; None when they leave it open."""
-    if b"transfer-encoding" in headers:
-        return None
-    # The server in front has checked that it is a number.
-    return int(headers.get(b"content-length", b"0"))
-
-
-def _basic_user_name(authorization: bytes) -> str:
-    """The user name of HTTP Basic; empty when there is none, or it cannot be read."""
-    scheme, _, credentials = authorization.partition(b" ")
-    if scheme.lower() != b"basic":
-        return ""
-    try:
-        return binascii.a2b_base64(credentials).partition(b":")[0].decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-
-
-def _bearer_token(authorization: bytes) -> str | None:
-    """The API token of an Authorization header; None when it is of another kind, or missing."""
-    scheme, _, token = authorization.partition(b" ")
-    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
-
-
-def _library_of(headers: _HeaderMap, *, short: bool) -> str:
-    """The tracking library that sent a request, one of `LIBRARIES`."""
-    agent = headers.get(b"user-agent", b"")
-    for prefix, library in _LIBRARY_PREFIXES:
-        if agent.startswith(prefix):
-            return library
-    # A script cannot name itself in a browser; but no other library uses the short addresses.
-    return "analytics.js" if short and agent.startswith(b"Mozilla/") else "other"

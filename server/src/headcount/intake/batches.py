@@ -37,7 +37,7 @@ from headcount.intake.scanning import (
     value_end,
     without_bom,
 )
-from headcount.intake.work import TURN_BYTES, TURN_STEPS, Budget, TooComplex, Turns
+from headcount.intake.work import TURN_BYTES, TURN_STEPS, StepBudget, TooComplex, Work
 
 __all__ = [
     "Batch",
@@ -100,7 +100,7 @@ _fast_messages = msgspec.json.Decoder(list[PlainMessage]).decode
 _FORMS = ((b'{"batch": [', b", "), (b'{"batch":[', b","))
 
 
-def decode_batch(body: bytes, limits: Limits, budget: Budget) -> Turns[Batch]:
+def decode_batch(body: bytes, limits: Limits, budget: StepBudget) -> Work[Batch]:
     """The batch in a body.
 
     Raises:
@@ -116,14 +116,14 @@ def decode_batch(body: bytes, limits: Limits, budget: Budget) -> Turns[Batch]:
     return Batch(items.write_key, (), items.batch)
 
 
-def decode_item(item: msgspec.Raw, limits: Limits, budget: Budget) -> Message | Reason:
+def decode_item(item: msgspec.Raw, limits: Limits, budget: StepBudget) -> Message | Reason:
     """The message in an item, or why it is none."""
     if len(item) > limits.message_bytes_max:
         return Reason.MESSAGE_TOO_LARGE
     return decode_message(item, budget)
 
 
-def decode_whole(body: bytes, message_bytes_max: int) -> Turns[Batch | None]:
+def decode_whole(body: bytes, message_bytes_max: int) -> Work[Batch | None]:
     """A batch of plain messages, decoded piece by piece; None where that cannot be done."""
     comma = next((comma for opening, comma in _FORMS if body.startswith(opening)), None)
     if comma is None:
@@ -155,7 +155,7 @@ def decode_whole(body: bytes, message_bytes_max: int) -> Turns[Batch | None]:
         return None
 
 
-def find_items(body: bytes, items_max: int, budget: Budget) -> Turns[Items]:
+def find_items(body: bytes, items_max: int, budget: StepBudget) -> Work[Items]:
     """The items in a body.
 
     Raises:
@@ -176,7 +176,7 @@ def _check_length(items: Sequence[object], items_max: int) -> None:
         raise Refused(Reason.BATCH_TOO_LONG)
 
 
-def find_items_tolerantly(body: bytes, items_max: int, budget: Budget) -> Turns[Items]:
+def find_items_tolerantly(body: bytes, items_max: int, budget: StepBudget) -> Work[Items]:
     """What `find_items` does, by the tolerant decoder alone."""
     data = without_bom(body)
     around = budget.part(_ENVELOPE_STEPS_MAX)
@@ -215,8 +215,8 @@ def find_items_tolerantly(body: bytes, items_max: int, budget: Budget) -> Turns[
 
 
 def _items_of(
-    data: bytes, at: int, items_max: int, budget: Budget
-) -> Turns[tuple[list[msgspec.Raw], int]]:
+    data: bytes, at: int, items_max: int, budget: StepBudget
+) -> Work[tuple[list[msgspec.Raw], int]]:
     """The items of the array that starts at `at`, at most one too many, and where it ends."""
     items: list[msgspec.Raw] = []
     end = at

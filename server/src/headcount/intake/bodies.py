@@ -11,7 +11,7 @@ from typing import cast
 from isal import isal_zlib
 
 from headcount.intake.reasons import Reason, Refused
-from headcount.intake.work import Turns
+from headcount.intake.work import Work
 
 __all__ = ["GZIP_MEMBERS_MAX", "decompress"]
 
@@ -27,7 +27,7 @@ _UNPACKED_BYTES = 1 << 18
 _GZIP_ERROR = cast(type[Exception], isal_zlib.error)
 
 
-def decompress(body: bytes, encoding: bytes, bytes_max: int) -> Turns[bytes]:
+def decompress(body: bytes, encoding: bytes, bytes_max: int) -> Work[bytes]:
     """A body without its content encoding.
 
     A gzip body may have several members (RFC 1952), as forwarders make them that join what they
@@ -54,7 +54,7 @@ def decompress(body: bytes, encoding: bytes, bytes_max: int) -> Turns[bytes]:
         raise Refused(Reason.INVALID_GZIP) from None
 
 
-def _unpacked(body: bytes, bytes_max: int) -> Turns[bytes]:
+def _unpacked(body: bytes, bytes_max: int) -> Work[bytes]:
     parts: list[bytes] = []
     unpacked_bytes = members = read_bytes = 0
     member: isal_zlib.Decompress | None = None

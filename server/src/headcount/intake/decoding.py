@@ -24,7 +24,7 @@ from headcount.intake.scanning import (
     text_of,
     without_bom,
 )
-from headcount.intake.work import Budget, TooComplex, message_steps
+from headcount.intake.work import StepBudget, TooComplex, message_steps
 
 __all__ = [
     "FAST_REFUSALS",
@@ -72,7 +72,7 @@ _fast_message = msgspec.json.Decoder(Message).decode
 _fast_record = msgspec.json.Decoder(ImportedRecord).decode
 
 
-def decode_message(raw: bytes | msgspec.Raw, budget: Budget | None = None) -> Message | Reason:
+def decode_message(raw: bytes | msgspec.Raw, budget: StepBudget | None = None) -> Message | Reason:
     """The message in a piece of JSON, or why it is none.
 
     Args:
@@ -88,7 +88,7 @@ def decode_message(raw: bytes | msgspec.Raw, budget: Budget | None = None) -> Me
         return decode_message_tolerantly(bytes(raw), budget)
 
 
-def decode_record(raw: bytes, budget: Budget | None = None) -> ImportedRecord | Reason:
+def decode_record(raw: bytes, budget: StepBudget | None = None) -> ImportedRecord | Reason:
     """The record in a line of JSON, or why it is none; see `decode_message`."""
     try:
         return _fast_record(raw)
@@ -98,12 +98,14 @@ def decode_record(raw: bytes, budget: Budget | None = None) -> ImportedRecord | 
         return decode_record_tolerantly(raw, budget)
 
 
-def decode_message_tolerantly(raw: bytes, budget: Budget | None = None) -> Message | Reason:
+def decode_message_tolerantly(raw: bytes, budget: StepBudget | None = None) -> Message | Reason:
     """What `decode_message` does, by the tolerant decoder alone."""
     return _decode_tolerantly(raw, Message, _MESSAGE_FIELDS, budget)
 
 
-def decode_record_tolerantly(raw: bytes, budget: Budget | None = None) -> ImportedRecord | Reason:
+def decode_record_tolerantly(
+    raw: bytes, budget: StepBudget | None = None
+) -> ImportedRecord | Reason:
     """What `decode_record` does, by the tolerant decoder alone."""
     return _decode_tolerantly(raw, ImportedRecord, _RECORD_FIELDS, budget)
 
@@ -151,11 +153,11 @@ _RECORD_FIELDS: Mapping[bytes, _Field] = {
 
 
 def _decode_tolerantly(
-    raw: bytes, kind: type[_M], fields: Mapping[bytes, _Field], budget: Budget | None
+    raw: bytes, kind: type[_M], fields: Mapping[bytes, _Field], budget: StepBudget | None
 ) -> _M | Reason:
     data = without_bom(raw)
     steps = message_steps(len(data))
-    own = Budget(steps) if budget is None else budget.part(steps)
+    own = StepBudget(steps) if budget is None else budget.part(steps)
     parts: dict[str, Any] = {}
     try:
         own.spend(_FALL_STEPS)

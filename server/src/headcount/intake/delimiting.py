@@ -21,7 +21,7 @@ from headcount.intake.scanning import (
     skip_space,
     value_end,
 )
-from headcount.intake.work import Budget
+from headcount.intake.work import StepBudget
 
 __all__ = ["elements"]
 
@@ -54,7 +54,7 @@ _closings = re.compile(rb"[\]}]++")
 _any_string = re.compile(_ANY_STRING, re.DOTALL)
 
 
-def elements(data: bytes, at: int, budget: Budget) -> Iterator[Span]:
+def elements(data: bytes, at: int, budget: StepBudget) -> Iterator[Span]:
     """The elements of the array that starts at `at`; among them, as pauses, spans of nothing, of
     which the last one is where the array has ended.
 
@@ -83,7 +83,7 @@ def elements(data: bytes, at: int, budget: Budget) -> Iterator[Span]:
     yield at, at
 
 
-def _delimited(data: bytes, at: int, budget: Budget) -> Iterator[int]:
+def _delimited(data: bytes, at: int, budget: StepBudget) -> Iterator[int]:
     """Positions in the array or object that starts at `at`, ever nearer to its end, at last that.
 
     It is found by its brackets alone, of whichever kind.

@@ -19,7 +19,7 @@ from headcount.intake.ports import Limits, SourceRef
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.repeats import Repeats
 from headcount.intake.tracking import BatchResult
-from headcount.intake.work import TURN_STEPS, Budget, Turns, messages_a_turn
+from headcount.intake.work import TURN_STEPS, StepBudget, Work, messages_a_turn
 from headcount.metering.calendar import Period, day_of_ms, parse_moment_ms
 from headcount.metering.facts import FIRST_MS, IMPORTED, MESSAGE_TYPES, Rejection, fact_head
 from headcount.metering.hashing import IdHasher
@@ -88,7 +88,7 @@ class RecordTaker:
             raise Refused(Reason.UNKNOWN_WRITE_KEY)
         self._find_source = lambda _write_key, _source_id: source
 
-    def take(self, raw: bytes, budget: Budget | None = None) -> bytes | Verdict:
+    def take(self, raw: bytes, budget: StepBudget | None = None) -> bytes | Verdict:
         """The fact of a record, or why there is none.
 
         Args:
@@ -174,7 +174,7 @@ class Tallies:
         ]
 
 
-def take_records(body: bytes, taker: RecordTaker, limits: Limits) -> Turns[BatchResult]:
+def take_records(body: bytes, taker: RecordTaker, limits: Limits) -> Work[BatchResult]:
     """Sorts the records of a request into facts and rejections, turn by turn.
 
     Args:
@@ -185,7 +185,7 @@ def take_records(body: bytes, taker: RecordTaker, limits: Limits) -> Turns[Batch
     Raises:
         Refused: the batch as a whole is unreadable, or has an unknown write key.
     """
-    budget = Budget(limits.request_steps_max)
+    budget = StepBudget(limits.request_steps_max)
     items = yield from find_items(body, limits.batch_messages_max, budget)
     if items.write_key:
         taker.keep_to(items.write_key)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import cast
 
-from headcount.intake.work import Budget, TooComplex
+from headcount.intake.work import StepBudget, TooComplex
 
 __all__ = [
     "BYTES_A_STEP",
@@ -131,7 +131,7 @@ def is_object(data: bytes) -> bool:
     return data[at : at + 1] == b"{"
 
 
-def only_value(data: bytes, budget: Budget) -> Span:
+def only_value(data: bytes, budget: StepBudget) -> Span:
     """The span of the value that makes up the data, all of it checked.
 
     Raises:
@@ -145,7 +145,7 @@ def only_value(data: bytes, budget: Budget) -> Span:
     return start, end
 
 
-def members(data: bytes, budget: Budget) -> Iterator[tuple[bytes, Span]]:
+def members(data: bytes, budget: StepBudget) -> Iterator[tuple[bytes, Span]]:
     """The names and values of the object that makes up the data, in order, repeats included.
 
     Raises:
@@ -232,7 +232,7 @@ def string_of(token: bytes) -> str | None:
     return text_of(token) if token.startswith(b'"') else None
 
 
-def value_end(data: bytes, at: int, budget: Budget) -> int:
+def value_end(data: bytes, at: int, budget: StepBudget) -> int:
     """The end of the value that starts at `at`, all of it checked against the grammar.
 
     Raises:
@@ -272,7 +272,7 @@ def value_end(data: bytes, at: int, budget: Budget) -> int:
 
 
 def _within(
-    pattern: re.Pattern[bytes], data: bytes, at: int, budget: Budget
+    pattern: re.Pattern[bytes], data: bytes, at: int, budget: StepBudget
 ) -> re.Match[bytes] | None:
     """A match at `at` that the budget has paid for, and which looks no further than it reaches."""
     match = pattern.match(data, at, _reach(at, budget))
@@ -280,17 +280,17 @@ def _within(
     return match
 
 
-def _reach(at: int, budget: Budget) -> int:
+def _reach(at: int, budget: StepBudget) -> int:
     return at + (budget.left + 1) * BYTES_A_STEP
 
 
-def _wrong(data: bytes, at: int, budget: Budget) -> Exception:
+def _wrong(data: bytes, at: int, budget: StepBudget) -> Exception:
     """Why there is no value at `at`."""
     is_cut_off = _reach(at, budget) < len(data) and data[at : at + 1] in _LONG
     return TooComplex() if is_cut_off else Malformed()
 
 
-def _closed(data: bytes, at: int, run: bytes, open_brackets: bytearray, budget: Budget) -> int:
+def _closed(data: bytes, at: int, run: bytes, open_brackets: bytearray, budget: StepBudget) -> int:
     """Take what a run of closing brackets closes off the open ones; the position after that."""
     closing = run.translate(None, JSON_SPACE)[: len(open_brackets)]
     count = len(closing)

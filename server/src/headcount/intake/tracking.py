@@ -15,7 +15,7 @@ from headcount.intake.decoding import Message, decode_message
 from headcount.intake.ports import Limits, SourceRef, WriteKeys
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.scanning import JSON_SPACE
-from headcount.intake.work import TURN_MESSAGES, TURN_STEPS, Budget, Turns, at_once, messages_a_turn
+from headcount.intake.work import TURN_MESSAGES, TURN_STEPS, StepBudget, Work, messages_a_turn
 from headcount.metering.calendar import day_of_ms
 from headcount.metering.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head
 from headcount.metering.hashing import IdHasher
@@ -123,13 +123,9 @@ class Tracker:
             raise Refused(tail, source)
         return _head(receipt, source, message_type) + tail
 
-    def take_batch(self, body: bytes, receipt: Receipt, source: SourceRef | None) -> BatchResult:
-        """Sorts the messages of a batch into facts and rejections, without a pause."""
-        return at_once(self.taking_batch(body, receipt, source))
-
-    def taking_batch(
+    def take_batch(
         self, body: bytes, receipt: Receipt, source: SourceRef | None
-    ) -> Turns[BatchResult]:
+    ) -> Work[BatchResult]:
         """Sorts the messages of a batch into facts and rejections, turn by turn.
 
         Args:
@@ -142,12 +138,12 @@ class Tracker:
             Refused: the batch as a whole is unreadable, or has no write key or an unknown one.
         """
         steps = self._limits.request_steps_max
-        budget = Budget(steps if source is not None else steps // _UNKNOWN_STEPS_DIVISOR)
+        budget = StepBudget(steps if source is not None else steps // _UNKNOWN_STEPS_DIVISOR)
         batch = yield from decode_batch(body, self._limits, budget)
         # Before more is done for whoever sent it.
         if source is None and batch.write_key:
             source = self.source_of(batch.write_key)
-            budget = Budget(steps)
+            budget = StepBudget(steps)
         facts: list[bytes] = []
         others: Iterable[int] = range(len(batch.plain or batch.items))
         if source is not None and batch.plain:
@@ -184,7 +180,7 @@ class Tracker:
         receipt: Receipt,
         source: SourceRef,
         facts: list[bytes],
-    ) -> Turns[list[int]]:
+    ) -> Work[list[int]]:
         """Append the facts of messages like nearly all; the indexes of the others.
 
         Their types have no rules beyond an event's, and they have ids. The others get the full

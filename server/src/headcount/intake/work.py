@@ -19,9 +19,9 @@ __all__ = [
     "TURN_BYTES",
     "TURN_MESSAGES",
     "TURN_STEPS",
-    "Budget",
+    "StepBudget",
     "TooComplex",
-    "Turns",
+    "Work",
     "at_once",
     "in_turns",
     "message_steps",
@@ -43,7 +43,7 @@ TURN_BYTES = 1 << 18
 
 _T = TypeVar("_T")
 
-Turns = Generator[None, None, _T]
+Work = Generator[None, None, _T]
 """Work that ends with a result, and yields where others may have their turn."""
 
 
@@ -51,7 +51,7 @@ class TooComplex(Exception):
     """Something would take more work than there is a budget for."""
 
 
-class Budget:
+class StepBudget:
     """Steps that may still be taken.
 
     Args:
@@ -81,9 +81,9 @@ class Budget:
         self.left -= steps
         self.spent += steps
 
-    def part(self, steps: int) -> Budget:
+    def part(self, steps: int) -> StepBudget:
         """A budget of at most some steps out of this one, which is told afterwards by `spend`."""
-        return Budget(min(steps, self.left))
+        return StepBudget(min(steps, self.left))
 
 
 def message_steps(message_bytes: int) -> int:
@@ -96,7 +96,7 @@ def messages_a_turn(messages: int, message_bytes: int) -> int:
     return min(TURN_MESSAGES, 1 + messages * TURN_BYTES // (message_bytes + 1))
 
 
-def at_once(work: Turns[_T]) -> _T:
+def at_once(work: Work[_T]) -> _T:
     """The result of some work, without a pause."""
     while True:
         try:
@@ -106,7 +106,7 @@ def at_once(work: Turns[_T]) -> _T:
             return result
 
 
-async def in_turns(work: Turns[_T]) -> _T:
+async def in_turns(work: Work[_T]) -> _T:
     """The result of some work; between its turns the event loop does what else there is to do."""
     while True:
         try:

@@ -18,7 +18,7 @@ from headcount.intake.batches import (
 )
 from headcount.intake.decoding import Message, decode_message
 from headcount.intake.reasons import Reason, Refused
-from headcount.intake.work import Budget, Turns, at_once
+from headcount.intake.work import StepBudget, Work, at_once
 from unit.intake.generated import (
     any_bytes,
     judged,
@@ -31,7 +31,7 @@ from unit.intake.generated import (
 
 def decoded(body: bytes, limits: Limits) -> tuple[str | None, list[Message | Reason]]:
     """The key of a batch, and what becomes of all its items."""
-    budget = Budget(limits.request_steps_max)
+    budget = StepBudget(limits.request_steps_max)
     batch = at_once(decode_batch(body, limits, budget))
     others = [decode_item(item, limits, budget) for item in batch.items]
     return batch.write_key, [*batch.plain, *others]
@@ -52,9 +52,9 @@ envelopes = st.builds(
 
 @given(envelopes | any_bytes)
 def test_both_ways_find_the_same_items(body: bytes) -> None:
-    def seen(find: Callable[[bytes, int, Budget], Turns[Items]]) -> object:
+    def seen(find: Callable[[bytes, int, StepBudget], Work[Items]]) -> object:
         try:
-            batch = at_once(find(body, 100, Budget(10**9)))
+            batch = at_once(find(body, 100, StepBudget(10**9)))
         except Refused as refused:
             return refused.reason
         # The text around a message may be white space in one and not in the other.
@@ -102,7 +102,7 @@ def test_a_batch_is_what_its_items_are(body: bytes, bytes_max: int) -> None:
         return write_key or None, [judged(message) for message in messages]
 
     def one_by_one() -> object:
-        items = at_once(find_items_tolerantly(body, limits.batch_messages_max, Budget(10**9)))
+        items = at_once(find_items_tolerantly(body, limits.batch_messages_max, StepBudget(10**9)))
         messages = [
             Reason.MESSAGE_TOO_LARGE if len(item) > bytes_max else decode_message(item)
             for item in items.batch
@@ -129,7 +129,7 @@ def test_batches_as_clients_send_them_are_decoded_whole(separators: tuple[str, s
     whole = at_once(decode_whole(body, 4096))
     assert whole is not None
     assert (len(whole.plain), whole.write_key) == (100, "k")
-    assert at_once(decode_batch(body, Limits(), Budget(0))).plain
+    assert at_once(decode_batch(body, Limits(), StepBudget(0))).plain
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from headcount.intake import delimiting
 from headcount.intake.delimiting import elements
 from headcount.intake.scanning import Malformed, Span, skip_space, value_end
-from headcount.intake.work import Budget
+from headcount.intake.work import StepBudget
 
 
-def plenty() -> Budget:
-    return Budget(10**9)
+def plenty() -> StepBudget:
+    return StepBudget(10**9)
 
 
 def elements_of(data: bytes) -> list[Span]:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.intake.scanning import Malformed, members, only_value, text_of
-from headcount.intake.work import Budget
+from headcount.intake.work import StepBudget
 
 
-def plenty() -> Budget:
-    return Budget(10**9)
+def plenty() -> StepBudget:
+    return StepBudget(10**9)
 
 
 def is_json(data: bytes) -> bool:

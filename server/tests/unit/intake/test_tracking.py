@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from headcount.intake import Limits, Reason, SourceRef
 from headcount.intake.reasons import Refused
 from headcount.intake.tracking import BatchResult, Receipt, Tracker
+from headcount.intake.work import at_once
 from headcount.metering.facts import MESSAGE_TYPES, Rejection
 from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, unpack
 
@@ -20,7 +21,7 @@ GOOD = {"type": "page", "userId": "u"}
 
 def take(*messages: object, source: SourceRef | None = WEB, **envelope: object) -> BatchResult:
     body = json.dumps({"batch": messages, **envelope}).encode()
-    return TRACKER.take_batch(body, RECEIPT, source)
+    return at_once(TRACKER.take_batch(body, RECEIPT, source))
 
 
 def padded(size: int) -> bytes:
@@ -81,7 +82,7 @@ def test_a_message_may_have_32_kib_of_json_and_any_white_space_around(space: byt
     bound = 32 * 1024
     good, bad = padded(bound), padded(bound + 1)
     body = b'{"batch":[' + space + good + space + b"," + bad + b"]}"
-    result = TRACKER.take_batch(body, RECEIPT, WEB)
+    result = at_once(TRACKER.take_batch(body, RECEIPT, WEB))
     assert result.rejected == [(1, Reason.MESSAGE_TOO_LARGE)]
     assert result.rejections == [Rejection(1, 2, TODAY, "message_too_large", 1)]
     assert len(unpack(result.facts)) == 1

@@ -25,9 +25,9 @@ from headcount.intake.work import (
     TURN_BYTES,
     TURN_MESSAGES,
     TURN_STEPS,
-    Budget,
+    StepBudget,
     TooComplex,
-    Turns,
+    Work,
     at_once,
     message_steps,
     messages_a_turn,
@@ -56,7 +56,7 @@ def body_of(kind: str, size: int) -> bytes:
 
 def tolerant_steps(body: bytes, steps: int) -> int:
     """How many steps a body takes, of so many."""
-    budget = Budget(steps)
+    budget = StepBudget(steps)
     try:
         batch = at_once(decode_batch(body, Limits(), budget))
     except Refused:
@@ -66,7 +66,7 @@ def tolerant_steps(body: bytes, steps: int) -> int:
     return budget.spent
 
 
-def calls(work: Turns[BatchResult]) -> int:
+def calls(work: Work[BatchResult]) -> int:
     """How often Python calls something during some work."""
     count = 0
 
@@ -85,11 +85,11 @@ def calls(work: Turns[BatchResult]) -> int:
     return count
 
 
-def take(body: bytes, source: SourceRef | None, limits: Limits = SMALL) -> Turns[BatchResult]:
-    return Tracker(Keys(), HASHER, limits).taking_batch(body, RECEIPT, source)
+def take(body: bytes, source: SourceRef | None, limits: Limits = SMALL) -> Work[BatchResult]:
+    return Tracker(Keys(), HASHER, limits).take_batch(body, RECEIPT, source)
 
 
-def imported(body: bytes) -> Turns[BatchResult]:
+def imported(body: bytes) -> Work[BatchResult]:
     taker = RecordTaker(lambda _key, _id: WEB, Past().sealed, HASHER)
     taker.begin(NOW_MS)
     return take_records(body, taker, SMALL)
@@ -126,7 +126,7 @@ def test_no_turn_is_long(kind: str) -> None:
     body = ordinary(size) if kind == "ordinary" else body_of(kind, size)
     # Nobody has a turn while one message is read, or what stands around them.
     longest = TURN_STEPS + message_steps(Limits().message_bytes_max)
-    budget = Budget(Limits().request_steps_max)
+    budget = StepBudget(Limits().request_steps_max)
     turns = decode_batch(body, Limits(), budget)
     spent = [0]
     batch = None
@@ -235,7 +235,7 @@ def test_a_key_that_nobody_knows_ends_a_batch_before_its_items_are_decoded() -> 
 
 
 def test_a_budget_is_spent_and_never_overdrawn() -> None:
-    budget = Budget(10)
+    budget = StepBudget(10)
     budget.spend(4)
     with pytest.raises(TooComplex):
         budget.spend(7)
