@@ -27,8 +27,9 @@ from headcount.sqlite_reading import damage, open_at_one_moment
 from headcount.sqlite_rows import Ledger
 from headcount.sqlite_unwritable import open_for_reading
 from headcount.store import sql
-from headcount.store.checking import check_store
+from headcount.store.checking import catalog_seen, check_store
 from headcount.store.tables import TABLES
+from headcount.wording import number_of
 
 __all__ = ["PartFault", "part_faults", "refuse_faults", "refuse_unknown_workspaces"]
 
@@ -63,6 +64,7 @@ class _Found:
     journals: list[JournalMoment] = field(default_factory=list)
     positions: dict[str, int] | None = None
     scopes: list[tuple[int, int]] = field(default_factory=list)
+    catalog_seen: int = 0
 
     def tried(self, part: str, look: Callable[[], None]) -> None:
         """Look at a part; what is wrong with it becomes a fault."""
@@ -105,6 +107,7 @@ def part_faults(folder: Path) -> list[PartFault]:
         if found.catalog is not None:
             catalog = found.catalog
             found.tried("catalog.sqlite", lambda: _require_known(catalog, found.scopes))
+            found.tried("catalog.sqlite", lambda: _require_newest(catalog, found.catalog_seen))
     return found.faults
 
 
@@ -137,6 +140,7 @@ def _look_at_store(found: _Found, stack: ExitStack, path: Path) -> None:
     check_store(path, store, ledger)
     found.positions = dict(rows(store, "SELECT journal, entry FROM position"))
     found.scopes = [(workspace, source) for workspace, source in rows(store, _SCOPES)]
+    found.catalog_seen = catalog_seen(ledger)
 
 
 def _look_at_catalog(found: _Found, stack: ExitStack, path: Path) -> None:
@@ -194,6 +198,18 @@ def _require_known(catalog: CatalogMoment, scopes: list[tuple[int, int]]) -> Non
         )
 
 
+def _require_newest(catalog: CatalogMoment, seen: int) -> None:
+    missing = seen - catalog.part.generation
+    if missing > 0:
+        raise DamagedDataError(
+            "The catalog is older than the store, which knows of"
+            f" {number_of(missing, 'change')} more. A token that was revoked, or a write key that"
+            " was rotated, would be valid again.",
+            "Put the catalog back that belongs to this store, or restore both from one backup. To"
+            " go on with this one: headcount doctor --repair",
+        )
+
+
 def refuse_faults(folder: Path) -> None:
     """Refuse a folder whose parts are not whole or do not belong together.
 
@@ -226,6 +242,8 @@ def refuse_unknown_workspaces(folder: Path) -> None:
             return
     with open_at_one_moment(folder / "store.sqlite", version=sql.VERSION) as store:
         scopes = [(workspace, source) for workspace, source in rows(store, _SCOPES)]
+        seen = catalog_seen(Ledger(folder / "store.sqlite", store, TABLES))
     # After the store: whatever it refers to is then in the catalog.
     with catalog_moment(folder / "catalog.sqlite") as catalog:
         _require_known(catalog, scopes)
+        _require_newest(catalog, seen)

@@ -23,6 +23,7 @@ from headcount.journal import JournalDirectory, JournalFile
 from headcount.metering.calendar import parse_period
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
+from headcount.wiring.metering import meter_until_drained
 
 LINES_MAX = 6
 COLUMNS = 100
@@ -33,6 +34,8 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Counts, and messages that are acknowledged and not counted yet."""
     counted = counted_folder(tmp_path_factory.mktemp("master") / "data")
     unmetered(counted)
+    with Catalog(counted.folder.catalog) as catalog:
+        catalog.add_token(1, "admin", 0)
     return counted.folder.path
 
 
@@ -107,6 +110,14 @@ def another_source(folder: DataFolder) -> None:
         store.commit(Change(counts={(period, 3, 0): counts, (period, 3, 4): counts}))
 
 
+def revoked_and_noted(folder: DataFolder) -> None:
+    """A token is revoked, and a meter looks at the catalog."""
+    with Catalog(folder.catalog) as catalog:
+        [token] = catalog.tokens(1)
+        catalog.revoke_token(1, token.id, 1)
+    meter_until_drained(folder, 35)
+
+
 def anothers(folder: DataFolder, name: str) -> None:
     """Put a part of another installation in the place of one."""
     other = counted_folder(folder.path.parent / "other").folder
@@ -140,6 +151,9 @@ LOSSES: dict[str, tuple[Callable[[DataFolder], object], str]] = {
     "an older catalog with its witness": (
         lambda f: older_with_its_witness(f.catalog, lambda: another_source(f)),
         r"does not know workspace 3, source 4 of workspace 3"),
+    "an older catalog with its witness, in which a token is valid again": (
+        lambda f: older_with_its_witness(f.catalog, lambda: revoked_and_noted(f)),
+        r"The catalog is older than the store, which knows of 1 change more"),
     "an older journal": (
         lambda f: older(journal_of(f), lambda: unmetered(CountedFolder(f), 5)),
         r"its last 3 entries are gone, with 60 acknowledged messages"),

@@ -38,6 +38,7 @@ from headcount.catalog.schema import (
     open_catalog_file,
 )
 from headcount.errors import UsageError
+from headcount.sqlite import settle
 from headcount.sqlite_rows import Table, refuse_damage
 
 __all__ = ["Catalog"]
@@ -290,6 +291,24 @@ class Catalog:
         with self._lock, errors_named(self._path, "read"):
             # SQLite's own counter leaves out this connection's commits.
             return int(self._connection.pragma("data_version")) + self._own_commits
+
+    def generation(self) -> int:
+        """How many changes it has seen; the next one makes it one more.
+
+        Raises:
+            DamagedDataError: it does not say.
+        """
+        with self._lock, errors_named(self._path, "read"):
+            return self._ledger.read_part().generation
+
+    def settle(self) -> None:
+        """Make durable what can be read, before anybody acts on it elsewhere.
+
+        Raises:
+            DataFolderError: the disk failed.
+        """
+        with self._lock:
+            settle(self._connection)
 
     def close(self) -> None:
         """Release the file; idempotent."""

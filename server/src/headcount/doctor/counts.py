@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from headcount.doctor.findings import MEND, Finding, number_of, ok, problem
+from headcount.doctor.findings import MEND, Finding, ok, problem
 from headcount.doctor.recount import ByDay, KeysByDay, count_keys, decoded, fault_of
 from headcount.metering.calendar import Period, day_text
 from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
@@ -31,6 +31,7 @@ from headcount.metering.usage import (
 )
 from headcount.store.moment import StoredUsage, StoreMoment
 from headcount.store.runs import Run
+from headcount.wording import number_of
 
 __all__ = ["Recount", "check_counts"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["MEND", "Finding", "Level", "number_of", "ok", "problem", "warning", "worst"]
+__all__ = ["MEND", "Finding", "Level", "ok", "problem", "warning", "worst"]
 
 
 MEND = (
@@ -62,10 +62,3 @@ def worst(findings: Iterable[Finding]) -> Level:
     """The level of the worst of them; ok for none."""
     order = list(Level)
     return max((finding.level for finding in findings), key=order.index, default=Level.OK)
-
-
-def number_of(count: int, noun: str) -> str:
-    """A number with the noun that it counts: `1 month`, `2 months`, `2 entries`."""
-    if count != 1:
-        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
-    return f"{count:,} {noun}"

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from headcount.catalog.moment import CatalogMoment
 from headcount.datafolder import read_hash_key
-from headcount.doctor.findings import MEND, Finding, number_of, ok, problem
+from headcount.doctor.findings import MEND, Finding, ok, problem
 from headcount.errors import DataFolderError
 from headcount.metering.hashing import IdHasher
 from headcount.sqlite import rows
 from headcount.sqlite_reading import damage
+from headcount.wording import number_of
 
 __all__ = ["check_catalog", "check_hash_key"]
 

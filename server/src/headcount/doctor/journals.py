@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headcount.doctor.findings import MEND, Finding, number_of, ok, problem, warning
+from headcount.doctor.findings import MEND, Finding, ok, problem, warning
 from headcount.journal.moment import JournalMoment, last_id_of
 from headcount.metering.backlog import Backlog
 from headcount.sqlite_reading import damage
+from headcount.wording import number_of
 
 __all__ = ["check_journals", "check_lag", "unreadable"]
 

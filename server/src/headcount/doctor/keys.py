@@ -9,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 from headcount.datafolder import DataFolder
-from headcount.doctor.findings import MEND, Finding, number_of, ok, problem, warning
+from headcount.doctor.findings import MEND, Finding, ok, problem, warning
 from headcount.sqlite_reading import damage
 from headcount.store.moment import StoreMoment, store_moment
 from headcount.store.runs import Run
+from headcount.wording import number_of
 
 __all__ = ["check_rows", "check_runs", "check_store", "run_files"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headcount.datafolder import DataFolder
-from headcount.doctor.findings import Finding, number_of, ok, problem
+from headcount.doctor.findings import Finding, ok, problem
 from headcount.identity import read_identity
 from headcount.integrity import part_faults
+from headcount.wording import number_of
 
 __all__ = ["check_parts"]
 

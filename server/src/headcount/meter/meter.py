@@ -100,6 +100,7 @@ class Meter:
         self._telling = Telling(store, troubles or Troubles(None, "meter", clock_ms))
         self._aside_changed = True
         self._told_at_ms = 0
+        self.before_step: Callable[[], None] = lambda: None
         self.on_folded: Callable[[Folded], None] = lambda _: None
         self.counted_facts = 0
         store.tidy(clock_ms())
@@ -131,6 +132,7 @@ class Meter:
         taken = self._take()
         drained = taken.next_appended_at_ms is None
         try:
+            self.before_step()
             drained &= self._meter_confirmed(now_ms)
             until_ms = self._freshness.looked(
                 now_ms, taken.next_appended_at_ms, plausible=is_clock_plausible(today, last_day)

@@ -11,9 +11,10 @@ from headcount.sqlite import damage_named, rows
 from headcount.sqlite_rows import Ledger, read_checked, refuse_damage
 from headcount.store import sql
 from headcount.store.protocol import Month
-from headcount.store.tables import ASIDE, KEY_BLOCK, MONTH, TABLES
+from headcount.store.tables import ASIDE, KEY_BLOCK, MARK, MONTH, TABLES
+from headcount.store.writing import CATALOG_SEEN
 
-__all__ = ["check_store", "months_of"]
+__all__ = ["catalog_seen", "check_store", "months_of"]
 
 # Of these, an index only tells what to merge, or to count again; what they hold is read whole.
 _LARGE = (KEY_BLOCK, ASIDE)
@@ -32,6 +33,16 @@ def check_store(path: Path, connection: apsw.Connection, ledger: Ledger | None =
     for table in TABLES:
         if table not in _LARGE:
             refuse_damage(path, connection, table.name)
+
+
+def catalog_seen(ledger: Ledger) -> int:
+    """How many changes the catalog had seen when the store was last told; 0 for never.
+
+    Raises:
+        DamagedDataError: the mark is not what was written.
+    """
+    mark = ledger.get(MARK, CATALOG_SEEN)
+    return 0 if mark is None else int(mark[1])
 
 
 def months_of(path: Path, connection: apsw.Connection) -> list[Month]:

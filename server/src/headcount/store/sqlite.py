@@ -256,8 +256,7 @@ class SqliteStore:
             with self._lock, self._ledger.transaction():
                 for family in writing.FAMILIES:
                     files += self._run_names(period, family)
-                    place = writing.place_of(period, family)
-                    self._ledger.drop(KEY_RUN, sql.OF_PLACE, place)
+                    self._ledger.drop(KEY_RUN, sql.OF_PLACE, writing.place_of(period, family))
                 sealed = self._ledger.read(MONTH, "WHERE period = ?1 AND sealed", (period.number,))
                 for workspace, number, day, _ in sealed:
                     self._ledger.put(MONTH, workspace, number, day, 2)
@@ -327,6 +326,11 @@ class SqliteStore:
         """Move the freshness mark forward."""
         with _refusals("did not take a mark"), self._lock, self._ledger.transaction():
             writing.raise_mark(self._ledger, writing.COUNTED_UNTIL, moment_ms)
+
+    def note_catalog(self, generation: int) -> None:
+        """Remember how many changes the catalog has seen: an older one is refused from now on."""
+        with _refusals("did not take a mark"), self._lock, self._ledger.transaction():
+            writing.raise_mark(self._ledger, writing.CATALOG_SEEN, generation)
 
     def lower_counted_until(self, moment_ms: int) -> None:
         """Take the freshness mark back to a moment, if it is later."""

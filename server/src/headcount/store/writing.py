@@ -17,6 +17,7 @@ from headcount.store.protocol import Change
 from headcount.store.tables import ASIDE, KEY_BLOCK, MARK, MONTH, POSITION, REJECTION, USAGE
 
 __all__ = [
+    "CATALOG_SEEN",
     "COUNTED_UNTIL",
     "FAMILIES",
     "LAST_METERED_DAY",
@@ -33,6 +34,8 @@ __all__ = [
 FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
 COUNTED_UNTIL, LAST_METERED_DAY = "counted_until_ms", "last_metered_day"
 TRUSTED_DAY = "trusted_day"
+CATALOG_SEEN = "catalog_generation"
+"""How many changes the catalog had seen, at least: one that has seen fewer is an older one."""
 
 
 def place_of(period: Period, family: Family) -> tuple[int, int]:

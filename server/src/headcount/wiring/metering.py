@@ -5,6 +5,7 @@ Holds the lock of the folder's meter; whoever cannot have it leaves the store al
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import threading
@@ -70,6 +71,32 @@ def _sources_of(catalog: Catalog) -> Callable[[], Mapping[int, int]]:
     return lambda: {source.number: source.workspace for source in catalog.sources()}
 
 
+class _CatalogSeen:
+    """Tells the store how far the catalog has come.
+
+    An older catalog that is put back, together with what confirms it, is known by that: in it, a
+    token that was revoked would be valid again.
+    """
+
+    def __init__(self, catalog: Catalog, store: SqliteStore) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._version = -1
+
+    def note(self) -> None:
+        """Tell it, if anything has changed.
+
+        Raises:
+            StorageUnavailableError: the disk refused; it is told next time.
+        """
+        # What is wrong with the catalog is said by those who look up keys and tokens in it.
+        with contextlib.suppress(DataFolderError):
+            version = self._catalog.version()
+            if version != self._version:
+                self._store.note_catalog(self._catalog.generation())
+                self._version = version
+
+
 def _opened(
     folder: DataFolder,
     window_days: int,
@@ -83,6 +110,7 @@ def _opened(
     journals = JournalDirectory(folder.journals)
     sources = _sources_of(catalog)
     meter = Meter(store, journals, now_ms, window_days, limits, sources=sources, troubles=troubles)
+    meter.before_step = _CatalogSeen(catalog, store).note
     return stack.enter_context(closing(meter))
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from counted_folder import NOW_MS, CountedFolder, counted_folder
+from headcount.catalog import Catalog
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.doctor import Level, examine
 from headcount.doctor.repair import Act, repair
 from headcount.identity import read_identity
+from headcount.wiring.metering import meter_until_drained
 from rig import assert_equal_to_oracle
 
 WAITING = 60
@@ -225,6 +227,27 @@ def test_a_journal_that_is_gone_is_no_longer_expected(folder: DataFolder) -> Non
     identity = read_identity(folder.path)
     assert identity is not None
     assert set(identity.parts) == {"catalog.sqlite", "store.sqlite"}
+
+
+def test_an_older_catalog_is_taken_once_that_is_asked_for(folder: DataFolder) -> None:
+    with Catalog(folder.catalog) as catalog:
+        token, _ = catalog.add_token(1, "admin", NOW_MS)
+    former = {path: path.read_bytes() for path in folder.path.glob("catalog.*")}
+    with Catalog(folder.catalog) as catalog:
+        catalog.revoke_token(1, token.id, NOW_MS)
+    meter_until_drained(folder, 35)
+    for path in folder.path.glob("catalog.*"):
+        path.unlink()
+    for path, data in former.items():
+        path.write_bytes(data)
+    assert any("older than the store" in said for said in problems(folder))
+    acts = mended(folder)
+    assert any("last 1 change of the catalog" in act.what for act in acts)
+    assert problems(folder) == []
+    assert mended(folder) == []
+    with Catalog(folder.catalog) as catalog:
+        catalog.add_source(1, "more", NOW_MS)
+    assert problems(folder) == []
 
 
 REFUSED: dict[str, tuple[Callable[[DataFolder], object], str]] = {

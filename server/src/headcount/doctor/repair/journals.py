@@ -17,7 +17,6 @@ from typing import Any
 import apsw
 
 from headcount.confirmed import Confirmed, Witness
-from headcount.doctor.findings import number_of
 from headcount.doctor.flips import unflipped
 from headcount.doctor.repair.reading import raw_rows
 from headcount.doctor.repair.side import Act, Side
@@ -34,6 +33,7 @@ from headcount.journal.schema import (
 from headcount.metering.facts import FACT_FORMAT
 from headcount.sqlite import connect, transaction
 from headcount.sqlite_rows import Table
+from headcount.wording import number_of
 
 __all__ = ["FoundJournal", "find_journal", "new_journal", "plan_journal", "write_journal"]
 

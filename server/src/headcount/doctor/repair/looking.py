@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import apsw
 
 from headcount.catalog import schema as catalog
-from headcount.confirmed import read_confirmed
+from headcount.confirmed import Confirmed, read_confirmed
 from headcount.datafolder import DataFolder
 from headcount.errors import OperatorError
 from headcount.identity import Identity, part_name
@@ -19,9 +20,17 @@ from headcount.journal.schema import JOURNAL_VERSION
 from headcount.sqlite_reading import damage, open_at_one_moment
 from headcount.sqlite_rows import Ledger, Table
 from headcount.store import sql
+from headcount.store.checking import catalog_seen
 from headcount.store.tables import TABLES
 
-__all__ = ["Fault", "catalog_fault", "journal_fault", "parts_of", "store_fault"]
+__all__ = [
+    "Fault",
+    "catalog_confirmed",
+    "catalog_fault",
+    "journal_fault",
+    "parts_of",
+    "store_fault",
+]
 
 _ERRORS = (OperatorError, apsw.Error, OSError, ValueError)
 
@@ -48,9 +57,13 @@ def _of_part(
 
 
 def _ledger_fault(
-    path: Path, folder: Path, identity: Identity, version: int, tables: tuple[Table, ...]
+    path: Path,
+    folder: Path,
+    identity: Identity,
+    version: int,
+    tables: tuple[Table, ...],
+    confirmed: Confirmed | None,
 ) -> Fault | None:
-    confirmed = read_confirmed(path)
     try:
         with open_at_one_moment(path, version=version) as connection:
             if found := damage(connection):
@@ -70,13 +83,36 @@ def _ledger_fault(
 
 def store_fault(folder: DataFolder, identity: Identity) -> Fault | None:
     """What is wrong with the store."""
-    return _ledger_fault(folder.store, folder.path, identity, sql.VERSION, TABLES)
+    confirmed = read_confirmed(folder.store)
+    return _ledger_fault(folder.store, folder.path, identity, sql.VERSION, TABLES, confirmed)
+
+
+def catalog_confirmed(folder: DataFolder, identity: Identity) -> Confirmed | None:
+    """What was acknowledged of the catalog: what its own file says, or the store if that is more.
+
+    Args:
+        folder: the data folder.
+        identity: what the folder says of its parts.
+    """
+    confirmed = read_confirmed(folder.catalog)
+    uuid = identity.parts.get(part_name(folder.path, folder.catalog))
+    seen = 0
+    with contextlib.suppress(*_ERRORS), open_at_one_moment(folder.store, version=sql.VERSION) as db:
+        seen = catalog_seen(Ledger(folder.store, db, TABLES))
+    if uuid is None or seen <= (0 if confirmed is None else confirmed.sequence):
+        return confirmed
+    return Confirmed(uuid, seen, 0)
 
 
 def catalog_fault(folder: DataFolder, identity: Identity) -> Fault | None:
     """What is wrong with the catalog."""
     return _ledger_fault(
-        folder.catalog, folder.path, identity, catalog.SCHEMA_VERSION, catalog.TABLES
+        folder.catalog,
+        folder.path,
+        identity,
+        catalog.SCHEMA_VERSION,
+        catalog.TABLES,
+        catalog_confirmed(folder, identity),
     )
 
 

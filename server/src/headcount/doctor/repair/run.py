@@ -13,7 +13,6 @@ import apsw
 from headcount.catalog import schema as catalog
 from headcount.confirmed import read_confirmed, witness_of
 from headcount.datafolder import DataFolder, mark_data_folder, open_data_folder, read_hash_key
-from headcount.doctor.findings import number_of
 from headcount.doctor.repair.journals import (
     FoundJournal,
     find_journal,
@@ -32,7 +31,13 @@ from headcount.doctor.repair.ledgers import (
     new_store,
     write_ledger,
 )
-from headcount.doctor.repair.looking import catalog_fault, journal_fault, parts_of, store_fault
+from headcount.doctor.repair.looking import (
+    catalog_confirmed,
+    catalog_fault,
+    journal_fault,
+    parts_of,
+    store_fault,
+)
 from headcount.doctor.repair.reading import open_damaged
 from headcount.doctor.repair.side import Act, Side, put_in_place
 from headcount.doctor.repair.tables import Found, find_rows, tallies_of
@@ -46,6 +51,7 @@ from headcount.sqlite_rows import Part, Table
 from headcount.store import sql
 from headcount.store.moment import store_moment
 from headcount.store.tables import ASIDE, MARK, POSITION, REJECTION, TABLES
+from headcount.wording import number_of
 
 __all__ = ["Act", "repair"]
 
@@ -297,6 +303,7 @@ class _Repair:
                     remedy=_RESTORE,
                 )
             return
+        confirmed = catalog_confirmed(self._folder, self._identity)
         fault = catalog_fault(self._folder, self._identity)
         if fault is None:
             return
@@ -314,7 +321,6 @@ class _Repair:
             yield Act(f"The catalog cannot be mended: {missing}.", remedy=_RESTORE)
             return
         yield from _of_mended("The catalog", found)
-        confirmed = read_confirmed(path)
         if lost := behind_by(found, confirmed):
             yield Act(
                 f"The last {number_of(lost, 'change')} of the catalog are gone.",
