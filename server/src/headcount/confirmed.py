@@ -19,6 +19,7 @@ from typing import NamedTuple
 from isal.isal_zlib import crc32
 
 from headcount.errors import DamagedDataError
+from headcount.wording import number_of
 
 __all__ = ["Confirmed", "Witness", "read_confirmed", "refuse_if_behind", "witness_of"]
 
@@ -136,12 +137,16 @@ def refuse_if_behind(
         return
     if confirmed.messages:
         lost = max(0, confirmed.messages - messages)
-        what = f"its last {missing:,} entries are gone, with {lost:,} acknowledged messages"
+        what = f"{_last(missing, 'entry')} gone, with {number_of(lost, 'acknowledged message')}"
     else:
-        what = f"its last {missing:,} changes are gone"
+        what = f"{_last(missing, 'change')} gone"
     raise DamagedDataError(
         f"{database} holds less than was confirmed: {what}. Its log was removed or damaged, or an"
         " older copy was put in its place.",
         "Put the file and its log (-wal) back as they were, or restore the data folder from a"
         " backup. To go on without what is gone: headcount doctor --repair",
     )
+
+
+def _last(count: int, noun: str) -> str:
+    return f"its last {noun} is" if count == 1 else f"its last {number_of(count, noun)} are"

@@ -142,8 +142,8 @@ def open_data_folder(
                 raise DataFolderError(
                     f"There is no data folder of Headcount at {path}, and one must exist"
                     " (--require-existing).",
-                    "Mount or restore the one that was there; for a first start, leave out"
-                    " --require-existing.",
+                    "Mount or restore the one that was there; for a first start, make it:"
+                    f" headcount workspace add NAME --data {path}",
                 )
             if not create:
                 raise DataFolderError(

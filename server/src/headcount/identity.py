@@ -39,10 +39,8 @@ IDENTITY_NAME = "identity"
 FORMER_NAME = "former"
 """The folder, in the data folder, that holds the former databases while an upgrade is under way."""
 
-_RESTORE = (
-    "Put it back as it was, or restore the data folder from a backup. To go on without what is"
-    " gone: headcount doctor --repair"
-)
+_RESTORE = "Put it back as it was, or restore the data folder from a backup."
+_GO_ON = " To go on without what is gone: headcount doctor --repair"
 
 
 @dataclass(slots=True)
@@ -169,7 +167,8 @@ def require_part(database: Path) -> None:
     raise DamagedDataError(
         f"{database} {state}, and it has held what was acknowledged: without it, other counts"
         " would be shown.",
-        _RESTORE,
+        # Without the store or the catalog, there is nothing to go on with.
+        _RESTORE if database.parent == folder else _RESTORE + _GO_ON,
     )
 
 

@@ -219,6 +219,13 @@ def test_each_part_refuses_by_itself(folder: DataFolder) -> None:
     assert not folder.catalog.exists()
 
 
+@pytest.mark.parametrize("loss", ["the store", "the catalog", "the journals", "another's store"])
+def test_a_repair_is_offered_where_it_can_be_done(folder: DataFolder, loss: str) -> None:
+    LOSSES[loss][0](folder)
+    offered = "--repair" in said_by(lambda: refuse_faults(folder.path))
+    assert offered == (loss == "the journals")
+
+
 def test_a_missing_or_unreadable_witness_is_no_refusal(folder: DataFolder) -> None:
     for damage in (lambda p: p.unlink(), lambda p: p.write_bytes(b"x"), lambda p: flip(p)):
         for path in (folder.store, folder.catalog, journal_of(folder)):

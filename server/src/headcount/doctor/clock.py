@@ -10,6 +10,7 @@ from headcount.metering.aside import AsideReason, AsideSum
 from headcount.metering.calendar import day_of_ms, day_text
 from headcount.metering.sealing import CLOCK_JUMP_DAYS, is_due, is_plausible
 from headcount.store.protocol import Month
+from headcount.wording import number_of
 
 __all__ = ["check_aside", "check_clock"]
 
@@ -107,8 +108,8 @@ def _waiting(waiting: list[AsideSum]) -> Finding:
     on = f"on {first}" if first == last else f"from {first} to {last}"
     return problem(
         check,
-        f"{_messages(waiting):,} messages wait and are not counted: by the clock of then, they were"
-        f" received {on}, which nothing confirms.",
+        f"{number_of(_messages(waiting), 'message', 'waits and is', 'wait and are')} not counted:"
+        f" received {on} by the clock of then, which nothing confirms.",
         f"See that the clock is right; then {_CONFIRM} counts those whose day it has reached.",
         messages=_messages(waiting),
         firstDay=first,
@@ -125,7 +126,8 @@ def _damaged(damaged: list[AsideSum]) -> Finding:
     )
     return problem(
         check,
-        f"{_messages(damaged):,} messages are set aside: they cannot be counted ({reasons}).",
+        f"{number_of(_messages(damaged), 'message', 'is', 'are')} set aside and cannot be"
+        f" counted ({reasons}).",
         "They stay in the store. Damage points to the disk or the memory of this machine; if there"
         " is none, please report it.",
         messages=_messages(damaged),

@@ -79,8 +79,8 @@ def _check(journal: JournalMoment, position: int) -> Iterator[Finding]:
     if missing > 0:
         yield problem(
             "journals",
-            f"{missing:,} entries of {name} are gone without having been counted: the store may be"
-            " older than the journal.",
+            f"{number_of(missing, 'entry')} of {name} went without having been counted: the store"
+            " may be older than the journal.",
             "Restore store and journals from one backup.",
             file=name,
         )
@@ -120,7 +120,8 @@ def check_lag(
     details: dict[str, object] = {"messages": facts, "oldestSeconds": waited_s}
     if not facts:
         return ok("lag", "Everything that was acknowledged is metered.", **details)
-    message = f"{facts:,} messages are not metered yet; the oldest waits for {waited_s:,} s."
+    lag = number_of(facts, "message", "is", "are")
+    message = f"{lag} not metered yet; the oldest waits for {waited_s:,} s."
     if meter_ends:
         return problem(
             "lag",

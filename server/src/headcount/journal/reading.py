@@ -22,6 +22,7 @@ from headcount.journal.schema import ENTRY_SELECT, JOURNAL, entry_checksum
 from headcount.metering.facts import FACT_FORMAT, Rejection
 from headcount.sqlite import damage_named, rows
 from headcount.sqlite_rows import read_checked
+from headcount.wording import number_of
 
 __all__ = ["Damage", "JournalEntry", "JournalState", "journal_state", "last_of", "read_entries"]
 
@@ -54,8 +55,9 @@ class Damage(NamedTuple):
         which = f"entry {self.first_id:,}"
         if self.last_id > self.first_id:
             which = f"entries {self.first_id:,} to {self.last_id:,}"
-        held = "an unknown number of" if self.messages is None else f"{self.messages:,}"
-        return f"{which} ({held} messages)"
+        if self.messages is None:
+            return f"{which} (an unknown number of messages)"
+        return f"{which} ({number_of(self.messages, 'message')})"
 
 
 class JournalEntry(NamedTuple):

@@ -13,6 +13,7 @@ from headcount.metering.calendar import day_text
 from headcount.metering.plausible import AHEAD_DAYS_MAX, is_clock_plausible
 from headcount.store.protocol import MeterStore
 from headcount.troubles import Troubles
+from headcount.wording import number_of
 
 __all__ = ["OF_STORE", "Telling"]
 
@@ -68,10 +69,11 @@ class Telling:
             self._troubles.end(_WAIT)
             return
         days = [day for s in waiting for day in (s.first_day, s.last_day) if day is not None]
+        count = sum(s.messages for s in waiting)
         first, last = day_text(min(days)), day_text(max(days))
         said = (
-            f"{sum(s.messages for s in waiting):,} messages wait and are not counted: they were"
-            f" received {f'on {first}' if first == last else f'from {first} to {last}'} by the"
+            f"{number_of(count, 'message', 'waits and is', 'wait and are')} not counted: received"
+            f" {f'on {first}' if first == last else f'from {first} to {last}'} by the"
             f" clock of then, and {_against(clock_day, last_day)}."
         )
         hinders = not is_clock_plausible(clock_day, last_day)
@@ -83,13 +85,14 @@ class Telling:
         if not damaged:
             self._troubles.end(_SET_ASIDE)
             return
+        count = sum(s.messages for s in damaged)
         reasons = ", ".join(
             f"{s.messages:,} {s.reason}{f' ({s.origin})' if s.origin else ''}" for s in damaged
         )
         self._troubles.begin(
             _SET_ASIDE,
-            f"{sum(s.messages for s in damaged):,} messages are set aside and not counted, because"
-            f" they cannot be: {reasons}.",
+            f"{number_of(count, 'message', 'is', 'are')} set aside and cannot be counted:"
+            f" {reasons}.",
             "They are kept in the store, and headcount doctor names them. A disk or memory that"
             " fails may have damaged them.",
             hinders=False,

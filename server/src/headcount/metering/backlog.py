@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from headcount.metering.calendar import MS_PER_DAY
+from headcount.wording import number_of
 
 __all__ = ["CAUGHT_UP_MS", "Backlog", "BacklogTeller", "BacklogWatch", "duration_text"]
 
@@ -64,7 +65,8 @@ class Backlog:
         """All of it in words."""
         if self.behind_ms < CAUGHT_UP_MS:
             return "Everything is counted within a second."
-        said = f"{self.messages:,} messages wait, the oldest for {duration_text(self.behind_ms)}"
+        waiting = number_of(self.messages, "message", "waits", "wait")
+        said = f"{waiting}, the oldest for {duration_text(self.behind_ms)}"
         left_s = self.caught_up_in_s
         if left_s is None:
             return f"{said}; it is too early to say when they will be counted."

@@ -132,6 +132,9 @@ class Run:
             table = np.frombuffer(self._map, _PART, int(header["parts"]) + 1, self._directory)
             self._table = table.copy()
             self._require_a_chain()
+        except FileNotFoundError:
+            # No cause is given: a disk that refuses is waited for, a lost file is not.
+            raise DamagedDataError(f"{path} is missing, and counts need it.", _REMEDY) from None
         except (OSError, ValueError, OverflowError) as error:
             raise DamagedDataError(f"{path} cannot be read: {error}.", _REMEDY) from error
         self._looked = 0

@@ -16,6 +16,7 @@ from headcount.sqlite_reading import open_at_one_moment
 from headcount.sqlite_rows import read_checked
 from headcount.store import sql
 from headcount.store.tables import POSITION
+from headcount.wording import number_of
 
 __all__ = ["where_counting_stands"]
 
@@ -40,4 +41,5 @@ def where_counting_stands(folder: DataFolder) -> str:
     if not waiting:
         return "everything in the journals is counted"
     _, name, position, facts = min(waiting)
-    return f"counting stands behind entry {position} of {name}, where {facts:,} messages wait"
+    said = number_of(facts, "message", "waits", "wait")
+    return f"counting stands behind entry {position} of {name}, where {said}"

@@ -177,7 +177,7 @@ def test_a_journal_that_holds_less_than_was_acknowledged_is_refused(
             (killed / each).write_bytes((tmp_path / each).read_bytes())
     log = killed / "j.sqlite-wal"
     LOSSES[loss](log, log.read_bytes())
-    with pytest.raises(DamagedDataError, match=r"its last (\d+) entries are gone, with") as refused:
+    with pytest.raises(DamagedDataError, match=r"its last .* (are|is) gone, with") as refused:
         JournalFile(killed / "j.sqlite")
     assert "--repair" in refused.value.remedy
 

@@ -10,6 +10,7 @@ import pytest
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.metering.calendar import parse_period
 from headcount.metering.keys import MESSAGE, NEVER, TRACKED, KeyBlock
+from headcount.sqlite_unwritable import is_refusal
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run, write_run
 
@@ -102,8 +103,9 @@ def test_a_file_that_is_cut_off_or_no_run_or_missing_is_refused(tmp_path: Path) 
         with pytest.raises(DataFolderError, match=r"a\.keys cannot be read.*backup"):
             Run(path)
     path.unlink()
-    with pytest.raises(DataFolderError, match=r"a\.keys cannot be read.*backup"):
+    with pytest.raises(DataFolderError, match=r"a\.keys is missing.*backup") as refused:
         Run(path)
+    assert not is_refusal(refused.value.__cause__), "it is lost: nobody waits for the disk"
 
 
 @pytest.mark.parametrize("place", [100, -100_000, -60_000])

@@ -268,7 +268,10 @@ class _Repair:
             write_journal(new, plan, found.marks)
             put_in_place(new, path)
         yield from plan.acts
-        yield Act(f"{path.name} was written anew: {len(plan.entries):,} entries are to be counted.")
+        yield Act(
+            f"{path.name} was written anew:"
+            f" {number_of(len(plan.entries), 'entry', 'is', 'are')} to be counted."
+        )
 
     def _missing_journals(self, store: _Store) -> Iterator[Act]:
         for name, uuid in list(self._identity.parts.items()):
@@ -281,7 +284,7 @@ class _Repair:
             if confirmed is not None and confirmed.uuid == uuid:
                 entries = confirmed.sequence - store.positions.get(uuid, 0)
                 lost = (
-                    f"{entries:,} entries of it had not been counted: their messages, of"
+                    f"{number_of(entries, 'entry')} of it had not been counted: the messages, of"
                     f" {confirmed.messages:,} that it ever took, are lost."
                     if entries > 0
                     else ""
