@@ -43,9 +43,9 @@ test: setup ## every test
 	$(BIN)/pytest
 
 SIM = $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS)) \
-	$(if $(FAULTS),--faults $(FAULTS)) $(if $(MINUTES),--minutes $(MINUTES))
+	$(if $(FAULTS),--faults $(FAULTS)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JOBS),--jobs $(JOBS))
 
-sim: setup ## a simulated history with faults: SEED=n [SEEDS=k] [STEPS=k] [FAULTS=kill,power] [MINUTES=k]
+sim: setup ## a simulated history with faults: SEED=n [SEEDS=k] [STEPS=k] [FAULTS=kill,power] [MINUTES=k] [JOBS=k]
 	PYTHONPATH=server/tests $(BIN)/python -m sim $(SIM)
 
 damages: setup ## damage a data folder in hundreds of ways: [SEEDS=200] [DAMAGES="--repair --write"]

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -329,7 +330,9 @@ class _Vfs(apsw.VFS):
         return _File(self._disk, name, flags)
 
     def xDelete(self, name: str, sync_folder: bool) -> None:
-        self._disk.delete(Path(name), sync_folder, lambda: super(_Vfs, self).xDelete(name, False))
+        self._disk.delete(
+            _path_of(name), sync_folder, lambda: super(_Vfs, self).xDelete(name, False)
+        )
 
     def xRandomness(self, numbytes: int) -> bytes:
         # SQLite takes the salts of its logs from here; a seed must repeat them too.
@@ -340,7 +343,8 @@ class _File(apsw.VFSFile):
     def __init__(self, disk: FaultyDisk, name: Any, flags: list[int]) -> None:
         self._disk = disk
         self.program = disk.program
-        self.path = Path(name.filename() if isinstance(name, apsw.URIFilename) else name)
+        name_text = name.filename() if isinstance(name, apsw.URIFilename) else name
+        self.path = _path_of(name_text)
         created = not self.path.exists()
         # SQLite on Unix syncs the folder as well when it first syncs a log that it may have made.
         self.syncs_folder = bool(flags[0] & _LOGS and flags[0] & apsw.SQLITE_OPEN_CREATE)
@@ -375,6 +379,11 @@ class _File(apsw.VFSFile):
     def xClose(self) -> None:
         super().xClose()
         self._disk.closed()
+
+
+@lru_cache(64)
+def _path_of(name: str) -> Path:
+    return Path(name)
 
 
 def _error(code: int, text: str) -> apsw.Error:

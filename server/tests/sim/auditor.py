@@ -7,9 +7,10 @@ this is what clients were promised is checked on its own, fact by fact.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -53,6 +54,26 @@ class _Attempt(NamedTuple):
     clock_day: int
     believed: tuple[int, int]
     facts_max: int
+
+
+class _Done(NamedTuple):
+    """What a store was seen to have done, and what to undo where that is lost to damage.
+
+    Attributes:
+        play: does the same to an oracle.
+        positions: where the store stood after it.
+        metered: its facts.
+        paid: those of them that were owed.
+        tallies: its rejections.
+        tallies_paid: those of them that were owed.
+    """
+
+    play: Callable[[Oracle], object]
+    positions: dict[str, int]
+    metered: Counter[bytes]
+    paid: Counter[bytes]
+    tallies: Counter[tuple[int, int, int, str]]
+    tallies_paid: Counter[tuple[int, int, int, str]]
 
 
 class Violation(AssertionError):
@@ -103,6 +124,7 @@ class Auditor:
         self.is_damaged = False
         """Whether somebody has damaged the folder: then what is said to be lost may be missing."""
         self._said_lost: dict[tuple[str, int], int | None] = {}
+        self._done: list[_Done] = []
         self._read: dict[tuple[int, Period], Counts] = {}
         self._expected: dict[tuple[Period, int, int], Counts] | None = None
         self.metered = 0
@@ -180,8 +202,40 @@ class Auditor:
                 self._apply(attempt)
                 break
         else:
-            raise Violation(f"the store stands at {positions}, where nobody committed")
+            known = self.is_damaged and self._go_back(store, positions, kept)
+            _require(known, f"the store stands at {positions}, where nobody committed")
         self._check_kept(kept)
+
+    def _go_back(self, store: SqliteStore, positions: dict[str, int], kept: int) -> bool:
+        """Be where the store was before its last commits, which damage has taken from it.
+
+        That is no loss where the journals hold what those commits had counted: what is counted then
+        must be as if they had never been.
+        """
+        sealed, trusted_day = set(store.sealed()), store.trusted_day()
+        for length in range(len(self._done) - 1, -1, -1):
+            stood = self._done[length - 1].positions if length else {}
+            if stood != positions:
+                continue
+            oracle = Oracle(self.oracle.window_days)
+            for each in self._done[:length]:
+                each.play(oracle)
+            if (oracle.kept(), oracle.sealed, oracle.trusted_day) == (kept, sealed, trusted_day):
+                self._undo(self._done[length:])
+                del self._done[length:]
+                self.oracle, self.positions, self._expected = oracle, positions, None
+                self._read.clear()
+                return True
+        return False
+
+    def _undo(self, lost: list[_Done]) -> None:
+        for each in lost:
+            self._sent.update(each.metered)
+            self._owed.update(each.paid)
+            self._tallied.subtract(each.tallies)
+            self._tallies_owed.update(each.tallies_paid)
+            self.metered -= each.metered.total()
+        self._tallied = +self._tallied
 
     def _check_kept(self, kept: int) -> None:
         expected = self.oracle.kept()
@@ -189,40 +243,59 @@ class Auditor:
 
     def confirmed(self, clock_day: int) -> None:
         """The operator said that it is this day."""
-        self.oracle.confirm(clock_day)
         self._attempts.clear()
+        self._do(lambda oracle: oracle.confirm(clock_day))
+
+    def _do(self, play: Callable[[Oracle], object]) -> _Done:
+        """Take notice of what the store has done, and do it to the oracle."""
+        play(self.oracle)
+        done = _Done(play, dict(self.positions), Counter(), Counter(), Counter(), Counter())
+        self._done.append(done)
+        return done
 
     def _apply(self, attempt: _Attempt) -> None:
         # Once one was committed, what was refused before can no longer come back.
         self._attempts.clear()
         self._expected = None
-        change = attempt.change
+        change, clock_day = attempt.change, attempt.clock_day
         if change.counted_aside:
-            rows = self.oracle.free(attempt.clock_day, attempt.facts_max)
-            _require(rows == len(change.counted_aside), f"{rows} rows of facts were to be freed")
+            self._free(attempt)
             return
-        facts: list[PlainFact] = []
-        for journal, upto in change.positions.items():
-            for entry_id in range(self.positions.get(journal, 0) + 1, upto + 1):
-                entry = self._entries.get((journal, entry_id))
-                if entry is None or (journal, entry_id) in self._said_lost:
-                    continue
-                for fact in _facts(entry.facts):
-                    facts.append(self._plain[fact])
-                    self._take(fact)
-                tallies = tallied(entry.rejections)
-                self._tallied.update(tallies)
-                self._tallies_owed -= tallies
-            self.positions[journal] = upto
-        facts.sort(key=lambda fact: fact.received_at_ms)
-        self.oracle.take_batch(facts, attempt.clock_day, attempt.believed)
+        entries = [
+            entry
+            for journal, upto in change.positions.items()
+            for entry_id in range(self.positions.get(journal, 0) + 1, upto + 1)
+            if (journal, entry_id) not in self._said_lost
+            and (entry := self._entries.get((journal, entry_id))) is not None
+        ]
+        self.positions.update(change.positions)
+        packed = [fact for entry in entries for fact in _facts(entry.facts)]
+        facts = sorted((self._plain[fact] for fact in packed), key=lambda f: f.received_at_ms)
+        done = self._do(lambda oracle: oracle.take_batch(facts, clock_day, attempt.believed))
+        for fact in packed:
+            self._take(fact, done)
+        for entry in entries:
+            tallies = tallied(entry.rejections)
+            done.tallies.update(tallies)
+            done.tallies_paid.update(tallies & self._tallies_owed)
+            self._tallied.update(tallies)
+            self._tallies_owed -= tallies
         self.metered += len(facts)
 
-    def _take(self, fact: bytes) -> None:
+    def _free(self, attempt: _Attempt) -> None:
+        rows: list[int] = []
+        clock_day, facts_max = attempt.clock_day, attempt.facts_max
+        self._do(lambda oracle: rows.append(oracle.free(clock_day, facts_max)))
+        found = len(attempt.change.counted_aside)
+        _require(rows[0] == found, f"{rows[0]} rows of facts were to be freed, not {found}")
+
+    def _take(self, fact: bytes, done: _Done) -> None:
         self._sent[fact] -= 1
         _require(self._sent[fact] >= 0, f"{self._plain[fact]} is metered more often than sent")
+        done.metered[fact] += 1
         if self._owed[fact] > 0:
             self._owed[fact] -= 1
+            done.paid[fact] += 1
 
     def stepped(
         self, store: SqliteStore, counted_until_ms: int, before: Mapping[bytes, int]
@@ -281,7 +354,8 @@ class Auditor:
                 trusted is not None and clock_day <= trusted + 2,
                 f"{what} was closed by a clock that has jumped",
             )
-        oracle.sealed |= new
+        if new:
+            self._do(lambda oracle: oracle.sealed.update(new))
         return [f"{period} of workspace {workspace}" for workspace, period in sorted(new)]
 
     # What readers see.
@@ -384,6 +458,10 @@ class Auditor:
             for (journal, entry), messages in self._said_lost.items()
         )
 
+    def copied(self) -> Auditor:
+        """Another one that knows the same, for a world beside this one."""
+        return cast(Auditor, _copied(self))
+
     def check_due(self, sealed: Iterable[tuple[int, Period]], clock_day: int) -> None:
         """Nothing waits and the clock is good: what is due must be closed."""
         before = set(self.oracle.sealed)
@@ -391,6 +469,23 @@ class Auditor:
         left_open = self.oracle.sealed - set(sealed)
         self.oracle.sealed = before
         _require(not left_open, f"{sorted(left_open)} should be closed by now")
+
+
+def _copied(value: object) -> object:
+    """As deep as auditors change what they hold: records, numbers and texts are never changed."""
+    if isinstance(value, Auditor | Oracle):
+        found = copy.copy(value)
+        vars(found).update({name: _copied(each) for name, each in vars(value).items()})
+        return found
+    if isinstance(value, dict):
+        found = copy.copy(value)
+        if value and isinstance(next(iter(value.values())), dict | set | list):
+            for key, each in value.items():
+                found[key] = _copied(each)
+        return found
+    if isinstance(value, list | set):
+        return copy.copy(value)
+    return value
 
 
 def _expected(oracle: Oracle) -> dict[tuple[Period, int, int], Counts]:

@@ -5,10 +5,12 @@ Takes the files of a stopped folder, and older states of it; gives them changed,
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from sim.disk import content_of
 from sim.faults import Fault
 
 __all__ = ["Files", "damaged", "put_back", "taken"]
@@ -19,28 +21,35 @@ Files = dict[str, bytes]
 
 def taken(folder: Path) -> Files:
     """All files of a folder but locks and what processes tell one another."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and _matters(path.relative_to(folder).as_posix())
-    }
+    found: Files = {}
+    for name, path in sorted(_walked(folder)):
+        if not name.endswith((".lock", "-shm")) and not name.startswith("run/"):
+            found[name] = content_of(path)
+    return found
 
 
-def _matters(name: str) -> bool:
-    return not name.endswith((".lock", "-shm")) and not name.startswith("run/")
+def _walked(folder: Path) -> Iterator[tuple[str, str]]:
+    """Each file: its name in the folder, and its path. By texts: this is done many times."""
+    whole = f"{folder}/"
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = f"{place}/{name}"
+            yield path.removeprefix(whole), path
 
 
 def put_back(folder: Path, files: Files) -> None:
     """Make a folder hold these files and no others; every one of them is closed."""
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in files and not name.endswith(".lock"):
-            path.unlink()
+    there = dict(_walked(folder))
+    for name, path in there.items():
+        if name not in files and not name.endswith(".lock"):
+            Path(path).unlink()
     for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        if not path.exists() or path.read_bytes() != content:
-            path.write_bytes(content)
+        if name in there:
+            if content_of(there[name]) == content:
+                continue
+        else:
+            (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def damaged(

@@ -17,6 +17,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import apsw
 
 from crash.faulty_vfs import FaultyDisk
 
-__all__ = ["SimDisk", "is_plain"]
+__all__ = ["SimDisk", "content_of", "is_plain"]
 
 _SECTOR_BYTES = 512
 _NOT_PLAIN = (".sqlite", "-wal", "-shm", "-journal", ".lock")
@@ -34,6 +35,12 @@ _NOT_PLAIN = (".sqlite", "-wal", "-shm", "-journal", ".lock")
 def is_plain(name: str) -> bool:
     """Whether a file is written without SQLite, and matters."""
     return not name.endswith(_NOT_PLAIN)
+
+
+def content_of(path: str) -> bytes:
+    """What a file holds, by the shortest way: this is done thousands of times a history."""
+    with FileIO(path) as file:
+        return file.readall()
 
 
 _unlink = os.unlink
@@ -73,7 +80,7 @@ class SimDisk(FaultyDisk):
         for folder in self._folders():
             self._names[folder] = self._listed(folder)
             for name, number in self._names[folder].items():
-                self._synced[number] = Path(folder, name).read_bytes()
+                self._synced[number] = content_of(f"{folder}/{name}")
 
     def _folders(self) -> list[str]:
         return [
@@ -204,7 +211,7 @@ class SimDisk(FaultyDisk):
             self._names[path] = self._listed(path)
         else:
             inode = Path(path).stat().st_ino
-            self._synced[self._number(inode)] = Path(path).read_bytes()
+            self._synced[self._number(inode)] = content_of(path)
 
 
 def _remove(path: Path) -> None:

@@ -100,6 +100,10 @@ def _close_months_with_journals_full(patch: Patch) -> None:
     patch.setattr(Meter, "step", then_close)
 
 
+def _leave_months_open(patch: Patch) -> None:
+    patch.setattr(sealing, "is_due", lambda *_: False)
+
+
 def _believe_any_clock(patch: Patch) -> None:
     patch.setattr(sealing, "is_plausible", lambda trusted_day, _day: trusted_day is not None)
 
@@ -239,6 +243,7 @@ MUTATIONS = {
         ("", _acknowledge_what_was_refused, {Fault.FULL}),
         ("", _acknowledge_before_the_sync, {Fault.POWER}),
         ("", _close_months_with_journals_full, set()),
+        ("", _leave_months_open, set()),
         ("", _believe_any_clock, {Fault.CLOCK}),
         ("window_a_day_short", _window(-1), set()),
         ("window_a_day_long", _window(1), set()),

@@ -16,7 +16,7 @@ from sim.world import Template, World, made_template
 
 __all__ = ["ALL_FAULTS", "STEPS", "Outcome", "room", "simulate"]
 
-STEPS = 80
+STEPS = 40
 ALL_FAULTS = frozenset(Fault)
 
 
@@ -30,6 +30,7 @@ class Outcome:
         failure: what was wrong; None when nothing was.
         faults: how many faults of each kind there were.
         metered: how many messages were metered.
+        steps: how many steps there were.
     """
 
     seed: int
@@ -37,6 +38,7 @@ class Outcome:
     failure: BaseException | None = None
     faults: Counter[str] = field(default_factory=Counter)
     metered: int = 0
+    steps: int = 0
 
 
 @contextlib.contextmanager
@@ -73,6 +75,5 @@ def simulate(
         failure = error
     finally:
         world.close()
-    return Outcome(
-        seed, world.story, failure, Counter(dict(world.faults.injected)), world.auditor.metered
-    )
+    faults = Counter[str](dict(world.faults.injected))
+    return Outcome(seed, world.story, failure, faults, world.auditor.metered, world.steps_done)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import gc
 import os
 import random
@@ -127,6 +126,7 @@ class World(Watch):
 
     Attributes:
         story: what happened, line by line.
+        steps_done: how far it has come.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class World(Watch):
         self._reader: Reader | None = None
         self._named = 0
         self._true_ms: int | None = None
-        self._step_now = 0
+        self.steps_done = 0
         self._draining = False
         self._older: list[Files] = []
 
@@ -177,7 +177,7 @@ class World(Watch):
             ):
                 try:
                     for number in range(1, self._steps + 1):
-                        self._step_now = number
+                        self.steps_done = number
                         self._step()
                     self._drain()
                 finally:
@@ -193,7 +193,7 @@ class World(Watch):
         shutil.rmtree(self._folder.path, ignore_errors=True)
 
     def _tell(self, line: str) -> None:
-        self.story.append(f"{self._step_now:4} {day_in_words(self.clock.now_ms)}  {line}")
+        self.story.append(f"{self.steps_done:4} {day_in_words(self.clock.now_ms)}  {line}")
 
     def _step(self) -> None:
         self.clock.now_ms += self.rng.choice([1, 20, 600, 30_000, 1_800_000])
@@ -279,7 +279,7 @@ class World(Watch):
         changed, what = found
         self._tell(f"damage: {what}")
         auditor, now_ms = self.auditor, self.clock.now_ms
-        self.auditor = copy.deepcopy(auditor)
+        self.auditor = auditor.copied()
         self.auditor.is_damaged = True
         put_back(folder, changed)
         self._disk.settle_all()
@@ -553,10 +553,17 @@ class World(Watch):
             self.clock.now_ms += 1
         else:
             raise Violation("the meter does not come to an end")
-        self._draining = False
         self.auditor.check_drained()
         self._tell("all is metered")
         self._check_all()
+        self._check_due()
+        self._draining = False
+
+    def _check_due(self) -> None:
+        """A minute later the meter has looked whether a month is to be closed."""
+        self.clock.now_ms += 60_000
+        if self._meter_once() and self._meter is not None:
+            self.auditor.check_due(self._meter.store.sealed(), self.clock.day)
 
     # Readers and time.
 
