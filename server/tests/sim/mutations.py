@@ -78,6 +78,10 @@ def _acknowledge_what_was_refused(patch: Patch) -> None:
     patch.setattr(GroupCommit, "append", anyway)
 
 
+def _believe_what_is_not_synced(patch: Patch) -> None:
+    patch.setattr(journal_file, "settle", lambda _connection: None)
+
+
 def _acknowledge_before_the_sync(patch: Patch) -> None:
     connect = sqlite.connect
 
@@ -241,6 +245,7 @@ MUTATIONS = {
         ("learn_before_a_sync_fails", _learn_before_commit, {Fault.FSYNC}),
         ("", _positions_after_counts, {Fault.KILL}),
         ("", _acknowledge_what_was_refused, {Fault.FULL}),
+        ("", _believe_what_is_not_synced, {Fault.KILL, Fault.POWER}),
         ("", _acknowledge_before_the_sync, {Fault.POWER}),
         ("", _close_months_with_journals_full, set()),
         ("", _leave_months_open, set()),

@@ -158,6 +158,7 @@ class World(Watch):
         self._true_ms: int | None = None
         self.steps_done = 0
         self._draining = False
+        self._cuts_after_commit = False
         self._older: list[Files] = []
 
     # The history.
@@ -220,8 +221,11 @@ class World(Watch):
         if faults.due(Fault.POWER):
             self._order_end("power cut")
         elif faults.due(Fault.KILL):
-            if rng.random() < 0.05:
+            how = rng.random()
+            if how < 0.05:
                 self._kill_somebody()
+            elif how < 0.2:
+                self._kill_while_appending()
             else:
                 self._order_end(rng.choice(["kill one", "kill one", "kill"]))
         if faults.due(Fault.FSYNC):
@@ -245,6 +249,13 @@ class World(Watch):
             after = self.rng.randint(1, 6)
             self._tell(f"{ending} ordered for sync {after}")
             self._disk.end_after(after, ending, syncs=True)
+
+    def _kill_while_appending(self) -> None:
+        """All are killed between writing an entry and syncing it: the next find it, and believe."""
+        self._tell("all are to be killed before the next sync")
+        self._disk.end_after(1, "kill", syncs=True)
+        self._post()
+        self._mend()
 
     def _kill_somebody(self) -> None:
         running = [*self._workers, *filter(None, (self._meter, self._reader))]
@@ -394,7 +405,9 @@ class World(Watch):
             if all_were_killed and self.faults.is_on(Fault.POWER) and self.rng.random() < 0.5:
                 # What a killed program wrote and did not sync is there, until the power goes.
                 # It is worst where it is counted before anything else is written.
-                self._order_end("power cut")
+                self._cuts_after_commit = self.rng.random() < 0.6
+                if not self._cuts_after_commit:
+                    self._order_end("power cut")
                 self._keep_running()
                 self._meter_once()
                 self._mend()
@@ -490,6 +503,9 @@ class World(Watch):
 
     def committed(self, change: Change) -> None:
         self.auditor.committed()
+        if self._cuts_after_commit and not self._draining:
+            self._cuts_after_commit = False
+            self._disk.end_after(self.rng.randint(1, 6), "power cut")
         self._moment("after")
 
     def _moment(self, when: str) -> None:
