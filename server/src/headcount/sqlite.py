@@ -16,7 +16,21 @@ import apsw
 
 from headcount.errors import DamagedDataError, DataFolderError
 
-__all__ = ["connect", "damage_named", "refuse_version", "rows", "settle", "transaction"]
+__all__ = [
+    "MEND_OR_RESTORE",
+    "connect",
+    "damage_named",
+    "refuse_version",
+    "rows",
+    "settle",
+    "transaction",
+]
+
+MEND_OR_RESTORE = (
+    "Stop the server and see `headcount doctor`; then mend it with `headcount doctor --repair`, or"
+    " restore the data folder from a backup."
+)
+"""What to do about a database that is damaged."""
 
 _BUSY_TIMEOUT_MS = 10_000
 _BUSY_RETRY_S = 0.01
@@ -116,8 +130,7 @@ def damage_named(path: Path) -> Iterator[None]:
     except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as error:
         raise DamagedDataError(
             f"{path} is damaged: {error}.",
-            "Stop the server and see `headcount doctor`; then mend it with `headcount doctor"
-            " --repair`, or restore the data folder from a backup.",
+            MEND_OR_RESTORE,
         ) from error
 
 

@@ -23,7 +23,7 @@ from isal.isal_zlib import crc32
 from headcount.confirmed import Witness, read_confirmed, refuse_if_behind
 from headcount.errors import DamagedDataError
 from headcount.identity import admit_part, fresh_uuid, installation_for, require_part
-from headcount.sqlite import connect, damage_named, rows, transaction
+from headcount.sqlite import MEND_OR_RESTORE, connect, damage_named, rows, transaction
 from headcount.sqlite_reading import connect_to_read
 
 __all__ = [
@@ -39,10 +39,6 @@ __all__ = [
 
 Row = tuple[Any, ...]
 
-_REMEDY = (
-    "Stop the server and see `headcount doctor`; then mend it with `headcount doctor --repair`, or"
-    " restore the data folder from a backup."
-)
 _SUM_BELOW = 1 << 62
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -129,7 +125,7 @@ class Part(NamedTuple):
 def damaged_row(path: Path, table: Table, row: Row) -> DamagedDataError:
     """What to say of a row that is not what was written."""
     return DamagedDataError(
-        f"{path} is damaged: {_row_text(table, row)} is not what was written.", _REMEDY
+        f"{path} is damaged: {_row_text(table, row)} is not what was written.", MEND_OR_RESTORE
     )
 
 
@@ -209,7 +205,7 @@ class Ledger:
         found = list(read_checked(self._path, self._db, _PART))
         if len(found) != 1:
             raise DamagedDataError(
-                f"{self._path} is damaged: it does not say which database it is.", _REMEDY
+                f"{self._path} is damaged: it does not say which database it is.", MEND_OR_RESTORE
             )
         _, uuid, installation, generation, tallies = found[0]
         return Part(
@@ -312,7 +308,7 @@ class Ledger:
             DamagedDataError: a row is damaged, is missing, or stands there twice.
         """
         for fault in self.faults(heads_only=heads_only):
-            raise DamagedDataError(f"{self._path} is damaged: {fault}.", _REMEDY)
+            raise DamagedDataError(f"{self._path} is damaged: {fault}.", MEND_OR_RESTORE)
 
     def faults(self, *, heads_only: Sequence[Table] = ()) -> Iterator[str]:
         """What is wrong with the rows, each as a clause; reads them all.
@@ -358,7 +354,9 @@ def refuse_damage(path: Path, connection: apsw.Connection, table: str) -> None:
     with damage_named(path):
         found = rows(connection, f"PRAGMA integrity_check('{table}')")
     if found != [("ok",)]:
-        raise DamagedDataError(f"{path} is damaged: {found[0][0]} (table {table}).", _REMEDY)
+        raise DamagedDataError(
+            f"{path} is damaged: {found[0][0]} (table {table}).", MEND_OR_RESTORE
+        )
 
 
 def open_checked(

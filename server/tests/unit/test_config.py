@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from headcount.config import SETTINGS, Address, Settings, load_settings
+from headcount.config import SETTINGS, Address, Settings
 from headcount.errors import SettingError
+from headcount.loading import load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from headcount.cli.output import say
-from headcount.config import SETTINGS, load_settings
+from headcount.config import SETTINGS
+from headcount.loading import load_settings
 
 __all__ = ["as_json_option", "settings_options", "workspace_option"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headcount.config import load_settings
 from headcount.errors import SettingError
+from headcount.loading import load_settings
 
 
 @pytest.mark.parametrize(
