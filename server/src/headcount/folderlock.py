@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headcount.errors import DataFolderError, FolderBusyError
+from headcount.machine import lives
 
 __all__ = ["FolderLock", "errors_named"]
 
@@ -61,7 +62,7 @@ class FolderLock:
             holder = _holder(self.fileno())
             # Somebody who only looked whether it is held lets go at once, so a first refusal is
             # not believed; and the processes of a dead server may take a moment to end.
-            if waited_s >= (_LOCK_PATIENCE_S if holder and _alive(holder[0]) else wait_s):
+            if waited_s >= (_LOCK_PATIENCE_S if holder and lives(holder[0]) else wait_s):
                 raise FolderBusyError(_held_by(holder, self._path), _remedy_for(holder))
             time.sleep(_LOCK_POLL_S)
 
@@ -124,21 +125,11 @@ def _holder(descriptor: int) -> tuple[int, str] | None:
     return (int(pid), command) if pid.isdecimal() else None
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _held_by(holder: tuple[int, str] | None, path: Path) -> str:
     if holder is None:
         return f"Another process holds {path}."
     pid, command = holder
-    if _alive(pid):
+    if lives(pid):
         return f"Another headcount {command} (pid {pid}) uses {path.parent}."
     return f"Processes of a headcount {command} that ended (pid {pid}) still use {path.parent}."
 

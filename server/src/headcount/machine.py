@@ -1,4 +1,4 @@
-"""How much memory this process may use, as the machine and its control groups (cgroup) say."""
+"""What the machine says: how much memory this process may use, and which processes live."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import resource
 from pathlib import Path
 
-__all__ = ["memory_bytes"]
+__all__ = ["lives", "memory_bytes"]
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
@@ -31,6 +31,17 @@ def memory_bytes(root: Path = _CGROUP_ROOT, of_process: Path = _CGROUP_OF_PROCES
             with contextlib.suppress(OSError, ValueError):
                 found.append(int((folder / name).read_text()))
     return min(found)
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process of a number, whoever owns it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _groups(root: Path, of_process: Path) -> set[Path]:

@@ -27,14 +27,18 @@ from headcount.sqlite import MEND_OR_RESTORE, connect, damage_named, rows, trans
 from headcount.sqlite_reading import connect_to_read
 
 __all__ = [
+    "PART",
     "PART_SCHEMA",
     "Ledger",
     "Part",
     "Row",
     "Table",
+    "Tallies",
     "damaged_row",
     "open_checked",
     "read_checked",
+    "refuse_damage",
+    "tally",
 ]
 
 Row = tuple[Any, ...]
@@ -103,7 +107,17 @@ class Table:
         return " ".join((self.name, *map(str, group)))
 
 
-_PART = Table("part", "id", "uuid installation generation tallies")
+PART = Table("part", "id", "uuid installation generation tallies")
+"""The row in which a database says what `Part` holds."""
+
+Tallies = dict[str, tuple[int, int]]
+"""Place to the number of its rows and the sum of their checksums."""
+
+
+def tally(tallies: Tallies, place: str, count: int, checksum: int) -> None:
+    """Add rows to a place's tally; take them away where both numbers are negative."""
+    held, total = tallies.get(place, (0, 0))
+    tallies[place] = held + count, (total + checksum) % _SUM_BELOW
 
 
 class Part(NamedTuple):
@@ -113,13 +127,13 @@ class Part(NamedTuple):
         uuid: by which it is known.
         installation: whose it is; empty where it was made outside of a data folder.
         generation: how many transactions it has seen.
-        tallies: place to the number of its rows and the sum of their checksums.
+        tallies: how many rows there are.
     """
 
     uuid: str
     installation: str
     generation: int
-    tallies: dict[str, tuple[int, int]]
+    tallies: Tallies
 
 
 def damaged_row(path: Path, table: Table, row: Row) -> DamagedDataError:
@@ -186,7 +200,7 @@ class Ledger:
         self._path = path
         self._db = connection
         self._tables = tables
-        self._tallies: dict[str, tuple[int, int]] = {}
+        self._tallies: Tallies = {}
         self._witness: Witness | None = None
         self.part = self.read_part()
 
@@ -194,7 +208,7 @@ class Ledger:
     def begin(connection: apsw.Connection, uuid: str, installation: str) -> None:
         """Write the `part` row of a new database; in a transaction."""
         values = (1, uuid, installation, 0, "{}")
-        connection.execute(_PART.insert, (*values, _PART.checksum(values)))
+        connection.execute(PART.insert, (*values, PART.checksum(values)))
 
     def read_part(self) -> Part:
         """What the database says of itself now.
@@ -202,7 +216,7 @@ class Ledger:
         Raises:
             DamagedDataError: it cannot be read.
         """
-        found = list(read_checked(self._path, self._db, _PART))
+        found = list(read_checked(self._path, self._db, PART))
         if len(found) != 1:
             raise DamagedDataError(
                 f"{self._path} is damaged: it does not say which database it is.", MEND_OR_RESTORE
@@ -212,7 +226,7 @@ class Ledger:
             uuid,
             installation,
             generation,
-            msgspec.json.decode(tallies, type=dict[str, tuple[int, int]]),
+            msgspec.json.decode(tallies, type=Tallies),
         )
 
     def read(self, table: Table, clause: str = "", bindings: Row = ()) -> list[Row]:
@@ -242,7 +256,7 @@ class Ledger:
                 )
                 tallies = msgspec.json.encode(part.tallies).decode()
                 values = (1, part.uuid, part.installation, part.generation, tallies)
-                self._db.execute(_PART.update, (*values, _PART.checksum(values)))
+                self._db.execute(PART.update, (*values, PART.checksum(values)))
             self.part = part
         if self._witness is None:
             self._witness = Witness(self._path, part.uuid)
@@ -261,16 +275,16 @@ class Ledger:
             if not table.is_intact(former[0]):
                 raise damaged_row(self._path, table, former[0])
             self._db.execute(table.update, (*values, checksum))
-            self._tally(table.place(former[0]), -1, -int(cast(int, former[0][-1])))
+            tally(self._tallies, table.place(former[0]), -1, -int(cast(int, former[0][-1])))
         else:
             self._db.execute(table.insert, (*values, checksum))
-        self._tally(table.place(values), 1, checksum)
+        tally(self._tallies, table.place(values), 1, checksum)
 
     def add(self, table: Table, *values: Any) -> None:
         """Write a row whose key is not there yet; in a transaction."""
         checksum = table.checksum(values)
         self._db.execute(table.insert, (*values, checksum))
-        self._tally(table.place(values), 1, checksum)
+        tally(self._tallies, table.place(values), 1, checksum)
 
     def drop(self, table: Table, clause: str, bindings: Row) -> int:
         """Delete rows, whatever is in them; in a transaction.
@@ -281,12 +295,8 @@ class Ledger:
         gone = rows(self._db, f"SELECT {table.head} FROM {table.name} {clause}", bindings)  # noqa: S608
         self._db.execute(f"DELETE FROM {table.name} {clause}", bindings)  # noqa: S608
         for row in gone:
-            self._tally(table.place(row), -1, -row[-1])
+            tally(self._tallies, table.place(row), -1, -row[-1])
         return len(gone)
-
-    def _tally(self, place: str, count: int, checksum: int) -> None:
-        held, total = self._tallies.get(place, (0, 0))
-        self._tallies[place] = held + count, (total + checksum) % _SUM_BELOW
 
     def next_id(self, table: Table) -> int:
         """An id that no row of a table with AUTOINCREMENT has ever had; in a transaction."""
@@ -320,7 +330,7 @@ class Ledger:
             DamagedDataError: the database cannot be read to its end.
         """
         self.part = self.read_part()
-        found: dict[str, tuple[int, int]] = {}
+        found: Tallies = {}
         for table in self._tables:
             columns = table.head if table in heads_only else ", ".join(table.columns) + ", checksum"
             query = f"SELECT {columns} FROM {table.name} NOT INDEXED"  # noqa: S608
@@ -329,8 +339,7 @@ class Ledger:
                     if table not in heads_only and not table.is_intact(row):
                         yield f"{_row_text(table, row)} is not what was written"
                     checksum = row[-1] if isinstance(row[-1], int) else 0
-                    count, total = found.get(table.place(row), (0, 0))
-                    found[table.place(row)] = count + 1, (total + checksum) % _SUM_BELOW
+                    tally(found, table.place(row), 1, checksum)
         for place in sorted(found.keys() | self.part.tallies.keys()):
             held, told = found.get(place, (0, 0)), self.part.tallies.get(place, (0, 0))
             if held != told:

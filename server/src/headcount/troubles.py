@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from headcount import metrics
+from headcount.machine import lives
 
 __all__ = ["Trouble", "Troubles", "read_troubles"]
 
@@ -175,13 +176,7 @@ def read_troubles(folder: Path) -> list[Trouble]:
 
 
 def _lives(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, ValueError):
-        return False
-    return True
+    return pid.isdecimal() and lives(int(pid))
 
 
 def _read(path: Path) -> list[Trouble]:

@@ -21,13 +21,13 @@ from headcount.confirmed import Confirmed
 from headcount.doctor.rebuilding import MonthKeys, candidates
 from headcount.doctor.recount import count_keys
 from headcount.doctor.repair.side import Act, Side
-from headcount.doctor.repair.tables import PART, Found
+from headcount.doctor.repair.tables import Found
 from headcount.errors import DataFolderError
 from headcount.metering.calendar import Period, parse_period
 from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
 from headcount.metering.usage import DAYS_MAX, KINDS, Counts
 from headcount.sqlite import connect, transaction
-from headcount.sqlite_rows import Ledger, Table
+from headcount.sqlite_rows import PART, Ledger, Table
 from headcount.store import blocks, sql
 from headcount.store.runs import Run
 from headcount.store.tables import (

@@ -9,21 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import apsw
 import msgspec
 
 from headcount.doctor.flips import unflipped
 from headcount.doctor.repair.reading import raw_rows, sequences
-from headcount.sqlite_rows import Part, Table
+from headcount.sqlite_rows import PART, Part, Row, Table, Tallies, tally
 
-__all__ = ["PART", "Found", "find_rows", "tallies_of"]
-
-Row = tuple[Any, ...]
-
-PART = Table("part", "id", "uuid installation generation tallies")
-_SUM_BELOW = 1 << 62
+__all__ = ["Found", "find_rows", "tallies_of"]
 
 
 @dataclass
@@ -84,7 +78,7 @@ def find_rows(connection: apsw.Connection, tables: Sequence[Table]) -> Found:
     parts = found.rows.pop(PART.name, [])
     if len(parts) == 1:
         _, uuid, installation, generation, tallies = parts[0]
-        decoded = msgspec.json.decode(tallies, type=dict[str, tuple[int, int]])
+        decoded = msgspec.json.decode(tallies, type=Tallies)
         found.part = Part(uuid, installation, generation, decoded)
     found.damaged = [each for each in found.damaged if each[0] is not PART]
     return found
@@ -111,12 +105,10 @@ def _is_without_rowid(connection: apsw.Connection, table: Table) -> bool:
     return False
 
 
-def tallies_of(tables: Sequence[Table], found: Found) -> dict[str, tuple[int, int]]:
+def tallies_of(tables: Sequence[Table], found: Found) -> Tallies:
     """What the rows tally to, as the `part` row has it."""
-    tallies: dict[str, tuple[int, int]] = {}
+    tallies: Tallies = {}
     for table in tables:
         for row in found.of(table):
-            place = table.place(row)
-            count, total = tallies.get(place, (0, 0))
-            tallies[place] = count + 1, (total + table.checksum(row)) % _SUM_BELOW
+            tally(tallies, table.place(row), 1, table.checksum(row))
     return tallies
