@@ -15,11 +15,9 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, open_data_folder
-from headcount.errors import DataFolderError
 from headcount.metering.backlog import Backlog
 from headcount.metrics import OF_EVERYBODY
 from headcount.runfiles import ChildState, read_whole
-from headcount.sqlite_unwritable import is_refusal
 from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Trouble, Troubles, read_troubles
 from headcount.wiring.bodies import WholeBodies
@@ -47,7 +45,7 @@ def run(task: Task, child: Child) -> None:
     folder = open_data_folder(task.folder, create=False)
     with (
         Catalog(folder.catalog, read_only=reading) as catalog,
-        closing(_opened_store(folder, reading=reading)) as store,
+        closing(SqliteStore(folder.store, read_only=reading)) as store,
     ):
         troubles = Troubles(None if reading else folder.troubles, "api", now_ms)
         places = Places(folder)
@@ -91,17 +89,6 @@ def run(task: Task, child: Child) -> None:
             front=task.front,
         )
         uvloop.run(serving)
-
-
-def _opened_store(folder: DataFolder, *, reading: bool) -> SqliteStore:
-    """The store, which this process only reads: on a disk that is full as well."""
-    if not reading:
-        try:
-            return SqliteStore(folder.store)
-        except DataFolderError as error:
-            if not (is_refusal(error.__cause__) and folder.store.exists()):
-                raise
-    return SqliteStore(folder.store, read_only=True)
 
 
 def _troubles(folder: DataFolder, troubles: Troubles) -> list[Trouble]:
