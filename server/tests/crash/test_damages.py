@@ -12,7 +12,7 @@ import pytest
 
 from crash.damages import Master, judge, judge_repair, judge_running, make_master, running, seeded
 
-SEEDS = [int(os.environ["HEADCOUNT_SEED"])] if "HEADCOUNT_SEED" in os.environ else range(10)
+SEEDS = [int(os.environ["HEADCOUNT_SEED"])] if "HEADCOUNT_SEED" in os.environ else range(6)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_damage_anywhere_is_said_or_changes_nothing(
     assert verdict.faults == [], f"HEADCOUNT_SEED={seed}: {verdict}"
 
 
-@pytest.mark.parametrize("seed", [1000 + seed for seed in SEEDS[:6]])
+@pytest.mark.parametrize("seed", [1000 + seed for seed in SEEDS[:4]])
 def test_a_repair_brings_the_counts_back_or_says_what_is_lost(
     seed: int, master: Master, tmp_path: Path
 ) -> None:

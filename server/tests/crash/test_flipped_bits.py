@@ -20,7 +20,7 @@ from headcount.integrity import refuse_faults
 from headcount.metering.calendar import parse_period
 from headcount.metering.usage import UsageReading
 
-SEEDS = range(int(os.environ.get("HEADCOUNT_FLIPS", "40")))
+SEEDS = range(int(os.environ.get("HEADCOUNT_FLIPS", "20")))
 MONTHS = [parse_period(f"2026-{month}-01") for month in ("10", "11")]
 
 
