@@ -147,11 +147,25 @@ def _listed(methods: Sequence[str]) -> bytes:
 
 async def send_answer(send: Send, answer: Answer, *, cors: bool) -> None:
     """Send an answer whole."""
-    headers = [*answer.headers]
-    if answer.status != 204:
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-    if cors:
-        headers += _CORS
-    start: Event = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    if answer is SUCCESS and cors:
+        start, body = _SUCCESS_EVENTS
+    else:
+        start, body = _events(answer, cors=cors)
     await send(start)
-    await send({"type": "http.response.body", "body": answer.body})
+    await send(body)
+
+
+def _events(answer: Answer, *, cors: bool) -> tuple[Event, Event]:
+    headers = answer.headers
+    if answer.status != 204:
+        headers = (*headers, (b"content-length", b"%d" % len(answer.body)))
+    if cors:
+        headers = (*headers, *_CORS)
+    return (
+        {"type": "http.response.start", "status": answer.status, "headers": headers},
+        {"type": "http.response.body", "body": answer.body},
+    )
+
+
+# Of nearly all answers; always the same ones, by which the server knows them again.
+_SUCCESS_EVENTS = _events(SUCCESS, cors=True)

@@ -7,7 +7,7 @@ time of a small request. Answers that come in parts take uvicorn's way.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
@@ -20,6 +20,9 @@ class Cycle(RequestResponseCycle):
     """A connection makes one for each request."""
 
     _head = b""
+    # The last head that a connection which goes on was sent, and of what it was made: the headers
+    # of the server and of the application, the latter as a tuple, which cannot change; its length.
+    _made: ClassVar[tuple[Any, Any, int, bytes, int]] = (None, None, 0, b"", 0)
 
     async def send(self, message: Any) -> None:
         """Take one message of the application, in ASGI's terms.
@@ -61,7 +64,17 @@ class Cycle(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         status = message["status"]
-        headers = [*self.default_headers, *message.get("headers", ())]
+        given = message.get("headers", ())
+        ours, theirs, made_status, head, body_bytes = Cycle._made
+        if (
+            ours is self.default_headers
+            and theirs is given
+            and made_status == status
+            and self.keep_alive
+        ):
+            self.expected_content_length, self.chunked_encoding = body_bytes, False
+            return head
+        headers = [*self.default_headers, *given]
         parts = [STATUS_LINE[status]]
         says_close = False
         for name, value in headers:
@@ -92,4 +105,6 @@ class Cycle(RequestResponseCycle):
         # Each part ends its line: any end more would be a header that nobody meant.
         if head.count(b"\n") != len(parts) or head.count(b"\r") != len(parts):
             raise RuntimeError("a header of the answer holds the end of a line")
+        if self.keep_alive and self.chunked_encoding is False and isinstance(given, tuple):
+            Cycle._made = (self.default_headers, given, status, head, self.expected_content_length)
         return head
