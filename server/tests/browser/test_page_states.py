@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Route, expect
 from browser.staged import page_of
 from browser.support import PHONE, Window, window
 from headcount.catalog import PlanLimits
+from headcount.troubles import Trouble
 from unit.api.support import NOVEMBER, NOW_MS, Installation
 
 OCTOBER, SEPTEMBER = NOVEMBER.shifted(-1), NOVEMBER.shifted(-2)
@@ -276,3 +277,24 @@ def test_figures_of_any_size_are_the_api_s(place: Installation, browser: Browser
             lines = "shown => shown.offsetHeight / parseFloat(getComputedStyle(shown).lineHeight)"
             assert round(figure.evaluate(lines)) == 1, "a figure is broken over lines"
         opened.check("usage-trillions-phone")
+
+
+def test_what_hinders_the_server_stands_on_an_open_page(
+    place: Installation, browser: Browser
+) -> None:
+    place.use(place.source("web"), NOVEMBER, steady(40))
+    with page_of(place) as home, window(browser, home) as opened:
+        opened.sign_in(place.read_secret)
+        told = opened.page.locator("#hindrances")
+        expect(told).to_be_empty()
+        # Nothing is counted anew, so only what hinders changes the page.
+        place.not_ready.append("The disk is full, and messages are refused. Free space.")
+        expect(told).to_contain_text("The disk is full, and messages are refused.")
+        assert opened.value("total-api-calls") == 40 * 23
+        opened.check("hindered")
+        place.not_ready.clear()
+        noted = Trouble("aside", f"3 messages wait {MARKUP}.", "Look.", NOW_MS, 1, hinders=False)
+        place.troubles.append(noted)
+        expect(told).to_contain_text(f"3 messages wait {MARKUP}. Look.")
+        place.troubles.clear()
+        expect(told).to_be_empty()

@@ -23,6 +23,7 @@ def check_parts(folder: DataFolder) -> Iterator[Finding]:
         parts = 0 if identity is None else len(identity.parts)
         yield ok(
             "parts",
-            f"{number_of(parts, 'database')} belong together, and hold what was acknowledged.",
+            "The parts belong together, and hold what was acknowledged:"
+            f" {number_of(parts, 'database')}.",
             parts=parts,
         )

@@ -47,6 +47,10 @@ class _Failure(msgspec.Struct):
     errors: list[_Error]
 
 
+class _Readiness(msgspec.Struct):
+    troubles: list[_Error] = []
+
+
 class Api:
     """The API.
 
@@ -87,8 +91,21 @@ class Api:
         wait = headers.get(b"retry-after")
         raise ApiRefusal(status, refused.errors[0].message, int(wait) if wait is not None else None)
 
+    async def hindrances(self) -> list[str]:
+        """What `/readyz` says of the server: why it is not ready, else what its operator should know.
+
+        Returns:
+            Sentences for people; none when all is well.
+        """
+        status, _, content = await self._exchange(None, "/readyz", "GET", (), None)
+        if status < 400:
+            said = msgspec.json.decode(content, type=_Readiness).troubles
+        else:
+            said = msgspec.json.decode(content, type=_Failure).errors
+        return [each.message for each in said]
+
     async def _exchange(
-        self, token: str, path: str, method: str, query: Query, body: object
+        self, token: str | None, path: str, method: str, query: Query, body: object
     ) -> tuple[int, dict[bytes, bytes], bytes]:
         scope: dict[str, Any] = {
             "type": "http",
@@ -100,7 +117,7 @@ class Api:
             "raw_path": path.encode(),
             "query_string": urlencode(query).encode(),
             "root_path": "",
-            "headers": [(b"authorization", f"Bearer {token}".encode("ascii"))],
+            "headers": [(b"authorization", f"Bearer {token}".encode("ascii"))] if token else [],
             "client": None,
             "server": None,
         }

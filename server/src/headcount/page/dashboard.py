@@ -1,8 +1,8 @@
 """A month's usage on one page, and what keeps an open page up to date.
 
 Takes a workspace, a month and an order of sources from the address, gives the page. An open page
-asks every second, in one small answer, until when messages are counted and whether any count has
-changed; only then it asks for the page again.
+asks every second, in one small answer, until when messages are counted and whether any count, or
+what hinders the server, has changed; only then it asks for the page again.
 """
 
 from __future__ import annotations
@@ -136,6 +136,7 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         return await _no_such_month(request, visit, refusal)
     order = order_asked(asked.get("sort"), asked.get("order"))
     daily, parts, totals = month.daily, visit.parts, month.summary.month.totals
+    hindrances = await parts.api.hindrances()
     by_calls, by_mtu = largest_ids(month.summary.sources)
     used = sum(1 for each in month.summary.sources if each.totals.api_calls)
     charts = None
@@ -157,7 +158,8 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         period=daily.period,
         periods=_periods(daily),
         runs=month.runs,
-        version=_version(daily),
+        version=_version(daily, hindrances),
+        hindrances=hindrances,
         freshness=_freshness(daily, visit.parts.clock()),
         standing=month.standing(),
         totals=totals,
@@ -198,7 +200,7 @@ async def fresh(request: Request[Any, Any, Any]) -> Response[bytes]:
     daily = await visit.ask(Daily, _DAILY, query=[("period", period)] if period else [])
     body = {
         **_freshness(daily, visit.parts.clock()),
-        "version": _version(daily),
+        "version": _version(daily, await visit.parts.api.hindrances()),
         "period": daily.period,
     }
     return Response(msgspec.json.encode(body), media_type="application/json")
@@ -215,10 +217,10 @@ def _freshness(daily: Daily, now_ms: int) -> dict[str, str]:
     return {"until": daily.counted_until, "text": f"{until:%H:%M:%S}", "lag": lag}
 
 
-def _version(daily: Daily) -> str:
-    """Changes whenever a count of the workspace does, and with it those of its sources."""
-    counted = msgspec.json.encode((daily.days, daily.rejected, daily.workspace))
-    return blake2b(counted, digest_size=9).hexdigest()
+def _version(daily: Daily, hindrances: list[str]) -> str:
+    """Changes with any count of the workspace, and so of its sources, and with what hinders."""
+    shown = msgspec.json.encode((daily.days, daily.rejected, daily.workspace, hindrances))
+    return blake2b(shown, digest_size=9).hexdigest()
 
 
 def _periods(daily: Daily) -> list[str]:
