@@ -90,7 +90,8 @@ class Troubles:
         if former is None:
             return
         lasted_s = max(0, self._clock_ms() - former.since_ms) / 1000
-        _log.warning("over after %.1f s, met %d times: %s", lasted_s, former.times, former.message)
+        met = "once" if former.times == 1 else f"{former.times:,} times"
+        _log.warning("over after %.1f s, met %s: %s", lasted_s, met, former.message)
         metrics.TROUBLES.labels(kind).set(0)
         self._write()
 

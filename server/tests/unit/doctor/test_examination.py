@@ -189,7 +189,7 @@ DAMAGES: dict[str, tuple[Callable[[DataFolder], object], str, str]] = {
     "a run's kind": (
         lambda f: flip_a_bit(run_of(f, "tracked"), 16), "keys", "cannot be counted"),
     "a run is cut": (lambda f: os.truncate(run_of(f), half_way(run_of(f))), "runs", "cannot be"),
-    "a run is gone": (lambda f: run_of(f).unlink(), "runs", "No such file"),
+    "a run is gone": (lambda f: run_of(f).unlink(), "runs", "is missing"),
     "a count with its sum": (
         lambda f: raise_a_count(f, 0, 1), "counts", "not what its keys give: on 2026-11-01"),
     "a count of a source": (lambda f: raise_a_count(f, 1), "counts", "not the sum"),
@@ -227,7 +227,7 @@ DAMAGES: dict[str, tuple[Callable[[DataFolder], object], str, str]] = {
     "facts that are cut": (cut_facts, "journals", "messages) cannot be read"),
     "a journal that is none": (
         lambda f: journal_of(f).write_bytes(b"x" * 5000), "journals", "cannot be read"),
-    "an entry is gone": (entry_gone, "journals", "1 entries of"),
+    "an entry is gone": (entry_gone, "journals", "1 entry of"),
     "a journal twice": (copied_journal, "journals", "one journal twice"),
     "a journal older than the store": (
         lambda f: changed(f.store, "UPDATE position SET entry = entry + 1"),
