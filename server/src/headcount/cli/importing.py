@@ -83,7 +83,7 @@ def import_(
     from headcount.wiring.importing import HistoryImport, checked_chunks
 
     inputs = found_inputs(files)
-    folder = open_data_folder(settings.data, create=not dry_run)
+    folder = open_data_folder(settings.data, create=False, write=not dry_run)
     if not FolderLock.held(folder.serve_lock):  # a server has looked when it started
         refuse_faults(folder.path)
     with Catalog(folder.catalog, read_only=dry_run) as catalog:

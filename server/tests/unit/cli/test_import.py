@@ -391,6 +391,14 @@ def test_what_cannot_be_imported_is_refused_before_anything_is_read(
     assert not (program.data / "store.sqlite").exists()
 
 
+def test_a_mistyped_data_folder_is_not_made(program: Program, web: Any) -> None:
+    (program.cwd / "a.ndjson").write_text(line(1))
+    finished = program.run("import", "a.ndjson", "--workspace", "Shop", "--data", "elsewhere")
+    assert finished.returncode == 1
+    assert "no data folder of Headcount at elsewhere" in finished.stderr
+    assert not (program.cwd / "elsewhere").exists()
+
+
 def test_another_hash_key_is_refused(program: Program, web: Any) -> None:
     (program.cwd / "a.ndjson").write_text(line(1))
     arguments = ("import", "a.ndjson", "--workspace", "Shop", "--source", "web")
