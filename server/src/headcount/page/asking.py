@@ -92,7 +92,7 @@ class Api:
         raise ApiRefusal(status, refused.errors[0].message, int(wait) if wait is not None else None)
 
     async def hindrances(self) -> list[str]:
-        """What `/readyz` says of the server: why it is not ready, else what its operator should know.
+        """Why the server is not ready, else what its operator should know, as `/readyz` says it.
 
         Returns:
             Sentences for people; none when all is well.
