@@ -144,7 +144,8 @@ class Auditor:
         """Its client was told that it is durable."""
         for packed in map(pack, request.facts):
             self._owed[packed] += 1
-            # While the clock is behind what it has said before, no mark of time can be kept.
+            # Known, and left out: of what comes while the clock is behind what it has said before,
+            # and waits behind a backlog from before, the mark says too early that it is counted.
             self._acknowledged_at_ms[packed] = now_ms if now_ms == self._latest_ms else None
         self._tallies_owed.update(tallied(request.rejections))
 
