@@ -15,10 +15,16 @@ from pathlib import Path
 import apsw
 
 from headcount.errors import DamagedDataError, DataFolderError
-from headcount.sqlite import refuse_version, rows
-from headcount.sqlite_unwritable import identity_of, is_refusal, open_for_reading, open_unshared
+from headcount.sqlite import MEND_OR_RESTORE, damage_named, refuse_version, rows
+from headcount.sqlite_unwritable import (
+    identity_of,
+    is_refusal,
+    log_bytes,
+    open_for_reading,
+    open_unshared,
+)
 
-__all__ = ["connect_to_read", "copy_database", "damage", "open_at_one_moment"]
+__all__ = ["connect_to_read", "copy_database", "damage", "open_at_one_moment", "refuse_damage"]
 
 _BUSY_TIMEOUT_MS = 10_000
 _DAMAGE_LINES_MAX = 3
@@ -93,7 +99,7 @@ def _begun(path: Path) -> apsw.Connection:
     try:
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         connection.pragma("query_only", True)
-        if _log_bytes(path):
+        if log_bytes(path):
             # The last to close would move what a killed process left in the log.
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.execute("BEGIN")
@@ -102,13 +108,6 @@ def _begun(path: Path) -> apsw.Connection:
         connection.close()
         raise
     return connection
-
-
-def _log_bytes(path: Path) -> int:
-    try:
-        return path.with_name(path.name + "-wal").stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _unreadable(path: Path, error: apsw.Error) -> DataFolderError:
@@ -134,6 +133,20 @@ def damage(connection: apsw.Connection) -> str | None:
     except apsw.Error as error:
         return str(error)
     return None if found == ["ok"] else "; ".join("; ".join(found).splitlines())
+
+
+def refuse_damage(path: Path, connection: apsw.Connection, table: str) -> None:
+    """Hold a table against its structure and its indexes, as SQLite sees them.
+
+    Raises:
+        DamagedDataError: they do not agree: a row that its index has lost would be written anew.
+    """
+    with damage_named(path):
+        found = rows(connection, f"PRAGMA integrity_check('{table}')")
+    if found != [("ok",)]:
+        raise DamagedDataError(
+            f"{path} is damaged: {found[0][0]} (table {table}).", MEND_OR_RESTORE
+        )
 
 
 def copy_database(source: apsw.Connection, target: Path, copied: Callable[[int], None]) -> None:

@@ -37,7 +37,6 @@ __all__ = [
     "damaged_row",
     "open_checked",
     "read_checked",
-    "refuse_damage",
     "tally",
 ]
 
@@ -191,12 +190,7 @@ class Ledger:
         DamagedDataError: it does not say which database it is.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        connection: apsw.Connection,
-        tables: Sequence[Table],
-    ) -> None:
+    def __init__(self, path: Path, connection: apsw.Connection, tables: Sequence[Table]) -> None:
         self._path = path
         self._db = connection
         self._tables = tables
@@ -352,20 +346,6 @@ class Ledger:
         if self._witness is not None:
             self._witness.close()
             self._witness = None
-
-
-def refuse_damage(path: Path, connection: apsw.Connection, table: str) -> None:
-    """Hold a table against its structure and its indexes, as SQLite sees them.
-
-    Raises:
-        DamagedDataError: they do not agree: a row that its index has lost would be written anew.
-    """
-    with damage_named(path):
-        found = rows(connection, f"PRAGMA integrity_check('{table}')")
-    if found != [("ok",)]:
-        raise DamagedDataError(
-            f"{path} is damaged: {found[0][0]} (table {table}).", MEND_OR_RESTORE
-        )
 
 
 def open_checked(

@@ -13,7 +13,14 @@ from urllib.parse import quote
 
 import apsw
 
-__all__ = ["Identity", "identity_of", "is_refusal", "open_for_reading", "open_unshared"]
+__all__ = [
+    "Identity",
+    "identity_of",
+    "is_refusal",
+    "log_bytes",
+    "open_for_reading",
+    "open_unshared",
+]
 
 _BUSY_TIMEOUT_MS = 10_000
 _READ_ONE_PAGE = "SELECT count(*) FROM sqlite_schema"
@@ -69,7 +76,7 @@ def open_unshared(path: Path) -> apsw.Connection:
     """
     place = f"file:{quote(str(path.absolute()))}"
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    if not _log_bytes(path):
+    if not log_bytes(path):
         # Nothing stands in a log. (One that is missing could not be made here.)
         connection = apsw.Connection(f"{place}?immutable=1", flags=flags)
     else:
@@ -100,7 +107,8 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     return (found.st_ino, found.st_size, found.st_mtime_ns) if found.st_size else None
 
 
-def _log_bytes(path: Path) -> int:
+def log_bytes(path: Path) -> int:
+    """How long a database's log is; 0 where it has none."""
     try:
         return path.with_name(path.name + "-wal").stat().st_size
     except FileNotFoundError:

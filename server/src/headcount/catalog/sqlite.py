@@ -39,7 +39,8 @@ from headcount.catalog.schema import (
 )
 from headcount.errors import UsageError
 from headcount.sqlite import settle
-from headcount.sqlite_rows import Table, refuse_damage
+from headcount.sqlite_reading import refuse_damage
+from headcount.sqlite_rows import Table
 
 __all__ = ["Catalog"]
 

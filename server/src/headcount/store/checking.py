@@ -8,7 +8,8 @@ import apsw
 
 from headcount.metering.calendar import Period
 from headcount.sqlite import damage_named, rows
-from headcount.sqlite_rows import Ledger, read_checked, refuse_damage
+from headcount.sqlite_reading import refuse_damage
+from headcount.sqlite_rows import Ledger, read_checked
 from headcount.store import sql
 from headcount.store.protocol import Month
 from headcount.store.tables import ASIDE, KEY_BLOCK, MARK, MONTH, TABLES
