@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import resource
 import socket
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, suppress
 
@@ -318,3 +320,152 @@ def test_a_body_on_the_api_address_has_to_come_in_time(
         assert answer.startswith(b"HTTP/1.1 408"), answer
         assert b"connection: close" in answer
     assert not caplog.records
+
+
+class Blocked:
+    """An application that stands still at `/block`, so that all that comes meanwhile is there.
+
+    Attributes:
+        begun: the paths of requests, as they began.
+        steps: what a test counts.
+        at_health: how many steps there were when `/healthz` began.
+    """
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.steps = self.at_health = 0
+        self.stands, self.go_on = threading.Event(), threading.Event()
+
+    async def __call__(
+        self, scope: dict[str, str], receive: Callable[[], Awaitable[object]], send: Send
+    ) -> None:
+        self.begun.append(scope["path"])
+        if scope["path"] == "/block":
+            self.stands.set()
+            self.go_on.wait()
+        elif scope["path"] == "/healthz":
+            self.at_health = self.steps
+        await receive()
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    def ask_behind(self, address: str, count: int, data: bytes) -> None:
+        """Ask for health behind so many others, who have all sent something."""
+        with served(self, address=address) as (_, port), ExitStack() as stack:
+            first, *others, last = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+                for _ in range(count + 2)
+            ]
+            first.sendall(b"GET /block HTTP/1.1\r\nHost: t\r\n\r\n")
+            self.stands.wait()
+            for other in others:
+                other.sendall(data)
+            last.sendall(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n")
+            self.go_on.set()
+            assert last.recv(100).startswith(b"HTTP/1.1 200")
+
+    def count(self, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+        """Count what the parser calls."""
+        calls = getattr(connections.Connection, method)
+
+        def counted(*args: object) -> None:
+            self.steps += 1
+            calls(*args)
+
+        monkeypatch.setattr(connections.Connection, method, counted)
+
+
+def test_health_is_answered_ahead_of_requests_that_came_before() -> None:
+    app = Blocked()
+    app.ask_behind("api", 200, b"GET /dear HTTP/1.1\r\nHost: t\r\n\r\n" * 3)
+    assert app.begun.index("/healthz") < 20
+
+
+@pytest.mark.parametrize(
+    ("method", "start", "unit"),
+    [
+        ("on_body", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        ("on_url", b"GET /", b"x"),
+    ],
+)
+def test_what_is_dear_to_parse_is_parsed_in_pieces(
+    monkeypatch: pytest.MonkeyPatch, method: str, start: bytes, unit: bytes
+) -> None:
+    app = Blocked()
+    app.count(monkeypatch, method)
+    app.ask_behind("tracking", 16, start + unit * (100_000 // len(unit)))
+    assert app.at_health < 50_000
+
+
+def test_headers_behind_a_body_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Blocked()
+    app.count(monkeypatch, "on_header")
+    body = b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+    app.ask_behind("tracking", 8, b"POST / HTTP/1.1\r\n" + body + b"a: b\r\n" * 2000)
+    assert app.steps < 8 * 300
+
+
+def test_a_large_body_in_chunks_comes_whole_whatever_waits() -> None:
+    whole = bytes(range(1, 250)) * 2000
+    got: list[bytes] = []
+
+    async def app(
+        _scope: object, receive: Callable[[], Awaitable[dict[str, object]]], send: Send
+    ) -> None:
+        body, more = b"", True
+        while more:
+            event = await receive()
+            body, more = body + bytes(event["body"]), bool(event["more_body"])  # type: ignore[call-overload]
+        got.append(body)
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    parts = b"".join(
+        b"%x\r\n%b\r\n" % (len(part), part)
+        for part in (whole[at : at + 50] for at in range(0, len(whole), 50))
+    )
+    one = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + parts + b"0\r\n\r\n"
+    with served(app) as (_, port), ExitStack() as stack:
+        strangers = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            for _ in range(6)
+        ]
+        sending = [threading.Thread(target=each.sendall, args=(one * 2,)) for each in strangers]
+        for each in sending:
+            each.start()
+        for stranger in strangers:
+            received = b""
+            while received.count(b"HTTP/1.1 200") < 2:
+                received += stranger.recv(4096)
+        for each in sending:
+            each.join()
+    assert got == [whole] * 12
+
+
+def test_a_connection_that_has_ended_waits_for_no_collector(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun = []
+    made = connections.Connection.connection_made
+
+    def remembered(self: connections.Connection, transport: asyncio.Transport) -> None:
+        begun.append(weakref.ref(self))
+        made(self, transport)
+
+    monkeypatch.setattr(connections.Connection, "connection_made", remembered)
+    app = Blocked()
+    app.go_on.set()
+    gc.disable()
+    try:
+        with served(app) as (_, port):
+            for ask in (b"GET / HTTP/1.1\r\nHost: t\r\n\r\n", b"GET / HTTP/1.1\r\nX: ", b""):
+                with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+                    connection.sendall(ask)
+                    if ask.endswith(b"\r\n\r\n"):
+                        connection.recv(100)
+            eventually(lambda: len(begun) == 3, "three connections")
+            eventually(lambda: not any(each() for each in begun), "all of them to be gone")
+    finally:
+        gc.enable()

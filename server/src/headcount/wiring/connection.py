@@ -12,12 +12,13 @@ what a connection holds is told to the `Crowd`, which hangs up on the worst.
 from __future__ import annotations
 
 import asyncio
+import functools
 import urllib.parse
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from headcount import metrics
 from headcount.wiring.crowd import Bounds, Crowd
@@ -35,6 +36,10 @@ _UNSENT_BYTES_MAX = 4 * 1024
 _END = b"\r\n\r\n"
 # Of a body that comes with its head, and is looked through for another one.
 _SHORT_BYTES = 2048
+# What is parsed at a time of heads and of bodies in chunks: each byte of them may be a step.
+_PIECE_BYTES = 16 * 1024
+# Answered ahead of all that waits.
+_HEALTH_PATH = "/healthz"
 # So that a body in chunks that is full of such ends is not looked at end by end.
 _CHUNKED_BYTES_MIN = 512
 
@@ -72,6 +77,8 @@ class Connection(HttpToolsProtocol):
         # What came behind a request that is not answered yet; told to the crowd.
         self._behind = b""
         self._is_told = False
+        # Whether what is kept waits for a round of the loop, and not for an answer.
+        self._waits_for_round = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin; part of asyncio's interface."""
@@ -85,6 +92,11 @@ class Connection(HttpToolsProtocol):
         self._behind = b""
         super().connection_lost(exc)
         self._crowd.leave(self)
+        # Nothing of it may wait for the collector of garbage: many may come and go meanwhile.
+        self.pipeline.clear()
+        self.headers = []
+        self.cycle = None  # type: ignore[assignment]
+        self.flow = None  # type: ignore[assignment]
 
     def pause_writing(self) -> None:
         """The client does not read what it is sent; part of asyncio's interface."""
@@ -139,8 +151,10 @@ class Connection(HttpToolsProtocol):
             self._is_told = bool(size)
             self._crowd.hold(self, size)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes, *, is_granted: bool = False) -> None:
         """Parse what can be answered, and keep the rest.
+
+        Where `is_granted`, a round of the loop has been waited for already.
 
         No piece that is parsed at once holds more than one end of a request, save small ones.
         """
@@ -161,10 +175,34 @@ class Connection(HttpToolsProtocol):
                 end = data.find(_END, at + skipped) + len(_END)
                 if end < len(_END):
                     end = size
+            if end - at > _SHORT_BYTES and (self._left_bytes <= 0 or self._is_chunked):
+                end = min(end, at + _PIECE_BYTES)
+                if is_granted:
+                    is_granted = False
+                elif not self._crowd.parsing.begin(end - at):
+                    self._behind = data[at:]
+                    self._waits_for_round = True
+                    self._crowd.parsing.join(end - at, self._go_on)
+                    return
             self._head_bytes += end - at
             if not self._parse(data if end - at == size else memoryview(data)[at:end]):
                 return
             at = end
+
+    def _go_on(self) -> None:
+        """Parse on, in a round of the loop that has time for it."""
+        self._waits_for_round = False
+        if self.transport.is_closing():
+            self._behind = b""
+            return
+        self._take_behind(is_granted=True)
+        if self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
+            self.flow.resume_reading()
+
+    def _take_behind(self, *, is_granted: bool = False) -> None:
+        behind, self._behind = self._behind, b""
+        self._take(behind, is_granted=is_granted)
+        self._tell()
 
     def _parse(self, data: bytes | memoryview) -> bool:
         """Give the parser what has come; whether it may get more."""
@@ -210,6 +248,8 @@ class Connection(HttpToolsProtocol):
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
+        if len(self.headers) > _HEADERS_MAX:
+            raise ValueError  # as below; what comes behind a body in chunks is of them too
 
     def on_headers_complete(self) -> None:
         """Begin a request; called by the parser."""
@@ -242,10 +282,22 @@ class Connection(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         if before is None or before.response_complete:
-            self._start_asgi_task(cycle, self.app)
+            self._start(cycle)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
+
+    def _start(self, cycle: RequestResponseCycle) -> None:
+        """Let the application begin with a request, in a round of the loop that has time for it."""
+        starting = self._crowd.starting
+        if starting is None or cycle.scope["path"] == _HEALTH_PATH or starting.begin(1):
+            self._start_asgi_task(cycle, self.app)
+        else:
+            starting.join(1, functools.partial(self._start_late, cycle))
+
+    def _start_late(self, cycle: RequestResponseCycle) -> None:
+        if not cycle.disconnected:
+            self._start_asgi_task(cycle, self.app)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; called by the parser."""
@@ -272,12 +324,10 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-        elif self._behind:
-            behind, self._behind = self._behind, b""
-            self._take(behind)
-            self._tell()
+            cycle, _ = self.pipeline.pop()
+            self._start(cycle)
+        elif self._behind and not self._waits_for_round:
+            self._take_behind()
         self.flow.resume_reading()
 
     def end_if_late(self, now_s: float) -> None:

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 
 from headcount import metrics
 from headcount.troubles import Troubles
+from headcount.wiring.rounds import Rounds
 
 __all__ = ["IDLE_S", "Bounds", "Crowd", "Member", "connections_max"]
 
@@ -32,6 +33,10 @@ _GRACE_S = 2.0
 _CANDIDATES = 256
 _CALM_AFTER_S = 10.0
 _TROUBLE = "connections"
+# A few milliseconds of a round: bytes of what is dear to parse, and requests to the API. Those to
+# the tracking address take turns by what they bring, in its application.
+_PARSED_IN_ROUND_BYTES = 64 * 1024
+_STARTED_IN_ROUND = 4
 
 
 def connections_max() -> int:
@@ -117,6 +122,8 @@ class Crowd:
     Attributes:
         address: as given.
         now_s: the loop's time as of the last tick, which is exact enough and costs nothing.
+        parsing: how many bytes of what is dear to parse are parsed in a round of the loop.
+        starting: how many requests begin in a round; None where the application bounds that.
     """
 
     def __init__(
@@ -128,6 +135,8 @@ class Crowd:
     ) -> None:
         self.bounds = bounds
         self.now_s = 0.0
+        self.parsing = Rounds(_PARSED_IN_ROUND_BYTES)
+        self.starting = Rounds(_STARTED_IN_ROUND) if address == "api" else None
         self._members = members
         self.address = address
         self._troubles = troubles

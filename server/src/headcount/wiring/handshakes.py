@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import resource
 import socket
 from collections.abc import Callable
 
 from headcount import metrics
+from headcount.wiring.accepting import TRY_LATER
 from headcount.wiring.certificates import Certificates
 from headcount.wiring.crowd import connections_max
 
@@ -24,8 +24,6 @@ _WITHIN_S = 10.0
 _SHUTDOWN_WITHIN_S = 3.0
 _UNDER_WAY_MAX = 1024
 _PAUSE_S = 0.1
-# The system has no descriptor or memory for one more connection: later it may.
-_TRY_LATER = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def handshakes_max() -> int:
@@ -81,7 +79,7 @@ class TlsListener:
             try:
                 sock, _ = await loop.sock_accept(self._sock)
             except OSError as error:
-                if error.errno in _TRY_LATER:
+                if error.errno in TRY_LATER:
                     await asyncio.sleep(_PAUSE_S)
                 continue
             if len(self._under_way) >= self._most:

@@ -13,6 +13,7 @@ import uvicorn
 
 from headcount.clock import now_ms
 from headcount.troubles import Troubles
+from headcount.wiring.accepting import Listener
 from headcount.wiring.certificates import Certificates
 from headcount.wiring.child import Child
 from headcount.wiring.connection import Connection
@@ -49,22 +50,20 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._crowd.tick(asyncio.get_running_loop().time())
-        if self._certificates is None:
+        if self._certificates is None and self._crowd.starting is None:
             await super().startup(sockets)
         else:
             await super().startup([])
-            listeners: list[Any] = [
-                TlsListener(
-                    sock,
-                    self._certificates,
-                    self._connection,
-                    self._crowd.address,
-                    handshakes_max(),
-                )
-                for sock in sockets or ()
-            ]
+            listeners: list[Any] = [self._listener(sock) for sock in sockets or ()]
             self.servers = listeners
         self._child.ready()
+
+    def _listener(self, sock: socket.socket) -> Listener | TlsListener:
+        if self._certificates is None:
+            return Listener(sock, self._connection)
+        return TlsListener(
+            sock, self._certificates, self._connection, self._crowd.address, handshakes_max()
+        )
 
     def _connection(self) -> Connection:
         return Connection(
