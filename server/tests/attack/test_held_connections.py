@@ -189,3 +189,20 @@ def test_what_was_dropped_is_in_the_metrics(server: Server) -> None:
     for address in ("tracking", "api"):
         assert f'headcount_connections{{address="{address}"' in metrics
         assert f'headcount_connections_dropped_total{{address="{address}"' in metrics
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        (b"application/x-www-form-urlencoded\r\n\r\n" + b"a&" * 30_000, 400),
+        (b"multipart/form-data; boundary=x\r\n\r\n" + b"--x\r\na: b\r\n" * 5000, 422),
+    ],
+)
+def test_a_form_of_thousands_of_fields_is_not_taken_apart(
+    server: Server, form: bytes, status: int
+) -> None:
+    head, _, body = form.partition(b"\r\n\r\n")
+    request = SIGN_IN.replace(b"60000", b"%d" % len(body)) + head + b"\r\n\r\n" + body
+    with connect(server.api) as connection:
+        connection.sendall(request)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 %d " % status)

@@ -25,6 +25,7 @@ from headcount.api.metrics import ApiMetrics
 from headcount.api.openapi import OPENAPI_HANDLERS, openapi_document
 from headcount.api.problems import problem_of
 from headcount.api.ratelimit import RateLimiter
+from headcount.api.remembered import Remembered
 from headcount.api.services import ApiSettings, Services
 from headcount.api.usage import USAGE_HANDLERS
 from headcount.api.v1 import V1_HANDLERS
@@ -69,10 +70,10 @@ def create_app(
         catalog=catalog,
         directory=Directory(catalog),
         clock=clock,
-        not_ready=not_ready,
-        troubles=troubles,
-        backlog=backlog,
-        server_metrics=server_metrics,
+        not_ready=Remembered(not_ready),
+        troubles=Remembered(troubles),
+        backlog=Remembered(backlog),
+        server_metrics=Remembered(server_metrics),
         metrics=ApiMetrics(),
     )
     app = Litestar(

@@ -10,9 +10,10 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from litestar import Request
+from litestar.enums import RequestEncodingType
 from litestar.exceptions import ClientException, InternalServerException
 
 from headcount.page.asking import Api, ApiRefusal, Query
@@ -37,6 +38,8 @@ __all__ = [
 SESSION_COOKIE = "headcount_session"
 Answer = TypeVar("Answer")
 Form = dict[str, str]
+
+_FIELDS_MAX = 64
 
 
 class SignedOut(Exception):
@@ -174,16 +177,25 @@ async def posted(request: Request[Any, Any, Any]) -> tuple[Visit, Form]:
 
 
 async def form_of(request: Request[Any, Any, Any]) -> Form:
-    """The texts of a posted form.
+    """The texts of a posted form, as forms of this page are sent: urlencoded.
+
+    Anybody can post one, so a form of thousands of fields is refused before they are taken apart.
 
     Raises:
-        ClientException: the client left before its end.
+        ClientException: the client left before its end, or it is none of this page's forms.
     """
+    if request.content_type[0] != RequestEncodingType.URL_ENCODED:
+        await request.body()
+        return {}
     try:
-        form = await request.form()
+        body = await request.body()
     except InternalServerException:  # what Litestar raises for that, and for nothing else
         raise ClientException("The form did not come to its end.") from None
-    return {name: value for name, value in form.items() if isinstance(value, str)}
+    try:
+        pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=_FIELDS_MAX)
+        return {name.decode(): value.decode() for name, value in pairs}
+    except ValueError:
+        raise ClientException("This is no form of this page.") from None
 
 
 def check_origin(request: Request[Any, Any, Any]) -> None:
