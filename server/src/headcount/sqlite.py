@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,7 +38,6 @@ _CHECKPOINT_PAUSE_S = 0.01
 _PAGE_BYTES = 4096
 # How long a log may grow before a commit moves its pages into the database.
 _LOG_BYTES = 4096 * 1000
-_CHUNK_BYTES = 1 << 20
 # What a log keeps of the disk once it has been longer than that, behind a slow reader.
 _LOG_KEPT_BYTES = 4 * _LOG_BYTES
 
@@ -163,7 +162,6 @@ def settle(connection: apsw.Connection) -> None:
         DataFolderError: the disk failed.
     """
     try:
-        _write_log_again(connection)
         _checkpoint(connection)
     except apsw.FullError:
         # The log was synced before the database had to grow, so everything is durable there.
@@ -172,29 +170,6 @@ def settle(connection: apsw.Connection) -> None:
         raise DataFolderError(
             f"{connection.filename} cannot be synced: {error}.", "Check the disk."
         ) from error
-
-
-def _write_log_again(connection: apsw.Connection) -> None:
-    """Bring to the disk what stands in the log, even where a sync of it has failed before.
-
-    The system takes pages whose sync failed for clean: a later sync succeeds, and leaves them out.
-    Written again, byte for byte, they are not. Meanwhile nobody else writes to the log.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        with suppress(apsw.CantOpenError):  # there is none yet
-            flags = [apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_READWRITE, 0]
-            log = apsw.VFSFile(connection.open_vfs, connection.filename_wal, flags)
-            try:
-                size = log.xFileSize()
-                for at in range(0, size, _CHUNK_BYTES):
-                    log.xWrite(log.xRead(min(_CHUNK_BYTES, size - at), at), at)
-                log.xSync(apsw.SQLITE_SYNC_NORMAL)
-            finally:
-                log.xClose()
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _checkpoint(connection: apsw.Connection) -> None:

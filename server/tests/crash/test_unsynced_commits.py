@@ -16,7 +16,7 @@ import apsw
 import pytest
 
 from crash.faulty_vfs import FaultyDisk
-from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.errors import StorageUnavailableError
 from headcount.journal import JournalFile
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
@@ -97,38 +97,3 @@ def test_a_position_that_the_next_meter_finds_survives_a_power_cut(
     ends(disk, store.close)
     with closing(opened()) as later:
         assert later.positions() == found
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_a_commit_whose_sync_failed_is_whole_or_gone_after_a_power_cut(
-    seed: int, tmp_path: Path
-) -> None:
-    """The system takes what it failed to sync for clean: to sync it later does nothing."""
-    disk = FaultyDisk(f"failed-{seed}", random.Random(seed))
-
-    def opened() -> SqliteStore:
-        return SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)
-
-    def change(number: int) -> Change:
-        return Change(positions={f"journal {each}": number for each in range(400)})
-
-    store = opened()
-    store.commit(change(1))
-    store.tidy(0)
-    store.commit(change(1))
-    disk.fail_syncs(1)
-    with pytest.raises(StorageUnavailableError):
-        store.commit(change(2))
-    disk.end_after(1, "kill")
-    ends(disk, store.close)
-    store = opened()
-    assert set(store.positions().values()) == {2}, "the next process finds it, and believes it"
-    disk.end_after(1 + seed % 45, "power cut")
-    with suppress(StorageUnavailableError, DataFolderError):
-        store.tidy(0)
-        store.commit(change(3))
-    ends(disk, store.close)
-    with closing(opened()) as later:
-        later.check()
-        assert len(set(later.positions().values())) == 1
-    disk.forget()

@@ -125,8 +125,6 @@ def _try_open(
     with ExitStack() as opened:
         try:
             with closing(SqliteStore(folder.store)) as store:
-                # Before it is closed, which would move its log into it.
-                store.tidy(now_ms())
                 if not guard.fits(store, window_days):
                     return None
             meter = _opened(folder, window_days, opened, troubles, guard.limits)
