@@ -298,7 +298,7 @@ class SqliteStore:
 
     def set_aside(self) -> Sequence[AsideSum]:
         """What is kept and not counted."""
-        with self._lock:
+        with self._lock, damage_named(self._path):
             return aside_sums(rows(self._db, sql.ASIDE))
 
     def confirmed_aside(self, messages_max: int) -> Sequence[ConfirmedAside]:
