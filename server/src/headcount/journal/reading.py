@@ -121,9 +121,13 @@ def last_of(path: Path, connection: apsw.Connection, state: JournalState) -> tup
     """
     with damage_named(path):
         found = rows(connection, _LAST)
-    last_id = found[0][0] if found else None
-    # In a damaged page even an id may be none.
-    if not found or (isinstance(last_id, int) and last_id <= state.pruned_id):
+    if found and not isinstance(found[0][0], int):
+        # Whoever reads by ids would pass over such a row, and call it nothing.
+        raise DamagedDataError(
+            f"{path} is damaged: its last entry has no number.",
+            "See `headcount doctor`; then headcount doctor --repair, or restore from a backup.",
+        )
+    if not found or found[0][0] <= state.pruned_id:
         return state.pruned_id, state.pruned_facts
     if _is_intact(found[0]):
         return found[0][0], found[0][4]
@@ -132,7 +136,7 @@ def last_of(path: Path, connection: apsw.Connection, state: JournalState) -> tup
     if confirmed is not None and confirmed.uuid == state.uuid:
         return max(confirmed.sequence, state.pruned_id), max(confirmed.messages, state.pruned_facts)
     counted = rows(connection, "SELECT max(id), sum(facts_count) FROM entry")[0]
-    return counted[0] or state.pruned_id, state.pruned_facts + int(counted[1] or 0)
+    return counted[0], state.pruned_facts + int(counted[1])
 
 
 def _is_intact(row: tuple[Any, ...]) -> bool:
