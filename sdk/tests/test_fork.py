@@ -120,7 +120,10 @@ def test_children_read_their_own_answers_and_the_parent_its_own(server: tuple[st
     assert words == ["right"] * 80
 
 
+@pytest.mark.parametrize("server", ["http"], indirect=True)
 def test_a_fork_amid_other_threads_calls(server: tuple[str, str]) -> None:
+    """Not by TLS: OpenSSL has locks of its own, and a thread that holds one at the fork leaves it
+    locked in the child for good, whichever client uses it there."""
     words = told(
         """
         from concurrent.futures import ThreadPoolExecutor

@@ -27,7 +27,7 @@ from headcount.wiring.sources import CatalogSources
 __all__ = ["run"]
 
 _REFRESH_EVERY_S = 0.2
-_SWITCH_EVERY_S = 0.0005
+_SWITCH_EVERY_S = 0.002
 
 
 def run(task: Task, child: Child) -> None:
