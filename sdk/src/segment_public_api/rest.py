@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Else the first call imports it, and a fork amid that leaves the import's lock held in the child.
+import encodings.idna  # noqa: F401
 import http.client
 import importlib.util
 import os
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 from urllib3 import exceptions as urllib3_exceptions
 
+from . import _decode  # noqa: F401 — for the same reason
 from ._deadline import POOL_CLASSES, reads_end_within
 from ._exchange import REDIRECT_STATUSES, Send
 from .exceptions import (

@@ -26,8 +26,8 @@ __all__ = ["FairQueue", "Turns"]
 
 # What a request costs besides its body, as bytes of a body cost: parsing its head, answering it.
 _REQUEST_COST = 8_192
-# A millisecond or two of work: some four batches of a hundred messages.
-_PORTION = 256 * 1024
+# A millisecond or two of work: some three batches of a hundred messages.
+_PORTION = 192 * 1024
 
 T = TypeVar("T")
 
