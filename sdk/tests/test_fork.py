@@ -137,6 +137,7 @@ def test_a_fork_amid_other_threads_calls(server: tuple[str, str]) -> None:
                 words.append(ask(api, n))
             return words
 
+        assert ask(api, 99) == "right"  # what a first call brings into being is there
         with ThreadPoolExecutor(3) as threads:
             under_way = [threads.submit(steadily, 100 + n) for n in range(3)]
             words = [word for _ in range(8) for word in in_children(
