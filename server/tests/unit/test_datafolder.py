@@ -51,7 +51,8 @@ def test_a_folder_that_must_exist_is_not_made(path: Path, empty: bool) -> None:
         path.mkdir(parents=True)
     with pytest.raises(DataFolderError, match="one must exist") as refused:
         open_data_folder(path, create=True, require_existing=True)
-    assert "--require-existing" in refused.value.remedy
+    assert "--require-existing" in refused.value.problem
+    assert f"headcount workspace add NAME --data {path}" in refused.value.remedy
     assert path.exists() == empty
     assert not empty or list(path.iterdir()) == []
     open_data_folder(path, create=True)

@@ -184,16 +184,15 @@ async def form_of(request: Request[Any, Any, Any]) -> Form:
     Raises:
         ClientException: the client left before its end, or it is none of this page's forms.
     """
-    if request.content_type[0] != RequestEncodingType.URL_ENCODED:
-        await request.body()
-        return {}
     try:
         body = await request.body()
     except InternalServerException:  # what Litestar raises for that, and for nothing else
         raise ClientException("The form did not come to its end.") from None
+    if request.content_type[0] != RequestEncodingType.URL_ENCODED:
+        return {}
     try:
-        pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=_FIELDS_MAX)
-        return {name.decode(): value.decode() for name, value in pairs}
+        # As text: of bytes it gives back only what is ASCII.
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX))
     except ValueError:
         raise ClientException("This is no form of this page.") from None
 
