@@ -15,7 +15,7 @@ from bench.server import Client, Server, Tenant, add_tenant, basic, this_period,
 from bench.traffic import Expected
 from bench.volume import IDS_A_FACT, KEYS_A_FACT, write_facts
 from headcount.clock import now_ms
-from headcount.metering.calendar import Period, day_of_ms
+from headcount.counting.calendar import Period, day_of_ms
 
 __all__ = ["capacity"]
 

@@ -24,8 +24,8 @@ from typing import Any
 from bench.load import BenchError
 from bench.machine import Neighbours, machine_notes
 from bench.report import Row, show, write
-from headcount.metering.calendar import parse_period
-from headcount.metering.usage import ANONYMOUS, API_CALLS, IDENTIFIED
+from headcount.counting.calendar import parse_period
+from headcount.counting.usage import ANONYMOUS, API_CALLS, IDENTIFIED
 from headcount.store.sqlite import SqliteStore
 
 __all__ = ["import_rate"]

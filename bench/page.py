@@ -26,9 +26,9 @@ from bench.machine import Neighbours, machine_notes
 from bench.report import Row, show, write
 from bench.server import Server, Tenant, add_tenant, this_period
 from headcount.clock import now_ms
+from headcount.counting.calendar import Period
+from headcount.counting.usage import ADMITTED, API_CALLS, DAYS_MAX, IDENTIFIED, KINDS
 from headcount.datafolder import open_data_folder
-from headcount.metering.calendar import Period
-from headcount.metering.usage import ADMITTED, API_CALLS, DAYS_MAX, IDENTIFIED, KINDS
 from headcount.page.assets import LIBRARY
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore

@@ -22,8 +22,8 @@ from bench.machine import Memory, children_of, cpu_seconds, memory_of
 from bench.traffic import Expected
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
+from headcount.counting.calendar import Period, day_of_ms
 from headcount.datafolder import open_data_folder
-from headcount.metering.calendar import Period, day_of_ms
 
 __all__ = ["Client", "Server", "Tenant", "add_tenant", "basic", "this_period", "wait_until"]
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from bench.server import Tenant
 from headcount.clock import now_ms
+from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
+from headcount.counting.facts import IMPORTED
+from headcount.counting.fold import FACT_DTYPE
 from headcount.datafolder import open_data_folder
 from headcount.journal import JournalDirectory
-from headcount.metering.calendar import MS_PER_DAY, Period, day_of_ms
-from headcount.metering.facts import IMPORTED
-from headcount.metering.fold import FACT_DTYPE
 
 __all__ = ["IDS_A_FACT", "KEYS_A_FACT", "write_facts"]
 

@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from headcount.metering.calendar import day_of_ms, parse_period
+from headcount.counting.calendar import day_of_ms, parse_period
 from oracle import Oracle, PlainFact
 
 __all__ = ["KNOWN", "facts_of", "metered_oracle", "unpack"]

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from headcount.metering.calendar import Period
+from headcount.counting.calendar import Period
 
 Y2000 = 10_957
 """2000-01-01, in days since 1970."""

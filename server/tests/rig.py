@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from headcount.counting.calendar import Period
+from headcount.counting.facts import ABSENT, IMPORTED, Rejection, fact_head
+from headcount.counting.fold import facts_from_bytes
+from headcount.counting.hashing import IdHasher
+from headcount.counting.usage import KINDS, UsageReading
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.meter import Meter, MeterLimits
-from headcount.metering.calendar import Period
-from headcount.metering.facts import ABSENT, IMPORTED, Rejection, fact_head
-from headcount.metering.fold import facts_from_bytes
-from headcount.metering.hashing import IdHasher
-from headcount.metering.usage import KINDS, UsageReading
 from headcount.store.sqlite import SqliteStore
 from oracle import Oracle, PlainFact
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headcount.catalog import Catalog
+from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
 from headcount.durable import DRAFT_PREFIX, put_new, put_whole
 from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
 from headcount.folderlock import FolderLock, errors_named
 from headcount.identity import FORMER_NAME, IDENTITY_NAME, begin_identity
-from headcount.metering.hashing import HASH_KEY_BYTES, IdHasher
 
 __all__ = [
     "FORMAT_VERSION",

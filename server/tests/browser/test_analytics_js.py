@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from browser.support import window
-from headcount.metering.calendar import Period
+from headcount.counting.calendar import Period
 from oracle import Oracle, PlainFact
 from server_fixture import Server, Shop, eventually
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from browser.staged import page_of
 from browser.support import window
-from headcount.metering.calendar import MS_PER_DAY, Period
+from headcount.counting.calendar import MS_PER_DAY, Period
 from unit.api.support import NOVEMBER, Installation
 
 DECEMBER = NOVEMBER.shifted(1)

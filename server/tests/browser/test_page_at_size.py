@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, expect
 from browser.staged import page_of
 from browser.support import PHONE, Window, window
 from headcount.catalog import PlanLimits
-from headcount.metering.facts import Rejection
-from headcount.metering.usage import DAYS_MAX, KINDS
+from headcount.counting.facts import Rejection
+from headcount.counting.usage import DAYS_MAX, KINDS
 from headcount.store.protocol import Change
 from unit.api.support import NOVEMBER, NOW_MS, Installation, day_of
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from headcount.metering.calendar import parse_period
+from headcount.counting.calendar import parse_period
 from oracle import Oracle, PlainFact
 from program import environment
 from server_fixture import Shop, serving

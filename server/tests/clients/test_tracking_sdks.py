@@ -22,7 +22,7 @@ import pytest
 import rudderstack.analytics.request
 import segment.analytics.request
 
-from headcount.metering.calendar import Period
+from headcount.counting.calendar import Period
 from oracle import Oracle, PlainFact
 from server_fixture import Counts, Server, Shop, serving
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from headcount.metering.calendar import Period, parse_period
-from headcount.metering.keys import NEVER, TRACKED, Family, KeyBlock
-from headcount.metering.usage import DAYS_MAX, KINDS, Counts
+from headcount.counting.calendar import Period, parse_period
+from headcount.counting.keys import NEVER, TRACKED, Family, KeyBlock
+from headcount.counting.usage import DAYS_MAX, KINDS, Counts
 from headcount.store.protocol import MeterStore
 from headcount.store.sqlite import SqliteStore
 

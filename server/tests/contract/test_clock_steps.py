@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from headcount.counting.calendar import parse_moment_ms
 from headcount.journal import JournalDirectory
-from headcount.metering.calendar import parse_moment_ms
 from moved_clock import MovedClock
 from oracle import PlainFact
 from rig import pack

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headcount.counting.facts import Rejection
+from headcount.counting.usage import KINDS
 from headcount.errors import DamagedDataError
-from headcount.metering.facts import Rejection
-from headcount.metering.usage import KINDS
 from headcount.store.protocol import Change
 from unit.api.support import NOVEMBER, Installation
 

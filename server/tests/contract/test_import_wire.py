@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headcount.metering.calendar import parse_period
+from headcount.counting.calendar import parse_period
 from headcount.store.sqlite import SqliteStore
 from server_fixture import Answer, Counts, Server, Shop, eventually, serving
 

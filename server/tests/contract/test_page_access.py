@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from browser.staged import TRACKING_URL, page_of
-from headcount.metering.calendar import MS_PER_DAY
+from headcount.counting.calendar import MS_PER_DAY
 from unit.api.support import NOVEMBER, Installation
 
 NAMES = ("hct_", "write_key", "Traceback")

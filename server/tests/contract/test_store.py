@@ -20,10 +20,10 @@ from contract.stores import (
     counts,
     stored_keys,
 )
-from headcount.metering.aside import Aside, AsideReason, AsideSum
-from headcount.metering.facts import FACT_BYTES, Rejection
-from headcount.metering.keys import MESSAGE, NEVER, TRACKED
-from headcount.metering.usage import ADMITTED, API_CALLS, DAYS_MAX, IDENTIFIED, KINDS
+from headcount.counting.aside import Aside, AsideReason, AsideSum
+from headcount.counting.facts import FACT_BYTES, Rejection
+from headcount.counting.keys import MESSAGE, NEVER, TRACKED
+from headcount.counting.usage import ADMITTED, API_CALLS, DAYS_MAX, IDENTIFIED, KINDS
 from headcount.store.protocol import Change, MeterStore, Month
 
 

@@ -25,9 +25,9 @@ from contract.stores import (
     random_keys,
     stored_keys,
 )
+from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
+from headcount.counting.usage import API_CALLS
 from headcount.errors import StorageUnavailableError
-from headcount.metering.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
-from headcount.metering.usage import API_CALLS
 from headcount.store.protocol import Change, MeterStore
 
 

@@ -19,8 +19,8 @@ import pytest
 import uvicorn
 import uvloop
 
+from headcount.counting.facts import MESSAGE_TYPES, Rejection
 from headcount.intake import Limits, SourceRef, create_app
-from headcount.metering.facts import MESSAGE_TYPES, Rejection
 from headcount.wiring.connection import Connection
 from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, ListSink, Past, unpack
 

@@ -11,8 +11,8 @@ import pytest
 
 from headcount.api import ApiSettings
 from headcount.api.media import NAMES
+from headcount.counting.backlog import Backlog
 from headcount.errors import StorageUnavailableError
-from headcount.metering.backlog import Backlog
 from headcount.troubles import Trouble
 from unit.api.support import NOVEMBER, NOW_MS, Installation
 

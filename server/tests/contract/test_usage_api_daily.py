@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from headcount.metering.facts import Rejection
+from headcount.counting.facts import Rejection
 from unit.api.support import NOVEMBER, Installation, day_of
 
 HOME = "/headcount/v1"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from schemathesis import GenerationMode, checks
 
 from headcount.api.contract import CONTRACT_KEY
-from headcount.metering.facts import Rejection
+from headcount.counting.facts import Rejection
 from unit.api.support import NOVEMBER, Installation
 
 _UNTOKENED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}

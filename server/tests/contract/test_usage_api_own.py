@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from headcount.metering.facts import Rejection
+from headcount.counting.facts import Rejection
 from unit.api.support import NOVEMBER, NOW_MS, Installation, day_of, ms_of
 
 OCTOBER = NOVEMBER.shifted(-1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from headcount.api import ApiSettings, create_app
 from headcount.catalog import Catalog
-from headcount.metering.calendar import MS_PER_DAY
+from headcount.counting.calendar import MS_PER_DAY
 from unit.api.support import NOVEMBER, NOW_MS, Clock, Installation, MemoryStore
 
 PATHS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from headcount.metering.calendar import Period
+from headcount.counting.calendar import Period
 from headcount.store.protocol import Change
 from unit.api.support import NOVEMBER, NOW_MS, Installation, ms_of
 

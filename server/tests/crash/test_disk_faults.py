@@ -19,12 +19,12 @@ import apsw
 import pytest
 
 from crash.faulty_vfs import FaultyDisk, checkpoints_every
+from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
+from headcount.counting.facts import FACT_BYTES, Rejection
+from headcount.counting.usage import API_CALLS
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalDirectory, JournalEntry, JournalFile
 from headcount.meter import Meter, MeterLimits, merging
-from headcount.metering.calendar import MS_PER_DAY, Period, parse_period
-from headcount.metering.facts import FACT_BYTES, Rejection
-from headcount.metering.usage import API_CALLS
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
 from oracle import Oracle, PlainFact

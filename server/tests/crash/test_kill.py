@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from crash.traffic import Address, Batch, Clients, Source, batches_of, expected
-from headcount.metering.calendar import Period
+from headcount.counting.calendar import Period
 from oracle import Oracle
 from server_fixture import Counts, Server, Shop, eventually, serving
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from headcount.counting.aside import AsideReason
+from headcount.counting.calendar import MS_PER_DAY, parse_period
+from headcount.counting.facts import FACT_BYTES, IMPORTED
+from headcount.counting.fold import FACT_DTYPE, Facts
+from headcount.counting.plausible import bounds_of, sorted_out
 from headcount.meter import MeterLimits
-from headcount.metering.aside import AsideReason
-from headcount.metering.calendar import MS_PER_DAY, parse_period
-from headcount.metering.facts import FACT_BYTES, IMPORTED
-from headcount.metering.fold import FACT_DTYPE, Facts
-from headcount.metering.plausible import bounds_of, sorted_out
 from oracle import Oracle, PlainFact
 from rig import Rig, assert_equal_to_oracle, pack
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headcount.counting.calendar import MS_PER_DAY, parse_period
 from headcount.meter import MeterLimits, merging
-from headcount.metering.calendar import MS_PER_DAY, parse_period
 from oracle import Oracle, PlainFact
 from rig import Recorder, Rig, assert_equal_to_oracle
 

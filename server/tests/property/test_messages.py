@@ -14,12 +14,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from headcount.counting.calendar import MS_PER_DAY, parse_period
+from headcount.counting.facts import MESSAGE_TYPES
 from headcount.intake import Limits
 from headcount.intake.reasons import Refused
 from headcount.intake.tracking import Receipt, Tracker
 from headcount.intake.work import at_once
-from headcount.metering.calendar import MS_PER_DAY, parse_period
-from headcount.metering.facts import MESSAGE_TYPES
 from oracle import Oracle, PlainFact
 from rig import HASHER, Rig, assert_equal_to_oracle
 from unit.intake.support import APP, WEB, Keys

@@ -14,12 +14,11 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from headcount.journal import JournalEntry
-from headcount.metering.aside import AsideReason
-from headcount.metering.calendar import Period, day_of_ms
-from headcount.metering.facts import FACT_BYTES
-from headcount.metering.sealing import OPEN_DAYS
-from headcount.metering.usage import (
+from headcount.counting.aside import AsideReason
+from headcount.counting.calendar import Period, day_of_ms
+from headcount.counting.facts import FACT_BYTES
+from headcount.counting.sealing import OPEN_DAYS
+from headcount.counting.usage import (
     ADMITTED,
     ANONYMOUS,
     ANONYMOUS_IDENTIFIED,
@@ -30,6 +29,7 @@ from headcount.metering.usage import (
     Counts,
     UsageReading,
 )
+from headcount.journal import JournalEntry
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
 from oracle import Oracle, PlainFact

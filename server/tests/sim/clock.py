@@ -10,7 +10,7 @@ import asyncio
 import selectors
 from typing import Any
 
-from headcount.metering.calendar import MS_PER_DAY, day_of_ms
+from headcount.counting.calendar import MS_PER_DAY, day_of_ms
 
 __all__ = ["SimClock", "SimLoop"]
 

@@ -13,13 +13,13 @@ import apsw
 import pytest
 
 from headcount import integrity, sqlite, sqlite_rows
+from headcount.counting import plausible
+from headcount.counting.facts import Rejection
+from headcount.counting.fold import Folded, facts_from_bytes
 from headcount.errors import StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile, reading
 from headcount.journal import file as journal_file
 from headcount.meter import Meter, meter, sealing
-from headcount.metering import plausible
-from headcount.metering.facts import Rejection
-from headcount.metering.fold import Folded, facts_from_bytes
 from headcount.store import run_folder, runs
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore

@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 import apsw
 
 from headcount.catalog import Catalog
+from headcount.counting.calendar import Period
+from headcount.counting.hashing import IdHasher
+from headcount.counting.usage import UsageReading
 from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.intake import Limits, create_app
 from headcount.journal import GroupCommit, JournalDirectory, JournalEntry, JournalFile
 from headcount.meter import Meter, MeterLimits
-from headcount.metering.calendar import Period
-from headcount.metering.hashing import IdHasher
-from headcount.metering.usage import UsageReading
 from headcount.store.protocol import Change
 from headcount.store.sealed import SealedMonths
 from headcount.store.sqlite import SqliteStore

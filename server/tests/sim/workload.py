@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from headcount.metering.calendar import MS_PER_DAY, Period, day_of_ms
-from headcount.metering.facts import Rejection
+from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
+from headcount.counting.facts import Rejection
 from oracle import PlainFact
 
 __all__ = ["Request", "SimSource", "Workload"]

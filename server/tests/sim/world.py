@@ -21,12 +21,12 @@ import msgspec
 
 from crash.faulty_vfs import Ending, checkpoints_every
 from headcount.catalog import Catalog
+from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
 from headcount.errors import DamagedDataError, OperatorError, StorageUnavailableError
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalEntry
 from headcount.meter import MeterLimits, merging
-from headcount.metering.calendar import MS_PER_DAY, Period, parse_period
 from headcount.store.protocol import Change
 from sim.auditor import Auditor, Violation, day_in_words
 from sim.clock import SimClock, SimLoop

@@ -16,14 +16,14 @@ import pytest
 from counted_folder import CountedFolder, counted_folder
 from headcount.catalog import Catalog
 from headcount.confirmed import read_confirmed, witness_of
+from headcount.counting.calendar import parse_period
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.errors import DataFolderError
 from headcount.integrity import part_faults, refuse_faults, refuse_unknown_workspaces
 from headcount.journal import JournalDirectory, JournalFile
-from headcount.metering.calendar import parse_period
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
-from headcount.wiring.metering import meter_until_drained
+from headcount.wiring.meter import meter_until_drained
 
 LINES_MAX = 6
 COLUMNS = 100

@@ -30,7 +30,7 @@ from headcount.api.services import ApiSettings, Services
 from headcount.api.usage import USAGE_HANDLERS
 from headcount.api.v1 import V1_HANDLERS
 from headcount.catalog import Catalog
-from headcount.metering.backlog import Backlog
+from headcount.counting.backlog import Backlog
 from headcount.store.protocol import UsageStore
 from headcount.troubles import Trouble
 

@@ -13,7 +13,7 @@ from headcount.api.contract import Contract, answer, endpoint
 from headcount.api.exchange import services_of
 from headcount.api.month import moment_text
 from headcount.api.problems import Problem
-from headcount.metering.backlog import Backlog
+from headcount.counting.backlog import Backlog
 from headcount.troubles import Trouble
 
 __all__ = ["HEALTH_HANDLERS"]

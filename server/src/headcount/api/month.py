@@ -13,8 +13,8 @@ from email.utils import format_datetime
 
 from headcount.api.exchange import Caller
 from headcount.api.problems import Problem
-from headcount.metering.calendar import MS_PER_DAY, Period, day_of_ms, day_text
-from headcount.metering.usage import UsageReading
+from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text
+from headcount.counting.usage import UsageReading
 
 __all__ = ["Month", "http_date", "moment_text", "read_month"]
 

@@ -23,7 +23,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.contract import QueryParameter
 from headcount.api.problems import invalid
-from headcount.metering.calendar import Period, parse_period
+from headcount.counting.calendar import Period, parse_period
 
 __all__ = [
     "COUNT_DEFAULT",

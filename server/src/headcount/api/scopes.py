@@ -13,7 +13,7 @@ import numpy as np
 from headcount.api.exchange import Caller
 from headcount.api.grid import Indexes
 from headcount.api.month import Month
-from headcount.metering.usage import API_CALLS, Counts
+from headcount.counting.usage import API_CALLS, Counts
 
 __all__ = ["Scopes", "source_scopes", "workspace_scope"]
 

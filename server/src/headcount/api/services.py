@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from headcount.api.directory import Directory
 from headcount.api.metrics import ApiMetrics
 from headcount.catalog import Catalog
-from headcount.metering.backlog import Backlog
+from headcount.counting.backlog import Backlog
 from headcount.store.protocol import UsageStore
 from headcount.troubles import Trouble
 

@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, UnsetType
 from headcount.api.grid import Slice
 from headcount.api.month import Month
 from headcount.api.scopes import Scopes
-from headcount.metering.usage import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
+from headcount.counting.usage import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
 
 __all__ = [
     "OPERATIONS",

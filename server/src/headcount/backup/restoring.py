@@ -20,13 +20,13 @@ from headcount.backup.files import (
 from headcount.backup.manifest import HashKey, Manifest, read_manifest
 from headcount.catalog import Catalog
 from headcount.catalog.moment import catalog_moment
+from headcount.counting.hashing import IdHasher
 from headcount.datafolder import FORMAT_VERSION, DataFolder, mark_data_folder, read_hash_key
 from headcount.durable import sync, write_new
 from headcount.errors import DataFolderError, UsageError
 from headcount.identity import Identity, begin_identity, fresh_uuid
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalFile
-from headcount.metering.hashing import IdHasher
 from headcount.store.moment import store_moment
 from headcount.store.runs import Run
 from headcount.store.sqlite import SqliteStore

@@ -126,8 +126,8 @@ def _confirm(folder: DataFolder, now: int) -> None:
     import time
     from contextlib import closing
 
+    from headcount.counting.calendar import day_of_ms, day_text
     from headcount.datafolder import FolderLock
-    from headcount.metering.calendar import day_of_ms, day_text
     from headcount.store.sqlite import SqliteStore
 
     today = day_of_ms(now)

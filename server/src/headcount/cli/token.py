@@ -163,7 +163,7 @@ def _state(token: Token) -> str:
 
 
 def _expiry_ms(text: str, made_at_ms: int) -> int:
-    from headcount.metering.calendar import parse_moment_ms
+    from headcount.counting.calendar import parse_moment_ms
 
     if span := _SPAN.fullmatch(text):
         expires_at_ms = made_at_ms + int(span[1]) * _UNIT_MS[span[2]]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from headcount.cli.reading.connection import Connection
     from headcount.cli.reading.rows import Metric, Row, Scope
     from headcount.config import Settings
-    from headcount.metering.calendar import Period
+    from headcount.counting.calendar import Period
 
 __all__ = ["usage"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from headcount.counting.aside import AsideReason, AsideSum
+from headcount.counting.calendar import day_of_ms, day_text
+from headcount.counting.sealing import CLOCK_JUMP_DAYS, is_due, is_plausible
 from headcount.doctor.findings import Finding, ok, problem, warning
-from headcount.metering.aside import AsideReason, AsideSum
-from headcount.metering.calendar import day_of_ms, day_text
-from headcount.metering.sealing import CLOCK_JUMP_DAYS, is_due, is_plausible
 from headcount.store.protocol import Month
 from headcount.wording import number_of
 

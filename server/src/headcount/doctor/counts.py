@@ -15,11 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from headcount.doctor.findings import MEND, Finding, ok, problem
-from headcount.doctor.recount import ByDay, KeysByDay, count_keys, decoded, fault_of
-from headcount.metering.calendar import Period, day_text
-from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
-from headcount.metering.usage import (
+from headcount.counting.calendar import Period, day_text
+from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock
+from headcount.counting.usage import (
     ADMITTED,
     ANONYMOUS,
     ANONYMOUS_IDENTIFIED,
@@ -29,6 +27,8 @@ from headcount.metering.usage import (
     KINDS,
     Counts,
 )
+from headcount.doctor.findings import MEND, Finding, ok, problem
+from headcount.doctor.recount import ByDay, KeysByDay, count_keys, decoded, fault_of
 from headcount.store.moment import StoredUsage, StoreMoment
 from headcount.store.runs import Run
 from headcount.wording import number_of

@@ -11,6 +11,9 @@ from pathlib import Path
 import apsw
 
 from headcount.catalog.moment import catalog_moment
+from headcount.counting.backlog import Backlog
+from headcount.counting.calendar import Period
+from headcount.counting.keys import Family
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor.clock import check_aside, check_clock
 from headcount.doctor.counts import Recount, check_counts
@@ -24,9 +27,6 @@ from headcount.doctor.troubles import check_troubles, keeps_ending
 from headcount.errors import OperatorError
 from headcount.identity import part_name, read_identity
 from headcount.journal.moment import JournalMoment, journal_moment
-from headcount.metering.backlog import Backlog
-from headcount.metering.calendar import Period
-from headcount.metering.keys import Family
 from headcount.runfiles import ChildState, read_whole
 from headcount.store.moment import StoreMoment, store_moment
 from headcount.store.runs import Run

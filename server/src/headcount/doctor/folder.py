@@ -10,9 +10,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from headcount.counting.calendar import day_of_ms, day_text
 from headcount.datafolder import FORMAT_VERSION, DataFolder, FolderLock
 from headcount.doctor.findings import Finding, ok, problem, warning
-from headcount.metering.calendar import day_of_ms, day_text
 from headcount.wording import number_of
 
 __all__ = ["check_disk", "check_permissions", "check_server", "check_trash"]

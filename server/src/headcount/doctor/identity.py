@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from headcount.catalog.moment import CatalogMoment
+from headcount.counting.hashing import IdHasher
 from headcount.datafolder import read_hash_key
 from headcount.doctor.findings import MEND, Finding, ok, problem
 from headcount.errors import DataFolderError
-from headcount.metering.hashing import IdHasher
 from headcount.sqlite import rows
 from headcount.sqlite_reading import damage
 from headcount.wording import number_of

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from headcount.counting.backlog import Backlog
 from headcount.doctor.findings import MEND, Finding, ok, problem, warning
 from headcount.journal.moment import JournalMoment, last_id_of
-from headcount.metering.backlog import Backlog
 from headcount.sqlite_reading import damage
 from headcount.wording import number_of
 

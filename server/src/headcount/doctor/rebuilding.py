@@ -16,8 +16,7 @@ from itertools import product
 
 import numpy as np
 
-from headcount.doctor.recount import KeysByDay
-from headcount.metering.usage import (
+from headcount.counting.usage import (
     ADMITTED,
     ANONYMOUS,
     ANONYMOUS_IDENTIFIED,
@@ -25,6 +24,7 @@ from headcount.metering.usage import (
     IDENTIFIED,
     Counts,
 )
+from headcount.doctor.recount import KeysByDay
 
 __all__ = ["MonthKeys", "candidates"]
 

@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from headcount.metering.calendar import Period
-from headcount.metering.keys import FINGERPRINT_BITS, NEVER, TRACKED, Family, KeyBlock, merged
-from headcount.metering.usage import DAYS_MAX
+from headcount.counting.calendar import Period
+from headcount.counting.keys import FINGERPRINT_BITS, NEVER, TRACKED, Family, KeyBlock, merged
+from headcount.counting.usage import DAYS_MAX
 from headcount.store import blocks
 from headcount.store.moment import StoredBlock
 

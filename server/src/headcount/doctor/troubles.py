@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from headcount.counting.calendar import day_of_ms, day_text
 from headcount.doctor.findings import Finding, ok, problem
 from headcount.meter.telling import OF_STORE
-from headcount.metering.calendar import day_of_ms, day_text
 from headcount.runfiles import ChildState
 from headcount.troubles import Trouble
 

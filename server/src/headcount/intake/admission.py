@@ -7,10 +7,10 @@ first the ids' kinds and lengths, then what its type needs.
 
 from __future__ import annotations
 
+from headcount.counting.facts import ABSENT, LIBRARIES, MESSAGE_TYPES, tags_of
+from headcount.counting.hashing import IdHasher
 from headcount.intake.decoding import IdValue, Message
 from headcount.intake.reasons import Reason
-from headcount.metering.facts import ABSENT, LIBRARIES, MESSAGE_TYPES, tags_of
-from headcount.metering.hashing import IdHasher
 
 __all__ = ["ID_CHARACTERS_MAX", "MESSAGE_ID_CHARACTERS_MAX", "TAGS", "fact_tail", "has_message_id"]
 

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Container
 
 from headcount.allowances import Allowances
+from headcount.counting.hashing import IdHasher
 from headcount.errors import StorageUnavailableError
 from headcount.intake.answers import (
     SUCCESS,
@@ -56,7 +57,6 @@ from headcount.intake.routes import Action, Route, route_of
 from headcount.intake.tracking import BatchResult, Receipt, Tracker, tally
 from headcount.intake.turns import Turns
 from headcount.intake.work import at_once, in_turns
-from headcount.metering.hashing import IdHasher
 
 __all__ = ["create_app"]
 

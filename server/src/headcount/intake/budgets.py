@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from headcount.allowances import Allowances
+from headcount.counting.facts import FACT_BYTES
 from headcount.intake.ports import SourceRef
 from headcount.intake.reasons import Reason, Refused
-from headcount.metering.facts import FACT_BYTES
 
 __all__ = ["Budgets"]
 

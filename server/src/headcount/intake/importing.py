@@ -13,6 +13,8 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from headcount.counting.facts import Rejection
+from headcount.counting.hashing import IdHasher
 from headcount.intake.ports import Clock
 from headcount.intake.reasons import Reason
 from headcount.intake.records import (
@@ -23,8 +25,6 @@ from headcount.intake.records import (
     Tallies,
 )
 from headcount.intake.scanning import JSON_SPACE, without_bom
-from headcount.metering.facts import Rejection
-from headcount.metering.hashing import IdHasher
 
 __all__ = ["CHUNK_RECORDS", "Context", "ImportChunk", "LineError", "import_chunks", "read_lines"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from headcount.metering.calendar import Period
-from headcount.metering.facts import Rejection
+from headcount.counting.calendar import Period
+from headcount.counting.facts import Rejection
 
 __all__ = ["Clock", "FactSink", "History", "Limits", "SourceRef", "TokenRef", "WriteKeys"]
 

@@ -12,6 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from headcount.counting.calendar import Period, day_of_ms, parse_moment_ms
+from headcount.counting.facts import FIRST_MS, IMPORTED, MESSAGE_TYPES, Rejection, fact_head
+from headcount.counting.hashing import IdHasher
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.batches import find_items
 from headcount.intake.decoding import ImportedRecord, decode_record
@@ -20,9 +23,6 @@ from headcount.intake.reasons import Reason, Refused
 from headcount.intake.repeats import Repeats
 from headcount.intake.tracking import BatchResult
 from headcount.intake.work import TURN_STEPS, StepBudget, Work, messages_a_turn
-from headcount.metering.calendar import Period, day_of_ms, parse_moment_ms
-from headcount.metering.facts import FIRST_MS, IMPORTED, MESSAGE_TYPES, Rejection, fact_head
-from headcount.metering.hashing import IdHasher
 
 __all__ = [
     "RECORD_BYTES_MAX",

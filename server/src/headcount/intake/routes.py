@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
-from headcount.metering.facts import MESSAGE_TYPES
+from headcount.counting.facts import MESSAGE_TYPES
 
 __all__ = ["Action", "Route", "route_of"]
 

@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from headcount.counting.calendar import day_of_ms
+from headcount.counting.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head
+from headcount.counting.hashing import IdHasher
 from headcount.intake.admission import TAGS, fact_tail
 from headcount.intake.batches import PlainMessage, decode_batch, decode_item
 from headcount.intake.decoding import Message, decode_message
@@ -16,9 +19,6 @@ from headcount.intake.ports import Limits, SourceRef, WriteKeys
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.scanning import JSON_SPACE
 from headcount.intake.work import TURN_MESSAGES, TURN_STEPS, StepBudget, Work, messages_a_turn
-from headcount.metering.calendar import day_of_ms
-from headcount.metering.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head
-from headcount.metering.hashing import IdHasher
 
 __all__ = ["BatchResult", "Receipt", "Tracker", "tally"]
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import apsw
 
 from headcount.confirmed import Witness, read_confirmed, refuse_if_behind
+from headcount.counting.facts import FACT_BYTES, FACT_FORMAT, Rejection
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.identity import admit_part, fresh_uuid, installation_for, require_part
 from headcount.journal.reading import JournalEntry, journal_state, last_of, read_entries
@@ -28,7 +29,6 @@ from headcount.journal.schema import (
     SCHEMA,
     entry_checksum,
 )
-from headcount.metering.facts import FACT_BYTES, FACT_FORMAT, Rejection
 from headcount.sqlite import connect, damage_named, rows, settle, transaction
 from headcount.sqlite_rows import read_checked
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from headcount import metrics
+from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.journal.file import JournalFile
-from headcount.metering.facts import FACT_BYTES, Rejection
 
 __all__ = ["GroupCommit"]
 

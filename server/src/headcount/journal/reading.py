@@ -17,9 +17,9 @@ import apsw
 import msgspec
 
 from headcount.confirmed import read_confirmed
+from headcount.counting.facts import FACT_FORMAT, Rejection
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.journal.schema import ENTRY_SELECT, JOURNAL, entry_checksum
-from headcount.metering.facts import FACT_FORMAT, Rejection
 from headcount.sqlite import damage_named, rows
 from headcount.sqlite_rows import read_checked
 from headcount.wording import number_of

@@ -12,9 +12,9 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from operator import itemgetter
 
+from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.journal import JournalEntry, JournalFile
-from headcount.metering.aside import Aside, AsideReason
-from headcount.metering.facts import FACT_BYTES, Rejection
 
 __all__ = ["Arrivals", "take"]
 

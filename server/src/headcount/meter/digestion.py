@@ -13,10 +13,10 @@ from collections.abc import Callable
 import apsw
 import numpy as np
 
+from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.facts import ABSENT, fact_head
+from headcount.counting.fold import Facts, Folded, Indexes, facts_from_bytes, fold
 from headcount.errors import HeadcountError
-from headcount.metering.aside import Aside, AsideReason
-from headcount.metering.facts import ABSENT, fact_head
-from headcount.metering.fold import Facts, Folded, Indexes, facts_from_bytes, fold
 
 __all__ = ["digest"]
 

@@ -6,7 +6,7 @@ clock cannot be believed: a mark that a wrong clock set would stand long after i
 
 from __future__ import annotations
 
-from headcount.metering.facts import FIRST_MS
+from headcount.counting.facts import FIRST_MS
 from headcount.store.protocol import MeterStore
 
 __all__ = ["Freshness"]

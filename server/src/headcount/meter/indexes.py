@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator
 
+from headcount.counting.calendar import Period, day_of_ms
+from headcount.counting.index import FirstSeenIndex
+from headcount.counting.keys import MESSAGE, TRACKED, Family
 from headcount.errors import StorageUnavailableError
 from headcount.meter.limits import MeterLimits
 from headcount.meter.merging import RunMerging
 from headcount.meter.messages import MessageKeys
-from headcount.metering.calendar import Period, day_of_ms
-from headcount.metering.index import FirstSeenIndex
-from headcount.metering.keys import MESSAGE, TRACKED, Family
 from headcount.store.protocol import MeterStore
 
 __all__ = ["Indexes"]

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headcount.metering.calendar import Period, day_of_ms
-from headcount.metering.fold import Folded
-from headcount.metering.keys import MESSAGE, TRACKED
-from headcount.metering.usage import ANONYMOUS, IDENTIFIED
+from headcount.counting.calendar import Period, day_of_ms
+from headcount.counting.fold import Folded
+from headcount.counting.keys import MESSAGE, TRACKED
+from headcount.counting.usage import ANONYMOUS, IDENTIFIED
 from headcount.store.protocol import MeterStore
 
 __all__ = ["MemoryLevel", "MemoryWatch", "bytes_at_start"]

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from itertools import islice
 
+from headcount.counting.calendar import Period
+from headcount.counting.keys import MESSAGE
 from headcount.errors import DataFolderError
-from headcount.metering.calendar import Period
-from headcount.metering.keys import MESSAGE
 from headcount.store.protocol import MeterStore
 
 __all__ = ["RunMerging", "runs_to_merge"]

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from headcount.metering.index import FirstSeenIndex, Probe, Slots
-from headcount.metering.keys import U64, KeyBlock
+from headcount.counting.index import FirstSeenIndex, Probe, Slots
+from headcount.counting.keys import U64, KeyBlock
 from headcount.store.protocol import KeyRun
 
 __all__ = ["MessageKeys"]

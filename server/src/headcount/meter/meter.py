@@ -15,6 +15,10 @@ from typing import NamedTuple
 import apsw
 
 from headcount import metrics
+from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.calendar import day_of_ms
+from headcount.counting.fold import Facts, Folded, facts_from_bytes
+from headcount.counting.plausible import bounds_of, is_clock_plausible, sorted_out
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.journal import JournalDirectory, JournalFile, refuse_older_store
 from headcount.meter.arrivals import Arrivals, take
@@ -25,10 +29,6 @@ from headcount.meter.limits import MeterLimits
 from headcount.meter.sealing import Sealing
 from headcount.meter.sources import KnownSources
 from headcount.meter.telling import Telling
-from headcount.metering.aside import Aside, AsideReason
-from headcount.metering.calendar import day_of_ms
-from headcount.metering.fold import Facts, Folded, facts_from_bytes
-from headcount.metering.plausible import bounds_of, is_clock_plausible, sorted_out
 from headcount.store.protocol import Change, MeterStore
 from headcount.troubles import Troubles
 

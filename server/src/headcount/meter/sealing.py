@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
+from headcount.counting.facts import IMPORTED
+from headcount.counting.fold import Facts
+from headcount.counting.sealing import is_due, is_plausible, trusted_after
 from headcount.meter.indexes import Indexes
-from headcount.metering.aside import Aside, AsideReason
-from headcount.metering.calendar import MS_PER_DAY, Period, day_of_ms
-from headcount.metering.facts import IMPORTED
-from headcount.metering.fold import Facts
-from headcount.metering.sealing import is_due, is_plausible, trusted_after
 from headcount.store.protocol import MeterStore
 
 __all__ = ["Sealing"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 
 from headcount import metrics
-from headcount.metering.aside import AsideReason, AsideSum
-from headcount.metering.calendar import day_text
-from headcount.metering.plausible import AHEAD_DAYS_MAX, is_clock_plausible
+from headcount.counting.aside import AsideReason, AsideSum
+from headcount.counting.calendar import day_text
+from headcount.counting.plausible import AHEAD_DAYS_MAX, is_clock_plausible
 from headcount.store.protocol import MeterStore
 from headcount.troubles import Troubles
 from headcount.wording import number_of

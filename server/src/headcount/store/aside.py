@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from headcount.metering.aside import AsideSum
-from headcount.metering.calendar import Period
+from headcount.counting.aside import AsideSum
+from headcount.counting.calendar import Period
 
 __all__ = ["aside_sums"]
 

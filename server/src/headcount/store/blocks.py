@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headcount.metering.keys import TRACKED, Family, KeyBlock
+from headcount.counting.keys import TRACKED, Family, KeyBlock
 
 __all__ = ["PEERS_MAX", "SIZE_CLASS_MAX", "decode", "encode", "size_class"]
 

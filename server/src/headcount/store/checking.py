@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 
-from headcount.metering.calendar import Period
+from headcount.counting.calendar import Period
 from headcount.sqlite import damage_named, rows
 from headcount.sqlite_reading import refuse_damage
 from headcount.sqlite_rows import Ledger, read_checked

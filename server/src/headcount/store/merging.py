@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Protocol
 
-from headcount.metering.keys import KeyBlock, merged
+from headcount.counting.keys import KeyBlock, merged
 
 __all__ = ["merged_runs"]
 

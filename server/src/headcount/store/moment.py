@@ -14,10 +14,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import apsw
 
 from headcount.confirmed import Confirmed, read_confirmed
+from headcount.counting.aside import AsideSum
+from headcount.counting.calendar import Period
+from headcount.counting.keys import MESSAGE, TRACKED, Family
 from headcount.errors import DataFolderError
-from headcount.metering.aside import AsideSum
-from headcount.metering.calendar import Period
-from headcount.metering.keys import MESSAGE, TRACKED, Family
 from headcount.sqlite import damage_named, rows
 from headcount.sqlite_reading import open_at_one_moment
 from headcount.sqlite_rows import Ledger, Part, Table, read_checked

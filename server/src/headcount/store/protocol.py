@@ -10,11 +10,11 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Se
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from headcount.metering.aside import Aside, AsideSum, ConfirmedAside
-from headcount.metering.calendar import Period
-from headcount.metering.facts import Rejection
-from headcount.metering.keys import U8, U64, Family, KeyBlock
-from headcount.metering.usage import Counts, UsageReading
+from headcount.counting.aside import Aside, AsideSum, ConfirmedAside
+from headcount.counting.calendar import Period
+from headcount.counting.facts import Rejection
+from headcount.counting.keys import U8, U64, Family, KeyBlock
+from headcount.counting.usage import Counts, UsageReading
 
 __all__ = ["Change", "KeyRun", "MeterStore", "Month", "UsageStore"]
 

@@ -15,10 +15,10 @@ from collections.abc import Generator, Iterable, Set
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from headcount.counting.calendar import Period
+from headcount.counting.keys import Family, KeyBlock
 from headcount.durable import sync
 from headcount.errors import StorageUnavailableError
-from headcount.metering.calendar import Period
-from headcount.metering.keys import Family, KeyBlock
 from headcount.store.runs import Run, write_run
 
 __all__ = ["RunFolder"]

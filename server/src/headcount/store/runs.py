@@ -25,8 +25,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from headcount.counting.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock
 from headcount.errors import DamagedDataError, DataFolderError
-from headcount.metering.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock
 
 __all__ = ["Run", "write_run"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import apsw
 
+from headcount.counting.calendar import Period
 from headcount.errors import DataFolderError, StorageUnavailableError
-from headcount.metering.calendar import Period
 from headcount.sqlite_rows import Ledger, open_checked
 from headcount.sqlite_unwritable import is_refusal
 from headcount.store import sql

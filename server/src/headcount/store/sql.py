@@ -49,7 +49,7 @@ CREATE TABLE month (
     PRIMARY KEY (workspace, period)
 ) WITHOUT ROWID;
 
--- Facts that are kept and not counted; `headcount.metering.aside` says why that may be. `day` is
+-- Facts that are kept and not counted; `headcount.counting.aside` says why that may be. `day` is
 -- that of facts that wait for it, `origin` names the journal entry that was set aside whole.
 CREATE TABLE aside (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -15,12 +15,12 @@ from pathlib import Path
 import apsw
 import numpy as np
 
+from headcount.counting.aside import AsideSum, ConfirmedAside
+from headcount.counting.calendar import Period
+from headcount.counting.facts import FACT_BYTES, Rejection
+from headcount.counting.keys import MESSAGE, Family, KeyBlock, merged
+from headcount.counting.usage import API_CALLS, DAYS_MAX, KINDS, UsageReading
 from headcount.errors import DamagedDataError, StorageUnavailableError
-from headcount.metering.aside import AsideSum, ConfirmedAside
-from headcount.metering.calendar import Period
-from headcount.metering.facts import FACT_BYTES, Rejection
-from headcount.metering.keys import MESSAGE, Family, KeyBlock, merged
-from headcount.metering.usage import API_CALLS, DAYS_MAX, KINDS, UsageReading
 from headcount.sqlite import damage_named, rows, settle
 from headcount.sqlite_rows import open_checked, read_checked
 from headcount.store import blocks, sql, writing

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from headcount.metering.calendar import Period
-from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
-from headcount.metering.usage import DAYS_MAX, KINDS, Counts
+from headcount.counting.calendar import Period
+from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
+from headcount.counting.usage import DAYS_MAX, KINDS, Counts
 from headcount.sqlite_rows import Ledger
 from headcount.store import blocks, sql
 from headcount.store.protocol import Change

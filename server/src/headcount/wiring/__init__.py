@@ -7,7 +7,7 @@ HTTP server in one place. Imports nothing by itself: each process loads only wha
     listening    the sockets of the tracking and the API address
     child        where a child process begins: which role it plays, and how it is told to stop
     intake       one intake worker
-    metering     the meter's process, and metering a stopped folder to its end
+    meter        the meter's process, and metering a stopped folder to its end
     api          the api process
     http         serving an application until told to stop
     sources      the catalog's sources, kept in memory and up to date

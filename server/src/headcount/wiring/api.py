@@ -14,8 +14,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
+from headcount.counting.backlog import Backlog
 from headcount.datafolder import DataFolder, open_data_folder
-from headcount.metering.backlog import Backlog
 from headcount.metrics import OF_EVERYBODY
 from headcount.runfiles import ChildState, read_whole
 from headcount.store.sqlite import SqliteStore

@@ -205,7 +205,7 @@ def main(role: Role) -> int:
         if role == "intake":
             from headcount.wiring.intake import run
         elif role == "meter":
-            from headcount.wiring.metering import run
+            from headcount.wiring.meter import run
         else:
             from headcount.wiring.api import run
         run(task, child)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from headcount.catalog import Catalog
+from headcount.counting.calendar import Period
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.intake import SourceRef, TokenRef
-from headcount.metering.calendar import Period
 from headcount.store.sealed import SealedMonths
 from headcount.wiring.sources import CatalogSources
 

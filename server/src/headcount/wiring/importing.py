@@ -21,6 +21,7 @@ from headcount import __version__
 from headcount.catalog import Catalog, Source, Workspace
 from headcount.clock import now_ms
 from headcount.config import Settings
+from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key
 from headcount.errors import FolderBusyError
 from headcount.intake import (
@@ -33,10 +34,9 @@ from headcount.intake import (
     read_lines,
 )
 from headcount.journal import JournalDirectory, JournalFile
-from headcount.metering.hashing import HASH_KEY_BYTES, IdHasher
 from headcount.store.sealed import SealedMonths
 from headcount.store.sqlite import SqliteStore
-from headcount.wiring.metering import meter_until_drained
+from headcount.wiring.meter import meter_until_drained
 from headcount.wiring.sources import CatalogSources
 
 __all__ = ["HistoryImport", "checked_chunks"]

@@ -12,10 +12,10 @@ from headcount import metrics
 from headcount.allowances import Allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
+from headcount.counting.hashing import IdHasher
 from headcount.datafolder import load_hash_key, open_data_folder
 from headcount.intake import Budgets, Limits, RequestTally, create_app
 from headcount.journal import JournalDirectory
-from headcount.metering.hashing import IdHasher
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
 from headcount.wiring.child import Child, Task

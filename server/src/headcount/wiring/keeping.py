@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from headcount.counting.facts import Rejection
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile
-from headcount.metering.facts import Rejection
 from headcount.sqlite_unwritable import is_refusal
 from headcount.troubles import Troubles
 from headcount.wiring.storage import STORAGE, remedy_for

@@ -8,9 +8,9 @@ import time
 
 from headcount.allowances import Allowances
 from headcount.clock import now_ms
+from headcount.counting.fold import Folded
 from headcount.meter import Meter, MeterLimits
 from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
-from headcount.metering.fold import Folded
 from headcount.store.protocol import MeterStore
 from headcount.troubles import Troubles
 

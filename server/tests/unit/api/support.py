@@ -20,10 +20,10 @@ import uvicorn
 
 from headcount.api import ApiSettings, create_app
 from headcount.catalog import Catalog, Source, Workspace
-from headcount.metering.backlog import Backlog
-from headcount.metering.calendar import MS_PER_DAY, Period, parse_moment_ms
-from headcount.metering.facts import Rejection
-from headcount.metering.usage import DAYS_MAX, KINDS, UsageReading
+from headcount.counting.backlog import Backlog
+from headcount.counting.calendar import MS_PER_DAY, Period, parse_moment_ms
+from headcount.counting.facts import Rejection
+from headcount.counting.usage import DAYS_MAX, KINDS, UsageReading
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Trouble

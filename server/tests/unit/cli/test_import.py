@@ -19,9 +19,9 @@ import apsw
 import pytest
 import zstandard
 
+from headcount.counting.calendar import parse_period
+from headcount.counting.usage import ADMITTED, ANONYMOUS, API_CALLS, IDENTIFIED
 from headcount.journal import JournalDirectory
-from headcount.metering.calendar import parse_period
-from headcount.metering.usage import ADMITTED, ANONYMOUS, API_CALLS, IDENTIFIED
 from headcount.store.sqlite import SqliteStore
 from program import PROGRAM, Program, environment
 

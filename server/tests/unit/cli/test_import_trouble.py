@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import zstandard
 
+from headcount.counting.calendar import parse_period
+from headcount.counting.usage import ADMITTED, API_CALLS
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.journal import JournalDirectory
-from headcount.metering.calendar import parse_period
-from headcount.metering.usage import ADMITTED, API_CALLS
 from headcount.store.sqlite import SqliteStore
 from program import PROGRAM, Program, environment, program_with_source
 from server_fixture import eventually

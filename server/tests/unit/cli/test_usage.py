@@ -17,7 +17,7 @@ import pytest
 
 from headcount.cli.reading.drawing import Month, picture
 from headcount.cli.reading.rows import Query, Row
-from headcount.metering.calendar import Period
+from headcount.counting.calendar import Period
 from program import PROGRAM, Program, environment
 from scripted_api import scripted
 from server_fixture import Shop, serving

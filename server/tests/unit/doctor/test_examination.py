@@ -16,10 +16,10 @@ import pytest
 
 from counted_folder import DAY_MS, NOW_MS, CountedFolder, counted_folder
 from headcount.catalog import Catalog
+from headcount.counting.backlog import Backlog
+from headcount.counting.calendar import day_of_ms
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor import Finding, Level, examine, worst
-from headcount.metering.backlog import Backlog
-from headcount.metering.calendar import day_of_ms
 from headcount.runfiles import write_whole
 from headcount.store.sqlite import SqliteStore
 from oracle import PlainFact

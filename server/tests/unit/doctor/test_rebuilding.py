@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from counted_folder import CountedFolder, counted_folder
+from headcount.counting.calendar import Period
+from headcount.counting.keys import MESSAGE, TRACKED, Family
+from headcount.counting.usage import ANONYMOUS, IDENTIFIED, Counts
 from headcount.doctor.rebuilding import MonthKeys, candidates
 from headcount.doctor.recount import count_keys
-from headcount.metering.calendar import Period
-from headcount.metering.keys import MESSAGE, TRACKED, Family
-from headcount.metering.usage import ANONYMOUS, IDENTIFIED, Counts
 from headcount.store.sqlite import SqliteStore
 
 Scope = tuple[int, int]

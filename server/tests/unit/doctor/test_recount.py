@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headcount.counting.calendar import parse_period
+from headcount.counting.keys import NEVER, TRACKED, KeyBlock
 from headcount.doctor import recount
 from headcount.doctor.recount import count_keys, fault_of
-from headcount.metering.calendar import parse_period
-from headcount.metering.keys import NEVER, TRACKED, KeyBlock
 
 NOVEMBER = parse_period("2026-11-01")
 

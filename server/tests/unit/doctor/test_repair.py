@@ -19,7 +19,7 @@ from headcount.datafolder import DataFolder, open_data_folder
 from headcount.doctor import Level, examine
 from headcount.doctor.repair import Act, repair
 from headcount.identity import read_identity
-from headcount.wiring.metering import meter_until_drained
+from headcount.wiring.meter import meter_until_drained
 from rig import assert_equal_to_oracle
 
 WAITING = 60

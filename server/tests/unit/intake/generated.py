@@ -5,10 +5,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from headcount.counting.facts import MESSAGE_TYPES
 from headcount.intake.admission import fact_tail
 from headcount.intake.decoding import ImportedRecord, Message
 from headcount.intake.reasons import Reason
-from headcount.metering.facts import MESSAGE_TYPES
 from unit.intake.support import HASHER
 
 FRESH = b"fresh id"

@@ -8,11 +8,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from headcount.counting.calendar import Period, parse_period
+from headcount.counting.facts import ABSENT, FACT_BYTES, LIBRARIES, MESSAGE_TYPES, Rejection
+from headcount.counting.hashing import IdHasher
 from headcount.errors import StorageUnavailableError
 from headcount.intake import SourceRef, TokenRef
-from headcount.metering.calendar import Period, parse_period
-from headcount.metering.facts import ABSENT, FACT_BYTES, LIBRARIES, MESSAGE_TYPES, Rejection
-from headcount.metering.hashing import IdHasher
 
 HASHER = IdHasher(bytes(range(32)))
 NOW_MS = 1_795_478_400_000

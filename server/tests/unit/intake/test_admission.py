@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from headcount.counting.facts import ABSENT, MESSAGE_TYPES
 from headcount.intake.admission import fact_tail, has_message_id
 from headcount.intake.decoding import Message, decode_message
 from headcount.intake.reasons import Reason
-from headcount.metering.facts import ABSENT, MESSAGE_TYPES
 from unit.intake.support import HASHER
 
 FRESH = b"fresh id"

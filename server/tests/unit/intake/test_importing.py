@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headcount.counting.facts import IMPORTED, Rejection
 from headcount.intake import (
     Context,
     FindSource,
@@ -21,7 +22,6 @@ from headcount.intake import (
 )
 from headcount.intake.records import RECORD_BYTES_MAX
 from headcount.intake.tracking import Receipt, Tracker
-from headcount.metering.facts import IMPORTED, Rejection
 from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, Past, unpack
 
 THEN = "2026-02-03T04:05:06.789Z"

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headcount.counting.facts import MESSAGE_TYPES, Rejection
 from headcount.intake import Limits, Reason, SourceRef
 from headcount.intake.reasons import Refused
 from headcount.intake.tracking import BatchResult, Receipt, Tracker
 from headcount.intake.work import at_once
-from headcount.metering.facts import MESSAGE_TYPES, Rejection
 from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, unpack
 
 RECEIPT = Receipt(NOW_MS, "analytics-python")

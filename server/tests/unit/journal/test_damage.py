@@ -11,11 +11,11 @@ import apsw
 import pytest
 
 from headcount.confirmed import witness_of
+from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.journal import JournalEntry, JournalFile
 from headcount.journal.moment import journal_moment
 from headcount.journal.schema import DAMAGED
-from headcount.metering.facts import FACT_BYTES, Rejection
 from headcount.sqlite_rows import read_checked
 
 ENTRIES = 40

@@ -9,9 +9,9 @@ from pathlib import Path
 import apsw
 import pytest
 
+from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.errors import DataFolderError
 from headcount.journal import JournalFile
-from headcount.metering.facts import FACT_BYTES, Rejection
 
 TALLIES = [Rejection(1, 2, 20_000, "invalid_id", 3), Rejection(1, 2, 20_001, "caf\u00e9", 1)]
 

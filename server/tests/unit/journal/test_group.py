@@ -12,9 +12,9 @@ import apsw
 import pytest
 
 from crash.faulty_vfs import FaultyDisk
+from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.errors import StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile
-from headcount.metering.facts import FACT_BYTES, Rejection
 
 FACT = bytes(FACT_BYTES)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from headcount.counting.calendar import MS_PER_DAY, parse_period
+from headcount.counting.fold import Facts, Folded, Indexes, fold
 from headcount.errors import StorageUnavailableError
 from headcount.meter import MeterLimits, digestion
-from headcount.metering.calendar import MS_PER_DAY, parse_period
-from headcount.metering.fold import Facts, Folded, Indexes, fold
 from oracle import Oracle, PlainFact
 from rig import HASHER, Rig, assert_equal_to_oracle
 

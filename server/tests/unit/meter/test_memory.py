@@ -9,12 +9,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headcount.counting.calendar import MS_PER_DAY, Period
+from headcount.counting.fold import Folded
+from headcount.counting.keys import MESSAGE, TRACKED, KeyBlock
+from headcount.counting.usage import ANONYMOUS, DAYS_MAX, IDENTIFIED, KINDS
 from headcount.meter import MEMORY_BYTES_MIN, MeterLimits
 from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
-from headcount.metering.calendar import MS_PER_DAY, Period
-from headcount.metering.fold import Folded
-from headcount.metering.keys import MESSAGE, TRACKED, KeyBlock
-from headcount.metering.usage import ANONYMOUS, DAYS_MAX, IDENTIFIED, KINDS
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
+from headcount.counting.keys import MESSAGE, NEVER, KeyBlock
 from headcount.errors import DamagedDataError
 from headcount.meter.indexes import Indexes
 from headcount.meter.limits import MeterLimits
 from headcount.meter.merging import runs_to_merge
 from headcount.meter.messages import MessageKeys
-from headcount.metering.calendar import MS_PER_DAY, Period, parse_period
-from headcount.metering.keys import MESSAGE, NEVER, KeyBlock
 from headcount.store import run_folder
 from headcount.store.protocol import Change
 from headcount.store.run_folder import RunFolder

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from crash.faulty_vfs import FaultyDisk
+from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
+from headcount.counting.facts import Rejection
+from headcount.counting.fold import Folded
+from headcount.counting.keys import MESSAGE
+from headcount.counting.usage import ADMITTED, API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.meter import MeterLimits
-from headcount.metering.calendar import MS_PER_DAY, Period, parse_period
-from headcount.metering.facts import Rejection
-from headcount.metering.fold import Folded
-from headcount.metering.keys import MESSAGE
-from headcount.metering.usage import ADMITTED, API_CALLS
 from oracle import Oracle, PlainFact
 from rig import Rig, assert_equal_to_oracle
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
+from headcount.counting.usage import API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.journal import JournalFile
-from headcount.metering.calendar import MS_PER_DAY, Period, parse_period
-from headcount.metering.usage import API_CALLS
 from headcount.store.sqlite import SqliteStore
 from oracle import PlainFact
 from rig import Rig

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 
-from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
+from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock
 from headcount.store.blocks import SIZE_CLASS_MAX, decode, encode, size_class
-from unit.metering.key_days import KEY_DAYS, KeyDays, block_of
+from unit.counting.key_days import KEY_DAYS, KeyDays, block_of
 
 
 def content(block: KeyBlock) -> list[Sequence[int] | None]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.metering.keys import NEVER, KeyBlock
+from headcount.counting.keys import NEVER, KeyBlock
 from headcount.store.merging import merged_runs
 
 Keys = dict[int, tuple[int, int]]

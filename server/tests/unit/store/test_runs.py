@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headcount.counting.calendar import parse_period
+from headcount.counting.keys import MESSAGE, NEVER, TRACKED, KeyBlock
 from headcount.errors import DamagedDataError, DataFolderError
-from headcount.metering.calendar import parse_period
-from headcount.metering.keys import MESSAGE, NEVER, TRACKED, KeyBlock
 from headcount.sqlite_unwritable import is_refusal
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run, write_run

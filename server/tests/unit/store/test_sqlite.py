@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from crash.faulty_vfs import FaultyDisk
+from headcount.counting.calendar import parse_period
+from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
 from headcount.errors import DataFolderError, StorageUnavailableError
-from headcount.metering.calendar import parse_period
-from headcount.metering.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
 from headcount.store.protocol import Change
 from headcount.store.run_folder import RunFolder
 from headcount.store.sqlite import SqliteStore

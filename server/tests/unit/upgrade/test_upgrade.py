@@ -26,13 +26,13 @@ from headcount.backup.manifest import (
     write_manifest,
 )
 from headcount.catalog import Catalog
+from headcount.counting.calendar import MS_PER_DAY, day_of_ms, parse_period
+from headcount.counting.hashing import IdHasher
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import DataFolderError
 from headcount.identity import FORMER_NAME, read_identity
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalDirectory
-from headcount.metering.calendar import MS_PER_DAY, day_of_ms, parse_period
-from headcount.metering.hashing import IdHasher
 from headcount.store.sqlite import SqliteStore
 from rig import Rig, assert_equal_to_oracle, totals
 

@@ -10,9 +10,9 @@ import pytest
 
 from disks import small_disk
 from headcount.clock import now_ms
+from headcount.counting.facts import FACT_BYTES
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import JournalDirectory, JournalFile
-from headcount.metering.facts import FACT_BYTES
 from headcount.troubles import Troubles
 from headcount.wiring import keeping
 from headcount.wiring.keeping import JournalSink

@@ -18,7 +18,7 @@ from headcount.api.exchange import Caller, caller_of
 from headcount.api.month import Month, moment_text, read_month
 from headcount.api.problems import Problem, invalid
 from headcount.api.query import OPTIONAL_PERIOD, pairs_of, period_asked
-from headcount.metering.usage import (
+from headcount.counting.usage import (
     ADMITTED,
     ANONYMOUS,
     ANONYMOUS_IDENTIFIED,

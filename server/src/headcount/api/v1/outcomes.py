@@ -19,8 +19,8 @@ from headcount.api.exchange import Caller, caller_of
 from headcount.api.month import Month, moment_text, read_month
 from headcount.api.problems import Problem
 from headcount.api.query import OPTIONAL_PERIOD, pairs_of, period_asked, value_asked
-from headcount.metering.facts import Rejection
-from headcount.metering.usage import ADMITTED, API_CALLS, KINDS, Counts
+from headcount.counting.facts import Rejection
+from headcount.counting.usage import ADMITTED, API_CALLS, KINDS, Counts
 
 __all__ = ["OUTCOME_HANDLERS"]
 

@@ -17,7 +17,7 @@ from headcount.api.exchange import Caller, caller_of
 from headcount.api.month import Month, moment_text, read_month
 from headcount.api.query import OPTIONAL_PERIOD, pairs_of, period_asked
 from headcount.api.v1.limits import LimitsRecord, limits_of
-from headcount.metering.usage import (
+from headcount.counting.usage import (
     ANONYMOUS,
     ANONYMOUS_IDENTIFIED,
     API_CALLS,

@@ -13,7 +13,7 @@ from headcount.api.exchange import caller_of
 from headcount.api.month import moment_text
 from headcount.api.problems import Problem, invalid
 from headcount.catalog import Token
-from headcount.metering.calendar import parse_moment_ms
+from headcount.counting.calendar import parse_moment_ms
 
 __all__ = ["TOKEN_HANDLERS"]
 

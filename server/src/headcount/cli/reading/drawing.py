@@ -25,8 +25,8 @@ from headcount.charts.files import DRAWN_FORMATS, drawn
 from headcount.charts.javascript import can_draw
 from headcount.cli.reading.rows import Metric, Query, Row
 from headcount.cli.reading.showing import month_words
+from headcount.counting.calendar import Period
 from headcount.errors import OperatorError, UsageError
-from headcount.metering.calendar import Period
 from headcount.shown import shown as as_shown
 
 __all__ = ["Month", "check_plot", "picture"]

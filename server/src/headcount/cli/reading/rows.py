@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from headcount.counting.calendar import Period, day_of_ms, parse_period
 from headcount.errors import UsageError
-from headcount.metering.calendar import Period, day_of_ms, parse_period
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import Connection

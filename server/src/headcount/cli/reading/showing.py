@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from headcount.cli.reading.rows import Query, Row
-from headcount.metering.calendar import Period
+from headcount.counting.calendar import Period
 
 __all__ = ["caption", "headings", "line_of", "month_words", "rows_of_last_day"]
 

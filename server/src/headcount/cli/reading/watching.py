@@ -21,7 +21,7 @@ from headcount.clock import now_ms, utc_now
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import Connection
-    from headcount.metering.calendar import Period
+    from headcount.counting.calendar import Period
 
 __all__ = ["watch_usage"]
 

@@ -17,6 +17,7 @@ from typing import Any
 import apsw
 
 from headcount.confirmed import Confirmed, Witness
+from headcount.counting.facts import FACT_FORMAT
 from headcount.doctor.flips import unflipped
 from headcount.doctor.repair.reading import raw_rows
 from headcount.doctor.repair.side import Act, Side
@@ -30,7 +31,6 @@ from headcount.journal.schema import (
     SCHEMA,
     entry_checksum,
 )
-from headcount.metering.facts import FACT_FORMAT
 from headcount.sqlite import connect, transaction
 from headcount.sqlite_rows import Table
 from headcount.wording import number_of

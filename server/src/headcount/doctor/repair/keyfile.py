@@ -8,11 +8,11 @@ from pathlib import Path
 import apsw
 
 from headcount.catalog.moment import catalog_moment
+from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
 from headcount.datafolder import DataFolder
 from headcount.doctor.repair.side import Act, Side
 from headcount.durable import put_whole
 from headcount.errors import OperatorError
-from headcount.metering.hashing import HASH_KEY_BYTES, IdHasher
 
 __all__ = ["mend_hash_key"]
 

@@ -18,14 +18,14 @@ import numpy as np
 
 from headcount.catalog import schema as catalog
 from headcount.confirmed import Confirmed
+from headcount.counting.calendar import Period, parse_period
+from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock
+from headcount.counting.usage import DAYS_MAX, KINDS, Counts
 from headcount.doctor.rebuilding import MonthKeys, candidates
 from headcount.doctor.recount import count_keys
 from headcount.doctor.repair.side import Act, Side
 from headcount.doctor.repair.tables import Found
 from headcount.errors import DataFolderError
-from headcount.metering.calendar import Period, parse_period
-from headcount.metering.keys import MESSAGE, TRACKED, Family, KeyBlock
-from headcount.metering.usage import DAYS_MAX, KINDS, Counts
 from headcount.sqlite import connect, transaction
 from headcount.sqlite_rows import PART, Ledger, Table
 from headcount.store import blocks, sql

@@ -12,6 +12,7 @@ import apsw
 
 from headcount.catalog import schema as catalog
 from headcount.confirmed import read_confirmed, witness_of
+from headcount.counting.hashing import IdHasher
 from headcount.datafolder import DataFolder, mark_data_folder, open_data_folder, read_hash_key
 from headcount.doctor.repair.journals import (
     FoundJournal,
@@ -46,7 +47,6 @@ from headcount.identity import Identity, read_identity, replace_identity
 from headcount.journal.moment import journal_moment
 from headcount.journal.reading import JournalState
 from headcount.journal.schema import JOURNAL_VERSION
-from headcount.metering.hashing import IdHasher
 from headcount.sqlite_rows import Part, Table
 from headcount.store import sql
 from headcount.store.moment import store_moment

@@ -9,8 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from headcount.metering.calendar import Period
-from headcount.metering.facts import FACT_BYTES
+from headcount.counting.calendar import Period
+from headcount.counting.facts import FACT_BYTES
 
 __all__ = ["Aside", "AsideReason", "AsideSum", "ConfirmedAside"]
 

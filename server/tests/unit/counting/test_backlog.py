@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from headcount.metering.backlog import Backlog, BacklogTeller, BacklogWatch, duration_text
+from headcount.counting.backlog import Backlog, BacklogTeller, BacklogWatch, duration_text
 
 NOON_MS = 1_795_608_000_000  # 2026-11-25, 12:00 UTC
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headcount.metering.calendar import Period
+from headcount.counting.calendar import Period
 
 __all__ = ["CLOCK_JUMP_DAYS", "OPEN_DAYS", "is_due", "is_plausible", "trusted_after"]
 

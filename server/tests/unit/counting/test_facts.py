@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.metering.facts import (
+from headcount.counting.facts import (
     ABSENT,
     FACT_BYTES,
     LIBRARIES,
@@ -13,7 +13,7 @@ from headcount.metering.facts import (
     fact_head,
     tags_of,
 )
-from headcount.metering.fold import facts_from_bytes
+from headcount.counting.fold import facts_from_bytes
 
 U32 = st.integers(0, 2**32 - 1)
 HASH = st.binary(min_size=8, max_size=8)

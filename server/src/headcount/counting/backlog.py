@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from headcount.metering.calendar import MS_PER_DAY
+from headcount.counting.calendar import MS_PER_DAY
 from headcount.wording import number_of
 
 __all__ = ["CAUGHT_UP_MS", "Backlog", "BacklogTeller", "BacklogWatch", "duration_text"]

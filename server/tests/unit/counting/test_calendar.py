@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.metering.calendar import (
+from headcount.counting.calendar import (
     MS_PER_DAY,
     Period,
     day_of_ms,

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.metering.keys import (
+from headcount.counting.keys import (
     FINGERPRINT_BITS,
     U32,
     U64,
@@ -14,7 +14,7 @@ from headcount.metering.keys import (
     message_keys,
     tracked_keys,
 )
-from unit.metering.key_days import KEY_DAYS, KeyDays, block_of, join
+from unit.counting.key_days import KEY_DAYS, KeyDays, block_of, join
 
 HASHES = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20)
 ROLES = [(False, False), (False, True), (True, False), (True, True)]

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headcount.metering.aside import Aside, AsideReason
-from headcount.metering.calendar import MS_PER_DAY, Period
-from headcount.metering.facts import FIRST_MS, IMPORTED
-from headcount.metering.fold import Facts
+from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.calendar import MS_PER_DAY, Period
+from headcount.counting.facts import FIRST_MS, IMPORTED
+from headcount.counting.fold import Facts
 
 __all__ = [
     "AHEAD_DAYS_MAX",

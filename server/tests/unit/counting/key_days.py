@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from headcount.metering.index import FirstSeenIndex
-from headcount.metering.keys import NEVER, KeyBlock
+from headcount.counting.index import FirstSeenIndex
+from headcount.counting.keys import NEVER, KeyBlock
 
 KeyDays = dict[int, tuple[int, int]]
 """Key to first day and first day with a userId."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headcount.metering.calendar import parse_period
-from headcount.metering.sealing import is_due, is_plausible, trusted_after
+from headcount.counting.calendar import parse_period
+from headcount.counting.sealing import is_due, is_plausible, trusted_after
 
 OCTOBER = parse_period("2026-10-01")
 

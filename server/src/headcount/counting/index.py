@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from headcount.metering.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock, merged
+from headcount.counting.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock, merged
 
 __all__ = ["FirstSeenIndex", "Probe", "Slots"]
 

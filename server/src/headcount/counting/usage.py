@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from headcount.metering.calendar import Period
-from headcount.metering.facts import Rejection
+from headcount.counting.calendar import Period
+from headcount.counting.facts import Rejection
 
 __all__ = [
     "ADMITTED",

@@ -28,10 +28,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from headcount.metering.calendar import MS_PER_DAY, Period
-from headcount.metering.facts import FACT_BYTES, IMPORTED
-from headcount.metering.index import Probe, Slots
-from headcount.metering.keys import (
+from headcount.counting.calendar import MS_PER_DAY, Period
+from headcount.counting.facts import FACT_BYTES, IMPORTED
+from headcount.counting.index import Probe, Slots
+from headcount.counting.keys import (
     MESSAGE,
     NEVER,
     TRACKED,
@@ -43,7 +43,7 @@ from headcount.metering.keys import (
     message_keys,
     tracked_keys,
 )
-from headcount.metering.usage import (
+from headcount.counting.usage import (
     ADMITTED,
     ANONYMOUS,
     ANONYMOUS_IDENTIFIED,

@@ -1,7 +1,7 @@
 """A fact: what one admitted message leaves behind, as 56 bytes.
 
 Takes the parts of an admitted message, gives packed little-endian records that NumPy reads in
-place (`FACT_DTYPE` in `headcount.metering.fold`). A hash of zero means that the id is absent.
+place (`FACT_DTYPE` in `headcount.counting.fold`). A hash of zero means that the id is absent.
 This module stays free of NumPy, so that an intake worker need not load it.
 """
 

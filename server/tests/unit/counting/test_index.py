@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headcount.metering.index import FirstSeenIndex
-from headcount.metering.keys import NEVER, U64, KeyBlock
-from unit.metering.key_days import DAYS, KeyDays, block_of, join, merge
+from headcount.counting.index import FirstSeenIndex
+from headcount.counting.keys import NEVER, U64, KeyBlock
+from unit.counting.key_days import DAYS, KeyDays, block_of, join, merge
 
 BYTES_A_KEY_MAX = 24
 
@@ -59,9 +59,9 @@ def test_it_holds_what_a_dictionary_holds(
     with_identified: bool, batches: list[KeyDays], strangers: list[int], filled: int,
 ) -> None:  # fmt: skip
     # Sub-tables that split early, so that a few hundred keys are enough to see it.
-    monkeypatch.setattr("headcount.metering.index._SPLIT_FROM", 64)
-    monkeypatch.setattr("headcount.metering.index._SPLIT_UPTO", 128)
-    monkeypatch.setattr("headcount.metering.index._FILL_KEYS", 32)
+    monkeypatch.setattr("headcount.counting.index._SPLIT_FROM", 64)
+    monkeypatch.setattr("headcount.counting.index._SPLIT_UPTO", 128)
+    monkeypatch.setattr("headcount.counting.index._FILL_KEYS", 32)
     if not with_identified:
         batches = [{key: (day, NEVER) for key, (day, _) in batch.items()} for batch in batches]
     index = FirstSeenIndex(with_identified=with_identified)

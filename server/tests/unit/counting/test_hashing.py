@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.metering.facts import ABSENT
-from headcount.metering.hashing import HASH_KEY_BYTES, IdHasher
+from headcount.counting.facts import ABSENT
+from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 # Ids are whatever a JSON string can hold, halves of surrogate pairs included.
