@@ -22,10 +22,10 @@ from headcount.confirmed import read_confirmed, refuse_if_behind
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.identity import Identity, admit_part, part_name, read_identity, require_part
 from headcount.journal.moment import JournalMoment, journal_moment
-from headcount.sqlite import rows
-from headcount.sqlite_reading import damage, open_at_one_moment
-from headcount.sqlite_rows import Ledger
-from headcount.sqlite_unwritable import open_for_reading
+from headcount.sqlite.connection import rows
+from headcount.sqlite.reading import damage, open_at_one_moment
+from headcount.sqlite.rows import Ledger
+from headcount.sqlite.unwritable import open_for_reading
 from headcount.store import sql
 from headcount.store.checking import catalog_seen, check_store
 from headcount.store.tables import TABLES

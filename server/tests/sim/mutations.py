@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import apsw
 import pytest
 
-from headcount import integrity, sqlite, sqlite_rows
+from headcount import integrity
 from headcount.counting import plausible
 from headcount.counting.facts import Rejection
 from headcount.counting.fold import Folded, facts_from_bytes
@@ -20,6 +20,8 @@ from headcount.errors import StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile, reading
 from headcount.journal import file as journal_file
 from headcount.meter import Meter, meter, sealing
+from headcount.sqlite import connection as sqlite_connection
+from headcount.sqlite import rows as sqlite_rows
 from headcount.store import run_folder, runs
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
@@ -83,7 +85,7 @@ def _believe_what_is_not_synced(patch: Patch) -> None:
 
 
 def _acknowledge_before_the_sync(patch: Patch) -> None:
-    connect = sqlite.connect
+    connect = sqlite_connection.connect
 
     def lazy(*args: Any, **kwargs: Any) -> apsw.Connection:
         connection = connect(*args, **kwargs)

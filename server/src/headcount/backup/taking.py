@@ -35,7 +35,7 @@ from headcount.datafolder import FORMAT_VERSION, DataFolder, read_hash_key
 from headcount.durable import sync, write_new
 from headcount.errors import DataFolderError, UsageError
 from headcount.journal.moment import journal_moment
-from headcount.sqlite_reading import copy_database, damage
+from headcount.sqlite.reading import copy_database, damage
 from headcount.store.moment import StoredRun, store_moment
 from headcount.store.runs import Run
 

@@ -13,9 +13,9 @@ import apsw
 
 from headcount.catalog.schema import MARK, SCHEMA_VERSION, TABLES
 from headcount.confirmed import Confirmed, read_confirmed
-from headcount.sqlite import rows
-from headcount.sqlite_reading import open_at_one_moment
-from headcount.sqlite_rows import Ledger
+from headcount.sqlite.connection import rows
+from headcount.sqlite.reading import open_at_one_moment
+from headcount.sqlite.rows import Ledger
 
 __all__ = ["CatalogMoment", "catalog_moment"]
 

@@ -15,9 +15,9 @@ import apsw
 from headcount.confirmed import read_confirmed, refuse_if_behind
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.identity import admit_part, fresh_uuid, installation_for, require_part
-from headcount.sqlite import refuse_version, transaction
-from headcount.sqlite_rows import PART_SCHEMA, Ledger, Table
-from headcount.sqlite_unwritable import open_for_reading
+from headcount.sqlite.connection import refuse_version, transaction
+from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table
+from headcount.sqlite.unwritable import open_for_reading
 
 __all__ = [
     "MARK",

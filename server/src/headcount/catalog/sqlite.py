@@ -38,9 +38,9 @@ from headcount.catalog.schema import (
     open_catalog_file,
 )
 from headcount.errors import UsageError
-from headcount.sqlite import settle
-from headcount.sqlite_reading import refuse_damage
-from headcount.sqlite_rows import Table
+from headcount.sqlite.connection import settle
+from headcount.sqlite.reading import refuse_damage
+from headcount.sqlite.rows import Table
 
 __all__ = ["Catalog"]
 

@@ -11,8 +11,8 @@ from headcount.counting.hashing import IdHasher
 from headcount.datafolder import read_hash_key
 from headcount.doctor.findings import MEND, Finding, ok, problem
 from headcount.errors import DataFolderError
-from headcount.sqlite import rows
-from headcount.sqlite_reading import damage
+from headcount.sqlite.connection import rows
+from headcount.sqlite.reading import damage
 from headcount.wording import number_of
 
 __all__ = ["check_catalog", "check_hash_key"]

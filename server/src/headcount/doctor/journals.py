@@ -13,7 +13,7 @@ from pathlib import Path
 from headcount.counting.backlog import Backlog
 from headcount.doctor.findings import MEND, Finding, ok, problem, warning
 from headcount.journal.moment import JournalMoment, last_id_of
-from headcount.sqlite_reading import damage
+from headcount.sqlite.reading import damage
 from headcount.wording import number_of
 
 __all__ = ["check_journals", "check_lag", "unreadable"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headcount.datafolder import DataFolder
 from headcount.doctor.findings import MEND, Finding, ok, problem, warning
-from headcount.sqlite_reading import damage
+from headcount.sqlite.reading import damage
 from headcount.store.moment import StoreMoment, store_moment
 from headcount.store.runs import Run
 from headcount.wording import number_of

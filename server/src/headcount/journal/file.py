@@ -29,8 +29,8 @@ from headcount.journal.schema import (
     SCHEMA,
     entry_checksum,
 )
-from headcount.sqlite import connect, damage_named, rows, settle, transaction
-from headcount.sqlite_rows import read_checked
+from headcount.sqlite.connection import connect, damage_named, rows, settle, transaction
+from headcount.sqlite.rows import read_checked
 
 __all__ = ["JOURNAL_VERSION", "JournalFile", "refuse_older_store"]
 

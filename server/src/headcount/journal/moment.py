@@ -16,9 +16,9 @@ import apsw
 from headcount.confirmed import Confirmed, read_confirmed
 from headcount.journal.reading import Damage, journal_state, last_of, read_entries
 from headcount.journal.schema import DAMAGED, JOURNAL_VERSION, MARK
-from headcount.sqlite import rows
-from headcount.sqlite_reading import open_at_one_moment
-from headcount.sqlite_rows import read_checked
+from headcount.sqlite.connection import rows
+from headcount.sqlite.reading import open_at_one_moment
+from headcount.sqlite.rows import read_checked
 
 __all__ = ["JournalMoment", "Waiting", "journal_moment", "last_id_of"]
 

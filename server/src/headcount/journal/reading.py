@@ -20,8 +20,8 @@ from headcount.confirmed import read_confirmed
 from headcount.counting.facts import FACT_FORMAT, Rejection
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.journal.schema import ENTRY_SELECT, JOURNAL, entry_checksum
-from headcount.sqlite import damage_named, rows
-from headcount.sqlite_rows import read_checked
+from headcount.sqlite.connection import damage_named, rows
+from headcount.sqlite.rows import read_checked
 from headcount.wording import number_of
 
 __all__ = ["Damage", "JournalEntry", "JournalState", "journal_state", "last_of", "read_entries"]

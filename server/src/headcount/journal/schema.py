@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from isal.isal_zlib import crc32
 
-from headcount.sqlite_rows import Table
+from headcount.sqlite.rows import Table
 
 __all__ = [
     "DAMAGED",

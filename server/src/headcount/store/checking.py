@@ -7,9 +7,9 @@ from pathlib import Path
 import apsw
 
 from headcount.counting.calendar import Period
-from headcount.sqlite import damage_named, rows
-from headcount.sqlite_reading import refuse_damage
-from headcount.sqlite_rows import Ledger, read_checked
+from headcount.sqlite.connection import damage_named, rows
+from headcount.sqlite.reading import refuse_damage
+from headcount.sqlite.rows import Ledger, read_checked
 from headcount.store import sql
 from headcount.store.protocol import Month
 from headcount.store.tables import ASIDE, KEY_BLOCK, MARK, MONTH, TABLES

@@ -18,9 +18,9 @@ from headcount.counting.aside import AsideSum
 from headcount.counting.calendar import Period
 from headcount.counting.keys import MESSAGE, TRACKED, Family
 from headcount.errors import DataFolderError
-from headcount.sqlite import damage_named, rows
-from headcount.sqlite_reading import open_at_one_moment
-from headcount.sqlite_rows import Ledger, Part, Table, read_checked
+from headcount.sqlite.connection import damage_named, rows
+from headcount.sqlite.reading import open_at_one_moment
+from headcount.sqlite.rows import Ledger, Part, Table, read_checked
 from headcount.store import sql
 from headcount.store.aside import aside_sums
 from headcount.store.checking import months_of

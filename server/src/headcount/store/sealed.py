@@ -10,8 +10,8 @@ import apsw
 
 from headcount.counting.calendar import Period
 from headcount.errors import DataFolderError, StorageUnavailableError
-from headcount.sqlite_rows import Ledger, open_checked
-from headcount.sqlite_unwritable import is_refusal
+from headcount.sqlite.rows import Ledger, open_checked
+from headcount.sqlite.unwritable import is_refusal
 from headcount.store import sql
 from headcount.store.tables import MONTH, TABLES
 

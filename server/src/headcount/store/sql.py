@@ -1,6 +1,6 @@
 """The schema of the embedded store and its statements beside those of its checked tables."""
 
-from headcount.sqlite_rows import PART_SCHEMA
+from headcount.sqlite.rows import PART_SCHEMA
 
 VERSION = 2
 """Version of the schema, kept in the file."""

@@ -21,8 +21,8 @@ from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import MESSAGE, Family, KeyBlock, merged
 from headcount.counting.usage import API_CALLS, DAYS_MAX, KINDS, UsageReading
 from headcount.errors import DamagedDataError, StorageUnavailableError
-from headcount.sqlite import damage_named, rows, settle
-from headcount.sqlite_rows import open_checked, read_checked
+from headcount.sqlite.connection import damage_named, rows, settle
+from headcount.sqlite.rows import open_checked, read_checked
 from headcount.store import blocks, sql, writing
 from headcount.store.aside import aside_sums
 from headcount.store.checking import check_store, months_of

@@ -1,6 +1,6 @@
 """The tables of the embedded store whose rows carry checksums: all of them."""
 
-from headcount.sqlite_rows import Table
+from headcount.sqlite.rows import Table
 
 __all__ = [
     "ASIDE",

@@ -11,7 +11,7 @@ import numpy as np
 from headcount.counting.calendar import Period
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
 from headcount.counting.usage import DAYS_MAX, KINDS, Counts
-from headcount.sqlite_rows import Ledger
+from headcount.sqlite.rows import Ledger
 from headcount.store import blocks, sql
 from headcount.store.protocol import Change
 from headcount.store.tables import ASIDE, KEY_BLOCK, MARK, MONTH, POSITION, REJECTION, USAGE

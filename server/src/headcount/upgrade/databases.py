@@ -17,8 +17,8 @@ from headcount.catalog import schema as catalog
 from headcount.errors import DamagedDataError
 from headcount.identity import fresh_uuid
 from headcount.journal import schema as journal
-from headcount.sqlite import connect, rows, transaction
-from headcount.sqlite_rows import Ledger, Row, Table
+from headcount.sqlite.connection import connect, rows, transaction
+from headcount.sqlite.rows import Ledger, Row, Table
 from headcount.store import sql, tables
 
 __all__ = ["copy_catalog", "copy_journal", "copy_store"]

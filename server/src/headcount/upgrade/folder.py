@@ -22,8 +22,8 @@ from headcount.durable import sync
 from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
 from headcount.identity import FORMER_NAME, admit_part, begin_identity, read_identity
 from headcount.journal.schema import JOURNAL_VERSION
-from headcount.sqlite import refuse_version, rows
-from headcount.sqlite_reading import damage
+from headcount.sqlite.connection import refuse_version, rows
+from headcount.sqlite.reading import damage
 from headcount.store import sql
 from headcount.upgrade.databases import copy_catalog, copy_journal, copy_store
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from headcount.counting.facts import Rejection
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile
-from headcount.sqlite_unwritable import is_refusal
+from headcount.sqlite.unwritable import is_refusal
 from headcount.troubles import Troubles
 from headcount.wiring.storage import STORAGE, remedy_for
 

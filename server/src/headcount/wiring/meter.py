@@ -23,7 +23,7 @@ from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter, MeterLimits
 from headcount.meter.memory import MemoryLevel
-from headcount.sqlite_unwritable import is_refusal
+from headcount.sqlite.unwritable import is_refusal
 from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Troubles
 from headcount.wiring.backlog import BacklogReport

@@ -12,8 +12,8 @@ import apsw
 from headcount.datafolder import DataFolder
 from headcount.errors import OperatorError
 from headcount.journal.moment import journal_moment
-from headcount.sqlite_reading import open_at_one_moment
-from headcount.sqlite_rows import read_checked
+from headcount.sqlite.reading import open_at_one_moment
+from headcount.sqlite.rows import read_checked
 from headcount.store import sql
 from headcount.store.tables import POSITION
 from headcount.wording import number_of

@@ -30,7 +30,7 @@ from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_dat
 from headcount.errors import OperatorError
 from headcount.integrity import refuse_faults
 from headcount.runfiles import ChildState, write_whole
-from headcount.sqlite_unwritable import identity_of
+from headcount.sqlite.unwritable import identity_of
 from headcount.troubles import Troubles
 from headcount.wiring.child import READY, Role, Task, task_of
 from headcount.wiring.endings import Endings, Refusal

@@ -16,7 +16,7 @@ from headcount.errors import DamagedDataError, DataFolderError
 from headcount.journal import JournalEntry, JournalFile
 from headcount.journal.moment import journal_moment
 from headcount.journal.schema import DAMAGED
-from headcount.sqlite_rows import read_checked
+from headcount.sqlite.rows import read_checked
 
 ENTRIES = 40
 

@@ -10,7 +10,7 @@ import pytest
 from headcount.counting.calendar import parse_period
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED, KeyBlock
 from headcount.errors import DamagedDataError, DataFolderError
-from headcount.sqlite_unwritable import is_refusal
+from headcount.sqlite.unwritable import is_refusal
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run, write_run
 

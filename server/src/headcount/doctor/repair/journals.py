@@ -31,8 +31,8 @@ from headcount.journal.schema import (
     SCHEMA,
     entry_checksum,
 )
-from headcount.sqlite import connect, transaction
-from headcount.sqlite_rows import Table
+from headcount.sqlite.connection import connect, transaction
+from headcount.sqlite.rows import Table
 from headcount.wording import number_of
 
 __all__ = ["FoundJournal", "find_journal", "new_journal", "plan_journal", "write_journal"]

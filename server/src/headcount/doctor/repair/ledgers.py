@@ -26,8 +26,8 @@ from headcount.doctor.recount import count_keys
 from headcount.doctor.repair.side import Act, Side
 from headcount.doctor.repair.tables import Found
 from headcount.errors import DataFolderError
-from headcount.sqlite import connect, transaction
-from headcount.sqlite_rows import PART, Ledger, Table
+from headcount.sqlite.connection import connect, transaction
+from headcount.sqlite.rows import PART, Ledger, Table
 from headcount.store import blocks, sql
 from headcount.store.runs import Run
 from headcount.store.tables import (

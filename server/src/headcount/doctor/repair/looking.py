@@ -17,8 +17,8 @@ from headcount.identity import Identity, part_name
 from headcount.journal.moment import journal_moment
 from headcount.journal.reading import journal_state
 from headcount.journal.schema import JOURNAL_VERSION
-from headcount.sqlite_reading import damage, open_at_one_moment
-from headcount.sqlite_rows import Ledger, Table
+from headcount.sqlite.reading import damage, open_at_one_moment
+from headcount.sqlite.rows import Ledger, Table
 from headcount.store import sql
 from headcount.store.checking import catalog_seen
 from headcount.store.tables import TABLES

@@ -47,7 +47,7 @@ from headcount.identity import Identity, read_identity, replace_identity
 from headcount.journal.moment import journal_moment
 from headcount.journal.reading import JournalState
 from headcount.journal.schema import JOURNAL_VERSION
-from headcount.sqlite_rows import Part, Table
+from headcount.sqlite.rows import Part, Table
 from headcount.store import sql
 from headcount.store.moment import store_moment
 from headcount.store.tables import ASIDE, MARK, POSITION, REJECTION, TABLES

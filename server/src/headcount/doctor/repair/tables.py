@@ -15,7 +15,7 @@ import msgspec
 
 from headcount.doctor.flips import unflipped
 from headcount.doctor.repair.reading import raw_rows, sequences
-from headcount.sqlite_rows import PART, Part, Row, Table, Tallies, tally
+from headcount.sqlite.rows import PART, Part, Row, Table, Tallies, tally
 
 __all__ = ["Found", "find_rows", "tallies_of"]
 

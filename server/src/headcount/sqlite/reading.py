@@ -15,8 +15,8 @@ from pathlib import Path
 import apsw
 
 from headcount.errors import DamagedDataError, DataFolderError
-from headcount.sqlite import MEND_OR_RESTORE, damage_named, refuse_version, rows
-from headcount.sqlite_unwritable import (
+from headcount.sqlite.connection import MEND_OR_RESTORE, damage_named, refuse_version, rows
+from headcount.sqlite.unwritable import (
     identity_of,
     is_refusal,
     log_bytes,

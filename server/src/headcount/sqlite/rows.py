@@ -23,8 +23,8 @@ from isal.isal_zlib import crc32
 from headcount.confirmed import Witness, read_confirmed, refuse_if_behind
 from headcount.errors import DamagedDataError
 from headcount.identity import admit_part, fresh_uuid, installation_for, require_part
-from headcount.sqlite import MEND_OR_RESTORE, connect, damage_named, rows, transaction
-from headcount.sqlite_reading import connect_to_read
+from headcount.sqlite.connection import MEND_OR_RESTORE, connect, damage_named, rows, transaction
+from headcount.sqlite.reading import connect_to_read
 
 __all__ = [
     "PART",
