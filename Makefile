@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make demo` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test sim damages bench demo serve docs pictures lock audit clean
+.PHONY: help setup check test sim damages bench demo serve docs client pictures lock audit clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -62,6 +62,9 @@ serve: .venv/.run ## a server on DATA (default ./headcount-data)
 
 docs: setup ## write docs/commands.md and docs/settings.md anew
 	$(BIN)/python scripts/reference.py
+
+client: setup ## write the synchronous client out of the asynchronous one
+	$(BIN)/python scripts/synchronous.py
 
 pictures: setup ## draw docs/pictures anew, out of the demo
 	$(BIN)/python scripts/pictures.py

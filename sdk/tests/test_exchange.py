@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segment_public_api import ApiValueError, BrokenConnectionException, Configuration
-from segment_public_api._exchange import Patience, Send, Timeouts, Wait, exchange
+from segment_public_api._exchange import RetryPolicy, Send, Timeouts, Wait, exchange
 
 URL = "https://usage.example.com/usage/mtu/daily?period=2021-02-01"
 
@@ -45,7 +45,7 @@ class World:
 
     def carry_out(self, configuration: Configuration, method: str = "GET") -> Any:
         request = Send(method, URL, {}, None, Timeouts.of((1.0, 2.0)))
-        steps: Any = exchange(request, Patience.of(configuration), lambda: self.now)
+        steps: Any = exchange(request, RetryPolicy.of(configuration), lambda: self.now)
         step = next(steps)
         while True:
             try:

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from urllib3 import HTTPHeaderDict
 
 from . import _wire
-from ._exchange import REDIRECT_STATUSES, AnswerT, Patience, Send, Step, Timeouts, exchange
+from ._exchange import REDIRECT_STATUSES, AnswerT, RetryPolicy, Send, Step, Timeouts, exchange
 from ._hosts import address_of, base_url, same_origin_target
 from ._version import __version__
 from .api_response import ApiResponse
@@ -197,7 +197,7 @@ class ClientCore:
         timeouts = Timeouts.of(self.configuration.request_timeout if timeout is None else timeout)
         send = Send(method.upper(), url, headers, payload, timeouts)
         steps: Generator[Step, AnswerT | None, AnswerT] = exchange(
-            send, Patience.of(self.configuration), time.monotonic
+            send, RetryPolicy.of(self.configuration), time.monotonic
         )
         return steps, _wire.credentials(headers, secret)
 

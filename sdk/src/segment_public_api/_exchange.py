@@ -1,4 +1,4 @@
-"""Takes a request and how patient to be; gives what to do next, until there is an answer. Pure.
+"""Takes a request and its retry policy; gives what to do next, until there is an answer. Pure.
 
 `exchange` is a generator that never touches a socket or a clock of its own. It yields `Send` (make
 this one request; send in the answer, or throw in a `ConnectionException`) and `Wait` (let so many
@@ -108,7 +108,7 @@ class _SpreadRetry(Retry):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often and how long a call is tried.
 
     Attributes:
@@ -122,7 +122,7 @@ class Patience:
     budget_s: float | None
 
     @classmethod
-    def of(cls, configuration: Configuration) -> Patience:
+    def of(cls, configuration: Configuration) -> RetryPolicy:
         """From `Configuration.retries` and its two bounds. Raises `ApiValueError`."""
         retries: Any = configuration.retries
         if retries is None or retries is True:
@@ -139,26 +139,26 @@ class Patience:
 
 
 def exchange(
-    request: Send, patience: Patience, clock: Callable[[], float]
+    request: Send, policy: RetryPolicy, clock: Callable[[], float]
 ) -> Generator[Step, AnswerT | None, AnswerT]:
     """Carry `request` to its last answer.
 
     Args:
         request: with the timeouts of a single attempt.
-        patience: how often and how long to try.
+        policy: how often and how long to try.
         clock: seconds that never run backwards.
 
     Raises:
         ConnectionException: no answer came, and no retry is left.
     """
     started_at = clock()
-    ends_at = None if patience.budget_s is None else started_at + patience.budget_s
+    ends_at = None if policy.budget_s is None else started_at + policy.budget_s
     redirects = 0
     while True:
         left_s = None if ends_at is None else ends_at - clock()
         if left_s is not None and left_s <= 0:
             raise ReadTimeoutException(
-                status=0, reason=f"the call's {patience.budget_s:g} s (call_budget_s) are used up"
+                status=0, reason=f"the call's {policy.budget_s:g} s (call_budget_s) are used up"
             )
         attempt = replace(request, timeouts=request.timeouts.within(left_s))
         answer: AnswerT | None = None
@@ -175,14 +175,14 @@ def exchange(
                 return answer
             request = replace(request, url=target)
             continue
-        retry, wait_s = _decision(request, patience, answer, failure)
+        retry, wait_s = _decision(request, policy, answer, failure)
         too_late = ends_at is not None and wait_s is not None and clock() + wait_s >= ends_at
         if retry is None or wait_s is None or too_late:
             if failure is not None:
                 raise failure
             assert answer is not None
             return answer
-        patience = replace(patience, retry=retry)
+        policy = replace(policy, retry=retry)
         _log_wait(request, answer, failure, wait_s)
         yield Wait(wait_s)
 
@@ -196,10 +196,10 @@ def _redirect_target(request: Send, answer: Answer) -> str | None:
 
 
 def _decision(
-    request: Send, patience: Patience, answer: Answer | None, failure: ConnectionException | None
+    request: Send, policy: RetryPolicy, answer: Answer | None, failure: ConnectionException | None
 ) -> tuple[Retry | None, float | None]:
     """What is left to try and how long to wait first; None for either ends the call."""
-    retry = patience.retry
+    retry = policy.retry
     asked_s: float | None = None
     if answer is not None:
         asked_s = retry_after_s(answer.getheaders()) if retry.respect_retry_after_header else None
@@ -215,15 +215,15 @@ def _decision(
     except (MaxRetryError, ConnectionException):
         return None, None
     if asked_s is None:
-        return retry, min(retry.get_backoff_time(), patience.wait_max_s)
-    if asked_s > patience.wait_max_s:
+        return retry, min(retry.get_backoff_time(), policy.wait_max_s)
+    if asked_s > policy.wait_max_s:
         log.warning(
             "%s %s: the server asks for a wait of %.0f s, longer than retry_wait_max_s (%g s); "
             "giving up",
             request.method,
             _path(request),
             asked_s,
-            patience.wait_max_s,
+            policy.wait_max_s,
         )
         return None, None
     # Never earlier than asked, and not all clients at the same moment.

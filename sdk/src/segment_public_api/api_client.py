@@ -1,20 +1,23 @@
 """The synchronous client. Takes serialised requests; gives answers; keeps the connections."""
 
+# Made of aio/api_client.py by scripts/synchronous.py: change that file, and run it.
+
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from ._core import ClientCore, RequestSerialized, locate
-from ._exchange import Wait
-from .exceptions import ApiException, ConnectionException
+from segment_public_api._core import ClientCore, RequestSerialized, locate
+from segment_public_api._exchange import Wait
+from segment_public_api.exceptions import ApiException, ConnectionException
+
 from .rest import RESTClientObject, RESTResponse
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from ._exchange import Step
-    from .configuration import Configuration, Timeout
+    from segment_public_api._exchange import Step
+    from segment_public_api.configuration import Configuration, Timeout
 
 __all__ = ["ApiClient", "RequestSerialized"]
 

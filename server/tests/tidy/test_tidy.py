@@ -58,6 +58,7 @@ STARTED = {
     "scripts/pictures.py",
     "scripts/audit.py",
     "scripts/reference.py",
+    "scripts/synchronous.py",
     "server/tests/sim/__main__.py",
     "server/tests/moved_clock/sitecustomize.py",  # by Python itself
 }

@@ -6,6 +6,7 @@ Needs the extra: `pip install 'segment-public-api[async]'`.
 import importlib.util
 from typing import TYPE_CHECKING
 
+from segment_public_api import MODULE_BY_NAME as SYNCHRONOUS_MODULES
 from segment_public_api._lazy import lazy
 
 if importlib.util.find_spec("aiohttp") is None:
@@ -61,21 +62,10 @@ if TYPE_CHECKING:
     )
     from segment_public_api.pagination import Progress, to_records
 
-    from .api_calls_api import (
-        APICallsApi,
-    )
-    from .api_client import (
-        ApiClient,
-    )
-    from .monthly_tracked_users_api import (
-        MonthlyTrackedUsersApi,
-    )
-    from .pagination import (
-        PageIterator,
-        RowIterator,
-        iter_pages,
-        iter_rows,
-    )
+    from .api_calls_api import APICallsApi
+    from .api_client import ApiClient
+    from .monthly_tracked_users_api import MonthlyTrackedUsersApi
+    from .pagination import PageIterator, RowIterator, iter_pages, iter_rows
 
 __all__ = [
     "APICallSnapshotV1",
@@ -131,58 +121,18 @@ __all__ = [
     "to_records",
 ]
 
-MODULE_BY_NAME = {
-    "APICallSnapshotV1": ".models",
+OWN_MODULES = {
     "APICallsApi": "api_calls_api",
-    "ApiAttributeError": ".exceptions",
     "ApiClient": "api_client",
-    "ApiException": ".exceptions",
-    "ApiKeyError": ".exceptions",
-    "ApiResponse": ".api_response",
-    "ApiTypeError": ".exceptions",
-    "ApiValueError": ".exceptions",
-    "BadRequestException": ".exceptions",
-    "BrokenConnectionException": ".exceptions",
-    "Configuration": ".configuration",
-    "ConflictException": ".exceptions",
-    "ConnectFailedException": ".exceptions",
-    "ConnectTimeoutException": ".exceptions",
-    "ConnectionException": ".exceptions",
-    "ForbiddenException": ".exceptions",
-    "GetDailyPerSourceAPICallsUsage200Response": ".models",
-    "GetDailyPerSourceAPICallsUsageV1Output": ".models",
-    "GetDailyPerSourceMTUUsage200Response": ".models",
-    "GetDailyPerSourceMTUUsageV1Output": ".models",
-    "GetDailyWorkspaceAPICallsUsage200Response": ".models",
-    "GetDailyWorkspaceAPICallsUsageV1Output": ".models",
-    "GetDailyWorkspaceMTUUsage200Response": ".models",
-    "GetDailyWorkspaceMTUUsageV1Output": ".models",
-    "InsecureHostWarning": ".configuration",
-    "InvalidResponseException": ".exceptions",
     "MonthlyTrackedUsersApi": "monthly_tracked_users_api",
-    "MtuSnapshotV1": ".models",
-    "NotFoundException": ".exceptions",
-    "OpenApiException": ".exceptions",
     "PageIterator": "pagination",
-    "PaginationInput": ".models",
-    "PaginationOutput": ".models",
-    "Progress": ".pagination",
-    "ReadTimeoutException": ".exceptions",
-    "RedirectException": ".exceptions",
-    "RepeatedCursorException": ".exceptions",
-    "RequestError": ".models",
-    "RequestErrorEnvelope": ".models",
     "RowIterator": "pagination",
-    "ServiceException": ".exceptions",
-    "SourceAPICallSnapshotV1": ".models",
-    "TlsException": ".exceptions",
-    "TooManyRequestsException": ".exceptions",
-    "UnauthorizedException": ".exceptions",
-    "UnprocessableEntityException": ".exceptions",
-    "UsersPerSourceSnapshotV1": ".models",
     "iter_pages": "pagination",
     "iter_rows": "pagination",
-    "to_records": ".pagination",
+}
+
+MODULE_BY_NAME = {
+    name: OWN_MODULES.get(name, f".{module}") for name, module in SYNCHRONOUS_MODULES.items()
 }
 
 # Type checkers see the imports above; `__getattr__` would tell them that any name exists.

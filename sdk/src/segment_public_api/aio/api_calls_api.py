@@ -79,7 +79,8 @@ class APICallsApi(AsyncUsageApi):
             _headers,
             _host_index,
         )
-        return (await self._fetch(call)).data
+        answer = await self._fetch(call)
+        return answer.data
 
     @checked
     async def get_daily_per_source_api_calls_usage_with_http_info(
@@ -174,7 +175,8 @@ class APICallsApi(AsyncUsageApi):
             _headers,
             _host_index,
         )
-        return (await self._fetch(call)).data
+        answer = await self._fetch(call)
+        return answer.data
 
     @checked
     async def get_daily_workspace_api_calls_usage_with_http_info(

@@ -80,7 +80,8 @@ class MonthlyTrackedUsersApi(AsyncUsageApi):
             _headers,
             _host_index,
         )
-        return (await self._fetch(call)).data
+        answer = await self._fetch(call)
+        return answer.data
 
     @checked
     async def get_daily_per_source_mtu_usage_with_http_info(
@@ -175,7 +176,8 @@ class MonthlyTrackedUsersApi(AsyncUsageApi):
             _headers,
             _host_index,
         )
-        return (await self._fetch(call)).data
+        answer = await self._fetch(call)
+        return answer.data
 
     @checked
     async def get_daily_workspace_mtu_usage_with_http_info(

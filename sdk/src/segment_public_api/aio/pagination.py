@@ -1,4 +1,4 @@
-"""Walks pages and rows with the asynchronous client; the bookkeeping is the synchronous one's."""
+"""Takes a method of an API class and a period; gives every page, or every row, when needed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Generic, Self, TypeVar
 
-from segment_public_api.pagination import Page, PageWalk, Progress
+from segment_public_api._pages import Page, PageWalk, Progress, to_records
 
-__all__ = ["PageIterator", "RowIterator", "iter_pages", "iter_rows"]
+__all__ = ["PageIterator", "Progress", "RowIterator", "iter_pages", "iter_rows", "to_records"]
 
 RowT = TypeVar("RowT")
 PageT = TypeVar("PageT", bound=Page[Any])
@@ -86,7 +86,21 @@ def iter_pages(
     cursor: str | None = None,
     **options: Any,
 ) -> PageIterator[PageT]:
-    """Every page of a period, for `async for`; arguments and errors as in `segment_public_api`."""
+    """Every page of a period, read lazily, with `async for`.
+
+    Args:
+        method: a plain method of an API class, such as
+            `APICallsApi(client).get_daily_workspace_api_calls_usage`.
+        period: as the method takes it.
+        count: rows a page, 1 to 1000; None is the server's default.
+        cursor: where to begin, from an earlier walk's `progress.cursor`; None is the beginning.
+        options: further arguments of the method, such as `_request_timeout`.
+
+    Raises:
+        RepeatedCursorException: while iterating, when the server names a page again and rows are
+            missing.
+        ApiException: while iterating, as the method does.
+    """
     return PageIterator(method, period, count=count, cursor=cursor, **options)
 
 
@@ -98,5 +112,8 @@ def iter_rows(
     cursor: str | None = None,
     **options: Any,
 ) -> RowIterator[RowT]:
-    """Every row of a period, for `async for`; arguments and errors as in `segment_public_api`."""
+    """Every row of a period, its pages read lazily, with `async for`.
+
+    Arguments and errors are those of `iter_pages`.
+    """
     return RowIterator(PageIterator(method, period, count=count, cursor=cursor, **options))

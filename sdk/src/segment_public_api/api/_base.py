@@ -1,5 +1,7 @@
 """What the synchronous API classes share. Takes a `Call`; gives its answer."""
 
+# Made of aio/_base.py by scripts/synchronous.py: change that file, and run it.
+
 from __future__ import annotations
 
 from typing import TypeVar
@@ -30,9 +32,10 @@ class UsageApi:
     def _raw(self, call: Call[T]) -> BaseHTTPResponse:
         client = self.api_client
         with call.named():
-            return client.call_api(
+            answer = client.call_api(
                 *call.request(client),
                 _request_timeout=call.timeout,
                 _preload_content=False,
                 _secret=call.secret,
-            ).response
+            )
+            return answer.response

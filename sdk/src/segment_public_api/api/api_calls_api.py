@@ -1,5 +1,7 @@
 """APICallsApi: reads usage counted in API calls."""
 
+# Made of aio/api_calls_api.py by scripts/synchronous.py: change that file, and run it.
+
 from __future__ import annotations
 
 from urllib3 import BaseHTTPResponse
@@ -79,7 +81,8 @@ class APICallsApi(UsageApi):
             _headers,
             _host_index,
         )
-        return (self._fetch(call)).data
+        answer = self._fetch(call)
+        return answer.data
 
     @checked
     def get_daily_per_source_api_calls_usage_with_http_info(
@@ -174,7 +177,8 @@ class APICallsApi(UsageApi):
             _headers,
             _host_index,
         )
-        return (self._fetch(call)).data
+        answer = self._fetch(call)
+        return answer.data
 
     @checked
     def get_daily_workspace_api_calls_usage_with_http_info(

@@ -1,5 +1,7 @@
 """MonthlyTrackedUsersApi: reads usage counted in monthly tracked users (MTU)."""
 
+# Made of aio/monthly_tracked_users_api.py by scripts/synchronous.py: change that file, and run it.
+
 from __future__ import annotations
 
 from urllib3 import BaseHTTPResponse
@@ -80,7 +82,8 @@ class MonthlyTrackedUsersApi(UsageApi):
             _headers,
             _host_index,
         )
-        return (self._fetch(call)).data
+        answer = self._fetch(call)
+        return answer.data
 
     @checked
     def get_daily_per_source_mtu_usage_with_http_info(
@@ -175,7 +178,8 @@ class MonthlyTrackedUsersApi(UsageApi):
             _headers,
             _host_index,
         )
-        return (self._fetch(call)).data
+        answer = self._fetch(call)
+        return answer.data
 
     @checked
     def get_daily_workspace_mtu_usage_with_http_info(
