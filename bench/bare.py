@@ -65,7 +65,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 def bare_servers(workers: int) -> Iterator[tuple[str, list[int]]]:
     """Workers on one address, for as long as the context lasts: its URL and their process ids."""
     from headcount.config import Address
-    from headcount.wiring.listening import listen, url_of
+    from headcount.http.listening import listen, url_of
 
     with ExitStack() as stack:
         sockets = [
@@ -94,8 +94,8 @@ def bare_servers(workers: int) -> Iterator[tuple[str, list[int]]]:
 def _main(listen_fd: int, alive_fd: int) -> None:
     import uvloop
 
-    from headcount.wiring.child import Child
-    from headcount.wiring.http import serve_http
+    from headcount.http.serving import serve_http
+    from headcount.wiring.lifetime import Child
 
     uvloop.run(serve_http(app, listen_fd, Child(alive_fd)))
 

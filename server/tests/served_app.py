@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from headcount.wiring.http import serve_http
+from headcount.http.serving import serve_http
 
 __all__ = ["Told", "served"]
 

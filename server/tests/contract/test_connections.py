@@ -14,10 +14,10 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
+from headcount.http import connection as connections
+from headcount.http.crowd import connections_max
 from headcount.troubles import Troubles
-from headcount.wiring import connection as connections
 from headcount.wiring.bodies import WholeBodies
-from headcount.wiring.crowd import connections_max
 from served_app import served
 from server_fixture import Server, Shop, eventually, serving
 
@@ -240,8 +240,8 @@ def test_no_header_of_an_answer_holds_another_one(
 def test_at_the_bound_the_longest_silent_make_room(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("headcount.wiring.crowd._CONNECTIONS_MAX", 20)
-    monkeypatch.setattr("headcount.wiring.crowd._CALM_AFTER_S", 2.0)
+    monkeypatch.setattr("headcount.http.crowd._CONNECTIONS_MAX", 20)
+    monkeypatch.setattr("headcount.http.crowd._CALM_AFTER_S", 2.0)
     troubles = Troubles(None, "test", lambda: 0)
     going_on = threading.Event()
 

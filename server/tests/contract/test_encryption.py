@@ -20,8 +20,8 @@ import uvloop
 from cryptography.hazmat.primitives import serialization
 
 from headcount.clock import now_ms
-from headcount.wiring.certificates import Certificates
-from headcount.wiring.handshakes import TlsListener
+from headcount.http.certificates import Certificates
+from headcount.http.handshakes import TlsListener
 from program import PROGRAM, Program, environment
 from sdk_tls import self_signed
 from server_fixture import Server, eventually, serving

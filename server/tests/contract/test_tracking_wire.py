@@ -20,8 +20,8 @@ import uvicorn
 import uvloop
 
 from headcount.counting.facts import MESSAGE_TYPES, Rejection
+from headcount.http.connection import Connection
 from headcount.intake import Limits, SourceRef, create_app
-from headcount.wiring.connection import Connection
 from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, ListSink, Past, unpack
 
 LIMITS = Limits(requests_in_flight_max=4, body_bytes_in_flight_max=9 * 1024 * 1024)

@@ -4,12 +4,12 @@ Takes settings, gives a running server. The only package that names a store, a j
 HTTP server in one place. Imports nothing by itself: each process loads only what its role needs.
 
     supervisor   starts, watches, restarts and ends the processes of one server
-    listening    the sockets of the tracking and the API address
-    child        where a child process begins: which role it plays, and how it is told to stop
+    task         what the supervisor and its children tell each other
+    child        where a child process begins: which role it plays
+    lifetime     how a child says that it is ready, and is told to stop
     intake       one intake worker
     meter        the meter's process, and metering a stopped folder to its end
     api          the api process
-    http         serving an application until told to stop
     sources      the catalog's sources, kept in memory and up to date
     history      who may import over HTTP, and what into
     importing    files of past messages, from their lines until they are counted

@@ -16,14 +16,15 @@ from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.counting.backlog import Backlog
 from headcount.datafolder import DataFolder, open_data_folder
+from headcount.http.serving import serve_http
 from headcount.metrics import OF_EVERYBODY
 from headcount.runfiles import ChildState, read_whole
 from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Trouble, Troubles, read_troubles
 from headcount.wiring.bodies import WholeBodies
-from headcount.wiring.child import Child, Task
-from headcount.wiring.http import serve_http
+from headcount.wiring.lifetime import Child
 from headcount.wiring.storage import STORAGE, Places
+from headcount.wiring.task import Task
 
 __all__ = ["run"]
 

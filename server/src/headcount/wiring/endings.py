@@ -13,11 +13,10 @@ import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import msgspec
-
 from headcount.troubles import Troubles
+from headcount.wiring.task import Refusal
 
-__all__ = ["Endings", "Refusal"]
+__all__ = ["Endings"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,20 +31,6 @@ _WHAT = {
     ),
     "api": ("The process that answers readers", "Messages are taken and counted meanwhile."),
 }
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a child cannot do its work.
-
-    Attributes:
-        problem: what is wrong, as a sentence.
-        remedy: what to do about it, as a sentence.
-        error: the type of the error.
-    """
-
-    problem: str
-    remedy: str
-    error: str = ""
 
 
 class Endings:

@@ -14,15 +14,16 @@ from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import load_hash_key, open_data_folder
+from headcount.http.serving import serve_http
 from headcount.intake import Budgets, Limits, RequestTally, create_app
 from headcount.journal import JournalDirectory
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
-from headcount.wiring.child import Child, Task
 from headcount.wiring.history import CatalogHistory
-from headcount.wiring.http import serve_http
 from headcount.wiring.keeping import JournalSink
+from headcount.wiring.lifetime import Child
 from headcount.wiring.sources import CatalogSources
+from headcount.wiring.task import Task
 
 __all__ = ["run"]
 

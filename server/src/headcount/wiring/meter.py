@@ -27,9 +27,10 @@ from headcount.sqlite.unwritable import is_refusal
 from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Troubles
 from headcount.wiring.backlog import BacklogReport
-from headcount.wiring.child import Child, Task
+from headcount.wiring.lifetime import Child
 from headcount.wiring.memory import MemoryGuard
 from headcount.wiring.storage import STORAGE, remedy_for
+from headcount.wiring.task import Task
 
 __all__ = ["meter_until_drained", "run"]
 

@@ -28,16 +28,16 @@ from headcount.clock import now_ms
 from headcount.config import Settings
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import OperatorError
+from headcount.http.front import Front, checked_front
+from headcount.http.listening import listen, url_of
 from headcount.integrity import refuse_faults
 from headcount.runfiles import ChildState, write_whole
 from headcount.sqlite.unwritable import identity_of
 from headcount.troubles import Troubles
-from headcount.wiring.child import READY, Role, Task, task_of
-from headcount.wiring.endings import Endings, Refusal
-from headcount.wiring.front import Front, checked_front
-from headcount.wiring.listening import listen, url_of
+from headcount.wiring.endings import Endings
 from headcount.wiring.standing import where_counting_stands
 from headcount.wiring.storage import refusal_to_write
+from headcount.wiring.task import READY, Refusal, Role, Task, task_of
 
 __all__ = ["Listening", "serve"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from headcount.troubles import Troubles, read_troubles
-from headcount.wiring.endings import Endings, Refusal
+from headcount.wiring.endings import Endings
+from headcount.wiring.task import Refusal
 
 NOON_MS = 43_200_000
 OVERFLOW = Refusal("The meter process failed: too late.", "Report it.", "OverflowError")

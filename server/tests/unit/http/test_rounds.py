@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from headcount.wiring.rounds import Rounds
+from headcount.http.rounds import Rounds
 
 
 def test_no_more_than_a_portion_begins_in_a_round_and_nobody_is_passed() -> None:

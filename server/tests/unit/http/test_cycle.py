@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headcount.wiring.cycle import Cycle
+from headcount.http.cycle import Cycle
 
 HEADERS = ((b"content-length", b"2"), (b"x-made", b"once"))
 SERVER = [(b"date", b"today")]

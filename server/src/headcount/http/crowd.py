@@ -17,8 +17,8 @@ from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from headcount import metrics
+from headcount.http.rounds import Rounds
 from headcount.troubles import Troubles
-from headcount.wiring.rounds import Rounds
 
 __all__ = ["IDLE_S", "Bounds", "Crowd", "Member", "connections_max"]
 

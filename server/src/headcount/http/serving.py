@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
 from headcount.clock import now_ms
+from headcount.http.accepting import Listener
+from headcount.http.certificates import Certificates
+from headcount.http.connection import Connection
+from headcount.http.crowd import IDLE_S, Bounds, Crowd, connections_max
+from headcount.http.front import Front
+from headcount.http.handshakes import TlsListener, handshakes_max
 from headcount.troubles import Troubles
-from headcount.wiring.accepting import Listener
-from headcount.wiring.certificates import Certificates
-from headcount.wiring.child import Child
-from headcount.wiring.connection import Connection
-from headcount.wiring.crowd import IDLE_S, Bounds, Crowd, connections_max
-from headcount.wiring.front import Front
-from headcount.wiring.handshakes import TlsListener, handshakes_max
 
-__all__ = ["serve_http"]
+__all__ = ["Lifetime", "serve_http"]
 
 _STOP_WITHIN_S = 4
 _BODIES_WITHIN_S = 3
@@ -29,20 +29,34 @@ _BODIES_WITHIN_S = 3
 _LOOK_EVERY_TICKS = 10
 
 
+class Lifetime(Protocol):
+    """How whoever serves learns that it should stop, and says that it serves."""
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Is set once it should stop."""
+
+    def on_stop(self, callback: Callable[[], None], /) -> None:
+        """Call back, in another thread, when it should stop."""
+
+    def ready(self) -> None:
+        """Hear that the socket is served."""
+
+
 class _Server(uvicorn.Server):
-    """uvicorn, without its own signal handlers: `Child` has them, and knows of the supervisor."""
+    """uvicorn, without its own signal handlers: the process has them, and knows its supervisor."""
 
     def __init__(
         self,
         config: uvicorn.Config,
-        child: Child,
+        lifetime: Lifetime,
         bounds: Bounds,
         address: str,
         troubles: Troubles | None,
         certificates: Certificates | None,
     ) -> None:
         super().__init__(config)
-        self._child = child
+        self._lifetime = lifetime
         self._certificates = certificates
         members: Any = self.server_state.connections
         self._crowd = Crowd(members, bounds, address, troubles)
@@ -56,7 +70,7 @@ class _Server(uvicorn.Server):
             await super().startup([])
             listeners: list[Any] = [self._listener(sock) for sock in sockets or ()]
             self.servers = listeners
-        self._child.ready()
+        self._lifetime.ready()
 
     def _listener(self, sock: socket.socket) -> Listener | TlsListener:
         if self._certificates is None:
@@ -99,7 +113,7 @@ class _Server(uvicorn.Server):
 async def serve_http(
     app: Any,
     listen_fd: int,
-    child: Child,
+    lifetime: Lifetime,
     *,
     address: str = "tracking",
     idle_timeout_s: float = IDLE_S,
@@ -112,7 +126,7 @@ async def serve_http(
     Args:
         app: the ASGI application.
         listen_fd: a listening socket that this process inherited.
-        child: says when to stop, and is told when the socket is served.
+        lifetime: says when to stop, and is told when the socket is served.
         address: which one it is, `"tracking"` or `"api"`.
         idle_timeout_s: how long a connection may be silent after a request.
         troubles: is told when there are too many connections.
@@ -144,12 +158,12 @@ async def serve_http(
         # All processes read the same files; one says what is wrong with them.
         told = troubles if address == "api" else None
         certificates = Certificates(Path(front.certificate), Path(front.key), told, now_ms)
-    server = _Server(config, child, bounds, address, troubles, certificates)
+    server = _Server(config, lifetime, bounds, address, troubles, certificates)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         loop.call_soon_threadsafe(setattr, server, "should_exit", True)
 
-    child.on_stop(stop)
-    if not child.stopping.is_set():
+    lifetime.on_stop(stop)
+    if not lifetime.stopping.is_set():
         await server.serve(sockets=[socket.socket(fileno=listen_fd)])

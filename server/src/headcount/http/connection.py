@@ -21,8 +21,8 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from headcount import metrics
-from headcount.wiring.crowd import Bounds, Crowd
-from headcount.wiring.cycle import Cycle
+from headcount.http.crowd import Bounds, Crowd
+from headcount.http.cycle import Cycle
 
 __all__ = ["Connection"]
 

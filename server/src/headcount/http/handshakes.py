@@ -14,9 +14,9 @@ import socket
 from collections.abc import Callable
 
 from headcount import metrics
-from headcount.wiring.accepting import TRY_LATER
-from headcount.wiring.certificates import Certificates
-from headcount.wiring.crowd import connections_max
+from headcount.http.accepting import TRY_LATER
+from headcount.http.certificates import Certificates
+from headcount.http.crowd import connections_max
 
 __all__ = ["TlsListener", "handshakes_max"]
 

@@ -14,7 +14,7 @@ import msgspec
 
 from headcount.config import Address, Settings
 from headcount.errors import SettingError
-from headcount.proxies import TrustedProxies
+from headcount.http.proxies import TrustedProxies
 from headcount.setting_values import networks
 
 __all__ = ["Front", "checked_front"]
@@ -55,7 +55,7 @@ def checked_front(settings: Settings) -> Front:
     proxies = None if trusted is None else tuple(map(str, trusted))
     if settings.tls_cert is not None:
         assert settings.tls_key is not None, "both or none, as load_settings sees to"
-        from headcount.wiring.certificates import context_of
+        from headcount.http.certificates import context_of
 
         context_of(settings.tls_cert, settings.tls_key)
         return Front(proxies, _absolute(settings.tls_cert), _absolute(settings.tls_key))

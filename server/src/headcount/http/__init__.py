@@ -1,0 +1,17 @@
+"""How both addresses speak HTTP: everything between a socket and an ASGI application.
+
+Takes sockets and an application, gives its answers to whoever asks; knows nothing of what they
+say. Bounds what connections take, and whom they can keep waiting:
+
+    serving        an application on an inherited socket, until told to stop
+    listening      the sockets, which outlive the processes that accept
+    accepting      connections without TLS, one after the other
+    handshakes     connections with TLS, so many at a time
+    certificates   the certificate, read again when it was renewed
+    front          what the addresses know of the network around them
+    proxies        whose forwarded headers are believed
+    connection     one connection and its requests: uvicorn's protocol, changed
+    cycle          one request and its answer: uvicorn's cycle, changed
+    crowd          all connections of a process, and which has to go when there are too many
+    rounds         how much begins in one round of the event loop
+"""
