@@ -27,6 +27,7 @@ __all__ = [
     "Identity",
     "admit_part",
     "begin_identity",
+    "folder_of",
     "fresh_uuid",
     "installation_for",
     "part_name",
@@ -128,7 +129,7 @@ def _parsed(text: bytes) -> Identity | None:
     return identity
 
 
-def _folder_of(database: Path) -> Path | None:
+def folder_of(database: Path) -> Path | None:
     """The data folder that a database lies in; None where it lies elsewhere."""
     for folder in (database.parent, database.parent.parent):
         if (folder / IDENTITY_NAME).exists():
@@ -143,7 +144,7 @@ def part_name(folder: Path, database: Path) -> str:
 
 def installation_for(database: Path) -> str:
     """The id that a new database is to carry; empty outside of a data folder."""
-    folder = _folder_of(database)
+    folder = folder_of(database)
     identity = None if folder is None else read_identity(folder)
     return "" if identity is None else identity.installation
 
@@ -154,7 +155,7 @@ def require_part(database: Path) -> None:
     Raises:
         DamagedDataError: it is missing or empty.
     """
-    folder = _folder_of(database)
+    folder = folder_of(database)
     identity = None if folder is None else read_identity(folder)
     if folder is None or identity is None or part_name(folder, database) not in identity.parts:
         return
@@ -184,7 +185,7 @@ def admit_part(database: Path, uuid: str, installation: str, *, register: bool) 
     Raises:
         DamagedDataError: it is of another installation, or stands in the place of another one.
     """
-    folder = _folder_of(database)
+    folder = folder_of(database)
     identity = None if folder is None else read_identity(folder)
     if folder is None or identity is None:
         return

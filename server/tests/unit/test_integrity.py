@@ -94,9 +94,26 @@ def older(path: Path, change: Callable[[], None]) -> None:
 
 
 def older_with_its_witness(path: Path, change: Callable[[], None]) -> None:
+    """Put a database and all that lies beside it under its name back as it was."""
     former = witness_of(path).read_bytes()
     older(path, change)
     witness_of(path).write_bytes(former)
+
+
+def older_with_both_witnesses(path: Path, change: Callable[[], None]) -> None:
+    """Put what is confirmed of it elsewhere back as well: only the other parts know then."""
+    apart = path.parents[path.parent.name == "journals"] / "confirmed"
+    former = {each: each.read_bytes() for each in apart.iterdir()}
+    older_with_its_witness(path, change)
+    for each, data in former.items():
+        each.write_bytes(data)
+
+
+def no_server_runs(folder: DataFolder) -> None:
+    """A token is revoked by the command line, and nothing else looks at the catalog."""
+    with Catalog(folder.catalog) as catalog:
+        [token] = catalog.tokens(1)
+        catalog.revoke_token(1, token.id, 1)
 
 
 def another_source(folder: DataFolder) -> None:
@@ -112,9 +129,7 @@ def another_source(folder: DataFolder) -> None:
 
 def revoked_and_noted(folder: DataFolder) -> None:
     """A token is revoked, and a meter looks at the catalog."""
-    with Catalog(folder.catalog) as catalog:
-        [token] = catalog.tokens(1)
-        catalog.revoke_token(1, token.id, 1)
+    no_server_runs(folder)
     meter_until_drained(folder, 35)
 
 
@@ -145,20 +160,29 @@ LOSSES: dict[str, tuple[Callable[[DataFolder], object], str]] = {
         lambda f: older(f.store, lambda: metered(f)), r"its last \d+ changes are gone"),
     "an older store with its witness": (
         lambda f: older_with_its_witness(f.store, lambda: metered(f)),
+        r"its last \d+ changes are gone"),
+    "an older store with both its witnesses": (
+        lambda f: older_with_both_witnesses(f.store, lambda: metered(f)),
         r"The store is older than .* in neither"),
     "an older catalog": (
         lambda f: older(f.catalog, lambda: another_source(f)), r"its last 2 changes are gone"),
-    "an older catalog with its witness": (
-        lambda f: older_with_its_witness(f.catalog, lambda: another_source(f)),
+    "an older catalog with its witness, changed while no server ran": (
+        lambda f: older_with_its_witness(f.catalog, lambda: no_server_runs(f)),
+        r"its last change is gone"),
+    "an older catalog with both its witnesses": (
+        lambda f: older_with_both_witnesses(f.catalog, lambda: another_source(f)),
         r"does not know workspace 3, source 4 of workspace 3"),
-    "an older catalog with its witness, in which a token is valid again": (
-        lambda f: older_with_its_witness(f.catalog, lambda: revoked_and_noted(f)),
+    "an older catalog with both its witnesses, in which a token is valid again": (
+        lambda f: older_with_both_witnesses(f.catalog, lambda: revoked_and_noted(f)),
         r"The catalog is older than the store, which knows of 1 change more"),
     "an older journal": (
         lambda f: older(journal_of(f), lambda: unmetered(CountedFolder(f), 5)),
         r"its last 3 entries are gone, with 60 acknowledged messages"),
-    "a journal older than what was counted": (
-        lambda f: older_with_its_witness(
+    "an older journal with its witness, of which nothing is counted": (
+        lambda f: older_with_its_witness(journal_of(f), lambda: unmetered(CountedFolder(f), 5)),
+        r"its last 3 entries are gone, with 60 acknowledged messages"),
+    "a journal older than what was counted, with both its witnesses": (
+        lambda f: older_with_both_witnesses(
             journal_of(f), lambda: unmetered_and_metered(f)
         ),
         r"older than the store"),
@@ -230,12 +254,27 @@ def test_a_missing_or_unreadable_witness_is_no_refusal(folder: DataFolder) -> No
     for damage in (lambda p: p.unlink(), lambda p: p.write_bytes(b"x"), lambda p: flip(p)):
         for path in (folder.store, folder.catalog, journal_of(folder)):
             damage(witness_of(path))
+        for path in (folder.path / "confirmed").iterdir():
+            damage(path)
         assert part_faults(folder.path) == []
         unmetered(CountedFolder(folder), 7)
         metered(folder)
         with Catalog(folder.catalog) as catalog:
             catalog.add_source(1, f"more {damage}", 0)
         assert all(read_confirmed(p) for p in (folder.store, folder.catalog, journal_of(folder)))
+
+
+def test_what_a_killed_process_acknowledged_is_known_to_the_last_entry(folder: DataFolder) -> None:
+    path = journal_of(folder)
+    former = witness_of(path).read_bytes()
+    with closing(JournalFile(path)) as journal:
+        journal.append(bytes(56), [], 0)
+        last_id = journal.append(bytes(56), [], 0)
+        witness_of(path).write_bytes(former)
+        # Nothing is closed: a process that is killed closes nothing.
+        confirmed = read_confirmed(path)
+        assert confirmed is not None
+        assert (confirmed.uuid, confirmed.sequence) == (journal.uuid, last_id)
 
 
 def flip(path: Path) -> None:

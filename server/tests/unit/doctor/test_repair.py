@@ -229,10 +229,18 @@ def test_a_journal_that_is_gone_is_no_longer_expected(folder: DataFolder) -> Non
     assert set(identity.parts) == {"catalog.sqlite", "store.sqlite"}
 
 
-def test_an_older_catalog_is_taken_once_that_is_asked_for(folder: DataFolder) -> None:
+@pytest.mark.parametrize(
+    ("lies", "words"),
+    [("catalog.*", "less than was confirmed"), ("*/*", "older than the store")],
+    ids=["alone", "with all that confirms it but the store"],
+)
+def test_an_older_catalog_is_taken_once_that_is_asked_for(
+    folder: DataFolder, lies: str, words: str
+) -> None:
     with Catalog(folder.catalog) as catalog:
         token, _ = catalog.add_token(1, "admin", NOW_MS)
-    former = {path: path.read_bytes() for path in folder.path.glob("catalog.*")}
+    places = {*folder.path.glob("catalog.*"), *folder.path.glob(lies.replace("*/", "confirmed/"))}
+    former = {path: path.read_bytes() for path in places}
     with Catalog(folder.catalog) as catalog:
         catalog.revoke_token(1, token.id, NOW_MS)
     meter_until_drained(folder, 35)
@@ -240,7 +248,7 @@ def test_an_older_catalog_is_taken_once_that_is_asked_for(folder: DataFolder) ->
         path.unlink()
     for path, data in former.items():
         path.write_bytes(data)
-    assert any("older than the store" in said for said in problems(folder))
+    assert any(words in said for said in problems(folder))
     acts = mended(folder)
     assert any("last 1 change of the catalog" in act.what for act in acts)
     assert problems(folder) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import apsw
 
 from headcount.catalog import schema as catalog
-from headcount.confirmed import read_confirmed, witness_of
+from headcount.confirmed import read_confirmed, second_witness_of, witness_of
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import DataFolder, mark_data_folder, open_data_folder, read_hash_key
 from headcount.doctor.repair.journals import (
@@ -291,6 +291,7 @@ class _Repair:
                 )
                 self._side.keep(path)
             witness_of(path).unlink(missing_ok=True)
+            second_witness_of(self._folder.path, uuid).unlink(missing_ok=True)
             del self._identity.parts[name]
             replace_identity(self._folder.path, self._identity)
             yield Act(f"{path.name} is missing, and is no longer expected.", lost)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from headcount.confirmed import confirmed_anew, witness_of
 from headcount.durable import sync
 from headcount.errors import DataFolderError
 
@@ -104,7 +105,7 @@ def _with_log(path: Path) -> Iterator[Path]:
         each = path.with_name(path.name + end)
         if each.exists():
             yield each
-    confirmed = path.with_suffix(".confirmed")
+    confirmed = witness_of(path)
     if path.suffix == ".sqlite" and confirmed.exists():
         yield confirmed
 
@@ -121,5 +122,6 @@ def put_in_place(new: Path, target: Path) -> None:
     sync(target.parent)
     sync(new)
     new.replace(target)
-    new.with_suffix(".confirmed").replace(target.with_suffix(".confirmed"))
+    witness_of(new).replace(witness_of(target))
+    confirmed_anew(target)
     sync(target.parent)
