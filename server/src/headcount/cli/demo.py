@@ -22,6 +22,6 @@ def demo(check: bool) -> int:
 
     With --check it exits with status 0 if every count is right, else 1.
     """
-    from headcount.cli.demo.command import run_demo
+    from headcount.demo.command import run_demo
 
     return run_demo(check)
