@@ -81,7 +81,7 @@ class Places:
     def fault(self) -> str | None:
         """What was removed or replaced, as a sentence; None where nothing was."""
         folder = self._folder
-        there = (folder.catalog, folder.store, *folder.journals.glob("*.sqlite"))
+        there = (folder.catalog, folder.store, *folder.journal_files())
         for path in {*self._inodes, *there}:
             try:
                 inode = path.stat().st_ino
