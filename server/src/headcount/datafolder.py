@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 
 from headcount.catalog import Catalog
@@ -17,8 +18,7 @@ from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
 from headcount.durable import DRAFT_PREFIX, put_new, put_whole
 from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
 from headcount.folderlock import FolderLock, errors_named
-from headcount.identity import begin_identity
-from headcount.layout import DataFolder
+from headcount.identity import FORMER_NAME, IDENTITY_NAME, begin_identity
 
 __all__ = [
     "FORMAT_VERSION",
@@ -32,7 +32,89 @@ __all__ = [
 
 FORMAT_VERSION = 2
 _UPGRADED_VERSION = 1
+_FORMAT_NAME = "format"
 _FORMAT_WORDS = "Headcount data folder, format "
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where everything lies.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a data folder, of whatever format, rather than nothing yet."""
+        return (self.path / _FORMAT_NAME).exists()
+
+    @property
+    def catalog(self) -> Path:
+        """Workspaces, sources, tokens and limits."""
+        return self.path / "catalog.sqlite"
+
+    @property
+    def store(self) -> Path:
+        """Keys, counts, outcomes and journal positions."""
+        return self.path / "store.sqlite"
+
+    @property
+    def journals(self) -> Path:
+        """The folder of the journals."""
+        return self.path / "journals"
+
+    @property
+    def hash_key(self) -> Path:
+        """The secret key under which ids are hashed, unless the settings place it elsewhere."""
+        return self.path / "hash.key"
+
+    @property
+    def serve_lock(self) -> Path:
+        """Held by the one server, or by a command that does its work while none runs."""
+        return self.path / "serve.lock"
+
+    @property
+    def meter_lock(self) -> Path:
+        """Held by the one process that writes to the store."""
+        return self.path / "meter.lock"
+
+    @property
+    def metrics(self) -> Path:
+        """The folder in which the processes of a running server share their metrics."""
+        return self.path / "run" / "metrics"
+
+    @property
+    def state(self) -> Path:
+        """Which processes of a running server do their work."""
+        return self.path / "run" / "state.json"
+
+    @property
+    def backlog(self) -> Path:
+        """How far the meter of a running server is behind, as of its last look."""
+        return self.path / "run" / "backlog.json"
+
+    @property
+    def allowances(self) -> Path:
+        """What sources have used, and which are refused, in a running server."""
+        return self.path / "run" / "allowances"
+
+    @property
+    def troubles(self) -> Path:
+        """The folder in which the processes of a running server say what hinders them."""
+        return self.path / "run" / "troubles"
+
+    @property
+    def failures(self) -> Path:
+        """The folder in which a process that has failed leaves the trace of it."""
+        return self.path / "run" / "failures"
+
+    @property
+    def listening(self) -> Path:
+        """Where the server that holds the lock listens, as it announced."""
+        return self.path / "run" / "listening.json"
 
 
 def open_data_folder(
@@ -76,12 +158,12 @@ def open_data_folder(
         version = _check_format(path, found)
         if version < FORMAT_VERSION:
             _upgrade(folder, write=create if write is None else write)
-        elif folder.identity.exists():
-            if (create if write is None else write) and folder.former.is_dir():
+        elif (path / IDENTITY_NAME).exists():
+            if (create if write is None else write) and (path / FORMER_NAME).is_dir():
                 _upgrade(folder, write=True)
         else:
             raise DamagedDataError(
-                f"{folder.identity} is missing, which says what the data folder holds.",
+                f"{path / IDENTITY_NAME} is missing, which says what the data folder holds.",
                 "Restore the data folder from a backup, or let it be written anew:"
                 " headcount doctor --repair",
             )
@@ -99,11 +181,10 @@ def mark_data_folder(path: Path) -> None:
         OSError: the disk refused.
     """
     content = f"{_FORMAT_WORDS}{FORMAT_VERSION}\n".encode()
-    folder = DataFolder(path)
-    if folder.is_made:
-        put_whole(folder.format, content)
+    if (path / _FORMAT_NAME).exists():
+        put_whole(path / _FORMAT_NAME, content)
     else:
-        put_new(folder.format, content)
+        put_new(path / _FORMAT_NAME, content)
 
 
 def _upgrade(folder: DataFolder, *, write: bool) -> None:
@@ -185,14 +266,14 @@ def read_hash_key(place: Path) -> bytes:
 def _found_format(path: Path) -> str | None:
     """What the folder's format file says; None where there is nothing of anybody's yet."""
     try:
-        return DataFolder(path).format.read_text("utf-8", "replace")
+        return (path / _FORMAT_NAME).read_text("utf-8", "replace")
     except FileNotFoundError:
         pass
     if not path.exists():
         return None
     # A mounted disk is born with lost+found, and an interrupted start may have left drafts.
     foreign = {entry.name for entry in path.iterdir() if not entry.name.startswith(DRAFT_PREFIX)}
-    if foreign - {"lost+found", DataFolder(path).identity.name}:
+    if foreign - {"lost+found", IDENTITY_NAME}:
         raise DataFolderError(
             f"{path} is not a data folder of Headcount, and not empty.",
             "Name a new or an empty folder with --data.",
@@ -205,7 +286,7 @@ def _check_format(path: Path, found: str | None) -> int:
     version = (found or "").removeprefix(_FORMAT_WORDS).strip()
     if not (found or "").startswith(_FORMAT_WORDS) or not version.isdecimal():
         raise DataFolderError(
-            f"{DataFolder(path).format} does not say which format the data folder has.",
+            f"{path / _FORMAT_NAME} does not say which format the data folder has.",
             "Name a data folder of Headcount with --data, or restore this one from a backup.",
         )
     if int(version) not in (_UPGRADED_VERSION, FORMAT_VERSION):

@@ -20,9 +20,10 @@ from isal.isal_zlib import crc32
 
 from headcount.durable import put_new, put_whole
 from headcount.errors import DamagedDataError
-from headcount.layout import DataFolder
 
 __all__ = [
+    "FORMER_NAME",
+    "IDENTITY_NAME",
     "Identity",
     "admit_part",
     "begin_identity",
@@ -35,6 +36,8 @@ __all__ = [
     "require_part",
 ]
 
+IDENTITY_NAME = "identity"
+FORMER_NAME = "former"
 """The folder, in the data folder, that holds the former databases while an upgrade is under way."""
 
 _RESTORE = "Put it back as it was, or restore the data folder from a backup."
@@ -75,7 +78,7 @@ def begin_identity(folder: Path, identity: Identity | None = None) -> None:
     Raises:
         OSError: the disk refused.
     """
-    put_new(DataFolder(folder).identity, _text(identity or Identity(fresh_uuid())))
+    put_new(folder / IDENTITY_NAME, _text(identity or Identity(fresh_uuid())))
 
 
 def replace_identity(folder: Path, identity: Identity) -> None:
@@ -84,7 +87,7 @@ def replace_identity(folder: Path, identity: Identity) -> None:
     Raises:
         OSError: the disk refused.
     """
-    put_whole(DataFolder(folder).identity, _text(identity))
+    put_whole(folder / IDENTITY_NAME, _text(identity))
 
 
 def read_identity(folder: Path) -> Identity | None:
@@ -95,7 +98,7 @@ def read_identity(folder: Path) -> Identity | None:
         OSError: it cannot be read.
     """
     try:
-        text = DataFolder(folder).identity.read_bytes()
+        text = (folder / IDENTITY_NAME).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     # What follows the last end of a line was being written when its process was killed.
@@ -103,8 +106,7 @@ def read_identity(folder: Path) -> Identity | None:
     identity = _parsed(whole) if end else None
     if identity is None:
         raise DamagedDataError(
-            f"{DataFolder(folder).identity} is damaged: it does not say what the data folder"
-            " holds.",
+            f"{folder / IDENTITY_NAME} is damaged: it does not say what the data folder holds.",
             "Restore the data folder from a backup, or let it be written anew:"
             " headcount doctor --repair",
         )
@@ -130,7 +132,7 @@ def _parsed(text: bytes) -> Identity | None:
 def folder_of(database: Path) -> Path | None:
     """The data folder that a database lies in; None where it lies elsewhere."""
     for folder in (database.parent, database.parent.parent):
-        if DataFolder(folder).identity.exists():
+        if (folder / IDENTITY_NAME).exists():
             return folder
     return None
 
@@ -205,7 +207,7 @@ def admit_part(database: Path, uuid: str, installation: str, *, register: bool) 
 
 
 def _register(folder: Path, name: str, uuid: str) -> None:
-    with _locked(DataFolder(folder).identity) as descriptor:
+    with _locked(folder / IDENTITY_NAME) as descriptor:
         identity = read_identity(folder)
         if identity is None or name in identity.parts:
             return

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from headcount.api import ApiSettings
-from headcount.api.wire.media import NAMES
-from headcount.backlog import Backlog
+from headcount.api.media import NAMES
+from headcount.counting.backlog import Backlog
 from headcount.errors import StorageUnavailableError
 from headcount.troubles import Trouble
 from unit.api.support import NOVEMBER, NOW_MS, Installation

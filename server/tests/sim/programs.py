@@ -30,6 +30,7 @@ from headcount.meter import Meter, MeterLimits
 from headcount.store.protocol import Change
 from headcount.store.sealed import SealedMonths
 from headcount.store.sqlite import SqliteStore
+from headcount.troubles import Troubles
 from headcount.wiring.history import CatalogHistory
 from headcount.wiring.sources import CatalogSources
 from sim.clock import SimClock
@@ -171,11 +172,12 @@ class Worker(Program):
         journals = JournalDirectory(folder.journals)
         self._closers.append(journals.close)
         journal = journals.claim()
+        troubles = Troubles(None, "intake", machine.clock)
         self._closers.append(journal.close)
         self.journal = journal.uuid
         self._app = create_app(
             sources,
-            CatalogHistory(catalog, sources, months),
+            CatalogHistory(catalog, sources, months, troubles),
             GroupCommit(journal, machine.clock, _Inline()),
             IdHasher(load_hash_key(folder, catalog)),
             machine.clock,

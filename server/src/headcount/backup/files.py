@@ -15,7 +15,6 @@ from typing import BinaryIO, Protocol
 import apsw
 
 from headcount.errors import DataFolderError
-from headcount.layout import DataFolder
 
 __all__ = [
     "Progress",
@@ -89,7 +88,7 @@ def fresh_folder(path: Path, what: str) -> Iterator[None]:
             )
         path.chmod(0o700)
         try:
-            DataFolder(path).journals.mkdir(mode=0o700)
+            (path / "journals").mkdir(mode=0o700)
         except FileExistsError:
             raise DataFolderError(
                 f"Another command is writing to {path}.", "Name another folder."

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import apsw
 
-from headcount.backlog import Backlog
 from headcount.catalog.moment import catalog_moment
+from headcount.counting.backlog import Backlog
 from headcount.counting.calendar import Period
 from headcount.counting.keys import Family
 from headcount.datafolder import DataFolder, FolderLock
@@ -64,7 +64,7 @@ def examine(
     with ExitStack() as stack, ExitStack() as journal_stack:
         journals: list[JournalMoment] = []
         # Before the store: what the meter prunes later is then still there, or below a position.
-        for path in folder.journal_files():
+        for path in sorted(folder.journals.glob("*.sqlite")):
             try:
                 journals.append(journal_stack.enter_context(journal_moment(path)))
             except _ERRORS as error:

@@ -16,7 +16,7 @@ from collections.abc import Container
 
 from headcount.allowances import Allowances
 from headcount.counting.hashing import IdHasher
-from headcount.errors import StorageUnavailableError
+from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.intake.answers import (
     SUCCESS,
     Answer,
@@ -218,7 +218,7 @@ class _Intake:
             if refused.reason in _OF_ONE_SOURCE:
                 await asyncio.sleep(_REFUSED_AFTER_S)
             return refusal(refused.reason)
-        except StorageUnavailableError:
+        except (StorageUnavailableError, DataFolderError):
             return refusal(Reason.STORAGE_UNAVAILABLE)
 
     async def _take(

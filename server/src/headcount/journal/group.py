@@ -81,10 +81,10 @@ class GroupCommit:
                 await self._gather()
             follows = True
             group, self._waiting = self._waiting, []
-            facts = b"".join(item[0] for item in group)
-            rejections = _sum(item[1] for item in group)
             failure: Exception | None = None
             try:
+                facts = b"".join(item[0] for item in group)
+                rejections = _sum(item[1] for item in group)
                 with self._commit_seconds.time():
                     await loop.run_in_executor(
                         self._executor, self._append, facts, rejections, self._clock_ms()
@@ -92,7 +92,7 @@ class GroupCommit:
                 self._report(len(facts) // FACT_BYTES, rejections)
             except Exception as error:  # whatever it is, each caller must hear of it
                 failure = error
-            self.pending_bytes -= len(facts)
+            self.pending_bytes -= sum(len(item[0]) for item in group)
             for _, _, durable in group:
                 if durable.done():  # its client has gone; the facts stand all the same
                     continue

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from contextlib import closing, suppress
+from contextlib import AsyncExitStack, closing
 
 import uvloop
 
@@ -19,6 +18,7 @@ from headcount.intake import Budgets, Limits, RequestTally, create_app
 from headcount.journal import JournalDirectory
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
+from headcount.wiring.duties import Duty
 from headcount.wiring.history import CatalogHistory
 from headcount.wiring.keeping import JournalSink
 from headcount.wiring.lifetime import Child
@@ -29,6 +29,10 @@ __all__ = ["run"]
 
 _REFRESH_EVERY_S = 0.2
 _SWITCH_EVERY_S = 0.002
+_KEYS_STAY = (
+    "Write keys cannot be read anew, so that those which were read last are used, and what was"
+    " added or disabled since then is not known:"
+)
 
 
 def run(task: Task, child: Child) -> None:
@@ -54,20 +58,28 @@ async def _run(task: Task, child: Child) -> None:
     ):
         hasher = IdHasher(load_hash_key(folder, catalog, task.hash_key_file))
         sources = CatalogSources(catalog)
-        history = CatalogHistory(catalog, sources, months)
-        journals = JournalDirectory(folder.journals)
-        sink = JournalSink(journals.claim, now_ms, troubles, insist=not task.again)
-        if task.reading is None:
-            await sink.open()
+        history = CatalogHistory(catalog, sources, months, troubles)
         answered = RequestTally()
-        refreshing = asyncio.create_task(_refresh(sources, answered))
-        budgets = Budgets(
-            allowances,
-            now_ms,
-            messages_a_minute_max=task.source_messages_per_minute,
-            new_ids_a_minute_max=task.source_ids_per_minute,
-        )
-        try:
+
+        async def refresh() -> bool:
+            _count_answers(answered)
+            sources.refresh()
+            return False
+
+        async with AsyncExitStack() as stack:
+            journals = stack.enter_context(closing(JournalDirectory(folder.journals)))
+            sink = JournalSink(journals.claim, now_ms, troubles, insist=not task.again)
+            stack.push_async_callback(sink.close)
+            if task.reading is None:
+                await sink.open()
+            refreshing = Duty(refresh, _REFRESH_EVERY_S, troubles, "keys", _KEYS_STAY)
+            stack.push_async_callback(refreshing.end)
+            budgets = Budgets(
+                allowances,
+                now_ms,
+                messages_a_minute_max=task.source_messages_per_minute,
+                new_ids_a_minute_max=task.source_ids_per_minute,
+            )
             app = create_app(
                 sources, history, sink, hasher, now_ms, Limits(), budgets, answered,
                 task.front.proxies,
@@ -81,17 +93,8 @@ async def _run(task: Task, child: Child) -> None:
                 troubles=troubles,
                 front=task.front,
             )
-        finally:
-            refreshing.cancel()
-            with suppress(asyncio.CancelledError):
-                await refreshing
-            await sink.close()
-            journals.close()
 
 
-async def _refresh(sources: CatalogSources, answered: RequestTally) -> None:
-    while True:
-        await asyncio.sleep(_REFRESH_EVERY_S)
-        sources.refresh()
-        for (status, reason), requests in answered.take().items():
-            metrics.REQUESTS.labels(str(status), reason).inc(requests)
+def _count_answers(answered: RequestTally) -> None:
+    for (status, reason), requests in answered.take().items():
+        metrics.REQUESTS.labels(str(status), reason).inc(requests)

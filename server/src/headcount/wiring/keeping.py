@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 from headcount.counting.facts import Rejection
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile
 from headcount.sqlite.unwritable import is_refusal
 from headcount.troubles import Troubles
-from headcount.wiring.storage import STORAGE, remedy_for
+from headcount.wiring.duties import Duty, explained
+from headcount.wiring.storage import STORAGE, Place
 
 __all__ = ["JournalSink"]
 
@@ -48,7 +47,7 @@ class JournalSink:
         self._troubles = troubles
         self._insist = insist
         self._journal: GroupCommit | None = None
-        self._trying: asyncio.Task[None] | None = None
+        self._trying: Duty | None = None
         self._refused_lately = False
 
     @property
@@ -72,10 +71,14 @@ class JournalSink:
     async def _open(self) -> None:
         # In a thread: a disk that does not answer must not keep others waiting for theirs.
         claimed = await asyncio.to_thread(self._claim)
-        place, inode = claimed.path, claimed.path.stat().st_ino
-        self._journal = GroupCommit(
-            claimed, self._clock_ms, insist=lambda: _insist_on_place(place, inode)
-        )
+        place = Place(claimed.path)
+
+        def insist() -> None:
+            if fault := place.fault():
+                # What went into a file that nobody will find again is not acknowledged.
+                raise StorageUnavailableError(fault.rstrip("."))
+
+        self._journal = GroupCommit(claimed, self._clock_ms, insist=insist)
 
     async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
         """Return once facts and tallies are durable.
@@ -94,55 +97,35 @@ class JournalSink:
 
     def _refused(self, error: DataFolderError | StorageUnavailableError) -> None:
         self._refused_lately = True
-        said = error.problem if isinstance(error, DataFolderError) else f"{error}."
-        cause = error.__cause__
-        self._troubles.begin(STORAGE, f"Messages are refused: {said}", remedy_for(cause))
+        said, remedy = explained(error)
+        self._troubles.begin(STORAGE, f"Messages are refused: {said}", remedy)
         if self._trying is None:
-            self._trying = asyncio.create_task(self._try_until_kept())
+            self._trying = Duty(
+                self._try, _TRY_EVERY_S, self._troubles, "journal", "No journal could be tried:"
+            )
 
-    async def _try_until_kept(self) -> None:
+    async def _try(self) -> bool:
         """End the trouble once the disk takes an entry, and none was refused for a while."""
-        while True:
-            await asyncio.sleep(_TRY_EVERY_S)
-            refused, self._refused_lately = self._refused_lately, False
-            try:
-                if self._journal is None:
-                    await self._open()
-                elif refused:
-                    continue  # those who post have tried already
-                assert self._journal is not None
-                # An entry without facts: as durable as any, and of no consequence.
-                await self._journal.append(b"")
-            except (DataFolderError, StorageUnavailableError) as error:
-                self._refused(error)
-                self._refused_lately = False
-            else:
-                self._troubles.end(STORAGE)
-                self._trying = None
-                return
+        refused, self._refused_lately = self._refused_lately, False
+        try:
+            if self._journal is None:
+                await self._open()
+            elif refused:
+                return False  # those who post have tried already
+            assert self._journal is not None
+            # An entry without facts: as durable as any, and of no consequence.
+            await self._journal.append(b"")
+        except (DataFolderError, StorageUnavailableError) as error:
+            self._refused(error)
+            self._refused_lately = False
+            return False
+        self._troubles.end(STORAGE)
+        self._trying = None
+        return True
 
     async def close(self) -> None:
         """Finish what is under way and release the journal."""
         if self._trying is not None:
-            self._trying.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._trying
+            await self._trying.end()
         if self._journal is not None:
             await self._journal.close()
-
-
-def _insist_on_place(place: Path, inode: int) -> None:
-    """Refuse what went into a file that nobody will find again.
-
-    Raises:
-        StorageUnavailableError: another file is there than the one that was opened, or none.
-    """
-    try:
-        there = place.stat().st_ino == inode
-    except OSError:
-        there = False
-    if not there:
-        raise StorageUnavailableError(
-            f"{place} was removed or replaced while the server ran; put it back, or stop the"
-            " server and see `headcount doctor`"
-        )

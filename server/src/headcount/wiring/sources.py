@@ -27,14 +27,19 @@ class CatalogSources:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the catalog anew if it has changed."""
+        """Read the catalog anew if it has changed.
+
+        Raises:
+            DataFolderError: it cannot be read; all stays as it was read last.
+        """
         version = self._catalog.version()
         if version != self._version:
-            self._by_key, self._by_id = {}, {}
+            # Whole before it takes the place of what was read last: that holds while this fails.
+            by_key, by_id = {}, {}
             for source in self._catalog.sources():
                 ref = SourceRef(source.workspace, source.number, source.enabled)
-                self._by_key[source.write_key] = self._by_id[source.id] = ref
-            self._version = version
+                by_key[source.write_key] = by_id[source.id] = ref
+            self._by_key, self._by_id, self._version = by_key, by_id, version
 
     def lookup(self, write_key: str) -> SourceRef | None:
         """The source with that write key, disabled ones too; None when there is none."""

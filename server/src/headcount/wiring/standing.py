@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import logging
 
-import apsw
-
 from headcount.datafolder import DataFolder
-from headcount.errors import OperatorError
 from headcount.journal.moment import journal_moment
 from headcount.sqlite.reading import open_at_one_moment
 from headcount.sqlite.rows import read_checked
@@ -29,13 +26,13 @@ def where_counting_stands(folder: DataFolder) -> str:
         with open_at_one_moment(folder.store, version=sql.VERSION) as store:
             positions: dict[str, int] = dict(read_checked(folder.store, store, POSITION))
         waiting = []
-        for path in folder.journal_files():
+        for path in sorted(folder.journals.glob("*.sqlite")):
             with journal_moment(path) as journal:
                 position = positions.get(journal.uuid, 0)
                 found = journal.waiting(position)
                 if found.oldest_at_ms is not None:
                     waiting.append((found.oldest_at_ms, path.name, position, found.facts))
-    except (OperatorError, apsw.Error, OSError) as error:
+    except Exception as error:  # whatever it is, a child waits to be started again
         _log.debug("where counting stands is not known: %s", error)
         return ""
     if not waiting:

@@ -11,7 +11,7 @@ import apsw
 
 from headcount.datafolder import DataFolder
 
-__all__ = ["STORAGE", "Places", "refusal_to_write", "remedy_for"]
+__all__ = ["STORAGE", "Place", "Places", "refusal_to_write", "remedy_for"]
 
 STORAGE = "storage"
 """The kind of trouble that a process is in while a disk takes nothing from it."""
@@ -65,10 +65,36 @@ def refusal_to_write(folder: DataFolder) -> str | None:
     return None
 
 
+class Place:
+    """One file of a running server, as it is now: its process goes on with it if it is removed.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode = _inode(path)
+
+    def fault(self) -> str | None:
+        """That it was removed or replaced, as a sentence; None where it is the one that it was."""
+        if self._inode is not None and _inode(self._path) == self._inode:
+            return None
+        return (
+            f"{self._path} was removed or replaced while the server ran. Put it back, or stop the"
+            " server and see `headcount doctor`."
+        )
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
 class Places:
     """Whether the databases of a running server are still the files that they were.
-
-    Its processes go on with files that were removed, which nobody finds again.
 
     Args:
         folder: the data folder.
@@ -76,22 +102,12 @@ class Places:
 
     def __init__(self, folder: DataFolder) -> None:
         self._folder = folder
-        self._inodes: dict[Path, int] = {}
+        self._known: dict[Path, Place] = {}
 
     def fault(self) -> str | None:
         """What was removed or replaced, as a sentence; None where nothing was."""
         folder = self._folder
-        there = (folder.catalog, folder.store, *folder.journal_files())
-        for path in {*self._inodes, *there}:
-            try:
-                inode = path.stat().st_ino
-            except FileNotFoundError:
-                inode = 0
-            if inode and path not in self._inodes:
-                self._inodes[path] = inode
-            elif inode != self._inodes.get(path, inode):
-                return (
-                    f"{path} was removed or replaced while the server ran. Put it back, or stop the"
-                    " server and see `headcount doctor`."
-                )
-        return None
+        for path in (folder.catalog, folder.store, *folder.journals.glob("*.sqlite")):
+            if path not in self._known and path.exists():
+                self._known[path] = Place(path)
+        return next(filter(None, (each.fault() for each in self._known.values())), None)

@@ -34,10 +34,11 @@ from headcount.integrity import refuse_faults
 from headcount.runfiles import ChildState, write_whole
 from headcount.sqlite.unwritable import identity_of
 from headcount.troubles import Troubles
+from headcount.wiring.duties import Duty, begun, explained
 from headcount.wiring.endings import Endings
 from headcount.wiring.standing import where_counting_stands
 from headcount.wiring.storage import refusal_to_write
-from headcount.wiring.task import READY, Refusal, Role, Task, task_of
+from headcount.wiring.task import READY, Refusal, Role, Task, read_refusal, task_of
 
 __all__ = ["Listening", "serve"]
 
@@ -187,6 +188,7 @@ class _Server:
         self._folder = folder
         self._lock = lock
         self._announce = announce
+        self._troubles = troubles
         self._listening = Listening(url_of(tracking[0], front.scheme), url_of(api, front.scheme))
 
         def process(role: Role, sock: socket.socket | None, number: int = 0) -> _Process:
@@ -214,12 +216,10 @@ class _Server:
         if self._facing.certificate is not None:
             # Who renews a certificate tells servers so; this one looks at it every second.
             loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        watches = [asyncio.create_task(self._keep(p)) for p in self._front]
-        if self._reading is None:
-            watches.append(asyncio.create_task(self._keep(self._meter)))
-        else:
-            watches.append(asyncio.create_task(self._await_writable()))
-        announcing = asyncio.create_task(self._announce_when_ready())
+        watching = None if self._reading is None else self._await_writable()
+        kept = [*self._front, self._meter] if watching is None else self._front
+        watches = [begun(self._keep(process)) for process in kept]
+        announcing = begun(self._announce_when_ready())
         await self._stopping.wait()
         announcing.cancel()
         # Whoever comes now is refused at once, rather than left waiting for a server that is going.
@@ -231,6 +231,8 @@ class _Server:
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, announcing, return_exceptions=True)
+        if watching is not None:
+            await watching.end()
         if self._failure is not None:
             raise self._failure
         if self._writable_again:
@@ -246,21 +248,24 @@ class _Server:
             _signal(process, signal.SIGKILL)
         os._exit(1)
 
-    async def _await_writable(self) -> None:
+    def _await_writable(self) -> Duty:
         """End this server, so that a whole one follows, once the disk takes writes again.
 
         Also where somebody else has written: those who read without locks have to look anew.
         """
         databases = (self._folder.catalog, self._folder.store)
         found = [identity_of(path) for path in databases]
-        while True:
-            await asyncio.sleep(_TRY_EVERY_S)
+
+        async def look() -> bool:
             refusal = await asyncio.to_thread(refusal_to_write, self._folder)
-            if refusal is None or [identity_of(path) for path in databases] != found:
-                _log.warning("over: %s", self._reading)
-                self._writable_again = True
-                self._stopping.set()
-                return
+            if refusal is not None and [identity_of(path) for path in databases] == found:
+                return False
+            _log.warning("over: %s", self._reading)
+            self._writable_again = True
+            self._stopping.set()
+            return True
+
+        return Duty(look, _TRY_EVERY_S, self._troubles, "disk", "The disk cannot be looked at:")
 
     async def _announce_when_ready(self) -> None:
         for process in self._front:
@@ -274,7 +279,7 @@ class _Server:
         pause_s = _RESTART_FIRST_S
         while not self._stopping.is_set():
             began_s = time.monotonic()
-            status, refusal = await self._run_once(process)
+            status, refusal = await self._life(process)
             if self._stopping.is_set():
                 return
             if status in (1, 2) and not process.ever_ready.is_set():
@@ -298,8 +303,20 @@ class _Server:
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             pause_s = min(2 * pause_s, _RESTART_MOST_S)
 
+    async def _life(self, process: _Process) -> tuple[int, Refusal | None]:
+        """One life of a child: its exit status, and why it cannot do its work, if it said so.
+
+        A life that cannot begin has ended too, and the next is tried: the system may have no memory
+        or process left now, and have them again later.
+        """
+        try:
+            return await self._run_once(process)
+        except Exception as error:
+            said, remedy = explained(error)
+            problem = f"A process of the server ({process.role}) could not be started: {said}"
+            return 1, Refusal(problem, remedy, type(error).__name__)
+
     async def _run_once(self, process: _Process) -> tuple[int, Refusal | None]:
-        """One life of a child: its exit status, and why it cannot do its work, if it said so."""
         listen_fd = process.sock.fileno() if process.sock is not None else -1
         task: Task = task_of(
             self._settings, self._listening.tracking, listen_fd, self._alive_fd,
@@ -327,12 +344,15 @@ class _Server:
                 process.ready = True
                 process.ever_ready.set()
                 self._write_state()
-                steady = asyncio.create_task(_watch_steadiness(process.endings))
+                steady = begun(_watch_steadiness(process.endings))
                 report = await started.stdout.readline()
-            return await started.wait(), _refusal(report)
+            return await started.wait(), read_refusal(report)
         finally:
             if steady is not None:
                 steady.cancel()
+            if started.returncode is None:  # nobody would watch it
+                started.kill()
+                await started.wait()
             process.ready = False
             self._write_state()
             # What it was holding counts no longer; its other numbers go on.
@@ -370,13 +390,6 @@ async def _watch_steadiness(endings: Endings) -> None:
     endings.runs_again()
     await asyncio.sleep(_OVER_AFTER_S - _STEADY_AFTER_S)
     endings.lives()
-
-
-def _refusal(report: bytes) -> Refusal | None:
-    try:
-        return msgspec.json.decode(report, type=Refusal)
-    except msgspec.DecodeError:
-        return None  # it was killed, or told to stop
 
 
 def _signal(process: _Process, number: signal.Signals) -> None:

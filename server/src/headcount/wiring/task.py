@@ -13,7 +13,7 @@ import msgspec
 from headcount.config import Settings
 from headcount.http.front import Front
 
-__all__ = ["READY", "Refusal", "Role", "Task", "task_of"]
+__all__ = ["READY", "Refusal", "Role", "Task", "read_refusal", "task_of"]
 
 READY = b"ready\n"
 """What a child writes to standard output once it does its work."""
@@ -105,3 +105,11 @@ class Refusal(msgspec.Struct, frozen=True):
     problem: str
     remedy: str
     error: str = ""
+
+
+def read_refusal(report: bytes) -> Refusal | None:
+    """The refusal in a child's last line; None where it was killed, or told to stop."""
+    try:
+        return msgspec.json.decode(report, type=Refusal)
+    except msgspec.DecodeError:
+        return None

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -147,3 +148,14 @@ async def test_closing_finishes_what_is_under_way(path: Path) -> None:
         await asyncio.sleep(0)
     await asyncio.gather(*callers)
     assert sum(facts for facts, _ in entries(path)) == 10
+
+
+async def test_a_group_that_cannot_be_put_together_keeps_nobody_waiting(path: Path) -> None:
+    async with group_on(path) as group:
+        nonsense: Any = [()]
+        async with asyncio.timeout(30):
+            with pytest.raises(ValueError, match="not enough values"):
+                await group.append(FACT, nonsense)
+            await group.append(FACT)
+        assert group.pending_bytes == 0
+        assert entries(path) == [(1, 0)]

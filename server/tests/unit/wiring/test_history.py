@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from headcount.catalog import Catalog
+from headcount.clock import now_ms
 from headcount.errors import StorageUnavailableError
 from headcount.store.sealed import SealedMonths
+from headcount.troubles import Troubles
 from headcount.wiring.history import CatalogHistory
 from headcount.wiring.sources import CatalogSources
 
@@ -17,6 +19,8 @@ def test_a_store_that_cannot_be_opened_is_an_outage_and_no_mistake_of_ours(tmp_p
     store = tmp_path / "store.sqlite"
     store.mkdir()
     with Catalog(tmp_path / "catalog.sqlite") as catalog:
-        history = CatalogHistory(catalog, CatalogSources(catalog), SealedMonths(store))
+        troubles = Troubles(None, "intake", now_ms)
+        months = SealedMonths(store)
+        history = CatalogHistory(catalog, CatalogSources(catalog), months, troubles)
         with pytest.raises(StorageUnavailableError, match="cannot be opened"):
             history.sealed(1)

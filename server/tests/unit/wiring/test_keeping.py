@@ -6,6 +6,7 @@ import asyncio
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
 from disks import small_disk
@@ -84,4 +85,36 @@ async def test_nothing_is_acknowledged_that_went_into_a_file_which_is_gone(tmp_p
         await sink.append(FACT)
     assert [trouble.kind for trouble in troubles.now()] == ["storage"]
     await sink.close()
+    journals.close()
+
+
+async def test_whatever_fails_at_a_try_is_said_and_the_next_one_may_succeed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "_TRY_EVERY_S", 0.01)
+    journals = JournalDirectory(tmp_path / "journals")
+    fails = iter([apsw.FullError("disk is full"), KeyError("secret"), PermissionError(13, "No")])
+
+    def claim() -> JournalFile:
+        error = next(fails, None)
+        if isinstance(error, apsw.Error):
+            raise DataFolderError("The journal cannot be opened.", "Free space.") from error
+        if error is not None:
+            raise error
+        return journals.claim()
+
+    troubles = Troubles(None, "intake", now_ms)
+    sink = JournalSink(claim, now_ms, troubles, insist=True)
+    await sink.open()
+    async with asyncio.timeout(30):
+        while not any("KeyError" in t.message for t in troubles.now()):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert all("secret" not in each.message for each in troubles.now())
+        while troubles.now():  # noqa: ASYNC110  (the sink tells nobody else)
+            await asyncio.sleep(0.01)
+    await sink.append(FACT)
+    await sink.close()
+    [path] = journals.paths()
+    with closing(journals.open(path)) as journal:
+        assert journal.lag_facts(0) == 1
     journals.close()

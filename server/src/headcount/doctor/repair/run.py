@@ -110,7 +110,7 @@ class _Repair:
         yield from self._own_files()
         store = yield from self._read_store()
         if store is not None:
-            for path in self._folder.journal_files():
+            for path in sorted(self._folder.journals.glob("*.sqlite")):
                 yield from self._journal(path, store)
             yield from self._missing_journals(store)
             yield from self._write_store(store)
@@ -136,8 +136,8 @@ class _Repair:
                 )
             else:
                 [identity.installation] = installations
-                if self._folder.identity.exists():
-                    self._side.keep(self._folder.identity)
+                if (path / "identity").exists():
+                    self._side.keep(path / "identity")
                 replace_identity(path, identity)
                 yield Act(
                     "The file identity was written anew, as the databases say themselves.",
@@ -148,8 +148,8 @@ class _Repair:
             open_data_folder(path, create=False)
         except DataFolderError:
             # This repair was given a folder of databases of this version.
-            if self._folder.is_made:
-                self._side.keep(self._folder.format)
+            if (path / "format").exists():
+                self._side.keep(path / "format")
             mark_data_folder(path)
             yield Act("The file format was written anew.")
         self._folder.journals.mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,93 @@
+"""One workspace's month as it stands: whether there is one, and how far it goes.
+
+Takes a workspace and perhaps a period, gives a reading with the day up to which it has rows;
+refuses periods that do not exist. Today is the later of the clock's day and the last metered day,
+so that a clock set back takes no row away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from headcount.api.exchange import Caller
+from headcount.api.problems import Problem
+from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text
+from headcount.counting.usage import UsageReading
+
+__all__ = ["Month", "http_date", "moment_text", "read_month"]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One workspace's month as it stands.
+
+    Attributes:
+        reading: its counts.
+        days: number of days that have rows: all of them, or those up to today.
+        past: whether it is over.
+    """
+
+    reading: UsageReading
+    days: int
+    past: bool
+
+    @property
+    def period(self) -> Period:
+        """The month."""
+        return self.reading.period
+
+    def day_names(self) -> list[str]:
+        """`YYYY-MM-DD` of each day that has rows."""
+        first = self.period.first_day
+        return [day_text(first + day) for day in range(self.days)]
+
+    def bounds_s(self) -> tuple[int, int]:
+        """First second of the month and of the next one, Unix seconds."""
+        first = self.period.first_day
+        return first * MS_PER_DAY // 1000, (first + self.period.length) * MS_PER_DAY // 1000
+
+    def headers(self) -> dict[str, str]:
+        """Headers that say until when received messages are counted."""
+        return {"Last-Modified": http_date(self.reading.counted_until_ms)}
+
+
+def read_month(caller: Caller, period: Period | None) -> Month:
+    """Read a month of the caller's workspace; the current one when none is named.
+
+    Raises:
+        Problem: 404 when it lies in the future, or before the workspace's first usage.
+    """
+    read, workspace = caller.services.store.read_usage, caller.workspace.number
+    clock_day = day_of_ms(caller.services.clock())
+    reading = read(workspace, period or Period.of_day(clock_day))
+    today = max(clock_day, reading.last_metered_day or 0)
+    current = Period.of_day(today)
+    if period is None and reading.period != current:
+        reading = read(workspace, current)
+    asked = reading.period
+    if asked > current:
+        raise _missing(f"{asked} lies in the future; the current one is {current}.")
+    if asked < current and (reading.first_period is None or asked < reading.first_period):
+        first = reading.first_period or current
+        raise _missing(
+            f"{asked} lies before this workspace's first usage; the first one is {first}."
+        )
+    past = asked < current
+    return Month(reading, asked.length if past else today - asked.first_day + 1, past)
+
+
+def http_date(moment_ms: int) -> str:
+    """A moment as HTTP writes it, cut to whole seconds."""
+    return format_datetime(datetime.fromtimestamp(moment_ms // 1000, UTC), usegmt=True)
+
+
+def moment_text(moment_ms: int) -> str:
+    """A moment as RFC 3339 text in UTC with milliseconds."""
+    when = datetime.fromtimestamp(moment_ms // 1000, UTC)
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
+
+
+def _missing(sentence: str) -> Problem:
+    return Problem(404, f'"period" {sentence}', field="period")

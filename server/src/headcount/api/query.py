@@ -1,0 +1,191 @@
+"""What a query string asks for: which period, and which page in any of its accepted spellings.
+
+Takes the raw query string, gives a `Period` and a `PageRequest`; refuses what is malformed, and
+spellings that contradict each other, naming the field.
+
+Clients spell the page in three ways, which mean the same:
+
+    pagination={"count":10,"cursor":"..."}              one JSON object
+    pagination[count]=10&pagination[cursor]=...         brackets, percent-encoded or not
+    pagination.count=10&pagination.cursor=...           dots
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from headcount.api.contract import QueryParameter
+from headcount.api.problems import invalid
+from headcount.counting.calendar import Period, parse_period
+
+__all__ = [
+    "COUNT_DEFAULT",
+    "COUNT_MAX",
+    "OPTIONAL_PERIOD",
+    "PAGINATION",
+    "PERIOD",
+    "PageRequest",
+    "PaginationInput",
+    "Pairs",
+    "page_asked",
+    "pairs_of",
+    "period_asked",
+    "value_asked",
+]
+
+COUNT_DEFAULT = 200
+COUNT_MAX = 1000
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_SPELLED = re.compile(r"pagination(?:\[([^\]]*)\]|\.(.*))", re.DOTALL)
+
+Pairs = Sequence[tuple[str, str]]
+"""Names and values of a query string, decoded, in their order."""
+
+
+class PaginationInput(msgspec.Struct):
+    """Which page of rows is asked for."""
+
+    count: Annotated[int, Meta(description="Rows on the page.", ge=1, le=COUNT_MAX)] | UnsetType = (
+        UNSET
+    )
+    cursor: (
+        Annotated[
+            str,
+            Meta(
+                description="`next` or `previous` of another page of the same query.",
+                pattern="^[A-Za-z0-9_-]{20}$",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page is asked for.
+
+    Attributes:
+        count: rows on it at most, 1 to 1000.
+        cursor: its cursor as the client sent it; None for the first page.
+    """
+
+    count: int
+    cursor: str | None
+
+
+_PERIOD_TEXT = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+_PERIOD_WORDS = (
+    "The month, in UTC: a date (`2026-11-01`; any day of the month will do) or an RFC 3339"
+    " date-time with a zone, whose `+` is sent as `%2B`."
+)
+PERIOD = QueryParameter("period", _PERIOD_WORDS, _PERIOD_TEXT, required=True)
+OPTIONAL_PERIOD = QueryParameter(
+    "period", _PERIOD_WORDS + " Without it, the current month.", _PERIOD_TEXT
+)
+PAGINATION = QueryParameter(
+    "pagination",
+    f"Which page: `count` rows (1 to {COUNT_MAX}, default {COUNT_DEFAULT}; it may change from page"
+    " to page) and the `cursor` of the page, none for the first. Besides one JSON object,"
+    " `pagination[count]=10&pagination[cursor]=…` and `pagination.count=10&pagination.cursor=…`"
+    " are understood.",
+    content=PaginationInput,
+)
+
+
+def pairs_of(query_string: bytes) -> Pairs:
+    """Names and values of a raw query string."""
+    return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="replace")
+
+
+def value_asked(pairs: Pairs, name: str) -> str | None:
+    """The one value of a parameter, None without any.
+
+    Raises:
+        Problem: 422 when it is given twice with different values.
+    """
+    values = {value for key, value in pairs if key == name}
+    if len(values) > 1:
+        raise invalid(name, "is given more than once with different values; give it once.")
+    return next(iter(values), None)
+
+
+def period_asked(pairs: Pairs, *, required: bool = True) -> Period | None:
+    """The period that a query names; None when it may be and is missing.
+
+    Raises:
+        Problem: 422, naming `period`.
+    """
+    text = value_asked(pairs, "period")
+    if text is None and not required:
+        return None
+    try:
+        if text is not None:
+            return parse_period(text)
+    except ValueError:
+        pass
+    raise invalid(
+        "period",
+        "must be a date such as 2026-11-01, or a date-time with a zone such as"
+        " 2026-11-01T00:00:00Z (a + is sent as %2B).",
+    ) from None
+
+
+def page_asked(pairs: Pairs) -> PageRequest:
+    """The page that a query names.
+
+    Raises:
+        Problem: 422, naming `pagination.count`, `pagination.cursor` or `pagination`.
+    """
+    counts: set[int] = set()
+    cursors: set[str] = set()
+    for name, text in pairs:
+        if name == "pagination":
+            members = _json_members(text)
+        elif match := _SPELLED.fullmatch(name):
+            member = match[1] if match[1] is not None else match[2]
+            whole = member == "count" and _WHOLE.fullmatch(text)
+            members = {member: int(text) if whole else text}
+        else:
+            continue
+        for member, value in members.items():
+            if member == "count":
+                counts.add(_count(value))
+            elif member == "cursor":
+                cursors.add(_cursor(value))
+            else:
+                raise invalid(f"pagination.{member}", "is unknown; there are count and cursor.")
+    for found, member in ((counts, "count"), (cursors, "cursor")):
+        if len(found) > 1:
+            raise invalid(f"pagination.{member}", "is given with different values; give it once.")
+    return PageRequest(next(iter(counts), COUNT_DEFAULT), next(iter(cursors), None))
+
+
+def _json_members(text: str) -> dict[str, object]:
+    """The members of a JSON object; null means absent."""
+    try:
+        members = msgspec.json.decode(text.encode("utf-8"))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        members = None
+    if not isinstance(members, dict):
+        raise invalid("pagination", 'must be a JSON object such as {"count":10}.')
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _count(value: object) -> int:
+    # A boolean is an int to Python, but not a count.
+    if type(value) is not int or not 1 <= value <= COUNT_MAX:
+        raise invalid("pagination.count", f"must be a whole number from 1 to {COUNT_MAX}.")
+    return value
+
+
+def _cursor(value: object) -> str:
+    if not isinstance(value, str):
+        raise invalid("pagination.cursor", "must be a text: next or previous of another page.")
+    return value

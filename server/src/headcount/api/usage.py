@@ -1,0 +1,143 @@
+"""The four GETs of the usage API.
+
+Takes a query, gives a page of daily running totals from one reading; a past period's answer may
+be kept by the client and asked after again.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.handlers import HTTPRouteHandler
+
+from headcount.api.contract import Contract, endpoint
+from headcount.api.exchange import Caller, caller_of, exchange_of
+from headcount.api.grid import Grid
+from headcount.api.media import JSON
+from headcount.api.month import Month, read_month
+from headcount.api.places import START, Place, QueryName
+from headcount.api.query import (
+    PAGINATION,
+    PERIOD,
+    PageRequest,
+    page_asked,
+    pairs_of,
+    period_asked,
+)
+from headcount.api.scopes import source_scopes, workspace_scope
+from headcount.api.usage_rows import OPERATIONS, PaginationOutput, UsageOperation
+
+__all__ = ["USAGE_HANDLERS"]
+
+_COMMON = (
+    " Days without traffic are included, up to today or the end of the month; rows are ordered by"
+    " day, then by source id. Today's row is live; `Last-Modified` says until when received"
+    " messages are counted. A past month has an `ETag`."
+)
+_WORDS = {
+    "getDailyWorkspaceAPICallsUsage": (
+        "/usage/api-calls/daily",
+        "Daily API calls of the workspace",
+        "The number of API calls of the workspace from the start of the month up to each day.",
+    ),
+    "getDailyPerSourceAPICallsUsage": (
+        "/usage/api-calls/sources/daily",
+        "Daily API calls of each source",
+        "The number of API calls of each source from the start of the month up to each day, from"
+        " the source's first day of usage on.",
+    ),
+    "getDailyWorkspaceMTUUsage": (
+        "/usage/mtu/daily",
+        "Daily tracked users of the workspace",
+        "The numbers of distinct ids that the workspace saw from the start of the month up to each"
+        " day. Its monthly tracked users are `identified` + `neverIdentified`; an id seen in"
+        " several sources counts once.",
+    ),
+    "getDailyPerSourceMTUUsage": (
+        "/usage/mtu/sources/daily",
+        "Daily tracked users of each source",
+        "The numbers of distinct ids that each source saw from the start of the month up to each"
+        " day, from the source's first day of usage on. Sources overlap: their sum is no count of"
+        " the workspace.",
+    ),
+}
+
+
+def _handler(operation: UsageOperation) -> HTTPRouteHandler:
+    path, summary, words = _WORDS[operation.name]
+    contract = Contract(
+        name=operation.name,
+        summary=summary,
+        description=words + _COMMON,
+        tag="Usage",
+        answer=operation.body,
+        query=(PERIOD, PAGINATION),
+        errors=(404, 422),
+        conditional=True,
+    )
+
+    @endpoint("GET", path, contract)
+    def read(request: Request[Any, Any, Any]) -> Response[bytes]:
+        caller = caller_of(request)
+        pairs = pairs_of(request.scope["query_string"])
+        period, page = period_asked(pairs), page_asked(pairs)
+        month = read_month(caller, period)
+        return _answer(request, month, msgspec.json.encode(_body(operation, caller, month, page)))
+
+    return read
+
+
+def _body(operation: UsageOperation, caller: Caller, month: Month, page: PageRequest) -> Any:
+    name = QueryName(operation.name, caller.workspace.id, str(month.period))
+    place = START if page.cursor is None else name.place(page.cursor)
+    scopes = source_scopes(caller, month) if operation.per_source else workspace_scope(month)
+    grid = Grid(scopes.ids, scopes.first_days, month.days)
+    boundary = grid.index(place.day, _id_at(caller, place), after=place.after)
+    if place.backward:
+        start, end = max(0, boundary - page.count), boundary
+    else:
+        start, end = boundary, min(grid.total, boundary + page.count)
+    rows = grid.rows(start, end)
+
+    def cursor(row: int, *, backward: bool) -> str:
+        day, scope = int(rows.days[row]), int(rows.scopes[row])
+        return name.cursor(Place(backward, not backward, day, scopes.numbers[scope]))
+
+    pagination = PaginationOutput(name.cursor(place), grid.total)
+    if start < end < grid.total:
+        pagination.next = cursor(-1, backward=False)
+    if 0 < start < end:
+        pagination.previous = cursor(0, backward=True)
+    made = operation.rows(month, scopes, rows)
+    return operation.body(operation.output(made, pagination))
+
+
+def _id_at(caller: Caller, place: Place) -> str:
+    """The id of the scope that a place names; the workspace's rows have none."""
+    if place.source == 0:
+        return ""
+    return caller.services.directory.source_ids(caller.workspace.number, (place.source,))[0]
+
+
+def _answer(request: Request[Any, Any, Any], month: Month, body: bytes) -> Response[bytes]:
+    """The answer, or that the client's copy is still right."""
+    headers = {"Vary": "Accept, Authorization", **month.headers()}
+    if not month.past:
+        return Response(body, media_type=JSON, headers={**headers, "Cache-Control": "no-store"})
+    # The tag is over the bytes themselves, label included: it is right whatever they came from.
+    label = exchange_of(request).label or JSON
+    tag = blake2b(label.encode() + b"\n" + body, digest_size=16).hexdigest()
+    headers |= {"Cache-Control": "private, no-cache", "ETag": f'"{tag}"'}
+    # If-Modified-Since stays unanswered: the date moves on while nothing changes, and two changes
+    # may share its second.
+    asked = request.headers.getall("if-none-match", [])
+    known = {part.strip().removeprefix("W/") for value in asked for part in value.split(",")}
+    if known & {"*", headers["ETag"]}:
+        return Response(b"", status_code=304, headers=headers)
+    return Response(body, media_type=JSON, headers=headers)
+
+
+USAGE_HANDLERS = [_handler(operation) for operation in OPERATIONS.values()]

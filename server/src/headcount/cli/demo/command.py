@@ -1,0 +1,154 @@
+"""The order of the demo: server, sources, import, live messages, usage, words."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from headcount.catalog import Catalog, PlanLimits
+from headcount.cli.demo.expected import Key, Usage, expected_usage
+from headcount.cli.demo.live import post_live_messages, tracking_client
+from headcount.cli.demo.reading import UsageReader, differences
+from headcount.cli.demo.server import DemoServer, run_command
+from headcount.cli.demo.telling import tell_heading, tell_next, tell_seen, tell_usage
+from headcount.cli.demo.traffic import SOURCES, WEB, Sent, made_traffic
+from headcount.clock import now_ms, utc_now
+from headcount.config import SETTINGS
+from headcount.datafolder import open_data_folder
+
+__all__ = ["run_demo"]
+
+_WORKSPACE = "Demo shop"
+_PLAN = PlanLimits(mtu=2_000, api_calls=20_000)
+_MIDNIGHT_MARGIN = timedelta(seconds=30)
+
+
+def run_demo(check: bool) -> int:
+    """Show everything; then keep serving until Ctrl-C, or compare and stop.
+
+    Args:
+        check: compare what was read with what was sent, and stop.
+
+    Returns:
+        The exit status: 1 when the comparison failed.
+
+    Raises:
+        OperatorError: something that the demo needs is missing or failed.
+    """
+    tracking_client()
+    # Whoever ends the demo otherwise than by Ctrl-C must not leave its server behind either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="headcount-demo-") as temporary:
+        return _Demo(Path(temporary)).run(check)
+
+
+class _Demo:
+    def __init__(self, temporary: Path) -> None:
+        self._temporary = temporary
+        self._folder = temporary / "data"
+        self._sent: list[Sent] = []
+        self._names: dict[str, str] = {}
+        self._write_keys: dict[str, str] = {}
+        self._token = ""
+
+    def run(self, check: bool) -> int:
+        click.echo("Everything below really runs, in a temporary folder, on this machine alone.")
+        self._make_sources()
+        tell_heading(1, "A server, with a workspace, three sources and an API token")
+        server = DemoServer(self._folder, self._temporary / "server.log")
+        try:
+            self._tell_addresses(server)
+            self._import_history()
+            _wait_over_midnight()
+            status = self._go_live(server, check)
+            if not check:
+                server.wait()
+        except KeyboardInterrupt:
+            if check:
+                raise
+            click.echo("\nStopping the server.")
+            status = 0
+        finally:
+            server.stop()
+        return status
+
+    def _make_sources(self) -> None:
+        folder = open_data_folder(self._folder, create=True)
+        with Catalog(folder.catalog) as catalog:
+            workspace = catalog.add_workspace(_WORKSPACE, now_ms())
+            for name in SOURCES:
+                source = catalog.add_source(workspace.number, name, now_ms())
+                self._names[source.id] = name
+                self._write_keys[name] = source.write_key
+            catalog.set_plan_limits(workspace.number, _PLAN)
+            _, self._token = catalog.add_token(workspace.number, "read", now_ms())
+
+    def _tell_addresses(self, server: DemoServer) -> None:
+        for name, url in server.addresses._asdict().items():
+            default = SETTINGS[name].default
+            taken = "" if url.endswith(f"//{default}") else f" ({default} is in use)"
+            click.echo(f"   {name:<9} {url}{taken}")
+        click.echo(f"   sources   {', '.join(SOURCES)}")
+
+    def _import_history(self) -> None:
+        tell_heading(2, "A month and a half of past messages, imported")
+        file = self._temporary / "history.ndjson"
+        with file.open("w") as history:
+            for line in made_traffic(utc_now(), self._write_keys):
+                history.write(f"{line.text}\n")
+                if line.sent is not None:
+                    self._sent.append(line.sent)
+        click.echo(f'   $ headcount import {file.name} --workspace "{_WORKSPACE}"')
+        said = run_command(self._folder, "import", str(file), "--workspace", _WORKSPACE)
+        for said_line in said.replace(f"{self._temporary}/", "").splitlines():
+            click.echo(f"   {said_line}")
+
+    def _go_live(self, server: DemoServer, check: bool) -> int:
+        today = utc_now().date()
+        tell_heading(3, "Live messages, posted with segment-analytics-python")
+        live = post_live_messages(server.addresses.tracking, self._write_keys, today)
+        self._sent += live
+        expected = expected_usage(self._sent, today)
+        with UsageReader(server.addresses.api, self._token, self._names) as reader:
+            click.echo(f"   {len(live)} messages to {len(SOURCES)} sources, some of them twice")
+            if not reader.wait_for_calls(today, expected[Key(today, None)].api_calls):
+                click.echo("   Not all of them are in the usage API yet; the log may say why.")
+            tell_heading(4, "Usage, read with segment_public_api")
+            months = sorted({key.day.replace(day=1) for key in expected})
+            read: dict[Key, Usage] = {}
+            for month in months:
+                read |= reader.month(month)
+        # A day that began meanwhile has its rows, too.
+        expected = expected_usage(self._sent, max(key.day for key in read))
+        tell_usage(read, months, SOURCES)
+        tell_seen()
+        if check:
+            return _compare(expected, read)
+        tell_next(self._folder, server.addresses, self._write_keys[WEB], self._token, today)
+        return 0
+
+
+def _wait_over_midnight() -> None:
+    """Live messages must all be received on one day, or nobody could say on which each was."""
+    now = utc_now()
+    left = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC) - now
+    if left < _MIDNIGHT_MARGIN:
+        click.echo(f"\n   Waiting {left.seconds + 1} s for midnight (UTC), when a new day begins.")
+        time.sleep(left.total_seconds() + 0.1)
+
+
+def _compare(expected: dict[Key, Usage], read: dict[Key, Usage]) -> int:
+    wrong = list(differences(expected, read))
+    click.secho("\nCheck", bold=True)
+    if not wrong:
+        click.echo(f"  All {len(expected)} rows are what a naive count of the sent messages says.")
+        return 0
+    click.echo(f"  {len(wrong)} of {len(expected)} rows differ from a naive count:")
+    for line in wrong[:20]:
+        click.echo(f"    {line}")
+    return 1

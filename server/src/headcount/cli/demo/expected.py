@@ -1,0 +1,92 @@
+"""The naive count: takes everything that was sent, gives what every row of usage must say.
+
+Plain sets over the whole history, sharing no code with the server. It knows the rules that the
+made traffic needs: a message delivered twice is one API call, an id is counted once a month and
+scope, and an anonymous id that was seen with a user is not counted beside that user. No made
+message is delivered again in another month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from headcount.cli.demo.traffic import Sent
+
+__all__ = ["Key", "Usage", "expected_usage"]
+
+
+class Key(NamedTuple):
+    """Which row of usage.
+
+    Attributes:
+        day: its day.
+        source: name of its source; None for the workspace.
+    """
+
+    day: date
+    source: str | None
+
+
+class Usage(NamedTuple):
+    """What a row of usage says: the month so far, at the end of its day."""
+
+    api_calls: int
+    identified: int
+    anonymous: int
+    anonymous_identified: int
+
+    @property
+    def never_identified(self) -> int:
+        """Anonymous ids that were not seen with a user."""
+        return self.anonymous - self.anonymous_identified
+
+    @property
+    def mtu(self) -> int:
+        """Monthly tracked users."""
+        return self.identified + self.never_identified
+
+
+def expected_usage(sent: Iterable[Sent], today: date) -> dict[Key, Usage]:
+    """What the usage API must answer, row for row.
+
+    Args:
+        sent: every message that was sent and is not broken, repeated ones too.
+        today: the last day with rows.
+    """
+    history = list(sent)
+    rows: dict[Key, Usage] = {}
+    months = {(message.day.year, message.day.month) for message in history}
+    for year, month in sorted(months):
+        of_month = [m for m in history if (m.day.year, m.day.month) == (year, month)]
+        rows |= _month(of_month, None, date(year, month, 1), today)
+        for source in sorted({message.source for message in of_month}):
+            of_source = [message for message in of_month if message.source == source]
+            first_day = min(message.day for message in of_source)
+            rows |= _month(of_source, source, first_day, today)
+    return rows
+
+
+def _month(sent: list[Sent], source: str | None, first_day: date, today: date) -> dict[Key, Usage]:
+    """The rows of one scope and month, from a day to the end of the month, or to today."""
+    rows = {}
+    calls: set[tuple[str, str]] = set()
+    users: set[str] = set()
+    anonymous: set[str] = set()
+    with_user: set[str] = set()
+    day = first_day
+    while day.month == first_day.month and day <= today:
+        for message in sent:
+            if message.day != day:
+                continue
+            calls.add((message.source, message.message_id))
+            if message.user_id is not None:
+                users.add(message.user_id)
+            if message.anonymous_id is not None:
+                anonymous.add(message.anonymous_id)
+                if message.user_id is not None:
+                    with_user.add(message.anonymous_id)
+        rows[Key(day, source)] = Usage(len(calls), len(users), len(anonymous), len(with_user))
+        day += timedelta(days=1)
+    return rows

@@ -1,0 +1,232 @@
+"""Bringing history into a data folder: takes files of records, gives facts that are metered.
+
+Works beside a running server, whose meter then does the counting, and without one. Refuses
+nothing by itself: what is wrong with a record is in the chunk that it came in.
+
+Each chunk of a file leaves a mark in the journal, in the transaction that makes it durable. After
+an interruption the next import passes over what is marked, whatever the file is called by then
+and however it is compressed; so nothing is delivered, or tallied as rejected, a second time. Counts
+do not depend on it. When an import has come to its end its marks go.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from typing import BinaryIO
+
+from headcount import __version__
+from headcount.catalog import Catalog, Source, Workspace
+from headcount.clock import now_ms
+from headcount.config import Settings
+from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
+from headcount.datafolder import DataFolder, FolderLock, load_hash_key
+from headcount.errors import FolderBusyError
+from headcount.intake import (
+    CHUNK_RECORDS,
+    Context,
+    FindSource,
+    ImportChunk,
+    SourceRef,
+    import_chunks,
+    read_lines,
+)
+from headcount.journal import JournalDirectory, JournalFile
+from headcount.store.sealed import SealedMonths
+from headcount.store.sqlite import SqliteStore
+from headcount.wiring.meter import meter_until_drained
+from headcount.wiring.sources import CatalogSources
+
+__all__ = ["HistoryImport", "checked_chunks"]
+
+_POLL_S = 0.05
+
+
+class HistoryImport:
+    """One import: its journal, and the circumstances under which it takes records.
+
+    Args:
+        folder: the data folder.
+        catalog: its catalog, open.
+        settings: for the hash key and the deduplication window.
+        workspace: whose records they are.
+        source: the source of all records; when None, each record names its own.
+        clock: the present moment, in milliseconds since 1970.
+        chunk_records: how many records become durable together.
+
+    Raises:
+        DataFolderError: the folder or its hash key cannot be used as it is.
+    """
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        catalog: Catalog,
+        settings: Settings,
+        workspace: Workspace,
+        source: Source | None,
+        clock: Callable[[], int] = now_ms,
+        chunk_records: int = CHUNK_RECORDS,
+    ) -> None:
+        self._folder = folder
+        self._window_days = settings.dedup_window_days
+        self._clock = clock
+        self._chunk_records = chunk_records
+        self._months = SealedMonths(folder.store)
+        hasher = IdHasher(load_hash_key(folder, catalog, settings.hash_key))
+        self._context = _context(catalog, workspace, source, hasher, self._months, clock)
+        self._journals = JournalDirectory(folder.journals)
+        self._journal: JournalFile | None = None
+        self._known_marks: set[bytes] | None = None
+        self._marks: set[bytes] = set()
+
+    def chunks(self, file: BinaryIO) -> Iterator[ImportChunk]:
+        """Append the records of one whole file; a chunk is durable when it is given.
+
+        Args:
+            file: newline-delimited JSON, from its beginning.
+
+        Raises:
+            StorageUnavailableError: the chunk did not become durable; those before it are.
+        """
+        if self._known_marks is None:
+            with self._opened_journals() as journals:
+                self._known_marks = {mark for each in journals.values() for mark in each.marks()}
+        chunks = import_chunks(
+            read_lines(file),
+            self._context,
+            known_marks=self._known_marks,
+            chunk_records=self._chunk_records,
+        )
+        for chunk in chunks:
+            if not chunk.is_passed_over:
+                if self._journal is None:
+                    self._journal = self._journals.claim()
+                self._journal.append(chunk.facts, chunk.rejections, self._clock(), chunk.mark)
+            if chunk.mark is not None:
+                self._marks.add(chunk.mark)
+            yield chunk
+
+    def meter(self, waiting: Callable[[int], None] = lambda _: None) -> None:
+        """Return once everything in the journals is metered, by the server or by ourselves.
+
+        All journals, because what was passed over may lie in one that a killed import has left.
+
+        Args:
+            waiting: called now and then with the number of facts that are still to be metered.
+
+        Raises:
+            DataFolderError: the data folder cannot be used as it is.
+            StorageUnavailableError: the disk refused; everything stays in the journals.
+        """
+        with self._opened_journals() as journals, closing(SqliteStore(self._folder.store)) as store:
+            last_ids = {uuid: journal.last_id() for uuid, journal in journals.items()}
+
+            def lag_facts() -> int:
+                positions = store.positions()
+                return sum(
+                    each.lag_facts(positions.get(uuid, 0)) for uuid, each in journals.items()
+                )
+
+            while _is_behind(store.positions(), last_ids):
+                waiting(lag_facts())
+                # The server may stop at any moment, and another import may end.
+                if FolderLock.held(self._folder.serve_lock):
+                    time.sleep(_POLL_S)
+                    continue
+                try:
+                    with FolderLock(self._folder.serve_lock, "import"):
+                        meter_until_drained(
+                            self._folder, self._window_days, lambda _: waiting(lag_facts())
+                        )
+                except FolderBusyError:
+                    # Another import counts, or a server begins or ends.
+                    time.sleep(_POLL_S)
+
+    def finish(self) -> None:
+        """Take away the marks of what was read; to be called when all of it is metered.
+
+        Raises:
+            StorageUnavailableError: the disk refused; the marks that stay do no harm.
+        """
+        with self._opened_journals() as journals:
+            for journal in journals.values():
+                if ours := journal.marks() & self._marks:
+                    journal.unmark(ours)
+
+    @contextmanager
+    def _opened_journals(self) -> Iterator[dict[str, JournalFile]]:
+        """Every journal there is, by its UUID."""
+        with ExitStack() as stack:
+            journals = [
+                stack.enter_context(closing(self._journals.open(path)))
+                for path in self._journals.paths()
+            ]
+            yield {journal.uuid: journal for journal in journals}
+
+    def close(self) -> None:
+        """Release the journal and the store; idempotent."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        self._journals.close()
+        self._months.close()
+
+
+def _is_behind(positions: Mapping[str, int], last_ids: Mapping[str, int]) -> bool:
+    return any(positions.get(uuid, 0) < last_id for uuid, last_id in last_ids.items())
+
+
+def checked_chunks(
+    folder: DataFolder,
+    catalog: Catalog,
+    workspace: Workspace,
+    source: Source | None,
+    file: BinaryIO,
+) -> Iterator[ImportChunk]:
+    """What `HistoryImport.chunks` would give for a file, with nothing written anywhere.
+
+    Args:
+        folder: the data folder.
+        catalog: its catalog, where records' sources are looked up.
+        workspace: whose records they would be.
+        source: the source of all records; when None, each record names its own.
+        file: newline-delimited JSON, from its beginning.
+    """
+    # The hashes go nowhere, so any key will do, and the secret one need not be there.
+    hasher = IdHasher(os.urandom(HASH_KEY_BYTES))
+    with closing(SealedMonths(folder.store)) as months:
+        context = _context(catalog, workspace, source, hasher, months, now_ms)
+        yield from import_chunks(read_lines(file), context)
+
+
+def _context(
+    catalog: Catalog,
+    workspace: Workspace,
+    source: Source | None,
+    hasher: IdHasher,
+    months: SealedMonths,
+    clock: Callable[[], int],
+) -> Context:
+    # Whatever decides about a record beside its own bytes; of what is missing here, a mark would
+    # hide the change. Months are: one that is closed stays so.
+    parts = [__version__, hasher.fingerprint, workspace.number, source and source.number]
+    if source is None:
+        parts += [(s.number, s.id, s.write_key) for s in catalog.sources(workspace.number)]
+    return Context(
+        find_source=_finder(catalog, workspace, source),
+        sealed=months.of,
+        hasher=hasher,
+        clock=clock,
+        name=repr(parts).encode(),
+    )
+
+
+def _finder(catalog: Catalog, workspace: Workspace, source: Source | None) -> FindSource:
+    if source is not None:
+        only = SourceRef(source.workspace, source.number, source.enabled)
+        return lambda _key, _id: only
+    sources = CatalogSources(catalog)
+    return lambda write_key, source_id: sources.of_workspace(workspace.number, write_key, source_id)
