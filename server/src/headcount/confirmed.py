@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from isal.isal_zlib import crc32
 
+from headcount.durable import read_small
 from headcount.errors import DamagedDataError
 from headcount.identity import folder_of, part_name, read_identity
 from headcount.wording import number_of
@@ -87,7 +88,7 @@ def _is_later(one: Confirmed | None, other: Confirmed) -> bool:
 
 def _read(witness: Path) -> Confirmed | None:
     try:
-        data = witness.read_bytes()
+        data = read_small(witness)
     except OSError:
         return None
     if len(data) != _BYTES or _CRC.unpack(data[_FORM.size :])[0] != crc32(data[: _FORM.size]):

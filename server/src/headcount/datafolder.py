@@ -1,12 +1,13 @@
 """The data folder: takes its path, gives the places in it and its hash key.
 
-A folder is made when first needed, readable by its owner alone, and says in a file which format it
-has. Refuses folders that are not Headcount's, that a newer version made or that cannot be written,
-and another hash key than the one that the counts were made under.
+A folder is made when first needed, readable by its owner alone, and brought to this version's
+format (`headcount.folderformat`) by whoever writes to it. Refuses folders that cannot be used, and
+another hash key than the one that the counts were made under.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -15,10 +16,17 @@ from pathlib import Path
 
 from headcount.catalog import Catalog
 from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
-from headcount.durable import DRAFT_PREFIX, put_new, put_whole
+from headcount.durable import put_new, read_small
 from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
+from headcount.folderformat import (
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    mark_data_folder,
+    require_format,
+)
 from headcount.folderlock import FolderLock, errors_named
 from headcount.identity import FORMER_NAME, IDENTITY_NAME, begin_identity
+from headcount.privacy import close_to_others
 
 __all__ = [
     "FORMAT_VERSION",
@@ -29,11 +37,6 @@ __all__ = [
     "open_data_folder",
     "read_hash_key",
 ]
-
-FORMAT_VERSION = 2
-_UPGRADED_VERSION = 1
-_FORMAT_NAME = "format"
-_FORMAT_WORDS = "Headcount data folder, format "
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class DataFolder:
     @property
     def is_made(self) -> bool:
         """Whether there is a data folder, of whatever format, rather than nothing yet."""
-        return (self.path / _FORMAT_NAME).exists()
+        return os.path.lexists(self.path / FORMAT_NAME)
 
     @property
     def catalog(self) -> Path:
@@ -136,8 +139,8 @@ def open_data_folder(
     """
     folder = DataFolder(path)
     with errors_named(path):
-        found = _found_format(path)
-        if found is None:
+        version = require_format(path)
+        if version is None:
             if require_existing:
                 raise DataFolderError(
                     f"There is no data folder of Headcount at {path}, and one must exist"
@@ -154,19 +157,24 @@ def open_data_folder(
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             begin_identity(path)
             mark_data_folder(path)
-            found = _found_format(path)
-        version = _check_format(path, found)
+            version = FORMAT_VERSION
+        writes = create if write is None else write
         if version < FORMAT_VERSION:
-            _upgrade(folder, write=create if write is None else write)
-        elif (path / IDENTITY_NAME).exists():
-            if (create if write is None else write) and (path / FORMER_NAME).is_dir():
-                _upgrade(folder, write=True)
+            _upgrade(folder, version, write=writes)
+        elif (path / IDENTITY_NAME).is_file():
+            if writes and (path / FORMER_NAME).is_dir():
+                # What is left of an upgrade that is done can wait.
+                with contextlib.suppress(OSError, DataFolderError):
+                    _upgrade(folder, version, write=True)
         else:
             raise DamagedDataError(
-                f"{path / IDENTITY_NAME} is missing, which says what the data folder holds.",
+                f"{path / IDENTITY_NAME} is missing or no file, which says what the data folder"
+                " holds.",
                 "Restore the data folder from a backup, or let it be written anew:"
                 " headcount doctor --repair",
             )
+        if writes:
+            close_to_others(path)
         if create:
             folder.journals.mkdir(mode=0o700, exist_ok=True)
             if not os.access(path, os.W_OK | os.X_OK):
@@ -174,38 +182,33 @@ def open_data_folder(
     return folder
 
 
-def mark_data_folder(path: Path) -> None:
-    """Say in a folder that it is a data folder of this version's format, durably.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    content = f"{_FORMAT_WORDS}{FORMAT_VERSION}\n".encode()
-    if (path / _FORMAT_NAME).exists():
-        put_whole(path / _FORMAT_NAME, content)
-    else:
-        put_new(path / _FORMAT_NAME, content)
-
-
-def _upgrade(folder: DataFolder, *, write: bool) -> None:
+def _upgrade(folder: DataFolder, version: int, *, write: bool) -> None:
     """Bring a folder of the former format to this version's, once nobody else uses it."""
     if not write:
         raise DataFolderError(
-            f"{folder.path} has format {_UPGRADED_VERSION}, and this version of Headcount reads"
+            f"{folder.path} has format {version}, and this version of Headcount reads"
             f" format {FORMAT_VERSION}.",
             "The next `headcount serve` upgrades it, as does any command that writes.",
         )
     try:
         lock = FolderLock(folder.serve_lock, "upgrade")
     except FolderBusyError:
-        if _check_format(folder.path, _found_format(folder.path)) == FORMAT_VERSION:
-            return  # a server runs, and what is left of an upgrade can wait
+        if require_format(folder.path) == FORMAT_VERSION:
+            return  # another process has upgraded it meanwhile, and may run on it
         raise
     # Loaded by those alone who need it: intake, above all, is to stay small.
     from headcount.upgrade import upgrade_folder
 
-    with lock:
-        upgrade_folder(folder.path, mark_data_folder)
+    try:
+        with lock:
+            upgrade_folder(folder.path, mark_data_folder)
+    except OSError as error:
+        raise DataFolderError(
+            f"{folder.path} is to be upgraded from format {version} to {FORMAT_VERSION}, and the"
+            f" disk refuses: {error.strerror or error}.",
+            "Make room on the disk, or let the data folder be written, then try again; what is"
+            " there still counts.",
+        ) from error
 
 
 def load_hash_key(folder: DataFolder, catalog: Catalog, file: Path | None = None) -> bytes:
@@ -245,7 +248,7 @@ def read_hash_key(place: Path) -> bytes:
     """
     with errors_named(place):
         try:
-            text = place.read_bytes()
+            text = read_small(place)
         except FileNotFoundError:
             raise DataFolderError(
                 f"The hash key {place} is missing, and without it ids seen before would be"
@@ -261,43 +264,3 @@ def read_hash_key(place: Path) -> bytes:
             "Put the key back from a backup, or name its place with --hash-key.",
         ) from error
     return key
-
-
-def _found_format(path: Path) -> str | None:
-    """What the folder's format file says; None where there is nothing of anybody's yet."""
-    try:
-        return (path / _FORMAT_NAME).read_text("utf-8", "replace")
-    except FileNotFoundError:
-        pass
-    if not path.exists():
-        return None
-    # A mounted disk is born with lost+found, and an interrupted start may have left drafts.
-    foreign = {entry.name for entry in path.iterdir() if not entry.name.startswith(DRAFT_PREFIX)}
-    if foreign - {"lost+found", IDENTITY_NAME}:
-        raise DataFolderError(
-            f"{path} is not a data folder of Headcount, and not empty.",
-            "Name a new or an empty folder with --data.",
-        )
-    return None
-
-
-def _check_format(path: Path, found: str | None) -> int:
-    """The version of a folder's format: this version's, or one that it can upgrade."""
-    version = (found or "").removeprefix(_FORMAT_WORDS).strip()
-    if not (found or "").startswith(_FORMAT_WORDS) or not version.isdecimal():
-        raise DataFolderError(
-            f"{path / _FORMAT_NAME} does not say which format the data folder has.",
-            "Name a data folder of Headcount with --data, or restore this one from a backup.",
-        )
-    if int(version) not in (_UPGRADED_VERSION, FORMAT_VERSION):
-        if int(version) < FORMAT_VERSION:
-            raise DataFolderError(
-                f"{path} has format {version}, which no version of Headcount has made.",
-                "Restore the data folder from a backup.",
-            )
-        raise DataFolderError(
-            f"{path} was made by a newer version of Headcount (format {version}; this version"
-            f" knows {FORMAT_VERSION}).",
-            "Install that version or a later one.",
-        )
-    return int(version)

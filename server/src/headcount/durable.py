@@ -1,18 +1,40 @@
 """Files that are durable when a call returns: takes paths and bytes, gives files that only their
 owner can read. Of a file that is put in place, others find the former one or all of the new one.
+Reads small ones as well, and refuses what only looks like a file.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 from pathlib import Path
 
-__all__ = ["DRAFT_PREFIX", "put_new", "put_whole", "sync", "write_new"]
+__all__ = ["DRAFT_PREFIX", "put_new", "put_whole", "read_small", "sync", "write_new"]
 
 DRAFT_PREFIX = "format."
 """What the names of drafts begin with, which an interrupted process leaves behind."""
+
+
+_SMALL_BYTES = 4 << 20
+
+
+def read_small(path: Path) -> bytes:
+    """What a small file holds, and no more than 4 MB of it.
+
+    Raises:
+        OSError: it cannot be read, or is something else than a file, such as a pipe, for whose
+            other end nobody is to wait.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        return os.read(descriptor, _SMALL_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def sync(path: Path) -> None:

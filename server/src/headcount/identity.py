@@ -18,7 +18,7 @@ from pathlib import Path
 
 from isal.isal_zlib import crc32
 
-from headcount.durable import put_new, put_whole
+from headcount.durable import put_new, put_whole, read_small
 from headcount.errors import DamagedDataError
 
 __all__ = [
@@ -98,7 +98,7 @@ def read_identity(folder: Path) -> Identity | None:
         OSError: it cannot be read.
     """
     try:
-        text = (folder / IDENTITY_NAME).read_bytes()
+        text = read_small(folder / IDENTITY_NAME)
     except (FileNotFoundError, NotADirectoryError):
         return None
     # What follows the last end of a line was being written when its process was killed.

@@ -7,11 +7,14 @@ place of a report is that person's, and is made as their umask says.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-__all__ = ["as_the_person_has_it", "keep_to_ourselves"]
+__all__ = ["as_the_person_has_it", "close_to_others", "keep_to_ourselves"]
 
 _OURS_ALONE = 0o077
 
@@ -22,6 +25,21 @@ def keep_to_ourselves() -> None:
     """Let this process, and all that it starts, make files and folders for its user alone."""
     global _persons
     _persons = os.umask(_OURS_ALONE)
+
+
+def close_to_others(folder: Path) -> None:
+    """Take from others what lies in a folder, and an earlier version or a copy has let them read.
+
+    The folder itself stays as it is: whoever made it may have meant it. What is not ours to change
+    is for doctor to say.
+    """
+    for parent, folders, names in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *names)):
+            # Files come and go while a server runs, and a disk may refuse.
+            with contextlib.suppress(OSError):
+                mode = path.lstat().st_mode
+                if mode & _OURS_ALONE and not stat.S_ISLNK(mode):
+                    path.chmod(stat.S_IMODE(mode) & ~_OURS_ALONE)
 
 
 @contextmanager

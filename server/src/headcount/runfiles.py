@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
+from headcount.durable import read_small
+
 __all__ = ["ChildState", "read_whole", "write_whole"]
 
 T = TypeVar("T")
@@ -43,6 +45,6 @@ def write_whole(path: Path, value: object) -> None:
 def read_whole(path: Path, kind: type[T]) -> T | None:
     """What a file says; None when there is none that can be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return msgspec.json.decode(read_small(path), type=kind)
     except (OSError, msgspec.DecodeError):
         return None

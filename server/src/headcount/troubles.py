@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from headcount import metrics
+from headcount.durable import read_small
 from headcount.machine import lives
 
 __all__ = ["Trouble", "Troubles", "read_troubles"]
@@ -183,7 +184,7 @@ def _lives(pid: str) -> bool:
 def _read(path: Path) -> list[Trouble]:
     for _ in range(_READ_ATTEMPTS):  # it may be written at this moment
         try:
-            data = path.read_bytes().rstrip()
+            data = read_small(path).rstrip()
             if not data.strip(b"\0"):
                 return []
             if int(data[:8], 16) == zlib.crc32(data[8:]):

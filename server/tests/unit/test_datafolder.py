@@ -92,6 +92,8 @@ def test_a_file_in_place_of_the_folder_is_refused(path: Path) -> None:
         ("Headcount data folder, format x\n", "does not say which format"),
         ("", "does not say which format"),
         ("dear diary", "does not say which format"),
+        ("Headcount data folder, format " + "9" * 5000, "does not say which format"),
+        ("Headcount data folder, format ²\n", "does not say which format"),
     ],
 )
 def test_a_format_that_is_not_ours_is_refused(path: Path, content: str, message: str) -> None:
@@ -100,6 +102,39 @@ def test_a_format_that_is_not_ours_is_refused(path: Path, content: str, message:
     for create in (True, False):
         with pytest.raises(DataFolderError, match=message):
             open_data_folder(path, create=create)
+
+
+@pytest.mark.parametrize("name", ["format", "identity"])
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "a link to nothing"])
+def test_what_only_looks_like_a_file_keeps_nobody_waiting(path: Path, name: str, kind: str) -> None:
+    open_data_folder(path, create=True)
+    (path / name).unlink()
+    if kind == "a pipe":
+        os.mkfifo(path / name)
+    elif kind == "a folder":
+        (path / name).mkdir()
+    else:
+        (path / name).symlink_to("nowhere")
+    for create in (True, False):
+        with pytest.raises(DataFolderError, match=f"{path / name}") as refused:
+            open_data_folder(path, create=create)
+        assert refused.value.remedy
+
+
+def test_what_others_could_read_is_closed_to_them_by_whoever_writes(folder: DataFolder) -> None:
+    places = [folder.hash_key, folder.store, folder.journals / "j.sqlite", folder.path / "format"]
+    for place in places:
+        place.touch()
+        place.chmod(0o644)
+    folder.journals.chmod(0o755)
+    folder.path.chmod(0o750)
+    open_data_folder(folder.path, create=False)
+    assert {stat.S_IMODE(place.stat().st_mode) for place in places} == {0o644}
+    open_data_folder(folder.path, create=False, write=True)
+    assert {stat.S_IMODE(place.stat().st_mode) for place in places} == {0o600}
+    assert stat.S_IMODE(folder.journals.stat().st_mode) == 0o700
+    # Whoever let others into the folder itself may have meant it; doctor says so.
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o750
 
 
 def test_a_folder_that_cannot_be_written_is_refused_by_those_who_must_write(

@@ -96,12 +96,18 @@ def _repair(settings: Settings, now: int, *, yes: bool, as_json: bool) -> list[d
     """Mend the folder; what was done and what could not be, for programs."""
     from headcount.datafolder import DataFolder, open_data_folder
     from headcount.doctor.repair import repair
-    from headcount.errors import UsageError
+    from headcount.errors import DataFolderError, UsageError
     from headcount.folderlock import FolderLock
+    from headcount.wiring.storage import refusal_to_write
 
     folder = DataFolder(settings.data)
     if not any(path.exists() for path in (folder.store, folder.catalog, folder.journals)):
         open_data_folder(settings.data, create=False)  # says that there is nothing
+    if (refusal := refusal_to_write(folder)) is not None:
+        raise DataFolderError(
+            f"A repair writes to the data folder: {refusal}",
+            "Make room on the disk, or let it be written, then repair again; nothing was changed.",
+        )
     with FolderLock(folder.serve_lock, "doctor"), FolderLock(folder.meter_lock, "doctor"):
         question = f"Mend {folder.path}? What is taken out is kept in {folder.path / 'repaired'}"
         if not yes:

@@ -24,6 +24,7 @@ from headcount.identity import FORMER_NAME, admit_part, begin_identity, read_ide
 from headcount.journal.schema import JOURNAL_VERSION
 from headcount.sqlite.connection import refuse_version, rows
 from headcount.sqlite.reading import damage
+from headcount.sqlite.unwritable import is_refusal
 from headcount.store import sql
 from headcount.upgrade.databases import copy_catalog, copy_journal, copy_store
 
@@ -154,6 +155,12 @@ def _opened(path: Path) -> Iterator[apsw.Connection]:
             "Stop it, then try again.",
         ) from error
     except apsw.Error as error:
+        if is_refusal(error):
+            raise DataFolderError(
+                f"{path} cannot be upgraded to this version's format: {error}.",
+                "Make room on the disk, or let the data folder be written, then try again; what is"
+                " there still counts.",
+            ) from error
         raise DamagedDataError(
             f"{path} cannot be upgraded: {error}.",
             "It is as it was. Restore the data folder from a backup.",

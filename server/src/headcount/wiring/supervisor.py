@@ -88,7 +88,11 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
             reading = _why_reading(settings)
             fresh = not DataFolder(settings.data).is_made
             folder = open_data_folder(
-                settings.data, create=reading is None, require_existing=settings.require_existing
+                settings.data,
+                create=reading is None,
+                # What cannot be upgraded cannot be read either, and says why.
+                write=True,
+                require_existing=settings.require_existing,
             )
             if fresh:
                 _log.warning("there was no data folder at %s; made a new one", folder.path)

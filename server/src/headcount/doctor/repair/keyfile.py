@@ -11,7 +11,7 @@ from headcount.catalog.moment import catalog_moment
 from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
 from headcount.datafolder import DataFolder
 from headcount.doctor.repair.side import Act, Side
-from headcount.durable import put_whole
+from headcount.durable import put_whole, read_small
 from headcount.errors import OperatorError
 
 __all__ = ["mend_hash_key"]
@@ -29,7 +29,7 @@ def mend_hash_key(folder: DataFolder, place: Path, side: Side) -> Iterator[Act]:
     if fingerprint is None:
         return
     try:
-        text = place.read_bytes()
+        text = read_small(place)
     except OSError:
         text = b""
     if _fits(text, fingerprint):

@@ -13,7 +13,7 @@ import apsw
 from headcount.catalog import schema as catalog
 from headcount.confirmed import read_confirmed, second_witness_of, witness_of
 from headcount.counting.hashing import IdHasher
-from headcount.datafolder import DataFolder, mark_data_folder, open_data_folder, read_hash_key
+from headcount.datafolder import DataFolder, read_hash_key
 from headcount.doctor.repair.journals import (
     FoundJournal,
     find_journal,
@@ -36,14 +36,14 @@ from headcount.doctor.repair.looking import (
     catalog_confirmed,
     catalog_fault,
     journal_fault,
-    parts_of,
     store_fault,
 )
+from headcount.doctor.repair.ownfiles import mend_format, mend_identity
 from headcount.doctor.repair.reading import open_damaged
 from headcount.doctor.repair.side import Act, Side, put_in_place
 from headcount.doctor.repair.tables import Found, find_rows, tallies_of
-from headcount.errors import DamagedDataError, DataFolderError, OperatorError
-from headcount.identity import Identity, read_identity, replace_identity
+from headcount.errors import OperatorError
+from headcount.identity import Identity, replace_identity
 from headcount.journal.moment import journal_moment
 from headcount.journal.reading import JournalState
 from headcount.journal.schema import JOURNAL_VERSION
@@ -107,7 +107,10 @@ class _Repair:
         self._identity = Identity("")
 
     def acts(self) -> Iterator[Act]:
-        yield from self._own_files()
+        if not (yield from mend_format(self._folder, self._side)):
+            return
+        self._identity = yield from mend_identity(self._folder, self._side)
+        self._folder.journals.mkdir(mode=0o700, exist_ok=True)
         store = yield from self._read_store()
         if store is not None:
             for path in sorted(self._folder.journals.glob("*.sqlite")):
@@ -116,43 +119,6 @@ class _Repair:
             yield from self._write_store(store)
         yield from self._mend_catalog()
         yield from mend_hash_key(self._folder, self._hash_key, self._side)
-
-    # The folder's own files.
-
-    def _own_files(self) -> Iterator[Act]:
-        path = self._folder.path
-        try:
-            identity = read_identity(path)
-        except DamagedDataError:
-            identity = None
-        if identity is None:
-            identity = Identity("")
-            installations, identity.parts = parts_of(self._folder)
-            if len(installations) != 1:
-                yield Act(
-                    "The file identity cannot be written anew: the databases do not agree on which"
-                    " installation they are of.",
-                    remedy=_RESTORE,
-                )
-            else:
-                [identity.installation] = installations
-                if (path / "identity").exists():
-                    self._side.keep(path / "identity")
-                replace_identity(path, identity)
-                yield Act(
-                    "The file identity was written anew, as the databases say themselves.",
-                    "Had a journal been lost before, it would not be known any more.",
-                )
-        self._identity = identity
-        try:
-            open_data_folder(path, create=False)
-        except DataFolderError:
-            # This repair was given a folder of databases of this version.
-            if (path / "format").exists():
-                self._side.keep(path / "format")
-            mark_data_folder(path)
-            yield Act("The file format was written anew.")
-        self._folder.journals.mkdir(mode=0o700, exist_ok=True)
 
     def _uuid(self, path: Path) -> str:
         name = path.relative_to(self._folder.path).as_posix()

@@ -1,0 +1,116 @@
+"""Which format a data folder has: takes its path, gives what its file `format` says.
+
+Refuses folders of somebody else, and those of a format that this version neither knows nor can
+upgrade; one that has only lost the file is told from both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from headcount.durable import DRAFT_PREFIX, put_new, put_whole, read_small
+from headcount.errors import DamagedDataError, DataFolderError
+from headcount.identity import IDENTITY_NAME
+
+__all__ = [
+    "FORMAT_NAME",
+    "FORMAT_VERSION",
+    "UPGRADED_VERSION",
+    "mark_data_folder",
+    "require_format",
+    "stated_format",
+]
+
+FORMAT_VERSION = 2
+"""The format that this version reads and writes."""
+
+UPGRADED_VERSION = 1
+"""The former one, which it can upgrade."""
+
+FORMAT_NAME = "format"
+
+_WORDS = "Headcount data folder, format "
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_OURS = {IDENTITY_NAME, "catalog.sqlite", "store.sqlite", "journals", "hash.key"}
+_WRITE_ANEW = "If it is yours, let the file be written anew: headcount doctor --repair --data"
+
+
+def mark_data_folder(path: Path, version: int = FORMAT_VERSION) -> None:
+    """Say in a folder that it is a data folder of a format, durably.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    content = f"{_WORDS}{version}\n".encode()
+    if (path / FORMAT_NAME).exists():
+        put_whole(path / FORMAT_NAME, content)
+    else:
+        put_new(path / FORMAT_NAME, content)
+
+
+def stated_format(path: Path) -> int | None:
+    """The number that a folder's file `format` says; None where it says none, or is not there.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        text = read_small(path / FORMAT_NAME).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    number = text.removeprefix(_WORDS).strip()
+    return int(number) if text.startswith(_WORDS) and _NUMBER.fullmatch(number) else None
+
+
+def require_format(path: Path) -> int | None:
+    """The format of a folder, which this version knows or can upgrade; None where none is yet.
+
+    Raises:
+        DataFolderError: it is somebody else's, or has another format; DamagedDataError: its file
+            `format` is missing or says nothing.
+        OSError: it cannot be read.
+    """
+    if not os.path.lexists(path / FORMAT_NAME) and _is_nothing_yet(path):
+        return None
+    version = stated_format(path)
+    if version is None:
+        raise DamagedDataError(
+            f"{path / FORMAT_NAME} does not say which format the data folder has.",
+            f"{_WRITE_ANEW} {path}; else name another one with --data.",
+        )
+    if version > FORMAT_VERSION:
+        raise DataFolderError(
+            f"{path} was made by a newer version of Headcount (format {version}; this version"
+            f" knows {FORMAT_VERSION}).",
+            "Install that version or a later one.",
+        )
+    if version not in (UPGRADED_VERSION, FORMAT_VERSION):
+        raise DataFolderError(
+            f"{path} has format {version}, which no version of Headcount has made.",
+            f"{_WRITE_ANEW} {path}",
+        )
+    return version
+
+
+def _is_nothing_yet(path: Path) -> bool:
+    """Whether there is nothing of anybody's where a folder is to be made, nor being made."""
+    if not path.exists():
+        return True
+    # A mounted disk is born with lost+found, and an interrupted start may have left drafts.
+    found = {entry.name for entry in path.iterdir() if not entry.name.startswith(DRAFT_PREFIX)}
+    if not found - {"lost+found", IDENTITY_NAME}:
+        return True
+    if FORMAT_NAME in found:
+        return False  # another process has made it meanwhile
+    if found & _OURS - {IDENTITY_NAME}:
+        raise DamagedDataError(
+            f"{path / FORMAT_NAME} is missing, which says that {path} is a data folder of"
+            " Headcount; other files of one are there.",
+            f"{_WRITE_ANEW} {path}",
+        )
+    raise DataFolderError(
+        f"{path} is not a data folder of Headcount, and not empty.",
+        "Name a new or an empty folder with --data.",
+    )
