@@ -13,10 +13,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import apsw
+import numpy as np
 import pytest
 
 from crash.faulty_vfs import FaultyDisk
-from headcount.errors import StorageUnavailableError
+from headcount.counting.calendar import parse_period
+from headcount.counting.keys import MESSAGE, KeyBlock
+from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import JournalFile
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
@@ -76,9 +79,7 @@ def test_a_position_that_the_next_meter_finds_survives_a_power_cut(
     disk: FaultyDisk, killed_at: int, tmp_path: Path
 ) -> None:
     def opened() -> SqliteStore:
-        store = SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)
-        store.tidy(0)
-        return store
+        return SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)
 
     store = opened()
     store.commit(Change(positions={"journal": 1}))
@@ -97,3 +98,116 @@ def test_a_position_that_the_next_meter_finds_survives_a_power_cut(
     ends(disk, store.close)
     with closing(opened()) as later:
         assert later.positions() == found
+
+
+@pytest.fixture(params=range(40))
+def seed(request: pytest.FixtureRequest) -> int:
+    number: int = request.param
+    return number
+
+
+@pytest.fixture
+def failing(seed: int) -> Iterator[FaultyDisk]:
+    """A disk that takes what it failed to sync for clean, so that to sync it later does nothing."""
+    disk = FaultyDisk(f"failing-{seed}", random.Random(seed))
+    yield disk
+    disk.forget()
+
+
+def test_a_commit_whose_sync_failed_is_whole_or_gone_after_a_power_cut(
+    seed: int, failing: FaultyDisk, tmp_path: Path
+) -> None:
+    def opened() -> SqliteStore:
+        return SqliteStore(tmp_path / "store.sqlite", vfs=failing.name)
+
+    def change(number: int) -> Change:
+        return Change(positions={f"journal {each}": number for each in range(400)})
+
+    opened().close()
+    store = opened()
+    # A log of up to some hundred kilobytes stands before it.
+    for _ in range(1 + seed % 8):
+        store.commit(change(1))
+    failing.fail_syncs(1)
+    with pytest.raises(StorageUnavailableError):
+        store.commit(change(2))
+    failing.end_after(1, "kill")
+    ends(failing, store.close)
+    failing.end_after(1 + seed, "power cut")
+    with suppress(StorageUnavailableError, DataFolderError, apsw.Error):
+        store = opened()
+        assert set(store.positions().values()) == {2}, "the next process finds it, and believes it"
+        store.close()  # moves the log into the database
+    ends(failing, store.close)
+    with closing(opened()) as later:
+        later.check()
+        assert len(set(later.positions().values())) == 1
+
+
+def test_what_comes_behind_a_commit_whose_sync_failed_survives_a_power_cut(
+    seed: int, failing: FaultyDisk, tmp_path: Path
+) -> None:
+    def opened() -> JournalFile:
+        return JournalFile(tmp_path / "journal.sqlite", vfs=failing.name)
+
+    opened().close()
+    journal = opened()
+    # SQLite's own VFS does not take the whole log at once where it is longer than 128 KiB.
+    for number in range(1, 2 + seed % 12):
+        journal.append(bytes(56), [], number)
+    failing.fail_syncs(1)
+    with pytest.raises(StorageUnavailableError):
+        journal.append(bytes(56), [], 100)
+    failing.end_after(1, "kill")
+    ends(failing, journal.close)
+    journal = opened()
+    journal.append(bytes(56), [], 200)
+    read = list(journal.entries(0))
+    failing.end_after(1, "power cut")
+    with pytest.raises(StorageUnavailableError):
+        journal.append(bytes(56), [], 300)
+    ends(failing, journal.close)
+    with closing(opened()) as later:
+        assert list(later.entries(0)) == read
+
+
+def test_a_run_that_is_put_away_is_named_by_no_commit_that_comes_back(tmp_path: Path) -> None:
+    """While others have the store open, nobody sees what a killed process wrote and did not sync.
+
+    Once all have closed it, it is found in the log.
+    """
+    disk = FaultyDisk("stray", random.Random(1))
+    period, keys = parse_period("2026-02-01"), np.arange(1, 9, dtype=np.uint64)
+    block = KeyBlock(keys, np.ones(8, np.uint8), None)
+    stores: dict[str, SqliteStore] = {}
+
+    def open_as(program: str) -> SqliteStore:
+        with disk.running(program):
+            stores[program] = SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)
+            return stores[program]
+
+    open_as("reader")
+    first = open_as("first")
+    with disk.running("first"):
+        first.commit(Change(keys={(period, MESSAGE): block}))
+        written = first.write_run(
+            period, MESSAGE, [block], first.newest_block(), keys=len(keys), instead_of_all=False
+        )
+        disk.end_after(1, "kill one", syncs=True)
+        with pytest.raises(StorageUnavailableError):
+            list(written)
+        with suppress(apsw.Error):
+            first.close()
+    disk.bury("first")
+    open_as("second").tidy(0)
+    disk.kill("second")
+    disk.kill("reader")
+    for program in ("second", "reader"):
+        with disk.running(program), suppress(apsw.Error):
+            stores[program].close()
+        disk.bury(program)
+    with closing(SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)) as later:
+        runs = later.key_runs(period, MESSAGE)
+        held = sum(run.keys for run in runs) + later.keys_in_blocks(period, MESSAGE)
+        assert held == len(keys)
+    disk.forget()

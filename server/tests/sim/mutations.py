@@ -25,6 +25,7 @@ from headcount.sqlite import rows as sqlite_rows
 from headcount.store import run_folder, runs
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
+from headcount.store.tables import KEY_RUN
 from sim.faults import Fault
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -81,7 +82,34 @@ def _acknowledge_what_was_refused(patch: Patch) -> None:
 
 
 def _believe_what_is_not_synced(patch: Patch) -> None:
-    patch.setattr(journal_file, "settle", lambda _connection: None)
+    patch.setattr(sqlite_connection, "_write_log_again", lambda _connection: None)
+
+
+def _sync_what_a_failed_sync_left_out(patch: Patch) -> None:
+    class Unwritten(apsw.VFSFile):
+        """A file that is synced and not written."""
+
+        def xWrite(self, data: Any, offset: int) -> None:
+            pass
+
+    class Apsw:
+        """The real one, but for such files."""
+
+        VFSFile = Unwritten
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(apsw, name)
+
+    patch.setattr(sqlite_connection, "apsw", Apsw())
+
+
+def _put_runs_away_that_a_lost_commit_names(patch: Patch) -> None:
+    def tidy(store: SqliteStore, now_ms: int) -> None:
+        known = {name for name, _, _ in store._ledger.read(KEY_RUN)}
+        for name in store._runs.strays(known):
+            store._runs.discard(name, now_ms)
+
+    patch.setattr(SqliteStore, "tidy", tidy)
 
 
 def _acknowledge_before_the_sync(patch: Patch) -> None:
@@ -248,6 +276,12 @@ MUTATIONS = {
         ("", _positions_after_counts, {Fault.KILL}),
         ("", _acknowledge_what_was_refused, {Fault.FULL}),
         ("", _believe_what_is_not_synced, {Fault.KILL, Fault.POWER}),
+        (
+            "",
+            _sync_what_a_failed_sync_left_out,
+            {Fault.FSYNC, Fault.KILL, Fault.POWER},
+        ),
+        ("", _put_runs_away_that_a_lost_commit_names, {Fault.KILL}),
         ("", _acknowledge_before_the_sync, {Fault.POWER}),
         ("", _close_months_with_journals_full, set()),
         ("", _leave_months_open, set()),

@@ -15,7 +15,7 @@ import apsw
 from headcount.confirmed import read_confirmed, refuse_if_behind
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.identity import admit_part, fresh_uuid, installation_for, require_part
-from headcount.sqlite.connection import refuse_version, transaction
+from headcount.sqlite.connection import refuse_version, settle, transaction
 from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table
 from headcount.sqlite.unwritable import open_for_reading
 
@@ -114,6 +114,7 @@ def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, 
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         connection.pragma("foreign_keys", True)
         if not read_only:
+            settle(connection)
             _prepare_to_write(connection, installation_for(path))
         _check_version(connection, path)
         ledger = Ledger(path, connection, TABLES)

@@ -38,7 +38,6 @@ from headcount.catalog.schema import (
     open_catalog_file,
 )
 from headcount.errors import UsageError
-from headcount.sqlite.connection import settle
 from headcount.sqlite.reading import refuse_damage
 from headcount.sqlite.rows import Table
 
@@ -301,15 +300,6 @@ class Catalog:
         """
         with self._lock, errors_named(self._path, "read"):
             return self._ledger.read_part().generation
-
-    def settle(self) -> None:
-        """Make durable what can be read, before anybody acts on it elsewhere.
-
-        Raises:
-            DataFolderError: the disk failed.
-        """
-        with self._lock:
-            settle(self._connection)
 
     def close(self) -> None:
         """Release the file; idempotent."""

@@ -29,7 +29,7 @@ from headcount.journal.schema import (
     SCHEMA,
     entry_checksum,
 )
-from headcount.sqlite.connection import connect, damage_named, rows, settle, transaction
+from headcount.sqlite.connection import connect, damage_named, rows, transaction
 from headcount.sqlite.rows import read_checked
 
 __all__ = ["JOURNAL_VERSION", "JournalFile", "refuse_older_store"]
@@ -91,7 +91,6 @@ class JournalFile:
             vfs=vfs,
         )
         try:
-            settle(self._db)
             state = journal_state(path, self._db)
             self.uuid = state.uuid
             admit_part(path, state.uuid, state.installation, register=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import apsw
 
 from headcount.errors import DamagedDataError, DataFolderError
+from headcount.sqlite.unwritable import log_bytes
 
 __all__ = [
     "MEND_OR_RESTORE",
@@ -34,12 +35,13 @@ MEND_OR_RESTORE = (
 
 _BUSY_TIMEOUT_MS = 10_000
 _BUSY_RETRY_S = 0.01
-_CHECKPOINT_PAUSE_S = 0.01
 _PAGE_BYTES = 4096
 # How long a log may grow before a commit moves its pages into the database.
 _LOG_BYTES = 4096 * 1000
 # What a log keeps of the disk once it has been longer than that, behind a slow reader.
 _LOG_KEPT_BYTES = 4 * _LOG_BYTES
+# SQLite's own files take less than 128 KiB at once, and call a disk full that is given more.
+_CHUNK_BYTES = 1 << 16
 
 
 def connect(
@@ -51,7 +53,7 @@ def connect(
     page_bytes: int = _PAGE_BYTES,
     vfs: str | None = None,
 ) -> apsw.Connection:
-    """Open a database, making its schema if it is new.
+    """Open a database, making its schema if it is new; what can be read in it is then durable.
 
     Args:
         path: the file; its folder must exist.
@@ -67,6 +69,7 @@ def connect(
     try:
         connection = apsw.Connection(str(path), vfs=vfs)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        settle(connection)
         if not connection.pragma("page_count"):
             # Only a new file takes these two, and another would write a page, for which a full disk
             # has no room. What is deleted can be given back to the disk then.
@@ -87,6 +90,9 @@ def connect(
                     if begin is not None:
                         begin(connection)
                     connection.pragma("user_version", version)
+            # Should its log be lost one day, the file itself still says which one it is.
+            with suppress(apsw.FullError, apsw.BusyError):
+                connection.wal_checkpoint()
             found = connection.pragma("user_version")
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise DamagedDataError(
@@ -152,37 +158,39 @@ def _use_log(connection: apsw.Connection) -> None:
 
 
 def settle(connection: apsw.Connection) -> None:
-    """Make durable what can be read.
+    """Make durable what can be read in a database that was just opened; before anything else.
 
-    A process that is killed between writing a commit and syncing it leaves one that the next
-    process finds in the log and believes. Whoever is about to act on it elsewhere (count it, or
-    delete what it covers) calls this first, lest a power cut takes it back.
+    A process that is killed before its commit is synced, or whose sync fails, leaves one that the
+    next process finds in the log and believes. To sync it then is not enough: the system takes
+    pages whose sync has failed for clean, and leaves them out. A power cut would take the commit
+    back after it was acted on elsewhere, and what came behind it in the log; or, while its pages
+    move into the database, leave half of it there. So the log is written again, byte for byte.
 
     Raises:
-        DataFolderError: the disk failed.
+        apsw.Error: the disk refused; nothing was moved.
     """
+    path = Path(connection.filename)
+    if not log_bytes(path):
+        return
+    # Whoever is the last to close moves the log into the database.
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    with transaction(connection):  # nobody else writes to the log meanwhile
+        if log_bytes(path):
+            _write_log_again(connection)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+
+
+def _write_log_again(connection: apsw.Connection) -> None:
+    # By the flag that may make a file SQLite knows that its folder is to be synced with it.
+    flags = [apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, 0]
+    log = apsw.VFSFile(connection.open_vfs, connection.filename_wal, flags)
     try:
-        _checkpoint(connection)
-    except apsw.FullError:
-        # The log was synced before the database had to grow, so everything is durable there.
-        pass
-    except apsw.Error as error:
-        raise DataFolderError(
-            f"{connection.filename} cannot be synced: {error}.", "Check the disk."
-        ) from error
-
-
-def _checkpoint(connection: apsw.Connection) -> None:
-    gives_up_at_s = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
-    while True:
-        try:
-            connection.wal_checkpoint()
-            return
-        except apsw.BusyError:
-            # Another process is at it; SQLite does not wait for that by itself.
-            if time.monotonic() > gives_up_at_s:
-                raise
-            time.sleep(_CHECKPOINT_PAUSE_S)
+        size = log.xFileSize()
+        for at in range(0, size, _CHUNK_BYTES):
+            log.xWrite(log.xRead(min(_CHUNK_BYTES, size - at), at), at)
+        log.xSync(apsw.SQLITE_SYNC_NORMAL)
+    finally:
+        log.xClose()
 
 
 @contextmanager

@@ -131,15 +131,18 @@ class RunFolder:
         os.utime(self._keys / name, ns=(now_ms * 1_000_000, now_ms * 1_000_000))
         (self._keys / name).rename(self._trash / name)
 
-    def tidy(self, known: Set[str], now_ms: int) -> None:
-        """Delete drafts, and move runs that no table names to the trash."""
+    def strays(self, known: Set[str]) -> list[str]:
+        """Names of the runs that no table names; deletes drafts.
+
+        Raises:
+            OSError: the disk refused.
+        """
         if not self._keys.is_dir():
-            return
-        for path in self._keys.iterdir():
-            if path.name.endswith(_DRAFT):
-                path.unlink()
-            elif _NAME.fullmatch(path.name) and path.name not in known:
-                self.discard(path.name, now_ms)
+            return []
+        for draft in self._keys.glob(f"*{_DRAFT}"):
+            draft.unlink()
+        names = sorted(path.name for path in self._keys.iterdir())
+        return [name for name in names if _NAME.fullmatch(name) and name not in known]
 
     def empty_trash(self, before_ms: int) -> None:
         """Delete for good what was discarded before a moment (milliseconds since 1970)."""

@@ -21,7 +21,7 @@ from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import MESSAGE, Family, KeyBlock, merged
 from headcount.counting.usage import API_CALLS, DAYS_MAX, KINDS, UsageReading
 from headcount.errors import DamagedDataError, StorageUnavailableError
-from headcount.sqlite.connection import damage_named, rows, settle
+from headcount.sqlite.connection import damage_named, rows
 from headcount.sqlite.rows import open_checked, read_checked
 from headcount.store import blocks, sql, writing
 from headcount.store.aside import aside_sums
@@ -268,11 +268,21 @@ class SqliteStore:
         self._runs.empty_trash(before_ms)
 
     def tidy(self, now_ms: int) -> None:
-        """Put away what an interrupted write or drop has left; for the meter, when it starts."""
-        with self._lock:
-            settle(self._db)
-            known = {name for name, _, _ in self._ledger.read(KEY_RUN)}
-        self._runs.tidy(known, now_ms)
+        """Put away what an interrupted write or drop has left; for the meter, when it starts.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and what is left stays.
+        """
+        with _refusals("could not put runs away"), self._lock:
+            strays = self._runs.strays({name for name, _, _ in self._ledger.read(KEY_RUN)})
+            if strays:
+                # A process that was killed may have named them in a commit that it had not synced.
+                # Nobody sees it as long as others have the store open; the first who opens it after
+                # all have closed it would. What is written now is written over it.
+                with self._ledger.transaction():
+                    pass
+            for name in strays:
+                self._runs.discard(name, now_ms)
 
     def trusted_day(self) -> int | None:
         """The latest day that the clock is trusted for; None before the first live message."""

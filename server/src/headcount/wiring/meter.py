@@ -130,7 +130,7 @@ def _try_open(
                     return None
             meter = _opened(folder, window_days, opened, troubles, guard.limits)
             meter.on_folded = guard.took
-        except (DataFolderError, OSError) as error:
+        except (DataFolderError, StorageUnavailableError, OSError) as error:
             cause = error if isinstance(error, OSError) else error.__cause__
             if not is_refusal(cause):
                 raise

@@ -100,8 +100,6 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
                 refuse_faults(folder.path)
                 with Catalog(folder.catalog, read_only=reading is not None) as catalog:
                     load_hash_key(folder, catalog, settings.hash_key)
-                    if reading is None:
-                        catalog.settle()  # the meter tells the store how far it has come
                 if sockets is None:
                     sockets = _listen(settings, stack)
                 if reading is None:

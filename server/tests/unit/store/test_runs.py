@@ -137,14 +137,15 @@ def test_no_bit_of_a_run_goes_unseen(tmp_path: Path, identified: bool) -> None:
 
 def test_a_folder_puts_away_what_no_table_names(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "keys", tmp_path / "trash")
-    folder.tidy(set(), 5_000)  # before there is anything
+    assert not folder.strays(set())  # before there is anything
     kept, orphan, given_up = (folder.new_name(JANUARY, MESSAGE) for _ in range(3))
     for name in (kept, orphan):
         list(folder.write(name, parts(1, identified=False), filter_keys=len(KEYS)))
     unfinished = folder.write(given_up, parts(2, identified=False), filter_keys=len(KEYS))
     next(unfinished)
     (tmp_path / "keys" / "notes.txt").write_text("somebody else's")
-    folder.tidy({kept}, 5_000)
+    assert folder.strays({kept}) == [orphan]
+    folder.discard(orphan, 5_000)
     assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == sorted(
         [kept, "notes.txt"]
     )
