@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make demo` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test sim damages bench demo serve docs client pictures lock audit clean
+.PHONY: help setup check test sim damages bench demo serve docs client pictures version wheels lock audit clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,8 @@ setup: .venv/.run .venv/.test ## virtual environment in .venv, with everything f
 
 .venv/.run: .venv/.build requirements/run.txt sdk/pyproject.toml server/pyproject.toml
 	$(PIP) install --require-hashes -r requirements/run.txt
+	# What the client was called before.
+	$(PIP) uninstall --yes segment-public-api 2>/dev/null
 	PYTHONPATH=$(CURDIR)/.venv/build $(PIP) install --no-deps --no-build-isolation -e sdk -e server
 	@touch $@
 
@@ -69,6 +71,14 @@ client: setup ## write the synchronous client out of the asynchronous one
 pictures: setup ## draw docs/pictures anew, out of the demo
 	$(BIN)/python scripts/pictures.py
 
+version: .venv/.venv ## write VERSION into what is built: [TO=1.2.3] changes it first
+	$(BIN)/python scripts/version.py $(TO)
+
+wheels: .venv/.build ## what would be published, in dist/: two wheels and two source distributions
+	rm -rf dist
+	for project in sdk server; do \
+	  (cd $$project && PYTHONPATH=$(CURDIR)/.venv/build $(CURDIR)/$(BIN)/python -m hatchling build -d ../dist) || exit 1; done
+
 lock: setup ## write requirements/*.txt anew
 	requirements/lock.sh
 
@@ -80,4 +90,4 @@ audit: .venv/.audit ## known vulnerabilities of what is locked; fails where it c
 	@touch $@
 
 clean: ## remove what the targets above made
-	rm -rf .venv node_modules server/tests/clients/node_modules test-artifacts
+	rm -rf .venv dist node_modules server/tests/clients/node_modules test-artifacts

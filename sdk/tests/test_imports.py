@@ -28,7 +28,7 @@ def test_the_synchronous_client_needs_no_aiohttp() -> None:
         "try:\n    import segment_public_api.aio\n"
         "except ImportError as error: print(error)"
     )
-    assert "pip install 'segment-public-api[async]'" in run(code)
+    assert "pip install 'headcount-client[async]'" in run(code)
 
 
 def test_submodules_are_reached_as_attributes() -> None:
@@ -46,6 +46,6 @@ def test_submodules_are_reached_as_attributes() -> None:
 def test_the_version_is_the_distributions() -> None:
     code = (
         "import importlib.metadata as m, segment_public_api as s;"
-        "print(m.version('segment-public-api') == s.__version__)"
+        "print(m.version('headcount-client') == s.__version__)"
     )
     assert run(code) == "True"

@@ -6,14 +6,16 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from browser.support import CHROMIUM, FLAGS, PATIENCE_MS
+from needed import needed_program
 from server_fixture import Server, serving
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    chromium = needed_program(CHROMIUM, "apt-get install chromium")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
 

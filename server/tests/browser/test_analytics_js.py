@@ -22,6 +22,7 @@ from playwright.sync_api import Browser
 
 from browser.support import window
 from headcount.counting.calendar import Period
+from needed import needed_node
 from oracle import Oracle, PlainFact
 from server_fixture import Server, Shop, eventually
 
@@ -79,6 +80,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
+    needed_node()
     with _served() as site:
         yield site
 

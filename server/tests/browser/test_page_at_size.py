@@ -14,6 +14,7 @@ from browser.support import PHONE, Window, window
 from headcount.catalog import PlanLimits
 from headcount.counting.facts import Rejection
 from headcount.counting.usage import DAYS_MAX, KINDS
+from headcount.extras import install_command
 from headcount.store.protocol import Change
 from unit.api.support import NOVEMBER, NOW_MS, Installation, day_of
 
@@ -105,6 +106,6 @@ def test_without_the_library_for_charts(
         with page_of(place) as home, window(browser, home) as opened:
             opened.sign_in(place.read_secret)
             assert opened.value("total-api-calls") == 7
-            expect(opened.page.locator("main")).to_contain_text('pip install "headcount[plot]"')
+            expect(opened.page.locator("main")).to_contain_text(install_command("plot"))
             assert opened.page.locator(".chart").count() == 0
             opened.check("usage-without-charts")

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from needed import needed_node
 from program import environment
 from server_fixture import Server, Shop, eventually, serving
 
 HERE = Path(__file__).parent
 QUICKSTART = HERE.parents[2] / "docs/quickstart.md"
-NODE = str(Path(sys.executable).with_name("node"))
 
 
 def python(code: str, _: Server) -> None:
@@ -28,7 +28,7 @@ def python(code: str, _: Server) -> None:
 
 
 def node(code: str, _: Server) -> None:
-    ended([NODE, "--input-type=module", "-"], code)
+    ended([needed_node(), "--input-type=module", "-"], code)
 
 
 def curl(code: str, server: Server) -> None:

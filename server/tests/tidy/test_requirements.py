@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[3]
 REQUIREMENTS = ROOT / "requirements"
-OURS = {"headcount": frozenset({"demo"}), "segment-public-api": frozenset[str]()}
+OURS = {"headcount": frozenset({"demo", "plot"}), "headcount-client": frozenset[str]()}
+SOURCES = {"headcount": ROOT / "server", "headcount-client": ROOT / "sdk"}
 
 
 def locked(name: str) -> set[str]:
@@ -20,24 +22,51 @@ def locked(name: str) -> set[str]:
     return {canonicalize_name(each) for each in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
 
 
-def needs(name: str, extras: frozenset[str]) -> dict[str, frozenset[str]]:
-    """What a distribution needs on some system, and with which extras; nothing if not installed."""
-    try:
-        requirements = distribution(name).requires or []
-    except PackageNotFoundError:
-        return {}  # for another system only
-    found: dict[str, frozenset[str]] = {}
-    for text in requirements:
+def declared(name: str, extras: frozenset[str]) -> list[Requirement]:
+    """What a distribution says that it needs with some extras, on any system.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+    """
+    if name in SOURCES:
+        # As the tree says it, which may be newer than what was installed from it.
+        project = tomllib.loads((SOURCES[name] / "pyproject.toml").read_text("utf-8"))["project"]
+        of_extras = project["optional-dependencies"]
+        lists = [project["dependencies"], *(of_extras[each] for each in sorted(extras))]
+        return [Requirement(text) for texts in lists for text in texts]
+    found = []
+    for text in distribution(name).requires or []:
         requirement = Requirement(text)
         of_extra = re.search(r"extra\s*==\s*[\"']([^\"']+)", str(requirement.marker or ""))
         if of_extra is None or canonicalize_name(of_extra[1]) in extras:
-            wanted = frozenset(map(canonicalize_name, requirement.extras))
-            other = canonicalize_name(requirement.name)
-            found[other] = found.get(other, frozenset()) | wanted
+            found.append(requirement)
     return found
 
 
-def closure() -> dict[str, set[str]]:
+def needs(name: str, extras: frozenset[str], *, here: bool) -> dict[str, frozenset[str]]:
+    """What a distribution needs, and with which extras.
+
+    Args:
+        name: of the distribution.
+        extras: those that are wanted of it.
+        here: whether to leave out what only another system or Python needs.
+    """
+    try:
+        requirements = declared(name, extras)
+    except PackageNotFoundError:
+        return {}  # for another system only
+    found: dict[str, frozenset[str]] = {}
+    for requirement in requirements:
+        marker = requirement.marker
+        if here and marker and not any(marker.evaluate({"extra": e}) for e in {"", *extras}):
+            continue
+        wanted = frozenset(map(canonicalize_name, requirement.extras))
+        other = canonicalize_name(requirement.name)
+        found[other] = found.get(other, frozenset()) | wanted
+    return found
+
+
+def closure(*, here: bool = False) -> dict[str, set[str]]:
     """All that is needed to run, each with what needs it."""
     known: dict[str, set[str]] = {}
     done: set[tuple[str, frozenset[str]]] = set()
@@ -46,7 +75,7 @@ def closure() -> dict[str, set[str]]:
         if (step := left.pop()) in done:
             continue
         done.add(step)
-        for name, extras in needs(*step).items():
+        for name, extras in needs(*step, here=here).items():
             known.setdefault(name, set()).add(step[0])
             left.append((name, extras))
     return {name: by for name, by in known.items() if name not in OURS}
@@ -56,24 +85,12 @@ def test_nothing_is_locked_to_run_that_does_not_run() -> None:
     assert locked("run.txt") - closure().keys() == set()
     build = locked("build.txt")
     assert {"hatchling", "editables", "pluggy", "pathspec", "trove-classifiers"} <= build
+    # What builds is not installed among what runs.
     assert build & locked("run.txt") == set()
 
 
 def test_all_that_is_needed_is_locked() -> None:
-    # What is needed by an older Python, or by none of those that are installed, may be left out.
-    from packaging.markers import default_environment
-
-    needed = set()
-    for name, by in closure().items():
-        for other in by:
-            for text in distribution(other).requires or []:
-                requirement = Requirement(text)
-                if canonicalize_name(requirement.name) == name and (
-                    requirement.marker is None
-                    or requirement.marker.evaluate({**default_environment(), "extra": "demo"})
-                ):
-                    needed.add(name)
-    assert needed - locked("run.txt") == set()
+    assert closure(here=True).keys() - locked("run.txt") == set()
 
 
 def test_what_comes_along_is_named_with_what_brings_it() -> None:

@@ -59,6 +59,7 @@ STARTED = {
     "scripts/audit.py",
     "scripts/reference.py",
     "scripts/synchronous.py",
+    "scripts/version.py",
     "server/tests/sim/__main__.py",
     "server/tests/moved_clock/sitecustomize.py",  # by Python itself
 }

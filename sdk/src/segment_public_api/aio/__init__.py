@@ -1,6 +1,6 @@
 """The same client for asyncio: the same names, arguments, errors and models, on aiohttp.
 
-Needs the extra: `pip install 'segment-public-api[async]'`.
+Needs the extra: `pip install 'headcount-client[async]'`.
 """
 
 import importlib.util
@@ -10,9 +10,7 @@ from segment_public_api import MODULE_BY_NAME as SYNCHRONOUS_MODULES
 from segment_public_api._lazy import lazy
 
 if importlib.util.find_spec("aiohttp") is None:
-    raise ImportError(
-        "segment_public_api.aio needs aiohttp: pip install 'segment-public-api[async]'"
-    )
+    raise ImportError("segment_public_api.aio needs aiohttp: pip install 'headcount-client[async]'")
 
 if TYPE_CHECKING:
     from segment_public_api.api_response import ApiResponse

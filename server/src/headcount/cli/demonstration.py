@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from headcount.cli.client import check_client
+
 __all__ = ["demo"]
 
 
@@ -22,6 +24,7 @@ def demo(check: bool) -> int:
 
     With --check it exits with status 0 if every count is right, else 1.
     """
+    check_client()
     from headcount.cli.demo.command import run_demo
 
     return run_demo(check)

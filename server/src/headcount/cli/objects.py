@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from headcount.errors import OperatorError, UsageError
+from headcount.extras import install_command
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
@@ -87,7 +88,7 @@ def found_objects(address: str, endings: tuple[str, ...]) -> list[RemoteObject]:
     except ModuleNotFoundError:
         raise UsageError(
             f"{_shown(address)} needs a library that is not installed.",
-            "Install it with: pip install 'headcount[objects]'",
+            f"Install it with: {install_command('objects')}",
         ) from None
     from obstore.exceptions import BaseError
     from obstore.store import HTTPStore

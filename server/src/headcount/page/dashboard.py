@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 
+from headcount.extras import install_command
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
 from headcount.page.connecting import snippets
@@ -153,6 +154,7 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         asset=parts.assets.address,
         library=parts.assets.address(LIBRARY) if charts else None,
         may_draw=parts.assets.can_draw,
+        charts_come_by=install_command("plot"),
         workspace=month.workspace,
         sources=month.sources,
         period=daily.period,

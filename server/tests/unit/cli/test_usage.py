@@ -18,6 +18,7 @@ import pytest
 from headcount.cli.reading.drawing import Month, picture
 from headcount.cli.reading.rows import Query, Row
 from headcount.counting.calendar import Period
+from headcount.extras import install_command
 from program import PROGRAM, Program, environment
 from scripted_api import scripted
 from server_fixture import Shop, serving
@@ -234,12 +235,12 @@ def test_an_extra_that_is_missing_is_named(program: Program, shop: Shop, tmp_pat
     (tmp_path / "sitecustomize.py").write_text(MINUS_EXTRAS)
     without = {"HEADCOUNT_TOKEN": shop.token, "PYTHONPATH": str(tmp_path)}
     parquet = program.run("export", "--from", "2021-01", "x.parquet", **without)
-    refused(parquet, 2, "pip install 'headcount[parquet]'")
+    refused(parquet, 2, install_command("parquet"))
     assert not (tmp_path / "x.parquet").exists()
     plot = program.run("usage", *FEBRUARY, "--plot", "x.png", **without)
-    refused(plot, 2, "pip install 'headcount[plot]'")
+    refused(plot, 2, install_command("plot"))
     objects = program.run("import", "s3://bucket/x.ndjson", "--workspace", "Shop", **without)
-    refused(objects, 2, "pip install 'headcount[objects]'")
+    refused(objects, 2, install_command("objects"))
     assert program.run("usage", *FEBRUARY, **without).returncode == 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from headcount.cli.demo.traffic import APP, SERVER, WEB, Sent
 from headcount.errors import UsageError
+from headcount.extras import install_command
 
 __all__ = ["post_live_messages", "tracking_client"]
 
@@ -29,7 +30,7 @@ def tracking_client() -> Callable[..., Any]:
     except ImportError as error:
         raise UsageError(
             "The demo posts live messages with segment-analytics-python, which is not installed.",
-            'Install it with: pip install "headcount[demo]"',
+            f"Install it with: {install_command('demo')}",
         ) from error
     return client
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from headcount.cli.client import check_client
 from headcount.cli.options import settings_options
 from headcount.cli.output import say
 from headcount.config import SETTINGS, TOKEN_ENV
@@ -69,8 +70,10 @@ def connected(settings: Settings) -> Iterator[Connection]:
 
     Raises:
         UsageError: no token, or a host or token that cannot be used.
-        OperatorError: the token's file cannot be read, or the server refuses or does not answer.
+        OperatorError: the token's file cannot be read, or the server refuses or does not answer;
+            or the client is another one.
     """
+    check_client()
     from segment_public_api import ApiClient, ApiException, ApiValueError
 
     host, how = _host(settings)

@@ -27,6 +27,7 @@ from headcount.cli.reading.rows import Metric, Query, Row
 from headcount.cli.reading.showing import month_words
 from headcount.counting.calendar import Period
 from headcount.errors import OperatorError, UsageError
+from headcount.extras import install_command
 from headcount.shown import shown as as_shown
 
 __all__ = ["Month", "check_plot", "picture"]
@@ -66,8 +67,8 @@ def check_plot(file: str) -> str:
         raise UsageError(f'--plot is "{file}".', "Let the file's name end in .png, .svg or .pdf.")
     if not can_draw():
         raise UsageError(
-            "Charts need libraries that are not installed.",
-            "Install them with: pip install 'headcount[plot]'",
+            "Charts need a library that is not installed.",
+            f"Install it with: {install_command('plot')}",
         )
     return file_format
 
@@ -100,7 +101,7 @@ def picture(query: Query, month: Month, file_format: str, *, dark: bool) -> byte
     except RuntimeError as error:
         raise OperatorError(
             f"The chart could not be drawn: {error}",
-            "Install the libraries anew: pip install --force-reinstall 'headcount[plot]'",
+            f"Install the library anew: {install_command('plot', anew=True)}",
         ) from error
 
 

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Protocol
 
 from headcount.cli.reading.rows import Row
 from headcount.errors import UsageError
+from headcount.extras import install_command
 
 __all__ = ["FORMATS", "RowWriter", "row_as_data", "row_writer"]
 
@@ -52,7 +53,7 @@ def row_writer(file_format: str, columns: Sequence[str], stream: BinaryIO) -> Ro
     except ModuleNotFoundError:
         raise UsageError(
             "Parquet needs a library that is not installed.",
-            "Install it with: pip install 'headcount[parquet]'",
+            f"Install it with: {install_command('parquet')}",
         ) from None
 
 
