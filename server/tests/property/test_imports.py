@@ -20,15 +20,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headcount.catalog import Catalog
-from headcount.cli.inputs import Input
 from headcount.config import Settings
 from headcount.counting.calendar import MS_PER_DAY, Period, day_text, parse_period
 from headcount.counting.facts import FACT_BYTES
 from headcount.counting.fold import facts_from_bytes
 from headcount.datafolder import open_data_folder
-from headcount.intake import ImportChunk, Reason
+from headcount.importing.chunks import ImportChunk
+from headcount.importing.history import HistoryImport
+from headcount.importing.inputs import Input
+from headcount.intake import Reason
 from headcount.meter import MeterLimits
-from headcount.wiring.importing import HistoryImport
 from oracle import Oracle, PlainFact
 from rig import Rig, assert_equal_to_oracle, pack
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from headcount.cli.options import as_json_option, settings_options
-from headcount.cli.output import moment_text, print_json, print_record, say
 from headcount.clock import now_ms
+from headcount.terminal import moment_text, print_json, print_record, say
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from headcount.cli.output import write_text
+from headcount.terminal import write_text
 
 __all__ = ["completion"]
 

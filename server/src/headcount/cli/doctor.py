@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from headcount.cli.options import as_json_option, settings_options
-from headcount.cli.output import moment_text, print_json, say, write_text
 from headcount.clock import now_ms
 from headcount.shown import shown
+from headcount.terminal import moment_text, print_json, say, write_text
 
 if TYPE_CHECKING:
     from headcount.config import Settings

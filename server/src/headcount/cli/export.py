@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from headcount.cli.output import say
 from headcount.cli.reading.connection import connected, reading_options
 from headcount.cli.reading.own import source_names
 from headcount.cli.reading.rows import Query, current_period, month_rows, period_named
@@ -17,6 +16,7 @@ from headcount.cli.reading.target import STDOUT, whole_target
 from headcount.cli.reading.writers import FORMATS, row_writer
 from headcount.clock import now_ms
 from headcount.errors import OperatorError, UsageError
+from headcount.terminal import say
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import Connection

@@ -11,17 +11,17 @@ import click
 
 from headcount.cli.folder import found_source, found_workspace
 from headcount.cli.options import as_json_option, settings_options, workspace_option
-from headcount.cli.output import print_json, print_record, say
 from headcount.errors import OperatorError, StorageUnavailableError
+from headcount.terminal import print_json, print_record, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from headcount.cli.inputs import Input
     from headcount.cli.progress import ImportProgress
     from headcount.config import Settings
-    from headcount.intake import ImportChunk, LineError
+    from headcount.importing.chunks import ImportChunk, LineError
+    from headcount.importing.inputs import Input
 
 __all__ = ["import_"]
 
@@ -76,11 +76,11 @@ def import_(
     if a file could not be read to its end.
     """
     from headcount.catalog import Catalog
-    from headcount.cli.inputs import found_inputs
     from headcount.cli.progress import ImportProgress
     from headcount.datafolder import FolderLock, open_data_folder
+    from headcount.importing.history import HistoryImport, checked_chunks
+    from headcount.importing.inputs import found_inputs
     from headcount.integrity import refuse_faults
-    from headcount.wiring.importing import HistoryImport, checked_chunks
 
     inputs = found_inputs(files)
     folder = open_data_folder(settings.data, create=False, write=not dry_run)

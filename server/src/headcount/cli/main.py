@@ -17,11 +17,10 @@ import click
 from headcount import __version__
 from headcount.cli.backup import backup, restore
 from headcount.cli.completion import completion
-from headcount.cli.demonstration import demo
+from headcount.cli.demo import demo
 from headcount.cli.doctor import doctor
 from headcount.cli.export import export
 from headcount.cli.importing import import_
-from headcount.cli.output import say
 from headcount.cli.plan import plan
 from headcount.cli.serve import serve
 from headcount.cli.source import source
@@ -31,6 +30,7 @@ from headcount.cli.usage import usage
 from headcount.cli.workspace import workspace
 from headcount.errors import HeadcountError, OperatorError
 from headcount.privacy import keep_to_ourselves
+from headcount.terminal import say
 
 __all__ = ["headcount", "main"]
 

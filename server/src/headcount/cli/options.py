@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
-from headcount.cli.output import say
 from headcount.config import SETTINGS
 from headcount.loading import load_settings
+from headcount.terminal import say
 
 __all__ = ["as_json_option", "settings_options", "workspace_option"]
 

@@ -8,8 +8,8 @@ import click
 
 from headcount.cli.folder import found_workspace, opened_catalog
 from headcount.cli.options import as_json_option, settings_options, workspace_option
-from headcount.cli.output import print_json, print_record
 from headcount.errors import UsageError
+from headcount.terminal import print_json, print_record
 
 if TYPE_CHECKING:
     from headcount.catalog import PlanLimits

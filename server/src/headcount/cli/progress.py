@@ -12,9 +12,9 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from headcount.cli.inputs import Input
-from headcount.cli.output import say
+from headcount.importing.inputs import Input
 from headcount.shown import shown_lines
+from headcount.terminal import say
 
 __all__ = ["ImportProgress"]
 

@@ -9,8 +9,8 @@ import click
 
 from headcount import __version__
 from headcount.cli.options import as_json_option, settings_options
-from headcount.cli.output import print_json_line, print_record
 from headcount.config import SETTINGS
+from headcount.terminal import print_json_line, print_record
 
 if TYPE_CHECKING:
     from headcount.config import Settings

@@ -14,8 +14,8 @@ from headcount.cli.folder import (
     selected_workspaces,
 )
 from headcount.cli.options import as_json_option, settings_options, workspace_option
-from headcount.cli.output import moment_text, print_json, print_record, print_table, say
 from headcount.clock import now_ms
+from headcount.terminal import moment_text, print_json, print_record, print_table, say
 
 if TYPE_CHECKING:
     from headcount.catalog import Source

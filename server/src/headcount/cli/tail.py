@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headcount.cli.options import as_json_option
-from headcount.cli.output import print_json_line, say, write_text
 from headcount.cli.reading.connection import connected, reading_options
 from headcount.cli.reading.own import asked
 from headcount.cli.reading.patience import Asking
 from headcount.errors import UsageError
 from headcount.shown import shown
+from headcount.terminal import print_json_line, say, write_text
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import Connection

@@ -9,9 +9,9 @@ import click
 
 from headcount.cli.folder import found_workspace, opened_catalog, selected_workspaces
 from headcount.cli.options import as_json_option, settings_options, workspace_option
-from headcount.cli.output import moment_text, print_json, print_record, print_table, say
 from headcount.clock import now_ms
 from headcount.errors import UsageError
+from headcount.terminal import moment_text, print_json, print_record, print_table, say
 
 if TYPE_CHECKING:
     from headcount.catalog import Scope, Token, Workspace

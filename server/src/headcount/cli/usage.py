@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from headcount.cli.output import print_table, say
 from headcount.cli.reading.connection import connected, reading_options
 from headcount.cli.reading.own import asked, source_names
 from headcount.cli.reading.rows import Query, current_period, month_rows, period_named
@@ -22,6 +21,7 @@ from headcount.cli.reading.target import STDOUT, whole_target
 from headcount.cli.reading.writers import FORMATS, row_writer
 from headcount.clock import now_ms
 from headcount.errors import UsageError
+from headcount.terminal import print_table, say
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import Connection

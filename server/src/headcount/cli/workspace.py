@@ -9,8 +9,8 @@ import click
 
 from headcount.cli.folder import opened_catalog
 from headcount.cli.options import as_json_option, settings_options
-from headcount.cli.output import moment_text, print_json, print_record, print_table, say
 from headcount.clock import now_ms
+from headcount.terminal import moment_text, print_json, print_record, print_table, say
 
 if TYPE_CHECKING:
     from headcount.config import Settings

@@ -27,19 +27,10 @@ the meter says. Raw ids never leave this package.
     asgi        the shapes of the ASGI interface
     records     messages that bring their own time and source, into facts
     repeats     numbers byte-equal records that bring no id
-    importing   files of such records, line by line
 """
 
 from headcount.intake.app import create_app
 from headcount.intake.budgets import Budgets
-from headcount.intake.importing import (
-    CHUNK_RECORDS,
-    Context,
-    ImportChunk,
-    LineError,
-    import_chunks,
-    read_lines,
-)
 from headcount.intake.ports import FactSink, History, Limits, SourceRef, TokenRef, WriteKeys
 from headcount.intake.reading import BodyReader, ClientGone, Room
 from headcount.intake.reasons import Reason, Refused
@@ -47,17 +38,13 @@ from headcount.intake.records import FindSource
 from headcount.intake.requests import RequestTally
 
 __all__ = [
-    "CHUNK_RECORDS",
     "BodyReader",
     "Budgets",
     "ClientGone",
-    "Context",
     "FactSink",
     "FindSource",
     "History",
-    "ImportChunk",
     "Limits",
-    "LineError",
     "Reason",
     "Refused",
     "RequestTally",
@@ -66,6 +53,4 @@ __all__ = [
     "TokenRef",
     "WriteKeys",
     "create_app",
-    "import_chunks",
-    "read_lines",
 ]

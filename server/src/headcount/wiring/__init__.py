@@ -12,5 +12,4 @@ HTTP server in one place. Imports nothing by itself: each process loads only wha
     api          the api process
     sources      the catalog's sources, kept in memory and up to date
     history      who may import over HTTP, and what into
-    importing    files of past messages, from their lines until they are counted
 """

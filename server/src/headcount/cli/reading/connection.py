@@ -19,9 +19,9 @@ import click
 
 from headcount.cli.client import check_client
 from headcount.cli.options import settings_options
-from headcount.cli.output import say
 from headcount.config import SETTINGS, TOKEN_ENV
 from headcount.errors import OperatorError, UsageError
+from headcount.terminal import say
 
 if TYPE_CHECKING:
     from headcount.config import Settings

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from headcount.cli.output import say
 from headcount.cli.reading.connection import refusal_told
+from headcount.terminal import say
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import Connection

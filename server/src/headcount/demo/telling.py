@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from headcount.cli.demo.expected import Key, Usage
-from headcount.cli.demo.server import Addresses
-from headcount.cli.output import print_table
+from headcount.demo.expected import Key, Usage
+from headcount.demo.server import Addresses
+from headcount.terminal import print_table
 
 __all__ = ["tell_heading", "tell_next", "tell_seen", "tell_usage"]
 

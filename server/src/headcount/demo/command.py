@@ -11,15 +11,15 @@ from pathlib import Path
 import click
 
 from headcount.catalog import Catalog, PlanLimits
-from headcount.cli.demo.expected import Key, Usage, expected_usage
-from headcount.cli.demo.live import post_live_messages, tracking_client
-from headcount.cli.demo.reading import UsageReader, differences
-from headcount.cli.demo.server import DemoServer, run_command
-from headcount.cli.demo.telling import tell_heading, tell_next, tell_seen, tell_usage
-from headcount.cli.demo.traffic import SOURCES, WEB, Sent, made_traffic
 from headcount.clock import now_ms, utc_now
 from headcount.config import SETTINGS
 from headcount.datafolder import open_data_folder
+from headcount.demo.expected import Key, Usage, expected_usage
+from headcount.demo.live import post_live_messages, tracking_client
+from headcount.demo.reading import UsageReader, differences
+from headcount.demo.server import DemoServer, run_command
+from headcount.demo.telling import tell_heading, tell_next, tell_seen, tell_usage
+from headcount.demo.traffic import SOURCES, WEB, Sent, made_traffic
 
 __all__ = ["run_demo"]
 

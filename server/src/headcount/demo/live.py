@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from headcount.cli.demo.traffic import APP, SERVER, WEB, Sent
+from headcount.demo.traffic import APP, SERVER, WEB, Sent
 from headcount.errors import UsageError
 from headcount.extras import install_command
 

@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.counting.facts import IMPORTED, Rejection
-from headcount.intake import (
-    Context,
-    FindSource,
-    ImportChunk,
-    Limits,
-    Reason,
-    SourceRef,
-    import_chunks,
-    read_lines,
-)
+from headcount.importing.chunks import Context, ImportChunk, import_chunks, read_lines
+from headcount.intake import FindSource, Limits, Reason, SourceRef
 from headcount.intake.records import RECORD_BYTES_MAX
 from headcount.intake.tracking import Receipt, Tracker
 from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, Past, unpack

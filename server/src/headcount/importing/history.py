@@ -24,15 +24,14 @@ from headcount.config import Settings
 from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key
 from headcount.errors import FolderBusyError
-from headcount.intake import (
+from headcount.importing.chunks import (
     CHUNK_RECORDS,
     Context,
-    FindSource,
     ImportChunk,
-    SourceRef,
     import_chunks,
     read_lines,
 )
+from headcount.intake import FindSource, SourceRef
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.store.sealed import SealedMonths
 from headcount.store.sqlite import SqliteStore

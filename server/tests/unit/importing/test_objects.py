@@ -21,7 +21,7 @@ from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
 from azure_store import azure
-from headcount.cli.objects import found_objects
+from headcount.importing.objects import found_objects
 from program import Program, program_with_source
 
 MESSAGES = 500

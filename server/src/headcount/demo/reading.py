@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from types import TracebackType
 
-from headcount.cli.demo.expected import Key, Usage
+from headcount.demo.expected import Key, Usage
 from segment_public_api import (
     APICallsApi,
     ApiClient,

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from headcount.cli.demo.expected import Key, Usage, expected_usage
-from headcount.cli.demo.reading import differences
-from headcount.cli.demo.traffic import APP, DAYS, SERVER, SOURCES, WEB, Sent, made_traffic
+from headcount.demo.expected import Key, Usage, expected_usage
+from headcount.demo.reading import differences
+from headcount.demo.traffic import APP, DAYS, SERVER, SOURCES, WEB, Sent, made_traffic
 from program import PROGRAM, environment
 
 NOW = datetime(2026, 3, 10, 15, 30, tzinfo=UTC)

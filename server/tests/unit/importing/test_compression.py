@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.cli.compression import Damaged, decompressed
+from headcount.importing.compression import Damaged, decompressed
 
 Compress = Callable[[bytes], bytes]
 KINDS: dict[str, Compress] = {"x.gz": gzip.compress, "x.zst": zstandard.compress}

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from headcount.cli.demo.traffic import Sent
+from headcount.demo.traffic import Sent
 
 __all__ = ["Key", "Usage", "expected_usage"]
 

@@ -25,6 +25,6 @@ def demo(check: bool) -> int:
     With --check it exits with status 0 if every count is right, else 1.
     """
     check_client()
-    from headcount.cli.demo.command import run_demo
+    from headcount.demo.command import run_demo
 
     return run_demo(check)

@@ -11,9 +11,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from headcount.cli.compression import Damaged, Pieces, decompressed
-from headcount.cli.objects import RemoteObject, found_objects, is_address
 from headcount.errors import UsageError
+from headcount.importing.compression import Damaged, Pieces, decompressed
+from headcount.importing.objects import RemoteObject, found_objects, is_address
 
 __all__ = ["Input", "Reading", "found_inputs"]
 
