@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from headcount.api import ApiSettings
-from headcount.api.media import NAMES
+from headcount.api.wire.media import NAMES
 from headcount.counting.backlog import Backlog
 from headcount.errors import StorageUnavailableError
 from headcount.troubles import Trouble

@@ -11,7 +11,7 @@ import schemathesis
 from hypothesis import given, settings
 from schemathesis import GenerationMode, checks
 
-from headcount.api.contract import CONTRACT_KEY
+from headcount.api.wire.contract import CONTRACT_KEY
 from headcount.counting.facts import Rejection
 from unit.api.support import NOVEMBER, Installation
 

@@ -4,11 +4,14 @@ Takes readings from a store and names from the catalog, hands JSON to clients. O
 format, authentication, rate limits, pagination, and the OpenAPI description of all of it. Counts
 nothing: whatever it says is arithmetic on one reading.
 
-    gate      every request: id, token, rate limit, media type, error envelope
-    usage     the four GETs of the usage API
-    v1        this server's own additions under /headcount/v1/
-    health    /healthz, /readyz, /metrics
-    openapi   /openapi.json, and /docs made from it
+    wire          what all requests and answers have in common
+    usage         the four GETs of the usage API
+    v1            this server's own additions under /headcount/v1/
+    description   /openapi.json, and /docs made from it
+    health        /healthz, /readyz, /metrics
+    metrics       what the API tells Prometheus of itself
+    directory     names of workspaces and sources, in memory
+    services      what the handlers work with
 """
 
 from headcount.api.app import create_app

@@ -14,21 +14,21 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from headcount.api.contract import CONTRACT_KEY
+from headcount.api.description.docs import DOCS_HANDLERS, docs_page
+from headcount.api.description.openapi import OPENAPI_HANDLERS, openapi_document
 from headcount.api.directory import Directory
-from headcount.api.docs import DOCS_HANDLERS, docs_page
-from headcount.api.exchange import exchange_of
-from headcount.api.gate import Gate
 from headcount.api.health import HEALTH_HANDLERS
-from headcount.api.media import JSON
 from headcount.api.metrics import ApiMetrics
-from headcount.api.openapi import OPENAPI_HANDLERS, openapi_document
-from headcount.api.problems import problem_of
-from headcount.api.ratelimit import RateLimiter
-from headcount.api.remembered import Remembered
 from headcount.api.services import ApiSettings, Services
-from headcount.api.usage import USAGE_HANDLERS
+from headcount.api.usage.routes import USAGE_HANDLERS
 from headcount.api.v1 import V1_HANDLERS
+from headcount.api.wire.contract import CONTRACT_KEY
+from headcount.api.wire.exchange import exchange_of
+from headcount.api.wire.gate import Gate
+from headcount.api.wire.media import JSON
+from headcount.api.wire.problems import problem_of
+from headcount.api.wire.ratelimit import RateLimiter
+from headcount.api.wire.remembered import Remembered
 from headcount.catalog import Catalog
 from headcount.counting.backlog import Backlog
 from headcount.store.protocol import UsageStore

@@ -9,10 +9,10 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.contract import Contract, answer, endpoint
-from headcount.api.exchange import services_of
-from headcount.api.month import moment_text
-from headcount.api.problems import Problem
+from headcount.api.usage.month import moment_text
+from headcount.api.wire.contract import Contract, answer, endpoint
+from headcount.api.wire.exchange import services_of
+from headcount.api.wire.problems import Problem
 from headcount.counting.backlog import Backlog
 from headcount.troubles import Trouble
 

@@ -8,8 +8,8 @@ import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.contract import Contract, answer, body_of, endpoint
-from headcount.api.exchange import Caller, caller_of
+from headcount.api.wire.contract import Contract, answer, body_of, endpoint
+from headcount.api.wire.exchange import Caller, caller_of
 from headcount.catalog import PlanLimits
 
 __all__ = ["LIMIT_HANDLERS", "LimitsRecord", "limits_of"]

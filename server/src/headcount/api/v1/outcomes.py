@@ -14,11 +14,11 @@ import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.contract import Contract, QueryParameter, answer, endpoint
-from headcount.api.exchange import Caller, caller_of
-from headcount.api.month import Month, moment_text, read_month
-from headcount.api.problems import Problem
-from headcount.api.query import OPTIONAL_PERIOD, pairs_of, period_asked, value_asked
+from headcount.api.usage.month import Month, moment_text, read_month
+from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
+from headcount.api.wire.exchange import Caller, caller_of
+from headcount.api.wire.problems import Problem
+from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, period_asked, value_asked
 from headcount.counting.facts import Rejection
 from headcount.counting.usage import ADMITTED, API_CALLS, KINDS, Counts
 

@@ -12,10 +12,10 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.contract import Contract, answer, body_of, endpoint
-from headcount.api.exchange import Caller, caller_of
-from headcount.api.month import moment_text
-from headcount.api.problems import Problem
+from headcount.api.usage.month import moment_text
+from headcount.api.wire.contract import Contract, answer, body_of, endpoint
+from headcount.api.wire.exchange import Caller, caller_of
+from headcount.api.wire.problems import Problem
 from headcount.catalog import Source
 from headcount.errors import UsageError
 

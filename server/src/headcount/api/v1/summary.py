@@ -12,11 +12,11 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.contract import Contract, answer, endpoint
-from headcount.api.exchange import Caller, caller_of
-from headcount.api.month import Month, moment_text, read_month
-from headcount.api.query import OPTIONAL_PERIOD, pairs_of, period_asked
+from headcount.api.usage.month import Month, moment_text, read_month
 from headcount.api.v1.limits import LimitsRecord, limits_of
+from headcount.api.wire.contract import Contract, answer, endpoint
+from headcount.api.wire.exchange import Caller, caller_of
+from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, period_asked
 from headcount.counting.usage import (
     ANONYMOUS,
     ANONYMOUS_IDENTIFIED,

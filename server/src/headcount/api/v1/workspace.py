@@ -8,9 +8,9 @@ import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.contract import Contract, answer, endpoint
-from headcount.api.exchange import caller_of
-from headcount.api.month import moment_text
+from headcount.api.usage.month import moment_text
+from headcount.api.wire.contract import Contract, answer, endpoint
+from headcount.api.wire.exchange import caller_of
 
 __all__ = ["WORKSPACE_HANDLERS"]
 

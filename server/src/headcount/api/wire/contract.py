@@ -18,9 +18,9 @@ from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler, route
 from litestar.types import Guard, Method
 
-from headcount.api.exchange import require_admin, require_token
-from headcount.api.media import JSON
-from headcount.api.problems import Problem
+from headcount.api.wire.exchange import require_admin, require_token
+from headcount.api.wire.media import JSON
+from headcount.api.wire.problems import Problem
 
 __all__ = [
     "CONTRACT_KEY",

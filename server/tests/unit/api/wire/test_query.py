@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.api.problems import Problem
-from headcount.api.query import PageRequest, Pairs, page_asked, pairs_of, period_asked, value_asked
+from headcount.api.wire.problems import Problem
+from headcount.api.wire.query import (
+    PageRequest,
+    Pairs,
+    page_asked,
+    pairs_of,
+    period_asked,
+    value_asked,
+)
 
 
 def page(query: str) -> PageRequest:

@@ -12,9 +12,9 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from headcount.api.media import NAMES
-from headcount.api.problems import Problem
 from headcount.api.services import Services
+from headcount.api.wire.media import NAMES
+from headcount.api.wire.problems import Problem
 from headcount.catalog import Token, Workspace
 
 __all__ = [

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headcount.api.exchange import Caller
-from headcount.api.grid import Indexes
-from headcount.api.month import Month
+from headcount.api.usage.grid import Indexes
+from headcount.api.usage.month import Month
+from headcount.api.wire.exchange import Caller
 from headcount.counting.usage import API_CALLS, Counts
 
 __all__ = ["Scopes", "source_scopes", "workspace_scope"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from headcount.api.exchange import Caller
-from headcount.api.problems import Problem
+from headcount.api.wire.exchange import Caller
+from headcount.api.wire.problems import Problem
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text
 from headcount.counting.usage import UsageReading
 

@@ -1,6 +1,6 @@
 """Budgets: windows of a minute, one for each key."""
 
-from headcount.api.ratelimit import WINDOW_MS, RateLimiter
+from headcount.api.wire.ratelimit import WINDOW_MS, RateLimiter
 
 
 def test_a_window_lets_its_points_through_and_no_more() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from litestar import Request, Response
 
-from headcount.api.contract import Contract, endpoint
+from headcount.api.wire.contract import Contract, endpoint
 
 __all__ = ["DOCS_HANDLERS", "docs_page"]
 

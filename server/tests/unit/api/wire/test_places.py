@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.api.places import START, Place, QueryName
-from headcount.api.problems import Problem
+from headcount.api.wire.places import START, Place, QueryName
+from headcount.api.wire.problems import Problem
 
 QUERY = QueryName("getDailyPerSourceMTUUsage", "w1", "2026-11-01")
 places = st.builds(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headcount.api.media import JSON, NAMES, negotiate
+from headcount.api.wire.media import JSON, NAMES, negotiate
 
 V1 = "application/vnd.segment.v1+json"
 BETA = "application/vnd.segment.v1beta+json"

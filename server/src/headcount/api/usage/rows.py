@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.grid import Slice
-from headcount.api.month import Month
-from headcount.api.scopes import Scopes
+from headcount.api.usage.grid import Slice
+from headcount.api.usage.month import Month
+from headcount.api.usage.scopes import Scopes
 from headcount.counting.usage import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
 
 __all__ = [

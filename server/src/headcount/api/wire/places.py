@@ -17,7 +17,7 @@ import struct
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from headcount.api.problems import invalid
+from headcount.api.wire.problems import invalid
 
 __all__ = ["START", "Place", "QueryName"]
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.api.grid import Grid
+from headcount.api.usage.grid import Grid
 
 ids = st.lists(st.text("abXY0", min_size=1, max_size=3), unique=True, max_size=12).map(sorted)
 

@@ -14,9 +14,9 @@ from litestar import Litestar, Request, Response
 from litestar.routes import HTTPRoute
 
 import headcount
-from headcount.api.contract import CONTRACT_KEY, Contract, QueryParameter, endpoint
-from headcount.api.media import JSON, NAMES
-from headcount.api.problems import RequestErrorEnvelope
+from headcount.api.wire.contract import CONTRACT_KEY, Contract, QueryParameter, endpoint
+from headcount.api.wire.media import JSON, NAMES
+from headcount.api.wire.problems import RequestErrorEnvelope
 
 __all__ = ["OPENAPI_HANDLERS", "openapi_document"]
 

@@ -13,13 +13,15 @@ import msgspec
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
-from headcount.api.contract import Contract, endpoint
-from headcount.api.exchange import Caller, caller_of, exchange_of
-from headcount.api.grid import Grid
-from headcount.api.media import JSON
-from headcount.api.month import Month, read_month
-from headcount.api.places import START, Place, QueryName
-from headcount.api.query import (
+from headcount.api.usage.grid import Grid
+from headcount.api.usage.month import Month, read_month
+from headcount.api.usage.rows import OPERATIONS, PaginationOutput, UsageOperation
+from headcount.api.usage.scopes import source_scopes, workspace_scope
+from headcount.api.wire.contract import Contract, endpoint
+from headcount.api.wire.exchange import Caller, caller_of, exchange_of
+from headcount.api.wire.media import JSON
+from headcount.api.wire.places import START, Place, QueryName
+from headcount.api.wire.query import (
     PAGINATION,
     PERIOD,
     PageRequest,
@@ -27,8 +29,6 @@ from headcount.api.query import (
     pairs_of,
     period_asked,
 )
-from headcount.api.scopes import source_scopes, workspace_scope
-from headcount.api.usage_rows import OPERATIONS, PaginationOutput, UsageOperation
 
 __all__ = ["USAGE_HANDLERS"]
 

@@ -21,8 +21,8 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.contract import QueryParameter
-from headcount.api.problems import invalid
+from headcount.api.wire.contract import QueryParameter
+from headcount.api.wire.problems import invalid
 from headcount.counting.calendar import Period, parse_period
 
 __all__ = [

@@ -18,11 +18,11 @@ from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
-from headcount.api.exchange import STATE_KEY, Exchange
-from headcount.api.media import JSON, negotiate
-from headcount.api.problems import Problem, RateLimitData, problem_of
-from headcount.api.ratelimit import RateLimiter, Standing
 from headcount.api.services import Services
+from headcount.api.wire.exchange import STATE_KEY, Exchange
+from headcount.api.wire.media import JSON, negotiate
+from headcount.api.wire.problems import Problem, RateLimitData, problem_of
+from headcount.api.wire.ratelimit import RateLimiter, Standing
 
 __all__ = ["Gate"]
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from headcount.api.remembered import Remembered
+from headcount.api.wire.remembered import Remembered
 
 
 def test_no_more_than_a_fifth_of_the_time_goes_into_finding_out() -> None:
