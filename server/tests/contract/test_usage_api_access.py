@@ -11,7 +11,7 @@ import pytest
 
 from headcount.api import ApiSettings
 from headcount.api.wire.media import NAMES
-from headcount.counting.backlog import Backlog
+from headcount.backlog import Backlog
 from headcount.errors import StorageUnavailableError
 from headcount.troubles import Trouble
 from unit.api.support import NOVEMBER, NOW_MS, Installation

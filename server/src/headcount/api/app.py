@@ -29,8 +29,8 @@ from headcount.api.wire.media import JSON
 from headcount.api.wire.problems import problem_of
 from headcount.api.wire.ratelimit import RateLimiter
 from headcount.api.wire.remembered import Remembered
+from headcount.backlog import Backlog
 from headcount.catalog import Catalog
-from headcount.counting.backlog import Backlog
 from headcount.store.protocol import UsageStore
 from headcount.troubles import Trouble
 

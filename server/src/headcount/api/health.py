@@ -13,7 +13,7 @@ from headcount.api.usage.month import moment_text
 from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.api.wire.exchange import services_of
 from headcount.api.wire.problems import Problem
-from headcount.counting.backlog import Backlog
+from headcount.backlog import Backlog
 from headcount.troubles import Trouble
 
 __all__ = ["HEALTH_HANDLERS"]

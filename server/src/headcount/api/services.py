@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from headcount.api.directory import Directory
 from headcount.api.metrics import ApiMetrics
+from headcount.backlog import Backlog
 from headcount.catalog import Catalog
-from headcount.counting.backlog import Backlog
 from headcount.store.protocol import UsageStore
 from headcount.troubles import Trouble
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import apsw
 
+from headcount.backlog import Backlog
 from headcount.catalog.moment import catalog_moment
-from headcount.counting.backlog import Backlog
 from headcount.counting.calendar import Period
 from headcount.counting.keys import Family
 from headcount.datafolder import DataFolder, FolderLock

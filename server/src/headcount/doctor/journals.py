@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headcount.counting.backlog import Backlog
+from headcount.backlog import Backlog
 from headcount.doctor.findings import MEND, Finding, ok, problem, warning
 from headcount.journal.moment import JournalMoment, last_id_of
 from headcount.sqlite.reading import damage

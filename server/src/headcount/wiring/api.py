@@ -12,9 +12,9 @@ import uvloop
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
-from headcount.counting.backlog import Backlog
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.http.serving import serve_http
 from headcount.metrics import OF_EVERYBODY

@@ -10,9 +10,9 @@ import time
 
 from headcount import metrics
 from headcount.clock import now_ms
-from headcount.counting.backlog import BacklogTeller, BacklogWatch
 from headcount.datafolder import DataFolder
 from headcount.meter import Meter
+from headcount.meter.backlog import BacklogTeller, BacklogWatch
 from headcount.runfiles import write_whole
 
 __all__ = ["BacklogReport"]

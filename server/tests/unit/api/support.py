@@ -19,8 +19,8 @@ import numpy as np
 import uvicorn
 
 from headcount.api import ApiSettings, create_app
+from headcount.backlog import Backlog
 from headcount.catalog import Catalog, Source, Workspace
-from headcount.counting.backlog import Backlog
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_moment_ms
 from headcount.counting.facts import Rejection
 from headcount.counting.usage import DAYS_MAX, KINDS, UsageReading

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from counted_folder import DAY_MS, NOW_MS, CountedFolder, counted_folder
+from headcount.backlog import Backlog
 from headcount.catalog import Catalog
-from headcount.counting.backlog import Backlog
 from headcount.counting.calendar import day_of_ms
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor import Finding, Level, examine, worst

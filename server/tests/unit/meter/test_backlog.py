@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from headcount.counting.backlog import Backlog, BacklogTeller, BacklogWatch, duration_text
+from headcount.backlog import Backlog, duration_text
+from headcount.meter.backlog import BacklogTeller, BacklogWatch
 
 NOON_MS = 1_795_608_000_000  # 2026-11-25, 12:00 UTC
 
