@@ -11,7 +11,6 @@ import contextlib
 import errno
 import os
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 
 from headcount.catalog import Catalog
@@ -19,13 +18,13 @@ from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
 from headcount.durable import put_new, read_small
 from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
 from headcount.folderformat import (
-    FORMAT_NAME,
     FORMAT_VERSION,
     mark_data_folder,
     require_format,
 )
 from headcount.folderlock import FolderLock, errors_named
-from headcount.identity import FORMER_NAME, IDENTITY_NAME, begin_identity
+from headcount.identity import begin_identity
+from headcount.layout import DataFolder
 from headcount.privacy import close_to_others
 
 __all__ = [
@@ -37,87 +36,6 @@ __all__ = [
     "open_data_folder",
     "read_hash_key",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class DataFolder:
-    """Where everything lies.
-
-    Attributes:
-        path: the folder.
-    """
-
-    path: Path
-
-    @property
-    def is_made(self) -> bool:
-        """Whether there is a data folder, of whatever format, rather than nothing yet."""
-        return os.path.lexists(self.path / FORMAT_NAME)
-
-    @property
-    def catalog(self) -> Path:
-        """Workspaces, sources, tokens and limits."""
-        return self.path / "catalog.sqlite"
-
-    @property
-    def store(self) -> Path:
-        """Keys, counts, outcomes and journal positions."""
-        return self.path / "store.sqlite"
-
-    @property
-    def journals(self) -> Path:
-        """The folder of the journals."""
-        return self.path / "journals"
-
-    @property
-    def hash_key(self) -> Path:
-        """The secret key under which ids are hashed, unless the settings place it elsewhere."""
-        return self.path / "hash.key"
-
-    @property
-    def serve_lock(self) -> Path:
-        """Held by the one server, or by a command that does its work while none runs."""
-        return self.path / "serve.lock"
-
-    @property
-    def meter_lock(self) -> Path:
-        """Held by the one process that writes to the store."""
-        return self.path / "meter.lock"
-
-    @property
-    def metrics(self) -> Path:
-        """The folder in which the processes of a running server share their metrics."""
-        return self.path / "run" / "metrics"
-
-    @property
-    def state(self) -> Path:
-        """Which processes of a running server do their work."""
-        return self.path / "run" / "state.json"
-
-    @property
-    def backlog(self) -> Path:
-        """How far the meter of a running server is behind, as of its last look."""
-        return self.path / "run" / "backlog.json"
-
-    @property
-    def allowances(self) -> Path:
-        """What sources have used, and which are refused, in a running server."""
-        return self.path / "run" / "allowances"
-
-    @property
-    def troubles(self) -> Path:
-        """The folder in which the processes of a running server say what hinders them."""
-        return self.path / "run" / "troubles"
-
-    @property
-    def failures(self) -> Path:
-        """The folder in which a process that has failed leaves the trace of it."""
-        return self.path / "run" / "failures"
-
-    @property
-    def listening(self) -> Path:
-        """Where the server that holds the lock listens, as it announced."""
-        return self.path / "run" / "listening.json"
 
 
 def open_data_folder(
@@ -161,15 +79,14 @@ def open_data_folder(
         writes = create if write is None else write
         if version < FORMAT_VERSION:
             _upgrade(folder, version, write=writes)
-        elif (path / IDENTITY_NAME).is_file():
-            if writes and (path / FORMER_NAME).is_dir():
+        elif folder.identity.is_file():
+            if writes and folder.former.is_dir():
                 # What is left of an upgrade that is done can wait.
                 with contextlib.suppress(OSError, DataFolderError):
                     _upgrade(folder, version, write=True)
         else:
             raise DamagedDataError(
-                f"{path / IDENTITY_NAME} is missing or no file, which says what the data folder"
-                " holds.",
+                f"{folder.identity} is missing or no file, which says what the data folder holds.",
                 "Restore the data folder from a backup, or let it be written anew:"
                 " headcount doctor --repair",
             )

@@ -6,16 +6,14 @@ upgrade; one that has only lost the file is told from both.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from headcount.durable import DRAFT_PREFIX, put_new, put_whole, read_small
 from headcount.errors import DamagedDataError, DataFolderError
-from headcount.identity import IDENTITY_NAME
+from headcount.layout import DataFolder
 
 __all__ = [
-    "FORMAT_NAME",
     "FORMAT_VERSION",
     "UPGRADED_VERSION",
     "mark_data_folder",
@@ -29,11 +27,8 @@ FORMAT_VERSION = 2
 UPGRADED_VERSION = 1
 """The former one, which it can upgrade."""
 
-FORMAT_NAME = "format"
-
 _WORDS = "Headcount data folder, format "
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_OURS = {IDENTITY_NAME, "catalog.sqlite", "store.sqlite", "journals", "hash.key"}
 _WRITE_ANEW = "If it is yours, let the file be written anew: headcount doctor --repair --data"
 
 
@@ -44,10 +39,11 @@ def mark_data_folder(path: Path, version: int = FORMAT_VERSION) -> None:
         OSError: the disk refused.
     """
     content = f"{_WORDS}{version}\n".encode()
-    if (path / FORMAT_NAME).exists():
-        put_whole(path / FORMAT_NAME, content)
+    folder = DataFolder(path)
+    if folder.format.exists():
+        put_whole(folder.format, content)
     else:
-        put_new(path / FORMAT_NAME, content)
+        put_new(folder.format, content)
 
 
 def stated_format(path: Path) -> int | None:
@@ -57,7 +53,7 @@ def stated_format(path: Path) -> int | None:
         OSError: it cannot be read.
     """
     try:
-        text = read_small(path / FORMAT_NAME).decode("utf-8", "replace")
+        text = read_small(DataFolder(path).format).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
     number = text.removeprefix(_WORDS).strip()
@@ -72,12 +68,12 @@ def require_format(path: Path) -> int | None:
             `format` is missing or says nothing.
         OSError: it cannot be read.
     """
-    if not os.path.lexists(path / FORMAT_NAME) and _is_nothing_yet(path):
+    if not DataFolder(path).is_made and _is_nothing_yet(path):
         return None
     version = stated_format(path)
     if version is None:
         raise DamagedDataError(
-            f"{path / FORMAT_NAME} does not say which format the data folder has.",
+            f"{DataFolder(path).format} does not say which format the data folder has.",
             f"{_WRITE_ANEW} {path}; else name another one with --data.",
         )
     if version > FORMAT_VERSION:
@@ -100,13 +96,15 @@ def _is_nothing_yet(path: Path) -> bool:
         return True
     # A mounted disk is born with lost+found, and an interrupted start may have left drafts.
     found = {entry.name for entry in path.iterdir() if not entry.name.startswith(DRAFT_PREFIX)}
-    if not found - {"lost+found", IDENTITY_NAME}:
+    folder = DataFolder(path)
+    if not found - {"lost+found", folder.identity.name}:
         return True
-    if FORMAT_NAME in found:
+    if folder.format.name in found:
         return False  # another process has made it meanwhile
-    if found & _OURS - {IDENTITY_NAME}:
+    ours = (folder.catalog, folder.store, folder.journals, folder.hash_key)
+    if found & {each.name for each in ours}:
         raise DamagedDataError(
-            f"{path / FORMAT_NAME} is missing, which says that {path} is a data folder of"
+            f"{DataFolder(path).format} is missing, which says that {path} is a data folder of"
             " Headcount; other files of one are there.",
             f"{_WRITE_ANEW} {path}",
         )

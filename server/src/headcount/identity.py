@@ -20,10 +20,9 @@ from isal.isal_zlib import crc32
 
 from headcount.durable import put_new, put_whole, read_small
 from headcount.errors import DamagedDataError
+from headcount.layout import DataFolder
 
 __all__ = [
-    "FORMER_NAME",
-    "IDENTITY_NAME",
     "Identity",
     "admit_part",
     "begin_identity",
@@ -36,8 +35,6 @@ __all__ = [
     "require_part",
 ]
 
-IDENTITY_NAME = "identity"
-FORMER_NAME = "former"
 """The folder, in the data folder, that holds the former databases while an upgrade is under way."""
 
 _RESTORE = "Put it back as it was, or restore the data folder from a backup."
@@ -78,7 +75,7 @@ def begin_identity(folder: Path, identity: Identity | None = None) -> None:
     Raises:
         OSError: the disk refused.
     """
-    put_new(folder / IDENTITY_NAME, _text(identity or Identity(fresh_uuid())))
+    put_new(DataFolder(folder).identity, _text(identity or Identity(fresh_uuid())))
 
 
 def replace_identity(folder: Path, identity: Identity) -> None:
@@ -87,7 +84,7 @@ def replace_identity(folder: Path, identity: Identity) -> None:
     Raises:
         OSError: the disk refused.
     """
-    put_whole(folder / IDENTITY_NAME, _text(identity))
+    put_whole(DataFolder(folder).identity, _text(identity))
 
 
 def read_identity(folder: Path) -> Identity | None:
@@ -98,7 +95,7 @@ def read_identity(folder: Path) -> Identity | None:
         OSError: it cannot be read.
     """
     try:
-        text = read_small(folder / IDENTITY_NAME)
+        text = read_small(DataFolder(folder).identity)
     except (FileNotFoundError, NotADirectoryError):
         return None
     # What follows the last end of a line was being written when its process was killed.
@@ -106,7 +103,8 @@ def read_identity(folder: Path) -> Identity | None:
     identity = _parsed(whole) if end else None
     if identity is None:
         raise DamagedDataError(
-            f"{folder / IDENTITY_NAME} is damaged: it does not say what the data folder holds.",
+            f"{DataFolder(folder).identity} is damaged: it does not say what the data folder"
+            " holds.",
             "Restore the data folder from a backup, or let it be written anew:"
             " headcount doctor --repair",
         )
@@ -132,7 +130,7 @@ def _parsed(text: bytes) -> Identity | None:
 def folder_of(database: Path) -> Path | None:
     """The data folder that a database lies in; None where it lies elsewhere."""
     for folder in (database.parent, database.parent.parent):
-        if (folder / IDENTITY_NAME).exists():
+        if DataFolder(folder).identity.exists():
             return folder
     return None
 
@@ -207,7 +205,7 @@ def admit_part(database: Path, uuid: str, installation: str, *, register: bool) 
 
 
 def _register(folder: Path, name: str, uuid: str) -> None:
-    with _locked(folder / IDENTITY_NAME) as descriptor:
+    with _locked(DataFolder(folder).identity) as descriptor:
         identity = read_identity(folder)
         if identity is None or name in identity.parts:
             return

@@ -22,6 +22,7 @@ from headcount.confirmed import read_confirmed, refuse_if_behind
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.identity import Identity, admit_part, part_name, read_identity, require_part
 from headcount.journal.moment import JournalMoment, journal_moment
+from headcount.layout import DataFolder
 from headcount.sqlite.connection import rows
 from headcount.sqlite.reading import damage, open_at_one_moment
 from headcount.sqlite.rows import Ledger
@@ -95,7 +96,7 @@ def part_faults(folder: Path) -> list[PartFault]:
     missing = {fault.part for fault in found.faults}
     with ExitStack() as stack:
         # The journals come first: what a meter deletes of them later is in the store by then.
-        for path in sorted((folder / "journals").glob("*.sqlite")):
+        for path in DataFolder(folder).journal_files():
             name = part_name(folder, path)
             if name not in missing and _is_begun(identity, name, path):
                 found.tried(name, partial(_look_at_journal, found, stack, path))
@@ -240,10 +241,11 @@ def refuse_unknown_workspaces(folder: Path) -> None:
         require_part(folder / name)
         if not _is_begun(identity, name, folder / name):
             return
-    with open_at_one_moment(folder / "store.sqlite", version=sql.VERSION) as store:
+    places = DataFolder(folder)
+    with open_at_one_moment(places.store, version=sql.VERSION) as store:
         scopes = [(workspace, source) for workspace, source in rows(store, _SCOPES)]
-        seen = catalog_seen(Ledger(folder / "store.sqlite", store, TABLES))
+        seen = catalog_seen(Ledger(places.store, store, TABLES))
     # After the store: whatever it refers to is then in the catalog.
-    with catalog_moment(folder / "catalog.sqlite") as catalog:
+    with catalog_moment(places.catalog) as catalog:
         _require_known(catalog, scopes)
         _require_newest(catalog, seen)

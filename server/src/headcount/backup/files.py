@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol
 import apsw
 
 from headcount.errors import DataFolderError
+from headcount.layout import DataFolder
 
 __all__ = [
     "Progress",
@@ -88,7 +89,7 @@ def fresh_folder(path: Path, what: str) -> Iterator[None]:
             )
         path.chmod(0o700)
         try:
-            (path / "journals").mkdir(mode=0o700)
+            DataFolder(path).journals.mkdir(mode=0o700)
         except FileExistsError:
             raise DataFolderError(
                 f"Another command is writing to {path}.", "Name another folder."

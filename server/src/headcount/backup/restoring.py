@@ -135,7 +135,7 @@ def _raise_next_ids(folder: DataFolder) -> None:
             for run in store.runs:
                 if run.opened is None:
                     raise DataFolderError(run.refusal, _ANOTHER)
-    for path in sorted(folder.journals.glob("*.sqlite")):
+    for path in folder.journal_files():
         with closing(JournalFile(path)) as journal:
             journal.skip_to(positions.get(journal.uuid, 0))
     refuse_faults(folder.path)

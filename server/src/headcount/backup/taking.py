@@ -78,7 +78,7 @@ def back_up(
     copy = DataFolder(destination)
     with fresh_folder(destination, "backup"):
         _begin(folder, destination, progress)
-        for path in sorted(folder.journals.glob("*.sqlite")):
+        for path in folder.journal_files():
             with journal_moment(path) as journal:
                 copy_database(journal.connection, copy.journals / path.name, progress.advanced)
         _copy_store(folder, copy, progress)
@@ -100,8 +100,8 @@ def _begin(folder: DataFolder, destination: Path, progress: Progress) -> None:
     places = [
         folder.catalog,
         folder.store,
-        *folder.journals.glob("*.sqlite"),
-        *(folder.path / "keys").glob("*.keys"),
+        *folder.journal_files(),
+        *folder.key_files(),
     ]
     total = 0
     for path in places:
@@ -124,7 +124,7 @@ def _copy_store(folder: DataFolder, copy: DataFolder, progress: Progress) -> Non
             for run in store.runs:
                 _insist(run)
             copy_database(store.connection, copy.store, progress.advanced)
-        keys = copy.path / "keys"
+        keys = copy.keys
         keys.mkdir(mode=0o700)
         for run in store.runs:
             if run.opened is not None:
@@ -155,7 +155,7 @@ def _copy_key(
 
 def _verify(copy: DataFolder) -> None:
     """Read the copy as a server would, and whole."""
-    for path in sorted(copy.journals.glob("*.sqlite")):
+    for path in copy.journal_files():
         with journal_moment(path) as journal:
             _refuse(path, damage(journal.connection) or next(journal.faults(), None))
     with catalog_moment(copy.catalog) as catalog:
@@ -166,7 +166,7 @@ def _verify(copy: DataFolder) -> None:
         _refuse(copy.store, damage(store.connection) or next(store.faults(), None))
         for run in store.runs:
             if not _insist(run).intact():
-                _refuse(copy.path / "keys" / run.name, "its checksum is wrong")
+                _refuse(copy.keys / run.name, "its checksum is wrong")
 
 
 def _refuse(path: Path, fault: str | None) -> None:

@@ -64,7 +64,7 @@ def examine(
     with ExitStack() as stack, ExitStack() as journal_stack:
         journals: list[JournalMoment] = []
         # Before the store: what the meter prunes later is then still there, or below a position.
-        for path in sorted(folder.journals.glob("*.sqlite")):
+        for path in folder.journal_files():
             try:
                 journals.append(journal_stack.enter_context(journal_moment(path)))
             except _ERRORS as error:

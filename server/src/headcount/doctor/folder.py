@@ -13,11 +13,11 @@ from pathlib import Path
 from headcount.counting.calendar import day_of_ms, day_text
 from headcount.datafolder import FORMAT_VERSION, DataFolder, FolderLock
 from headcount.doctor.findings import Finding, ok, problem, warning
+from headcount.layout import TRASH_KEPT_DAYS
 from headcount.wording import number_of
 
 __all__ = ["check_disk", "check_permissions", "check_server", "check_trash"]
 
-_TRASH_KEPT_DAYS = 7
 _GROWTH_OVER_DAYS = 7
 # What the logs of the databases may grow by before anything is given back.
 _LEAST_FREE_BYTES = 64_000_000
@@ -94,13 +94,13 @@ def _some(paths: list[Path]) -> str:
 
 def check_trash(folder: DataFolder) -> Finding:
     """What waits to be deleted for good."""
-    sizes = [found.st_size for _, found in _files(folder.path / "trash")]
+    sizes = [found.st_size for _, found in _files(folder.trash)]
     if not sizes:
         return ok("trash", "The trash is empty.", files=0, bytes=0)
     return ok(
         "trash",
         f"The trash holds {number_of(len(sizes), 'file')}, {size_text(sum(sizes))}; each is"
-        f" deleted {_TRASH_KEPT_DAYS} days after it went there.",
+        f" deleted {TRASH_KEPT_DAYS} days after it went there.",
         files=len(sizes),
         bytes=sum(sizes),
     )

@@ -37,7 +37,7 @@ def check_rows(moment: StoreMoment[Run]) -> Iterator[Finding]:
 
 def run_files(folder: DataFolder) -> set[str]:
     """Names of the files in the folder of runs."""
-    keys = folder.path / "keys"
+    keys = folder.keys
     return {path.name for path in keys.iterdir()} if keys.is_dir() else set()
 
 

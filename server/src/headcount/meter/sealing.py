@@ -16,6 +16,7 @@ from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.counting.facts import IMPORTED
 from headcount.counting.fold import Facts
 from headcount.counting.sealing import is_due, is_plausible, trusted_after
+from headcount.layout import TRASH_KEPT_DAYS
 from headcount.meter.indexes import Indexes
 from headcount.store.protocol import MeterStore
 
@@ -24,7 +25,7 @@ __all__ = ["Sealing"]
 _log = logging.getLogger(__name__)
 
 _CHECK_EVERY_MS = 60_000
-_TRASH_KEPT_MS = 7 * MS_PER_DAY
+_TRASH_KEPT_MS = TRASH_KEPT_DAYS * MS_PER_DAY
 
 
 class Sealing:

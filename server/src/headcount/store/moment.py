@@ -18,6 +18,7 @@ from headcount.counting.aside import AsideSum
 from headcount.counting.calendar import Period
 from headcount.counting.keys import MESSAGE, TRACKED, Family
 from headcount.errors import DataFolderError
+from headcount.layout import DataFolder
 from headcount.sqlite.connection import damage_named, rows
 from headcount.sqlite.reading import open_at_one_moment
 from headcount.sqlite.rows import Ledger, Part, Table, read_checked
@@ -186,7 +187,7 @@ def store_moment(path: Path, open_run: Callable[[Path], T]) -> Iterator[StoreMom
         with open_at_one_moment(path, version=sql.VERSION) as connection:
             clause = "ORDER BY period, family, file"
             runs = [
-                _opened(path.parent / "keys", name, number, family, open_run)
+                _opened(DataFolder(path.parent).keys, name, number, family, open_run)
                 for name, number, family in read_checked(path, connection, KEY_RUN, clause)
             ]
             failed = {run.name for run in runs if run.opened is None}

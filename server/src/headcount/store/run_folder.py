@@ -12,13 +12,13 @@ import secrets
 import shutil
 from collections import deque
 from collections.abc import Generator, Iterable, Set
-from pathlib import Path
 from weakref import WeakValueDictionary
 
 from headcount.counting.calendar import Period
 from headcount.counting.keys import Family, KeyBlock
 from headcount.durable import sync
 from headcount.errors import StorageUnavailableError
+from headcount.layout import DataFolder
 from headcount.store.runs import Run, write_run
 
 __all__ = ["RunFolder"]
@@ -35,13 +35,13 @@ class RunFolder:
     """Run files of one store.
 
     Args:
-        keys: the folder of the files in use; made when missing.
-        trash: the folder of those that were dropped; made when first needed.
+        folder: where the files in use, and those that were dropped, have their folders; these are
+            made when first needed.
     """
 
-    def __init__(self, keys: Path, trash: Path) -> None:
-        self._keys = keys
-        self._trash = trash
+    def __init__(self, folder: DataFolder) -> None:
+        self._keys = folder.keys
+        self._trash = folder.trash
         # A run is open, its filter in memory, for as long as somebody uses it.
         self._open: WeakValueDictionary[str, Run] = WeakValueDictionary()
         self._written: set[str] = set()

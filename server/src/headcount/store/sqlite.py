@@ -21,6 +21,7 @@ from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import MESSAGE, Family, KeyBlock, merged
 from headcount.counting.usage import API_CALLS, DAYS_MAX, KINDS, UsageReading
 from headcount.errors import DamagedDataError, StorageUnavailableError
+from headcount.layout import DataFolder
 from headcount.sqlite.connection import damage_named, rows
 from headcount.sqlite.rows import open_checked, read_checked
 from headcount.store import blocks, sql, writing
@@ -72,7 +73,7 @@ class SqliteStore:
             vfs=vfs,
             read_only=read_only,
         )
-        self._runs = RunFolder(path.parent / "keys", path.parent / "trash")
+        self._runs = RunFolder(DataFolder(path.parent))
 
     def close(self) -> None:
         """Release the file; idempotent."""

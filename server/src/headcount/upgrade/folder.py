@@ -20,8 +20,9 @@ import apsw
 from headcount.catalog.schema import SCHEMA_VERSION
 from headcount.durable import sync
 from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
-from headcount.identity import FORMER_NAME, admit_part, begin_identity, read_identity
+from headcount.identity import admit_part, begin_identity, read_identity
 from headcount.journal.schema import JOURNAL_VERSION
+from headcount.layout import DataFolder
 from headcount.sqlite.connection import refuse_version, rows
 from headcount.sqlite.reading import damage
 from headcount.sqlite.unwritable import is_refusal
@@ -60,7 +61,7 @@ def remove_former(folder: Path) -> None:
     Raises:
         OSError: the disk refused.
     """
-    shutil.rmtree(folder / FORMER_NAME, ignore_errors=True)
+    shutil.rmtree(DataFolder(folder).former, ignore_errors=True)
     sync(folder)
 
 
@@ -72,20 +73,20 @@ def upgrade_databases(folder: Path) -> None:
     """
     with _journals_unused(folder):
         _check_room(folder)
-        (folder / FORMER_NAME).mkdir(mode=0o700, exist_ok=True)
+        DataFolder(folder).former.mkdir(mode=0o700, exist_ok=True)
         begin_identity(folder)
         identity = read_identity(folder)
         assert identity is not None, "it was just written"
         installation = identity.installation
-        store = folder / "store.sqlite"
-        catalog = folder / "catalog.sqlite"
+        places = DataFolder(folder)
+        store, catalog = places.store, places.catalog
         _upgrade(folder, catalog, SCHEMA_VERSION, _with(copy_catalog, installation))
         positions = _positions(store) if store.exists() else {}
 
         def copied_journal(former: apsw.Connection, place: Path) -> None:
             copy_journal(former, place, installation, lambda uuid: positions.get(uuid, 0))
 
-        for path in sorted((folder / "journals").glob("*.sqlite")):
+        for path in DataFolder(folder).journal_files():
             _upgrade(folder, path, JOURNAL_VERSION, copied_journal)
         # After the journals, of which only the store knows how far they are counted.
         _upgrade(folder, store, sql.VERSION, _with(copy_store, installation))
@@ -99,8 +100,9 @@ def _with(copy: Callable[[apsw.Connection, Path, str], None], installation: str)
 
 def _databases(folder: Path) -> list[tuple[Path, str]]:
     """The databases there are, each with the table that says which one it is."""
-    found = [(folder / "catalog.sqlite", "part"), (folder / "store.sqlite", "part")]
-    found += [(path, "journal") for path in sorted((folder / "journals").glob("*.sqlite"))]
+    places = DataFolder(folder)
+    found = [(places.catalog, "part"), (places.store, "part")]
+    found += [(path, "journal") for path in places.journal_files()]
     return [(path, table) for path, table in found if path.exists()]
 
 
@@ -108,7 +110,7 @@ def _databases(folder: Path) -> list[tuple[Path, str]]:
 def _journals_unused(folder: Path) -> Iterator[None]:
     """Hold the lock of every journal: an import of the former version may be writing to one."""
     with ExitStack() as stack:
-        for path in sorted((folder / "journals").glob("*.sqlite")):
+        for path in DataFolder(folder).journal_files():
             descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
             stack.callback(os.close, descriptor)
             try:
@@ -183,7 +185,7 @@ def _upgrade(folder: Path, path: Path, version: int, copy: Copy) -> None:
     """Bring one database to a version, if it is of the former one."""
     if not path.exists():
         return
-    former = folder / FORMER_NAME
+    former = DataFolder(folder).former
     draft = former / f"{path.name}.new"
     for left in former.glob(f"{path.name}.*"):
         left.unlink()

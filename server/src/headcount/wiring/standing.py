@@ -26,7 +26,7 @@ def where_counting_stands(folder: DataFolder) -> str:
         with open_at_one_moment(folder.store, version=sql.VERSION) as store:
             positions: dict[str, int] = dict(read_checked(folder.store, store, POSITION))
         waiting = []
-        for path in sorted(folder.journals.glob("*.sqlite")):
+        for path in folder.journal_files():
             with journal_moment(path) as journal:
                 position = positions.get(journal.uuid, 0)
                 found = journal.waiting(position)

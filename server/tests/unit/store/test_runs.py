@@ -10,6 +10,7 @@ import pytest
 from headcount.counting.calendar import parse_period
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED, KeyBlock
 from headcount.errors import DamagedDataError, DataFolderError
+from headcount.layout import DataFolder
 from headcount.sqlite.unwritable import is_refusal
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run, write_run
@@ -136,7 +137,7 @@ def test_no_bit_of_a_run_goes_unseen(tmp_path: Path, identified: bool) -> None:
 
 
 def test_a_folder_puts_away_what_no_table_names(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path / "keys", tmp_path / "trash")
+    folder = RunFolder(DataFolder(tmp_path))
     assert not folder.strays(set())  # before there is anything
     kept, orphan, given_up = (folder.new_name(JANUARY, MESSAGE) for _ in range(3))
     for name in (kept, orphan):
@@ -158,7 +159,7 @@ def test_a_folder_puts_away_what_no_table_names(tmp_path: Path) -> None:
 
 
 def test_a_draft_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path / "keys", tmp_path / "trash")
+    folder = RunFolder(DataFolder(tmp_path))
     name = folder.new_name(JANUARY, TRACKED)
     writing = folder.write(name, parts(3, identified=True), filter_keys=0)
     next(writing)

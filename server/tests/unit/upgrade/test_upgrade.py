@@ -30,7 +30,7 @@ from headcount.counting.calendar import MS_PER_DAY, day_of_ms, parse_period
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import DataFolderError
-from headcount.identity import FORMER_NAME, read_identity
+from headcount.identity import read_identity
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalDirectory
 from headcount.store.sqlite import SqliteStore
@@ -91,7 +91,7 @@ def assert_as_known(path: Path) -> None:
 def test_it_is_upgraded_and_counts_on(former: Path) -> None:
     open_data_folder(former, create=True)
     assert (former / "format").read_text() == "Headcount data folder, format 2\n"
-    assert not (former / FORMER_NAME).exists()
+    assert not DataFolder(former).former.exists()
     assert_as_known(former)
     now_ms = KNOWN["nowMs"]
     rig = Rig(former, lambda: now_ms)
@@ -154,7 +154,7 @@ def test_a_try_may_be_killed_at_any_point(former: Path, tmp_path: Path) -> None:
         path = unpack(tmp_path / str(step))
         file_events(upgrade(path), step)
         open_data_folder(path, create=True)
-        assert not (path / FORMER_NAME).exists()
+        assert not DataFolder(path).former.exists()
         assert_as_known(path)
 
 
@@ -251,6 +251,6 @@ def test_a_backup_that_the_former_version_took_is_restored_and_upgraded(
     for left in [*former.rglob("*-wal"), *former.rglob("*-shm"), *former.rglob("*.lock")]:
         left.unlink()
     restore(former, tmp_path / "restored", None, Quiet())
-    assert not (tmp_path / "restored" / FORMER_NAME).exists()
+    assert not DataFolder(tmp_path / "restored").former.exists()
     refuse_faults(tmp_path / "restored")
     assert_as_known(tmp_path / "restored")

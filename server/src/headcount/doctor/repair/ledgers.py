@@ -26,6 +26,7 @@ from headcount.doctor.recount import count_keys
 from headcount.doctor.repair.side import Act, Side
 from headcount.doctor.repair.tables import Found
 from headcount.errors import DataFolderError
+from headcount.layout import DataFolder
 from headcount.sqlite.connection import connect, transaction
 from headcount.sqlite.rows import PART, Ledger, Table
 from headcount.store import blocks, sql
@@ -110,7 +111,7 @@ def _name_runs(found: Found, folder: Path) -> Iterator[Act]:
     if not (damaged or _runs_missing(found)) or found.part is None:
         return
     named = {row[0] for row in found.of(KEY_RUN)}
-    for path in sorted((folder / "keys").glob("*.keys")):
+    for path in DataFolder(folder).key_files():
         match = _RUN_NAME.fullmatch(path.name)
         if match is None or path.name in named:
             continue
@@ -211,7 +212,7 @@ def _month_keys(found: Found, period: Period, folder: Path) -> MonthKeys | None:
         parts: list[KeyBlock] = []
         for name, *of in found.of(KEY_RUN):
             if tuple(of) == place:
-                run = _opened(folder / "keys" / name)
+                run = _opened(DataFolder(folder).keys / name)
                 if run is None:
                     return None
                 parts += run.blocks()

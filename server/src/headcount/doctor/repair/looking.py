@@ -163,7 +163,7 @@ def parts_of(folder: DataFolder) -> tuple[set[str], dict[str, str]]:
             continue
         installations.add(part.installation)
         parts[part_name(folder.path, path)] = part.uuid
-    for path in sorted(folder.journals.glob("*.sqlite")):
+    for path in folder.journal_files():
         try:
             with open_at_one_moment(path, version=JOURNAL_VERSION) as connection:
                 state = journal_state(path, connection)

@@ -18,13 +18,12 @@ from headcount.doctor.repair.looking import parts_of
 from headcount.doctor.repair.side import Act, Side
 from headcount.errors import DamagedDataError
 from headcount.folderformat import (
-    FORMAT_NAME,
     FORMAT_VERSION,
     UPGRADED_VERSION,
     mark_data_folder,
     stated_format,
 )
-from headcount.identity import IDENTITY_NAME, Identity, read_identity, replace_identity
+from headcount.identity import Identity, read_identity, replace_identity
 from headcount.journal.schema import JOURNAL_VERSION
 from headcount.sqlite.unwritable import open_for_reading
 from headcount.store import sql
@@ -58,7 +57,7 @@ def mend_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
         yield Act(
             f"{path} says that it has format {stated}, and this version of Headcount knows"
             f" {FORMAT_VERSION}: nothing was changed.",
-            remedy=_NEWER.format(FORMAT_NAME),
+            remedy=_NEWER.format(folder.format.name),
         )
         return False
     found = dict(_differing(folder))
@@ -69,8 +68,8 @@ def mend_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
             remedy="Install that version or a later one.",
         )
         return False
-    if (path / FORMAT_NAME).exists():
-        side.keep(path / FORMAT_NAME)
+    if folder.format.exists():
+        side.keep(folder.format)
     mark_data_folder(path, UPGRADED_VERSION if found else FORMAT_VERSION)
     remedy = _UPGRADE if found else ""
     yield Act(
@@ -124,8 +123,8 @@ def mend_identity(folder: DataFolder, side: Side) -> Generator[Act, None, Identi
         )
         return Identity("", parts)
     identity = Identity(installations.pop(), parts)
-    if (path / IDENTITY_NAME).exists():
-        side.keep(path / IDENTITY_NAME)
+    if folder.identity.exists():
+        side.keep(folder.identity)
     replace_identity(path, identity)
     yield Act(
         "The file identity was written anew, as the databases say themselves.",

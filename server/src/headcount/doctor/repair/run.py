@@ -113,7 +113,7 @@ class _Repair:
         self._folder.journals.mkdir(mode=0o700, exist_ok=True)
         store = yield from self._read_store()
         if store is not None:
-            for path in sorted(self._folder.journals.glob("*.sqlite")):
+            for path in self._folder.journal_files():
                 yield from self._journal(path, store)
             yield from self._missing_journals(store)
             yield from self._write_store(store)

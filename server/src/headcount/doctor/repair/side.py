@@ -15,10 +15,9 @@ import msgspec
 from headcount.confirmed import confirmed_anew, witness_of
 from headcount.durable import sync
 from headcount.errors import DataFolderError
+from headcount.layout import DataFolder
 
 __all__ = ["Act", "Side", "put_in_place"]
-
-REPAIRED_NAME = "repaired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Side:
     """
 
     def __init__(self, folder: Path, moment: str) -> None:
-        self.path = folder / REPAIRED_NAME / moment
+        self.path = DataFolder(folder).repaired / moment
         self._dropped: list[dict[str, Any]] = []
 
     def keep(self, path: Path) -> None:

@@ -1,0 +1,131 @@
+"""Where everything lies in a data folder: takes its path, gives the places in it, opens nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["TRASH_KEPT_DAYS", "DataFolder"]
+
+TRASH_KEPT_DAYS = 7
+"""For how long runs of keys stay in the trash, so that a mistake can be undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where everything lies.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a data folder, of whatever format, rather than nothing yet."""
+        return os.path.lexists(self.format)
+
+    @property
+    def format(self) -> Path:
+        """Says that this is a data folder, and of which format."""
+        return self.path / "format"
+
+    @property
+    def identity(self) -> Path:
+        """Says which parts belong to the folder."""
+        return self.path / "identity"
+
+    @property
+    def catalog(self) -> Path:
+        """Workspaces, sources, tokens and limits."""
+        return self.path / "catalog.sqlite"
+
+    @property
+    def store(self) -> Path:
+        """Keys, counts, outcomes and journal positions."""
+        return self.path / "store.sqlite"
+
+    @property
+    def journals(self) -> Path:
+        """The folder of the journals."""
+        return self.path / "journals"
+
+    def journal_files(self) -> list[Path]:
+        """The journals there are, in the order of their names."""
+        return sorted(self.journals.glob("*.sqlite"))
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the runs of keys that the store names."""
+        return self.path / "keys"
+
+    def key_files(self) -> list[Path]:
+        """The runs of keys there are, named by the store or not, in the order of their names."""
+        return sorted(self.keys.glob("*.keys"))
+
+    @property
+    def trash(self) -> Path:
+        """The folder of runs that are no longer used; each is kept for `TRASH_KEPT_DAYS`."""
+        return self.path / "trash"
+
+    @property
+    def former(self) -> Path:
+        """The folder in which an upgrade keeps what it replaces, until the new is verified."""
+        return self.path / "former"
+
+    @property
+    def repaired(self) -> Path:
+        """The folder of what repairs have set aside, one folder a repair."""
+        return self.path / "repaired"
+
+    @property
+    def hash_key(self) -> Path:
+        """The secret key under which ids are hashed, unless the settings place it elsewhere."""
+        return self.path / "hash.key"
+
+    @property
+    def serve_lock(self) -> Path:
+        """Held by the one server, or by a command that does its work while none runs."""
+        return self.path / "serve.lock"
+
+    @property
+    def meter_lock(self) -> Path:
+        """Held by the one process that writes to the store."""
+        return self.path / "meter.lock"
+
+    @property
+    def metrics(self) -> Path:
+        """The folder in which the processes of a running server share their metrics."""
+        return self.path / "run" / "metrics"
+
+    @property
+    def state(self) -> Path:
+        """Which processes of a running server do their work."""
+        return self.path / "run" / "state.json"
+
+    @property
+    def backlog(self) -> Path:
+        """How far the meter of a running server is behind, as of its last look."""
+        return self.path / "run" / "backlog.json"
+
+    @property
+    def allowances(self) -> Path:
+        """What sources have used, and which are refused, in a running server."""
+        return self.path / "run" / "allowances"
+
+    @property
+    def troubles(self) -> Path:
+        """The folder in which the processes of a running server say what hinders them."""
+        return self.path / "run" / "troubles"
+
+    @property
+    def failures(self) -> Path:
+        """The folder in which a process that has failed leaves the trace of it."""
+        return self.path / "run" / "failures"
+
+    @property
+    def listening(self) -> Path:
+        """Where the server that holds the lock listens, as it announced."""
+        return self.path / "run" / "listening.json"
