@@ -5,7 +5,7 @@ the person signed in with, gives HTML. Owns sessions and how figures read. Has n
 of its own, counts nothing, and fetches nothing from other hosts.
 
     app        routes, the security headers of every answer, what a failure looks like
-    asking     asking the API, in the process, and the shapes of what it answers
+    asking     asking the API, in the process, as any client would
     sessions   who is signed in, with which tokens
     visits     one request of somebody who is signed in; where forms may come from
     signing    signing in and out

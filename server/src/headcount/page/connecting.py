@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from litestar import Request, Response, get
 
+from headcount.api.v1.sources import SourceListBody, SourceRecord
+from headcount.api.v1.workspace import WorkspaceBody
 from headcount.page.pages import redirect
-from headcount.page.shapes import Source, Sources, WorkspaceBody
 from headcount.page.visits import parts_of, visit_of
 
 __all__ = ["CONNECTING_HANDLERS", "Snippet", "snippets", "tracking_url"]
@@ -49,7 +50,7 @@ def tracking_url(request: Request[Any, Any, Any]) -> str:
     return f"{split.scheme}://{f'[{own}]' if ':' in own else own}{port}"
 
 
-def snippets(request: Request[Any, Any, Any], source: Source) -> list[Snippet]:
+def snippets(request: Request[Any, Any, Any], source: SourceRecord) -> list[Snippet]:
     """How each SDK is pointed here for one source."""
     url = tracking_url(request)
     host, key = json.dumps(url), json.dumps(source.write_key or _KEY_NOT_SHOWN)
@@ -98,7 +99,7 @@ def snippets(request: Request[Any, Any, Any], source: Source) -> list[Snippet]:
 async def connect(request: Request[Any, Any, Any]) -> Response[bytes]:
     visit = visit_of(request)
     workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
-    listed = (await visit.ask(Sources, "/headcount/v1/sources")).sources
+    listed = (await visit.ask(SourceListBody, "/headcount/v1/sources")).sources
     wanted = request.query_params.get("source")
     source = next((each for each in listed if each.id == wanted), None)
     if source is None:

@@ -16,23 +16,19 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
+from msgspec import UNSET
 
+from headcount.api.v1.daily import DailyBody
+from headcount.api.v1.outcomes import OutcomesBody
+from headcount.api.v1.sources import SourceListBody, SourceRecord
+from headcount.api.v1.summary import SummaryBody, Totals
+from headcount.api.v1.workspace import WorkspaceBody, WorkspaceRecord
 from headcount.extras import install_command
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
 from headcount.page.connecting import snippets
 from headcount.page.drawings import drawings, largest_ids
 from headcount.page.figures import percent_text
-from headcount.page.shapes import (
-    Daily,
-    Outcomes,
-    Source,
-    Sources,
-    Summary,
-    Totals,
-    Workspace,
-    WorkspaceBody,
-)
 from headcount.page.standing import Standing, standing_of
 from headcount.page.tables import COLUMNS, NOTHING, day_rows, order_asked, outcome_rows, source_rows
 from headcount.page.visits import Visit, visit_of
@@ -47,12 +43,12 @@ _BEHIND_AFTER_S = 10
 class _Month:
     """What the API says about one month."""
 
-    workspace: Workspace
-    sources: list[Source]
-    summary: Summary
-    outcomes: Outcomes
-    daily: Daily
-    previous: Daily | None
+    workspace: WorkspaceRecord
+    sources: list[SourceRecord]
+    summary: SummaryBody
+    outcomes: OutcomesBody
+    daily: DailyBody
+    previous: DailyBody | None
 
     @property
     def runs(self) -> bool:
@@ -65,7 +61,7 @@ class _Month:
 
     def standing(self) -> list[Standing]:
         summary, columns = self.summary, self.daily.workspace
-        before = summary.previous
+        before = None if summary.previous is UNSET else summary.previous
         limits = summary.plan_limits
 
         def one(
@@ -110,18 +106,18 @@ async def _read(visit: Visit, period: str | None) -> _Month:
     """Everything the page shows, for a month as the address names it."""
     asked = [("period", period)] if period else []
     workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
-    sources = (await visit.ask(Sources, "/headcount/v1/sources")).sources
-    summary = await visit.ask(Summary, "/headcount/v1/summary", query=asked)
+    sources = (await visit.ask(SourceListBody, "/headcount/v1/sources")).sources
+    summary = await visit.ask(SummaryBody, "/headcount/v1/summary", query=asked)
     # The month may turn between two questions; from here on all are about the same one.
     asked = [("period", summary.month.period)]
-    outcomes = await visit.ask(Outcomes, "/headcount/v1/outcomes", query=asked)
+    outcomes = await visit.ask(OutcomesBody, "/headcount/v1/outcomes", query=asked)
     known = {source.id for source in sources}
     by_calls, by_mtu = largest_ids([s for s in summary.sources if s.source_id in known])
     shown = [("sourceId", source_id) for source_id in {*by_calls, *by_mtu}]
-    daily = await visit.ask(Daily, _DAILY, query=[*asked, *shown])
+    daily = await visit.ask(DailyBody, _DAILY, query=[*asked, *shown])
     previous = None
-    if summary.previous is not None:
-        previous = await visit.ask(Daily, _DAILY, query=[("period", summary.previous.period)])
+    if summary.previous is not UNSET:
+        previous = await visit.ask(DailyBody, _DAILY, query=[("period", summary.previous.period)])
     return _Month(workspace, sources, summary, outcomes, daily, previous)
 
 
@@ -145,7 +141,7 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         charts = drawings(
             daily, month.previous, month.summary.plan_limits, month.length, by_calls, by_mtu, used
         )
-    ever = daily.first_period is not None or month.outcomes.totals.rejected
+    ever = daily.first_period is not UNSET or month.outcomes.totals.rejected
     first_source = next((source for source in month.sources if source.enabled), None)
     return await parts.pages.send(
         request,
@@ -199,7 +195,7 @@ async def _no_such_month(
 async def fresh(request: Request[Any, Any, Any]) -> Response[bytes]:
     visit = visit_of(request)
     period = request.query_params.get("period")
-    daily = await visit.ask(Daily, _DAILY, query=[("period", period)] if period else [])
+    daily = await visit.ask(DailyBody, _DAILY, query=[("period", period)] if period else [])
     body = {
         **_freshness(daily, visit.parts.clock()),
         "version": _version(daily, await visit.parts.api.hindrances()),
@@ -208,7 +204,7 @@ async def fresh(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 
-def _freshness(daily: Daily, now_ms: int) -> dict[str, str]:
+def _freshness(daily: DailyBody, now_ms: int) -> dict[str, str]:
     until = datetime.fromisoformat(daily.counted_until)
     behind_s = now_ms // 1000 - int(until.timestamp())
     lag = ""
@@ -219,13 +215,13 @@ def _freshness(daily: Daily, now_ms: int) -> dict[str, str]:
     return {"until": daily.counted_until, "text": f"{until:%H:%M:%S}", "lag": lag}
 
 
-def _version(daily: Daily, hindrances: list[str]) -> str:
+def _version(daily: DailyBody, hindrances: list[str]) -> str:
     """Changes with any count of the workspace, and so of its sources, and with what hinders."""
     shown = msgspec.json.encode((daily.days, daily.rejected, daily.workspace, hindrances))
     return blake2b(shown, digest_size=9).hexdigest()
 
 
-def _periods(daily: Daily) -> list[str]:
+def _periods(daily: DailyBody) -> list[str]:
     """Every month from the first usage on, the current one first."""
     month = date.fromisoformat(daily.current_period)
     first = daily.first_period or daily.current_period

@@ -12,6 +12,9 @@ from datetime import date
 import msgspec
 from markupsafe import Markup
 
+from headcount.api.v1.daily import Columns, DailyBody
+from headcount.api.v1.limits import LimitsRecord
+from headcount.api.v1.summary import SourceTotals
 from headcount.charts import (
     SOURCES_MAX,
     Point,
@@ -22,7 +25,6 @@ from headcount.charts import (
     per_source_chart,
     themed,
 )
-from headcount.page.shapes import Columns, Daily, Limits, SourceTotals
 
 __all__ = ["drawings", "largest_ids"]
 
@@ -44,9 +46,9 @@ def largest_ids(sources: Sequence[SourceTotals]) -> tuple[list[str], list[str]]:
 
 
 def drawings(
-    daily: Daily,
-    previous: Daily | None,
-    limits: Limits,
+    daily: DailyBody,
+    previous: DailyBody | None,
+    limits: LimitsRecord,
     length: int,
     by_calls: Sequence[str],
     by_mtu: Sequence[str],
@@ -106,7 +108,7 @@ def _places(by_calls: Sequence[str], by_mtu: Sequence[str]) -> dict[str, int]:
     return places | {each: next(free) for each in by_mtu if each not in places}
 
 
-def _stack(daily: Daily, length: int, shown: Sequence[str], sources_used: int) -> Spec:
+def _stack(daily: DailyBody, length: int, shown: Sequence[str], sources_used: int) -> Spec:
     stack = _by_name(daily, shown, "api_calls")
     sums = [sum(point.total for point in points) for points in zip(*stack.values(), strict=True)]
     others: Sequence[Point] = ()
@@ -128,7 +130,7 @@ def _stack(daily: Daily, length: int, shown: Sequence[str], sources_used: int) -
     )
 
 
-def _by_name(daily: Daily, shown: Sequence[str], column: str) -> dict[str, Sequence[Point]]:
+def _by_name(daily: DailyBody, shown: Sequence[str], column: str) -> dict[str, Sequence[Point]]:
     held: dict[str, tuple[str, Columns]] = {
         each.source_id: (each.source_name, each.totals) for each in daily.sources
     }

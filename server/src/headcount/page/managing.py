@@ -14,17 +14,13 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
+from headcount.api.v1.limits import LimitsBody
+from headcount.api.v1.sources import SourceBody, SourceListBody
+from headcount.api.v1.tokens import NewTokenBody, TokenListBody
+from headcount.api.v1.workspace import WorkspaceBody
 from headcount.page.asking import ApiRefusal
 from headcount.page.pages import redirect
 from headcount.page.sessions import Notice
-from headcount.page.shapes import (
-    Limits,
-    NewToken,
-    SourceBody,
-    Sources,
-    Tokens,
-    WorkspaceBody,
-)
 from headcount.page.visits import Visit, posted, visit_of
 
 __all__ = ["MANAGING_HANDLERS"]
@@ -37,17 +33,13 @@ _DIGITS_MAX = 16
 _ADMIN = "admin"
 
 
-class _LimitsBody(msgspec.Struct, rename="camel"):
-    plan_limits: Limits
-
-
 @get("/page/manage")
 async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
     visit = visit_of(request)
     workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
-    sources = (await visit.ask(Sources, _SOURCES)).sources
-    tokens = (await visit.ask(Tokens, _TOKENS)).tokens
-    limits = (await visit.ask(_LimitsBody, _LIMITS)).plan_limits
+    sources = (await visit.ask(SourceListBody, _SOURCES)).sources
+    tokens = (await visit.ask(TokenListBody, _TOKENS)).tokens
+    limits = (await visit.ask(LimitsBody, _LIMITS)).plan_limits
     notice = visit.session.notices.pop(request.query_params.get("notice", ""), None)
     return await visit.parts.pages.send(
         request,
@@ -126,7 +118,7 @@ async def add_token(visit: Visit, form: dict[str, str], _named: str) -> Notice:
         "scope": form.get("scope", ""),
         "expiresAt": f"{expires}T00:00:00Z" if expires else None,
     }
-    made = await visit.ask(NewToken, _TOKENS, method="POST", body=body)
+    made = await visit.ask(NewTokenBody, _TOKENS, method="POST", body=body)
     return Notice("Copy the new token now: it is not shown again.", secret=made.secret)
 
 
@@ -144,7 +136,7 @@ async def set_limits(visit: Visit, form: dict[str, str], _named: str) -> Notice:
         if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX):
             return Notice("A limit is a whole number, or empty for none.", "failed")
         wanted[name] = int(digits) if digits else None
-    await visit.ask(_LimitsBody, _LIMITS, method="PUT", body=wanted)
+    await visit.ask(LimitsBody, _LIMITS, method="PUT", body=wanted)
     return Notice("The plan's limits are set.")
 
 

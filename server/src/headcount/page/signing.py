@@ -10,11 +10,11 @@ from typing import Any
 
 from litestar import Request, Response, get, post
 
+from headcount.api.v1.workspace import WorkspaceBody
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
 from headcount.page.pages import redirect
 from headcount.page.sessions import Grant
-from headcount.page.shapes import WorkspaceBody
 from headcount.page.visits import (
     SESSION_COOKIE,
     check_origin,

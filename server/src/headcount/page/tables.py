@@ -6,8 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import UNSET
+
+from headcount.api.v1.daily import DailyBody
+from headcount.api.v1.outcomes import Outcomes, OutcomesBody
+from headcount.api.v1.sources import SourceRecord
+from headcount.api.v1.summary import SummaryBody, Totals
 from headcount.page.figures import Change, change_of, percent_text
-from headcount.page.shapes import Daily, OutcomeCounts, Outcomes, Source, Summary, Totals
 
 __all__ = [
     "COLUMNS",
@@ -45,7 +50,7 @@ class OutcomeRow:
     """What became of one source's messages."""
 
     name: str
-    outcomes: OutcomeCounts
+    outcomes: Outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +108,13 @@ def order_asked(sort: str | None, direction: str | None) -> Order:
     return Order(sort, direction != "asc")
 
 
-def source_rows(summary: Summary, sources: Sequence[Source], order: Order) -> list[SourceRow]:
+def source_rows(
+    summary: SummaryBody, sources: Sequence[SourceRecord], order: Order
+) -> list[SourceRow]:
     """Every source, in order; those without usage too."""
     known = {source.id: source for source in sources}
     all_calls = summary.month.totals.api_calls
-    compared = summary.previous is not None
+    compared = summary.previous is not UNSET
     used = {entry.source_id: entry for entry in summary.sources}
     rows = []
     for source_id in known | used:
@@ -132,13 +139,13 @@ def source_rows(summary: Summary, sources: Sequence[Source], order: Order) -> li
     return rows
 
 
-def outcome_rows(outcomes: Outcomes) -> list[OutcomeRow]:
+def outcome_rows(outcomes: OutcomesBody) -> list[OutcomeRow]:
     """Sources with any message, by name."""
     listed = sorted(outcomes.sources, key=lambda each: each.source_name.casefold())
     return [OutcomeRow(each.source_name, each.outcomes) for each in listed]
 
 
-def day_rows(daily: Daily) -> list[DayRow]:
+def day_rows(daily: DailyBody) -> list[DayRow]:
     """Every day so far, the latest first."""
     calls, mtu = daily.workspace.api_calls, daily.workspace.mtu
     earlier_calls, earlier_mtu = [0, *calls], [0, *mtu]

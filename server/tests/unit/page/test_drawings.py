@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headcount.api.v1.daily import Columns, DailyBody
+from headcount.api.v1.limits import LimitsRecord
 from headcount.charts import SOURCES_MAX
 from headcount.page.drawings import _places, drawings
-from headcount.page.shapes import Columns, Daily, Limits
 
 ids = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=SOURCES_MAX)
 
@@ -25,12 +26,12 @@ def test_every_source_has_one_colour_and_every_chart_tells_its_sources_apart(
 
 
 @pytest.mark.parametrize("calls_a_day", [0, 10])
-@pytest.mark.parametrize("current", ["2026-11", "2026-12"])
+@pytest.mark.parametrize("current", ["2026-11-01", "2026-12-01"])
 def test_only_a_month_that_runs_and_is_used_has_an_estimate(calls_a_day: int, current: str) -> None:
     days = [f"2026-11-{day:02d}" for day in range(1, 11)]
     totals = [calls_a_day * day for day in range(1, 11)]
     columns = Columns(*[totals] * 7)
-    daily = Daily("2026-11", current, "2026-11-10T12:00:00.000Z", days, 0, columns, [])
-    drawn = drawings(daily, None, Limits(mtu=None, api_calls=None), 30, [], [], 0)
-    expected = calls_a_day > 0 and current == "2026-11"
+    daily = DailyBody("2026-11-01", current, "2026-11-10T12:00:00.000Z", days, 0, columns, [])
+    drawn = drawings(daily, None, LimitsRecord(mtu=None, api_calls=None), 30, [], [], 0)
+    expected = calls_a_day > 0 and current == "2026-11-01"
     assert ("estimate, with its range" in drawn) is expected
