@@ -98,8 +98,11 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except (OSError, msgspec.DecodeError) as error:
         raise DataFolderError(f"{place} cannot be read: {error}.", "Use another backup.") from error
-    newer = manifest.backup_format > BACKUP_FORMAT or manifest.data_format > FORMAT_VERSION
-    if newer:
+    if min(manifest.backup_format, manifest.data_format) < 1:
+        raise DataFolderError(
+            f"{place} names a format that no version of Headcount has made.", "Use another backup."
+        )
+    if manifest.backup_format > BACKUP_FORMAT or manifest.data_format > FORMAT_VERSION:
         raise DataFolderError(
             f"{folder} was taken by a newer version of Headcount ({manifest.headcount}).",
             "Install that version or a later one.",

@@ -176,13 +176,7 @@ def _check_version(connection: apsw.Connection, path: Path) -> None:
             "Point --data at a folder that Headcount made, or at a new one.",
         )
     version = connection.pragma("user_version")
-    if version > SCHEMA_VERSION:
-        raise DataFolderError(
-            f"{path} was written by a newer version of Headcount (catalog format {version}; this "
-            f"version knows {SCHEMA_VERSION}).",
-            "Install that version or a later one.",
-        )
-    if version < SCHEMA_VERSION:
+    if version != SCHEMA_VERSION:
         refuse_version(path, version, SCHEMA_VERSION)
 
 

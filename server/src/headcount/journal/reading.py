@@ -18,9 +18,9 @@ import msgspec
 
 from headcount.confirmed import read_confirmed
 from headcount.counting.facts import FACT_FORMAT, Rejection
-from headcount.errors import DamagedDataError, DataFolderError
+from headcount.errors import DamagedDataError
 from headcount.journal.schema import ENTRY_SELECT, JOURNAL, entry_checksum
-from headcount.sqlite.connection import damage_named, rows
+from headcount.sqlite.connection import damage_named, refuse_version, rows
 from headcount.sqlite.rows import read_checked
 from headcount.wording import number_of
 
@@ -194,11 +194,7 @@ class _Reading:
             self._damaged.append((entry_id, _kept(row)))
             return
         if form != FACT_FORMAT:
-            raise DataFolderError(
-                f"{self._path} holds facts of format {form}, and this version of Headcount"
-                f" reads format {FACT_FORMAT}.",
-                "Run the version that wrote them, or a newer one.",
-            )
+            refuse_version(self._path, form, FACT_FORMAT)
         self._at_ms = appended_at_ms
         if self._damaged:
             yield self._damage(total - count)

@@ -34,6 +34,8 @@ MEND_OR_RESTORE = (
 """What to do about a database that is damaged."""
 
 _BUSY_TIMEOUT_MS = 10_000
+# A number further ahead than this is not one that versions to come will reach soon.
+_FORMATS_AHEAD_MAX = 100
 _BUSY_RETRY_S = 0.01
 _PAGE_BYTES = 4096
 # How long a log may grow before a commit moves its pages into the database.
@@ -85,7 +87,8 @@ def connect(
         if found == 0:
             with transaction(connection):
                 # Two processes may open a new file at once: the second finds the work done.
-                if connection.pragma("user_version") == 0:
+                # And one that has tables has a format, whatever it says.
+                if connection.pragma("user_version") == connection.pragma("schema_version") == 0:
                     connection.execute(schema)
                     if begin is not None:
                         begin(connection)
@@ -112,15 +115,27 @@ def connect(
 
 
 def refuse_version(path: Path, found: int, known: int) -> NoReturn:
-    """Say that a database has another format than the one that this version reads."""
-    if found < known:
+    """Say that a database has another format than the one that this version reads.
+
+    Raises:
+        DataFolderError: it is of an older folder, or a newer version wrote it; DamagedDataError: no
+            version of Headcount counts its formats so far.
+    """
+    if 0 < found < known:
         raise DataFolderError(
             f"{path} has format {found}, and this version of Headcount reads format {known}.",
             "It is of an older data folder: the next `headcount serve` on that folder upgrades it.",
         )
-    raise DataFolderError(
-        f"{path} has format {found}, and this version of Headcount knows format {known}.",
-        "Run the version of Headcount that wrote it, or a newer one.",
+    if known < found <= known + _FORMATS_AHEAD_MAX:
+        raise DataFolderError(
+            f"{path} was written by a newer version of Headcount (format {found}; this version"
+            f" knows {known}).",
+            "Install that version or a later one.",
+        )
+    raise DamagedDataError(
+        f"{path} is damaged: it says that it has format {found}, which no version of Headcount has"
+        " made.",
+        MEND_OR_RESTORE,
     )
 
 

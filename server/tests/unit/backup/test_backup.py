@@ -279,6 +279,8 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda b: (b / "backup.json").write_text('{"backupFormat":'), "cannot be read"),
     "another manifest": (lambda b: (b / "backup.json").write_text("{}"), "cannot be read"),
     "a newer backup": (lambda b: rewrite(b, backupFormat=2), "newer version"),
+    "no backup's format": (lambda b: rewrite(b, backupFormat=0), "no version of Headcount has"),
+    "no folder's format": (lambda b: rewrite(b, dataFormat=-1), "no version of Headcount has"),
     "a newer data folder": (lambda b: rewrite(b, dataFormat=3), "newer version"),
     "a path that leads out": (
         lambda b: rewrite(b, files=[{"path": "../x", "bytes": 1, "blake2b": ""}]), "no backup has"),

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from headcount.catalog import Catalog, PlanLimits
-from headcount.errors import DataFolderError, UsageError
+from headcount.errors import DamagedDataError, DataFolderError, UsageError
 
 NOW_MS = 1_795_000_000_000
 
@@ -236,6 +237,16 @@ def test_a_catalog_of_a_newer_version_is_refused(path: Path) -> None:
     newer.close()
     for read_only in (False, True):
         with pytest.raises(DataFolderError, match=r"newer version .*7.* Install"):
+            Catalog(path, read_only=read_only)
+
+
+@pytest.mark.parametrize("format_", [-1, 7 << 16, 2**31 - 1])
+def test_a_format_that_no_version_has_made_is_not_called_newer(path: Path, format_: int) -> None:
+    Catalog(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA user_version = {format_}")
+    for read_only in (False, True):
+        with pytest.raises(DamagedDataError, match=f"format {format_}, which no version"):
             Catalog(path, read_only=read_only)
 
 

@@ -112,12 +112,12 @@ def test_what_a_newer_version_wrote_is_refused(
 ) -> None:
     monkeypatch.setattr("headcount.journal.file.FACT_FORMAT", 99)
     journal.append(fact(1), [], 0)
-    with pytest.raises(DataFolderError, match=r"format 99.* Run the version"):
+    with pytest.raises(DataFolderError, match=r"newer version .*format 99.* Install"):
         list(JournalFile(journal.path).entries(0))
     db = apsw.Connection(str(journal.path))
     db.execute("PRAGMA user_version = 98")
     db.close()
-    with pytest.raises(DataFolderError, match=r"format 98.* Run the version"):
+    with pytest.raises(DataFolderError, match=r"newer version .*format 98.* Install"):
         JournalFile(journal.path)
 
 

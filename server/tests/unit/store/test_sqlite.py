@@ -14,7 +14,7 @@ import pytest
 from crash.faulty_vfs import FaultyDisk
 from headcount.counting.calendar import parse_period
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
-from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.errors import DamagedDataError, DataFolderError, StorageUnavailableError
 from headcount.store.protocol import Change
 from headcount.store.run_folder import RunFolder
 from headcount.store.sqlite import SqliteStore
@@ -91,5 +91,15 @@ def test_what_a_newer_version_wrote_is_refused(tmp_path: Path) -> None:
     db = apsw.Connection(str(path))
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(DataFolderError, match="has format 99"):
+    with pytest.raises(DataFolderError, match=r"newer version .*format 99"):
+        SqliteStore(path)
+
+
+@pytest.mark.parametrize("format_", [0, -3, 99 << 20])
+def test_a_format_that_no_version_has_made_is_damage(tmp_path: Path, format_: int) -> None:
+    path = tmp_path / "store.sqlite"
+    SqliteStore(path).close()
+    with closing(apsw.Connection(str(path))) as db:
+        db.execute(f"PRAGMA user_version = {format_}")
+    with pytest.raises(DamagedDataError, match=f"format {format_}, which no version"):
         SqliteStore(path)
