@@ -573,3 +573,14 @@ def test_many_clients_at_once_each_get_their_own_answer(tracking: Tracking) -> N
     assert len(counted) == 40
     assert len(unpack(tracking.sink.facts)) == sum(counted)
     assert sum(tally.messages for tally in tracking.sink.rejections) == 40
+
+
+def test_an_import_goes_by_the_configured_size_and_by_no_other() -> None:
+    record = {**GOOD, "receivedAt": "2026-11-03T04:05:06Z", "sourceId": "web"}
+    small = Tracking(Limits(record_bytes_max=len(json.dumps(record))))
+    try:
+        batch = {"batch": [record, {**record, "userId": "us"}]}
+        reply = small.post("/v1/import", batch, Authorization="Bearer admin-token")
+        assert reply.json["rejected"] == [{"index": 1, "code": "message_too_large"}]
+    finally:
+        small.stop()

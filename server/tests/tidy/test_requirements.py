@@ -101,3 +101,15 @@ def test_what_comes_along_is_named_with_what_brings_it() -> None:
     assert rows.keys() == locked("run.txt") - direct
     for name, bringing in rows.items():
         assert set(re.findall(r"`([^`]+)`", bringing)) == by[name] & locked("run.txt"), name
+
+
+def test_what_is_depended_on_by_its_inside_has_an_upper_bound() -> None:
+    # uvicorn's protocol is built on, httptools is asked for a head a second time, the files of
+    # prometheus-client are reserved in its form, and Litestar's next major version changes much.
+    inside = {"uvicorn", "httptools", "prometheus-client", "litestar"}
+    bounded = {
+        requirement.name
+        for requirement in declared("headcount", frozenset())
+        if any(each.operator in ("<", "<=", "==", "~=") for each in requirement.specifier)
+    }
+    assert inside <= bounded

@@ -15,10 +15,9 @@ from typing import BinaryIO
 
 from headcount.counting.facts import Rejection
 from headcount.counting.hashing import IdHasher
-from headcount.intake.ports import Clock
+from headcount.intake.ports import Clock, Limits
 from headcount.intake.reasons import Reason
 from headcount.intake.records import (
-    RECORD_BYTES_MAX,
     FindSource,
     RecordTaker,
     SealedPeriods,
@@ -32,7 +31,7 @@ CHUNK_RECORDS = 10_000
 """How many records a chunk holds, unless they are long."""
 
 # Room for a byte order mark and a line end beside the longest record.
-_READ_BYTES = RECORD_BYTES_MAX + 8
+_MORE_BYTES = 8
 _SKIP_BYTES = 1 << 16
 _CHUNK_BYTES = 4 << 20
 _MARK_BYTES = 16
@@ -53,6 +52,7 @@ class Context:
         sealed: which months nothing can be brought into any more.
         hasher: hashes ids under the installation's key.
         clock: the present moment; a record of a later one is rejected.
+        record_bytes_max: a record that is longer is rejected.
         name: bytes that differ when the same lines could become other facts, or be rejected for
             other reasons; marks hold for one name alone.
     """
@@ -62,6 +62,7 @@ class Context:
     hasher: IdHasher
     clock: Clock
     name: bytes
+    record_bytes_max: int = Limits().record_bytes_max
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +98,21 @@ class ImportChunk:
     is_passed_over: bool = False
 
 
-def read_lines(file: BinaryIO) -> Iterator[Line]:
+def read_lines(file: BinaryIO, record_bytes_max: int = Limits().record_bytes_max) -> Iterator[Line]:
     """The lines of a file that are not blank, each with its number, from 1.
 
     Line ends (LF or CRLF), white space around a line and a byte order mark are taken off. Of a
     line that is too long only the beginning is read into memory, and given, one byte too long.
     """
-    number = 0
-    while line := file.readline(_READ_BYTES):
+    number, read_bytes = 0, record_bytes_max + _MORE_BYTES
+    while line := file.readline(read_bytes):
         number += 1
-        is_cut = len(line) == _READ_BYTES and not line.endswith(b"\n")
+        is_cut = len(line) == read_bytes and not line.endswith(b"\n")
         if number == 1:
             line = without_bom(line)
         if is_cut:
             _skip_line(file)
-            yield number, line[: RECORD_BYTES_MAX + 1]
+            yield number, line[: record_bytes_max + 1]
         elif record := line.strip(JSON_SPACE):
             yield number, record
 
@@ -134,7 +135,9 @@ def import_chunks(
         known_marks: marks of chunks that are to be passed over.
         chunk_records: how many records a chunk may hold.
     """
-    taker = RecordTaker(context.find_source, context.sealed, context.hasher)
+    taker = RecordTaker(
+        context.find_source, context.sealed, context.hasher, context.record_bytes_max
+    )
     mark = hashlib.blake2b(context.name, digest_size=_MARK_BYTES).digest()
     for gathered in _gathered(lines, chunk_records):
         # Each mark is made from the one before, so it stands for all lines up to here. No record

@@ -31,7 +31,7 @@ from headcount.importing.chunks import (
     import_chunks,
     read_lines,
 )
-from headcount.intake import FindSource, SourceRef
+from headcount.intake import FindSource, Limits, SourceRef
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.store.sealed import SealedMonths
 from headcount.store.sqlite import SqliteStore
@@ -54,6 +54,7 @@ class HistoryImport:
         source: the source of all records; when None, each record names its own.
         clock: the present moment, in milliseconds since 1970.
         chunk_records: how many records become durable together.
+        limits: bounds on what is taken in, as at the tracking address.
 
     Raises:
         DataFolderError: the folder or its hash key cannot be used as it is.
@@ -68,6 +69,7 @@ class HistoryImport:
         source: Source | None,
         clock: Callable[[], int] = now_ms,
         chunk_records: int = CHUNK_RECORDS,
+        limits: Limits = Limits(),  # noqa: B008 (it is frozen)
     ) -> None:
         self._folder = folder
         self._window_days = settings.dedup_window_days
@@ -75,7 +77,7 @@ class HistoryImport:
         self._chunk_records = chunk_records
         self._months = SealedMonths(folder.store)
         hasher = IdHasher(load_hash_key(folder, catalog, settings.hash_key))
-        self._context = _context(catalog, workspace, source, hasher, self._months, clock)
+        self._context = _context(catalog, workspace, source, hasher, self._months, clock, limits)
         self._journals = JournalDirectory(folder.journals)
         self._journal: JournalFile | None = None
         self._known_marks: set[bytes] | None = None
@@ -94,7 +96,7 @@ class HistoryImport:
             with self._opened_journals() as journals:
                 self._known_marks = {mark for each in journals.values() for mark in each.marks()}
         chunks = import_chunks(
-            read_lines(file),
+            read_lines(file, self._context.record_bytes_max),
             self._context,
             known_marks=self._known_marks,
             chunk_records=self._chunk_records,
@@ -197,8 +199,8 @@ def checked_chunks(
     # The hashes go nowhere, so any key will do, and the secret one need not be there.
     hasher = IdHasher(os.urandom(HASH_KEY_BYTES))
     with closing(SealedMonths(folder.store)) as months:
-        context = _context(catalog, workspace, source, hasher, months, now_ms)
-        yield from import_chunks(read_lines(file), context)
+        context = _context(catalog, workspace, source, hasher, months, now_ms, Limits())
+        yield from import_chunks(read_lines(file, context.record_bytes_max), context)
 
 
 def _context(
@@ -208,10 +210,12 @@ def _context(
     hasher: IdHasher,
     months: SealedMonths,
     clock: Callable[[], int],
+    limits: Limits,
 ) -> Context:
     # Whatever decides about a record beside its own bytes; of what is missing here, a mark would
     # hide the change. Months are: one that is closed stays so.
     parts = [__version__, hasher.fingerprint, workspace.number, source and source.number]
+    parts += [limits.record_bytes_max]
     if source is None:
         parts += [(s.number, s.id, s.write_key) for s in catalog.sources(workspace.number)]
     return Context(
@@ -220,6 +224,7 @@ def _context(
         hasher=hasher,
         clock=clock,
         name=repr(parts).encode(),
+        record_bytes_max=limits.record_bytes_max,
     )
 
 

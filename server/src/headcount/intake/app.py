@@ -315,7 +315,9 @@ class _Intake:
         def find_source(write_key: str | None, source_id: str | None) -> SourceRef | None:
             return self._history.source(token.workspace, write_key, source_id)
 
-        taker = RecordTaker(find_source, self._history.sealed, self._hasher)
+        taker = RecordTaker(
+            find_source, self._history.sealed, self._hasher, self._limits.record_bytes_max
+        )
         taker.begin(self._clock())
         return taker
 

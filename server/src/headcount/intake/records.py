@@ -25,7 +25,6 @@ from headcount.intake.tracking import BatchResult
 from headcount.intake.work import TURN_STEPS, StepBudget, Work, messages_a_turn
 
 __all__ = [
-    "RECORD_BYTES_MAX",
     "FindSource",
     "RecordTaker",
     "SealedPeriods",
@@ -42,8 +41,6 @@ Whether the source is enabled does not matter: its history is still its history.
 
 SealedPeriods = Callable[[int], Collection[Period]]
 """The months of a workspace, by its number, that are closed for good."""
-
-RECORD_BYTES_MAX = Limits().record_bytes_max
 
 
 class Verdict(NamedTuple):
@@ -62,9 +59,17 @@ class RecordTaker:
             what it is asked with.
         sealed: which months nothing can be brought into any more.
         hasher: hashes ids under the installation's key.
+        record_bytes_max: a record that is longer is rejected.
     """
 
-    def __init__(self, find_source: FindSource, sealed: SealedPeriods, hasher: IdHasher) -> None:
+    def __init__(
+        self,
+        find_source: FindSource,
+        sealed: SealedPeriods,
+        hasher: IdHasher,
+        record_bytes_max: int = Limits().record_bytes_max,
+    ) -> None:
+        self._record_bytes_max = record_bytes_max
         self._find_source = find_source
         self._sealed = sealed
         self._hasher = hasher
@@ -95,7 +100,7 @@ class RecordTaker:
             raw: the record.
             budget: of the request that brings it; without one it has what a message may take.
         """
-        if len(raw) > RECORD_BYTES_MAX:
+        if len(raw) > self._record_bytes_max:
             return self._unread(Reason.MESSAGE_TOO_LARGE)
         if not (raw.isascii() or _is_utf8(raw)):
             return self._unread(Reason.NOT_UTF8)
@@ -127,7 +132,7 @@ class RecordTaker:
 
     def pass_over(self, raw: bytes) -> None:
         """Leave out a record that was taken before, but not from the numbers of equal ones."""
-        if len(raw) > RECORD_BYTES_MAX:
+        if len(raw) > self._record_bytes_max:
             return
         record = decode_record(raw)
         if not isinstance(record, Reason) and not has_message_id(record):

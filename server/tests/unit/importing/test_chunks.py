@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Container, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ from hypothesis import strategies as st
 from headcount.counting.facts import IMPORTED, Rejection
 from headcount.importing.chunks import Context, ImportChunk, import_chunks, read_lines
 from headcount.intake import FindSource, Limits, Reason, SourceRef
-from headcount.intake.records import RECORD_BYTES_MAX
 from headcount.intake.tracking import Receipt, Tracker
 from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, Past, unpack
 
+RECORD_BYTES_MAX = Limits().record_bytes_max
 THEN = "2026-02-03T04:05:06.789Z"
 THEN_MS = 1_770_091_506_789
 GOOD = {"type": "page", "userId": "u", "receivedAt": THEN}
@@ -363,3 +364,11 @@ def test_a_line_of_the_largest_size_is_read_whole() -> None:
     assert len(record) == RECORD_BYTES_MAX
     result = run(read_lines(io.BytesIO(b"\xef\xbb\xbf" + record + b"\r\n" + record)))
     assert (result.records, result.errors) == (2, [])
+
+
+def test_another_largest_size_holds_for_files_too() -> None:
+    record = json.dumps({**GOOD, "x": "x" * 200}).encode()
+    for size, expected in ((len(record), []), (len(record) - 1, [Reason.MESSAGE_TOO_LARGE])):
+        circumstances = replace(context(), record_bytes_max=size)
+        [chunk] = import_chunks(read_lines(io.BytesIO(record), size), circumstances)
+        assert [error.reason for error in chunk.errors] == expected
