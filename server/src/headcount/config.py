@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from headcount import machine
 from headcount.setting_values import (
@@ -30,13 +30,17 @@ from headcount.setting_values import (
 
 __all__ = [
     "CONFIG_ENV",
+    "DEFAULTS",
     "ENV_PREFIX",
+    "MEMORY_BYTES_MIN",
     "SETTINGS",
     "TOKEN_ENV",
     "Address",
     "Network",
     "Setting",
     "Settings",
+    "settings_from",
+    "texts_of",
 ]
 
 CONFIG_ENV = "HEADCOUNT_CONFIG"
@@ -49,7 +53,8 @@ ENV_PREFIX = "HEADCOUNT_"
 """What the variables of all settings begin with."""
 
 _WORKERS_DEFAULT_MAX = 4
-_MEMORY_LEAST = 128 << 20
+MEMORY_BYTES_MIN = 128 << 20
+"""With less, a meter would have no room for tables."""
 
 
 def _workers_default() -> int:
@@ -59,7 +64,7 @@ def _workers_default() -> int:
 
 def _memory_default() -> int:
     # The other half is for the other processes, and for the system's copies of our files.
-    return max(machine.memory_bytes() // 2, _MEMORY_LEAST)
+    return max(machine.memory_bytes() // 2, MEMORY_BYTES_MIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,7 @@ class Settings:
         int,
         _About(
             "SIZE",
-            size_from(_MEMORY_LEAST),
+            size_from(MEMORY_BYTES_MIN),
             "Memory that the meter may take, such as 512M or 2G: 100M, and about 36 bytes for each"
             " tracked id of the month and 1.5 for each message id. Near it, posts of sources that"
             " bring new ids are answered 429. The default is half of the machine's or its control"
@@ -313,8 +318,11 @@ class Setting:
         return ENV_PREFIX + self.name.upper()
 
 
+DEFAULTS = Settings()
+"""What holds where nobody sets anything."""
+
+
 def _described() -> dict[str, Setting]:
-    defaults = Settings()
     described = {}
     for name, hint in get_type_hints(Settings, include_extras=True).items():
         [about] = hint.__metadata__
@@ -323,7 +331,7 @@ def _described() -> dict[str, Setting]:
             about.metavar,
             about.parse,
             about.doc,
-            getattr(defaults, name),
+            getattr(DEFAULTS, name),
             about.reading,
             about.default_varies,
         )
@@ -332,3 +340,32 @@ def _described() -> dict[str, Setting]:
 
 SETTINGS: Mapping[str, Setting] = _described()
 """Every setting by name, in the order in which help shows them."""
+
+
+def texts_of(settings: Settings) -> dict[str, str]:
+    """Settings as texts, for another process: what `settings_from` reads.
+
+    Those without a value are left out; paths are absolute, wherever the other process works.
+    """
+    values = {name: getattr(settings, name) for name in SETTINGS}
+    return {name: _text_of(value) for name, value in values.items() if value is not None}
+
+
+def settings_from(texts: Mapping[str, str]) -> Settings:
+    """The settings that `texts_of` wrote."""
+    values: dict[str, Any] = {name: SETTINGS[name].parse(text) for name, text in texts.items()}
+    return Settings(**values)
+
+
+def _text_of(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case Path():
+            return str(value.absolute())
+        case Address():
+            return str(value)
+        case tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headcount.config import SETTINGS, Address, Settings
+from headcount.config import SETTINGS, Address, Settings, settings_from, texts_of
 from headcount.errors import SettingError
 from headcount.loading import load_settings
 
@@ -176,3 +176,40 @@ def test_a_size_is_a_number_with_a_unit(text: str, size: int) -> None:
 def test_what_is_no_size_or_too_small_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match="at least 128M"):
         load_settings({"memory": text}, {})
+
+
+GIVEN = {
+    "data": "/kept/here",
+    "tracking": "[::1]:8090",
+    "api": "0.0.0.0:81",
+    "workers": "3",
+    "hash_key": "/secret/key",
+    "rate_limit_per_minute": "7",
+    "memory": "2G",
+    "source_messages_per_minute": "1000",
+    "source_ids_per_minute": "100",
+    "dedup_window_days": "3",
+    "idle_timeout_s": "9",
+    "tracking_url": "https://tracking.example.com",
+    "tls_cert": "/tls/chain.pem",
+    "tls_key": "/tls/key.pem",
+    "trusted_proxies": "10.0.0.5,192.168.1.0/24,::1",
+    "allow_http": "true",
+    "require_existing": "true",
+    "host": "eu",
+    "token_file": "/secret/token",
+}
+
+
+def test_another_process_is_given_every_setting_as_it_is() -> None:
+    settings, _ = load_settings(GIVEN, {})
+    same = [name for name in SETTINGS if getattr(settings, name) == getattr(Settings(), name)]
+    assert same == [], "each has to differ from its default, to be seen"
+    assert settings_from(texts_of(settings)) == settings
+
+
+def test_another_process_finds_paths_wherever_it_works(folder: Path) -> None:
+    settings, _ = load_settings({"data": "kept"}, {})
+    given = settings_from(texts_of(settings))
+    assert given.data == folder / "kept"
+    assert given.hash_key is None

@@ -12,6 +12,7 @@ from headcount.api.directory import Directory
 from headcount.api.metrics import ApiMetrics
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
+from headcount.config import DEFAULTS
 from headcount.store.protocol import UsageStore
 from headcount.troubles import Trouble
 
@@ -26,7 +27,7 @@ class ApiSettings:
         requests_per_minute: requests that one token may make in a minute.
     """
 
-    requests_per_minute: int = 60
+    requests_per_minute: int = DEFAULTS.rate_limit_per_minute
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from headcount import metrics
+from headcount.config import DEFAULTS
 from headcount.http.rounds import Rounds
 from headcount.troubles import Troubles
 
-__all__ = ["IDLE_S", "Bounds", "Crowd", "Member", "connections_max"]
+__all__ = ["Bounds", "Crowd", "Member", "connections_max"]
 
-IDLE_S = 620.0
 """Longer than the proxies keep connections that docs/operations.md names."""
 
 _CONNECTIONS_MAX = 8192
@@ -64,7 +64,7 @@ class Bounds(NamedTuple):
     """
 
     connections_max: int = _CONNECTIONS_MAX
-    idle_s: float = IDLE_S
+    idle_s: float = DEFAULTS.idle_timeout_s
     unread_s: float = 10.0
     held_bytes_max: int = 16 << 20
     unread_bytes_max: int = 32 << 20

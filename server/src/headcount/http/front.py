@@ -8,58 +8,53 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import msgspec
 
 from headcount.config import Address, Settings
 from headcount.errors import SettingError
 from headcount.http.proxies import TrustedProxies
-from headcount.setting_values import networks
 
-__all__ = ["Front", "checked_front"]
+__all__ = ["Front", "check_front", "front_of"]
 
 
-class Front(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Front:
     """What a process that accepts connections knows of the network around it.
 
     Attributes:
-        trusted_proxies: networks whose forwarded headers are believed; None for this machine's own.
-        certificate, key: files of the certificate and its key, absolute; None without TLS.
+        proxies: whose forwarded headers are believed.
+        certificate, key: files of the certificate and its key; None without TLS.
     """
 
-    trusted_proxies: tuple[str, ...] | None = None
-    certificate: str | None = None
-    key: str | None = None
+    proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    certificate: Path | None = None
+    key: Path | None = None
 
     @property
     def scheme(self) -> str:
         """How the URL of an address begins."""
         return "http" if self.certificate is None else "https"
 
-    @property
-    def proxies(self) -> TrustedProxies:
-        """Whose forwarded headers are believed."""
-        trusted = self.trusted_proxies
-        return TrustedProxies(None if trusted is None else networks(",".join(trusted)))
+
+def front_of(settings: Settings) -> Front:
+    """The front of a server under some settings."""
+    return Front(TrustedProxies(settings.trusted_proxies), settings.tls_cert, settings.tls_key)
 
 
-def checked_front(settings: Settings) -> Front:
-    """The front of a server under some settings.
+def check_front(settings: Settings) -> None:
+    """Refuse settings under which keys and messages would be open to others, or no TLS spoken.
 
     Raises:
-        SettingError: other machines reach it by plain HTTP and nobody said so, or the certificate
-            or its key cannot be used.
+        SettingError: other machines reach the server by plain HTTP and nobody said so, or the
+            certificate or its key cannot be used.
     """
-    trusted = settings.trusted_proxies
-    proxies = None if trusted is None else tuple(map(str, trusted))
     if settings.tls_cert is not None:
         assert settings.tls_key is not None, "both or none, as load_settings sees to"
         from headcount.http.certificates import context_of
 
         context_of(settings.tls_cert, settings.tls_key)
-        return Front(proxies, _absolute(settings.tls_cert), _absolute(settings.tls_key))
-    if proxies is None and not settings.allow_http:
+    elif settings.trusted_proxies is None and not settings.allow_http:
         for name, address in (("tracking", settings.tracking), ("API", settings.api)):
             if _beyond_loopback(address):
                 raise SettingError(
@@ -68,7 +63,6 @@ def checked_front(settings: Settings) -> Front:
                     "Give --tls-cert and --tls-key; or name the proxy that has TLS with"
                     " --trusted-proxies; or say --allow-http if the network in between is trusted.",
                 )
-    return Front(proxies)
 
 
 def _beyond_loopback(address: Address) -> bool:
@@ -83,7 +77,3 @@ def _beyond_loopback(address: Address) -> bool:
     place = ipaddress.ip_address(found[0][4][0])
     mapped = getattr(place, "ipv4_mapped", None)
     return not (mapped or place).is_loopback
-
-
-def _absolute(path: Path) -> str:
-    return str(path.absolute())

@@ -7,16 +7,16 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Any, Protocol
 
 import uvicorn
 
 from headcount.clock import now_ms
+from headcount.config import DEFAULTS
 from headcount.http.accepting import Listener
 from headcount.http.certificates import Certificates
 from headcount.http.connection import Connection
-from headcount.http.crowd import IDLE_S, Bounds, Crowd, connections_max
+from headcount.http.crowd import Bounds, Crowd, connections_max
 from headcount.http.front import Front
 from headcount.http.handshakes import TlsListener, handshakes_max
 from headcount.troubles import Troubles
@@ -116,7 +116,7 @@ async def serve_http(
     lifetime: Lifetime,
     *,
     address: str = "tracking",
-    idle_timeout_s: float = IDLE_S,
+    idle_timeout_s: float = DEFAULTS.idle_timeout_s,
     troubles: Troubles | None = None,
     proxy_headers: bool = False,
     front: Front | None = None,
@@ -157,7 +157,7 @@ async def serve_http(
     if front.certificate is not None and front.key is not None:
         # All processes read the same files; one says what is wrong with them.
         told = troubles if address == "api" else None
-        certificates = Certificates(Path(front.certificate), Path(front.key), told, now_ms)
+        certificates = Certificates(front.certificate, front.key, told, now_ms)
     server = _Server(config, lifetime, bounds, address, troubles, certificates)
     loop = asyncio.get_running_loop()
 

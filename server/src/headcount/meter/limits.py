@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headcount.config import MEMORY_BYTES_MIN
+
 __all__ = ["MEMORY_BYTES_MIN", "MeterLimits"]
 
 _MIB = 1 << 20
-MEMORY_BYTES_MIN = 128 * _MIB
-"""With less, a meter would have no room for tables."""
 
 # The interpreter, its libraries and SQLite's pages; and what folding and committing one large
 # batch takes for a moment, with the holes that it leaves.

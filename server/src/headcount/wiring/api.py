@@ -16,6 +16,7 @@ from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, open_data_folder
+from headcount.http.front import front_of
 from headcount.http.serving import serve_http
 from headcount.metrics import OF_EVERYBODY
 from headcount.runfiles import ChildState, read_whole
@@ -43,7 +44,8 @@ def run(task: Task, child: Child) -> None:
     from headcount.page import create_page, is_of_page
 
     reading = task.reading is not None
-    folder = open_data_folder(task.folder, create=False)
+    settings = task.settings()
+    folder = open_data_folder(settings.data, create=False)
     with (
         Catalog(folder.catalog, read_only=reading) as catalog,
         closing(SqliteStore(folder.store, read_only=reading)) as store,
@@ -66,7 +68,7 @@ def run(task: Task, child: Child) -> None:
                 settings=ApiSettings(requests_per_minute=requests_per_minute),
             )
 
-        programs = api(task.rate_limit_per_minute)
+        programs = api(settings.rate_limit_per_minute)
         page = create_page(
             api=api(_PAGE_REQUESTS_PER_MINUTE), clock=now_ms, tracking_url=task.tracking_url
         )
@@ -84,10 +86,10 @@ def run(task: Task, child: Child) -> None:
             task.listen_fd,
             child,
             address="api",
-            idle_timeout_s=task.idle_timeout_s,
+            idle_timeout_s=settings.idle_timeout_s,
             troubles=troubles,
             proxy_headers=True,
-            front=task.front,
+            front=front_of(settings),
         )
         uvloop.run(serving)
 

@@ -13,6 +13,7 @@ from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import load_hash_key, open_data_folder
+from headcount.http.front import front_of
 from headcount.http.serving import serve_http
 from headcount.intake import Budgets, Limits, RequestTally, create_app
 from headcount.journal import JournalDirectory
@@ -48,7 +49,9 @@ def run(task: Task, child: Child) -> None:
 
 
 async def _run(task: Task, child: Child) -> None:
-    folder = open_data_folder(task.folder, create=False)
+    settings = task.settings()
+    front = front_of(settings)
+    folder = open_data_folder(settings.data, create=False)
     troubles = Troubles(folder.troubles if task.reading is None else None, "intake", now_ms)
     with (
         Catalog(folder.catalog, read_only=True) as catalog,
@@ -56,7 +59,7 @@ async def _run(task: Task, child: Child) -> None:
         closing(troubles),
         closing(Allowances(folder.allowances, worker=True)) as allowances,
     ):
-        hasher = IdHasher(load_hash_key(folder, catalog, task.hash_key_file))
+        hasher = IdHasher(load_hash_key(folder, catalog, settings.hash_key))
         sources = CatalogSources(catalog)
         history = CatalogHistory(catalog, sources, months, troubles)
         answered = RequestTally()
@@ -77,21 +80,21 @@ async def _run(task: Task, child: Child) -> None:
             budgets = Budgets(
                 allowances,
                 now_ms,
-                messages_a_minute_max=task.source_messages_per_minute,
-                new_ids_a_minute_max=task.source_ids_per_minute,
+                messages_a_minute_max=settings.source_messages_per_minute,
+                new_ids_a_minute_max=settings.source_ids_per_minute,
             )
             app = create_app(
                 sources, history, sink, hasher, now_ms, Limits(), budgets, answered,
-                task.front.proxies,
+                front.proxies,
             )  # fmt: skip
             await serve_http(
                 app,
                 task.listen_fd,
                 child,
                 address="tracking",
-                idle_timeout_s=task.idle_timeout_s,
+                idle_timeout_s=settings.idle_timeout_s,
                 troubles=troubles,
-                front=task.front,
+                front=front,
             )
 
 

@@ -46,18 +46,19 @@ def run(task: Task, child: Child) -> None:
     Raises:
         DataFolderError: the data folder cannot be used as it is.
     """
-    folder = open_data_folder(task.folder, create=False)
+    settings = task.settings()
+    folder = open_data_folder(settings.data, create=False)
     with (
         FolderLock(folder.meter_lock, "serve"),
         closing(Troubles(folder.troubles, "meter", now_ms)) as troubles,
         ExitStack() as stack,
     ):
         allowances = stack.enter_context(closing(Allowances(folder.allowances)))
-        ids_asked = task.source_ids_per_minute is not None
-        guard = MemoryGuard(task.memory, allowances, troubles, ids_asked=ids_asked)
+        ids_asked = settings.source_ids_per_minute is not None
+        guard = MemoryGuard(settings.memory, allowances, troubles, ids_asked=ids_asked)
         meter = None
         while meter is None and not child.stopping.is_set():
-            meter = _try_open(folder, task.dedup_window_days, stack, troubles, guard)
+            meter = _try_open(folder, settings.dedup_window_days, stack, troubles, guard)
             if guard.level is MemoryLevel.USED_UP:
                 child.ready()
                 child.stopping.wait()

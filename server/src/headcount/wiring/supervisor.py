@@ -25,10 +25,10 @@ import msgspec
 from headcount.allowances import reserve_allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
-from headcount.config import Settings
+from headcount.config import Settings, texts_of
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import OperatorError
-from headcount.http.front import Front, checked_front
+from headcount.http.front import check_front, front_of
 from headcount.http.listening import listen, url_of
 from headcount.integrity import refuse_faults
 from headcount.runfiles import ChildState, write_whole
@@ -38,7 +38,7 @@ from headcount.wiring.duties import Duty, begun, explained
 from headcount.wiring.endings import Endings
 from headcount.wiring.standing import where_counting_stands
 from headcount.wiring.storage import refusal_to_write
-from headcount.wiring.task import READY, Refusal, Role, Task, read_refusal, task_of
+from headcount.wiring.task import READY, Refusal, Role, Task, read_refusal
 
 __all__ = ["Listening", "serve"]
 
@@ -79,7 +79,7 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
     Raises:
         OperatorError: the data folder, an address or the certificate cannot be used.
     """
-    front = checked_front(settings)
+    check_front(settings)
     sockets: _Sockets | None = None
     status = None
     with contextlib.ExitStack() as stack:
@@ -106,9 +106,7 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
                     _prepare_run_folder(folder, settings.workers)
                 place = folder.troubles if reading is None else None
                 with contextlib.closing(Troubles(place, "supervisor", now_ms)) as troubles:
-                    server = _Server(
-                        settings, front, folder, lock, sockets, troubles, announce, reading
-                    )
+                    server = _Server(settings, folder, lock, sockets, troubles, announce, reading)
                     status = asyncio.run(server.run())
             announce = _announced_before
     return status
@@ -174,7 +172,6 @@ class _Server:
     def __init__(
         self,
         settings: Settings,
-        front: Front,
         folder: DataFolder,
         lock: FolderLock,
         sockets: _Sockets,
@@ -186,12 +183,12 @@ class _Server:
         self._reading = reading
         self._writable_again = False
         self._settings = settings
-        self._facing = front
         self._folder = folder
         self._lock = lock
         self._announce = announce
         self._troubles = troubles
-        self._listening = Listening(url_of(tracking[0], front.scheme), url_of(api, front.scheme))
+        scheme = front_of(settings).scheme
+        self._listening = Listening(url_of(tracking[0], scheme), url_of(api, scheme))
 
         def process(role: Role, sock: socket.socket | None, number: int = 0) -> _Process:
             return _Process(role, sock, Endings(role, number, troubles, now_ms))
@@ -215,7 +212,7 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
-        if self._facing.certificate is not None:
+        if self._settings.tls_cert is not None:
             # Who renews a certificate tells servers so; this one looks at it every second.
             loop.add_signal_handler(signal.SIGHUP, lambda: None)
         watching = None if self._reading is None else self._await_writable()
@@ -320,10 +317,14 @@ class _Server:
 
     async def _run_once(self, process: _Process) -> tuple[int, Refusal | None]:
         listen_fd = process.sock.fileno() if process.sock is not None else -1
-        task: Task = task_of(
-            self._settings, self._listening.tracking, listen_fd, self._alive_fd,
-            again=process.ever_ready.is_set(), reading=self._reading, front=self._facing,
-        )  # fmt: skip
+        task = Task(
+            texts_of(self._settings),
+            self._settings.tracking_url or self._listening.tracking,
+            listen_fd,
+            self._alive_fd,
+            again=process.ever_ready.is_set(),
+            reading=self._reading,
+        )
         kept = {self._alive_fd, self._lock.fileno()} | ({listen_fd} - {-1})
         started = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "headcount.wiring.child", process.role,

@@ -6,14 +6,11 @@ standard output once it does its work, and a `Refusal`, as a line of JSON, if it
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
-from headcount.config import Settings
-from headcount.http.front import Front
+from headcount.config import Settings, settings_from
 
-__all__ = ["READY", "Refusal", "Role", "Task", "read_refusal", "task_of"]
+__all__ = ["READY", "Refusal", "Role", "Task", "read_refusal"]
 
 READY = b"ready\n"
 """What a child writes to standard output once it does its work."""
@@ -26,71 +23,24 @@ class Task(msgspec.Struct, frozen=True):
     """What a child is given.
 
     Attributes:
-        data: the data folder, absolute.
-        hash_key: the hash key's file, absolute, when it lies elsewhere.
-        rate_limit_per_minute, dedup_window_days, idle_timeout_s: as in the settings.
+        setting_texts: the server's settings, as `texts_of` writes them.
         tracking_url: where tracking SDKs reach this server.
         listen_fd: the inherited socket to accept on; -1 for the meter.
         alive_fd: the inherited end of a pipe that closes when the supervisor ends.
-        memory, source_messages_per_minute, source_ids_per_minute: as in the settings.
         again: whether a process of this role has done its work before: then somebody relies on it.
-        front: how the addresses face the network.
         reading: why nothing can be written, where the server is there for reading only.
     """
 
-    data: str
-    hash_key: str | None
-    rate_limit_per_minute: int
-    dedup_window_days: int
-    idle_timeout_s: int
+    setting_texts: dict[str, str]
     tracking_url: str
     listen_fd: int
     alive_fd: int
-    memory: int
-    source_messages_per_minute: int | None = None
-    source_ids_per_minute: int | None = None
     again: bool = False
     reading: str | None = None
-    front: Front = Front()
 
-    @property
-    def folder(self) -> Path:
-        """The data folder."""
-        return Path(self.data)
-
-    @property
-    def hash_key_file(self) -> Path | None:
-        """The hash key's file, None for the one in the data folder."""
-        return None if self.hash_key is None else Path(self.hash_key)
-
-
-def task_of(
-    settings: Settings,
-    tracking_url: str,
-    listen_fd: int,
-    alive_fd: int,
-    *,
-    again: bool,
-    reading: str | None,
-    front: Front,
-) -> Task:
-    """The task of a child under some settings, of a server that takes messages at an address."""
-    return Task(
-        data=str(settings.data.absolute()),
-        hash_key=None if settings.hash_key is None else str(settings.hash_key.absolute()),
-        rate_limit_per_minute=settings.rate_limit_per_minute,
-        dedup_window_days=settings.dedup_window_days,
-        idle_timeout_s=settings.idle_timeout_s,
-        tracking_url=settings.tracking_url or tracking_url,
-        listen_fd=listen_fd,
-        alive_fd=alive_fd,
-        memory=settings.memory,
-        source_messages_per_minute=settings.source_messages_per_minute,
-        source_ids_per_minute=settings.source_ids_per_minute,
-        again=again,
-        reading=reading,
-        front=front,
-    )
+    def settings(self) -> Settings:
+        """The server's settings, with absolute paths."""
+        return settings_from(self.setting_texts)
 
 
 class Refusal(msgspec.Struct, frozen=True):
