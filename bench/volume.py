@@ -13,9 +13,9 @@ import numpy as np
 
 from bench.server import Tenant
 from headcount.clock import now_ms
+from headcount.counting.batch import FACT_DTYPE
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.counting.facts import IMPORTED
-from headcount.counting.fold import FACT_DTYPE
 from headcount.datafolder import open_data_folder
 from headcount.journal import JournalDirectory
 

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from bench.load import BenchError
 from bench.machine import machine_notes
 from bench.report import Row, show, write
+from headcount.counting.batch import FACT_DTYPE
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
-from headcount.counting.fold import FACT_DTYPE
 from headcount.counting.usage import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from headcount.counting.batch import facts_from_bytes
 from headcount.counting.calendar import Period
 from headcount.counting.facts import ABSENT, IMPORTED, Rejection, fact_head
-from headcount.counting.fold import facts_from_bytes
 from headcount.counting.hashing import IdHasher
 from headcount.counting.usage import KINDS, UsageReading
 from headcount.journal import JournalDirectory, JournalFile

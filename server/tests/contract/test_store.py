@@ -25,6 +25,7 @@ from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED
 from headcount.counting.usage import ADMITTED, API_CALLS, DAYS_MAX, IDENTIFIED, KINDS
 from headcount.store.protocol import Change, MeterStore, Month
+from owned_keys import new_keys
 
 
 def test_a_store_that_knows_nothing_reads_as_zeros(store: MeterStore) -> None:
@@ -50,7 +51,7 @@ def test_a_change_is_there_whole_for_writer_and_readers_and_after_a_restart(
     store = open_store()
     keys = {7 << 50: (3, NEVER), 9 << 50: (5, 6)}
     change = Change(
-        keys={(JANUARY, TRACKED): block_of(keys, TRACKED)},
+        keys={(JANUARY, TRACKED): new_keys(block_of(keys, TRACKED))},
         counts={
             (JANUARY, 1, 0): counts(api_calls=5, identified=1),
             (JANUARY, 1, 4): counts(api_calls=3, identified=1),
@@ -101,7 +102,7 @@ def test_a_change_that_fails_half_way_leaves_nothing(open_store: OpenStore) -> N
     store.commit(Change(counts={(JANUARY, 1, 0): counts(api_calls=1)}, positions={"journal": 1}))
     revision = store.read_usage(1, JANUARY).revision
     change = Change(
-        keys={(JANUARY, MESSAGE): block_of({5: (0, NEVER)}, MESSAGE)},
+        keys={(JANUARY, MESSAGE): new_keys(block_of({5: (0, NEVER)}, MESSAGE))},
         counts={(JANUARY, 1, 0): counts(api_calls=10), (JANUARY, 1, 1): counts(api_calls=10)},
         rejections=Broken([Rejection(1, 1, JANUARY.first_day, "invalid_id", 1)]),
         positions={"journal": 2},

@@ -29,6 +29,7 @@ from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
 from headcount.counting.usage import API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.store.protocol import Change, MeterStore
+from owned_keys import new_keys
 
 
 @pytest.mark.parametrize("family", [TRACKED, MESSAGE])
@@ -43,8 +44,10 @@ def test_keys_keep_their_earliest_days_however_many_blocks_they_come_in(
     for size in sizes:
         keys = random_keys(rng, size, family)
         add_to(expected, iter([block_of(keys, family)]))
-        other = block_of({1: (0, NEVER)}, MESSAGE)
-        store.commit(Change({(JANUARY, family): block_of(keys, family), (MARCH, MESSAGE): other}))
+        other = new_keys(block_of({1: (0, NEVER)}, MESSAGE))
+        store.commit(
+            Change({(JANUARY, family): new_keys(block_of(keys, family)), (MARCH, MESSAGE): other})
+        )
     for each in (store, open_store()):
         blocks = list(each.key_blocks(JANUARY, family))
         assert add_to({}, iter(blocks)) == expected
@@ -66,7 +69,7 @@ def test_a_run_takes_over_the_blocks_that_were_there_when_it_began(
     def add(count: int) -> None:
         keys = random_keys(rng, count, family)
         add_to(expected, iter([block_of(keys, family)]))
-        store.commit(Change({(JANUARY, family): block_of(keys, family)}))
+        store.commit(Change({(JANUARY, family): new_keys(block_of(keys, family))}))
 
     def in_parts(keys: KeyDays) -> list[KeyBlock]:
         ascending = sorted(keys)
@@ -97,7 +100,7 @@ def test_a_run_takes_over_the_blocks_that_were_there_when_it_began(
 
 def add_run(store: MeterStore, keys: KeyDays, family: Family) -> None:
     """Put keys into a run of their own."""
-    store.commit(Change({(JANUARY, family): block_of(keys, family)}))
+    store.commit(Change({(JANUARY, family): new_keys(block_of(keys, family))}))
     blocks, upto = [block_of(keys, family)], store.newest_block()
     for _ in store.write_run(JANUARY, family, blocks, upto, keys=len(keys), instead_of_all=False):
         pass
@@ -195,7 +198,7 @@ def test_a_merge_brings_no_key_back_whose_month_is_gone_by_then(open_store: Open
 def test_a_run_that_is_given_up_or_fails_changes_nothing(open_store: OpenStore) -> None:
     store = open_store()
     keys = random_keys(random.Random(2), 500, TRACKED)
-    store.commit(Change({(JANUARY, TRACKED): block_of(keys, TRACKED)}))
+    store.commit(Change({(JANUARY, TRACKED): new_keys(block_of(keys, TRACKED))}))
 
     def written(blocks: Iterable[KeyBlock]) -> Generator[int, None, None]:
         upto = store.newest_block()
@@ -226,12 +229,12 @@ def test_a_sealed_month_stays_sealed_and_keeps_its_counts_without_its_keys(
     for period in (JANUARY, FEBRUARY):
         store.commit(
             Change(
-                keys={(period, MESSAGE): block_of(keys, MESSAGE)},
+                keys={(period, MESSAGE): new_keys(block_of(keys, MESSAGE))},
                 counts={(period, 1, 0): counts(api_calls=100)},
             )
         )
     add_run(store, keys, MESSAGE)
-    store.commit(Change({(JANUARY, MESSAGE): block_of({1: (0, NEVER)}, MESSAGE)}))
+    store.commit(Change({(JANUARY, MESSAGE): new_keys(block_of({1: (0, NEVER)}, MESSAGE))}))
     store.seal(1, JANUARY)
     assert [(m.sealed, m.keys_dropped) for m in store.months()] == [(True, False), (False, False)]
     store.drop_keys(JANUARY, 1_000)

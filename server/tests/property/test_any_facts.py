@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headcount.counting.aside import AsideReason
+from headcount.counting.batch import FACT_DTYPE, Facts
 from headcount.counting.calendar import MS_PER_DAY, parse_period
 from headcount.counting.facts import FACT_BYTES, IMPORTED
-from headcount.counting.fold import FACT_DTYPE, Facts
 from headcount.counting.plausible import bounds_of, sorted_out
 from headcount.meter import MeterLimits
 from oracle import Oracle, PlainFact

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from headcount.catalog import Catalog
 from headcount.config import Settings
+from headcount.counting.batch import facts_from_bytes
 from headcount.counting.calendar import MS_PER_DAY, Period, day_text, parse_period
 from headcount.counting.facts import FACT_BYTES
-from headcount.counting.fold import facts_from_bytes
 from headcount.datafolder import open_data_folder
 from headcount.importing.chunks import ImportChunk
 from headcount.importing.history import HistoryImport

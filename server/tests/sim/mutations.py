@@ -14,8 +14,9 @@ import pytest
 
 from headcount import integrity
 from headcount.counting import plausible
+from headcount.counting.batch import facts_from_bytes
 from headcount.counting.facts import Rejection
-from headcount.counting.fold import Folded, facts_from_bytes
+from headcount.counting.folded import Folded
 from headcount.errors import StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile, reading
 from headcount.journal import file as journal_file
@@ -45,16 +46,16 @@ class Mutation(NamedTuple):
     faults: frozenset[Fault]
 
 
-def _learn_before_commit(patch: Patch) -> None:
-    digest, learn = meter.digest, Folded.learn
+def _apply_before_commit(patch: Patch) -> None:
+    digest, apply_to = meter.digest, Folded.apply_to
 
     def early(facts: Any, indexes: Any, window_days: int, now_ms: int) -> Any:
         digested = digest(facts, indexes, window_days, now_ms)
-        learn(digested[0], indexes)
+        apply_to(digested[0], indexes)
         return digested
 
     patch.setattr(meter, "digest", early)
-    patch.setattr(Folded, "learn", lambda _folded, _indexes: None)
+    patch.setattr(Folded, "apply_to", lambda _folded, _indexes: None)
 
 
 def _positions_after_counts(patch: Patch) -> None:
@@ -271,8 +272,8 @@ def _believe_any_age(patch: Patch) -> None:
 MUTATIONS = {
     name or make.__name__.strip("_"): Mutation(make, frozenset(faults))
     for name, make, faults in (
-        ("learn_before_a_full_disk_refuses", _learn_before_commit, {Fault.FULL}),
-        ("learn_before_a_sync_fails", _learn_before_commit, {Fault.FSYNC}),
+        ("apply_before_a_full_disk_refuses", _apply_before_commit, {Fault.FULL}),
+        ("apply_before_a_sync_fails", _apply_before_commit, {Fault.FSYNC}),
         ("", _positions_after_counts, {Fault.KILL}),
         ("", _acknowledge_what_was_refused, {Fault.FULL}),
         ("", _believe_what_is_not_synced, {Fault.KILL, Fault.POWER}),

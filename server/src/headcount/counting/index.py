@@ -19,11 +19,19 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from headcount.counting.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock, merged
+from headcount.counting.keys import (
+    FINGERPRINT_BITS,
+    NEVER,
+    U8,
+    U64,
+    Family,
+    KeyBlock,
+    Slots,
+    merged,
+)
 
-__all__ = ["FirstSeenIndex", "Probe", "Slots"]
+__all__ = ["FirstSeenIndex", "Probe"]
 
 _SLOT_BITS = 32
 _LOAD_MAX = 0.7
@@ -34,8 +42,6 @@ _SPLIT_FROM, _SPLIT_UPTO = 1 << 18, 1 << 19
 _FILL_KEYS = 150_000
 _FEW = 24
 _SCATTER = 0x9E3779B97F4A7C15
-
-Slots = npt.NDArray[np.int64]
 
 
 class Probe(NamedTuple):
@@ -59,25 +65,20 @@ class _SubTable:
     Args:
         prefix: those bits.
         bits: how many they are.
-        with_identified: whether keys have identified days.
+        family: whose columns its keys have.
     """
 
-    def __init__(self, prefix: int, bits: int, with_identified: bool) -> None:
+    def __init__(self, prefix: int, bits: int, family: Family) -> None:
         self.prefix = prefix
         self.bits = bits
+        self.family = family
         self.first = prefix << (FINGERPRINT_BITS - bits)
         self.count = 0
-        self.fingerprints: U64 = np.zeros(_CAPACITY_MIN, np.uint64)
-        self.days: U8 = np.empty(_CAPACITY_MIN, np.uint8)
-        self.identified: U8 | None = np.empty(_CAPACITY_MIN, np.uint8) if with_identified else None
+        self.held = KeyBlock.blank(_CAPACITY_MIN, family)
+        """A key in each slot, and zero as the fingerprint of a free one."""
         # Sub-tables fill evenly; were they all split at one size, one batch would wait for all.
         scattered = (self.prefix + 1) * _SCATTER % 2**64
         self._capacity_max = _SPLIT_FROM + scattered * (_SPLIT_UPTO - _SPLIT_FROM) // 2**64
-
-    @property
-    def nbytes(self) -> int:
-        identified = 0 if self.identified is None else self.identified.nbytes
-        return self.fingerprints.nbytes + self.days.nbytes + identified
 
     @property
     def end(self) -> int:
@@ -87,7 +88,7 @@ class _SubTable:
     def _homes(self, fingerprints: U64) -> Slots:
         below = FINGERPRINT_BITS - self.bits - _SLOT_BITS
         fraction = (fingerprints >> np.uint64(below)) & np.uint64((1 << _SLOT_BITS) - 1)
-        capacity = np.uint64(len(self.fingerprints))
+        capacity = np.uint64(len(self.held))
         return ((fraction * capacity) >> np.uint64(_SLOT_BITS)).astype(np.int64)
 
     def find(self, fingerprints: U64) -> Slots:
@@ -96,16 +97,17 @@ class _SubTable:
         slots = self._homes(fingerprints)
         waiting: Slots = np.arange(len(fingerprints))
         wanted = fingerprints
-        capacity = len(self.fingerprints)
+        table = self.held.fingerprints
+        capacity = len(table)
         while len(waiting) > _FEW:
-            standing = self.fingerprints[slots]
+            standing = table[slots]
             hit = standing == wanted
             free = standing == 0
             found[waiting] = np.where(hit, slots, ~slots)
             on = (~(hit | free)).nonzero()[0]
             waiting, wanted, slots = waiting[on], wanted[on], slots[on] + 1
             slots[slots == capacity] = 0
-        standing_at = self.fingerprints.item
+        standing_at = table.item
         rest = zip(waiting.tolist(), wanted.tolist(), slots.tolist(), strict=True)
         for place, fingerprint, home in rest:
             slot = home
@@ -116,70 +118,66 @@ class _SubTable:
 
     def has_room(self, keys: int) -> bool:
         """Whether that many more keys fit in without a split."""
-        return self.count + keys <= _LOAD_MAX * max(self._capacity_max, len(self.fingerprints))
+        return self.count + keys <= _LOAD_MAX * max(self._capacity_max, len(self.held))
 
     def halves(self) -> tuple[_SubTable, _SubTable]:
         """Two sub-tables with its keys, each for one more bit."""
         keys = self.block()
-        with_identified = self.identified is not None
-        lower = _SubTable(2 * self.prefix, self.bits + 1, with_identified)
-        upper = _SubTable(2 * self.prefix + 1, self.bits + 1, with_identified)
+        lower = _SubTable(2 * self.prefix, self.bits + 1, self.family)
+        upper = _SubTable(2 * self.prefix + 1, self.bits + 1, self.family)
         middle = int(np.searchsorted(keys.fingerprints, np.uint64(upper.first)))
         lower.fill(keys.part(slice(0, middle)))
         upper.fill(keys.part(slice(middle, None)))
         return lower, upper
 
-    def insert(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
+    def insert(self, keys: KeyBlock, slots: Slots) -> None:
         """Add keys that are not here and do not repeat, from the free slots that `find` gave."""
-        needed = self.count + len(fingerprints)
-        if needed > _LOAD_MAX * len(self.fingerprints):
+        needed = self.count + len(keys)
+        if needed > _LOAD_MAX * len(self.held):
             self._grow(needed)
-            slots = self._homes(fingerprints)
+            slots = self._homes(keys.fingerprints)
         self.count = needed
-        self._place(fingerprints, slots, days, identified)
+        self._place(keys, slots)
 
     def block(self) -> KeyBlock:
         """Its keys, ascending."""
-        held = np.flatnonzero(self.fingerprints)
+        held = np.flatnonzero(self.held.fingerprints)
         # In slot order keys are almost ascending, which this kind of sort is quick with.
-        order = held[np.argsort(self.fingerprints[held], kind="stable")]
-        identified = None if self.identified is None else self.identified[order]
-        return KeyBlock(self.fingerprints[order], self.days[order], identified)
+        order = np.argsort(self.held.fingerprints[held], kind="stable")
+        return self.held.chosen(held[order])
 
     def fill(self, keys: KeyBlock) -> None:
         """Take ascending keys into an empty table, which gets room to grow."""
         self.count = len(keys)
-        capacity = max(len(self.fingerprints), int(len(keys) / _LOAD_MAX * _FILL_ROOM) + 1)
+        capacity = max(len(self.held), int(len(keys) / _LOAD_MAX * _FILL_ROOM) + 1)
         self._lay_out(capacity, keys)
 
-    def _place(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
+    def _place(self, keys: KeyBlock, slots: Slots) -> None:
         """Put keys into the first free slots from those given on."""
-        waiting: Slots = np.arange(len(fingerprints))
-        capacity = len(self.fingerprints)
+        table, fingerprints = self.held.fingerprints, keys.fingerprints
+        places: Slots = np.empty(len(keys), np.int64)
+        waiting: Slots = np.arange(len(keys))
+        capacity = len(table)
         while len(waiting) > _FEW:
-            free = self.fingerprints[slots] == 0
+            free = table[slots] == 0
             # Several keys may claim one free slot: the last to write holds it, the others move on.
-            self.fingerprints[slots[free]] = fingerprints[waiting[free]]
-            won = free & (self.fingerprints[slots] == fingerprints[waiting])
-            winners, places = waiting[won], slots[won]
-            self.days[places] = days[winners]
-            if self.identified is not None and identified is not None:
-                self.identified[places] = identified[winners]
+            table[slots[free]] = fingerprints[waiting[free]]
+            won = free & (table[slots] == fingerprints[waiting])
+            places[waiting[won]] = slots[won]
             on = (~won).nonzero()[0]
             waiting, slots = waiting[on], slots[on] + 1
             slots[slots == capacity] = 0
-        standing_at = self.fingerprints.item
-        for place, home in zip(waiting.tolist(), slots.tolist(), strict=True):
+        standing_at = table.item
+        for number, home in zip(waiting.tolist(), slots.tolist(), strict=True):
             slot = home
             while standing_at(slot):
                 slot = slot + 1 if slot + 1 < capacity else 0
-            self.fingerprints[slot] = fingerprints[place]
-            self.days[slot] = days[place]
-            if self.identified is not None and identified is not None:
-                self.identified[slot] = identified[place]
+            table[slot] = fingerprints[number]
+            places[number] = slot
+        self.held.put_days(places, keys)
 
     def _grow(self, needed: int) -> None:
-        capacity = len(self.fingerprints)
+        capacity = len(self.held)
         while needed > _LOAD_MAX * capacity:
             capacity = int(capacity * _GROWTH) + 1
         self._lay_out(capacity, self.block())
@@ -190,36 +188,26 @@ class _SubTable:
         In ascending order each key's slot is its home or the one after its predecessor's,
         whichever is later: a running maximum.
         """
-        self.fingerprints = np.zeros(capacity, np.uint64)
-        self.days = np.empty(capacity, np.uint8)
-        self.identified = None if keys.identified_days is None else np.empty(capacity, np.uint8)
+        self.held = KeyBlock.blank(capacity, self.family)
         ranks = np.arange(len(keys))
         slots = np.maximum.accumulate(self._homes(keys.fingerprints) - ranks) + ranks
         inside = int(np.searchsorted(slots, capacity))
-        self.fingerprints[slots[:inside]] = keys.fingerprints[:inside]
-        self.days[slots[:inside]] = keys.days[:inside]
-        if self.identified is not None and keys.identified_days is not None:
-            self.identified[slots[:inside]] = keys.identified_days[:inside]
+        self.held.put(slots[:inside], keys.part(slice(0, inside)))
         # The few that run over the end go round to the beginning, as probing does.
-        rest = slice(inside, None)
-        self._place(
-            keys.fingerprints[rest],
-            np.zeros(len(keys) - inside, np.int64),
-            keys.days[rest],
-            None if keys.identified_days is None else keys.identified_days[rest],
-        )
+        rest = keys.part(slice(inside, None))
+        self._place(rest, np.zeros(len(rest), np.int64))
 
 
 class FirstSeenIndex:
     """Keys of one period and family, with their earliest days.
 
     Args:
-        with_identified: also keep, for each key, the first day it was seen with a userId.
+        family: whose columns its keys have.
     """
 
-    def __init__(self, *, with_identified: bool) -> None:
-        self._with_identified = with_identified
-        self._tables = [_SubTable(0, 0, with_identified)]
+    def __init__(self, family: Family) -> None:
+        self._family = family
+        self._tables = [_SubTable(0, 0, family)]
         self._firsts: U64 = np.zeros(1, np.uint64)
 
     def __len__(self) -> int:
@@ -229,7 +217,7 @@ class FirstSeenIndex:
     @property
     def nbytes(self) -> int:
         """Bytes of memory in its tables."""
-        return sum(table.nbytes for table in self._tables)
+        return sum(table.held.nbytes for table in self._tables)
 
     def _bounds(self, fingerprints: U64) -> Iterator[tuple[_SubTable, int, int]]:
         """Each sub-table, with where its part of some ascending fingerprints starts and stops."""
@@ -266,62 +254,39 @@ class FirstSeenIndex:
             found = table.find(fingerprints[part])
             known = np.flatnonzero(found >= 0)
             slots[part] = found
-            days[part][known] = table.days[found[known]]
-            if table.identified is not None:
-                identified[part][known] = table.identified[found[known]]
+            for of_day, held in zip((days, identified), table.held.of_days(), strict=False):
+                of_day[part][known] = held[found[known]]
         return Probe(slots, days, identified)
 
-    def lower(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
-        """Set earlier days of known keys.
-
-        Args:
-            fingerprints: ascending, each once.
-            slots: where they stand, from the probe just before.
-            days: their new first days.
-            identified: their new first days with a userId; None if the index has none.
-        """
-        for table, part in self._parts(fingerprints):
-            table.days[slots[part]] = days[part]
-            if table.identified is not None and identified is not None:
-                table.identified[slots[part]] = identified[part]
-
-    def insert(self, fingerprints: U64, slots: Slots, days: U8, identified: U8 | None) -> None:
-        """Add unknown keys.
-
-        Args:
-            fingerprints: ascending, each once.
-            slots: what the probe just before gave for them.
-            days: their first days.
-            identified: their first days with a userId; None if the index has none.
-        """
-        while self._make_room(fingerprints):
-            slots = self.probe(fingerprints).slots
-        for table, part in self._parts(fingerprints):
-            table.insert(
-                fingerprints[part],
-                ~slots[part],
-                days[part],
-                None if identified is None else identified[part],
-            )
-
-    def learn(self, block: KeyBlock, slots: Slots) -> None:
+    def upsert(self, keys: KeyBlock, slots: Slots) -> None:
         """Take in keys as they are now, known or not.
 
         Args:
-            block: new keys, and known ones with an earlier day.
+            keys: new ones, and known ones with an earlier day.
             slots: what the probe just before gave for them.
         """
         known = slots >= 0
         if known.any():
-            lowered = block.chosen(known)
-            self.lower(lowered.fingerprints, slots[known], lowered.days, lowered.identified_days)
-            block, slots = block.chosen(~known), slots[~known]
-        self.insert(block.fingerprints, slots, block.days, block.identified_days)
+            self._lower(keys.chosen(known), slots[known])
+            keys, slots = keys.chosen(~known), slots[~known]
+        self._insert(keys, slots)
+
+    def _lower(self, keys: KeyBlock, slots: Slots) -> None:
+        """Set earlier days of known keys, where they stand."""
+        for table, part in self._parts(keys.fingerprints):
+            table.held.put_days(slots[part], keys.part(part))
+
+    def _insert(self, keys: KeyBlock, slots: Slots) -> None:
+        """Add unknown keys, from where the probe for them ended."""
+        while self._make_room(keys.fingerprints):
+            slots = self.probe(keys.fingerprints).slots
+        for table, part in self._parts(keys.fingerprints):
+            table.insert(keys.part(part), ~slots[part])
 
     def blocks(self) -> Iterator[KeyBlock]:
         """Its keys, ascending over all blocks, one block for each sub-table.
 
-        Keys that are learned between two blocks may or may not come in those that follow.
+        Keys that are inserted between two blocks may or may not come in those that follow.
         """
         first = 0
         while first < 1 << FINGERPRINT_BITS:
@@ -332,16 +297,14 @@ class FirstSeenIndex:
             first = table.end
 
     def fill(self, blocks: Sequence[KeyBlock]) -> None:
-        """Take many keys into an index that holds none, three times as fast as by learning.
+        """Take many keys into an index that holds none, three times as fast as by `upsert`.
 
         Args:
             blocks: ascending each; a key may stand in several, and has the minimum of its days.
         """
         keys = sum(map(len, blocks))
         bits = max(0, math.ceil(math.log2(max(keys, 1) / _FILL_KEYS)))
-        self._tables = [
-            _SubTable(prefix, bits, self._with_identified) for prefix in range(1 << bits)
-        ]
+        self._tables = [_SubTable(prefix, bits, self._family) for prefix in range(1 << bits)]
         self._firsts = np.array([table.first for table in self._tables], np.uint64)
         parts: list[list[KeyBlock]] = [[] for _ in self._tables]
         for block in blocks:

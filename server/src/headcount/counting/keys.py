@@ -3,19 +3,21 @@
 Takes hashes of ids with the number of the scope they were seen in; gives fingerprints in which
 the same id in two scopes, or as userId and as anonymousId, is two keys. Ids were hashed under a
 secret key, so mixing the scope in by exclusive-or keeps fingerprints uniform and uncraftable;
-0.1 collisions are expected at a thousand million keys.
+0.1 collisions are expected at a billion keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from enum import IntEnum
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "COLUMN_TYPES",
     "FINGERPRINT_BITS",
     "MESSAGE",
     "NEVER",
@@ -24,7 +26,11 @@ __all__ = [
     "U32",
     "U64",
     "Family",
+    "Groups",
     "KeyBlock",
+    "KeySet",
+    "NewKeys",
+    "Slots",
     "merged",
     "message_keys",
     "tracked_keys",
@@ -33,10 +39,27 @@ __all__ = [
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
+Slots = npt.NDArray[np.int64]
 
 Family = Literal["tracked", "message"]
 TRACKED: Family = "tracked"
 MESSAGE: Family = "message"
+
+COLUMN_TYPES: dict[Family, tuple[str, ...]] = {
+    TRACKED: ("<u8", "u1", "u1"),
+    MESSAGE: ("<u8", "u1"),
+}
+"""Of each column of a family's keys its type, as it is written; in the order of `KeyBlock`."""
+
+
+class KeySet(IntEnum):
+    """Which set of its scope a key is in."""
+
+    MESSAGES = 0
+    IDENTIFIED = 1
+    ANONYMOUS = 2
+    """And in the anonymous identified set from its identified day on."""
+
 
 FINGERPRINT_BITS = 63
 """Bits of a fingerprint."""
@@ -59,6 +82,9 @@ _TRACKED_NAMESPACES = {
 class KeyBlock:
     """Keys of one period and family with their days; fingerprints ascending, each once.
 
+    Its columns have these names everywhere, and nobody else spells out what there are of them: one
+    more is a field here, and a line in `COLUMN_TYPES`.
+
     Attributes:
         fingerprints: shape (n,), dtype uint64, 63 bits, none zero.
         days: day of the month (0 to 30) on which each key was first seen, shape (n,), uint8.
@@ -68,47 +94,129 @@ class KeyBlock:
 
     fingerprints: U64
     days: U8
-    identified_days: U8 | None
+    identified_days: U8 | None = None
 
     def __len__(self) -> int:
         return len(self.fingerprints)
 
+    @property
+    def family(self) -> Family:
+        """Whose columns these are."""
+        return MESSAGE if self.identified_days is None else TRACKED
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that its columns take."""
+        return sum(column.nbytes for column in self.columns())
+
+    @classmethod
+    def blank(cls, capacity: int, family: Family) -> KeyBlock:
+        """Columns of a family with no key in them: every fingerprint is zero."""
+        _, *of_days = COLUMN_TYPES[family]
+        days = (np.empty(capacity, each) for each in of_days)
+        return cls(np.zeros(capacity, np.uint64), *days)
+
+    def columns(self) -> tuple[npt.NDArray[np.unsignedinteger[Any]], ...]:
+        """All that it has, in the order in which they are written."""
+        return (self.fingerprints, *self.of_days())
+
+    def of_days(self) -> tuple[U8, ...]:
+        """The columns that hold days: two blocks that hold one key agree on the minimum of each."""
+        if self.identified_days is None:
+            return (self.days,)
+        return self.days, self.identified_days
+
     def part(self, which: slice) -> KeyBlock:
-        """Some keys that follow one another."""
-        return self._picked(which)
+        """Some keys that follow one another, in place."""
+        return KeyBlock(self.fingerprints[which], *(days[which] for days in self.of_days()))
 
-    def chosen(self, which: npt.NDArray[np.bool_]) -> KeyBlock:
-        """Some of its keys, by a mask of shape (n,)."""
-        return self._picked(which)
+    def chosen(self, which: npt.NDArray[np.bool_] | Slots) -> KeyBlock:
+        """Some of its keys, by a mask of shape (n,) or by where they stand."""
+        return KeyBlock(self.fingerprints[which], *(days[which] for days in self.of_days()))
 
-    def _picked(self, which: slice | npt.NDArray[np.bool_]) -> KeyBlock:
-        identified = self.identified_days
-        return KeyBlock(
-            self.fingerprints[which],
-            self.days[which],
-            None if identified is None else identified[which],
-        )
+    def copy(self) -> KeyBlock:
+        """The same keys in memory of their own, so that what they were cut from can go."""
+        return KeyBlock(self.fingerprints.copy(), *(days.copy() for days in self.of_days()))
+
+    def put(self, slots: Slots, keys: KeyBlock) -> None:
+        """Write keys over those that stand somewhere."""
+        self.fingerprints[slots] = keys.fingerprints
+        self.put_days(slots, keys)
+
+    def put_days(self, slots: Slots, keys: KeyBlock) -> None:
+        """Write the days of keys over those that stand somewhere."""
+        for held, given in zip(self.of_days(), keys.of_days(), strict=True):
+            held[slots] = given
+
+
+@dataclass(frozen=True, slots=True)
+class NewKeys:
+    """Keys that one batch brings or gives an earlier day, and whose they are.
+
+    A fingerprint does not tell whose key it is: who attributes new users, or sends keys to another
+    machine, has to be told, and a batch is the last moment at which anybody knows.
+
+    Attributes:
+        keys: the keys, as they are from now on; n of them.
+        workspaces: number of the workspace that each key is of, shape (n,).
+        sources: number of the source that is its scope, 0 where the workspace is; shape (n,).
+        sets: which set of its scope it is in, a `KeySet` each; shape (n,), uint8.
+    """
+
+    keys: KeyBlock
+    workspaces: U32
+    sources: U32
+    sets: U8
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class Groups:
+    """Entries grouped by fingerprint: each distinct key once, ascending.
+
+    Args:
+        fingerprints: of the entries, in any order, shape (n,), n at least 1.
+
+    Attributes:
+        fingerprints: the distinct ones, ascending.
+        members: one entry of each group, for what all entries of a group share.
+    """
+
+    def __init__(self, fingerprints: U64) -> None:
+        self._order = np.argsort(fingerprints)
+        ascending = fingerprints[self._order]
+        self._starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
+        self.fingerprints: U64 = ascending[self._starts]
+        self.members: Slots = self._order[self._starts]
+
+    def __len__(self) -> int:
+        return len(self.fingerprints)
+
+    def earliest(self, days: U8) -> U8:
+        """The minimum of each group's days."""
+        ordered: U8 = days[self._order]
+        if len(self) == len(ordered):
+            return ordered
+        return np.minimum.reduceat(ordered, self._starts)
+
+    def spread(self, days: U8) -> U8:
+        """One day a group, given back to each of its entries."""
+        spread = np.empty(len(self._order), np.uint8)
+        spread[self._order] = np.repeat(days, np.diff(self._starts, append=len(self._order)))
+        return spread
 
 
 def merged(blocks: Sequence[KeyBlock]) -> KeyBlock:
     """One block of all keys of several (at least one), each with the minimum of its days."""
     if len(blocks) == 1:
         return blocks[0]
-    fingerprints = np.concatenate([block.fingerprints for block in blocks])
-    order = np.argsort(fingerprints)
-    ascending = fingerprints[order]
-    starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
-    identified = [block.identified_days for block in blocks if block.identified_days is not None]
-
-    def earliest(days: list[U8]) -> U8:
-        ordered = np.concatenate(days)[order]
-        return ordered if len(starts) == len(order) else np.minimum.reduceat(ordered, starts)
-
-    return KeyBlock(
-        ascending[starts],
-        earliest([block.days for block in blocks]),
-        earliest(identified) if identified else None,
+    fingerprints, *of_days = (
+        np.concatenate(column)
+        for column in zip(*(block.columns() for block in blocks), strict=True)
     )
+    groups = Groups(fingerprints)
+    return KeyBlock(groups.fingerprints, *map(groups.earliest, of_days))
 
 
 def message_keys(sources: U32, hashes: U64) -> U64:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.batch import Facts
 from headcount.counting.calendar import MS_PER_DAY, Period
 from headcount.counting.facts import FIRST_MS, IMPORTED
-from headcount.counting.fold import Facts
 
 __all__ = [
     "AHEAD_DAYS_MAX",

@@ -56,7 +56,7 @@ def decoded(stored: StoredBlock, period: Period, family: Family) -> KeyBlock | N
 
 def fault_of(block: KeyBlock, period: Period, family: Family) -> str | None:
     """What is impossible about keys of a month, as a clause; None when nothing is."""
-    if (block.identified_days is not None) != (family == TRACKED):
+    if block.family != family:
         return "they are of another kind than the store says"
     if not is_ascending(block):
         return "they are not in order"
@@ -95,7 +95,7 @@ def count_keys(
     run_keys = sum(map(len, in_runs))
     whole = (0, 1 << FINGERPRINT_BITS)
     for reading in _stretches(whole, stored_keys, _BLOCK_KEYS_AT_ONCE):
-        held = [_copied(part) for block in read_stored() if len(part := _cut(block, reading))]
+        held = [part.copy() for block in read_stored() if len(part := _cut(block, reading))]
         share = sum(map(len, held)) + run_keys * (reading[1] - reading[0]) // whole[1]
         for stretch in _stretches(reading, share, _KEYS_AT_ONCE):
             pieces = [part for block in (*held, *in_runs) if len(part := _cut(block, stretch))]
@@ -121,19 +121,4 @@ def _cut(block: KeyBlock, stretch: tuple[int, int]) -> KeyBlock:
     """The keys of a block that lie in a stretch, in place."""
     bounds = np.array(stretch, np.uint64)
     start, stop = np.searchsorted(block.fingerprints, bounds).tolist()
-    identified = block.identified_days
-    return KeyBlock(
-        block.fingerprints[start:stop],
-        block.days[start:stop],
-        None if identified is None else identified[start:stop],
-    )
-
-
-def _copied(block: KeyBlock) -> KeyBlock:
-    """The same keys in memory of their own, so that the block they were cut from can go."""
-    identified = block.identified_days
-    return KeyBlock(
-        block.fingerprints.copy(),
-        block.days.copy(),
-        None if identified is None else identified.copy(),
-    )
+    return block.part(slice(start, stop))

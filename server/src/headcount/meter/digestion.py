@@ -14,8 +14,10 @@ import apsw
 import numpy as np
 
 from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.batch import Facts, facts_from_bytes
 from headcount.counting.facts import ABSENT, fact_head
-from headcount.counting.fold import Facts, Folded, Indexes, facts_from_bytes, fold
+from headcount.counting.fold import fold
+from headcount.counting.folded import Folded, Indexes
 from headcount.errors import HeadcountError
 
 __all__ = ["digest"]

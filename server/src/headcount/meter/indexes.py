@@ -90,7 +90,7 @@ class Indexes:
 
     def _tracked_of(self, period: Period) -> FirstSeenIndex:
         if period not in self._tracked:
-            index = FirstSeenIndex(with_identified=True)
+            index = FirstSeenIndex(TRACKED)
             runs = self._store.key_runs(period, TRACKED)
             in_runs = [block for run in runs for block in run.blocks()]
             index.fill([*in_runs, *self._store.key_blocks(period, TRACKED)])

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headcount.counting.calendar import Period, day_of_ms
-from headcount.counting.fold import Folded
+from headcount.counting.folded import Folded
 from headcount.counting.keys import MESSAGE, TRACKED
 from headcount.counting.usage import ANONYMOUS, IDENTIFIED
 from headcount.store.protocol import MeterStore

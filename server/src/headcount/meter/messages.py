@@ -1,6 +1,6 @@
 """The message ids of one period: the recent ones in memory, the others in runs.
 
-Takes and gives what a `FirstSeenIndex` does. A busy month has a thousand million message ids; in
+Takes and gives what a `FirstSeenIndex` does. A busy month has a billion message ids; in
 memory stand those since the last run was written, and 1.5 bytes for each older one.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from headcount.counting.index import FirstSeenIndex, Probe, Slots
-from headcount.counting.keys import U64, KeyBlock
+from headcount.counting.index import FirstSeenIndex, Probe
+from headcount.counting.keys import MESSAGE, U64, KeyBlock, Slots
 from headcount.store.protocol import KeyRun
 
 __all__ = ["MessageKeys"]
@@ -27,7 +27,7 @@ class MessageKeys:
 
     def __init__(self, runs: Iterable[KeyRun], blocks: Iterable[KeyBlock]) -> None:
         self._runs = list(runs)
-        self._recent = FirstSeenIndex(with_identified=False)
+        self._recent = FirstSeenIndex(MESSAGE)
         self._frozen: FirstSeenIndex | None = None
         self._frozen_newest_block = 0
         self._recent.fill(list(blocks))
@@ -59,10 +59,10 @@ class MessageKeys:
             days = np.minimum(days, run.days_of(fingerprints))
         return Probe(recent.slots, days, recent.identified_days)
 
-    def learn(self, block: KeyBlock, slots: Slots) -> None:
+    def upsert(self, keys: KeyBlock, slots: Slots) -> None:
         """Take in keys as they are now, with the slots that the probe just before gave."""
         # An earlier day for a key in a run is a recent key: the minimum over both is its day.
-        self._recent.learn(block, slots)
+        self._recent.upsert(keys, slots)
 
     def freeze(self, newest_block: int) -> tuple[FirstSeenIndex, int]:
         """The recent keys, which from now on stand still until a run has taken them over.
@@ -75,7 +75,7 @@ class MessageKeys:
             whose run was not finished.
         """
         if self._frozen is None:
-            self._frozen, self._recent = self._recent, FirstSeenIndex(with_identified=False)
+            self._frozen, self._recent = self._recent, FirstSeenIndex(MESSAGE)
             self._frozen_newest_block = newest_block
         return self._frozen, self._frozen_newest_block
 

@@ -1,8 +1,8 @@
-"""One step of metering after the other: take entries, fold them, commit, learn.
+"""One step of metering after the other: take entries, fold them, commit, apply to the indexes.
 
 Takes what the journals hold, in order of arrival; hands the store one change a batch. The order
 matters: the indexes are asked before the commit and told after it. An id that was marked as seen
-and then not committed would never be counted, so whoever fails between commit and learning must
+and then not committed would never be counted, so whoever fails between the two must
 end this process, and the next one rebuilds the indexes from the store.
 """
 
@@ -16,8 +16,9 @@ import apsw
 
 from headcount import metrics
 from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.batch import Facts, facts_from_bytes
 from headcount.counting.calendar import day_of_ms
-from headcount.counting.fold import Facts, Folded, facts_from_bytes
+from headcount.counting.folded import Folded
 from headcount.counting.plausible import bounds_of, is_clock_plausible, sorted_out
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.journal import JournalDirectory, JournalFile, refuse_older_store
@@ -68,7 +69,7 @@ class Meter:
         troubles: where it says what is not counted; None to log it only.
 
     Attributes:
-        on_folded: called with each batch, once it is committed and learned.
+        on_folded: called with each batch, once it is committed and the indexes know it.
         counted_facts: how many facts it has metered.
 
     Raises:
@@ -222,7 +223,7 @@ class Meter:
         change.aside = [*change.aside, *late, *undigestible]
         with metrics.COMMIT_SECONDS.labels("store").time():
             self._store.commit(change)
-        folded.learn(self.indexes)
+        folded.apply_to(self.indexes)
         self.on_folded(folded)
         self._aside_changed |= bool(change.aside or change.counted_aside)
         self._report(folded)

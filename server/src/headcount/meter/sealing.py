@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.batch import Facts
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.counting.facts import IMPORTED
-from headcount.counting.fold import Facts
 from headcount.counting.sealing import is_due, is_plausible, trusted_after
 from headcount.layout import TRASH_KEPT_DAYS
 from headcount.meter.indexes import Indexes

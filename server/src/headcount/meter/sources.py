@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from headcount.counting.fold import Facts
+from headcount.counting.batch import Facts
 
 __all__ = ["KnownSources"]
 

@@ -1,4 +1,4 @@
-"""How a block of keys is written: fingerprints ascending, then days, then identified days.
+"""How a block of keys is written: one column after the other, fingerprints ascending.
 
 Takes and gives `KeyBlock`; 9 bytes for a message key, 10 for a tracked one. Knows which blocks
 are worth merging; touches no file.
@@ -6,9 +6,11 @@ are worth merging; touches no file.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from headcount.counting.keys import TRACKED, Family, KeyBlock
+from headcount.counting.keys import COLUMN_TYPES, Family, KeyBlock
 
 __all__ = ["PEERS_MAX", "SIZE_CLASS_MAX", "decode", "encode", "size_class"]
 
@@ -27,19 +29,18 @@ def size_class(keys: int) -> int:
 
 def encode(block: KeyBlock) -> bytes:
     """The bytes of a block."""
-    parts = [block.fingerprints.astype("<u8").tobytes(), block.days.tobytes()]
-    if block.identified_days is not None:
-        parts.append(block.identified_days.tobytes())
-    return b"".join(parts)
+    kinds = COLUMN_TYPES[block.family]
+    columns = zip(block.columns(), kinds, strict=True)
+    return b"".join(np.asarray(column, kind).tobytes() for column, kind in columns)
 
 
 def decode(data: bytes, family: Family) -> KeyBlock:
     """The block that `encode` wrote."""
-    key_bytes = 10 if family == TRACKED else 9
-    count = len(data) // key_bytes
-    days = np.frombuffer(data, np.uint8, count, 8 * count)
-    return KeyBlock(
-        np.frombuffer(data, "<u8", count),
-        days,
-        np.frombuffer(data, np.uint8, count, 9 * count) if family == TRACKED else None,
-    )
+    kinds = COLUMN_TYPES[family]
+    count = len(data) // sum(np.dtype(kind).itemsize for kind in kinds)
+    columns: list[Any] = []
+    at = 0
+    for kind in kinds:
+        columns.append(np.frombuffer(data, kind, count, at))
+        at += columns[-1].nbytes
+    return KeyBlock(*columns)

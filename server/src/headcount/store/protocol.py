@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from headcount.counting.aside import Aside, AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
-from headcount.counting.keys import U8, U64, Family, KeyBlock
+from headcount.counting.keys import U8, U64, Family, KeyBlock, NewKeys
 from headcount.counting.usage import Counts, UsageReading
 
 __all__ = ["Change", "KeyRun", "MeterStore", "Month", "UsageStore"]
@@ -24,8 +24,8 @@ class Change:
     """What one metered batch changes. Applied whole or not at all.
 
     Attributes:
-        keys: (period, family) to keys that are new, or known with an earlier day. A key's state is
-            the minimum over all blocks that hold it.
+        keys: (period, family) to keys that are new, or known with an earlier day, and whose they
+            are. A key's state is the minimum over all that was ever committed of it.
         counts: (period, workspace number, source number) to counts to add, shape (31, 5); source
             number 0 is the workspace itself.
         rejections: tallies to add.
@@ -38,7 +38,7 @@ class Change:
         counted_aside: rows of facts that had waited and are counted with this change.
     """
 
-    keys: dict[tuple[Period, Family], KeyBlock] = field(default_factory=dict)
+    keys: dict[tuple[Period, Family], NewKeys] = field(default_factory=dict)
     counts: dict[tuple[Period, int, int], Counts] = field(default_factory=dict)
     rejections: Sequence[Rejection] = ()
     positions: dict[str, int] = field(default_factory=dict)

@@ -20,12 +20,21 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from headcount.counting.keys import FINGERPRINT_BITS, NEVER, U8, U64, KeyBlock
+from headcount.counting.keys import (
+    COLUMN_TYPES,
+    FINGERPRINT_BITS,
+    MESSAGE,
+    NEVER,
+    TRACKED,
+    U8,
+    U64,
+    KeyBlock,
+)
 from headcount.errors import DamagedDataError, DataFolderError
 
 __all__ = ["Run", "write_run"]
@@ -73,12 +82,11 @@ def write_run(
         for block in blocks:
             if not len(block):
                 continue
-            identified = block.identified_days is not None
+            identified = block.family == TRACKED
             words = filling.take(block.fingerprints)
             parts.append((file.tell(), len(block), int(block.fingerprints[0]), len(words)))
-            for column in (block.fingerprints, block.days, block.identified_days):
-                if column is not None:
-                    _write(file, column.tobytes(), checksum)
+            for column in block.columns():
+                _write(file, column.tobytes(), checksum)
             _write(file, words.tobytes(), checksum)
             # Little by little, so that the last flush has little left to wait for.
             if file.tell() - synced_bytes >= _SYNC_BYTES:
@@ -99,8 +107,12 @@ def write_run(
         os.fsync(file.fileno())
 
 
+def _padded(nbytes: int) -> int:
+    return nbytes + -nbytes % _PADDING
+
+
 def _write(file: BinaryIO, data: bytes, checksum: hashlib.blake2b) -> None:
-    padded = data + bytes(-len(data) % _PADDING)
+    padded = data + bytes(_padded(len(data)) - len(data))
     checksum.update(padded)
     file.write(padded)
 
@@ -127,7 +139,7 @@ class Run:
             header = np.frombuffer(self._map, _HEADER, 1)[0]
             if header["magic"].tobytes() != _MAGIC or header["identified"] > 1:
                 raise ValueError("it is not a run file")
-            self._identified = bool(header["identified"])
+            self._columns = COLUMN_TYPES[TRACKED if header["identified"] else MESSAGE]
             self._directory = int(header["directory"])
             table = np.frombuffer(self._map, _PART, int(header["parts"]) + 1, self._directory)
             self._table = table.copy()
@@ -182,7 +194,7 @@ class Run:
         return found
 
     def _columns_bytes(self, keys: int) -> int:
-        return 8 * keys + (keys + -keys % _PADDING) * (2 if self._identified else 1)
+        return sum(_padded(keys * np.dtype(kind).itemsize) for kind in self._columns)
 
     def _let_go(self, start: int, length: int) -> None:
         """Say that a part of the file was read: it need not stay in the memory of this process."""
@@ -192,14 +204,12 @@ class Run:
     def blocks(self) -> Iterator[KeyBlock]:
         """Its keys, ascending, in the parts they were written in."""
         for start, keys in self._table[["offset", "keys"]][:-1].tolist():
-            fingerprints = np.frombuffer(self._map, "<u8", keys, start)
-            offset = start + 8 * keys
-            days = np.frombuffer(self._map, np.uint8, keys, offset)
-            identified = None
-            if self._identified:
-                offset += keys + -keys % _PADDING
-                identified = np.frombuffer(self._map, np.uint8, keys, offset)
-            yield KeyBlock(fingerprints, days, identified)
+            columns: list[Any] = []
+            at = start
+            for kind in self._columns:
+                columns.append(np.frombuffer(self._map, kind, keys, at))
+                at += _padded(columns[-1].nbytes)
+            yield KeyBlock(*columns)
             # Whoever still holds the block has it read again.
             self._let_go(start, self._columns_bytes(keys))
 

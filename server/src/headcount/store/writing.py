@@ -50,8 +50,9 @@ def counts_of(data: bytes) -> Counts:
 
 def write_change(ledger: Ledger, change: Change) -> None:
     """Write what one batch changes."""
-    for (period, family), block in change.keys.items():
-        _append_keys(ledger, period, family, block)
+    for (period, family), new in change.keys.items():
+        # Whose they are ends here: a block holds fingerprints and days, as it always has.
+        _append_keys(ledger, period, family, new.keys)
     for (period, workspace, source), counts in change.counts.items():
         _add_counts(ledger, (workspace, period.number, source), counts)
     for r in change.rejections:

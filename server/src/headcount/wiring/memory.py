@@ -8,7 +8,7 @@ import time
 
 from headcount.allowances import Allowances
 from headcount.clock import now_ms
-from headcount.counting.fold import Folded
+from headcount.counting.folded import Folded
 from headcount.meter import Meter, MeterLimits
 from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
 from headcount.store.protocol import MeterStore

@@ -45,4 +45,4 @@ def merge(index: FirstSeenIndex, block: KeyBlock) -> None:
         np.minimum(block.days, probe.days),
         None if identified is None else np.minimum(identified, probe.identified_days),
     )
-    index.learn(lowered, probe.slots)
+    index.upsert(lowered, probe.slots)

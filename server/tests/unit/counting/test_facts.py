@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headcount.counting.batch import facts_from_bytes
 from headcount.counting.facts import (
     ABSENT,
     FACT_BYTES,
@@ -13,7 +14,6 @@ from headcount.counting.facts import (
     fact_head,
     tags_of,
 )
-from headcount.counting.fold import facts_from_bytes
 
 U32 = st.integers(0, 2**32 - 1)
 HASH = st.binary(min_size=8, max_size=8)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headcount.counting.index import FirstSeenIndex
-from headcount.counting.keys import NEVER, U64, KeyBlock
+from headcount.counting.keys import MESSAGE, NEVER, TRACKED, U64, KeyBlock
 from unit.counting.key_days import DAYS, KeyDays, block_of, join, merge
 
 BYTES_A_KEY_MAX = 24
@@ -64,7 +64,7 @@ def test_it_holds_what_a_dictionary_holds(
     monkeypatch.setattr("headcount.counting.index._FILL_KEYS", 32)
     if not with_identified:
         batches = [{key: (day, NEVER) for key, (day, _) in batch.items()} for batch in batches]
-    index = FirstSeenIndex(with_identified=with_identified)
+    index = FirstSeenIndex(TRACKED if with_identified else MESSAGE)
     held: KeyDays = {}
     for batch in batches[:filled]:
         join(held, batch)
@@ -80,7 +80,7 @@ def test_it_holds_what_a_dictionary_holds(
 @pytest.mark.parametrize("with_identified", [True, False])
 def test_it_holds_many_keys_in_the_promised_memory_at_every_step(with_identified: bool) -> None:
     rng = random.Random(7)
-    index = FirstSeenIndex(with_identified=with_identified)
+    index = FirstSeenIndex(TRACKED if with_identified else MESSAGE)
     held: KeyDays = {}
     steps = 100
     empty_bytes = index.nbytes
@@ -105,7 +105,7 @@ def test_it_holds_many_keys_in_the_promised_memory_at_every_step(with_identified
 def test_keys_that_are_filled_in_whole_take_the_promised_memory_too() -> None:
     keys = np.unique(np.random.default_rng(3).integers(1, 2**63, 200_000, np.uint64))
     days = (keys % np.uint64(31)).astype(np.uint8)
-    index = FirstSeenIndex(with_identified=True)
+    index = FirstSeenIndex(TRACKED)
     parts = np.array_split(np.arange(len(keys)), 7)
     index.fill([KeyBlock(keys[p], days[p], days[p]) for p in parts])
     assert len(index) == len(keys)
@@ -117,7 +117,7 @@ def test_keys_that_are_filled_in_whole_take_the_promised_memory_too() -> None:
 
 def test_no_sub_table_becomes_so_large_that_rebuilding_it_would_hold_up_a_batch() -> None:
     rng = np.random.default_rng(4)
-    index = FirstSeenIndex(with_identified=False)
+    index = FirstSeenIndex(MESSAGE)
     for _ in range(24):
         keys = np.unique(rng.integers(1, 2**63, 50_000, np.uint64))
         merge(index, KeyBlock(keys, np.zeros(len(keys), np.uint8), None))
@@ -127,21 +127,21 @@ def test_no_sub_table_becomes_so_large_that_rebuilding_it_would_hold_up_a_batch(
 
 def test_its_blocks_hold_what_it_held_although_sub_tables_are_split_meanwhile() -> None:
     rng = np.random.default_rng(5)
-    index = FirstSeenIndex(with_identified=False)
+    index = FirstSeenIndex(MESSAGE)
 
-    def learn(batches: int) -> U64:
+    def insert(batches: int) -> U64:
         keys = np.sort(rng.integers(1, 2**63, 50_000 * batches, np.uint64))
         for some in range(batches):
             part = keys[some::batches]
             merge(index, KeyBlock(part, np.zeros(len(part), np.uint8), None))
         return keys
 
-    held = learn(16)
+    held = insert(16)
     learned, found = [], []
     for blocks, block in enumerate(index.blocks()):
         found.append(block.fingerprints)
         if blocks < 3:
-            learned.append(learn(8))
+            learned.append(insert(8))
     keys = np.concatenate(found)
     assert (keys[1:] > keys[:-1]).all()
     assert (keys[np.searchsorted(keys, held)] == held).all()
@@ -150,7 +150,7 @@ def test_its_blocks_hold_what_it_held_although_sub_tables_are_split_meanwhile() 
 
 
 def test_probing_changes_nothing() -> None:
-    index = FirstSeenIndex(with_identified=True)
+    index = FirstSeenIndex(TRACKED)
     index.probe(np.array([1, 2, 3], np.uint64))
     assert len(index) == 0
     assert content(index) == {}

@@ -7,9 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.counting.keys import (
+    COLUMN_TYPES,
     FINGERPRINT_BITS,
+    MESSAGE,
+    NEVER,
+    TRACKED,
     U32,
     U64,
+    KeyBlock,
     merged,
     message_keys,
     tracked_keys,
@@ -65,3 +70,35 @@ def test_merging_keeps_each_key_once_with_its_earliest_days(
         assert block.identified_days.tolist() == [expected[key][1] for key in sorted(expected)]
     else:
         assert block.identified_days is None
+
+
+def rows(block: KeyBlock) -> list[tuple[int, ...]]:
+    return list(zip(*(column.tolist() for column in block.columns()), strict=True))
+
+
+@given(st.lists(KEY_DAYS, min_size=3, max_size=3), st.booleans())
+def test_merging_is_a_union_whose_order_and_repeats_change_nothing(
+    parts: list[KeyDays], with_identified: bool
+) -> None:
+    one, two, three = (block_of(part, with_identified=with_identified) for part in parts)
+    assert rows(merged([one, two])) == rows(merged([two, one]))
+    assert rows(merged([merged([one, two]), three])) == rows(merged([one, merged([two, three])]))
+    assert rows(merged([one, one])) == rows(one)
+    everything = merged([one, two, three])
+    assert rows(merged([everything, two])) == rows(everything)
+
+
+def test_each_column_is_written_and_moved_with_its_key() -> None:
+    days = {TRACKED: {3: (1, 2), 5: (3, 4)}, MESSAGE: {3: (1, NEVER), 5: (3, NEVER)}}
+    for family in (TRACKED, MESSAGE):
+        block = block_of(days[family], with_identified=family == TRACKED)
+        assert block.family == family
+        assert len(block.columns()) == len(COLUMN_TYPES[family])
+        held = KeyBlock.blank(4, family)
+        held.put(np.array([3, 0]), block)
+        assert rows(held.chosen(np.array([3, 0]))) == rows(block)
+        assert not held.fingerprints[1:3].any()
+        copied = block.copy()
+        held.put(np.array([0, 1]), copied)
+        assert rows(copied) == rows(block)
+        assert copied.fingerprints.base is None

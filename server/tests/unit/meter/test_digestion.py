@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from headcount.counting.batch import Facts
 from headcount.counting.calendar import MS_PER_DAY, parse_period
-from headcount.counting.fold import Facts, Folded, Indexes, fold
+from headcount.counting.fold import fold
+from headcount.counting.folded import Folded, Indexes
 from headcount.errors import StorageUnavailableError
 from headcount.meter import MeterLimits, digestion
 from oracle import Oracle, PlainFact

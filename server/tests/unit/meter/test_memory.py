@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.counting.calendar import MS_PER_DAY, Period
-from headcount.counting.fold import Folded
+from headcount.counting.folded import Folded
 from headcount.counting.keys import MESSAGE, TRACKED, KeyBlock
 from headcount.counting.usage import ANONYMOUS, DAYS_MAX, IDENTIFIED, KINDS
 from headcount.meter import MEMORY_BYTES_MIN, MeterLimits
 from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
+from owned_keys import new_keys
 
 MAX = 100_000_000
 PERIOD = Period(24_310)
@@ -32,7 +33,7 @@ def batch(brought: dict[int, int]) -> Folded:
     """A batch in which sources brought so many new ids, in one workspace."""
     folded = Folded(facts=max(1, sum(brought.values())))
     if sum(brought.values()):
-        folded.keys[PERIOD, TRACKED] = block(2 * sum(brought.values()), tracked=True)
+        folded.keys[PERIOD, TRACKED] = new_keys(block(2 * sum(brought.values()), tracked=True))
     for source, ids in [*brought.items(), (0, sum(brought.values()))]:
         counts = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
         counts[3, IDENTIFIED], counts[4, ANONYMOUS] = ids // 2, ids - ids // 2
@@ -112,9 +113,9 @@ def test_what_a_start_would_load_is_known_before(tmp_path: Path) -> None:
         store.commit(
             Change(
                 keys={
-                    (PERIOD, TRACKED): block(1_000, tracked=True),
-                    (PERIOD, MESSAGE): block(100, tracked=False),
-                    (Period(PERIOD.number - 9), TRACKED): block(70_000, tracked=True),
+                    (PERIOD, TRACKED): new_keys(block(1_000, tracked=True)),
+                    (PERIOD, MESSAGE): new_keys(block(100, tracked=False)),
+                    (Period(PERIOD.number - 9), TRACKED): new_keys(block(70_000, tracked=True)),
                 },
                 counts={}, rejections=[], positions={}, counted_until_ms=noon_ms,
             )

@@ -25,6 +25,7 @@ from headcount.store.protocol import Change
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run
 from headcount.store.sqlite import SqliteStore
+from owned_keys import new_keys
 
 JANUARY = parse_period("2026-01-01")
 NOON_MS = (JANUARY.first_day + 9) * MS_PER_DAY + MS_PER_DAY // 2
@@ -87,8 +88,8 @@ class Keys:
         assert probe.days.tolist() == [self.given.get(key, NEVER) for key in keys.tolist()]
         earlier = days < probe.days
         block = KeyBlock(keys[earlier], days[earlier], None)
-        self.store.commit(Change({(JANUARY, MESSAGE): block}))
-        index.learn(block, probe.slots[earlier])
+        self.store.commit(Change({(JANUARY, MESSAGE): new_keys(block)}))
+        index.upsert(block, probe.slots[earlier])
         self.given.update(zip(block.fingerprints.tolist(), block.days.tolist(), strict=True))
         self.indexes.upkeep()
 
@@ -248,7 +249,7 @@ def test_a_run_that_cannot_be_read_stops_neither_metering_nor_other_months(tmp_p
                 fingerprints = np.array(sorted({rng.getrandbits(62) + 1, 5}), np.uint64)
                 probe = index.probe(fingerprints)
                 block = KeyBlock(fingerprints, np.zeros(2, np.uint8), None)
-                store.commit(Change({(period, MESSAGE): block}))
-                index.learn(block, probe.slots)
+                store.commit(Change({(period, MESSAGE): new_keys(block)}))
+                index.upsert(block, probe.slots)
                 indexes.upkeep()
             assert 1 <= len(store.key_runs(period, MESSAGE)) < 10

@@ -13,7 +13,7 @@ import pytest
 from crash.faulty_vfs import FaultyDisk
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.facts import Rejection
-from headcount.counting.fold import Folded
+from headcount.counting.folded import Folded
 from headcount.counting.keys import MESSAGE
 from headcount.counting.usage import ADMITTED, API_CALLS
 from headcount.errors import StorageUnavailableError
@@ -193,7 +193,7 @@ def test_a_refused_commit_gives_the_room_of_a_half_written_run_back(
     assert run.keys >= 6_000
 
 
-def test_a_meter_that_dies_between_commit_and_learning_is_replaced_without_loss(
+def test_a_meter_that_dies_between_commit_and_indexes_is_replaced_without_loss(
     rigs: Rigs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = rigs.make()
@@ -201,7 +201,7 @@ def test_a_meter_that_dies_between_commit_and_learning_is_replaced_without_loss(
     facts = [fact(f"m{number}", user=f"u{number}") for number in range(5)]
     rig.append(journal, facts)
     with monkeypatch.context() as patched:
-        patched.setattr(Folded, "learn", _die)
+        patched.setattr(Folded, "apply_to", _die)
         # No such error may pass for a refusal of the disk, after which a step is tried again.
         with pytest.raises(MemoryError):
             rig.meter.step()
