@@ -1,6 +1,6 @@
-# Every target does its own set-up; `make demo` and `make test` are all a newcomer needs.
+# Every target does its own set-up; `make demo`, `make install` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test sim damages bench demo serve docs client pictures version wheels lock audit clean
+.PHONY: help setup install .installed check test sim damages bench demo serve docs client pictures version wheels lock audit clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +10,7 @@ DATA ?= ./headcount-data
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: .venv/.run .venv/.test ## virtual environment in .venv, with everything for demo, test and bench
+setup: .venv/.run .venv/.test ## virtual environment in .venv, with everything for tests and bench too
 
 .venv/.venv: scripts/setup-system.sh
 	PYTHON=$(PYTHON) scripts/setup-system.sh
@@ -34,6 +34,14 @@ setup: .venv/.run .venv/.test ## virtual environment in .venv, with everything f
 	scripts/setup-node.sh
 	scripts/setup-browser.sh
 	@touch $@
+
+install: $(if $(PREFIX),.installed,.venv/.run) ## a server without what tests need, in .venv; PREFIX=/opt/headcount: there, apart from this tree
+	@echo "The program is $(or $(PREFIX),.venv)/bin/headcount. A server in four commands: README.md, \"Use it\"."
+
+.installed: wheels
+	test -x $(PREFIX)/bin/python || $(PYTHON) -m venv $(PREFIX)
+	$(PREFIX)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/run.txt
+	$(PREFIX)/bin/python -m pip --quiet --disable-pip-version-check install --no-index --no-deps --force-reinstall dist/*.whl
 
 check: setup ## style, types and the direction of dependencies
 	$(BIN)/ruff format --check .
