@@ -10,6 +10,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
+    "ANSWERS_PUT_OFF",
     "CATCH_UP_SECONDS",
     "COMMIT_SECONDS",
     "CONNECTIONS",
@@ -22,6 +23,7 @@ __all__ = [
     "MESSAGES",
     "OF_EVERYBODY",
     "REQUESTS",
+    "REQUESTS_TURNED_AWAY",
     "TROUBLES",
     "TROUBLES_MET",
 ]
@@ -53,6 +55,16 @@ REQUESTS = Counter(
     "headcount_requests",
     "Requests answered on the tracking address, by status and, where refused, by reason.",
     ["status", "reason"],
+)
+REQUESTS_TURNED_AWAY = Counter(
+    "headcount_requests_turned_away",
+    "Requests to the API address that found no place to wait, behind others of the same workspace"
+    " or of strangers.",
+)
+ANSWERS_PUT_OFF = Counter(
+    "headcount_answers_put_off",
+    "Answers to requests that brought nothing, put off while a process was behind, by address.",
+    ["address"],
 )
 COMMIT_SECONDS = Histogram(
     "headcount_commit_seconds",
@@ -104,8 +116,10 @@ TROUBLES_MET = Counter(
 )
 
 OF_EVERYBODY = (
+    "headcount_answers_put_off",
     "headcount_connections",
     "headcount_connections_dropped",
+    "headcount_requests_turned_away",
     "headcount_trouble",
     "headcount_troubles_met",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import selectors
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ import urllib3
 
 from server_fixture import PATIENCE_S, Server, Shop
 
-__all__ = ["MIB", "Honest", "Memory", "answers_of", "connect", "held", "measured"]
+__all__ = ["MIB", "Honest", "Memory", "answers_of", "asking", "connect", "held", "measured"]
 
 MIB = 1 << 20
 PROCESS_BYTES_MAX = 250 * MIB
@@ -52,11 +53,9 @@ def held(
         drip: what each sends on, a few times a second.
         receive_bytes: as `connect` has it.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     over = threading.Event()
     with ExitStack() as stack:
-        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        stack.enter_context(_descriptors())
         connections = []
         for _ in range(count):
             connections.append(stack.enter_context(connect(url, receive_bytes)))
@@ -76,6 +75,66 @@ def held(
             stack.callback(dripping.join)
         stack.callback(over.set)
         yield connections
+
+
+@contextmanager
+def asking(url: str, count: int, request: bytes) -> Iterator[Counter[str]]:
+    """So many connections that ask again as soon as they are answered; statuses to answers.
+
+    Args:
+        url: the address.
+        count: how many.
+        request: what each asks; where it is hung up on, it comes again.
+    """
+    statuses: Counter[str] = Counter()
+    over = threading.Event()
+
+    def come(selector: selectors.BaseSelector) -> None:
+        connection = connect(url)
+        connection.setblocking(False)
+        connection.send(request)
+        selector.register(connection, selectors.EVENT_READ)
+
+    def ask() -> None:
+        with selectors.DefaultSelector() as selector:
+            for _ in range(count):
+                come(selector)
+            while not over.is_set():
+                for key, _ in selector.select(0.1):
+                    connection = key.fileobj
+                    assert isinstance(connection, socket.socket)
+                    answer = b""
+                    with suppress(OSError):
+                        answer = connection.recv(1 << 18)
+                        if answer.startswith(b"HTTP/1.1 "):
+                            statuses[answer[9:12].decode()] += 1
+                        connection.send(request)
+                    if not answer or b"\r\nconnection: close" in answer:
+                        selector.unregister(connection)
+                        connection.close()
+                        come(selector)
+            for key in list(selector.get_map().values()):
+                key.fileobj.close()  # type: ignore[union-attr]
+
+    strangers = threading.Thread(target=ask)
+    with _descriptors():
+        strangers.start()
+        try:
+            yield statuses
+        finally:
+            over.set()
+            strangers.join()
+
+
+@contextmanager
+def _descriptors() -> Iterator[None]:
+    """As many as this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class Honest:

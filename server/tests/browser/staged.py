@@ -14,7 +14,7 @@ from typing import Any
 
 import uvicorn
 
-from headcount.page import create_page
+from headcount.page import Sessions, create_page
 from unit.api.support import Installation
 
 __all__ = ["TRACKING_URL", "page_of"]
@@ -30,7 +30,12 @@ def page_of(place: Installation, port: int = 0) -> Iterator[str]:
         place: the installation.
         port: where it is served; any free one when 0.
     """
-    app: Any = create_page(api=place.app, clock=place.clock, tracking_url=TRACKING_URL)
+    app: Any = create_page(
+        api=place.app,
+        sessions=Sessions(place.clock),
+        clock=place.clock,
+        tracking_url=TRACKING_URL,
+    )
     with socket.create_server(("127.0.0.1", port)) as listener:
         config = uvicorn.Config(app, log_config=None, lifespan="off", server_header=False)
         server = uvicorn.Server(config)

@@ -9,13 +9,14 @@ import resource
 import socket
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 
 import pytest
 
 from headcount.http import connection as connections
 from headcount.http.crowd import connections_max
+from headcount.http.entrance import Entrance, Owner
 from headcount.troubles import Troubles
 from headcount.wiring.bodies import WholeBodies
 from served_app import served
@@ -350,9 +351,17 @@ class Blocked:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    def ask_behind(self, address: str, count: int, data: bytes) -> None:
-        """Ask for health behind so many others, who have all sent something."""
-        with served(self, address=address) as (_, port), ExitStack() as stack:
+    def ask_behind(self, address: str, count: int, data: bytes, path: bytes = b"/healthz") -> None:
+        """Ask for health, or something else, behind so many others, who have all sent something."""
+
+        def owner_of(scope: Mapping[str, object]) -> Owner:
+            return Owner(scope["path"], 3 * count)
+
+        entrance = Entrance(owner_of, self) if address == "api" else None
+        with (
+            served(self, address=address, entrance=entrance) as (_, port),
+            ExitStack() as stack,
+        ):
             first, *others, last = [
                 stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
                 for _ in range(count + 2)
@@ -361,7 +370,7 @@ class Blocked:
             self.stands.wait()
             for other in others:
                 other.sendall(data)
-            last.sendall(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n")
+            last.sendall(b"GET %b HTTP/1.1\r\nHost: t\r\n\r\n" % path)
             self.go_on.set()
             assert last.recv(100).startswith(b"HTTP/1.1 200")
 
@@ -380,6 +389,12 @@ def test_health_is_answered_ahead_of_requests_that_came_before() -> None:
     app = Blocked()
     app.ask_behind("api", 200, b"GET /dear HTTP/1.1\r\nHost: t\r\n\r\n" * 3)
     assert app.begun.index("/healthz") < 20
+
+
+def test_a_reader_is_answered_ahead_of_strangers_that_came_before() -> None:
+    app = Blocked()
+    app.ask_behind("api", 200, b"GET /dear HTTP/1.1\r\nHost: t\r\n\r\n" * 3, path=b"/reader")
+    assert app.begun.index("/reader") < 20
 
 
 def test_what_is_dear_to_parse_is_parsed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,5 +16,6 @@ nothing: whatever it says is arithmetic on one reading.
 
 from headcount.api.app import create_app
 from headcount.api.services import ApiSettings
+from headcount.api.wire.gate import bearer_secret
 
-__all__ = ["ApiSettings", "create_app"]
+__all__ = ["ApiSettings", "bearer_secret", "create_app"]

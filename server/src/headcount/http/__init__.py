@@ -11,7 +11,10 @@ say. Bounds what connections take, and whom they can keep waiting:
     front          what the addresses know of the network around them
     proxies        whose forwarded headers are believed
     connection     one connection and its requests: uvicorn's protocol, changed
+    declined       a request that offered to change to another protocol
     cycle          one request and its answer: uvicorn's cycle, changed
     crowd          all connections of a process, and which has to go when there are too many
-    rounds         how much begins in one round of the event loop
+    entrance       which requests begin next, owner by owner
+    pace           how soon those are answered who bring nothing
+    rounds         how much is parsed in one round of the event loop
 """

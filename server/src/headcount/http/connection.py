@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from headcount import metrics
 from headcount.http.crowd import Bounds, Crowd
 from headcount.http.cycle import Cycle
+from headcount.http.declined import ToldAgain
 
 __all__ = ["Connection"]
 
@@ -38,8 +39,6 @@ _END = b"\r\n\r\n"
 _SHORT_BYTES = 2048
 # What is parsed at a time of heads and of bodies in chunks: each byte of them may be a step.
 _PIECE_BYTES = 16 * 1024
-# Answered ahead of all that waits.
-_HEALTH_PATH = "/healthz"
 # So that a body in chunks that is full of such ends is not looked at end by end.
 _CHUNKED_BYTES_MIN = 512
 
@@ -221,11 +220,22 @@ class Connection(HttpToolsProtocol):
             if not self._head_bytes or not self._is_head_too_large:
                 return True
             is_http = True
-        self.since_s = self._crowd.now_s
-        self.send_400_response(
-            "The head of this request is too large." if is_http else "This is not HTTP."
-        )
+        self._refuse("The head of this request is too large." if is_http else "This is not HTTP.")
         return False
+
+    def _refuse(self, sentence: str) -> None:
+        """Answer what is no request, and hang up; later, where the process falls behind."""
+        self.since_s = self._crowd.now_s
+        if not (delay_s := self._crowd.pace.delay_s()):
+            self.send_400_response(sentence)
+            return
+        self.parser = None  # type: ignore[assignment]  # nothing more is read of it
+        self.flow.pause_reading()
+        self.loop.call_later(delay_s, self._refuse_late, sentence)
+
+    def _refuse_late(self, sentence: str) -> None:
+        if not self.transport.is_closing():
+            self.send_400_response(sentence)
 
     @property
     def _is_head_too_large(self) -> bool:
@@ -289,15 +299,15 @@ class Connection(HttpToolsProtocol):
 
     def _start(self, cycle: RequestResponseCycle) -> None:
         """Let the application begin with a request, in a round of the loop that has time for it."""
-        starting = self._crowd.starting
-        if starting is None or cycle.scope["path"] == _HEALTH_PATH or starting.begin(1):
+        entrance = self._crowd.entrance
+        if entrance is None:
             self._start_asgi_task(cycle, self.app)
         else:
-            starting.join(1, functools.partial(self._start_late, cycle))
+            entrance.enter(cycle.scope, functools.partial(self._begin, cycle), self.app)
 
-    def _start_late(self, cycle: RequestResponseCycle) -> None:
+    def _begin(self, cycle: RequestResponseCycle, app: Any) -> None:
         if not cycle.disconnected:
-            self._start_asgi_task(cycle, self.app)
+            self._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; called by the parser."""
@@ -369,34 +379,7 @@ class Connection(HttpToolsProtocol):
             self._is_whole = False
             self.cycle.more_body = True
             self.cycle.message_event.clear()
-            self.parser = httptools.HttpRequestParser(_ToldAgain(self))
+            self.parser = httptools.HttpRequestParser(ToldAgain(self))
             # As uvicorn's own: what follows a last request must not cost that request its answer.
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n")
-
-
-class _ToldAgain:
-    """What a parser calls that is told a head again: the connection, but not for that head."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._heads = 0
-        self.on_body = connection.on_body
-        self.on_message_complete = connection.on_message_complete
-
-    def on_message_begin(self) -> None:
-        if self._heads:
-            self._connection.on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        if self._heads:
-            self._connection.on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._heads:
-            self._connection.on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        if self._heads:
-            self._connection.on_headers_complete()
-        self._heads += 1

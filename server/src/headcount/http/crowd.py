@@ -18,6 +18,8 @@ from typing import NamedTuple, Protocol
 
 from headcount import metrics
 from headcount.config import DEFAULTS
+from headcount.http.entrance import Entrance
+from headcount.http.pace import Pace
 from headcount.http.rounds import Rounds
 from headcount.troubles import Troubles
 
@@ -32,11 +34,10 @@ _DESCRIPTORS_KEPT_MIN = 64
 _GRACE_S = 2.0
 _CANDIDATES = 256
 _CALM_AFTER_S = 10.0
-_TROUBLE = "connections"
-# A few milliseconds of a round: bytes of what is dear to parse, and requests to the API. Those to
-# the tracking address take turns by what they bring, in its application.
+# So many requests are answered late or turned away in a second before it is said.
+_PUT_OFF_MIN = 100
+# A few milliseconds of a round: bytes of what is dear to parse.
 _PARSED_IN_ROUND_BYTES = 64 * 1024
-_STARTED_IN_ROUND = 4
 
 
 def connections_max() -> int:
@@ -118,12 +119,13 @@ class Crowd:
         bounds: what they may take.
         address: which one they came to, `"tracking"` or `"api"`; a metric's label.
         troubles: is told when there are too many, and when that is over.
+        entrance: lets requests begin; None where the application bounds that.
+        pace: says how soon those are answered who bring nothing.
 
     Attributes:
-        address: as given.
+        address, entrance, pace: as given.
         now_s: the loop's time as of the last tick, which is exact enough and costs nothing.
         parsing: how many bytes of what is dear to parse are parsed in a round of the loop.
-        starting: how many requests begin in a round; None where the application bounds that.
     """
 
     def __init__(
@@ -132,11 +134,14 @@ class Crowd:
         bounds: Bounds,
         address: str = "tracking",
         troubles: Troubles | None = None,
+        entrance: Entrance | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.bounds = bounds
         self.now_s = 0.0
         self.parsing = Rounds(_PARSED_IN_ROUND_BYTES)
-        self.starting = Rounds(_STARTED_IN_ROUND) if address == "api" else None
+        self.entrance = entrance
+        self.pace = pace or Pace(address)
         self._members = members
         self.address = address
         self._troubles = troubles
@@ -148,7 +153,9 @@ class Crowd:
         self._unread: dict[Member, _Unread] = {}
         self._unread_bytes = 0
         self._dropped_at_s: float | None = None
-        self._told = False
+        self._put_off = 0
+        self._put_off_at_s: float | None = None
+        self._told: set[str] = set()
 
     def admit(self, newcomer: Member) -> None:
         """A connection has begun; it is among the members already."""
@@ -214,9 +221,15 @@ class Crowd:
         self.read(member)
         self._leaving.discard(member)
 
-    def tick(self, now_s: float) -> None:
-        """Take the time; to be called several times a second."""
+    def tick(self, now_s: float, late_s: float = 0.0) -> None:
+        """Take the time; to be called several times a second.
+
+        Args:
+            now_s: the loop's time.
+            late_s: by how much that is later than was wanted.
+        """
         self.now_s = now_s
+        self.pace.tick(late_s)
 
     def look(self) -> None:
         """Hang up on those that are late; to be called about once a second."""
@@ -242,22 +255,40 @@ class Crowd:
 
     def _tell(self) -> None:
         metrics.CONNECTIONS.labels(self.address).set(len(self._members))
-        if self._troubles is None or self._dropped_at_s is None:
+        self._tell_of(
+            "connections",
+            self._dropped_at_s,
+            f"More than {self.bounds.connections_max:,} connections at once came to the"
+            f" {self.address} address: those that are silent are dropped, so that others are"
+            " answered.",
+            "If they are your clients', raise the limit of open files (ulimit -n) or"
+            " --workers; else let the proxy or firewall in front keep strangers off.",
+        )
+        put_off = self.pace.put_off + (self.entrance.turned_away if self.entrance else 0)
+        if put_off - self._put_off >= _PUT_OFF_MIN:
+            self._put_off_at_s = self.now_s
+        self._put_off = put_off
+        self._tell_of(
+            "strangers",
+            self._put_off_at_s,
+            f"More is asked of the {self.address} address, without a key or token that is known,"
+            " than can be answered at once: those who ask wait or are turned away, so that others"
+            " are served.",
+            "Let the proxy or firewall in front keep strangers off; headcount_requests_total and"
+            " headcount_api_requests_total say what they ask.",
+        )
+
+    def _tell_of(self, kind: str, at_s: float | None, message: str, remedy: str) -> None:
+        """Say that something goes on, if it happened lately, or that it is over."""
+        lately = at_s is not None and self.now_s - at_s <= _CALM_AFTER_S
+        if self._troubles is None or lately == (kind in self._told):
             return
-        if self.now_s - self._dropped_at_s > _CALM_AFTER_S:
-            self._dropped_at_s, self._told = None, False
-            self._troubles.end(_TROUBLE)
-        elif not self._told:
-            self._told = True
-            self._troubles.begin(
-                _TROUBLE,
-                f"More than {self.bounds.connections_max:,} connections at once came to the"
-                f" {self.address} address: those that are silent are dropped, so that others are"
-                " answered.",
-                "If they are your clients', raise the limit of open files (ulimit -n) or"
-                " --workers; else let the proxy or firewall in front keep strangers off.",
-                hinders=False,
-            )
+        if lately:
+            self._told.add(kind)
+            self._troubles.begin(kind, message, remedy, hinders=False)
+        else:
+            self._told.discard(kind)
+            self._troubles.end(kind)
 
     def _abort(self, member: Member, why: str) -> None:
         metrics.CONNECTIONS_DROPPED.labels(self.address, why).inc()

@@ -17,15 +17,18 @@ from headcount.http.accepting import Listener
 from headcount.http.certificates import Certificates
 from headcount.http.connection import Connection
 from headcount.http.crowd import Bounds, Crowd, connections_max
+from headcount.http.entrance import Entrance
 from headcount.http.front import Front
 from headcount.http.handshakes import TlsListener, handshakes_max
+from headcount.http.pace import Pace
 from headcount.troubles import Troubles
 
 __all__ = ["Lifetime", "serve_http"]
 
 _STOP_WITHIN_S = 4
 _BODIES_WITHIN_S = 3
-# uvicorn counts time in ticks of a tenth of a second.
+# uvicorn counts time in ticks.
+_TICK_S = 0.1
 _LOOK_EVERY_TICKS = 10
 
 
@@ -54,17 +57,19 @@ class _Server(uvicorn.Server):
         address: str,
         troubles: Troubles | None,
         certificates: Certificates | None,
+        entrance: Entrance | None,
+        pace: Pace | None,
     ) -> None:
         super().__init__(config)
         self._lifetime = lifetime
         self._certificates = certificates
         members: Any = self.server_state.connections
-        self._crowd = Crowd(members, bounds, address, troubles)
+        self._crowd = Crowd(members, bounds, address, troubles, entrance, pace)
         self.server_state.crowd = self._crowd  # type: ignore[attr-defined]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._crowd.tick(asyncio.get_running_loop().time())
-        if self._certificates is None and self._crowd.starting is None:
+        if self._certificates is None and self._crowd.entrance is None:
             await super().startup(sockets)
         else:
             await super().startup([])
@@ -98,7 +103,8 @@ class _Server(uvicorn.Server):
                 connection.hang_up()
 
     async def on_tick(self, counter: int) -> bool:
-        self._crowd.tick(asyncio.get_running_loop().time())
+        now_s = asyncio.get_running_loop().time()
+        self._crowd.tick(now_s, now_s - self._crowd.now_s - _TICK_S)
         if counter % _LOOK_EVERY_TICKS == 0:
             self._crowd.look()
             if self._certificates is not None:
@@ -120,6 +126,8 @@ async def serve_http(
     troubles: Troubles | None = None,
     proxy_headers: bool = False,
     front: Front | None = None,
+    entrance: Entrance | None = None,
+    pace: Pace | None = None,
 ) -> None:
     """Accept and answer until told to stop; then finish what is under way.
 
@@ -133,6 +141,8 @@ async def serve_http(
         proxy_headers: whether trusted proxies may say how the client came to them, which costs a
             microsecond a request.
         front: which proxies these are, and the certificate for TLS, if any.
+        entrance: lets requests begin; None where the application bounds what is under way.
+        pace: is told how far this process is behind, and used for what is no HTTP.
 
     Raises:
         SettingError: the certificate cannot be used.
@@ -158,7 +168,7 @@ async def serve_http(
         # All processes read the same files; one says what is wrong with them.
         told = troubles if address == "api" else None
         certificates = Certificates(front.certificate, front.key, told, now_ms)
-    server = _Server(config, lifetime, bounds, address, troubles, certificates)
+    server = _Server(config, lifetime, bounds, address, troubles, certificates, entrance, pace)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

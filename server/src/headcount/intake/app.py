@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Container
+from collections.abc import Callable, Container
+from math import inf
 
 from headcount.allowances import Allowances
 from headcount.counting.hashing import IdHasher
@@ -67,6 +68,8 @@ _FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW, *_OF_ONE_SOURCE)
 # Whoever sends more than may be taken, and sends it again at once, must not keep the loop busy
 # with refusals: they are answered after so many seconds.
 _REFUSED_AFTER_S = 0.3
+# Of health, which must be said within a second, an answer is put off for so long at most.
+_HEALTH_PUT_OFF_MOST_S = 0.3
 # Tracking bodies become about so much larger when they are decompressed.
 _GZIP_RATIO = 8
 
@@ -88,6 +91,7 @@ def create_app(
     budgets: Budgets | None = None,
     answered: RequestTally | None = None,
     proxies: Container[object] = (),
+    put_off_s: Callable[[], float] = lambda: 0.0,
 ) -> Application:
     """The tracking API.
 
@@ -104,6 +108,7 @@ def create_app(
         budgets: what each source may send; None for no bounds.
         answered: where answers are counted.
         proxies: the addresses whose word is taken for how a browser came to them.
+        put_off_s: for how long, in seconds, to put an answer off to a request that brought nothing.
     """
     return _Intake(
         keys,
@@ -115,6 +120,7 @@ def create_app(
         budgets or Budgets(Allowances(None), clock),
         answered or RequestTally(),
         proxies,
+        put_off_s,
     )
 
 
@@ -130,8 +136,10 @@ class _Intake:
         budgets: Budgets,
         answered: RequestTally,
         proxies: Container[object],
+        put_off_s: Callable[[], float],
     ) -> None:
         self._proxies = proxies
+        self._put_off_s = put_off_s
         self._tracker = Tracker(keys, hasher, limits)
         self._history = history
         self._hasher = hasher
@@ -164,6 +172,8 @@ class _Intake:
             lines = "".join(traceback.format_tb(error.__traceback__))
             _log.error("%s while answering a request\n%s", type(error).__qualname__, lines)
             answer = refusal(Reason.INTERNAL_ERROR)
+        if 200 != answer.status < 429:  # what is refused for want of room may be anybody's
+            await self._put_off()
         self._answered.count(answer)
         await send_answer(send, answer, cors=cors)
 
@@ -178,8 +188,10 @@ class _Intake:
         if method not in route.methods:
             return refusal(Reason.METHOD_NOT_ALLOWED, route.methods)
         if route.action is Action.HEALTH:
+            await self._put_off(_HEALTH_PUT_OFF_MOST_S)
             return json_answer(200, {"status": "ok"})
         if route.action is Action.IGNORE:
+            await self._put_off()
             return SUCCESS
         headers: HeaderMap = dict(scope["headers"])
         if route.action is Action.SETTINGS:
@@ -325,7 +337,14 @@ class _Intake:
         """Make a batch durable, and only then say what became of it."""
         if result.facts or result.rejections:
             await self._sink.append(result.facts, result.rejections)
+        if not result.facts:
+            await self._put_off()
         return batch_answer(result.rejected)
+
+    async def _put_off(self, most_s: float = inf) -> None:
+        """Wait, if this worker is behind, before one is answered who brought nothing."""
+        if delay_s := self._put_off_s():
+            await asyncio.sleep(min(delay_s, most_s))
 
     def _likely_owner(self, body: bytes) -> int:
         """The number of the source that a body seems to be of; 0 where that cannot be seen.

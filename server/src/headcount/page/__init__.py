@@ -17,5 +17,7 @@ of its own, counts nothing, and fetches nothing from other hosts.
 """
 
 from headcount.page.app import create_page, is_of_page
+from headcount.page.sessions import Sessions
+from headcount.page.visits import workspace_seen
 
-__all__ = ["create_page", "is_of_page"]
+__all__ = ["Sessions", "create_page", "is_of_page", "workspace_seen"]

@@ -50,16 +50,19 @@ def is_of_page(path: str) -> bool:
     return path == "/" or path == "/page" or path.startswith("/page/")
 
 
-def create_page(*, api: ASGIApp, clock: Callable[[], int], tracking_url: str) -> ASGIApp:
+def create_page(
+    *, api: ASGIApp, sessions: Sessions, clock: Callable[[], int], tracking_url: str
+) -> ASGIApp:
     """The page, for one process and one event loop.
 
     Args:
         api: the API's application; it should grant a larger budget of requests than to programs,
             since an open page asks often.
+        sessions: who is signed in.
         clock: the time, in milliseconds since 1970.
         tracking_url: where tracking SDKs post, as shown in snippets.
     """
-    parts = Parts(Api(api), Sessions(clock), Pages(), Assets(), clock, tracking_url)
+    parts = Parts(Api(api), sessions, Pages(), Assets(), clock, tracking_url)
     app = Litestar(
         route_handlers=[
             *DASHBOARD_HANDLERS,

@@ -106,6 +106,10 @@ class Sessions:
         session.used_at_ms = now_ms
         return session
 
+    def look_at(self, session_id: str | None) -> Session | None:
+        """The session of a cookie, which is not used thereby, and may have ended."""
+        return self._sessions.get(session_id or "")
+
     def sign_in(self, former: Session | None, grant: Grant) -> Session:
         """A session under a fresh id with one more grant.
 

@@ -33,6 +33,7 @@ __all__ = [
     "posted",
     "session_of",
     "visit_of",
+    "workspace_seen",
 ]
 
 SESSION_COOKIE = "headcount_session"
@@ -140,6 +141,21 @@ def parts_of(request: Request[Any, Any, Any]) -> Parts:
 def session_of(request: Request[Any, Any, Any]) -> Session | None:
     """The session behind a request's cookie."""
     return parts_of(request).sessions.find(request.cookies.get(SESSION_COOKIE))
+
+
+def workspace_seen(sessions: Sessions, cookies: bytes) -> str | None:
+    """The id of the workspace that a browser with these cookies was signed in to last, if any.
+
+    For telling visitors from strangers before their requests are looked at: nothing is used, or
+    proven, by it.
+    """
+    for cookie in cookies.split(b";"):
+        name, _, value = cookie.strip().partition(b"=")
+        if name == SESSION_COOKIE.encode():
+            session = sessions.look_at(value.decode("latin-1"))
+            grant = session.grant(None) if session is not None else None
+            return grant.workspace_id if grant is not None else None
+    return None
 
 
 def visit_of(request: Request[Any, Any, Any], workspace_id: str | None = None) -> Visit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import operator
 from collections import Counter
@@ -16,7 +17,9 @@ from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, open_data_folder
+from headcount.http.entrance import Entrance
 from headcount.http.front import front_of
+from headcount.http.pace import Pace
 from headcount.http.serving import serve_http
 from headcount.metrics import OF_EVERYBODY
 from headcount.runfiles import ChildState, read_whole
@@ -33,6 +36,9 @@ __all__ = ["run"]
 # every second under steady traffic: room for a dozen of them with one token.
 _PAGE_REQUESTS_PER_MINUTE = 6_000
 
+# Health must be said within a second, whoever asks for it all the time.
+_HEALTH_PUT_OFF_MOST_S = 0.3
+
 
 def run(task: Task, child: Child) -> None:
     """Answer readers until told to stop.
@@ -41,7 +47,8 @@ def run(task: Task, child: Child) -> None:
         DataFolderError: the data folder cannot be used as it is.
     """
     from headcount.api import ApiSettings, create_app
-    from headcount.page import create_page, is_of_page
+    from headcount.page import Sessions, create_page, is_of_page
+    from headcount.wiring.callers import HEALTH_PATHS, Callers, turning_away
 
     reading = task.reading is not None
     settings = task.settings()
@@ -69,12 +76,19 @@ def run(task: Task, child: Child) -> None:
             )
 
         programs = api(settings.rate_limit_per_minute)
+        sessions = Sessions(now_ms)
         page = create_page(
-            api=api(_PAGE_REQUESTS_PER_MINUTE), clock=now_ms, tracking_url=task.tracking_url
+            api=api(_PAGE_REQUESTS_PER_MINUTE),
+            sessions=sessions,
+            clock=now_ms,
+            tracking_url=task.tracking_url,
         )
+        callers, pace = Callers(catalog, sessions, now_ms), Pace("api")
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             of_page = scope["type"] == ScopeType.HTTP and is_of_page(scope["path"])
+            if scope["type"] == ScopeType.HTTP and scope["path"] in HEALTH_PATHS:
+                await asyncio.sleep(min(_HEALTH_PUT_OFF_MOST_S, pace.delay_s()))
             await (page if of_page else programs)(scope, receive, send)
 
         # What stands now stands for good: the collector need not walk it during a request.
@@ -82,7 +96,7 @@ def run(task: Task, child: Child) -> None:
         gc.freeze()
         # The page asks for cookies that only travel by TLS, if that is how the browser came.
         serving = serve_http(
-            WholeBodies(app),
+            WholeBodies(app, is_known=callers.is_known),
             task.listen_fd,
             child,
             address="api",
@@ -90,6 +104,8 @@ def run(task: Task, child: Child) -> None:
             troubles=troubles,
             proxy_headers=True,
             front=front_of(settings),
+            entrance=Entrance(callers.owner_of, turning_away(pace.delay_s)),
+            pace=pace,
         )
         uvloop.run(serving)
 

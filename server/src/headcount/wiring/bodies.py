@@ -6,6 +6,7 @@ same rules hold for them as on the tracking address (`headcount.intake.reading`)
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 
 from headcount.intake import BodyReader, ClientGone, Reason, Refused, Room
 
-__all__ = ["WholeBodies"]
+__all__ = ["WholeBodies", "send_problem"]
 
 # Above what the applications take, who say so themselves.
 _BODY_BYTES_MAX = 128 * 1024
@@ -40,10 +41,18 @@ class WholeBodies:
     Args:
         app: the other one.
         within_s: how long a client may take to send a body.
+        is_known: whether a request shows whose it is; the bodies of those that do not make room
+            only for one another.
     """
 
-    def __init__(self, app: Any, within_s: float = _WITHIN_S) -> None:
+    def __init__(
+        self,
+        app: Any,
+        within_s: float = _WITHIN_S,
+        is_known: Callable[[Mapping[str, Any]], bool] = lambda _: False,
+    ) -> None:
         self._app = app
+        self._is_known = is_known
         self._reader = BodyReader(_BODY_BYTES_MAX, within_s, _ROOM, _ROOM)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -56,7 +65,7 @@ class WholeBodies:
                 return await receive()
             is_read = True
             try:
-                body = await self._reader.read(receive, known=False)
+                body = await self._reader.read(receive, known=self._is_known(scope))
             except ClientGone:
                 return {"type": "http.disconnect"}
             except Refused as refused:
@@ -69,13 +78,23 @@ class WholeBodies:
 
 
 async def _refuse(send: Any, reason: Reason) -> None:
-    status, kind, sentence = _ANSWERS[reason]
+    # What is still to come of the body would be taken for the next request.
+    await send_problem(send, *_ANSWERS[reason], (b"connection", b"close"))
+
+
+async def send_problem(
+    send: Any, status: int, kind: str, sentence: str, *headers: tuple[bytes, bytes]
+) -> None:
+    """Answer a request that no application sees, as the API would.
+
+    Args:
+        send: of ASGI.
+        status: HTTP status.
+        kind: the `type` of the error.
+        sentence: its `message`.
+        headers: besides those of the body.
+    """
     body = msgspec.json.encode({"errors": [{"type": kind, "message": sentence}]})
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        # What is still to come of the body would be taken for the next request.
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    framing = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": [*framing, *headers]})
     await send({"type": "http.response.body", "body": body})

@@ -14,6 +14,7 @@ from headcount.clock import now_ms
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import load_hash_key, open_data_folder
 from headcount.http.front import front_of
+from headcount.http.pace import Pace
 from headcount.http.serving import serve_http
 from headcount.intake import Budgets, Limits, RequestTally, create_app
 from headcount.journal import JournalDirectory
@@ -83,9 +84,10 @@ async def _run(task: Task, child: Child) -> None:
                 messages_a_minute_max=settings.source_messages_per_minute,
                 new_ids_a_minute_max=settings.source_ids_per_minute,
             )
+            pace = Pace("tracking")
             app = create_app(
                 sources, history, sink, hasher, now_ms, Limits(), budgets, answered,
-                front.proxies,
+                front.proxies, pace.delay_s,
             )  # fmt: skip
             await serve_http(
                 app,
@@ -95,6 +97,7 @@ async def _run(task: Task, child: Child) -> None:
                 idle_timeout_s=settings.idle_timeout_s,
                 troubles=troubles,
                 front=front,
+                pace=pace,
             )
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import Any
 
 from litestar import Litestar
 from litestar.enums import ScopeType
@@ -24,7 +25,7 @@ from headcount.api.wire.media import JSON, negotiate
 from headcount.api.wire.problems import Problem, RateLimitData, problem_of
 from headcount.api.wire.ratelimit import RateLimiter, Standing
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "bearer_secret"]
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="headcount"'}
@@ -88,16 +89,15 @@ class Gate:
         if "/" + scope["path"].strip("/") in self._open_paths:
             return
         now_ms = self._services.clock()
-        values = [value for name, value in scope["headers"] if name == b"authorization"]
-        match = _BEARER.fullmatch(values[0].decode("latin-1").strip()) if values else None
-        if match is None or len(values) > 1:
+        secret = bearer_secret(scope)
+        if secret is None:
             exchange.refusal = Problem(
                 401,
                 'An API token is needed, as one header "Authorization: Bearer <token>".',
                 headers=_CHALLENGE,
             )
             return
-        token = self._services.catalog.token_by_secret(match[1])
+        token = self._services.catalog.token_by_secret(secret)
         if token is None or not token.valid_at(now_ms):
             fault = (
                 "is unknown" if token is None
@@ -113,6 +113,13 @@ class Gate:
         exchange.headers.update(_standing_headers(standing))
         if standing.refused:
             raise _too_many(standing)
+
+
+def bearer_secret(scope: Mapping[str, Any]) -> str | None:
+    """The secret of the one token that a request brings in its head; None unless it is one."""
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    match = _BEARER.fullmatch(values[0].decode("latin-1").strip()) if values else None
+    return match[1] if match is not None and len(values) == 1 else None
 
 
 class _Answer:

@@ -1,0 +1,42 @@
+"""How soon those are answered who bring nothing."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from headcount.http.pace import Pace
+
+
+def test_nobody_is_put_off_while_the_loop_keeps_up() -> None:
+    pace = Pace("tracking")
+    for late_s in (0.0, 0.02, 0.049):
+        pace.tick(late_s)
+        assert pace.delay_s() == 0
+    assert pace.put_off == 0
+
+
+def test_answers_are_put_off_for_longer_while_it_does_not_but_not_without_bound() -> None:
+    pace = Pace("tracking")
+    delays = []
+    for _ in range(12):
+        pace.tick(0.1)
+        delays.append(pace.delay_s())
+    assert delays[0] <= 0.125
+    assert all(later > sooner for sooner, later in pairwise(delays[:4]))
+    assert max(delays) <= 2.5
+    assert pace.put_off == 12
+
+
+def test_they_come_at_once_again_when_it_has_caught_up() -> None:
+    pace = Pace("tracking")
+    for _ in range(12):
+        pace.tick(1.0)
+    for _ in range(20):
+        pace.tick(0.0)
+    assert pace.delay_s() == 0
+
+
+def test_those_who_ask_at_one_moment_are_not_answered_at_one_moment() -> None:
+    pace = Pace("tracking")
+    pace.tick(1.0)
+    assert len({pace.delay_s() for _ in range(100)}) > 50
