@@ -22,6 +22,7 @@ from headcount.journal import GroupCommit, JournalFile, reading
 from headcount.journal import file as journal_file
 from headcount.meter import Meter, meter, sealing
 from headcount.sqlite import connection as sqlite_connection
+from headcount.sqlite import parts as sqlite_parts
 from headcount.sqlite import rows as sqlite_rows
 from headcount.store import run_folder, runs
 from headcount.store.protocol import Change
@@ -259,7 +260,7 @@ def _believe_any_run(patch: Patch) -> None:
 
 
 def _forget_what_was_confirmed(patch: Patch) -> None:
-    for module in (journal_file, sqlite_rows, integrity):
+    for module in (sqlite_parts, integrity):
         patch.setattr(module, "refuse_if_behind", lambda *_: None)
 
 

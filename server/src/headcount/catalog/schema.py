@@ -12,12 +12,8 @@ from pathlib import Path
 
 import apsw
 
-from headcount.confirmed import read_confirmed, refuse_if_behind
 from headcount.errors import DamagedDataError, DataFolderError
-from headcount.identity import admit_part, fresh_uuid, installation_for, require_part
-from headcount.sqlite.connection import refuse_version, settle, transaction
-from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table
-from headcount.sqlite.unwritable import open_for_reading
+from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table, open_checked
 
 __all__ = [
     "MARK",
@@ -35,7 +31,6 @@ _RESTORE = "Point --data at a folder that Headcount made, or restore it from a b
 
 SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x48434354  # "HCCT", so that another program's file is not taken for ours
-_BUSY_TIMEOUT_MS = 10_000
 
 # AUTOINCREMENT, because a number that stood in facts must never name something else later.
 _SCHEMA = (
@@ -100,30 +95,16 @@ def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, 
         DataFolderError: it is not a catalog, or newer than this version of Headcount;
             DamagedDataError: it is missing though it is known to its folder, is damaged or another
             one, or lacks what was confirmed.
-        apsw.Error: SQLite could not open it.
     """
-    require_part(path)
-    # Before the database is read: what is confirmed meanwhile must not be missed in it.
-    confirmed = read_confirmed(path)
-    if read_only:
-        connection = open_for_reading(path)
-    else:
-        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        connection = apsw.Connection(str(path), flags=flags)
-    try:
-        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-        connection.pragma("foreign_keys", True)
-        if not read_only:
-            settle(connection)
-            _prepare_to_write(connection, installation_for(path))
-        _check_version(connection, path)
-        ledger = Ledger(path, connection, TABLES)
-        part = ledger.part
-        admit_part(path, part.uuid, part.installation, register=not read_only)
-        refuse_if_behind(path, confirmed, part.uuid, part.generation)
-    except BaseException:
-        connection.close()
-        raise
+    connection, ledger = open_checked(
+        path,
+        schema=_SCHEMA,
+        version=SCHEMA_VERSION,
+        tables=TABLES,
+        application=_APPLICATION_ID,
+        read_only=read_only,
+    )
+    connection.pragma("foreign_keys", True)
     return connection, ledger
 
 
@@ -141,7 +122,7 @@ def errors_named(path: Path, what: str) -> Iterator[None]:
 
     Args:
         path: the catalog's file.
-        what: what was tried, as a participle: `"opened"`, `"read"` or `"written"`.
+        what: what was tried, as a participle: `"read"` or `"written"`.
 
     Raises:
         DataFolderError: in place of any `apsw.Error`.
@@ -156,28 +137,6 @@ def errors_named(path: Path, what: str) -> Iterator[None]:
         raise DataFolderError(
             f"The catalog {path} could not be {what}: {error}.", _remedy(error)
         ) from error
-
-
-def _prepare_to_write(connection: apsw.Connection, installation: str) -> None:
-    # The tables come first: in a foreign file, nothing may change, not even its journal mode.
-    with transaction(connection):
-        if connection.pragma("schema_version") == 0:
-            make_tables(connection, fresh_uuid(), installation)
-    # An acknowledged command must survive a power cut, so every commit is synced.
-    connection.pragma("synchronous", "FULL")
-    if connection.pragma("application_id") == _APPLICATION_ID:
-        connection.pragma("journal_mode", "wal")
-
-
-def _check_version(connection: apsw.Connection, path: Path) -> None:
-    if connection.pragma("application_id") != _APPLICATION_ID:
-        raise DataFolderError(
-            f"{path} is not a catalog of Headcount.",
-            "Point --data at a folder that Headcount made, or at a new one.",
-        )
-    version = connection.pragma("user_version")
-    if version != SCHEMA_VERSION:
-        refuse_version(path, version, SCHEMA_VERSION)
 
 
 def _remedy(error: apsw.Error) -> str:

@@ -64,8 +64,7 @@ class Catalog:
         self._path = path
         self._lock = threading.Lock()
         self._own_commits = 0
-        with errors_named(path, "opened"):
-            self._connection, self._ledger = open_catalog_file(path, read_only=read_only)
+        self._connection, self._ledger = open_catalog_file(path, read_only=read_only)
 
     # Workspaces
 

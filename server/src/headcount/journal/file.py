@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import apsw
 
-from headcount.confirmed import Witness, read_confirmed, refuse_if_behind
+from headcount.confirmed import Witness
 from headcount.counting.facts import FACT_BYTES, FACT_FORMAT, Rejection
 from headcount.errors import DamagedDataError, StorageUnavailableError
-from headcount.identity import admit_part, fresh_uuid, installation_for, require_part
+from headcount.identity import fresh_uuid, installation_for
 from headcount.journal.reading import JournalEntry, journal_state, last_of, read_entries
 from headcount.journal.schema import (
     DAMAGED,
@@ -30,6 +30,7 @@ from headcount.journal.schema import (
     entry_checksum,
 )
 from headcount.sqlite.connection import connect, damage_named, rows, transaction
+from headcount.sqlite.parts import PartState, open_part
 from headcount.sqlite.rows import read_checked
 
 __all__ = ["JOURNAL_VERSION", "JournalFile", "refuse_older_store"]
@@ -73,31 +74,29 @@ class JournalFile:
         self.path = path
         self._witness: Witness | None = None
         self._written: _Written | None = None
-        require_part(path)
-        # Before the database is read: what is confirmed meanwhile must not be missed in it.
-        confirmed = read_confirmed(path)
-        installation = installation_for(path)
 
-        def begin(connection: apsw.Connection) -> None:
-            values = (1, fresh_uuid(), installation, 0, 0)
-            connection.execute(JOURNAL.insert, (*values, JOURNAL.checksum(values)))
+        def connected() -> apsw.Connection:
+            installation = installation_for(path)
 
-        self._db = connect(
-            path,
-            schema=SCHEMA,
-            version=JOURNAL_VERSION,
-            begin=begin,
-            page_bytes=PAGE_BYTES,
-            vfs=vfs,
-        )
-        try:
-            state = journal_state(path, self._db)
+            def begin(connection: apsw.Connection) -> None:
+                values = (1, fresh_uuid(), installation, 0, 0)
+                connection.execute(JOURNAL.insert, (*values, JOURNAL.checksum(values)))
+
+            return connect(
+                path,
+                schema=SCHEMA,
+                version=JOURNAL_VERSION,
+                begin=begin,
+                page_bytes=PAGE_BYTES,
+                vfs=vfs,
+            )
+
+        def state_of(connection: apsw.Connection) -> PartState:
+            state = journal_state(path, connection)
             self.uuid = state.uuid
-            admit_part(path, state.uuid, state.installation, register=True)
-            refuse_if_behind(path, confirmed, state.uuid, *last_of(path, self._db, state))
-        except BaseException:
-            self._db.close()
-            raise
+            return PartState(state.uuid, state.installation, *last_of(path, connection, state))
+
+        self._db = open_part(path, connected, state_of, register=True)
 
     def append(
         self,

@@ -22,6 +22,7 @@ __all__ = [
     "connect",
     "damage_named",
     "refuse_version",
+    "require_application",
     "rows",
     "settle",
     "transaction",
@@ -53,6 +54,7 @@ def connect(
     version: int,
     begin: Callable[[apsw.Connection], None] | None = None,
     page_bytes: int = _PAGE_BYTES,
+    application: int | None = None,
     vfs: str | None = None,
 ) -> apsw.Connection:
     """Open a database, making its schema if it is new; what can be read in it is then durable.
@@ -63,6 +65,8 @@ def connect(
         version: version of that schema, kept in the file.
         begin: writes the first rows of a new file, in the transaction that makes its tables.
         page_bytes: size of the pages of a new file, a power of two.
+        application: the number that marks files of this kind; in a file that has tables and
+            another number nothing is changed, not even its journal mode.
         vfs: name of the APSW VFS to go through; the system's when None.
 
     Raises:
@@ -71,6 +75,8 @@ def connect(
     try:
         connection = apsw.Connection(str(path), vfs=vfs)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        if application is not None and connection.pragma("schema_version"):
+            require_application(path, connection, application)
         settle(connection)
         if not connection.pragma("page_count"):
             # Only a new file takes these two, and another would write a page, for which a full disk
@@ -93,6 +99,8 @@ def connect(
                     if begin is not None:
                         begin(connection)
                     connection.pragma("user_version", version)
+                    if application is not None:
+                        connection.pragma("application_id", application)
             # Should its log be lost one day, the file itself still says which one it is.
             with suppress(apsw.FullError, apsw.BusyError):
                 connection.wal_checkpoint()
@@ -112,6 +120,19 @@ def connect(
         connection.close()
         refuse_version(path, found, version)
     return connection
+
+
+def require_application(path: Path, connection: apsw.Connection, application: int) -> None:
+    """Refuse a database of another program, or of another kind.
+
+    Raises:
+        DataFolderError: it is one.
+    """
+    if connection.pragma("application_id") != application:
+        raise DataFolderError(
+            f"{path} is not a {path.stem} of Headcount.",
+            "Name a folder that Headcount made, or a new one, with --data.",
+        )
 
 
 def refuse_version(path: Path, found: int, known: int) -> NoReturn:

@@ -15,7 +15,13 @@ from pathlib import Path
 import apsw
 
 from headcount.errors import DamagedDataError, DataFolderError
-from headcount.sqlite.connection import MEND_OR_RESTORE, damage_named, refuse_version, rows
+from headcount.sqlite.connection import (
+    MEND_OR_RESTORE,
+    damage_named,
+    refuse_version,
+    require_application,
+    rows,
+)
 from headcount.sqlite.unwritable import (
     identity_of,
     is_refusal,
@@ -66,21 +72,25 @@ def open_at_one_moment(path: Path, *, version: int) -> Iterator[apsw.Connection]
         connection.close()
 
 
-def connect_to_read(path: Path, *, version: int) -> apsw.Connection:
+def connect_to_read(path: Path, *, version: int, application: int | None = None) -> apsw.Connection:
     """A connection that reads a database for long, on a disk that may take no writes.
 
     Args:
         path: the file.
         version: the version that its schema must have.
+        application: the number that marks files of this kind; None where none does.
 
     Raises:
-        DataFolderError: there is no such file, it cannot be read, or it has another version.
+        DataFolderError: there is no such file, it cannot be read, or it is of another kind or
+            version.
     """
     try:
         connection = open_for_reading(path)
     except apsw.Error as error:
         raise _unreadable(path, error) from error
     try:
+        if application is not None:
+            require_application(path, connection, application)
         _check_version(path, connection.pragma("user_version"), version)
     except BaseException:
         connection.close()

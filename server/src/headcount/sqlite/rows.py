@@ -20,10 +20,11 @@ import apsw
 import msgspec
 from isal.isal_zlib import crc32
 
-from headcount.confirmed import Witness, read_confirmed, refuse_if_behind
+from headcount.confirmed import Witness
 from headcount.errors import DamagedDataError
-from headcount.identity import admit_part, fresh_uuid, installation_for, require_part
+from headcount.identity import fresh_uuid, installation_for
 from headcount.sqlite.connection import MEND_OR_RESTORE, connect, damage_named, rows, transaction
+from headcount.sqlite.parts import PartState, open_part
 from headcount.sqlite.reading import connect_to_read
 
 __all__ = [
@@ -354,6 +355,7 @@ def open_checked(
     schema: str,
     version: int,
     tables: Sequence[Table],
+    application: int | None = None,
     vfs: str | None = None,
     read_only: bool = False,
 ) -> tuple[apsw.Connection, Ledger]:
@@ -364,6 +366,8 @@ def open_checked(
         schema: statements that make the tables of a new file, with `PART_SCHEMA`.
         version: version of that schema.
         tables: all tables of rows with checksums.
+        application: a number that marks files of this kind, so that one of another program is not
+            taken for one.
         vfs: name of the APSW VFS to go through; the system's when None.
         read_only: for a disk that takes no writes; the file must be there.
 
@@ -371,25 +375,23 @@ def open_checked(
         DataFolderError: it cannot be opened; DamagedDataError: it is missing though it is known to
             its folder, is damaged or another one, or is behind what was confirmed.
     """
-    require_part(path)
-    # Before the database is read: what is confirmed meanwhile must not be missed in it.
-    confirmed = read_confirmed(path)
-    if read_only:
-        connection = connect_to_read(path, version=version)
-    else:
+
+    def connected() -> apsw.Connection:
+        if read_only:
+            return connect_to_read(path, version=version, application=application)
         installation = installation_for(path)
-        connection = connect(
+        return connect(
             path,
             schema=schema,
             version=version,
             begin=lambda made: Ledger.begin(made, fresh_uuid(), installation),
+            application=application,
             vfs=vfs,
         )
-    try:
-        ledger = Ledger(path, connection, tables)
-        admit_part(path, ledger.part.uuid, ledger.part.installation, register=not read_only)
-        refuse_if_behind(path, confirmed, ledger.part.uuid, ledger.part.generation)
-    except BaseException:
-        connection.close()
-        raise
-    return connection, ledger
+
+    def state_of(connection: apsw.Connection) -> PartState:
+        part = Ledger(path, connection, tables).part
+        return PartState(part.uuid, part.installation, part.generation)
+
+    connection = open_part(path, connected, state_of, register=not read_only)
+    return connection, Ledger(path, connection, tables)

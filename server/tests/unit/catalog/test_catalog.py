@@ -251,6 +251,6 @@ def test_a_format_that_no_version_has_made_is_not_called_newer(path: Path, forma
 
 
 def test_a_missing_catalog_is_not_made_by_a_reader(path: Path) -> None:
-    with pytest.raises(DataFolderError, match="could not be opened"):
+    with pytest.raises(DataFolderError, match="cannot be read"):
         Catalog(path, read_only=True)
     assert not path.exists()
