@@ -39,6 +39,7 @@ from sim.workload import Request, tallied
 __all__ = ["Auditor", "Violation"]
 
 _TAGS = slice(16, 20)
+_EARLIEST_MS = 946_684_800_000
 _SETS = {
     IDENTIFIED: "identified",
     ANONYMOUS: "anonymous",
@@ -111,11 +112,11 @@ class Auditor:
         self._sent: Counter[bytes] = Counter()
         self._owed: Counter[bytes] = Counter()
         """Facts that were acknowledged and are not metered."""
-        self._acknowledged_at_ms: dict[bytes, int | None] = {}
-        self._latest_ms = 0
+        self._acknowledged_at_ms: dict[bytes, int] = {}
         self._entries: dict[tuple[str, int], JournalEntry] = {}
         self._attempts: list[_Attempt] = []
         self._believed = (0, 0)
+        self._clock_is_believed = False
         self._facts_max = 0
         self._tallies_owed: Counter[tuple[int, int, int, str]] = Counter()
         self._tallies_sent: Counter[tuple[int, int, int, str]] = Counter()
@@ -131,9 +132,8 @@ class Auditor:
 
     # What clients do.
 
-    def sending(self, request: Request, now_ms: int) -> None:
+    def sending(self, request: Request) -> None:
         """A request is on its way: all of it may become durable, or nothing."""
-        self._latest_ms = max(self._latest_ms, now_ms)
         for fact in request.facts:
             packed = pack(fact)
             self._plain[packed] = fact
@@ -144,9 +144,7 @@ class Auditor:
         """Its client was told that it is durable."""
         for packed in map(pack, request.facts):
             self._owed[packed] += 1
-            # Known, and left out: of what comes while the clock is behind what it has said before,
-            # and waits behind a backlog from before, the mark says too early that it is counted.
-            self._acknowledged_at_ms[packed] = now_ms if now_ms == self._latest_ms else None
+            self._acknowledged_at_ms[packed] = now_ms
         self._tallies_owed.update(tallied(request.rejections))
 
     def power_went(self) -> None:
@@ -180,6 +178,7 @@ class Auditor:
     def stepping(self, clock_day: int, facts_max: int) -> None:
         """A step of the meter begins, which believes what is known of the clock by now."""
         self._believed = self.oracle.believed(clock_day)
+        self._clock_is_believed = clock_day <= self._believed[0]
         self._facts_max = facts_max
 
     def attempting(self, change: Change, clock_day: int) -> None:
@@ -299,13 +298,14 @@ class Auditor:
             done.paid[fact] += 1
 
     def stepped(
-        self, store: SqliteStore, counted_until_ms: int, before: Mapping[bytes, int]
+        self, store: SqliteStore, counted_until_ms: tuple[int, int], before: Mapping[bytes, int]
     ) -> None:
         """A step of the meter has ended.
 
         Args:
             store: what it wrote to.
-            counted_until_ms: until when the meter says that everything is counted.
+            counted_until_ms: until when the meter, and what readers see, say that everything is. A
+                clock that nobody believes moves nothing that readers see.
             before: `owed_now()` as it was before the step.
         """
         _require(
@@ -315,9 +315,11 @@ class Auditor:
         for fact in before:
             if self._owed[fact] <= 0:
                 continue
-            acknowledged_at_ms = self._acknowledged_at_ms[fact]
+            at_ms = self._acknowledged_at_ms[fact]
+            # A time before 2000 says nothing of when something came.
             _require(
-                acknowledged_at_ms is None or acknowledged_at_ms > counted_until_ms,
+                at_ms < _EARLIEST_MS
+                or at_ms > max(counted_until_ms[: 1 + self._clock_is_believed]),
                 f"{self._plain[fact]} is not counted, and all until {counted_until_ms} is said so",
             )
 

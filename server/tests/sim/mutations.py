@@ -21,6 +21,7 @@ from headcount.errors import StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile, reading
 from headcount.journal import file as journal_file
 from headcount.meter import Meter, meter, sealing
+from headcount.meter.overtaken import Overtaken
 from headcount.sqlite import connection as sqlite_connection
 from headcount.sqlite import parts as sqlite_parts
 from headcount.sqlite import rows as sqlite_rows
@@ -177,7 +178,7 @@ def _prune_one_too_many(patch: Patch) -> None:
 
 def _say_it_is_all(patch: Patch) -> None:
     take = Meter._take
-    patch.setattr(Meter, "_take", lambda self: replace(take(self), next_appended_at_ms=None))
+    patch.setattr(Meter, "_take", lambda self: replace(take(self), heads_ms=[]))
 
 
 def _mark_the_end_of_a_step(patch: Patch) -> None:
@@ -190,6 +191,10 @@ def _mark_the_end_of_a_step(patch: Patch) -> None:
         return stepped
 
     patch.setattr(Meter, "step", later)
+
+
+def _see_only_what_is_next(patch: Patch) -> None:
+    patch.setattr(Overtaken, "moments", lambda *_: [])
 
 
 def _count_whatever_the_time(patch: Patch) -> None:
@@ -294,6 +299,7 @@ MUTATIONS = {
         ("", _prune_one_too_many, set()),
         ("", _say_it_is_all, set()),
         ("", _mark_the_end_of_a_step, {Fault.BETWEEN}),
+        ("", _see_only_what_is_next, {Fault.CLOCK}),
         ("", _count_whatever_the_time, {Fault.CLOCK}),
         ("", _wait_a_day_too_long, {Fault.CLOCK}),
         ("", _let_what_waits_move_the_day, {Fault.CLOCK}),

@@ -463,7 +463,7 @@ class World(Watch):
                 self._workload.unknown += request.messages
             return
         for request in requests:
-            self.auditor.sending(request, self.clock.now_ms)
+            self.auditor.sending(request)
         workers = [self.rng.choice(self._workers) for _ in requests]
 
         async def all_at_once() -> list[Answer | None]:
@@ -544,7 +544,8 @@ class World(Watch):
         self._tell(f"{meter.name} metered {self.auditor.metered - metered}, drained: {drained}")
         self._note_sealed(before)
         if drained is not None:
-            self.auditor.stepped(meter.store, meter.meter.counted_until_ms, before)
+            shown_ms = meter.store.read_usage(1, Period.of_day(self.clock.day)).counted_until_ms
+            self.auditor.stepped(meter.store, (meter.meter.counted_until_ms, shown_ms), before)
         return drained
 
     def _note_sealed(self, before: Mapping[bytes, int] | None = None) -> None:

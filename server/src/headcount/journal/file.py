@@ -9,7 +9,7 @@ not what was appended is given as damage, whole, and those behind it come all th
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +40,7 @@ INSERT INTO entry
     (id, format, appended_at_ms, facts_count, total_facts, rejections, checksum, facts)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 """
+_MOMENTS = "SELECT id, appended_at_ms FROM entry WHERE id > ?1 ORDER BY id"
 _LAG = "SELECT coalesce(sum(facts_count), 0) FROM entry WHERE id > ?1"
 _PRUNE = "DELETE FROM entry WHERE id <= ?1"
 _ENTRIES_A_PRUNE = 1024
@@ -166,6 +167,17 @@ class JournalFile:
                 nothing can be said of its entries.
         """
         return read_entries(self.path, self._db, after_id)
+
+    def moments(self, after_id: int) -> Iterator[tuple[int, int]]:
+        """Id and moment of the entries that follow an id, unchecked.
+
+        Raises:
+            DamagedDataError: the file is damaged.
+        """
+        with damage_named(self.path):
+            for entry_id, appended_at_ms in self._db.execute(_MOMENTS, (after_id,)):
+                if isinstance(entry_id, int) and isinstance(appended_at_ms, int):
+                    yield entry_id, appended_at_ms
 
     def lag_facts(self, after_id: int) -> int:
         """How many facts follow an id."""

@@ -32,14 +32,14 @@ class Arrivals:
         rejections: tallies.
         positions: journal UUID to the id of the last entry that is in here.
         aside: what cannot be facts or tallies.
-        next_appended_at_ms: when the next entry came; None when there is none.
+        heads_ms: when the next entry of each journal came that has any left.
     """
 
     facts: list[bytes] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     aside: list[Aside] = field(default_factory=list)
-    next_appended_at_ms: int | None = None
+    heads_ms: list[int] = field(default_factory=list)
 
     @property
     def messages(self) -> int:
@@ -60,14 +60,15 @@ def take(journals: Iterable[JournalFile], positions: Mapping[str, int], facts_ma
     """
     taken = Arrivals()
     room_bytes = facts_max * FACT_BYTES
+    heads_ms: dict[str, int] = {}
     with ExitStack() as stack:
         arrivals = [
-            stack.enter_context(closing(_entries(each, positions.get(each.uuid, 0))))
+            stack.enter_context(closing(_entries(each, positions.get(each.uuid, 0), heads_ms)))
             for each in journals
         ]
-        for appended_at_ms, journal, entry in heapq.merge(*arrivals, key=itemgetter(0)):
+        for _, journal, entry in heapq.merge(*arrivals, key=itemgetter(0)):
             if room_bytes <= 0:
-                taken.next_appended_at_ms = appended_at_ms
+                taken.heads_ms = list(heads_ms.values())
                 break
             _add(taken, journal, entry)
             room_bytes -= len(entry.facts)
@@ -75,11 +76,13 @@ def take(journals: Iterable[JournalFile], positions: Mapping[str, int], facts_ma
 
 
 def _entries(
-    journal: JournalFile, position: int
+    journal: JournalFile, position: int, heads_ms: dict[str, int]
 ) -> Generator[tuple[int, JournalFile, JournalEntry], None, None]:
     with closing(journal.entries(position)) as entries:
         for entry in entries:
+            heads_ms[journal.uuid] = entry.appended_at_ms
             yield entry.appended_at_ms, journal, entry
+    heads_ms.pop(journal.uuid, None)
 
 
 def _add(taken: Arrivals, journal: JournalFile, entry: JournalEntry) -> None:

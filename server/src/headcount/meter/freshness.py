@@ -1,10 +1,12 @@
 """Until when everything is counted, under a clock that may be set ahead and back.
 
-Takes the clock and when the next entry came; gives the mark that readers see, or nothing where the
+Takes the clock and when what waits came; gives the mark that readers see, or nothing where the
 clock cannot be believed: a mark that a wrong clock set would stand long after it is right again.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from headcount.counting.facts import FIRST_MS
 from headcount.store.protocol import MeterStore
@@ -28,32 +30,29 @@ class Freshness:
 
     def __init__(self, store: MeterStore, began_ms: int) -> None:
         self._store = store
-        self._latest_ms: int | None = None
+        self._marked_ms: int | None = None
         self.until_ms = began_ms
 
-    def looked(
-        self, now_ms: int, next_appended_at_ms: int | None, *, plausible: bool
-    ) -> int | None:
+    def looked(self, now_ms: int, waiting_ms: Sequence[int], *, plausible: bool) -> int | None:
         """What the mark may be raised to once what was looked at is counted; None to leave it.
 
         Args:
             now_ms: the moment before the journals were looked at; nothing later is sure.
-            next_appended_at_ms: when the first entry that is not counted came; None without one.
+            waiting_ms: moments before all of which nothing that is not counted came.
             plausible: whether the clock is believed.
 
         Raises:
-            StorageUnavailableError: the mark could not be taken back behind the clock.
+            StorageUnavailableError: the mark could not be taken back.
         """
-        until_ms = now_ms
-        if next_appended_at_ms is not None:
-            until_ms = min(now_ms, next_appended_at_ms - 1)
-            if next_appended_at_ms < FIRST_MS:  # by a wrong clock: it says nothing
-                until_ms = min(now_ms, self.until_ms)
-        self.until_ms = until_ms
+        believed_ms = [moment_ms for moment_ms in waiting_ms if moment_ms >= FIRST_MS]
+        until_ms = min([now_ms, *(moment_ms - 1 for moment_ms in believed_ms)])
+        # What came by a wrong clock says nothing: meanwhile, the mark stays where it was.
+        all_believed = len(believed_ms) == len(waiting_ms)
+        self.until_ms = until_ms if all_believed else min(until_ms, self.until_ms)
         if not plausible:
             return None
-        if self._latest_ms is None or now_ms < self._latest_ms - _SET_BACK_MS:
-            self._store.lower_counted_until(now_ms)
-            self._latest_ms = now_ms
-        self._latest_ms = max(self._latest_ms, now_ms)
-        return until_ms
+        if self._marked_ms is None or until_ms < self._marked_ms - _SET_BACK_MS:
+            self._store.lower_counted_until(until_ms)
+            self._marked_ms = until_ms
+        self._marked_ms = max(self._marked_ms, self.until_ms)
+        return self.until_ms

@@ -27,6 +27,7 @@ from headcount.meter.digestion import digest
 from headcount.meter.freshness import Freshness
 from headcount.meter.indexes import Indexes
 from headcount.meter.limits import MeterLimits
+from headcount.meter.overtaken import Overtaken
 from headcount.meter.sealing import Sealing
 from headcount.meter.sources import KnownSources
 from headcount.meter.telling import Telling
@@ -108,11 +109,9 @@ class Meter:
         self.indexes = Indexes(store, clock_ms, window_days, self._limits)
         self._sealing = Sealing(store, self.indexes, clock_ms)
         self._open_new_journals()
-        waiting_ms = take(self._open.values(), self._positions, 0).next_appended_at_ms
-        now_ms = clock_ms()
-        self._freshness = Freshness(
-            store, min(now_ms, now_ms if waiting_ms is None else waiting_ms)
-        )
+        waiting_ms = take(self._open.values(), self._positions, 0).heads_ms
+        self._freshness = Freshness(store, min([clock_ms(), *waiting_ms]))
+        self._overtaken = Overtaken()
 
     @property
     def counted_until_ms(self) -> int:
@@ -131,12 +130,12 @@ class Meter:
         self._open_new_journals()
         today, last_day = day_of_ms(now_ms), self._last_day()
         taken = self._take()
-        drained = taken.next_appended_at_ms is None
+        drained = not taken.heads_ms
         try:
             self.before_step()
             drained &= self._meter_confirmed(now_ms)
             until_ms = self._freshness.looked(
-                now_ms, taken.next_appended_at_ms, plausible=is_clock_plausible(today, last_day)
+                now_ms, self._waiting_ms(taken), plausible=is_clock_plausible(today, last_day)
             )
             if not taken.positions:
                 self._mark(now_ms, until_ms)
@@ -179,6 +178,14 @@ class Meter:
 
     def _take(self) -> Arrivals:
         return take(self._open.values(), self._positions, self._limits.facts_a_batch_max)
+
+    def _waiting_ms(self, taken: Arrivals) -> list[int]:
+        """Moments before all of which nothing waits behind a batch."""
+        if not taken.heads_ms:
+            return []
+        journals = self._open.values()
+        overtaken_ms = self._overtaken.moments(journals, self._positions, taken.positions)
+        return [*taken.heads_ms, *overtaken_ms]
 
     def peek(self) -> list[bytes]:
         """The packed facts that the next step would meter, entry by entry."""

@@ -24,6 +24,7 @@ from rig import Rig, assert_equal_to_oracle
 JANUARY = parse_period("2026-01-01")
 NOON_MS = (JANUARY.first_day + 9) * MS_PER_DAY + MS_PER_DAY // 2
 ONE_BY_ONE = MeterLimits(facts_a_batch_max=1)
+HOUR_MS = 3_600_000
 
 
 class Clock:
@@ -276,6 +277,48 @@ def test_the_mark_moves_while_nothing_comes_and_never_lies_ahead(rigs: Rigs, clo
     rig.meter.step()
     rig.append(rig.journal(), [fact("m")])
     rig.meter.step()
+    assert counted_until(rig) == clock.now_ms
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_the_mark_waits_for_what_came_after_the_clock_was_set_back(
+    rigs: Rigs, clock: Clock, is_seen: bool
+) -> None:
+    """What came earlier by the clock stands behind what came later, whoever saw the clock then."""
+    rig = rigs.make(ONE_BY_ONE)
+    journal = rig.journal()
+    clock.now_ms = back_ms = NOON_MS - 2 * HOUR_MS
+    rig.meter.step()
+    for number, at_ms in enumerate(
+        (NOON_MS, NOON_MS + 100, back_ms + 20_000, back_ms + 10_000, NOON_MS + 200)
+    ):
+        clock.now_ms = at_ms
+        rig.append(journal, [replace(fact(f"m{number}"), received_at_ms=at_ms)])
+        if is_seen and number == 3:
+            rig.meter.step()
+            assert counted_until(rig) == back_ms + 10_000 - 1
+    clock.now_ms = NOON_MS + HOUR_MS
+    while rig.store.positions().get(journal.uuid, 0) < 3:
+        rig.meter.step()
+        assert counted_until(rig) == back_ms + 10_000 - 1
+    rig.meter.step()
+    assert counted_until(rig) == NOON_MS + 200 - 1
+
+
+def test_the_mark_keeps_to_the_moments_of_hours_that_wait(rigs: Rigs, clock: Clock) -> None:
+    """Of many that stand behind a later one, few are remembered."""
+    rig = rigs.make(ONE_BY_ONE)
+    journal = rig.journal()
+    rig.append(journal, [fact("m")])
+    rig.append(journal, [fact("m0")])
+    for number in range(1, 41):
+        clock.now_ms = NOON_MS - HOUR_MS + 250 * number
+        rig.append(journal, [fact(f"m{number}")])
+    for counted in range(1, 42):
+        rig.meter.step()
+        # Exact to a second, and never later than the next that waits.
+        assert 1 <= NOON_MS - HOUR_MS + 250 * max(1, counted - 1) - counted_until(rig) <= 1_000
+    rig.drain()
     assert counted_until(rig) == clock.now_ms
 
 
