@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from headcount.cli.client import check_client
+from headcount.cli.reading.connection import Connection
+from headcount.cli.reading.rows import Query, month_rows
+from headcount.counting.calendar import parse_period
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from headcount.cli.reading.rows import Row, Scope
+    from headcount.demo.reading import Rows
 
 __all__ = ["demo"]
 
@@ -27,4 +38,17 @@ def demo(check: bool) -> int:
     check_client()
     from headcount.demo.command import run_demo
 
-    return run_demo(check)
+    return run_demo(check, _rows_of)
+
+
+def _rows_of(host: str, token: str) -> Rows:
+    """How every command reads usage, from one host."""
+    from segment_public_api import ApiClient, Configuration
+
+    client = ApiClient(Configuration(host=host, access_token=token))
+    connection = Connection(client, host, "the demo's server")
+
+    def rows(by: Scope, month: date) -> list[Row]:
+        return month_rows(connection, Query(by, None), parse_period(str(month)), {})
+
+    return rows

@@ -1,13 +1,14 @@
 """`headcount demo`: shows the whole way of a message with real parts, in a temporary folder.
 
 Starts a server, has made traffic imported by the command line and live messages posted by a real
-tracking SDK, reads usage through the client, and compares it with a naive count of what was sent.
+tracking SDK, reads usage as every command does, and compares it with a naive count of what was
+sent.
 
     traffic    made messages of a month and a half
     expected   the naive count
     live       messages of this moment, posted with segment-analytics-python
     server     a server of its own, and the program's other commands
-    reading    usage read with segment_public_api, and how it differs from what was expected
+    reading    rows of usage by day and scope, and how they differ from what was expected
     telling    what the demo prints
     command    the order of it all
 """

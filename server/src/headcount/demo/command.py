@@ -16,7 +16,7 @@ from headcount.config import SETTINGS
 from headcount.datafolder import open_data_folder
 from headcount.demo.expected import Key, Usage, expected_usage
 from headcount.demo.live import post_live_messages, tracking_client
-from headcount.demo.reading import UsageReader, differences
+from headcount.demo.reading import RowsOf, differences, month_usage, wait_for_calls
 from headcount.demo.server import DemoServer, run_command
 from headcount.demo.telling import tell_heading, tell_next, tell_seen, tell_usage
 from headcount.demo.traffic import SOURCES, WEB, Sent, made_traffic
@@ -28,11 +28,12 @@ _PLAN = PlanLimits(mtu=2_000, api_calls=20_000)
 _MIDNIGHT_MARGIN = timedelta(seconds=30)
 
 
-def run_demo(check: bool) -> int:
+def run_demo(check: bool, rows_of: RowsOf) -> int:
     """Show everything; then keep serving until Ctrl-C, or compare and stop.
 
     Args:
         check: compare what was read with what was sent, and stop.
+        rows_of: how usage is read.
 
     Returns:
         The exit status: 1 when the comparison failed.
@@ -44,11 +45,12 @@ def run_demo(check: bool) -> int:
     # Whoever ends the demo otherwise than by Ctrl-C must not leave its server behind either.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="headcount-demo-") as temporary:
-        return _Demo(Path(temporary)).run(check)
+        return _Demo(Path(temporary), rows_of).run(check)
 
 
 class _Demo:
-    def __init__(self, temporary: Path) -> None:
+    def __init__(self, temporary: Path, rows_of: RowsOf) -> None:
+        self._rows_of = rows_of
         self._temporary = temporary
         self._folder = temporary / "data"
         self._sent: list[Sent] = []
@@ -114,15 +116,15 @@ class _Demo:
         live = post_live_messages(server.addresses.tracking, self._write_keys, today)
         self._sent += live
         expected = expected_usage(self._sent, today)
-        with UsageReader(server.addresses.api, self._token, self._names) as reader:
-            click.echo(f"   {len(live)} messages to {len(SOURCES)} sources, some of them twice")
-            if not reader.wait_for_calls(today, expected[Key(today, None)].api_calls):
-                click.echo("   Not all of them are in the usage API yet; the log may say why.")
-            tell_heading(4, "Usage, read with segment_public_api")
-            months = sorted({key.day.replace(day=1) for key in expected})
-            read: dict[Key, Usage] = {}
-            for month in months:
-                read |= reader.month(month)
+        rows = self._rows_of(server.addresses.api, self._token)
+        click.echo(f"   {len(live)} messages to {len(SOURCES)} sources, some of them twice")
+        if not wait_for_calls(rows, today, expected[Key(today, None)].api_calls):
+            click.echo("   Not all of them are in the usage API yet; the log may say why.")
+        tell_heading(4, "Usage, read with segment_public_api")
+        months = sorted({key.day.replace(day=1) for key in expected})
+        read: dict[Key, Usage] = {}
+        for month in months:
+            read |= month_usage(rows, month, self._names)
         # A day that began meanwhile has its rows, too.
         expected = expected_usage(self._sent, max(key.day for key in read))
         tell_usage(read, months, SOURCES)

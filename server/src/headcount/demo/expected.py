@@ -33,19 +33,21 @@ class Usage(NamedTuple):
     """What a row of usage says: the month so far, at the end of its day."""
 
     api_calls: int
+    mtu: int
     identified: int
+    never_identified: int
     anonymous: int
     anonymous_identified: int
 
-    @property
-    def never_identified(self) -> int:
-        """Anonymous ids that were not seen with a user."""
-        return self.anonymous - self.anonymous_identified
-
-    @property
-    def mtu(self) -> int:
-        """Monthly tracked users."""
-        return self.identified + self.never_identified
+    @classmethod
+    def counted(
+        cls, api_calls: int, identified: int, anonymous: int, anonymous_identified: int
+    ) -> Usage:
+        """What follows from the four counts: who never was a user, and monthly tracked users."""
+        never = anonymous - anonymous_identified
+        return cls(
+            api_calls, identified + never, identified, never, anonymous, anonymous_identified
+        )
 
 
 def expected_usage(sent: Iterable[Sent], today: date) -> dict[Key, Usage]:
@@ -87,6 +89,8 @@ def _month(sent: list[Sent], source: str | None, first_day: date, today: date) -
                 anonymous.add(message.anonymous_id)
                 if message.user_id is not None:
                     with_user.add(message.anonymous_id)
-        rows[Key(day, source)] = Usage(len(calls), len(users), len(anonymous), len(with_user))
+        rows[Key(day, source)] = Usage.counted(
+            len(calls), len(users), len(anonymous), len(with_user)
+        )
         day += timedelta(days=1)
     return rows

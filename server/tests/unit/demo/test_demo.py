@@ -63,13 +63,13 @@ def test_the_naive_count_by_hand() -> None:
         Sent(later, SERVER, "m4", "u", None),
     ]
     rows = expected_usage(sent, later)
-    assert rows[Key(first, None)] == rows[Key(first, WEB)] == Usage(1, 0, 1, 0)
-    assert rows[Key(second, WEB)] == Usage(1, 0, 1, 0)
-    assert rows[Key(second, None)] == Usage(2, 1, 2, 1)
+    assert rows[Key(first, None)] == rows[Key(first, WEB)] == Usage.counted(1, 0, 1, 0)
+    assert rows[Key(second, WEB)] == Usage.counted(1, 0, 1, 0)
+    assert rows[Key(second, None)] == Usage.counted(2, 1, 2, 1)
     assert rows[Key(second, None)].mtu == 2
-    assert rows[Key(later, WEB)] == Usage(2, 1, 1, 1)
-    assert rows[Key(later, APP)] == Usage(1, 1, 1, 1)
-    assert rows[Key(later, None)] == Usage(4, 1, 2, 2)
+    assert rows[Key(later, WEB)] == Usage.counted(2, 1, 1, 1)
+    assert rows[Key(later, APP)] == Usage.counted(1, 1, 1, 1)
+    assert rows[Key(later, None)] == Usage.counted(4, 1, 2, 2)
     assert rows[Key(later, None)].mtu == 1
     # The workspace has a row for each day of January; a source from its first day on.
     assert len([key for key in rows if key.source is None]) == 31 + 2
@@ -80,13 +80,13 @@ def test_the_naive_count_by_hand() -> None:
 def test_the_check_sees_any_wrong_number_and_any_wrong_row(field: str) -> None:
     key = Key(date(2026, 2, 1), None)
     other = Key(date(2026, 2, 1), WEB)
-    right = {key: Usage(5, 4, 3, 2)}
+    right = {key: Usage.counted(5, 4, 3, 2)}
     assert list(differences(right, dict(right))) == []
-    wrong = {key: right[key]._replace(**{field: 9})}
+    wrong = {key: right[key]._replace(**{field: 99})}
     [line] = differences(right, wrong)
     assert line.startswith("2026-02-01 workspace: expected")
     assert len(list(differences(right, {}))) == 1
-    assert len(list(differences(right, right | {other: Usage(0, 0, 0, 0)}))) == 1
+    assert len(list(differences(right, right | {other: Usage.counted(0, 0, 0, 0)}))) == 1
 
 
 @pytest.fixture
