@@ -18,6 +18,7 @@ import click
 from headcount.shown import shown, shown_lines
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
     from rich.table import Table
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "print_json_line",
     "print_record",
     "print_table",
+    "progress_bar",
     "say",
     "table_of",
     "write_text",
@@ -95,6 +97,22 @@ def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, terminal:
     for row in cells:
         table.add_row(*row)
     return table
+
+
+def progress_bar(detail: ProgressColumn) -> Progress:
+    """A bar on standard error with one column of detail; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        detail,
+        TimeRemainingColumn(),
+        console=Console(stderr=True, emoji=False),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
 
 
 def moment_text(moment_ms: int | None) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,10 @@ import click
 
 from headcount.cli.options import as_json_option, settings_options
 from headcount.clock import now_ms
-from headcount.terminal import moment_text, print_json, print_record, say
+from headcount.terminal import moment_text, print_json, print_record, progress_bar, say
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
     from headcount.backup import Manifest
     from headcount.config import Settings
@@ -50,9 +47,9 @@ def backup(settings: Settings, destination: Path, without_key: bool, as_json: bo
 
     folder = open_data_folder(settings.data, create=False)
     taken_at = moment_text(now_ms()) or ""
-    with _Bar() as bar:
+    with _bar() as bar:
         manifest = back_up(
-            folder, settings.hash_key, destination, taken_at, bar, with_key=not without_key
+            folder, settings.hash_key, destination, taken_at, _Stages(bar), with_key=not without_key
         )
     key = manifest.hash_key
     if as_json:
@@ -92,8 +89,8 @@ def restore(settings: Settings, source: Path, as_json: bool) -> None:
     """
     from headcount.backup import restore as run
 
-    with _Bar() as bar:
-        manifest = run(source, settings.data, settings.hash_key, bar)
+    with _bar() as bar:
+        manifest = run(source, settings.data, settings.hash_key, _Stages(bar))
     if as_json:
         print_json({"data": str(settings.data), **_summary(manifest)})
         return
@@ -125,53 +122,23 @@ def _summary(manifest: Manifest) -> dict[str, object]:
     }
 
 
-class _Bar:
-    """A bar in a terminal, nothing elsewhere."""
+class _Stages:
+    """The stages of a copy, on a bar."""
 
-    def __init__(self) -> None:
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                DownloadColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-
-            self._progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                DownloadColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True, emoji=False),
-                transient=True,
-            )
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None)
 
     def begins(self, what: str, total_bytes: int) -> None:
         """A stage begins."""
-        if self._progress is not None:
-            if self._task is not None:
-                self._progress.remove_task(self._task)
-            self._task = self._progress.add_task(what, total=total_bytes)
+        self._bar.reset(self._task, total=total_bytes, description=what)
 
     def advanced(self, done_bytes: int) -> None:
         """So many bytes more are done."""
-        if self._progress is not None and self._task is not None:
-            self._progress.advance(self._task, done_bytes)
+        self._bar.advance(self._task, done_bytes)
 
-    def __enter__(self) -> _Bar:
-        if self._progress is not None:
-            self._progress.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+def _bar() -> Progress:
+    from rich.progress import DownloadColumn
+
+    return progress_bar(DownloadColumn())

@@ -5,16 +5,13 @@ Takes sizes and counts, writes to standard error; owns nothing else.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Task, TextColumn
 
 from headcount.importing.inputs import Input
 from headcount.shown import shown_lines
-from headcount.terminal import say
+from headcount.terminal import progress_bar, say
 
 __all__ = ["ImportProgress"]
 
@@ -27,21 +24,16 @@ class ImportProgress:
     """
 
     def __init__(self, inputs: Sequence[Input]) -> None:
-        self._progress: Progress | None = None
+        self._bar = progress_bar(TextColumn("{task.fields[detail]}", markup=False))
         sizes = [each.size_bytes for each in inputs]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        self._id = self._bar.add_task("Reading", total=total, detail="")
         self._bytes_before = 0
         self._current: Input | None = None
-        if sys.stderr.isatty():
-            self._progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.fields[detail]}", markup=False),
-                TimeRemainingColumn(),
-                console=Console(stderr=True, emoji=False),
-                transient=True,
-            )
-            total = None if None in sizes else sum(size or 0 for size in sizes)
-            self._task: TaskID = self._progress.add_task("Reading", total=total, detail="")
+
+    @property
+    def _task(self) -> Task:
+        return self._bar.tasks[0]
 
     def begins(self, each: Input) -> None:
         """A file is about to be read."""
@@ -51,47 +43,32 @@ class ImportProgress:
 
     def read(self, bytes_read: int, records: int) -> None:
         """So much of the current file, and so many records of all, are read and durable."""
-        if self._progress is None:
-            return
-        elapsed_s = self._progress.tasks[self._task].elapsed or 0.0
+        elapsed_s = self._task.elapsed or 0.0
         rate = f", {records / elapsed_s:,.0f}/s" if elapsed_s > 1 else ""
-        self._progress.update(
-            self._task,
+        self._bar.update(
+            self._id,
             completed=self._bytes_before + bytes_read,
             detail=f"{records:,} records{rate}",
         )
 
     def metering(self, facts_left: int) -> None:
         """Everything is read, and so many facts are still to be counted."""
-        if self._progress is None:
-            return
-        task = self._progress.tasks[self._task]
-        if task.description != "Counting":
-            self._progress.reset(self._task, total=facts_left, description="Counting", detail="")
-        self._progress.update(
-            self._task,
-            completed=(task.total or 0) - facts_left,
-            detail=f"{facts_left:,} left",
-        )
+        if self._task.description != "Counting":
+            self._bar.reset(self._id, total=facts_left, description="Counting", detail="")
+        done = (self._task.total or 0) - facts_left
+        self._bar.update(self._id, completed=done, detail=f"{facts_left:,} left")
 
     def say(self, message: str) -> None:
         """Print a line above the bar."""
-        if self._progress is None:
+        if self._bar.disable:
             say(message)
         else:
             line = shown_lines(message)
-            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> ImportProgress:
-        if self._progress is not None:
-            self._progress.start()
+        self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
