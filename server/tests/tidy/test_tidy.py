@@ -60,6 +60,7 @@ STARTED = {
     "scripts/reference.py",
     "scripts/synchronous.py",
     "scripts/version.py",
+    "server/tests/install/sandbox.py",
     "server/tests/sim/__main__.py",
     "server/tests/moved_clock/sitecustomize.py",  # by Python itself
 }
