@@ -6,7 +6,6 @@ Takes the path of a lock's file, gives a lock that ends with its process; refuse
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from headcount.errors import DataFolderError, FolderBusyError
 from headcount.machine import lives
+from headcount.remedies import Cause, cause_of, remedy_for
 
 __all__ = ["FolderLock", "errors_named"]
 
@@ -102,7 +102,7 @@ def _opened_lock(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+        if cause_of(error) not in (Cause.READ_ONLY, Cause.FULL):
             raise
     # It need not be written to be held; where there is none, the folder stands for it.
     try:
@@ -147,15 +147,6 @@ def errors_named(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         place = error.filename or path
-        match error.errno:
-            case errno.ENOSPC | errno.EDQUOT:
-                remedy = "Free some disk space, then try again."
-            case errno.EACCES | errno.EPERM | errno.EROFS:
-                remedy = "Headcount must be able to write there: mend its permissions or mount."
-            case errno.ENOTDIR | errno.EISDIR | errno.EEXIST:
-                remedy = "Name a folder, not a file."
-            case _:
-                remedy = "Check the disk and the path, then try again."
         raise DataFolderError(
-            f"{place} cannot be used: {error.strerror or error}.", remedy
+            f"{place} cannot be used: {error.strerror or error}.", remedy_for(error)
         ) from error

@@ -80,7 +80,7 @@ def _file_texts(file: Path) -> tuple[dict[str, str], Path]:
     except OSError as error:
         raise SettingError(
             f"The settings file {file} cannot be read: {error.strerror}.",
-            "Name another one with --config, or mend its permissions.",
+            "Name another one with --config, or fix its permissions.",
         ) from error
     except ValueError as error:
         raise SettingError(

@@ -3,7 +3,6 @@ was written, and leaves nothing behind when that fails."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -16,6 +15,7 @@ import apsw
 
 from headcount.errors import DataFolderError
 from headcount.layout import DataFolder
+from headcount.remedies import Cause, cause_of, remedy_for
 
 __all__ = [
     "Progress",
@@ -110,10 +110,7 @@ def _errors_named(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, apsw.Error) as error:
-        full = isinstance(error, apsw.FullError) or (
-            isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        )
-        if full:
+        if cause_of(error) is Cause.FULL:
             said = "the disk is full"
         elif isinstance(error, OSError):
             said = error.strerror or str(error)
@@ -122,9 +119,7 @@ def _errors_named(path: Path, what: str) -> Iterator[None]:
             said = f"SQLite reports {type(error).__name__}"
         raise DataFolderError(
             f"The {what} to {path} failed, and what was written of it is removed: {said}.",
-            "Free some disk space there, or name a folder on another disk."
-            if full
-            else "Check the disk and the permissions of that folder, then try again.",
+            remedy_for(error),
         ) from error
 
 

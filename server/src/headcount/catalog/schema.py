@@ -13,6 +13,7 @@ from pathlib import Path
 import apsw
 
 from headcount.errors import DamagedDataError, DataFolderError
+from headcount.remedies import remedy_for
 from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table, open_checked
 
 __all__ = [
@@ -135,17 +136,5 @@ def errors_named(path: Path, what: str) -> Iterator[None]:
         ) from error
     except apsw.Error as error:
         raise DataFolderError(
-            f"The catalog {path} could not be {what}: {error}.", _remedy(error)
+            f"The catalog {path} could not be {what}: {error}.", remedy_for(error)
         ) from error
-
-
-def _remedy(error: apsw.Error) -> str:
-    match error:
-        case apsw.FullError():
-            return "Free some disk space and try again; nothing was changed."
-        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
-            return "Check that the data folder exists and that this user may read and write it."
-        case apsw.BusyError():
-            return "Another process holds it for long; try again in a moment."
-        case _:
-            return "Check that the disk is not full and that the data folder is writable."

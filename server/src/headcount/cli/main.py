@@ -7,7 +7,6 @@ Each command lives in a module of its own and imports what it works with only wh
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
@@ -97,7 +96,9 @@ def _run() -> int:
         _forget_output()
         return _PIPE_CLOSED
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        from headcount.remedies import Cause, cause_of
+
+        if cause_of(error) is not Cause.FULL:
             raise
         say("Error: The disk is full. Free some space, then try again.")
         _forget_output()

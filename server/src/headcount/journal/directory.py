@@ -14,6 +14,7 @@ from pathlib import Path
 
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.journal.file import JournalFile
+from headcount.remedies import remedy_for
 
 __all__ = ["JournalDirectory"]
 
@@ -56,7 +57,7 @@ class JournalDirectory:
         except OSError as error:
             raise DataFolderError(
                 f"{self.path} cannot be written: {error.strerror}.",
-                "Make the folder writable for this user, or free some disk space.",
+                remedy_for(error),
             ) from error
 
     def _opened(self, path: Path) -> JournalFile:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import apsw
 
 from headcount.errors import DamagedDataError, DataFolderError
+from headcount.remedies import remedy_for
 from headcount.sqlite.unwritable import log_bytes
 
 __all__ = [
@@ -111,11 +112,7 @@ def connect(
             "Restore the data folder from a backup; `headcount doctor` says what is damaged.",
         ) from error
     except apsw.Error as error:
-        raise DataFolderError(
-            f"{path} cannot be opened: {error}.",
-            "Check that the file is intact, that its folder is writable and that the disk is"
-            " not full.",
-        ) from error
+        raise DataFolderError(f"{path} cannot be opened: {error}.", remedy_for(error)) from error
     if found != version:
         connection.close()
         refuse_version(path, found, version)

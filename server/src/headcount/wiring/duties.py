@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 
 from headcount.errors import OperatorError, StorageUnavailableError
+from headcount.remedies import remedy_for
 from headcount.troubles import Troubles
-from headcount.wiring.storage import remedy_for
 
 __all__ = ["Duty", "begun", "explained"]
 
@@ -77,10 +77,10 @@ def explained(error: Exception) -> tuple[str, str]:
     if isinstance(error, OperatorError):
         return error.problem, error.remedy
     if isinstance(error, StorageUnavailableError):
-        return f"{error}.", remedy_for(error.__cause__)
+        return f"{error}.", remedy_for(error.__cause__, tried_again=True)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}.", remedy_for(error)
+        return f"{where}{error.strerror}.", remedy_for(error, tried_again=True)
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     name = type(error).__qualname__

@@ -23,13 +23,14 @@ from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter, MeterLimits
 from headcount.meter.memory import MemoryLevel
+from headcount.remedies import remedy_for
 from headcount.sqlite.unwritable import is_refusal
 from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Troubles
 from headcount.wiring.backlog import BacklogReport
 from headcount.wiring.lifetime import Child
 from headcount.wiring.memory import MemoryGuard
-from headcount.wiring.storage import STORAGE, remedy_for
+from headcount.wiring.storage import STORAGE
 from headcount.wiring.task import Task
 
 __all__ = ["meter_until_drained", "run"]
@@ -209,7 +210,7 @@ def _hindered(troubles: Troubles, error: Exception, cause: BaseException | None)
     troubles.begin(
         STORAGE,
         f"Messages are not counted, and stay in the journals: {said}",
-        remedy_for(cause),
+        remedy_for(cause, tried_again=True),
         # Who waits for another process falls behind, which is told in other words.
         hinders=not isinstance(cause, apsw.BusyError),
     )

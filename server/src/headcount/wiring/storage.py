@@ -7,37 +7,16 @@ import errno
 import os
 from pathlib import Path
 
-import apsw
-
 from headcount.datafolder import DataFolder
+from headcount.remedies import Cause, cause_of
 
-__all__ = ["STORAGE", "Place", "Places", "refusal_to_write", "remedy_for"]
+__all__ = ["STORAGE", "Place", "Places", "refusal_to_write"]
 
 STORAGE = "storage"
 """The kind of trouble that a process is in while a disk takes nothing from it."""
 
 # What the files that a start makes anew take, and a little for what comes.
 _ROOM_BYTES = 1 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_REFUSES = (*_FULL, errno.EROFS, errno.EIO)
-
-
-def remedy_for(error: BaseException | None) -> str:
-    """What to do about a disk, or a file on it, that refused.
-
-    Args:
-        error: what SQLite or the system raised.
-    """
-    number = getattr(error, "errno", None)
-    if isinstance(error, apsw.FullError) or number in _FULL:
-        return "Free some disk space; it goes on by itself then."
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
-        return "Stop the server, and see `headcount doctor`."
-    if isinstance(error, apsw.BusyError):
-        return "Another process has it; it goes on by itself when that is done."
-    if isinstance(error, apsw.ReadOnlyError) or number == errno.EROFS:
-        return "Let the data folder be written again; it goes on by itself then."
-    return "Check the disk; it goes on by itself once that takes writes."
 
 
 def refusal_to_write(folder: DataFolder) -> str | None:
@@ -56,11 +35,12 @@ def refusal_to_write(folder: DataFolder) -> str | None:
             with contextlib.suppress(FileNotFoundError):
                 probe.unlink()
     except OSError as error:
-        if error.errno in _FULL:
+        cause = cause_of(error)
+        if cause is Cause.FULL:
             return f"The disk of {folder.path} is full: not {_ROOM_BYTES >> 20} MB is free."
-        if error.errno == errno.EROFS:
+        if cause is Cause.READ_ONLY:
             return f"{folder.path} is mounted for reading only."
-        if error.errno in _REFUSES:
+        if error.errno == errno.EIO:
             return f"{folder.path} cannot be written: {error.strerror}."
     return None
 

@@ -161,7 +161,7 @@ def _token(settings: Settings) -> str:
     except OSError as error:
         raise OperatorError(
             f"The token file {file} cannot be read: {error.strerror}.",
-            "Name another one with --token-file, or mend its permissions.",
+            "Name another one with --token-file, or fix its permissions.",
         ) from error
     return _checked(token, f"The file {file}")
 

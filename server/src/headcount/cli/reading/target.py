@@ -71,5 +71,5 @@ def _whole_file(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise OperatorError(
             f"{path} cannot be written: {error.strerror or error}.",
-            "Name another place, or mend its permissions or its disk.",
+            "Name another place, or fix its permissions or its disk.",
         ) from error

@@ -16,6 +16,7 @@ from headcount.confirmed import confirmed_anew, witness_of
 from headcount.durable import sync
 from headcount.errors import DataFolderError
 from headcount.layout import DataFolder
+from headcount.remedies import remedy_for
 
 __all__ = ["Act", "Side", "put_in_place"]
 
@@ -60,7 +61,7 @@ class Side:
         except OSError as error:
             raise DataFolderError(
                 f"{path.name} could not be copied before its repair: {error.strerror or error}.",
-                "Nothing of it was changed. Make room on the disk, then try again.",
+                f"Nothing of it was changed. {remedy_for(error)}",
             ) from error
 
     @contextmanager
