@@ -17,11 +17,11 @@ from pathlib import Path
 
 import apsw
 
-from headcount.catalog.moment import CatalogMoment, catalog_moment
+from headcount.catalog.view import CatalogView, catalog_view
 from headcount.confirmed import read_confirmed, refuse_if_behind
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.identity import Identity, admit_part, part_name, read_identity, require_part
-from headcount.journal.moment import JournalMoment, journal_moment
+from headcount.journal.view import JournalView, journal_view
 from headcount.layout import DataFolder
 from headcount.sqlite.connection import rows
 from headcount.sqlite.reading import damage, open_at_one_moment
@@ -61,8 +61,8 @@ class _Found:
     """What could be read of the parts."""
 
     faults: list[PartFault] = field(default_factory=list)
-    catalog: CatalogMoment | None = None
-    journals: list[JournalMoment] = field(default_factory=list)
+    catalog: CatalogView | None = None
+    journals: list[JournalView] = field(default_factory=list)
     positions: dict[str, int] | None = None
     scopes: list[tuple[int, int]] = field(default_factory=list)
     catalog_seen: int = 0
@@ -126,7 +126,7 @@ def _is_begun(identity: Identity | None, name: str, path: Path) -> bool:
 
 
 def _look_at_journal(found: _Found, stack: ExitStack, path: Path) -> None:
-    journal = stack.enter_context(journal_moment(path))
+    journal = stack.enter_context(journal_view(path))
     admit_part(path, journal.uuid, journal.installation, register=False)
     refuse_if_behind(path, journal.confirmed, journal.uuid, journal.last_id, journal.total_facts)
     found.journals.append(journal)
@@ -145,7 +145,7 @@ def _look_at_store(found: _Found, stack: ExitStack, path: Path) -> None:
 
 
 def _look_at_catalog(found: _Found, stack: ExitStack, path: Path) -> None:
-    catalog = stack.enter_context(catalog_moment(path))
+    catalog = stack.enter_context(catalog_view(path))
     admit_part(path, catalog.part.uuid, catalog.part.installation, register=False)
     refuse_if_behind(path, catalog.confirmed, catalog.part.uuid, catalog.part.generation)
     fault = damage(catalog.connection) or next(catalog.faults(), None)
@@ -183,7 +183,7 @@ def _between_journals_and_store(found: _Found) -> Iterator[PartFault]:
             )
 
 
-def _require_known(catalog: CatalogMoment, scopes: list[tuple[int, int]]) -> None:
+def _require_known(catalog: CatalogView, scopes: list[tuple[int, int]]) -> None:
     workspaces, sources = catalog.workspaces(), catalog.sources()
     unknown = [
         f"source {source} of workspace {workspace}" if source else f"workspace {workspace}"
@@ -199,7 +199,7 @@ def _require_known(catalog: CatalogMoment, scopes: list[tuple[int, int]]) -> Non
         )
 
 
-def _require_newest(catalog: CatalogMoment, seen: int) -> None:
+def _require_newest(catalog: CatalogView, seen: int) -> None:
     missing = seen - catalog.part.generation
     if missing > 0:
         raise DamagedDataError(
@@ -246,6 +246,6 @@ def refuse_unknown_workspaces(folder: Path) -> None:
         scopes = [(workspace, source) for workspace, source in rows(store, _SCOPES)]
         seen = catalog_seen(Ledger(places.store, store, TABLES))
     # After the store: whatever it refers to is then in the catalog.
-    with catalog_moment(places.catalog) as catalog:
+    with catalog_view(places.catalog) as catalog:
         _require_known(catalog, scopes)
         _require_newest(catalog, seen)

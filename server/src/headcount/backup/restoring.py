@@ -19,7 +19,7 @@ from headcount.backup.files import (
 )
 from headcount.backup.manifest import HashKey, Manifest, read_manifest
 from headcount.catalog import Catalog
-from headcount.catalog.moment import catalog_moment
+from headcount.catalog.view import catalog_view
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import FORMAT_VERSION, DataFolder, mark_data_folder, read_hash_key
 from headcount.durable import sync, write_new
@@ -27,9 +27,9 @@ from headcount.errors import DataFolderError, UsageError
 from headcount.identity import Identity, begin_identity, fresh_uuid
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalFile
-from headcount.store.moment import store_moment
 from headcount.store.runs import Run
 from headcount.store.sqlite import SqliteStore
+from headcount.store.view import store_view
 from headcount.upgrade import remove_former, upgrade_databases
 
 __all__ = ["restore"]
@@ -79,7 +79,7 @@ def restore(backup: Path, data: Path, hash_key: Path | None, progress: Progress)
             upgrade_databases(data)
             remove_former(data)
         else:
-            with catalog_moment(folder.catalog) as catalog:
+            with catalog_view(folder.catalog) as catalog:
                 installation = catalog.part.installation
             begin_identity(data, Identity(installation or fresh_uuid()))
         _raise_next_ids(folder)
@@ -130,7 +130,7 @@ def _raise_next_ids(folder: DataFolder) -> None:
     if folder.store.exists():
         with closing(SqliteStore(folder.store)) as opened:
             opened.check()
-        with store_moment(folder.store, Run) as store:
+        with store_view(folder.store, Run) as store:
             positions = store.positions()
             for run in store.runs:
                 if run.opened is None:

@@ -29,15 +29,15 @@ from headcount.backup.manifest import (
     Manifest,
     write_manifest,
 )
-from headcount.catalog.moment import catalog_moment
+from headcount.catalog.view import catalog_view
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import FORMAT_VERSION, DataFolder, read_hash_key
 from headcount.durable import sync, write_new
 from headcount.errors import DataFolderError, UsageError
-from headcount.journal.moment import journal_moment
+from headcount.journal.view import journal_view
 from headcount.sqlite.reading import copy_database, damage
-from headcount.store.moment import StoredRun, store_moment
 from headcount.store.runs import Run
+from headcount.store.view import StoredRun, store_view
 
 __all__ = ["back_up"]
 
@@ -79,10 +79,10 @@ def back_up(
     with fresh_folder(destination, "backup"):
         _begin(folder, destination, progress)
         for path in folder.journal_files():
-            with journal_moment(path) as journal:
+            with journal_view(path) as journal:
                 copy_database(journal.connection, copy.journals / path.name, progress.advanced)
         _copy_store(folder, copy, progress)
-        with catalog_moment(folder.catalog) as catalog:
+        with catalog_view(folder.catalog) as catalog:
             copy_database(catalog.connection, copy.catalog, progress.advanced)
             fingerprint = catalog.hash_key_fingerprint()
         key = _copy_key(hash_key or folder.hash_key, fingerprint, copy, with_key=with_key)
@@ -120,7 +120,7 @@ def _copy_store(folder: DataFolder, copy: DataFolder, progress: Progress) -> Non
         def opened(path: Path) -> BinaryIO:
             return stack.enter_context(path.open("rb"))
 
-        with store_moment(folder.store, opened) as store:
+        with store_view(folder.store, opened) as store:
             for run in store.runs:
                 _insist(run)
             copy_database(store.connection, copy.store, progress.advanced)
@@ -156,13 +156,13 @@ def _copy_key(
 def _verify(copy: DataFolder) -> None:
     """Read the copy as a server would, and whole."""
     for path in copy.journal_files():
-        with journal_moment(path) as journal:
+        with journal_view(path) as journal:
             _refuse(path, damage(journal.connection) or next(journal.faults(), None))
-    with catalog_moment(copy.catalog) as catalog:
+    with catalog_view(copy.catalog) as catalog:
         _refuse(copy.catalog, damage(catalog.connection) or next(catalog.faults(), None))
     if not copy.store.exists():
         return
-    with store_moment(copy.store, Run) as store:
+    with store_view(copy.store, Run) as store:
         _refuse(copy.store, damage(store.connection) or next(store.faults(), None))
         for run in store.runs:
             if not _insist(run).intact():

@@ -29,8 +29,8 @@ from headcount.counting.usage import (
 )
 from headcount.doctor.findings import MEND, Finding, ok, problem
 from headcount.doctor.recount import ByDay, KeysByDay, count_keys, decoded, fault_of
-from headcount.store.moment import StoredUsage, StoreMoment
 from headcount.store.runs import Run
+from headcount.store.view import StoredUsage, StoreView
 from headcount.wording import number_of
 
 __all__ = ["Recount", "check_counts"]
@@ -83,7 +83,7 @@ class _Month(NamedTuple):
         return total
 
 
-def check_counts(moment: StoreMoment[Run]) -> Recount:
+def check_counts(moment: StoreView[Run]) -> Recount:
     """Recount a store.
 
     Args:
@@ -177,7 +177,7 @@ def _faults(period: Period, whole: Counts, parts: npt.NDArray[np.int64]) -> Iter
 
 
 def _check_keys(
-    moment: StoreMoment[Run],
+    moment: StoreView[Run],
     months: Mapping[Period, _Month],
     recount: Recount,
 ) -> int:
@@ -215,7 +215,7 @@ def _check_keys(
 
 
 def _count(
-    moment: StoreMoment[Run],
+    moment: StoreView[Run],
     place: Place,
     in_blocks: Mapping[Place, int],
 ) -> KeysByDay | str:

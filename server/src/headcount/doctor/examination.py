@@ -11,7 +11,7 @@ from pathlib import Path
 import apsw
 
 from headcount.backlog import Backlog
-from headcount.catalog.moment import catalog_moment
+from headcount.catalog.view import catalog_view
 from headcount.counting.calendar import Period
 from headcount.counting.keys import Family
 from headcount.datafolder import DataFolder, FolderLock
@@ -26,10 +26,10 @@ from headcount.doctor.parts import check_parts
 from headcount.doctor.troubles import check_troubles, keeps_ending
 from headcount.errors import OperatorError
 from headcount.identity import part_name, read_identity
-from headcount.journal.moment import JournalMoment, journal_moment
+from headcount.journal.view import JournalView, journal_view
 from headcount.runfiles import ChildState, read_whole
-from headcount.store.moment import StoreMoment, store_moment
 from headcount.store.runs import Run
+from headcount.store.view import StoreView, store_view
 from headcount.troubles import read_troubles
 
 __all__ = ["examine"]
@@ -62,18 +62,18 @@ def examine(
     meter = read_whole(folder.backlog, Backlog)
     meter_ends = keeps_ending(read_whole(folder.state, list[ChildState]) or [], "meter")
     with ExitStack() as stack, ExitStack() as journal_stack:
-        journals: list[JournalMoment] = []
+        journals: list[JournalView] = []
         # Before the store: what the meter prunes later is then still there, or below a position.
         for path in folder.journal_files():
             try:
-                journals.append(journal_stack.enter_context(journal_moment(path)))
+                journals.append(journal_stack.enter_context(journal_view(path)))
             except _ERRORS as error:
                 yield unreadable(path, error)
         found_before = run_files(folder)
-        store: StoreMoment[Run] | None = None
+        store: StoreView[Run] | None = None
         if folder.store.exists():
             try:
-                store = stack.enter_context(store_moment(folder.store, Run))
+                store = stack.enter_context(store_view(folder.store, Run))
                 found = check_store(store)
             except _ERRORS as error:
                 found = _of_error("store", error)
@@ -103,7 +103,7 @@ def examine(
 
 def _of_store(
     folder: DataFolder,
-    store: StoreMoment[Run],
+    store: StoreView[Run],
     found_before: set[str],
     now_ms: int,
     *,
@@ -135,7 +135,7 @@ def _knows(folder: DataFolder, path: Path) -> bool:
     return identity is not None and part_name(folder.path, path) in identity.parts
 
 
-def _rewriting(store: StoreMoment[Run]) -> int:
+def _rewriting(store: StoreView[Run]) -> int:
     """Bytes of the runs that may be written anew at once: all of one month and family."""
     sizes: Counter[tuple[Period, Family]] = Counter()
     for run in store.runs:
@@ -155,17 +155,17 @@ def _identity(
     folder: DataFolder, hash_key: Path, referred: set[tuple[int, int]]
 ) -> Iterator[Finding]:
     # After the store: whatever it refers to is then in the catalog.
-    with catalog_moment(folder.catalog) as catalog:
+    with catalog_view(folder.catalog) as catalog:
         yield from check_catalog(catalog, referred)
         yield check_hash_key(catalog.hash_key_fingerprint(), hash_key)
 
 
-def _referred(store: StoreMoment[Run]) -> set[tuple[int, int]]:
+def _referred(store: StoreView[Run]) -> set[tuple[int, int]]:
     return {(row.workspace, row.source) for row in store.usage()} | store.rejected()
 
 
-def _aside(folder: DataFolder, store: StoreMoment[Run]) -> Iterator[Finding]:
-    with catalog_moment(folder.catalog) as catalog:
+def _aside(folder: DataFolder, store: StoreView[Run]) -> Iterator[Finding]:
+    with catalog_view(folder.catalog) as catalog:
         yield from check_aside(store.set_aside(), catalog.workspaces())
 
 

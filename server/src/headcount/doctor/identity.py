@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from headcount.catalog.moment import CatalogMoment
+from headcount.catalog.view import CatalogView
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import read_hash_key
 from headcount.doctor.findings import MEND, Finding, ok, problem
@@ -18,7 +18,7 @@ from headcount.wording import number_of
 __all__ = ["check_catalog", "check_hash_key"]
 
 
-def check_catalog(catalog: CatalogMoment, referred: Iterable[tuple[int, int]]) -> Iterator[Finding]:
+def check_catalog(catalog: CatalogView, referred: Iterable[tuple[int, int]]) -> Iterator[Finding]:
     """Whether the catalog is intact and knows all that the store has counts for.
 
     Args:

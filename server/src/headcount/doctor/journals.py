@@ -12,7 +12,7 @@ from pathlib import Path
 
 from headcount.backlog import Backlog
 from headcount.doctor.findings import MEND, Finding, ok, problem, warning
-from headcount.journal.moment import JournalMoment, last_id_of
+from headcount.journal.view import JournalView, last_id_of
 from headcount.sqlite.reading import damage
 from headcount.wording import number_of
 
@@ -23,7 +23,7 @@ _SAID_WITHIN_MS = 30_000
 
 
 def check_journals(
-    journals: Sequence[JournalMoment], positions: Mapping[str, int]
+    journals: Sequence[JournalView], positions: Mapping[str, int]
 ) -> Iterator[Finding]:
     """Read every journal whole, and hold it against how far the store says that it is metered.
 
@@ -58,7 +58,7 @@ def check_journals(
         )
 
 
-def _check(journal: JournalMoment, position: int) -> Iterator[Finding]:
+def _check(journal: JournalView, position: int) -> Iterator[Finding]:
     name = journal.path.name
     if found := damage(journal.connection):
         yield problem("journals", f"{name} is damaged: {found}.", MEND, file=name)
@@ -94,7 +94,7 @@ def _check(journal: JournalMoment, position: int) -> Iterator[Finding]:
 
 
 def check_lag(
-    journals: Sequence[JournalMoment],
+    journals: Sequence[JournalView],
     positions: Mapping[str, int],
     now_ms: int,
     meter: Backlog | None,

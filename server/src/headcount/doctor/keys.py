@@ -11,8 +11,8 @@ from pathlib import Path
 from headcount.datafolder import DataFolder
 from headcount.doctor.findings import MEND, Finding, ok, problem, warning
 from headcount.sqlite.reading import damage
-from headcount.store.moment import StoreMoment, store_moment
 from headcount.store.runs import Run
+from headcount.store.view import StoreView, store_view
 from headcount.wording import number_of
 
 __all__ = ["check_rows", "check_runs", "check_store", "run_files"]
@@ -22,14 +22,14 @@ _SETTLED_AFTER_S = 1.0
 _FAULTS_MAX = 10
 
 
-def check_store(moment: StoreMoment[Run]) -> Finding:
+def check_store(moment: StoreView[Run]) -> Finding:
     """Read the store's file whole."""
     if found := damage(moment.connection):
         return problem("store", f"The store is damaged: {found}.", MEND)
     return ok("store", "The store's file is intact.")
 
 
-def check_rows(moment: StoreMoment[Run]) -> Iterator[Finding]:
+def check_rows(moment: StoreView[Run]) -> Iterator[Finding]:
     """Hold every row of the store against its checksum, and their number against what was kept."""
     for fault in islice(moment.faults(), _FAULTS_MAX):
         yield problem("store", f"The store is damaged: {fault}.", MEND)
@@ -42,7 +42,7 @@ def run_files(folder: DataFolder) -> set[str]:
 
 
 def check_runs(
-    moment: StoreMoment[Run], folder: DataFolder, found_before: set[str], *, serving: bool
+    moment: StoreView[Run], folder: DataFolder, found_before: set[str], *, serving: bool
 ) -> Iterator[Finding]:
     """Read every run whole, and look for files that nobody knows of.
 
@@ -88,5 +88,5 @@ def _named(folder: DataFolder) -> set[str]:
     def path_itself(path: Path) -> Path:
         return path
 
-    with store_moment(folder.store, path_itself) as moment:
+    with store_view(folder.store, path_itself) as moment:
         return {run.name for run in moment.runs}

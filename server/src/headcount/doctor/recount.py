@@ -16,7 +16,7 @@ from headcount.counting.calendar import Period
 from headcount.counting.keys import FINGERPRINT_BITS, NEVER, TRACKED, Family, KeyBlock, merged
 from headcount.counting.usage import DAYS_MAX
 from headcount.store import blocks
-from headcount.store.moment import StoredBlock
+from headcount.store.view import StoredBlock
 
 __all__ = ["ByDay", "KeysByDay", "count_keys", "decoded", "fault_of", "is_ascending"]
 

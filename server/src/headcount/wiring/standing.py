@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from headcount.datafolder import DataFolder
-from headcount.journal.moment import journal_moment
+from headcount.journal.view import journal_view
 from headcount.sqlite.reading import open_at_one_moment
 from headcount.sqlite.rows import read_checked
 from headcount.store import sql
@@ -27,7 +27,7 @@ def where_counting_stands(folder: DataFolder) -> str:
             positions: dict[str, int] = dict(read_checked(folder.store, store, POSITION))
         waiting = []
         for path in folder.journal_files():
-            with journal_moment(path) as journal:
+            with journal_view(path) as journal:
                 position = positions.get(journal.uuid, 0)
                 found = journal.waiting(position)
                 if found.oldest_at_ms is not None:

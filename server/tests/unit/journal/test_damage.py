@@ -14,8 +14,8 @@ from headcount.confirmed import witness_of
 from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.journal import JournalEntry, JournalFile
-from headcount.journal.moment import journal_moment
 from headcount.journal.schema import DAMAGED
+from headcount.journal.view import journal_view
 from headcount.sqlite.rows import read_checked
 
 ENTRIES = 40
@@ -78,7 +78,7 @@ def test_a_damaged_entry_is_set_aside_whole_and_those_behind_it_are_read(
     others = [entry for entry in entries if not entry.damage]
     assert [e.id for e in others] == [n for n in range(1, ENTRIES + 1) if not first <= n <= last]
     assert [e.facts for e in others] == [fact(e.id) for e in others]
-    with journal_moment(path) as journal:
+    with journal_view(path) as journal:
         [fault] = journal.faults()
         assert "cannot be read" in fault
 
@@ -94,7 +94,7 @@ def test_what_was_damaged_is_kept_when_the_others_are_pruned(path: Path) -> None
             pass
         assert [entry.id for entry in journal.entries(0)] == list(range(31, ENTRIES + 1))
         assert journal.append(fact(41), [], 41) == ENTRIES + 1
-    with journal_moment(path) as moment:
+    with journal_view(path) as moment:
         assert moment.set_aside() == [7, 20]
         kept = dict(read_checked(path, moment.connection, DAMAGED))
     assert kept[7] is not None

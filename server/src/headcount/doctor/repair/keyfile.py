@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from headcount.catalog.moment import catalog_moment
+from headcount.catalog.view import catalog_view
 from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
 from headcount.datafolder import DataFolder
 from headcount.doctor.repair.side import Act, Side
@@ -22,7 +22,7 @@ _DIGITS = b"0123456789abcdef"
 def mend_hash_key(folder: DataFolder, place: Path, side: Side) -> Iterator[Act]:
     """Put the one digit right that makes the key another one, if that is what is wrong with it."""
     try:
-        with catalog_moment(folder.catalog) as catalog:
+        with catalog_view(folder.catalog) as catalog:
             fingerprint = catalog.hash_key_fingerprint()
     except (OperatorError, apsw.Error):
         return

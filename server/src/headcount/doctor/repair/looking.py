@@ -14,9 +14,9 @@ from headcount.confirmed import Confirmed, read_confirmed
 from headcount.datafolder import DataFolder
 from headcount.errors import OperatorError
 from headcount.identity import Identity, part_name
-from headcount.journal.moment import journal_moment
 from headcount.journal.reading import journal_state
 from headcount.journal.schema import JOURNAL_VERSION
+from headcount.journal.view import journal_view
 from headcount.sqlite.reading import damage, open_at_one_moment
 from headcount.sqlite.rows import Ledger, Table
 from headcount.store import sql
@@ -128,7 +128,7 @@ def journal_fault(
         positions: the store's.
     """
     try:
-        with journal_moment(path) as journal:
+        with journal_view(path) as journal:
             if found := damage(journal.connection):
                 return Fault(f"{path.name} is damaged: {found}.")
             foreign = _of_part(path, folder, identity, journal.uuid, journal.installation)

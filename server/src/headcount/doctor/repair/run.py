@@ -44,13 +44,13 @@ from headcount.doctor.repair.side import Act, Side, put_in_place
 from headcount.doctor.repair.tables import Found, find_rows, tallies_of
 from headcount.errors import OperatorError
 from headcount.identity import Identity, replace_identity
-from headcount.journal.moment import journal_moment
 from headcount.journal.reading import JournalState
 from headcount.journal.schema import JOURNAL_VERSION
+from headcount.journal.view import journal_view
 from headcount.sqlite.rows import Part, Table
 from headcount.store import sql
-from headcount.store.moment import store_moment
 from headcount.store.tables import ASIDE, MARK, POSITION, REJECTION, TABLES
+from headcount.store.view import store_view
 from headcount.wording import number_of
 
 __all__ = ["Act", "repair"]
@@ -136,7 +136,7 @@ class _Repair:
             return None
         fault = store_fault(self._folder, self._identity)
         if fault is None:
-            with store_moment(path, Path) as moment:
+            with store_view(path, Path) as moment:
                 return _Store(moment.positions(), None)
         if fault.foreign:
             yield Act(fault.text, remedy="Put the file back that belongs here.")
@@ -202,7 +202,7 @@ class _Repair:
     def _journal(self, path: Path, store: _Store) -> Iterator[Act]:
         fault = journal_fault(path, self._identity, self._folder.path, store.positions)
         if fault is None:
-            with journal_moment(path) as journal:
+            with journal_view(path) as journal:
                 store.pruned[journal.uuid] = journal.pruned_id
             return
         if fault.foreign:

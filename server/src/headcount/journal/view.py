@@ -1,26 +1,24 @@
-"""A journal as it is at one moment, for whoever checks or copies it.
-
-Takes a journal's file, reads every entry, gives what is still to be metered and what is wrong.
-Changes nothing.
+"""A journal as it is at one moment: takes its file, gives what is still to be metered and what is
+wrong with its entries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 import apsw
 
-from headcount.confirmed import Confirmed, read_confirmed
+from headcount.confirmed import Confirmed
 from headcount.journal.reading import Damage, journal_state, last_of, read_entries
 from headcount.journal.schema import DAMAGED, JOURNAL_VERSION, MARK
 from headcount.sqlite.connection import rows
-from headcount.sqlite.reading import open_at_one_moment
 from headcount.sqlite.rows import read_checked
+from headcount.sqlite.view import View, viewed
 
-__all__ = ["JournalMoment", "Waiting", "journal_moment", "last_id_of"]
+__all__ = ["JournalView", "Waiting", "journal_view", "last_id_of"]
 
 _AFTER = """
 SELECT count(*), coalesce(sum(facts_count), 0), min(appended_at_ms) FROM entry WHERE id > ?1
@@ -41,32 +39,25 @@ class Waiting(NamedTuple):
     oldest_at_ms: int | None
 
 
-class JournalMoment:
+class JournalView(View):
     """One journal.
 
-    Args:
-        path: its file.
-        connection: in a read transaction, which makes the moment.
-
     Attributes:
-        path: as given.
-        connection: for copying the database as it was then.
         uuid: the journal's name in the store's positions.
         installation: whose it is; empty where it was made outside of a data folder.
         pruned_id: up to which id entries were counted and deleted.
         pruned_facts: how many facts had been appended by then.
         last_id: id of the newest entry that was ever appended; 0 for none.
         total_facts: how many facts ever were.
-        confirmed: what was acknowledged before this moment; None where nobody can say.
 
     Raises:
         DamagedDataError: it does not say which journal it is, or where it ends.
     """
 
-    def __init__(self, path: Path, connection: apsw.Connection, confirmed: Confirmed | None):
-        self.path = path
-        self.connection = connection
-        self.confirmed = confirmed
+    def __init__(
+        self, path: Path, connection: apsw.Connection, confirmed: Confirmed | None
+    ) -> None:
+        super().__init__(path, connection, confirmed)
         state = journal_state(path, connection)
         self.uuid, self.installation, self.pruned_id, self.pruned_facts = state
         self.last_id, self.total_facts = last_of(path, connection, state)
@@ -98,17 +89,14 @@ class JournalMoment:
             pass
 
 
-@contextmanager
-def journal_moment(path: Path) -> Iterator[JournalMoment]:
+def journal_view(path: Path) -> AbstractContextManager[JournalView]:
     """A journal as it is when this is entered.
 
     Raises:
         DataFolderError: it cannot be read, or has another version.
         apsw.Error: it is damaged.
     """
-    confirmed = read_confirmed(path)
-    with open_at_one_moment(path, version=JOURNAL_VERSION) as connection:
-        yield JournalMoment(path, connection, confirmed)
+    return viewed(path, JOURNAL_VERSION, JournalView)
 
 
 def last_id_of(path: Path) -> int:
@@ -118,5 +106,5 @@ def last_id_of(path: Path) -> int:
         DataFolderError: it cannot be read, or has another version.
         apsw.Error: it is damaged.
     """
-    with journal_moment(path) as journal:
+    with journal_view(path) as journal:
         return journal.last_id

@@ -1,7 +1,7 @@
-"""The embedded store as it is at one moment, for whoever checks or copies it.
+"""The embedded store as it is at one moment.
 
 Takes the database file, gives rows as they were written and every run file that the tables name at
-that moment, already open, so that the meter may go on and replace them. Changes nothing.
+that moment, already open, so that the meter may go on and replace them.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import apsw
-
-from headcount.confirmed import Confirmed, read_confirmed
 from headcount.counting.aside import AsideSum
 from headcount.counting.calendar import Period
 from headcount.counting.keys import MESSAGE, TRACKED, Family
 from headcount.errors import DataFolderError
 from headcount.layout import DataFolder
 from headcount.sqlite.connection import damage_named, rows
-from headcount.sqlite.reading import open_at_one_moment
-from headcount.sqlite.rows import Ledger, Part, Table, read_checked
+from headcount.sqlite.rows import Table, read_checked
+from headcount.sqlite.view import LedgerView, viewed
 from headcount.store import sql
 from headcount.store.aside import aside_sums
 from headcount.store.checking import months_of
@@ -36,7 +33,7 @@ from headcount.store.tables import (
     USAGE,
 )
 
-__all__ = ["StoreMoment", "StoredBlock", "StoredRun", "StoredUsage", "store_moment"]
+__all__ = ["StoreView", "StoredBlock", "StoredRun", "StoredUsage", "store_view"]
 
 _FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
 
@@ -79,43 +76,19 @@ class StoredUsage(NamedTuple):
     counts: bytes
 
 
-class StoreMoment(Generic[T]):
+class StoreView(LedgerView, Generic[T]):
     """What the tables held at the moment, right or wrong; `faults` says what is wrong.
 
-    Args:
-        path: the database file.
-        connection: in a read transaction, which makes the moment.
-        runs: the runs that the tables named then.
-
     Attributes:
-        confirmed: what was acknowledged before this moment; None where nobody can say.
-        connection: for copying the database as it was then.
-        runs: as given.
+        runs: those that the tables named then.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        connection: apsw.Connection,
-        runs: list[StoredRun[T]],
-        confirmed: Confirmed | None,
-    ) -> None:
-        self._path = path
-        self.confirmed = confirmed
-        self.connection = connection
-        self.runs = runs
+    TABLES = TABLES
+    runs: list[StoredRun[T]]
 
     def marks(self) -> dict[str, int]:
         """The marks by name, such as `trusted_day` and `last_metered_day`."""
         return dict(self._read(MARK))
-
-    def part(self) -> Part:
-        """Which store it is, of which installation, and how many transactions it has seen."""
-        return Ledger(self._path, self.connection, TABLES).part
-
-    def faults(self) -> Iterator[str]:
-        """What is wrong with the rows, each as a clause; reads them all, keys too."""
-        yield from Ledger(self._path, self.connection, TABLES).faults()
 
     def positions(self) -> dict[str, int]:
         """Journal UUID to the id of its last metered entry."""
@@ -123,7 +96,7 @@ class StoreMoment(Generic[T]):
 
     def months(self) -> list[Month]:
         """Every month of every workspace that holds anything."""
-        return months_of(self._path, self.connection)
+        return months_of(self.path, self.connection)
 
     def usage(self) -> list[StoredUsage]:
         """All counts, by period, workspace and source."""
@@ -160,17 +133,17 @@ class StoreMoment(Generic[T]):
         self, table: Table, clause: str = "", bindings: tuple[Any, ...] = ()
     ) -> Iterator[tuple[Any, ...]]:
         """Rows as they are: what is wrong with them is for `faults` to say."""
-        with damage_named(self._path):
+        with damage_named(self.path):
             for row in self.connection.execute(f"{table.select} {clause}", bindings):
                 yield row[:-1]
 
     def _rows(self, statement: str) -> list[tuple[Any, ...]]:
-        with damage_named(self._path):
+        with damage_named(self.path):
             return rows(self.connection, statement)
 
 
 @contextmanager
-def store_moment(path: Path, open_run: Callable[[Path], T]) -> Iterator[StoreMoment[T]]:
+def store_view(path: Path, open_run: Callable[[Path], T]) -> Iterator[StoreView[T]]:
     """The store as it is when this is entered.
 
     Args:
@@ -182,18 +155,18 @@ def store_moment(path: Path, open_run: Callable[[Path], T]) -> Iterator[StoreMom
         DataFolderError: the database cannot be read, or has another version.
     """
     failed_before: set[str] | None = None
+    view: type[StoreView[T]] = StoreView
     while True:
-        confirmed = read_confirmed(path)
-        with open_at_one_moment(path, version=sql.VERSION) as connection:
+        with viewed(path, sql.VERSION, view) as store:
             clause = "ORDER BY period, family, file"
-            runs = [
+            store.runs = [
                 _opened(DataFolder(path.parent).keys, name, number, family, open_run)
-                for name, number, family in read_checked(path, connection, KEY_RUN, clause)
+                for name, number, family in read_checked(path, store.connection, KEY_RUN, clause)
             ]
-            failed = {run.name for run in runs if run.opened is None}
+            failed = {run.name for run in store.runs if run.opened is None}
             # A run may be replaced before it is opened: then a later moment no longer names it.
             if not failed or failed == failed_before:
-                yield StoreMoment(path, connection, runs, confirmed)
+                yield store
                 return
         failed_before = failed
 
