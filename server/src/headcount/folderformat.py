@@ -102,6 +102,12 @@ def _is_nothing_yet(path: Path) -> bool:
     if folder.format.name in found:
         return False  # another process has made it meanwhile
     ours = (folder.catalog, folder.store, folder.journals, folder.hash_key)
+    if folder.is_copy:
+        raise DataFolderError(
+            f"{path} is not a data folder of Headcount, but a backup, or one or a restore that has"
+            " not ended.",
+            "Restore a backup that is whole into a new folder: headcount restore",
+        )
     if found & {each.name for each in ours}:
         raise DamagedDataError(
             f"{DataFolder(path).format} is missing, which says that {path} is a data folder of"

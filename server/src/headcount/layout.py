@@ -86,6 +86,21 @@ class DataFolder:
         return self.path / "hash.key"
 
     @property
+    def manifest(self) -> Path:
+        """Says what a backup holds, where the folder is one."""
+        return self.path / "backup.json"
+
+    @property
+    def unfinished(self) -> Path:
+        """Is there while a backup or a restore is being written, and after one that was killed."""
+        return self.path / "format.unfinished"
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is a backup, or one or a restore that has not ended; no data folder."""
+        return not self.is_made and (self.manifest.exists() or self.unfinished.exists())
+
+    @property
     def serve_lock(self) -> Path:
         """Held by the one server, or by a command that does its work while none runs."""
         return self.path / "serve.lock"

@@ -94,8 +94,11 @@ def fresh_folder(path: Path, what: str) -> Iterator[None]:
             raise DataFolderError(
                 f"Another command is writing to {path}.", "Name another folder."
             ) from None
+        unfinished = DataFolder(path).unfinished
         try:
+            unfinished.touch(mode=0o600)
             yield
+            unfinished.unlink()
         except BaseException:
             for entry in path.iterdir():
                 if entry.name not in _NOT_OURS:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from headcount.datafolder import FORMAT_VERSION
+from headcount.datafolder import FORMAT_VERSION, DataFolder
 from headcount.durable import put_whole
 from headcount.errors import DataFolderError
 
-__all__ = ["MANIFEST_NAME", "CopiedFile", "HashKey", "Manifest", "read_manifest", "write_manifest"]
+__all__ = ["CopiedFile", "HashKey", "Manifest", "read_manifest", "write_manifest"]
 
-MANIFEST_NAME = "backup.json"
 BACKUP_FORMAT = 1
 _PATH = re.compile(
     r"catalog\.sqlite|store\.sqlite|hash\.key|journals/[\w-]+\.sqlite|keys/[\w-]+\.keys", re.ASCII
@@ -79,7 +78,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         OSError: the disk refused.
     """
     content = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
-    put_whole(folder / MANIFEST_NAME, content)
+    put_whole(DataFolder(folder).manifest, content)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -88,7 +87,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         DataFolderError: the folder is not a whole backup, or a newer version took it.
     """
-    place = folder / MANIFEST_NAME
+    place = DataFolder(folder).manifest
     try:
         manifest = msgspec.json.decode(place.read_bytes(), type=Manifest)
     except (FileNotFoundError, NotADirectoryError):

@@ -175,7 +175,8 @@ def _refuse(path: Path, fault: str | None) -> None:
 
 
 def _files(folder: Path, progress: Progress) -> list[CopiedFile]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    unfinished = DataFolder(folder).unfinished
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != unfinished)
     sizes = [path.stat().st_size for path in paths]
     progress.begins("Verifying", sum(sizes))
     return [

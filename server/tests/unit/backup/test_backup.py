@@ -19,6 +19,7 @@ from headcount.backup import Manifest, back_up, restore
 from headcount.backup.files import check_room
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.doctor import Level, examine, worst
+from headcount.doctor.repair import repair
 from headcount.errors import DataFolderError, OperatorError, UsageError
 from headcount.store.sqlite import SqliteStore
 from rig import assert_equal_to_oracle
@@ -304,14 +305,24 @@ def test_a_spoilt_backup_is_not_restored(
     )  # fmt: skip
 
 
+def left_alone(path: Path) -> None:
+    """A repair changes nothing of it."""
+    before = sorted(path.rglob("*"))
+    [act] = repair(DataFolder(path), None, "2026-11-25T000000Z")
+    assert "nothing was changed" in act.what
+    assert sorted(path.rglob("*")) == before
+
+
 def test_neither_a_backup_nor_half_a_restore_is_taken_for_a_data_folder(
     counted: CountedFolder, tmp_path: Path
 ) -> None:
     backed_up(counted.folder, tmp_path / "backup")
     refused(lambda: open_data_folder(tmp_path / "backup", create=True), "is not a data folder")
+    left_alone(tmp_path / "backup")
     half = tmp_path / "half"
 
     def look(calls: int) -> None:
+        left_alone(half)
         refused(lambda: open_data_folder(half, create=True), "is not a data folder")
         refused(lambda: restore(tmp_path / "backup", half, None, Silent()), "is not empty")
 

@@ -60,6 +60,12 @@ def mend_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
             remedy=_NEWER.format(folder.format.name),
         )
         return False
+    if folder.is_copy:
+        yield Act(
+            f"{path} is a backup, or one or a restore that has not ended: nothing was changed.",
+            remedy="Restore a backup that is whole into a new folder: headcount restore",
+        )
+        return False
     found = dict(_differing(folder))
     if any(found.values()):
         name = next(name for name, is_newer in found.items() if is_newer)
