@@ -1,5 +1,11 @@
 """Accepting by TLS: takes a listening socket, gives connections whose handshake is done.
 
+A handshake takes more time than many requests, and whoever asks for one need not say anything of
+itself. So one begins only when its client has said something, a few in a round of the event loop,
+and addresses take turns. Where many come from one address, as they do through some proxies, the
+newest and the oldest are served by turns: a client that has just come waits for a few others
+instead of for all, and nobody is passed by for ever.
+
 A handshake has bounded time, and there is a bounded number of them under way: at the bound the
 oldest makes room, so that connections which say nothing keep nobody out. What fails here is a
 client that leaves, a scanner, or an old version of TLS: counted, and no error of ours.
@@ -9,21 +15,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import resource
 import socket
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from headcount import metrics
-from headcount.http.accepting import TRY_LATER
+from headcount.http.accepting import Accepting
 from headcount.http.certificates import Certificates
 from headcount.http.crowd import connections_max
 
-__all__ = ["TlsListener", "handshakes_max"]
+__all__ = ["Handshakes", "TlsListener", "handshakes_max"]
 
 _WITHIN_S = 10.0
 _SHUTDOWN_WITHIN_S = 3.0
 _UNDER_WAY_MAX = 1024
-_PAUSE_S = 0.1
+# Each is a millisecond and more.
+_IN_ROUND = 2
+# An address of IPv6 is mostly one of as many as its holder likes.
+_NETWORK_BITS = 64
 
 
 def handshakes_max() -> int:
@@ -32,6 +43,57 @@ def handshakes_max() -> int:
     if hard == resource.RLIM_INFINITY:
         return _UNDER_WAY_MAX
     return max(1, min(_UNDER_WAY_MAX, (hard - connections_max()) // 2))
+
+
+class Handshakes:
+    """Lets handshakes begin, a few in a round of the loop.
+
+    Args:
+        in_round: how many.
+    """
+
+    def __init__(self, in_round: int = _IN_ROUND) -> None:
+        self._in_round = in_round
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._turns = False
+        self._newest = False
+
+    async def turn(self, address: str) -> None:
+        """Return when it is the turn of a handshake.
+
+        Args:
+            address: where its client is, as the socket says it.
+        """
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(_network(address), deque()).append(turn)
+        if not self._turns:
+            self._turns = True
+            asyncio.get_running_loop().call_soon(self._turn)
+        await turn
+
+    def _turn(self) -> None:
+        """Once a round, while any wait."""
+        begun = 0
+        while self._waiting and begun < self._in_round:
+            network, queue = self._waiting.popitem(last=False)
+            self._newest = not self._newest
+            turn = queue.pop() if self._newest else queue.popleft()
+            if queue:
+                self._waiting[network] = queue
+            if not turn.done():  # its client may have gone
+                turn.set_result(None)
+                begun += 1
+        self._turns = begun > 0
+        if self._turns:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+
+def _network(address: str) -> str:
+    if ":" not in address:
+        return address
+    place = ipaddress.IPv6Address(address.partition("%")[0])
+    mapped = place.ipv4_mapped
+    return str(mapped or int(place) >> 128 - _NETWORK_BITS)
 
 
 class TlsListener:
@@ -53,48 +115,42 @@ class TlsListener:
         address: str,
         handshakes_most: int,
     ) -> None:
-        self._sock = sock
         self._certificates = certificates
         self._protocol = protocol
         self._failed = metrics.CONNECTIONS_DROPPED.labels(address, "handshake")
         self._most = handshakes_most
         # In the order in which they began.
         self._under_way: dict[asyncio.Task[None], None] = {}
-        sock.setblocking(False)
-        self._accepting = asyncio.create_task(self._accept())
+        self._handshakes = Handshakes()
+        self._loop = asyncio.get_running_loop()
+        self._accepting = Accepting(sock, self._begin)
 
     def close(self) -> None:
         """Accept no more, and give up what is under way."""
-        self._accepting.cancel()
+        self._accepting.close()
         for handshake in self._under_way:
             handshake.cancel()
 
     async def wait_closed(self) -> None:
         """Wait until nothing is under way."""
-        await asyncio.gather(self._accepting, *self._under_way, return_exceptions=True)
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                sock, _ = await loop.sock_accept(self._sock)
-            except OSError as error:
-                if error.errno in TRY_LATER:
-                    await asyncio.sleep(_PAUSE_S)
-                continue
-            if len(self._under_way) >= self._most:
-                next(iter(self._under_way)).cancel()
-            handshake = asyncio.create_task(self._greet(sock))
-            self._under_way[handshake] = None
-            handshake.add_done_callback(self._over)
+    def _begin(self, sock: socket.socket, address: str) -> None:
+        if len(self._under_way) >= self._most:
+            next(iter(self._under_way)).cancel()
+        handshake = self._loop.create_task(self._greet(sock, address))
+        self._under_way[handshake] = None
+        handshake.add_done_callback(self._over)
 
     def _over(self, handshake: asyncio.Task[None]) -> None:
         self._under_way.pop(handshake, None)
 
-    async def _greet(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+    async def _greet(self, sock: socket.socket, address: str) -> None:
         try:
-            await loop.connect_accepted_socket(
+            async with asyncio.timeout(_WITHIN_S):
+                await self._said_something(sock)
+                await self._handshakes.turn(address)
+            await self._loop.connect_accepted_socket(
                 self._protocol,
                 sock,
                 ssl=self._certificates.context,
@@ -105,3 +161,17 @@ class TlsListener:
             self._failed.inc()
             with contextlib.suppress(OSError):
                 sock.close()
+
+    async def _said_something(self, sock: socket.socket) -> None:
+        """Wait without what a handshake takes: some 50 KiB for each client that says nothing."""
+        said: asyncio.Future[None] = self._loop.create_future()
+
+        def say() -> None:
+            if not said.done():
+                said.set_result(None)
+
+        self._loop.add_reader(sock, say)
+        try:
+            await said
+        finally:
+            self._loop.remove_reader(sock)
