@@ -18,6 +18,8 @@ import mmap
 import os
 from pathlib import Path
 
+from headcount.durable import write_new
+
 __all__ = ["Allowances", "reserve_allowances"]
 
 _COLUMNS = 8_192
@@ -40,10 +42,7 @@ def reserve_allowances(path: Path, workers: int) -> None:
         OSError: the disk refused.
     """
     path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        for _ in range(_FIRST_WORKER + workers):
-            file.write(bytes(_ROW_BYTES))
+    write_new(path, bytes(_ROW_BYTES * (_FIRST_WORKER + workers)))
 
 
 class Allowances:

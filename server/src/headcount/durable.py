@@ -10,9 +10,19 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["DRAFT_PREFIX", "put_new", "put_whole", "read_small", "sync", "write_new"]
+__all__ = [
+    "DRAFT_PREFIX",
+    "opened_new",
+    "put_new",
+    "put_whole",
+    "read_small",
+    "sync",
+    "write_new",
+]
 
 DRAFT_PREFIX = "format."
 """What the names of drafts begin with, which an interrupted process leaves behind."""
@@ -50,17 +60,28 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def opened_new(path: Path) -> Iterator[BinaryIO]:
+    """A file that is not there yet, to be written; durable at the end, its name once its folder is.
+
+    Raises:
+        OSError: the disk refused, or there is such a file.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_new(path: Path, content: bytes) -> None:
     """Write a file that is not there yet; its name is durable once its folder is.
 
     Raises:
         OSError: the disk refused, or there is such a file.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with opened_new(path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def put_whole(path: Path, content: bytes) -> None:

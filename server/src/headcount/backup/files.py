@@ -4,7 +4,6 @@ was written, and leaves nothing behind when that fails."""
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import BinaryIO, Protocol
 
 import apsw
 
+from headcount.durable import opened_new
 from headcount.errors import DataFolderError
 from headcount.layout import DataFolder
 from headcount.remedies import Cause, cause_of, remedy_for
@@ -136,14 +136,11 @@ def copy_stream(source: BinaryIO, target: Path, copied: Callable[[int], None]) -
         OSError: the disk refused.
     """
     checksum = hashlib.blake2b(digest_size=32)
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with opened_new(target) as file:
         while chunk := source.read(_CHUNK_BYTES):
             checksum.update(chunk)
             file.write(chunk)
             copied(len(chunk))
-        file.flush()
-        os.fsync(file.fileno())
     return checksum.hexdigest()
 
 

@@ -7,13 +7,13 @@ missing, and leaves behind what an unclean end has left.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
 
+from headcount.durable import write_new
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.sqlite.connection import (
     MEND_OR_RESTORE,
@@ -171,7 +171,7 @@ def copy_database(source: apsw.Connection, target: Path, copied: Callable[[int],
         OSError, apsw.Error: the disk refused, and what was written is of no use.
     """
     # SQLite would make it readable for others, as far as the umask lets it.
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    write_new(target, b"")
     page_bytes = source.pragma("page_size")
     written = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READWRITE)
     try:

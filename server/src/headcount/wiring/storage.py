@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from headcount.datafolder import DataFolder
+from headcount.durable import write_new
 from headcount.remedies import Cause, cause_of
 
 __all__ = ["STORAGE", "Place", "Places", "refusal_to_write"]
@@ -27,10 +28,8 @@ def refusal_to_write(folder: DataFolder) -> str | None:
     probe = folder.path / f"format.probe-{os.getpid()}"
     try:
         try:
-            with probe.open("wb") as file:
-                file.write(bytes(_ROOM_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
+            probe.unlink(missing_ok=True)
+            write_new(probe, bytes(_ROOM_BYTES))
         finally:
             with contextlib.suppress(FileNotFoundError):
                 probe.unlink()
