@@ -68,7 +68,10 @@ def decompressed(raw: io.BufferedReader, name: str) -> Pieces:
 
 
 class _Gzip:
-    """One gzip member after the other."""
+    """One gzip member after the other.
+
+    isal has a reader of such files, too; of a piece in which it finds damage that gives nothing.
+    """
 
     def __init__(self, raw: io.BufferedReader) -> None:
         self._raw = raw
