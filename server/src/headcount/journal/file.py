@@ -95,7 +95,8 @@ class JournalFile:
         def state_of(connection: apsw.Connection) -> PartState:
             state = journal_state(path, connection)
             self.uuid = state.uuid
-            return PartState(state.uuid, state.installation, *last_of(path, connection, state))
+            self._known_id, total = last_of(path, connection, state)
+            return PartState(state.uuid, state.installation, self._known_id, total)
 
         self._db = open_part(path, connected, state_of, register=True)
 
@@ -166,7 +167,7 @@ class JournalFile:
             DataFolderError: an entry was written by a newer version, or the file is damaged so that
                 nothing can be said of its entries.
         """
-        return read_entries(self.path, self._db, after_id)
+        return read_entries(self.path, self._db, after_id, last_id=self._known_id)
 
     def moments(self, after_id: int) -> Iterator[tuple[int, int]]:
         """Id and moment of the entries that follow an id, unchecked.
@@ -234,7 +235,7 @@ class JournalFile:
         state = journal_state(self.path, self._db)
         pruned_id, pruned_facts = state.pruned_id, state.pruned_facts
         bound = min(upto_id, pruned_id + _ENTRIES_A_PRUNE)
-        for entry in read_entries(self.path, self._db, pruned_id, bound):
+        for entry in read_entries(self.path, self._db, pruned_id, bound, last_id=self._known_id):
             if entry.damage is not None:
                 for entry_id, kept in entry.damage.kept:
                     values = (entry_id, kept)

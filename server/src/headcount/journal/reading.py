@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import apsw
 import msgspec
@@ -120,7 +120,11 @@ def last_of(path: Path, connection: apsw.Connection, state: JournalState) -> tup
         DamagedDataError: its end cannot be read.
     """
     with damage_named(path):
-        found = rows(connection, _LAST)
+        return _last_of(path, connection, state)
+
+
+def _last_of(path: Path, connection: apsw.Connection, state: JournalState) -> tuple[int, int]:
+    found = rows(connection, _LAST)
     if found and not isinstance(found[0][0], int):
         # Whoever reads by ids would pass over such a row, and call it nothing.
         raise DamagedDataError(
@@ -149,14 +153,26 @@ def _is_intact(row: tuple[Any, ...]) -> bool:
 
 
 def read_entries(
-    path: Path, connection: apsw.Connection, after_id: int, upto_id: int = _ID_MAX
+    path: Path,
+    connection: apsw.Connection,
+    after_id: int,
+    upto_id: int = _ID_MAX,
+    *,
+    last_id: int = 0,
 ) -> Generator[JournalEntry, None, None]:
     """The entries that follow an id, up to another one.
+
+    Args:
+        path: the file.
+        connection: to it.
+        after_id, upto_id: which.
+        last_id: the last that is known to have been there; where none is found up to it, that is
+            said as well.
 
     Raises:
         DataFolderError: an entry was written by a newer version, or nothing can be said of them.
     """
-    return _Reading(path, connection, after_id, upto_id).entries()
+    return _Reading(path, connection, after_id, upto_id).entries(last_id)
 
 
 class _Reading:
@@ -172,10 +188,11 @@ class _Reading:
         self._at_ms = 0
         self._damaged: list[tuple[int, bytes | None]] = []
 
-    def entries(self) -> Generator[JournalEntry, None, None]:
-        cursor = self._db.execute(_AFTER, (self.next_id - 1, self._upto_id))
+    def entries(self, known_id: int) -> Generator[JournalEntry, None, None]:
+        cursor = self._db.cursor()
         try:
-            for row in cast(Iterable[Any], cursor):
+            # The first row is read with the statement's begin.
+            for row in cursor.execute(_AFTER, (self.next_id - 1, self._upto_id)):
                 if isinstance(row[0], int) and row[0] >= self.next_id:
                     yield from self._take(row)
         except apsw.CorruptError:
@@ -183,6 +200,8 @@ class _Reading:
             yield from self._one_by_one()
         finally:
             cursor.close()
+        # One whose number has become another's is passed over.
+        yield from self._missing_before(min(known_id, self._upto_id) + 1)
         if self._damaged:
             yield self._damage(self._confirmed_total())
 

@@ -68,7 +68,7 @@ class JournalView(View):
 
     def damage(self) -> Iterator[Damage]:
         """The entries that cannot be read; reads them all."""
-        for entry in read_entries(self.path, self.connection, self.pruned_id):
+        for entry in read_entries(self.path, self.connection, self.pruned_id, last_id=self.last_id):
             if entry.damage is not None:
                 yield entry.damage
 

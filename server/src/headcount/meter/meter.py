@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import apsw
@@ -255,11 +256,12 @@ class Meter:
             metrics.INDEX_BYTES.labels(family).set(nbytes)
 
     def lag_facts(self) -> int:
-        """How many facts the journals hold that are not metered yet."""
-        return sum(
-            journal.lag_facts(self._positions.get(journal_uuid, 0))
-            for journal_uuid, journal in self._open.items()
-        )
+        """How many facts the journals hold that are not metered yet, as far as can be read."""
+        lag = 0
+        for journal_uuid, journal in self._open.items():
+            with suppress(DamagedDataError):  # what is damaged is set aside in its turn, and said
+                lag += journal.lag_facts(self._positions.get(journal_uuid, 0))
+        return lag
 
     def _prune(self) -> None:
         """Delete what is metered and durable; a journal that is busy gets its turn later."""

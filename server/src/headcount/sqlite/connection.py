@@ -166,7 +166,10 @@ def damage_named(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as error:
+    except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, UnicodeDecodeError) as error:
+        # A statement of this program finds its tables and columns, unless those are damaged.
+        if isinstance(error, apsw.SQLError) and "no such" not in str(error):
+            raise
         raise DamagedDataError(
             f"{path} is damaged: {error}.",
             MEND_OR_RESTORE,

@@ -19,7 +19,7 @@ from headcount.counting.usage import ADMITTED, API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.meter import MeterLimits
 from oracle import Oracle, PlainFact
-from rig import Rig, assert_equal_to_oracle
+from rig import Rig, assert_equal_to_oracle, pack
 
 JANUARY = parse_period("2026-01-01")
 NOON_MS = (JANUARY.first_day + 9) * MS_PER_DAY + MS_PER_DAY // 2
@@ -243,6 +243,27 @@ def test_nothing_is_pruned_before_its_commit(rigs: Rigs, clock: Clock) -> None:
     clock.now_ms += 10_000
     rig.drain()
     assert list(journal.entries(0)) == []
+
+
+def test_a_malformed_page_of_a_journal_keeps_nobody_from_being_counted(
+    rigs: Rigs, clock: Clock
+) -> None:
+    rig = rigs.make()
+    damaged, sound = rig.journal(), rig.journal()
+    for number in range(3):
+        rig.append(damaged, [fact(f"m{number}")])
+    rig.append(sound, [fact("m")])
+    rig.stop()
+    damaged.close()
+    data = bytearray(damaged.path.read_bytes())
+    [page] = [at for at in range(0, len(data), 16_384) if pack(fact("m1")) in data[at:][:16_384]]
+    data[page + 9] ^= 64  # where the first row begins
+    damaged.path.write_bytes(data)
+    rig.start()
+    assert rig.meter.lag_facts() == 1  # what can be added up
+    rig.drain()
+    assert_equal_to_oracle(rig.store, oracle_of(fact("m1"), fact("m2"), fact("m")))
+    assert [(each.reason, each.messages) for each in rig.store.set_aside()] == [("damaged", 1)]
 
 
 def counted_until(rig: Rig) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from crash.faulty_vfs import FaultyDisk
+from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.calendar import parse_period
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
 from headcount.errors import DamagedDataError, DataFolderError, StorageUnavailableError
@@ -65,6 +66,24 @@ def test_a_disk_that_refuses_is_reported_and_nothing_is_changed(
             store.mark_counted_until(5)
         store.commit(Change(positions={"journal": 2}))
         assert store.positions() == {"journal": 2}
+
+
+def test_what_is_set_aside_is_read_or_damaged_whatever_bit_flips(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with closing(SqliteStore(path)) as store:
+        store.commit(Change(aside=[Aside(AsideReason.DAMAGED, b"", origin="entry 7", held=5)]))
+    data = path.read_bytes()
+    [page] = [at for at in range(0, len(data), 4096) if b"entry 7" in data[at : at + 4096]]
+    damaged = 0
+    for at in range(page, page + 4096):
+        for bit in range(8) if data[at] or at < page + 16 else ():
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :])
+            with closing(SqliteStore(path)) as store:
+                try:
+                    store.set_aside()
+                except DamagedDataError:
+                    damaged += 1
+    assert damaged
 
 
 def test_runs_that_outlive_their_merge_are_put_away_by_the_next_start(
