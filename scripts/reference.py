@@ -61,8 +61,8 @@ trusted_proxies = "10.0.0.5"
 workers = 4
 ```
 
-An API token itself is no setting, so that none stands in a file that others read: commands take it
-from a file of its own or from the variable `{TOKEN_ENV}`.
+An API token itself is not a setting, so that none stands in a file that others read: commands take
+it from a file of its own or from the variable `{TOKEN_ENV}`.
 """
 
 

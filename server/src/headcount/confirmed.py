@@ -98,7 +98,7 @@ def _read(witness: Path) -> Confirmed | None:
 
 
 def confirmed_anew(database: Path) -> None:
-    """Let what stands beside a database that was written anew be all that is confirmed of it.
+    """Let what stands beside a database that was rewritten be all that is confirmed of it.
 
     Raises:
         OSError: the disk refused.

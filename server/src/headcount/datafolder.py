@@ -87,7 +87,7 @@ def open_data_folder(
         else:
             raise DamagedDataError(
                 f"{folder.identity} is missing or no file, which says what the data folder holds.",
-                "Restore the data folder from a backup, or let it be written anew:"
+                "Restore the data folder from a backup, or let it be rewritten:"
                 " headcount doctor --repair",
             )
         if writes:

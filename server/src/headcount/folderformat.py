@@ -29,7 +29,7 @@ UPGRADED_VERSION = 1
 
 _WORDS = "Headcount data folder, format "
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_WRITE_ANEW = "If it is yours, let the file be written anew: headcount doctor --repair --data"
+_WRITE_ANEW = "If it is yours, let the file be rewritten: headcount doctor --repair --data"
 
 
 def mark_data_folder(path: Path, version: int = FORMAT_VERSION) -> None:

@@ -105,7 +105,7 @@ def read_identity(folder: Path) -> Identity | None:
         raise DamagedDataError(
             f"{DataFolder(folder).identity} is damaged: it does not say what the data folder"
             " holds.",
-            "Restore the data folder from a backup, or let it be written anew:"
+            "Restore the data folder from a backup, or let it be rewritten:"
             " headcount doctor --repair",
         )
     return identity

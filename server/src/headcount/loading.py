@@ -117,7 +117,7 @@ def _parsed(setting: Setting, text: str, place: str) -> object:
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     known = [CONFIG_ENV, TOKEN_ENV, *(setting.env for setting in SETTINGS.values())]
     return [
-        f"The variable {name} is no setting and is left aside. {_did_you_mean(name, known)}"
+        f"The variable {name} is not a known setting and is ignored. {_did_you_mean(name, known)}"
         for name in sorted(environ)
         if name.startswith(ENV_PREFIX) and name not in known
     ]

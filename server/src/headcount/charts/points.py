@@ -53,7 +53,7 @@ def count_axis(field: str, unit: str) -> dict[str, Any]:
         "type": "quantitative",
         "title": unit,
         "scale": {"zero": True},
-        # Vega's own letter for a thousand million is G, as in gigabyte: nobody counts people so.
+        # Vega's own letter for a billion is G, as in gigabyte: nobody counts people so.
         "axis": {
             "labelExpr": "replace(format(datum.value, '~s'), 'G', 'B')",
             "tickCount": 5,

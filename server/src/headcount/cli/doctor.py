@@ -42,8 +42,9 @@ Examples:
 @click.option(
     "--repair",
     is_flag=True,
-    help="Mend what is damaged, as far as checksums and other counts prove how it was, and say what"
-    " is lost; the server must be stopped. What is taken out is kept in the folder `repaired`.",
+    help="Repair what is damaged, as far as checksums and other counts prove how it was, and say"
+    " what is lost; the server must be stopped. What is taken out is kept in the folder"
+    " `repaired`.",
 )
 @click.option("--yes", is_flag=True, help="Repair without asking first.")
 @settings_options("data", "hash_key")
@@ -109,7 +110,7 @@ def _repair(settings: Settings, now: int, *, yes: bool, as_json: bool) -> list[d
             "Make room on the disk, or let it be written, then repair again; nothing was changed.",
         )
     with FolderLock(folder.serve_lock, "doctor"), FolderLock(folder.meter_lock, "doctor"):
-        question = f"Mend {folder.path}? What is taken out is kept in {folder.path / 'repaired'}"
+        question = f"Repair {folder.path}? What is taken out is kept in {folder.repaired}"
         if not yes:
             if not sys.stdin.isatty():
                 raise UsageError(
@@ -124,7 +125,7 @@ def _repair(settings: Settings, now: int, *, yes: bool, as_json: bool) -> list[d
                 line = " ".join(filter(None, (act.what, act.lost and f"LOST: {act.lost}")))
                 say(f"{line} Remedy: {act.remedy}" if act.remedy else line)
         if not done and not as_json:
-            say("There is nothing to mend.")
+            say("There is nothing to repair.")
     return done
 
 

@@ -27,7 +27,7 @@ from headcount.counting.usage import (
     KINDS,
     Counts,
 )
-from headcount.doctor.findings import MEND, Finding, ok, problem
+from headcount.doctor.findings import REPAIR, Finding, ok, problem
 from headcount.doctor.recount import ByDay, KeysByDay, count_keys, decoded, fault_of
 from headcount.store.runs import Run
 from headcount.store.view import StoredUsage, StoreView
@@ -36,7 +36,7 @@ from headcount.wording import number_of
 __all__ = ["Recount", "check_counts"]
 
 _RESTORE = (
-    "Restore the data folder from a backup taken before this, and keep the damaged one aside."
+    "Restore the data folder from a backup taken before this, and keep the damaged one elsewhere."
 )
 _COUNTS_BYTES = DAYS_MAX * len(KINDS) * 8
 _BYTES_A_KEY: dict[Family, float] = {MESSAGE: 10.5, TRACKED: 10.0}
@@ -95,7 +95,7 @@ def check_counts(moment: StoreView[Run]) -> Recount:
         counts = _counts_of(row)
         if counts is None:
             recount.findings.append(
-                problem("counts", f"The counts of {_scope(row)} cannot be read.", MEND)
+                problem("counts", f"The counts of {_scope(row)} cannot be read.", REPAIR)
             )
         elif row.source:
             months[row.period].sources[row.workspace][row.source] = counts

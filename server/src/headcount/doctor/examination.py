@@ -17,7 +17,7 @@ from headcount.counting.keys import Family
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor.clock import check_aside, check_clock
 from headcount.doctor.counts import Recount, check_counts
-from headcount.doctor.findings import MEND, Finding, Level, ok, problem
+from headcount.doctor.findings import REPAIR, Finding, Level, ok, problem
 from headcount.doctor.folder import check_disk, check_permissions, check_server, check_trash
 from headcount.doctor.identity import check_catalog, check_hash_key
 from headcount.doctor.journals import check_journals, check_lag, unreadable
@@ -179,4 +179,4 @@ def _guarded(check: str, run: Callable[[], Iterable[Finding]]) -> Iterator[Findi
 def _of_error(check: str, error: Exception) -> Finding:
     if isinstance(error, OperatorError):
         return problem(check, error.problem, error.remedy)
-    return problem(check, f"The {check} could not be checked: {error}.", MEND)
+    return problem(check, f"The {check} could not be checked: {error}.", REPAIR)

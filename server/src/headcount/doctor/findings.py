@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["MEND", "Finding", "Level", "ok", "problem", "warning", "worst"]
+__all__ = ["REPAIR", "Finding", "Level", "ok", "problem", "warning", "worst"]
 
 
-MEND = (
-    "Stop the server, then: headcount doctor --repair. What that cannot mend is to be had from a"
-    " backup only."
+REPAIR = (
+    "Stop the server, then: headcount doctor --repair. What that cannot repair can only be restored"
+    " from a backup."
 )
 """The remedy for a row, an entry or a page that is not what was written."""
 

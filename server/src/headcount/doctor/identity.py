@@ -9,7 +9,7 @@ from pathlib import Path
 from headcount.catalog.view import CatalogView
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import read_hash_key
-from headcount.doctor.findings import MEND, Finding, ok, problem
+from headcount.doctor.findings import REPAIR, Finding, ok, problem
 from headcount.errors import DataFolderError
 from headcount.sqlite.connection import rows
 from headcount.sqlite.reading import damage
@@ -26,10 +26,10 @@ def check_catalog(catalog: CatalogView, referred: Iterable[tuple[int, int]]) -> 
         referred: (workspace, source) numbers in the store; source 0 is the workspace itself.
     """
     if found := damage(catalog.connection):
-        yield problem("catalog", f"The catalog is damaged: {found}.", MEND)
+        yield problem("catalog", f"The catalog is damaged: {found}.", REPAIR)
         return
     if fault := next(catalog.faults(), None):
-        yield problem("catalog", f"The catalog is damaged: {fault}.", MEND)
+        yield problem("catalog", f"The catalog is damaged: {fault}.", REPAIR)
     loose = rows(catalog.connection, "PRAGMA foreign_key_check")
     workspaces, sources = catalog.workspaces(), catalog.sources()
     unknown = sorted(

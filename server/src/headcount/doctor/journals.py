@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headcount.backlog import Backlog
-from headcount.doctor.findings import MEND, Finding, ok, problem, warning
+from headcount.doctor.findings import REPAIR, Finding, ok, problem, warning
 from headcount.journal.view import JournalView, last_id_of
 from headcount.sqlite.reading import damage
 from headcount.wording import number_of
@@ -61,16 +61,16 @@ def check_journals(
 def _check(journal: JournalView, position: int) -> Iterator[Finding]:
     name = journal.path.name
     if found := damage(journal.connection):
-        yield problem("journals", f"{name} is damaged: {found}.", MEND, file=name)
+        yield problem("journals", f"{name} is damaged: {found}.", REPAIR, file=name)
         return
     if fault := next(journal.faults(), None):
-        yield problem("journals", f"{name} cannot be metered: {fault}.", MEND, file=name)
+        yield problem("journals", f"{name} cannot be metered: {fault}.", REPAIR, file=name)
     if passed_over := journal.set_aside():
         yield problem(
             "journals",
             f"{number_of(len(passed_over), 'damaged entry')} of {name} were passed over: what they"
             " held is not counted.",
-            MEND,
+            REPAIR,
             file=name,
             entries=passed_over,
         )
@@ -154,4 +154,4 @@ def check_lag(
 def unreadable(path: Path, error: Exception) -> Finding:
     """A journal that cannot be opened."""
     said = getattr(error, "problem", None) or f"{path} cannot be read: {error}."
-    return problem("journals", str(said), getattr(error, "remedy", None) or MEND, file=path.name)
+    return problem("journals", str(said), getattr(error, "remedy", None) or REPAIR, file=path.name)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from headcount.datafolder import DataFolder
-from headcount.doctor.findings import MEND, Finding, ok, problem, warning
+from headcount.doctor.findings import REPAIR, Finding, ok, problem, warning
 from headcount.sqlite.reading import damage
 from headcount.store.runs import Run
 from headcount.store.view import StoreView, store_view
@@ -17,7 +17,7 @@ from headcount.wording import number_of
 
 __all__ = ["check_rows", "check_runs", "check_store", "run_files"]
 
-_RESTORE = "Restore the data folder from a backup, and keep this one aside."
+_RESTORE = "Restore the data folder from a backup, and keep this one elsewhere."
 _SETTLED_AFTER_S = 1.0
 _FAULTS_MAX = 10
 
@@ -25,14 +25,14 @@ _FAULTS_MAX = 10
 def check_store(moment: StoreView[Run]) -> Finding:
     """Read the store's file whole."""
     if found := damage(moment.connection):
-        return problem("store", f"The store is damaged: {found}.", MEND)
+        return problem("store", f"The store is damaged: {found}.", REPAIR)
     return ok("store", "The store's file is intact.")
 
 
 def check_rows(moment: StoreView[Run]) -> Iterator[Finding]:
     """Hold every row of the store against its checksum, and their number against what was kept."""
     for fault in islice(moment.faults(), _FAULTS_MAX):
-        yield problem("store", f"The store is damaged: {fault}.", MEND)
+        yield problem("store", f"The store is damaged: {fault}.", REPAIR)
 
 
 def run_files(folder: DataFolder) -> set[str]:

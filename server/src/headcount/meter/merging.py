@@ -1,5 +1,5 @@
 """Keeping runs few: each batch asks every run of its months, so four runs of about one size become
-one of the next. Their number grows with the logarithm of the keys, and a key is written anew once
+one of the next. Their number grows with the logarithm of the keys, and a key is rewritten once
 for each fourfold growth. The work is done in parts, between batches: one at a time, and more when
 runs come faster than they are merged.
 """

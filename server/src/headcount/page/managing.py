@@ -83,7 +83,7 @@ async def add_source(visit: Visit, form: dict[str, str], _named: str) -> Notice:
     body = {"name": form.get("name", "")}
     made = await visit.ask(SourceBody, _SOURCES, method="POST", body=body)
     return Notice(
-        f"{made.source.name} is there, with a write key of its own. Connect an SDK to it next."
+        f"{made.source.name} was added and has its own write key. Connect an SDK to it next."
     )
 
 

@@ -19,7 +19,7 @@ from headcount.remedies import remedy_for
 from headcount.sqlite.unwritable import log_bytes
 
 __all__ = [
-    "MEND_OR_RESTORE",
+    "REPAIR_OR_RESTORE",
     "connect",
     "damage_named",
     "refuse_version",
@@ -29,9 +29,9 @@ __all__ = [
     "transaction",
 ]
 
-MEND_OR_RESTORE = (
-    "Stop the server and see `headcount doctor`; then mend it with `headcount doctor --repair`, or"
-    " restore the data folder from a backup."
+REPAIR_OR_RESTORE = (
+    "Stop the server and see `headcount doctor`; then repair it with `headcount doctor --repair`,"
+    " or restore the data folder from a backup."
 )
 """What to do about a database that is damaged."""
 
@@ -153,7 +153,7 @@ def refuse_version(path: Path, found: int, known: int) -> NoReturn:
     raise DamagedDataError(
         f"{path} is damaged: it says that it has format {found}, which no version of Headcount has"
         " made.",
-        MEND_OR_RESTORE,
+        REPAIR_OR_RESTORE,
     )
 
 
@@ -172,7 +172,7 @@ def damage_named(path: Path) -> Iterator[None]:
             raise
         raise DamagedDataError(
             f"{path} is damaged: {error}.",
-            MEND_OR_RESTORE,
+            REPAIR_OR_RESTORE,
         ) from error
 
 

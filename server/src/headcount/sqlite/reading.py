@@ -16,7 +16,7 @@ import apsw
 from headcount.durable import write_new
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.sqlite.connection import (
-    MEND_OR_RESTORE,
+    REPAIR_OR_RESTORE,
     damage_named,
     refuse_version,
     require_application,
@@ -124,8 +124,8 @@ def _unreadable(path: Path, error: apsw.Error) -> DataFolderError:
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return DamagedDataError(
             f"{path} cannot be read: {error}.",
-            "Stop the server, then: headcount doctor --repair. What that cannot mend is to be had"
-            " from a backup only.",
+            "Stop the server, then: headcount doctor --repair. What that cannot repair can only be"
+            " restored from a backup.",
         )
     return DataFolderError(
         f"{path} cannot be read: {error}.",
@@ -155,7 +155,7 @@ def refuse_damage(path: Path, connection: apsw.Connection, table: str) -> None:
         found = rows(connection, f"PRAGMA integrity_check('{table}')")
     if found != [("ok",)]:
         raise DamagedDataError(
-            f"{path} is damaged: {found[0][0]} (table {table}).", MEND_OR_RESTORE
+            f"{path} is damaged: {found[0][0]} (table {table}).", REPAIR_OR_RESTORE
         )
 
 

@@ -23,7 +23,7 @@ from isal.isal_zlib import crc32
 from headcount.confirmed import Witness
 from headcount.errors import DamagedDataError
 from headcount.identity import fresh_uuid, installation_for
-from headcount.sqlite.connection import MEND_OR_RESTORE, connect, damage_named, rows, transaction
+from headcount.sqlite.connection import REPAIR_OR_RESTORE, connect, damage_named, rows, transaction
 from headcount.sqlite.parts import PartState, open_part
 from headcount.sqlite.reading import connect_to_read
 
@@ -139,7 +139,7 @@ class Part(NamedTuple):
 def damaged_row(path: Path, table: Table, row: Row) -> DamagedDataError:
     """What to say of a row that is not what was written."""
     return DamagedDataError(
-        f"{path} is damaged: {_row_text(table, row)} is not what was written.", MEND_OR_RESTORE
+        f"{path} is damaged: {_row_text(table, row)} is not what was written.", REPAIR_OR_RESTORE
     )
 
 
@@ -214,7 +214,7 @@ class Ledger:
         found = list(read_checked(self._path, self._db, PART))
         if len(found) != 1:
             raise DamagedDataError(
-                f"{self._path} is damaged: it does not say which database it is.", MEND_OR_RESTORE
+                f"{self._path} is damaged: it does not say which database it is.", REPAIR_OR_RESTORE
             )
         _, uuid, installation, generation, tallies = found[0]
         return Part(
@@ -313,7 +313,7 @@ class Ledger:
             DamagedDataError: a row is damaged, is missing, or stands there twice.
         """
         for fault in self.faults(heads_only=heads_only):
-            raise DamagedDataError(f"{self._path} is damaged: {fault}.", MEND_OR_RESTORE)
+            raise DamagedDataError(f"{self._path} is damaged: {fault}.", REPAIR_OR_RESTORE)
 
     def faults(self, *, heads_only: Sequence[Table] = ()) -> Iterator[str]:
         """What is wrong with the rows, each as a clause; reads them all.

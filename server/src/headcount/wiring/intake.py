@@ -32,7 +32,7 @@ __all__ = ["run"]
 _REFRESH_EVERY_S = 0.2
 _SWITCH_EVERY_S = 0.002
 _KEYS_STAY = (
-    "Write keys cannot be read anew, so that those which were read last are used, and what was"
+    "Write keys cannot be read again, so that those which were read last are used, and what was"
     " added or disabled since then is not known:"
 )
 

@@ -265,14 +265,14 @@ REFUSED: dict[str, tuple[Callable[[DataFolder], object], str]] = {
         lambda f: f.store.write_bytes(os.urandom(90_000)), "store"),
     "two rows of counts": (
         lambda f: sql(f.store, "UPDATE usage SET counts = zeroblob(1240) WHERE workspace = 1"),
-        "row of the table usage cannot be mended"),
+        "row of the table usage cannot be repaired"),
     "keys": (
         lambda f: sql(
             f.store,
             "UPDATE key_block SET data = randomblob(length(data))"
             " WHERE id = (SELECT max(id) FROM key_block)",
         ),
-        "row of the table key_block cannot be mended"),
+        "row of the table key_block cannot be repaired"),
     "another hash key": (lambda f: f.hash_key.write_text("7" * 64 + "\n"), "hash.key"),
 }  # fmt: skip
 

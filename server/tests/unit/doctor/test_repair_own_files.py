@@ -1,4 +1,4 @@
-"""What a folder says of itself is written anew where its databases prove it; a folder of another
+"""What a folder says of itself is rewritten where its databases prove it; a folder of another
 format is left as it is."""
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def test_the_identity_is_written_anew_as_the_databases_say(folder: DataFolder) -
     before = read_identity(folder.path)
     (folder.path / "identity").write_bytes(os.urandom(200))
     [act] = mended(folder)
-    assert "identity was written anew" in act.what
+    assert "identity was rewritten" in act.what
     assert read_identity(folder.path) == before
     assert problems(folder) == []
 

@@ -122,7 +122,7 @@ _HEADERS = {
     "X-Request-Id": ("Names this answer, in the server's log too.", {"type": "string"}),
     "X-RateLimit-Remaining": ("Requests left in this window.", {"type": "string"}),
     "X-RateLimit-Consumed": ("Requests made in this window.", {"type": "string"}),
-    "X-RateLimit-Reset": ("When it starts anew, an RFC 5322 date.", {"type": "string"}),
+    "X-RateLimit-Reset": ("When it starts again, an RFC 5322 date.", {"type": "string"}),
     "Retry-After": ("Whole seconds to wait.", {"type": "string", "pattern": "^[0-9]+$"}),
     "ETag": ("Names this answer's bytes; past months only.", {"type": "string"}),
     "Last-Modified": ("Messages received until then are counted.", {"type": "string"}),
@@ -153,7 +153,7 @@ def _responses(contract: Contract) -> dict[str, Any]:
     media_types = NAMES if contract.media_type == JSON else (contract.media_type,)
     schema = {"type": "string"} if contract.answer is None else _reference(contract.answer)
     success = {
-        "description": "As asked.",
+        "description": "Success.",
         "headers": _headers(contract.status, contract),
         "content": {name: {"schema": schema} for name in media_types},
     }

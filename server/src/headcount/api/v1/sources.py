@@ -119,7 +119,7 @@ def list_sources(request: Request[Any, Any, Any]) -> Response[bytes]:
     Contract(
         name="addSource",
         summary="Add a source",
-        description="Makes a source with a write key of its own; SDKs may use it within a second.",
+        description="Makes a source with its own write key; SDKs may use it within a second.",
         tag="Sources",
         answer=SourceAnswer,
         body=NewSource,

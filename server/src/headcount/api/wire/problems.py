@@ -49,7 +49,7 @@ _SENTENCES = {
 }
 _INTERNAL = "Something failed on the server; its log holds the details under the X-Request-Id."
 _DAMAGED = (
-    "What is asked for is damaged on the server's disk, and is not shown until it is mended; the"
+    "What is asked for is damaged on the server's disk, and is not shown until it is repaired; the"
     " server's log and headcount doctor say more."
 )
 _UNAVAILABLE = "The storage cannot be read or written at the moment; try again shortly."
@@ -61,7 +61,7 @@ class RateLimitData(msgspec.Struct, rename="camel"):
     """What a refusal for too many requests says about the budget."""
 
     remaining_points: Annotated[int, Meta(description="Requests left in this window.", ge=0)]
-    ms_before_next: Annotated[int, Meta(description="Milliseconds until it starts anew.", ge=0)]
+    ms_before_next: Annotated[int, Meta(description="Milliseconds until it starts again.", ge=0)]
     consumed_points: Annotated[int, Meta(description="Requests made in it, refused ones too.")]
 
 

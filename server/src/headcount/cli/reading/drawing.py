@@ -101,7 +101,7 @@ def picture(query: Query, month: Month, file_format: str, *, dark: bool) -> byte
     except RuntimeError as error:
         raise OperatorError(
             f"The chart could not be drawn: {error}",
-            f"Install the library anew: {install_command('plot', anew=True)}",
+            f"Install the library again: {install_command('plot', anew=True)}",
         ) from error
 
 

@@ -41,7 +41,7 @@ def mend_hash_key(folder: DataFolder, place: Path, side: Side) -> Iterator[Act]:
             if _fits(candidate, fingerprint):
                 side.keep(place)
                 put_whole(place, candidate + b"\n")
-                yield Act("A digit of the hash key was mended, as its fingerprint proves.")
+                yield Act("A digit of the hash key was repaired, as its fingerprint proves.")
                 return
     yield Act(
         f"{place} is missing or is not the key that ids were hashed under, and nothing else says"

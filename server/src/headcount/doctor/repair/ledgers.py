@@ -240,7 +240,7 @@ def mend_catalog(found: Found, key_fingerprint: str | None, side: Side) -> Itera
             )
         elif table is catalog.MARK and row[1] is not None and row[1] == key_fingerprint:
             found.of(catalog.MARK).append(("hash_key_fingerprint", row[1]))
-            yield Act("The catalog's note of the hash key was mended, as the key itself proves.")
+            yield Act("The catalog's note of the hash key was repaired, as the key itself proves.")
         else:
             found.damaged.append((table, row))
 
@@ -336,7 +336,7 @@ def missing_text(found: Found, tables: Sequence[Table], losable: Sequence[Table]
         tables: all tables.
         losable: those whose rows may be missing, and were said to be.
     """
-    said = [f"a row of the table {table.name} cannot be mended" for table, _ in found.damaged]
+    said = [f"a row of the table {table.name} cannot be repaired" for table, _ in found.damaged]
     may = {table.name for table in losable}
     names = {place.split(" ")[0] for place in found.wrong_places(tables)} - may
     said += [f"the table {name} does not hold the rows that were written" for name in sorted(names)]

@@ -50,7 +50,8 @@ def mend_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
         return True
     if stated == UPGRADED_VERSION:
         yield Act(
-            f"{path} has format {stated}, and a repair mends one of today's.", remedy=_UPGRADE
+            f"{path} has format {stated}, and a repair takes one of today's.",
+            remedy=_UPGRADE,
         )
         return False
     if stated:  # no version has ever made a format 0
@@ -79,7 +80,7 @@ def mend_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
     mark_data_folder(path, UPGRADED_VERSION if found else FORMAT_VERSION)
     remedy = _UPGRADE if found else ""
     yield Act(
-        "The file format was written anew, as the databases say themselves"
+        "The file format was rewritten, as the databases say themselves"
         f" (format {UPGRADED_VERSION if found else FORMAT_VERSION}).",
         remedy=remedy,
     )
@@ -123,7 +124,7 @@ def mend_identity(folder: DataFolder, side: Side) -> Generator[Act, None, Identi
     installations, parts = parts_of(folder)
     if len(installations) != 1:
         yield Act(
-            "The file identity cannot be written anew: the databases do not agree on which"
+            "The file identity cannot be rewritten: the databases do not agree on which"
             " installation they are of.",
             remedy=_RESTORE,
         )
@@ -133,7 +134,7 @@ def mend_identity(folder: DataFolder, side: Side) -> Generator[Act, None, Identi
         side.keep(folder.identity)
     replace_identity(path, identity)
     yield Act(
-        "The file identity was written anew, as the databases say themselves.",
+        "The file identity was rewritten, as the databases say themselves.",
         "Had a journal been lost before, it would not be known any more.",
     )
     return identity

@@ -156,7 +156,7 @@ class _Repair:
         yield from missing_rows(found, TABLES, _STORE_LOSABLE)
         missing = missing_text(found, TABLES, _STORE_LOSABLE)
         if missing:
-            yield Act(f"The store cannot be mended: {missing}.", remedy=_RESTORE)
+            yield Act(f"The store cannot be repaired: {missing}.", remedy=_RESTORE)
             return
         confirmed = read_confirmed(path)
         lost = behind_by(found, confirmed)
@@ -179,7 +179,7 @@ class _Repair:
             connection = new_store(new, part.uuid, part.installation, part.generation)
             write_ledger(connection, new, TABLES, found)
             put_in_place(new, path)
-        yield Act("The store was written anew.")
+        yield Act("The store was rewritten.")
 
     @staticmethod
     def _keep_up(store: _Store, found: Found) -> int:
@@ -235,7 +235,7 @@ class _Repair:
             put_in_place(new, path)
         yield from plan.acts
         yield Act(
-            f"{path.name} was written anew:"
+            f"{path.name} was rewritten:"
             f" {number_of(len(plan.entries), 'entry', 'is', 'are')} to be counted."
         )
 
@@ -288,7 +288,7 @@ class _Repair:
         yield from missing_rows(found, catalog.TABLES, _CATALOG_LOSABLE)
         missing = missing_text(found, catalog.TABLES, _CATALOG_LOSABLE)
         if missing:
-            yield Act(f"The catalog cannot be mended: {missing}.", remedy=_RESTORE)
+            yield Act(f"The catalog cannot be repaired: {missing}.", remedy=_RESTORE)
             return
         yield from _of_mended("The catalog", found)
         if lost := behind_by(found, confirmed):
@@ -303,7 +303,7 @@ class _Repair:
             connection = new_catalog(new, part.uuid, part.installation, part.generation)
             write_ledger(connection, new, catalog.TABLES, found)
             put_in_place(new, path)
-        yield Act("The catalog was written anew.")
+        yield Act("The catalog was rewritten.")
 
     def _fingerprint(self) -> str | None:
         try:
