@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from headcount.counting.aside import Aside, AsideReason
-from headcount.counting.facts import FACT_BYTES, Rejection
+from headcount.counting.facts import FACT_BYTES, FIRST_MS, Rejection
 from headcount.journal import JournalEntry, JournalFile
 
 __all__ = ["Arrivals", "take"]
 
 _NUMBER_END = 1 << 32
+_NEVER_MS = 1 << 62
 _DAY_END = 2_500_000
 _TALLY_END = 1 << 40
 
@@ -32,6 +33,7 @@ class Arrivals:
         rejections: tallies.
         positions: journal UUID to the id of the last entry that is in here.
         aside: what cannot be facts or tallies.
+        least_ms: the least moment at which one of them came, by a clock that says anything.
         heads_ms: when the next entry of each journal came that has any left.
     """
 
@@ -39,6 +41,7 @@ class Arrivals:
     rejections: list[Rejection] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     aside: list[Aside] = field(default_factory=list)
+    least_ms: int = _NEVER_MS
     heads_ms: list[int] = field(default_factory=list)
 
     @property
@@ -66,11 +69,13 @@ def take(journals: Iterable[JournalFile], positions: Mapping[str, int], facts_ma
             stack.enter_context(closing(_entries(each, positions.get(each.uuid, 0), heads_ms)))
             for each in journals
         ]
-        for _, journal, entry in heapq.merge(*arrivals, key=itemgetter(0)):
+        for appended_at_ms, journal, entry in heapq.merge(*arrivals, key=itemgetter(0)):
             if room_bytes <= 0:
                 taken.heads_ms = list(heads_ms.values())
                 break
             _add(taken, journal, entry)
+            if FIRST_MS <= appended_at_ms < taken.least_ms:
+                taken.least_ms = appended_at_ms
             room_bytes -= len(entry.facts)
     return taken
 

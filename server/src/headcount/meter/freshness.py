@@ -33,11 +33,14 @@ class Freshness:
         self._marked_ms: int | None = None
         self.until_ms = began_ms
 
-    def looked(self, now_ms: int, waiting_ms: Sequence[int], *, plausible: bool) -> int | None:
+    def looked(
+        self, now_ms: int, taken_ms: int, waiting_ms: Sequence[int], *, plausible: bool
+    ) -> int | None:
         """What the mark may be raised to once what was looked at is counted; None to leave it.
 
         Args:
             now_ms: the moment before the journals were looked at; nothing later is sure.
+            taken_ms: the least moment at which came what is about to be counted.
             waiting_ms: moments before all of which nothing that is not counted came.
             plausible: whether the clock is believed.
 
@@ -52,7 +55,8 @@ class Freshness:
         if not plausible:
             return None
         if self._marked_ms is None or until_ms < self._marked_ms - _SET_BACK_MS:
-            self._store.lower_counted_until(until_ms)
+            # What was taken is not counted yet, and may never be, by this process.
+            self._store.lower_counted_until(min(until_ms, taken_ms - 1))
             self._marked_ms = until_ms
         self._marked_ms = max(self._marked_ms, self.until_ms)
         return self.until_ms

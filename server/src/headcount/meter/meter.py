@@ -136,7 +136,10 @@ class Meter:
             self.before_step()
             drained &= self._meter_confirmed(now_ms)
             until_ms = self._freshness.looked(
-                now_ms, self._waiting_ms(taken), plausible=is_clock_plausible(today, last_day)
+                now_ms,
+                taken.least_ms,
+                self._waiting_ms(taken),
+                plausible=is_clock_plausible(today, last_day),
             )
             if not taken.positions:
                 self._mark(now_ms, until_ms)

@@ -326,6 +326,28 @@ def test_the_mark_waits_for_what_came_after_the_clock_was_set_back(
     assert counted_until(rig) == NOON_MS + 200 - 1
 
 
+def test_a_mark_that_is_taken_back_is_behind_what_is_not_counted_yet(
+    rigs: Rigs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = rigs.make(faulty=True)
+    rig.meter.step()
+    lower = rig.store.lower_counted_until
+
+    def lower_and_refuse_what_follows(moment_ms: int) -> None:
+        lower(moment_ms)
+        rigs.disk.fail_syncs(1)
+
+    monkeypatch.setattr(rig.store, "lower_counted_until", lower_and_refuse_what_follows)
+    clock.now_ms = back_ms = NOON_MS - HOUR_MS
+    rig.append(rig.journal(), [replace(fact("m"), received_at_ms=back_ms)])
+    clock.now_ms += 5_000
+    with pytest.raises(StorageUnavailableError):
+        rig.meter.step()
+    assert counted_until(rig) == back_ms - 1
+    rig.drain()
+    assert counted_until(rig) == back_ms + 5_000
+
+
 def test_the_mark_keeps_to_the_moments_of_hours_that_wait(rigs: Rigs, clock: Clock) -> None:
     """Of many that stand behind a later one, few are remembered."""
     rig = rigs.make(ONE_BY_ONE)
