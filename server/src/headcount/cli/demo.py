@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from headcount.cli.client import check_client
-from headcount.cli.reading.connection import Connection
+from headcount.cli.reading.connection import ApiConnection
 from headcount.cli.reading.rows import Query, month_rows
 from headcount.counting.calendar import parse_period
 
@@ -46,7 +46,7 @@ def _rows_of(host: str, token: str) -> Rows:
     from segment_public_api import ApiClient, Configuration
 
     client = ApiClient(Configuration(host=host, access_token=token))
-    connection = Connection(client, host, "the demo's server")
+    connection = ApiConnection(client, host, "the demo's server")
 
     def rows(by: Scope, month: date) -> list[Row]:
         return month_rows(connection, Query(by, None), parse_period(str(month)), {})

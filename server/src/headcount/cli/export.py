@@ -19,7 +19,7 @@ from headcount.errors import OperatorError, UsageError
 from headcount.terminal import say
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import Connection
+    from headcount.cli.reading.connection import ApiConnection
     from headcount.cli.reading.rows import Metric, Row, Scope
     from headcount.config import Settings
     from headcount.counting.calendar import Period
@@ -122,7 +122,7 @@ def _months(first: str, last: str | None) -> list[Period]:
 
 
 def _rows_by_month(
-    connection: Connection, query: Query, months: list[Period]
+    connection: ApiConnection, query: Query, months: list[Period]
 ) -> Iterator[list[Row]]:
     """The rows of each month from the workspace's first usage on.
 

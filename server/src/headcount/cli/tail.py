@@ -19,7 +19,7 @@ from headcount.shown import shown
 from headcount.terminal import print_json_line, say, write_text
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import Connection
+    from headcount.cli.reading.connection import ApiConnection
     from headcount.config import Settings
 
 __all__ = ["tail"]
@@ -93,7 +93,7 @@ class _Outcomes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _OutcomesReading:
     """One answer: its month, and outcomes by source id."""
 
     period: str
@@ -101,14 +101,14 @@ class _Reading:
     sources: dict[str, _Outcomes]
 
 
-def _read(connection: Connection, **query: str) -> _Reading:
+def _read(connection: ApiConnection, **query: str) -> _OutcomesReading:
     told = asked(connection, "outcomes", **query)
     if told is None:
         raise UsageError(
             f"{connection.host} is not Headcount: it tells no outcomes of messages.",
             "Name a Headcount server with --host.",
         )
-    return _Reading(
+    return _OutcomesReading(
         told["period"],
         told["countedUntil"],
         {each["sourceId"]: _outcomes(each, told["countedUntil"]) for each in told["sources"]},
@@ -135,11 +135,11 @@ class _News:
         begun: the reading that all others are compared with.
     """
 
-    def __init__(self, connection: Connection, asking: Asking, begun: _Reading) -> None:
+    def __init__(self, connection: ApiConnection, asking: Asking, begun: _OutcomesReading) -> None:
         self._connection = connection
         self._asking = asking
         self._last = begun
-        self._former: _Reading | None = None  # of the month before, until it is settled
+        self._former: _OutcomesReading | None = None  # of the month before, until it is settled
 
     @property
     def requests(self) -> int:
@@ -152,7 +152,7 @@ class _News:
         if now is None:
             return []
         if now.period != self._last.period:
-            self._former, self._last = self._last, _Reading(now.period, "", {})
+            self._former, self._last = self._last, _OutcomesReading(now.period, "", {})
         came = [*self._more_of_former(), *_more(self._last, now)]
         self._last = now
         return came
@@ -170,7 +170,7 @@ class _News:
         return list(_more(former, now))
 
 
-def _more(before: _Reading, now: _Reading) -> Iterator[_Outcomes]:
+def _more(before: _OutcomesReading, now: _OutcomesReading) -> Iterator[_Outcomes]:
     for source_id, outcomes in now.sources.items():
         former = before.sources.get(source_id)
         more = outcomes if former is None else outcomes.less(former)
@@ -178,7 +178,7 @@ def _more(before: _Reading, now: _Reading) -> Iterator[_Outcomes]:
             yield more
 
 
-def _source_id(connection: Connection, id_or_name: str) -> str:
+def _source_id(connection: ApiConnection, id_or_name: str) -> str:
     told = asked(connection, "sources") or {"sources": []}
     for key in ("id", "name"):
         for each in told["sources"]:

@@ -24,7 +24,7 @@ from headcount.errors import UsageError
 from headcount.terminal import print_table, say
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import Connection
+    from headcount.cli.reading.connection import ApiConnection
     from headcount.cli.reading.rows import Metric, Row, Scope
     from headcount.config import Settings
     from headcount.counting.calendar import Period
@@ -124,7 +124,7 @@ def usage(
 
 
 def _draw(settings: Settings, query: Query, named: Period | None, file: str, dark: bool) -> None:
-    from headcount.cli.reading.drawing import Month, check_plot, picture
+    from headcount.cli.reading.drawing import DrawnMonth, check_plot, picture
     from segment_public_api.exceptions import NotFoundException
 
     file_format = check_plot(file)
@@ -139,14 +139,14 @@ def _draw(settings: Settings, query: Query, named: Period | None, file: str, dar
             with suppress(NotFoundException):
                 previous = month_rows(connection, query, month.shifted(-1), names)
             limits = (asked(connection, "summary", period=str(month)) or {}).get("planLimits", {})
-    shown = Month(month, rows, previous, limits, runs=month == current)
+    shown = DrawnMonth(month, rows, previous, limits, runs=month == current)
     drawn = picture(query, shown, file_format, dark=dark)
     with whole_target(file, binary=True) as stream:
         stream.write(drawn)
     say(f"{month_words(month)} is drawn in {file}.")
 
 
-def _print(connection: Connection, query: Query, month: Period, rows: list[Row]) -> None:
+def _print(connection: ApiConnection, query: Query, month: Period, rows: list[Row]) -> None:
     for line in caption(month, asked(connection, "summary", period=str(month))):
         say(line)
     if rows:

@@ -22,7 +22,7 @@ from headcount.counting.facts import FIRST_MS, IMPORTED
 __all__ = [
     "AHEAD_DAYS_MAX",
     "GAP_DAYS_MAX",
-    "Bounds",
+    "BelievedDays",
     "bounds_of",
     "is_clock_plausible",
     "sorted_out",
@@ -37,14 +37,14 @@ GAP_DAYS_MAX = 180
 _END_MS = Period(9000 * 12).first_day * MS_PER_DAY  # far enough from the end of the calendar
 
 
-class Bounds(NamedTuple):
+class BelievedDays(NamedTuple):
     """The latest days (since 1970) that are believed of a live and of an imported message."""
 
     live: int
     imported: int
 
 
-def bounds_of(clock_day: int, last_day: int | None) -> Bounds:
+def bounds_of(clock_day: int, last_day: int | None) -> BelievedDays:
     """The latest days that are believed.
 
     Args:
@@ -52,7 +52,9 @@ def bounds_of(clock_day: int, last_day: int | None) -> Bounds:
         last_day: the latest day that was counted or confirmed; None before the first.
     """
     latest = clock_day + AHEAD_DAYS_MAX
-    return Bounds(latest if last_day is None else min(latest, last_day + GAP_DAYS_MAX), latest)
+    return BelievedDays(
+        latest if last_day is None else min(latest, last_day + GAP_DAYS_MAX), latest
+    )
 
 
 def is_clock_plausible(clock_day: int, last_day: int | None) -> bool:
@@ -62,7 +64,7 @@ def is_clock_plausible(clock_day: int, last_day: int | None) -> bool:
     return last_day is None or clock_day <= last_day + GAP_DAYS_MAX
 
 
-def sorted_out(facts: Facts, bounds: Bounds) -> tuple[Facts, list[Aside]]:
+def sorted_out(facts: Facts, bounds: BelievedDays) -> tuple[Facts, list[Aside]]:
     """Facts to count, and those to keep for now or for good.
 
     Args:

@@ -58,15 +58,15 @@ class Recount:
     new_bytes: dict[int, float] = field(default_factory=lambda: defaultdict(float))
 
 
-class _Month(NamedTuple):
+class _MonthCounts(NamedTuple):
     """The counts of all workspaces in one month."""
 
     workspaces: dict[int, Counts]
     sources: dict[int, dict[int, Counts]]
 
-    def without(self, workspaces: Set[int]) -> _Month:
+    def without(self, workspaces: Set[int]) -> _MonthCounts:
         """The counts of the other workspaces."""
-        return _Month(
+        return _MonthCounts(
             {each: counts for each, counts in self.workspaces.items() if each not in workspaces},
             {each: counts for each, counts in self.sources.items() if each not in workspaces},
         )
@@ -90,7 +90,7 @@ def check_counts(moment: StoreView[Run]) -> Recount:
         moment: the store.
     """
     recount = Recount()
-    months: dict[Period, _Month] = defaultdict(lambda: _Month({}, defaultdict(dict)))
+    months: dict[Period, _MonthCounts] = defaultdict(lambda: _MonthCounts({}, defaultdict(dict)))
     for row in moment.usage():
         counts = _counts_of(row)
         if counts is None:
@@ -138,7 +138,7 @@ def _sum(scopes: list[Counts]) -> Counts:
     return np.sum(scopes, axis=0) if scopes else np.zeros((DAYS_MAX, len(KINDS)), np.int64)
 
 
-def _check_within(period: Period, month: _Month) -> Iterator[Finding]:
+def _check_within(period: Period, month: _MonthCounts) -> Iterator[Finding]:
     """Hold each workspace against its sources; true of closed months too."""
     for workspace in sorted(month.workspaces.keys() | month.sources.keys()):
         whole = month.workspaces.get(workspace, _sum([]))
@@ -178,7 +178,7 @@ def _faults(period: Period, whole: Counts, parts: npt.NDArray[np.int64]) -> Iter
 
 def _check_keys(
     moment: StoreView[Run],
-    months: Mapping[Period, _Month],
+    months: Mapping[Period, _MonthCounts],
     recount: Recount,
 ) -> int:
     """Hold the counts of every month whose keys are all there against them; gives their number."""
@@ -193,7 +193,7 @@ def _check_keys(
     still_open = {month.period for month in moment.months() if not month.sealed}
     with_keys = {period for period, _ in in_blocks} | {run.period for run in moment.runs}
     for period in sorted(still_open | (with_keys - months.keys())):
-        month = months.get(period, _Month({}, {})).without(dropped[period])
+        month = months.get(period, _MonthCounts({}, {})).without(dropped[period])
         for family in _FAMILIES:
             keys = _count(moment, (period, family), in_blocks)
             if isinstance(keys, str):
@@ -250,7 +250,9 @@ def _count(
     return "a block of them is damaged" if damaged else keys
 
 
-def _compare(period: Period, family: Family, keys: KeysByDay, month: _Month) -> Iterator[Finding]:
+def _compare(
+    period: Period, family: Family, keys: KeysByDay, month: _MonthCounts
+) -> Iterator[Finding]:
     if family == MESSAGE:
         pairs = [("API calls", keys.first, month.sum_of_sources(API_CALLS))]
     else:

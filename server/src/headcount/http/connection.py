@@ -21,7 +21,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from headcount import metrics
-from headcount.http.crowd import Bounds, Crowd
+from headcount.http.crowd import ConnectionBounds, Crowd
 from headcount.http.cycle import Cycle
 from headcount.http.declined import ToldAgain
 
@@ -65,7 +65,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         crowd: Crowd | None = getattr(self.server_state, "crowd", None)
-        self._crowd = crowd or Crowd(self.connections, Bounds())  # type: ignore[arg-type]
+        self._crowd = crowd or Crowd(self.connections, ConnectionBounds())  # type: ignore[arg-type]
         self.since_s = self._crowd.now_s
         # Received since the last end of a head or part of a body: a head, or what follows a body.
         self._head_bytes = 0

@@ -19,13 +19,11 @@ from typing import NamedTuple, Protocol
 from headcount import metrics
 from headcount.config import DEFAULTS
 from headcount.http.entrance import Entrance
-from headcount.http.pace import Pace
+from headcount.http.pace import ProcessPace
 from headcount.http.rounds import Rounds
 from headcount.troubles import Troubles
 
-__all__ = ["Bounds", "Crowd", "Member", "connections_max"]
-
-"""Longer than the proxies keep connections that docs/operations.md names."""
+__all__ = ["ConnectionBounds", "Crowd", "Member", "connections_max"]
 
 _CONNECTIONS_MAX = 8192
 # For journals, the store, the log, and connections that are accepted before any of them is told.
@@ -36,7 +34,7 @@ _CANDIDATES = 256
 _CALM_AFTER_S = 10.0
 # So many requests are answered late or turned away in a second before it is said.
 _PUT_OFF_MIN = 100
-# A few milliseconds of a round: bytes of what is dear to parse.
+# A few milliseconds of a round: bytes of what is expensive to parse.
 _PARSED_IN_ROUND_BYTES = 64 * 1024
 
 
@@ -53,7 +51,7 @@ def connections_max() -> int:
     return max(1, min(_CONNECTIONS_MAX, hard - max(_DESCRIPTORS_KEPT_MIN, hard // 4)))
 
 
-class Bounds(NamedTuple):
+class ConnectionBounds(NamedTuple):
     """What the connections of one process may take.
 
     Attributes:
@@ -125,23 +123,23 @@ class Crowd:
     Attributes:
         address, entrance, pace: as given.
         now_s: the loop's time as of the last tick, which is exact enough and costs nothing.
-        parsing: how many bytes of what is dear to parse are parsed in a round of the loop.
+        parsing: how many bytes of what is expensive to parse are parsed in a round of the loop.
     """
 
     def __init__(
         self,
         members: Collection[Member],
-        bounds: Bounds,
+        bounds: ConnectionBounds,
         address: str = "tracking",
         troubles: Troubles | None = None,
         entrance: Entrance | None = None,
-        pace: Pace | None = None,
+        pace: ProcessPace | None = None,
     ) -> None:
         self.bounds = bounds
         self.now_s = 0.0
         self.parsing = Rounds(_PARSED_IN_ROUND_BYTES)
         self.entrance = entrance
-        self.pace = pace or Pace(address)
+        self.pace = pace or ProcessPace(address)
         self._members = members
         self.address = address
         self._troubles = troubles

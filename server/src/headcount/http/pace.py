@@ -14,7 +14,7 @@ import random
 
 from headcount import metrics
 
-__all__ = ["Pace"]
+__all__ = ["ProcessPace"]
 
 _LATE_S = 0.05
 _FIRST_S = 0.1
@@ -22,7 +22,7 @@ _MOST_S = 2.0
 _SHORTER = 0.8
 
 
-class Pace:
+class ProcessPace:
     """The pace of one process.
 
     Args:

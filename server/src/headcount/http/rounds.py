@@ -1,8 +1,8 @@
 """How much begins in one round of an event loop: takes work, gives each piece its round.
 
 A loop serves all that is ready before it looks for what has come since. Where a few connections
-send what is dear to parse without pause, whoever comes next waits for all of them. Here only so
-much begins in a round, and the rest waits in the order in which it came.
+send what is expensive to parse without pause, whoever comes next waits for all of them. Here only
+so much begins in a round, and the rest waits in the order in which it came.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ from headcount.config import DEFAULTS
 from headcount.http.accepting import Listener
 from headcount.http.certificates import Certificates
 from headcount.http.connection import Connection
-from headcount.http.crowd import Bounds, Crowd, connections_max
+from headcount.http.crowd import ConnectionBounds, Crowd, connections_max
 from headcount.http.entrance import Entrance
 from headcount.http.front import Front
 from headcount.http.handshakes import TlsListener, handshakes_max
-from headcount.http.pace import Pace
+from headcount.http.pace import ProcessPace
 from headcount.troubles import Troubles
 
 __all__ = ["Lifetime", "serve_http"]
@@ -46,19 +46,19 @@ class Lifetime(Protocol):
         """Hear that the socket is served."""
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     """uvicorn, without its own signal handlers: the process has them, and knows its supervisor."""
 
     def __init__(
         self,
         config: uvicorn.Config,
         lifetime: Lifetime,
-        bounds: Bounds,
+        bounds: ConnectionBounds,
         address: str,
         troubles: Troubles | None,
         certificates: Certificates | None,
         entrance: Entrance | None,
-        pace: Pace | None,
+        pace: ProcessPace | None,
     ) -> None:
         super().__init__(config)
         self._lifetime = lifetime
@@ -127,7 +127,7 @@ async def serve_http(
     proxy_headers: bool = False,
     front: Front | None = None,
     entrance: Entrance | None = None,
-    pace: Pace | None = None,
+    pace: ProcessPace | None = None,
 ) -> None:
     """Accept and answer until told to stop; then finish what is under way.
 
@@ -162,13 +162,15 @@ async def serve_http(
         timeout_graceful_shutdown=_STOP_WITHIN_S,
         backlog=2048,
     )
-    bounds = Bounds(connections_max(), idle_timeout_s)
+    bounds = ConnectionBounds(connections_max(), idle_timeout_s)
     certificates = None
     if front.certificate is not None and front.key is not None:
         # All processes read the same files; one says what is wrong with them.
         told = troubles if address == "api" else None
         certificates = Certificates(front.certificate, front.key, told, now_ms)
-    server = _Server(config, lifetime, bounds, address, troubles, certificates, entrance, pace)
+    server = _UvicornServer(
+        config, lifetime, bounds, address, troubles, certificates, entrance, pace
+    )
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

@@ -15,7 +15,7 @@ the meter says. Raw ids never leave this package.
     lane        large bodies, a few at a time
     reading     bodies as they come, and who has to go where there is no room
     bodies      decompressing under bounds
-    gate        when to turn requests away
+    in_flight   when to turn requests away
     shares      how a bound is shared between sources
     turns       whose request is served next
     budgets     what one source may send
@@ -26,7 +26,7 @@ the meter says. Raw ids never leave this package.
     ports       what the application is given
     asgi        the shapes of the ASGI interface
     records     messages that bring their own time and source, into facts
-    repeats     numbers byte-equal records that bring no id
+    occurrences numbers byte-equal records that bring no id
 """
 
 from headcount.intake.app import create_app

@@ -85,7 +85,7 @@ def _id_text(value: IdValue, characters_max: int) -> str | None:
     elif value is None:
         return ""
     elif isinstance(value, float) or value.bit_length() > 4 * characters_max:
-        # An integer of so many bits has more digits than that; to write them down would be dear.
+        # An integer of so many bits has more digits than that; writing them would cost much.
         return None
     else:
         text = str(value)

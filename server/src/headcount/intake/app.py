@@ -1,8 +1,8 @@
 """The tracking API as a bare ASGI application: takes requests, answers when facts are durable.
 
-    request ─ route ─ write key ─ gate ─ body ─ tracker ─ sink ─ answer
+    request ─ route ─ write key ─ in flight ─ body ─ tracker ─ sink ─ answer
 
-A key that the head carries is looked up, and the gate asked, before a body is read. Bodies and
+A key that the head carries is looked up, and room asked for, before a body is read. Bodies and
 query strings are never logged; of an unexpected exception the log gets its type and its lines of
 code, not its text, which may quote what was sent.
 """
@@ -32,7 +32,6 @@ from headcount.intake.asgi import Application, Receive, Scope, Send
 from headcount.intake.bodies import decompress
 from headcount.intake.browser import pixel_message, settings_document
 from headcount.intake.budgets import Budgets
-from headcount.intake.gate import Gate
 from headcount.intake.headers import (
     HeaderMap,
     basic_user_name,
@@ -40,6 +39,7 @@ from headcount.intake.headers import (
     length_bytes,
     library_of,
 )
+from headcount.intake.in_flight import InFlightLimiter
 from headcount.intake.lane import Lane
 from headcount.intake.ports import (
     Clock,
@@ -146,7 +146,7 @@ class _Intake:
         self._sink = sink
         self._clock = clock
         self._limits = limits
-        self._gate = Gate(limits, sink)
+        self._in_flight = InFlightLimiter(limits, sink)
         self._known_lane, self._keyless_lane = Lane(*_KNOWN_LANE), Lane(*_KEYLESS_LANE)
         self._budgets = budgets
         self._turns = Turns(limits.work_waiting_max)
@@ -247,7 +247,7 @@ class _Intake:
         write_key = basic_user_name(authorization)
         source = self._tracker.source_of(write_key) if write_key else None
         owner = source.source if source is not None else 0
-        self._gate.check(owner)
+        self._in_flight.check(owner)
         if source is not None:
             self._budgets.check(owner)
             self._turns.check(owner)
@@ -266,7 +266,7 @@ class _Intake:
             # What is asked first costs next to nothing, and is so for nearly all.
             if not (is_simple and self._turns.begin(len(body))):
                 await self._turn(owner, body, headers)
-            self._gate.enter(owner)
+            self._in_flight.enter(owner)
             try:
                 lane = None
                 if not is_simple and route.action is not Action.PIXEL:
@@ -284,7 +284,7 @@ class _Intake:
                 self._budgets.spend(result.source, result.facts)
                 return await self._keep(result)
             finally:
-                self._gate.leave(owner)
+                self._in_flight.leave(owner)
         except Refused as refused:
             tallied = refused.source or source
             # Of a batch that is refused whole nobody knows how many messages it has; and what was
@@ -306,11 +306,11 @@ class _Intake:
             raise Refused(Reason.ADMIN_TOKEN_REQUIRED)
         # Imports are nobody's but their workspace's: their turns are those of one source more.
         owner = -token.workspace
-        self._gate.check(owner)
+        self._in_flight.check(owner)
         self._budgets.check_import()
         body = await self._body(headers, receive, known=True)
         await self._turn(owner, body, headers)
-        self._gate.enter(owner)
+        self._in_flight.enter(owner)
         try:
             body, lane = await self._unpacked(body, headers, owner, known=True)
             try:
@@ -321,7 +321,7 @@ class _Intake:
                     lane.leave()
             return await self._keep(result)
         finally:
-            self._gate.leave(owner)
+            self._in_flight.leave(owner)
 
     def _record_taker(self, token: TokenRef) -> RecordTaker:
         def find_source(write_key: str | None, source_id: str | None) -> SourceRef | None:

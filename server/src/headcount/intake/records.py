@@ -18,18 +18,18 @@ from headcount.counting.hashing import IdHasher
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.batches import find_items
 from headcount.intake.decoding import ImportedRecord, decode_record
+from headcount.intake.occurrences import OccurrenceCounter
 from headcount.intake.ports import Limits, SourceRef
 from headcount.intake.reasons import Reason, Refused
-from headcount.intake.repeats import Repeats
 from headcount.intake.tracking import BatchResult
 from headcount.intake.work import TURN_STEPS, StepBudget, Work, messages_a_turn
 
 __all__ = [
     "FindSource",
     "RecordTaker",
+    "RejectedRecord",
     "SealedPeriods",
     "Tallies",
-    "Verdict",
     "take_records",
 ]
 
@@ -43,7 +43,7 @@ SealedPeriods = Callable[[int], Collection[Period]]
 """The months of a workspace, by its number, that are closed for good."""
 
 
-class Verdict(NamedTuple):
+class RejectedRecord(NamedTuple):
     """Why a record was rejected, whose it was, and on which day that is tallied."""
 
     reason: Reason
@@ -75,7 +75,7 @@ class RecordTaker:
         self._hasher = hasher
         self._now_ms = 0
         self._is_sealed: dict[tuple[int, int], bool] = {}
-        self._repeats = Repeats()
+        self._occurrences = OccurrenceCounter()
 
     def begin(self, now_ms: int) -> None:
         """Take what follows as of a moment: no record may be later, or of a month then closed."""
@@ -93,7 +93,7 @@ class RecordTaker:
             raise Refused(Reason.UNKNOWN_WRITE_KEY)
         self._find_source = lambda _write_key, _source_id: source
 
-    def take(self, raw: bytes, budget: StepBudget | None = None) -> bytes | Verdict:
+    def take(self, raw: bytes, budget: StepBudget | None = None) -> bytes | RejectedRecord:
         """The fact of a record, or why there is none.
 
         Args:
@@ -122,11 +122,11 @@ class RecordTaker:
             return self._rejected(Reason.PERIOD_SEALED, source)
         message_type = record.type
         if message_type not in MESSAGE_TYPES:
-            return Verdict(Reason.UNKNOWN_TYPE, source, day)
+            return RejectedRecord(Reason.UNKNOWN_TYPE, source, day)
         made = None if has_message_id(record) else self._made_message_id(raw, source)
         tail = fact_tail(self._hasher, record, message_type, made)
         if isinstance(tail, Reason):
-            return Verdict(tail, source, day)
+            return RejectedRecord(tail, source, day)
         tags = TAGS["import"][message_type]
         return fact_head(received_at_ms, source.workspace, source.source, tags, IMPORTED) + tail
 
@@ -138,13 +138,13 @@ class RecordTaker:
         if not isinstance(record, Reason) and not has_message_id(record):
             self.take(raw)
 
-    def _unread(self, reason: Reason) -> Verdict:
+    def _unread(self, reason: Reason) -> RejectedRecord:
         # Of a record that cannot be read the source is known where all records have one source.
         return self._rejected(reason, self._find_source(None, None))
 
-    def _rejected(self, reason: Reason, source: SourceRef | None) -> Verdict:
+    def _rejected(self, reason: Reason, source: SourceRef | None) -> RejectedRecord:
         # There is no day of receipt to put it to, so it is put to the day of the import.
-        return Verdict(reason, source, day_of_ms(self._now_ms))
+        return RejectedRecord(reason, source, day_of_ms(self._now_ms))
 
     def _in_sealed_month(self, workspace: int, day: int) -> bool:
         known = self._is_sealed.get((workspace, day))
@@ -155,7 +155,7 @@ class RecordTaker:
 
     def _made_message_id(self, raw: bytes, source: SourceRef) -> bytes:
         digest = hashlib.blake2b(raw).digest()
-        number = self._repeats.number(digest)
+        number = self._occurrences.next(digest)
         # Longer than any messageId can be, so that no client's id is ever the same.
         return self._hasher.message(f"{source.source} {number} {digest.hex()}")
 
@@ -166,7 +166,7 @@ class Tallies:
     def __init__(self) -> None:
         self._records: Counter[tuple[SourceRef, Reason, int]] = Counter()
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: RejectedRecord) -> None:
         """One more rejected record."""
         if verdict.source is not None:
             self._records[verdict.source, verdict.reason, verdict.day] += 1

@@ -172,10 +172,10 @@ def read_entries(
     Raises:
         DataFolderError: an entry was written by a newer version, or nothing can be said of them.
     """
-    return _Reading(path, connection, after_id, upto_id).entries(last_id)
+    return _Walk(path, connection, after_id, upto_id).entries(last_id)
 
 
-class _Reading:
+class _Walk:
     """One walk through a journal's entries."""
 
     def __init__(self, path: Path, connection: apsw.Connection, after_id: int, upto_id: int):

@@ -18,7 +18,7 @@ from headcount.meter.merging import RunMerging
 from headcount.meter.messages import MessageKeys
 from headcount.store.protocol import MeterStore
 
-__all__ = ["Indexes"]
+__all__ = ["MeterIndexes"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _MERGE_RETRY_AFTER_MS = 600_000
 Place = tuple[Period, Family]
 
 
-class Indexes:
+class MeterIndexes:
     """One index for each period and family that holds keys.
 
     Args:

@@ -26,7 +26,7 @@ from headcount.journal import JournalDirectory, JournalFile, refuse_older_store
 from headcount.meter.arrivals import Arrivals, take
 from headcount.meter.digestion import digest
 from headcount.meter.freshness import Freshness
-from headcount.meter.indexes import Indexes
+from headcount.meter.indexes import MeterIndexes
 from headcount.meter.limits import MeterLimits
 from headcount.meter.overtaken import Overtaken
 from headcount.meter.sealing import Sealing
@@ -107,7 +107,7 @@ class Meter:
         self.on_folded: Callable[[Folded], None] = lambda _: None
         self.counted_facts = 0
         store.tidy(clock_ms())
-        self.indexes = Indexes(store, clock_ms, window_days, self._limits)
+        self.indexes = MeterIndexes(store, clock_ms, window_days, self._limits)
         self._sealing = Sealing(store, self.indexes, clock_ms)
         self._open_new_journals()
         waiting_ms = take(self._open.values(), self._positions, 0).heads_ms

@@ -17,7 +17,7 @@ from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.counting.facts import IMPORTED
 from headcount.counting.sealing import is_due, is_plausible, trusted_after
 from headcount.layout import TRASH_KEPT_DAYS
-from headcount.meter.indexes import Indexes
+from headcount.meter.indexes import MeterIndexes
 from headcount.store.protocol import MeterStore
 
 __all__ = ["Sealing"]
@@ -37,7 +37,9 @@ class Sealing:
         clock_ms: the time, in milliseconds since 1970.
     """
 
-    def __init__(self, store: MeterStore, indexes: Indexes, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, store: MeterStore, indexes: MeterIndexes, clock_ms: Callable[[], int]
+    ) -> None:
         self._store = store
         self._indexes = indexes
         self._clock_ms = clock_ms

@@ -8,9 +8,9 @@ of its own, counts nothing, and fetches nothing from other hosts.
     asking     asking the API, in the process, as any client would
     sessions   who is signed in, with which tokens
     visits     one request of somebody who is signed in; where forms may come from
-    signing    signing in and out
+    login      signing in and out
     dashboard  a month's usage, and keeping an open page up to date
-    standing, tables, drawings, forecast, figures    what stands on it
+    cards, tables, drawings, forecast, figures    what stands on it
     managing   sources, tokens and plan limits
     assets     style, script, icon, and the library that draws charts
     pages      templates and how HTML is sent

@@ -21,10 +21,10 @@ from headcount.page.asking import Api, ApiRefusal
 from headcount.page.assets import Assets
 from headcount.page.connecting import CONNECTING_HANDLERS
 from headcount.page.dashboard import DASHBOARD_HANDLERS
+from headcount.page.login import LOGIN_HANDLERS, sign_in_address
 from headcount.page.managing import MANAGING_HANDLERS
 from headcount.page.pages import Pages, redirect
 from headcount.page.sessions import Sessions
-from headcount.page.signing import SIGNING_HANDLERS, sign_in_address
 from headcount.page.visits import Forbidden, Parts, SignedOut, parts_of
 
 __all__ = ["create_page", "is_of_page"]
@@ -68,7 +68,7 @@ def create_page(
             *DASHBOARD_HANDLERS,
             *CONNECTING_HANDLERS,
             *MANAGING_HANDLERS,
-            *SIGNING_HANDLERS,
+            *LOGIN_HANDLERS,
             asset,
         ],
         state=State({"parts": parts}),

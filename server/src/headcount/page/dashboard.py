@@ -26,10 +26,10 @@ from headcount.api.v1.workspace import WorkspaceBody, WorkspaceRecord
 from headcount.extras import install_command
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
+from headcount.page.cards import UsageCard, usage_card
 from headcount.page.connecting import snippets
 from headcount.page.drawings import drawings, largest_ids
 from headcount.page.figures import percent_text
-from headcount.page.standing import Standing, standing_of
 from headcount.page.tables import COLUMNS, NOTHING, day_rows, order_asked, outcome_rows, source_rows
 from headcount.page.visits import Visit, visit_of
 
@@ -40,7 +40,7 @@ _BEHIND_AFTER_S = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Month:
+class _MonthAnswers:
     """What the API says about one month."""
 
     workspace: WorkspaceRecord
@@ -59,7 +59,7 @@ class _Month:
         first = date.fromisoformat(self.daily.period)
         return calendar.monthrange(first.year, first.month)[1]
 
-    def standing(self) -> list[Standing]:
+    def standing(self) -> list[UsageCard]:
         summary, columns = self.summary, self.daily.workspace
         before = None if summary.previous is UNSET else summary.previous
         limits = summary.plan_limits
@@ -71,8 +71,8 @@ class _Month:
             previous: int | None,
             limit: int | None,
             count: Callable[[Totals], int],
-        ) -> Standing:
-            return standing_of(
+        ) -> UsageCard:
+            return usage_card(
                 key,
                 label,
                 days=self.daily.days,
@@ -102,7 +102,7 @@ class _Month:
         ]  # fmt: skip
 
 
-async def _read(visit: Visit, period: str | None) -> _Month:
+async def _read(visit: Visit, period: str | None) -> _MonthAnswers:
     """Everything the page shows, for a month as the address names it."""
     asked = [("period", period)] if period else []
     workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
@@ -118,7 +118,7 @@ async def _read(visit: Visit, period: str | None) -> _Month:
     previous = None
     if summary.previous is not UNSET:
         previous = await visit.ask(DailyBody, _DAILY, query=[("period", summary.previous.period)])
-    return _Month(workspace, sources, summary, outcomes, daily, previous)
+    return _MonthAnswers(workspace, sources, summary, outcomes, daily, previous)
 
 
 @get("/")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 __all__ = [
-    "Change",
+    "ChangeText",
     "change_of",
     "count_text",
     "day_text",
@@ -57,7 +57,7 @@ def moment_text(moment: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeText:
     """How a count stands against an earlier one.
 
     Attributes:
@@ -71,15 +71,15 @@ class Change:
     direction: str
 
 
-def change_of(now: int, before: int) -> Change:
+def change_of(now: int, before: int) -> ChangeText:
     """The change from one count to another."""
     absolute = now - before
     if absolute == 0:
-        return Change(0, "no change", "level")
+        return ChangeText(0, "no change", "level")
     direction = "up" if absolute > 0 else "down"
     if before <= 0:
-        return Change(absolute, "new", direction)
+        return ChangeText(absolute, "new", direction)
     if now >= _TIMES_FROM * before:
-        return Change(absolute, f"{count_text(now // before)} times", direction)
+        return ChangeText(absolute, f"{count_text(now // before)} times", direction)
     sign = "+" if absolute > 0 else ""
-    return Change(absolute, sign + percent_text(absolute, before), direction)
+    return ChangeText(absolute, sign + percent_text(absolute, before), direction)

@@ -12,7 +12,7 @@ from headcount.api.v1.daily import DailyBody
 from headcount.api.v1.outcomes import Outcomes, OutcomesBody
 from headcount.api.v1.sources import SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals
-from headcount.page.figures import Change, change_of, percent_text
+from headcount.page.figures import ChangeText, change_of, percent_text
 
 __all__ = [
     "COLUMNS",
@@ -39,10 +39,10 @@ class SourceRow:
     name: str
     enabled: bool
     calls: int
-    calls_change: Change | None
+    calls_change: ChangeText | None
     share: str
     mtu: int
-    mtu_change: Change | None
+    mtu_change: ChangeText | None
 
 
 @dataclass(frozen=True, slots=True)

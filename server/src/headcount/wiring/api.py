@@ -19,7 +19,7 @@ from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.http.entrance import Entrance
 from headcount.http.front import front_of
-from headcount.http.pace import Pace
+from headcount.http.pace import ProcessPace
 from headcount.http.serving import serve_http
 from headcount.metrics import OF_EVERYBODY
 from headcount.runfiles import ChildState, read_whole
@@ -27,7 +27,7 @@ from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Trouble, Troubles, read_troubles
 from headcount.wiring.bodies import WholeBodies
 from headcount.wiring.lifetime import Child
-from headcount.wiring.storage import STORAGE, Places
+from headcount.wiring.storage import STORAGE, WatchedDatabases
 from headcount.wiring.task import Task
 
 __all__ = ["run"]
@@ -58,7 +58,7 @@ def run(task: Task, child: Child) -> None:
         closing(SqliteStore(folder.store, read_only=reading)) as store,
     ):
         troubles = Troubles(None if reading else folder.troubles, "api", now_ms)
-        places = Places(folder)
+        places = WatchedDatabases(folder)
         places.fault()  # remembers what is there now
         if task.reading is not None:
             troubles.begin(STORAGE, task.reading)
@@ -83,7 +83,7 @@ def run(task: Task, child: Child) -> None:
             clock=now_ms,
             tracking_url=task.tracking_url,
         )
-        callers, pace = Callers(catalog, sessions, now_ms), Pace("api")
+        callers, pace = Callers(catalog, sessions, now_ms), ProcessPace("api")
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             of_page = scope["type"] == ScopeType.HTTP and is_of_page(scope["path"])
@@ -121,7 +121,7 @@ def _troubles(folder: DataFolder, troubles: Troubles) -> list[Trouble]:
     return list({(each.kind, each.message): each for each in everybody}.values())
 
 
-def _not_ready(folder: DataFolder, places: Places) -> list[str]:
+def _not_ready(folder: DataFolder, places: WatchedDatabases) -> list[str]:
     if fault := places.fault():
         return [fault]
     states = read_whole(folder.state, list[ChildState])

@@ -14,7 +14,7 @@ from headcount.clock import now_ms
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import load_hash_key, open_data_folder
 from headcount.http.front import front_of
-from headcount.http.pace import Pace
+from headcount.http.pace import ProcessPace
 from headcount.http.serving import serve_http
 from headcount.intake import Budgets, Limits, RequestTally, create_app
 from headcount.journal import JournalDirectory
@@ -84,7 +84,7 @@ async def _run(task: Task, child: Child) -> None:
                 messages_a_minute_max=settings.source_messages_per_minute,
                 new_ids_a_minute_max=settings.source_ids_per_minute,
             )
-            pace = Pace("tracking")
+            pace = ProcessPace("tracking")
             app = create_app(
                 sources, history, sink, hasher, now_ms, Limits(), budgets, answered,
                 front.proxies, pace.delay_s,

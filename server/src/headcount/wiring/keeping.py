@@ -16,7 +16,7 @@ from headcount.journal import GroupCommit, JournalFile
 from headcount.sqlite.unwritable import is_refusal
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty, explained
-from headcount.wiring.storage import STORAGE, Place
+from headcount.wiring.storage import STORAGE, WatchedFile
 
 __all__ = ["JournalSink"]
 
@@ -71,7 +71,7 @@ class JournalSink:
     async def _open(self) -> None:
         # In a thread: a disk that does not answer must not keep others waiting for theirs.
         claimed = await asyncio.to_thread(self._claim)
-        place = Place(claimed.path)
+        place = WatchedFile(claimed.path)
 
         def insist() -> None:
             if fault := place.fault():

@@ -33,10 +33,10 @@ class Child:
         # middle of whatever that does, and setting an event which the main thread is just about to
         # wait for would then wait for ever for the event's own lock.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=self._wait_for_word, daemon=True).start()
+        threading.Thread(target=self._wait_for_sigterm, daemon=True).start()
         threading.Thread(target=self._watch, args=(alive_fd,), daemon=True).start()
 
-    def _wait_for_word(self) -> None:
+    def _wait_for_sigterm(self) -> None:
         signal.sigwait({signal.SIGTERM})
         self.stop()
 

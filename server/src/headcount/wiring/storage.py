@@ -11,7 +11,7 @@ from headcount.datafolder import DataFolder
 from headcount.durable import write_new
 from headcount.remedies import Cause, cause_of
 
-__all__ = ["STORAGE", "Place", "Places", "refusal_to_write"]
+__all__ = ["STORAGE", "WatchedDatabases", "WatchedFile", "refusal_to_write"]
 
 STORAGE = "storage"
 """The kind of trouble that a process is in while a disk takes nothing from it."""
@@ -23,7 +23,7 @@ _ROOM_BYTES = 1 << 20
 def refusal_to_write(folder: DataFolder) -> str | None:
     """Why nothing can be written to a folder that exists, as a sentence; None where it can.
 
-    A folder that only this user may not write is another matter: permissions can be mended.
+    A folder that only this user may not write is another matter: permissions can be fixed.
     """
     probe = folder.path / f"format.probe-{os.getpid()}"
     try:
@@ -44,7 +44,7 @@ def refusal_to_write(folder: DataFolder) -> str | None:
     return None
 
 
-class Place:
+class WatchedFile:
     """One file of a running server, as it is now: its process goes on with it if it is removed.
 
     Args:
@@ -72,7 +72,7 @@ def _inode(path: Path) -> int | None:
         return None
 
 
-class Places:
+class WatchedDatabases:
     """Whether the databases of a running server are still the files that they were.
 
     Args:
@@ -81,12 +81,12 @@ class Places:
 
     def __init__(self, folder: DataFolder) -> None:
         self._folder = folder
-        self._known: dict[Path, Place] = {}
+        self._known: dict[Path, WatchedFile] = {}
 
     def fault(self) -> str | None:
         """What was removed or replaced, as a sentence; None where nothing was."""
         folder = self._folder
         for path in (folder.catalog, folder.store, *folder.journals.glob("*.sqlite")):
             if path not in self._known and path.exists():
-                self._known[path] = Place(path)
+                self._known[path] = WatchedFile(path)
         return next(filter(None, (each.fault() for each in self._known.values())), None)

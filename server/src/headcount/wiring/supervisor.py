@@ -49,8 +49,8 @@ _RESTART_MOST_S = 5.0
 # A child that has lived for so long does its work; one that has for the second is past its trouble.
 _STEADY_AFTER_S = 10.0
 _OVER_AFTER_S = 120.0
-_FRONT_WITHIN_S = 5.5
-_METER_WITHIN_S = 4.0
+_FRONT_STOP_TIMEOUT_S = 5.5
+_METER_STOP_TIMEOUT_S = 4.0
 _TRY_EVERY_S = 1.0
 
 # The allocator of glibc keeps what is freed once it has seen large blocks come and go, which would
@@ -106,7 +106,9 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
                     _prepare_run_folder(folder, settings.workers)
                 place = folder.troubles if reading is None else None
                 with contextlib.closing(Troubles(place, "supervisor", now_ms)) as troubles:
-                    server = _Server(settings, folder, lock, sockets, troubles, announce, reading)
+                    server = _Processes(
+                        settings, folder, lock, sockets, troubles, announce, reading
+                    )
                     status = asyncio.run(server.run())
             announce = _announced_before
     return status
@@ -166,7 +168,7 @@ class _Process:
     ever_ready: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class _Server:
+class _Processes:
     """The processes of one server."""
 
     def __init__(
@@ -225,8 +227,8 @@ class _Server:
         for process in self._front:
             if process.sock is not None and not self._writable_again:
                 process.sock.close()
-        clean = await self._end(self._front, _FRONT_WITHIN_S)
-        clean &= await self._end([self._meter], _METER_WITHIN_S)
+        clean = await self._end(self._front, _FRONT_STOP_TIMEOUT_S)
+        clean &= await self._end([self._meter], _METER_STOP_TIMEOUT_S)
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, announcing, return_exceptions=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from headcount.cli.reading.drawing import Month, picture
+from headcount.cli.reading.drawing import DrawnMonth, picture
 from headcount.cli.reading.rows import Query, Row
 from headcount.counting.calendar import Period
 from headcount.extras import install_command
@@ -274,10 +274,12 @@ def test_a_month_that_runs_is_drawn_with_where_it_will_end() -> None:
     rows: list[Row] = [{"day": day, "mtu": 100 * day.day} for day in days]
     month = Period.of_day((days[0] - date(1970, 1, 1)).days)
     for runs in (True, False):
-        drawn = picture(query, Month(month, rows, [], {}, runs=runs), "svg", dark=False).decode()
+        drawn = picture(
+            query, DrawnMonth(month, rows, [], {}, runs=runs), "svg", dark=False
+        ).decode()
         assert ("estimate, with its range" in drawn) is runs
     unused: list[Row] = [{"day": day, "mtu": 0} for day in days]
-    drawn = picture(query, Month(month, unused, [], {}, runs=True), "svg", dark=False).decode()
+    drawn = picture(query, DrawnMonth(month, unused, [], {}, runs=True), "svg", dark=False).decode()
     assert "estimate, with its range" not in drawn
 
 

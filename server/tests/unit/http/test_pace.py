@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from headcount.http.pace import Pace
+from headcount.http.pace import ProcessPace
 
 
 def test_nobody_is_put_off_while_the_loop_keeps_up() -> None:
-    pace = Pace("tracking")
+    pace = ProcessPace("tracking")
     for late_s in (0.0, 0.02, 0.049):
         pace.tick(late_s)
         assert pace.delay_s() == 0
@@ -16,7 +16,7 @@ def test_nobody_is_put_off_while_the_loop_keeps_up() -> None:
 
 
 def test_answers_are_put_off_for_longer_while_it_does_not_but_not_without_bound() -> None:
-    pace = Pace("tracking")
+    pace = ProcessPace("tracking")
     delays = []
     for _ in range(12):
         pace.tick(0.1)
@@ -28,7 +28,7 @@ def test_answers_are_put_off_for_longer_while_it_does_not_but_not_without_bound(
 
 
 def test_they_come_at_once_again_when_it_has_caught_up() -> None:
-    pace = Pace("tracking")
+    pace = ProcessPace("tracking")
     for _ in range(12):
         pace.tick(1.0)
     for _ in range(20):
@@ -37,6 +37,6 @@ def test_they_come_at_once_again_when_it_has_caught_up() -> None:
 
 
 def test_those_who_ask_at_one_moment_are_not_answered_at_one_moment() -> None:
-    pace = Pace("tracking")
+    pace = ProcessPace("tracking")
     pace.tick(1.0)
     assert len({pace.delay_s() for _ in range(100)}) > 50

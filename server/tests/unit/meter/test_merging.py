@@ -16,7 +16,7 @@ import pytest
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.keys import MESSAGE, NEVER, KeyBlock
 from headcount.errors import DamagedDataError
-from headcount.meter.indexes import Indexes
+from headcount.meter.indexes import MeterIndexes
 from headcount.meter.limits import MeterLimits
 from headcount.meter.merging import runs_to_merge
 from headcount.meter.messages import MessageKeys
@@ -75,7 +75,7 @@ class Keys:
         self.store = SqliteStore(path / "store.sqlite")
         self.store.tidy(0)
         limits = MeterLimits(message_keys_in_memory_max=IN_MEMORY)
-        self.indexes = Indexes(self.store, lambda: self.now_ms, 35, limits)
+        self.indexes = MeterIndexes(self.store, lambda: self.now_ms, 35, limits)
         self.given: dict[int, int] = {}
 
     def learn(self, rng: random.Random, count: int = 60) -> None:
@@ -241,7 +241,7 @@ def test_a_run_that_cannot_be_read_stops_neither_metering_nor_other_months(tmp_p
     rng = random.Random(4)
     with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
         later = NOON_MS + 400 * MS_PER_DAY  # nothing asks for that month by itself
-        indexes = Indexes(store, lambda: later, 35, MeterLimits(message_keys_in_memory_max=1))
+        indexes = MeterIndexes(store, lambda: later, 35, MeterLimits(message_keys_in_memory_max=1))
         with closing(indexes):
             period = Period.of_day(later // MS_PER_DAY)
             for _ in range(40):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from headcount.page.cards import UsageCard, drivers_of, usage_card
 from headcount.page.figures import change_of, count_text, moment_text, percent_text
-from headcount.page.standing import Standing, drivers_of, standing_of
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_moments_are_in_utc() -> None:
     assert moment_text("2026-11-03T01:04:31.000+02:00") == "2 Nov 2026, 23:04 UTC"
 
 
-def standing(totals: list[int], limit: int | None, *, runs: bool = True) -> Standing:
+def standing(totals: list[int], limit: int | None, *, runs: bool = True) -> UsageCard:
     days = [f"2026-11-{day:02d}" for day in range(1, len(totals) + 1)]
-    return standing_of(
+    return usage_card(
         *("mtu", "MTU"), days=days, totals=totals, length=30, runs=runs,
         previous=40, previous_day="2026-10-31", limit=limit,
     )  # fmt: skip

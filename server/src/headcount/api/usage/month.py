@@ -16,11 +16,11 @@ from headcount.api.wire.problems import Problem
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text
 from headcount.counting.usage import UsageReading
 
-__all__ = ["Month", "http_date", "moment_text", "read_month"]
+__all__ = ["MonthView", "http_date", "moment_text", "read_month"]
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
+class MonthView:
     """One workspace's month as it stands.
 
     Attributes:
@@ -53,7 +53,7 @@ class Month:
         return {"Last-Modified": http_date(self.reading.counted_until_ms)}
 
 
-def read_month(caller: Caller, period: Period | None) -> Month:
+def read_month(caller: Caller, period: Period | None) -> MonthView:
     """Read a month of the caller's workspace; the current one when none is named.
 
     Raises:
@@ -75,7 +75,7 @@ def read_month(caller: Caller, period: Period | None) -> Month:
             f"{asked} lies before this workspace's first usage; the first one is {first}."
         )
     past = asked < current
-    return Month(reading, asked.length if past else today - asked.first_day + 1, past)
+    return MonthView(reading, asked.length if past else today - asked.first_day + 1, past)
 
 
 def http_date(moment_ms: int) -> str:

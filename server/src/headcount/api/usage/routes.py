@@ -14,13 +14,13 @@ from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
 from headcount.api.usage.grid import Grid
-from headcount.api.usage.month import Month, read_month
+from headcount.api.usage.month import MonthView, read_month
 from headcount.api.usage.rows import OPERATIONS, PaginationOutput, UsageOperation
 from headcount.api.usage.scopes import source_scopes, workspace_scope
 from headcount.api.wire.contract import Contract, endpoint
+from headcount.api.wire.cursors import START, CursorPosition, QueryName
 from headcount.api.wire.exchange import Caller, caller_of, exchange_of
 from headcount.api.wire.media import JSON
-from headcount.api.wire.places import START, Place, QueryName
 from headcount.api.wire.query import (
     PAGINATION,
     PERIOD,
@@ -90,7 +90,7 @@ def _handler(operation: UsageOperation) -> HTTPRouteHandler:
     return read
 
 
-def _body(operation: UsageOperation, caller: Caller, month: Month, page: PageRequest) -> Any:
+def _body(operation: UsageOperation, caller: Caller, month: MonthView, page: PageRequest) -> Any:
     name = QueryName(operation.name, caller.workspace.id, str(month.period))
     place = START if page.cursor is None else name.place(page.cursor)
     scopes = source_scopes(caller, month) if operation.per_source else workspace_scope(month)
@@ -104,7 +104,7 @@ def _body(operation: UsageOperation, caller: Caller, month: Month, page: PageReq
 
     def cursor(row: int, *, backward: bool) -> str:
         day, scope = int(rows.days[row]), int(rows.scopes[row])
-        return name.cursor(Place(backward, not backward, day, scopes.numbers[scope]))
+        return name.cursor(CursorPosition(backward, not backward, day, scopes.numbers[scope]))
 
     pagination = PaginationOutput(name.cursor(place), grid.total)
     if start < end < grid.total:
@@ -115,14 +115,14 @@ def _body(operation: UsageOperation, caller: Caller, month: Month, page: PageReq
     return operation.body(operation.output(made, pagination))
 
 
-def _id_at(caller: Caller, place: Place) -> str:
+def _id_at(caller: Caller, place: CursorPosition) -> str:
     """The id of the scope that a place names; the workspace's rows have none."""
     if place.source == 0:
         return ""
     return caller.services.directory.source_ids(caller.workspace.number, (place.source,))[0]
 
 
-def _answer(request: Request[Any, Any, Any], month: Month, body: bytes) -> Response[bytes]:
+def _answer(request: Request[Any, Any, Any], month: MonthView, body: bytes) -> Response[bytes]:
     """The answer, or that the client's copy is still right."""
     headers = {"Vary": "Accept, Authorization", **month.headers()}
     if not month.past:

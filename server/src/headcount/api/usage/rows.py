@@ -16,8 +16,8 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.grid import Slice
-from headcount.api.usage.month import Month
-from headcount.api.usage.scopes import Scopes
+from headcount.api.usage.month import MonthView
+from headcount.api.usage.scopes import QueryScopes
 from headcount.counting.usage import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
 
 __all__ = [
@@ -159,39 +159,39 @@ class UsageOperation:
 
     name: str
     per_source: bool
-    rows: Callable[[Month, Scopes, Slice], list[Any]]
+    rows: Callable[[MonthView, QueryScopes, Slice], list[Any]]
     body: Any
     output: Any
 
 
-def _timestamps(month: Month, page: Slice) -> list[str]:
+def _timestamps(month: MonthView, page: Slice) -> list[str]:
     texts = [f"{name}T00:00:00.000Z" for name in month.day_names()]
     return [texts[day] for day in page.days.tolist()]
 
 
-def _totals(scopes: Scopes, kind: int, page: Slice) -> list[int]:
+def _totals(scopes: QueryScopes, kind: int, page: Slice) -> list[int]:
     """Running totals of one kind, for the rows of a page only."""
     totals = np.cumsum(scopes.counts[scopes.places[page.scopes], :, kind], axis=1, dtype=np.int64)
     values: list[int] = totals[np.arange(len(page.days)), page.days].tolist()
     return values
 
 
-def _api_calls(month: Month, scopes: Scopes, page: Slice) -> list[Any]:
+def _api_calls(month: MonthView, scopes: QueryScopes, page: Slice) -> list[Any]:
     totals = map(str, _totals(scopes, API_CALLS, page))
     return list(map(APICallSnapshotV1, totals, _timestamps(month, page)))
 
 
-def _source_api_calls(month: Month, scopes: Scopes, page: Slice) -> list[Any]:
+def _source_api_calls(month: MonthView, scopes: QueryScopes, page: Slice) -> list[Any]:
     source_ids = [scopes.ids[scope] for scope in page.scopes.tolist()]
     totals = map(str, _totals(scopes, API_CALLS, page))
     return list(map(SourceAPICallSnapshotV1, source_ids, totals, _timestamps(month, page)))
 
 
-def _users(month: Month, scopes: Scopes, page: Slice) -> list[Any]:
+def _users(month: MonthView, scopes: QueryScopes, page: Slice) -> list[Any]:
     return [MtuSnapshotV1(*fields) for fields in _user_fields(month, scopes, page)]
 
 
-def _source_users(month: Month, scopes: Scopes, page: Slice) -> list[Any]:
+def _source_users(month: MonthView, scopes: QueryScopes, page: Slice) -> list[Any]:
     return [
         UsersPerSourceSnapshotV1(scopes.ids[scope], *fields)
         for scope, fields in zip(
@@ -201,7 +201,7 @@ def _source_users(month: Month, scopes: Scopes, page: Slice) -> list[Any]:
 
 
 def _user_fields(
-    month: Month, scopes: Scopes, page: Slice
+    month: MonthView, scopes: QueryScopes, page: Slice
 ) -> list[tuple[int, int, str, str, str, str, str]]:
     start_s, end_s = month.bounds_s()
     return [

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from headcount.api.usage.grid import Indexes
-from headcount.api.usage.month import Month
+from headcount.api.usage.month import MonthView
 from headcount.api.wire.exchange import Caller
 from headcount.counting.usage import API_CALLS, Counts
 
-__all__ = ["Scopes", "source_scopes", "workspace_scope"]
+__all__ = ["QueryScopes", "source_scopes", "workspace_scope"]
 
 
 @dataclass(frozen=True, slots=True)
-class Scopes:
+class QueryScopes:
     """Scopes in the order of their ids.
 
     Attributes:
@@ -37,13 +37,13 @@ class Scopes:
     first_days: Indexes
 
 
-def workspace_scope(month: Month) -> Scopes:
+def workspace_scope(month: MonthView) -> QueryScopes:
     """The workspace alone, which has a row for every day."""
     first = np.zeros(1, np.intp)
-    return Scopes([""], [0], month.reading.workspace[np.newaxis], first, first)
+    return QueryScopes([""], [0], month.reading.workspace[np.newaxis], first, first)
 
 
-def source_scopes(caller: Caller, month: Month) -> Scopes:
+def source_scopes(caller: Caller, month: MonthView) -> QueryScopes:
     """The sources that the month knows, each from its first day with an API call."""
     given = month.reading.source_numbers.tolist()
     given_ids = caller.services.directory.source_ids(caller.workspace.number, given)
@@ -52,7 +52,7 @@ def source_scopes(caller: Caller, month: Month) -> Scopes:
     first_days = np.where(used.any(axis=1), used.argmax(axis=1), used.shape[1])
     # Only the rows of a page are ever looked up, so the counts stay where they are.
     places = np.array(order, np.intp)
-    return Scopes(
+    return QueryScopes(
         [given_ids[place] for place in order],
         [given[place] for place in order],
         month.reading.sources,

@@ -13,7 +13,7 @@ import numpy as np
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import Month, moment_text, read_month
+from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.exchange import Caller, caller_of
 from headcount.api.wire.problems import Problem, invalid
@@ -117,7 +117,7 @@ def read_daily(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(DailyAnswer(body), month.headers())
 
 
-def _source(caller: Caller, month: Month, source_id: str) -> SourceColumns:
+def _source(caller: Caller, month: MonthView, source_id: str) -> SourceColumns:
     known = caller.services.directory.sources(caller.workspace.number).values()
     source = next((each for each in known if each.id == source_id), None)
     if source is None:

@@ -14,7 +14,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.usage.month import Month, moment_text, read_month
+from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.exchange import Caller, caller_of
 from headcount.api.wire.problems import Problem
@@ -99,7 +99,7 @@ def read_outcomes(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(OutcomesAnswer(_body(caller, month, source_id)), month.headers())
 
 
-def _body(caller: Caller, month: Month, source_id: str | None) -> OutcomesBody:
+def _body(caller: Caller, month: MonthView, source_id: str | None) -> OutcomesBody:
     reading, workspace = month.reading, caller.workspace.number
     counted = reading.source_numbers.tolist()
     rejected: defaultdict[int, list[Rejection]] = defaultdict(list)
@@ -136,7 +136,7 @@ def _body(caller: Caller, month: Month, source_id: str | None) -> OutcomesBody:
     )
 
 
-def _days(month: Month, counts: Counts, rejected: Iterable[Rejection]) -> list[DayOutcomes]:
+def _days(month: MonthView, counts: Counts, rejected: Iterable[Rejection]) -> list[DayOutcomes]:
     first = month.period.first_day
     by_day: defaultdict[int, list[Rejection]] = defaultdict(list)
     for rejection in rejected:

@@ -12,7 +12,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import Month, moment_text, read_month
+from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.v1.limits import LimitsRecord, limits_of
 from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.api.wire.exchange import Caller, caller_of
@@ -38,7 +38,7 @@ class Totals(msgspec.Struct, rename="camel", gc=False):
     never_identified: int
 
 
-class Change(msgspec.Struct, rename="camel", gc=False):
+class TotalsChange(msgspec.Struct, rename="camel", gc=False):
     """How much more than in the month before, up to the day that is compared with."""
 
     api_calls: int
@@ -61,7 +61,7 @@ class SourceTotals(msgspec.Struct, rename="camel", gc=False):
     source_name: str
     totals: Totals
     previous: Totals | UnsetType = UNSET
-    change: Change | UnsetType = UNSET
+    change: TotalsChange | UnsetType = UNSET
 
 
 class SummaryBody(msgspec.Struct, rename="camel"):
@@ -71,7 +71,7 @@ class SummaryBody(msgspec.Struct, rename="camel"):
     sources: Annotated[list[SourceTotals], Meta(description="Sources with usage, by id.")]
     plan_limits: LimitsRecord
     previous: MonthTotals | UnsetType = UNSET
-    change: Change | UnsetType = UNSET
+    change: TotalsChange | UnsetType = UNSET
 
 
 class SummaryAnswer(msgspec.Struct):
@@ -112,14 +112,14 @@ def read_summary(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(SummaryAnswer(body), month.headers())
 
 
-def _month_before(caller: Caller, month: Month) -> Month | None:
+def _month_before(caller: Caller, month: MonthView) -> MonthView | None:
     first = month.reading.first_period
     if first is None or month.period <= first:
         return None
     return read_month(caller, month.period.shifted(-1))
 
 
-def _month_totals(month: Month, days: int) -> MonthTotals:
+def _month_totals(month: MonthView, days: int) -> MonthTotals:
     return MonthTotals(
         str(month.period),
         month.day_names()[days - 1],
@@ -129,7 +129,7 @@ def _month_totals(month: Month, days: int) -> MonthTotals:
 
 
 def _sources(
-    caller: Caller, month: Month, before: Month | None, compared_days: int
+    caller: Caller, month: MonthView, before: MonthView | None, compared_days: int
 ) -> list[SourceTotals]:
     now = _by_source(month, month.days)
     past = _by_source(before, compared_days) if before is not None else {}
@@ -147,7 +147,7 @@ def _sources(
     return entries
 
 
-def _by_source(month: Month, days: int) -> dict[int, Totals]:
+def _by_source(month: MonthView, days: int) -> dict[int, Totals]:
     """Totals of the sources that have usage up to a day, by number."""
     summed = month.reading.sources[:, :days].sum(axis=1)
     used = summed[:, API_CALLS] > 0
@@ -169,8 +169,8 @@ def _totals(counts: Sequence[int]) -> Totals:
     )
 
 
-def _change(now: Totals, before: Totals) -> Change:
-    return Change(now.api_calls - before.api_calls, now.mtu - before.mtu)
+def _change(now: Totals, before: Totals) -> TotalsChange:
+    return TotalsChange(now.api_calls - before.api_calls, now.mtu - before.mtu)
 
 
 _NOTHING = Totals(0, 0, 0, 0, 0, 0)

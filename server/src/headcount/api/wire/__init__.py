@@ -8,5 +8,5 @@ places       cursors
 media        the names of the one body that there is
 problems     every refusal
 ratelimit    how many requests a token may make
-remembered   what anybody may ask and is dear to find out
+remembered   what anybody may ask and is expensive to find out
 """

@@ -20,7 +20,7 @@ from headcount.catalog import Token, Workspace
 __all__ = [
     "STATE_KEY",
     "Caller",
-    "Exchange",
+    "RequestContext",
     "caller_of",
     "exchange_of",
     "require_admin",
@@ -32,7 +32,7 @@ STATE_KEY = "headcount_exchange"
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestContext:
     """What the gate knows of a request.
 
     Attributes:
@@ -59,10 +59,10 @@ class Caller:
     workspace: Workspace
 
 
-def exchange_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Exchange:
+def exchange_of(connection: ASGIConnection[Any, Any, Any, Any]) -> RequestContext:
     """The exchange that the gate attached to a request."""
     exchange = connection.scope["state"][STATE_KEY]
-    assert isinstance(exchange, Exchange)
+    assert isinstance(exchange, RequestContext)
     return exchange
 
 

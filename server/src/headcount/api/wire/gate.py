@@ -20,10 +20,10 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from headcount.api.services import Services
-from headcount.api.wire.exchange import STATE_KEY, Exchange
+from headcount.api.wire.exchange import STATE_KEY, RequestContext
 from headcount.api.wire.media import JSON, negotiate
 from headcount.api.wire.problems import Problem, RateLimitData, problem_of
-from headcount.api.wire.ratelimit import RateLimiter, Standing
+from headcount.api.wire.ratelimit import RateLimiter, RateLimitStatus
 
 __all__ = ["Gate", "bearer_secret"]
 
@@ -63,7 +63,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started_s = time.perf_counter()
-        exchange = Exchange(secrets.token_hex(16), negotiate(_header(scope, b"accept")))
+        exchange = RequestContext(secrets.token_hex(16), negotiate(_header(scope, b"accept")))
         # A HEAD is a GET whose body stays here; the copy leaves the server's own scope alone.
         inner: HTTPScope = {**scope, "state": {**scope.get("state", {}), STATE_KEY: exchange}}
         if scope["method"] == "HEAD":
@@ -80,7 +80,7 @@ class Gate:
         elapsed_s = time.perf_counter() - started_s
         self._services.metrics.observe(route, answer.status or 500, elapsed_s)
 
-    def _identify(self, scope: HTTPScope, exchange: Exchange) -> None:
+    def _identify(self, scope: HTTPScope, exchange: RequestContext) -> None:
         """Find the token, count the request.
 
         Raises:
@@ -129,7 +129,7 @@ class _Answer:
         status: HTTP status; None until the answer has started.
     """
 
-    def __init__(self, exchange: Exchange, send: Send, *, without_body: bool) -> None:
+    def __init__(self, exchange: RequestContext, send: Send, *, without_body: bool) -> None:
         self._exchange = exchange
         self._send = send
         self._without_body = without_body
@@ -181,7 +181,7 @@ def _header(scope: HTTPScope, wanted: bytes) -> str | None:
     return ",".join(values) if values else None
 
 
-def _standing_headers(standing: Standing) -> dict[str, str]:
+def _standing_headers(standing: RateLimitStatus) -> dict[str, str]:
     # Rounded up: whoever waits until the second named has waited long enough.
     resets_at = datetime.fromtimestamp(-(-standing.resets_at_ms // 1000), UTC)
     return {
@@ -191,7 +191,7 @@ def _standing_headers(standing: Standing) -> dict[str, str]:
     }
 
 
-def _too_many(standing: Standing) -> Problem:
+def _too_many(standing: RateLimitStatus) -> Problem:
     wait_s = max(1, -(-standing.ms_before_next // 1000))
     return Problem(
         429,

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["WINDOW_MS", "RateLimiter", "Standing"]
+__all__ = ["WINDOW_MS", "RateLimitStatus", "RateLimiter"]
 
 WINDOW_MS = 60_000
 _KEYS_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateLimitStatus:
     """Where a key stands after a request.
 
     Attributes:
@@ -52,7 +52,7 @@ class RateLimiter:
         self._points = points
         self._windows: dict[str, tuple[int, int]] = {}
 
-    def take(self, key: str, now_ms: int) -> Standing:
+    def take(self, key: str, now_ms: int) -> RateLimitStatus:
         """Count one request of a key.
 
         Args:
@@ -67,7 +67,7 @@ class RateLimiter:
             self._drop_ended(now_ms)
         self._windows[key] = started_ms, consumed + 1
         resets_at_ms = started_ms + WINDOW_MS
-        return Standing(self._points, consumed + 1, resets_at_ms, resets_at_ms - now_ms)
+        return RateLimitStatus(self._points, consumed + 1, resets_at_ms, resets_at_ms - now_ms)
 
     def _drop_ended(self, now_ms: int) -> None:
         self._windows = {

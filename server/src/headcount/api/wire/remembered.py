@@ -1,4 +1,4 @@
-"""What is dear to find out and anybody may ask: found out anew only a part of the time.
+"""What is expensive to find out and anybody may ask: found out anew only a part of the time.
 
 Takes a way to find something out, gives what it found. Health and metrics are read from files of
 all processes, need no token, and can be asked thousands of times a second; the process that answers

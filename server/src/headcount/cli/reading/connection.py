@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from headcount.config import Settings
     from segment_public_api import ApiClient, ApiException, Configuration
 
-__all__ = ["Connection", "connected", "reading_options"]
+__all__ = ["ApiConnection", "connected", "reading_options"]
 
 _REGIONS = ("us", "eu")
 _SEGMENT = "segmentapis.com"
@@ -42,7 +42,7 @@ reading_options = settings_options("host", "token_file", "data")
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ApiConnection:
     """A client and how it was decided whom it asks.
 
     Attributes:
@@ -63,7 +63,7 @@ class Connection:
 
 
 @contextmanager
-def connected(settings: Settings) -> Iterator[Connection]:
+def connected(settings: Settings) -> Iterator[ApiConnection]:
     """A client for the server that the settings name, or for the one that is found.
 
     What the server refuses inside the block is raised as an OperatorError.
@@ -86,7 +86,7 @@ def connected(settings: Settings) -> Iterator[Connection]:
             "Name an address such as https://usage.example.com, or us or eu, with --host.",
         ) from None
     with ApiClient(configuration) as client:
-        connection = Connection(client, configuration.host, how)
+        connection = ApiConnection(client, configuration.host, how)
         try:
             yield connection
         except ApiException as error:
@@ -177,7 +177,7 @@ def _checked(text: str, place: str) -> str:
     return token
 
 
-def refusal_told(error: ApiException, connection: Connection) -> OperatorError:
+def refusal_told(error: ApiException, connection: ApiConnection) -> OperatorError:
     """What a failed call means to the person at the terminal, and what to do about it."""
     import segment_public_api.exceptions as failed
 

@@ -30,7 +30,7 @@ from headcount.errors import OperatorError, UsageError
 from headcount.extras import install_command
 from headcount.shown import shown as as_shown
 
-__all__ = ["Month", "check_plot", "picture"]
+__all__ = ["DrawnMonth", "check_plot", "picture"]
 
 _COUNTS: Mapping[Metric, tuple[str, str, str]] = {
     "api-calls": ("api_calls", "API calls", "apiCalls"),
@@ -38,7 +38,7 @@ _COUNTS: Mapping[Metric, tuple[str, str, str]] = {
 }
 
 
-class Month(NamedTuple):
+class DrawnMonth(NamedTuple):
     """What is drawn.
 
     Attributes:
@@ -73,7 +73,7 @@ def check_plot(file: str) -> str:
     return file_format
 
 
-def picture(query: Query, month: Month, file_format: str, *, dark: bool) -> bytes:
+def picture(query: Query, month: DrawnMonth, file_format: str, *, dark: bool) -> bytes:
     """A chart for each metric of the query, one above the other.
 
     Args:
@@ -105,7 +105,7 @@ def picture(query: Query, month: Month, file_format: str, *, dark: bool) -> byte
         ) from error
 
 
-def _of_workspace(metric: Metric, month: Month) -> Spec:
+def _of_workspace(metric: Metric, month: DrawnMonth) -> Spec:
     name, unit, own_name = _COUNTS[metric]
     points = _points(month.rows, name)
     pace = pace_of([point.total for point in points], runs=month.runs)
@@ -120,13 +120,13 @@ def _of_workspace(metric: Metric, month: Month) -> Spec:
     )
 
 
-def _largest(metric: Metric, month: Month) -> list[str]:
+def _largest(metric: Metric, month: DrawnMonth) -> list[str]:
     """The sources that a chart has room for; in every chart of a picture the same ones."""
     largest, _ = split_largest(_by_name(month, _COUNTS[metric][0]))
     return list(largest)
 
 
-def _by_source(metric: Metric, month: Month, shown: Sequence[str]) -> Spec:
+def _by_source(metric: Metric, month: DrawnMonth, shown: Sequence[str]) -> Spec:
     name, unit, _ = _COUNTS[metric]
     sources = _by_name(month, name)
     largest = {source: sources.pop(source) for source in shown if source in sources}
@@ -145,7 +145,7 @@ def _by_source(metric: Metric, month: Month, shown: Sequence[str]) -> Spec:
     )
 
 
-def _by_name(month: Month, name: str) -> dict[str, list[Point]]:
+def _by_name(month: DrawnMonth, name: str) -> dict[str, list[Point]]:
     of_sources: defaultdict[str, list[Row]] = defaultdict(list)
     for row in month.rows:
         # A control character would make no picture, and one that turns text around a wrong one.

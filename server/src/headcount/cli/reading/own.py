@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import Connection
+    from headcount.cli.reading.connection import ApiConnection
 
 __all__ = ["asked", "source_names"]
 
 _PATH = "/headcount/v1/"
 
 
-def asked(connection: Connection, name: str, **query: str) -> Any:
+def asked(connection: ApiConnection, name: str, **query: str) -> Any:
     """What a server says under /headcount/v1/.
 
     Args:
@@ -44,7 +44,7 @@ def asked(connection: Connection, name: str, **query: str) -> Any:
     return answer.data["data"]
 
 
-def source_names(connection: Connection) -> dict[str, str]:
+def source_names(connection: ApiConnection) -> dict[str, str]:
     """Names of the workspace's sources by id; empty where the server tells none."""
     told = asked(connection, "sources")
     sources = [] if told is None else told["sources"]

@@ -14,7 +14,7 @@ from headcount.cli.reading.connection import refusal_told
 from headcount.terminal import say
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import Connection
+    from headcount.cli.reading.connection import ApiConnection
 
 __all__ = ["Asking"]
 
@@ -30,7 +30,7 @@ class Asking:
         connection: whom it asks.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ApiConnection) -> None:
         self._connection = connection
         self._answered = False
         self._away = False

@@ -13,7 +13,7 @@ from headcount.counting.calendar import Period, day_of_ms, parse_period
 from headcount.errors import UsageError
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import Connection
+    from headcount.cli.reading.connection import ApiConnection
 
 __all__ = ["Query", "Row", "current_period", "month_rows", "period_named"]
 
@@ -58,7 +58,7 @@ class Query:
 
 
 def month_rows(
-    connection: Connection, query: Query, period: Period, names: Mapping[str, str]
+    connection: ApiConnection, query: Query, period: Period, names: Mapping[str, str]
 ) -> list[Row]:
     """Every row of a month, by day and then by source id.
 
@@ -85,7 +85,7 @@ def month_rows(
 
 
 def _records(
-    connection: Connection, by: Scope, metric: Metric, period: Period
+    connection: ApiConnection, by: Scope, metric: Metric, period: Period
 ) -> Iterator[dict[str, Any]]:
     from segment_public_api import APICallsApi, MonthlyTrackedUsersApi, iter_rows
 

@@ -20,7 +20,7 @@ from headcount.clock import now_ms, utc_now
 from headcount.terminal import print_json_line, print_table, table_of
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import Connection
+    from headcount.cli.reading.connection import ApiConnection
     from headcount.counting.calendar import Period
 
 __all__ = ["watch_usage"]
@@ -32,7 +32,7 @@ Show = Callable[[list[Row]], None]
 
 
 def watch_usage(
-    connection: Connection, query: Query, period: Period | None, shown_as: str, *, last: bool
+    connection: ApiConnection, query: Query, period: Period | None, shown_as: str, *, last: bool
 ) -> None:
     """Show usage until Ctrl-C.
 
@@ -46,7 +46,7 @@ def watch_usage(
     Raises:
         ApiException: the first answer was a refusal, or a later one that waiting will not mend.
     """
-    reading = _Reading(connection, query, period)
+    reading = _MonthReader(connection, query, period)
     asking = Asking(connection)
     drawing, show = _shown(query, shown_as)
     with drawing:
@@ -57,10 +57,10 @@ def watch_usage(
             asking.pause(len(query.metrics) * (1 + len(rows or ()) // _ROWS_A_REQUEST))
 
 
-class _Reading:
+class _MonthReader:
     """Reads a month anew each time, with the names of sources that it met."""
 
-    def __init__(self, connection: Connection, query: Query, period: Period | None) -> None:
+    def __init__(self, connection: ApiConnection, query: Query, period: Period | None) -> None:
         self._connection = connection
         self._query = query
         self._period = period

@@ -19,7 +19,7 @@ from hashlib import blake2b
 
 from headcount.api.wire.problems import invalid
 
-__all__ = ["START", "Place", "QueryName"]
+__all__ = ["START", "CursorPosition", "QueryName"]
 
 _PLACE = struct.Struct(">BBI")
 _DIGEST_BYTES = 9
@@ -27,7 +27,7 @@ _TEXT = re.compile(r"[A-Za-z0-9_-]{20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CursorPosition:
     """A boundary between rows, and which way to read from it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Place:
     source: int
 
 
-START = Place(backward=False, after=False, day=0, source=0)
+START = CursorPosition(backward=False, after=False, day=0, source=0)
 """Before all rows."""
 
 
@@ -61,12 +61,12 @@ class QueryName:
     workspace: str
     period: str
 
-    def cursor(self, place: Place) -> str:
+    def cursor(self, place: CursorPosition) -> str:
         """The text that names a place in this query."""
         packed = _PLACE.pack(place.backward | place.after << 1, place.day, place.source)
         return base64.urlsafe_b64encode(packed + self._digest(packed)).decode()
 
-    def place(self, cursor: str) -> Place:
+    def place(self, cursor: str) -> CursorPosition:
         """The place that a text names.
 
         Raises:
@@ -77,7 +77,7 @@ class QueryName:
             packed = raw[: _PLACE.size]
             if raw[_PLACE.size :] == self._digest(packed):
                 flags, day, source = _PLACE.unpack(packed)
-                return Place(bool(flags & 1), bool(flags & 2), day, source)
+                return CursorPosition(bool(flags & 1), bool(flags & 2), day, source)
         raise invalid(
             "pagination.cursor",
             "is unknown to this query; pass next or previous of a page of the same operation,"

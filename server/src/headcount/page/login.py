@@ -24,7 +24,7 @@ from headcount.page.visits import (
     session_of,
 )
 
-__all__ = ["SIGNING_HANDLERS", "sign_in_address"]
+__all__ = ["LOGIN_HANDLERS", "sign_in_address"]
 
 _ENDED = "ended"
 
@@ -110,4 +110,4 @@ def _set_cookie(
     )
 
 
-SIGNING_HANDLERS = [sign_in_form, sign_in, sign_out]
+LOGIN_HANDLERS = [sign_in_form, sign_in, sign_out]

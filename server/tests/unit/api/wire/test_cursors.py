@@ -6,24 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.api.wire.places import START, Place, QueryName
+from headcount.api.wire.cursors import START, CursorPosition, QueryName
 from headcount.api.wire.problems import Problem
 
 QUERY = QueryName("getDailyPerSourceMTUUsage", "w1", "2026-11-01")
 places = st.builds(
-    Place, st.booleans(), st.booleans(), st.integers(0, 30), st.integers(0, 2**32 - 1)
+    CursorPosition, st.booleans(), st.booleans(), st.integers(0, 30), st.integers(0, 2**32 - 1)
 )
 
 
 @given(places)
-def test_a_cursor_gives_its_place_back_and_is_safe_in_an_address(place: Place) -> None:
+def test_a_cursor_gives_its_place_back_and_is_safe_in_an_address(place: CursorPosition) -> None:
     cursor = QUERY.cursor(place)
     assert QUERY.place(cursor) == place
     assert re.fullmatch(r"[A-Za-z0-9_-]+", cursor)
 
 
 @given(places, st.integers(0, 19), st.characters(codec="ascii"))
-def test_a_changed_cursor_is_unknown(place: Place, at: int, character: str) -> None:
+def test_a_changed_cursor_is_unknown(place: CursorPosition, at: int, character: str) -> None:
     cursor = QUERY.cursor(place)
     changed = cursor[:at] + character + cursor[at + 1 :]
     if changed != cursor:
@@ -33,7 +33,7 @@ def test_a_changed_cursor_is_unknown(place: Place, at: int, character: str) -> N
 
 
 @given(places)
-def test_a_cursor_of_another_query_is_unknown(place: Place) -> None:
+def test_a_cursor_of_another_query_is_unknown(place: CursorPosition) -> None:
     for other in (
         QueryName("getDailyWorkspaceMTUUsage", "w1", "2026-11-01"),
         QueryName("getDailyPerSourceMTUUsage", "w2", "2026-11-01"),

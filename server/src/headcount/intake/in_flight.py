@@ -10,11 +10,11 @@ from __future__ import annotations
 from headcount.intake.ports import FactSink, Limits
 from headcount.intake.reasons import Reason, Refused
 
-__all__ = ["Gate"]
+__all__ = ["InFlightLimiter"]
 
 
-class Gate:
-    """The worker's door.
+class InFlightLimiter:
+    """Bounds what is under way in one worker.
 
     Args:
         limits: how much may be under way.

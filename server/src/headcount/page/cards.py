@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 from headcount.charts.forecast import Pace, pace_of
 from headcount.page.figures import (
-    Change,
+    ChangeText,
     change_of,
     count_text,
     day_text,
@@ -20,7 +20,7 @@ from headcount.page.figures import (
     short_day_text,
 )
 
-__all__ = ["Driver", "Estimate", "LimitUse", "Standing", "drivers_of", "standing_of"]
+__all__ = ["Driver", "Estimate", "LimitUse", "UsageCard", "drivers_of", "usage_card"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Driver:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class UsageCard:
     """One large figure and what belongs to it.
 
     Attributes:
@@ -95,7 +95,7 @@ class Standing:
     key: str
     label: str
     total: int
-    change: Change | None
+    change: ChangeText | None
     compared: str
     drivers: Sequence[Driver]
     limit: LimitUse | None
@@ -104,7 +104,7 @@ class Standing:
     too_early: bool
 
 
-def standing_of(
+def usage_card(
     key: str,
     label: str,
     *,
@@ -116,7 +116,7 @@ def standing_of(
     previous_day: str | None,
     sources: Sequence[tuple[str, int, int]] = (),
     limit: int | None,
-) -> Standing:
+) -> UsageCard:
     """The standing of one count.
 
     Args:
@@ -138,7 +138,7 @@ def standing_of(
         last = f"at the end of {day_text(previous_day)}"
         when = last if runs else f"in {month_text(previous_day)}"
         compared = f"{count_text(previous)} {when}"
-    return Standing(
+    return UsageCard(
         key,
         label,
         now,
@@ -158,7 +158,7 @@ def drivers_of(
     """The largest source, and the one that moved the count most against the month before.
 
     Args:
-        sources: as for `standing_of`.
+        sources: as for `usage_card`.
         whole: the workspace's count.
         compared: whether there is a month before.
     """

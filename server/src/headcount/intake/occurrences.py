@@ -1,7 +1,7 @@
-"""Numbers equal things: takes digests one by one, gives how often each has come so far.
+"""Counts occurrences of equal things: takes digests one by one, gives how often each has come.
 
 A file may hold a hundred million records that bring no id, nearly all of them different, so each
-first one costs a slot of eight bytes and no object; only those that come again are kept dearer.
+first one costs a slot of eight bytes and no object; only those that come again cost more.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 
-__all__ = ["Repeats"]
+__all__ = ["OccurrenceCounter"]
 
 _SLOTS_FIRST = 1 << 10
 _EMPTY, _ZERO_STAND_IN = 0, 1
 
 
-class Repeats:
+class OccurrenceCounter:
     """Eight bytes of each digest, in a table with open addressing.
 
     Should two things ever share those, one gets a number that is too high by one, and is still the
@@ -27,7 +27,7 @@ class Repeats:
         self._used = 0
         self._again: Counter[int] = Counter()
 
-    def number(self, digest: bytes) -> int:
+    def next(self, digest: bytes) -> int:
         """1 for a digest (eight bytes or more) that is new, 2 when it comes again, and so on."""
         value = int.from_bytes(digest[:8], "little") or _ZERO_STAND_IN
         slots = self._slots

@@ -3,7 +3,7 @@
 import pytest
 
 from headcount.intake import Limits, Reason
-from headcount.intake.gate import Gate
+from headcount.intake.in_flight import InFlightLimiter
 from headcount.intake.reasons import Refused
 from unit.intake.support import ListSink
 
@@ -11,7 +11,7 @@ LIMITS = Limits(requests_in_flight_max=3, pending_fact_bytes_max=100)
 
 
 def test_requests_of_one_source_are_bounded_and_those_of_others_still_come_in() -> None:
-    gate = Gate(LIMITS, ListSink())
+    gate = InFlightLimiter(LIMITS, ListSink())
     for _ in range(3):
         gate.check(1)
         gate.enter(1)
@@ -28,7 +28,7 @@ def test_requests_of_one_source_are_bounded_and_those_of_others_still_come_in() 
 
 def test_facts_that_wait_for_the_disk_are_bounded() -> None:
     sink = ListSink(pending_bytes=101)
-    gate = Gate(LIMITS, sink)
+    gate = InFlightLimiter(LIMITS, sink)
     with pytest.raises(Refused) as refused:
         gate.check(1)
     assert refused.value.reason is Reason.OVERLOADED
