@@ -15,7 +15,7 @@ from rich.console import Console
 from bench.capacity import capacity
 from bench.load import BenchError
 from bench.machine import Neighbours, machine_notes
-from bench.report import Row, show, write
+from bench.report import Row, tell
 from bench.sdk_calls import calling
 from bench.sdk_import import importing
 from bench.throughput import acknowledged, metered
@@ -81,13 +81,7 @@ def main() -> int:
             return 1
         notes["taken by other programs meanwhile"] = f"{neighbours.share():.0%} of the cores"
         notes["length of the run"] = f"{time.perf_counter() - began_s:.0f} s"
-    for name, value in notes.items():
-        print(f"{name}: {value}")
-    show(rows)
-    if options.write:
-        path = write(rows, notes, Path(__file__).parent / "results")
-        said.print(f"written to {path}")
-    return 0
+    return tell(rows, notes, write=options.write)
 
 
 if __name__ == "__main__":

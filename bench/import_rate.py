@@ -23,7 +23,7 @@ from typing import Any
 
 from bench.load import BenchError
 from bench.machine import Neighbours, machine_notes
-from bench.report import Row, show, write
+from bench.report import Row, tell
 from headcount.counting.calendar import parse_period
 from headcount.counting.usage import ANONYMOUS, API_CALLS, IDENTIFIED
 from headcount.store.sqlite import SqliteStore
@@ -228,12 +228,7 @@ def main() -> int:
         " inexact about duplicates (which day a message counts on that was delivered twice, or"
         " whether another file has brought it, they do not know) and keep nothing"
     )
-    for note, value in notes.items():
-        print(f"{note}: {value}")
-    show(rows)
-    if options.write:
-        print(f"written to {write(rows, notes, Path(__file__).parent / 'results')}")
-    return 0
+    return tell(rows, notes, write=options.write)
 
 
 if __name__ == "__main__":

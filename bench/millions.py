@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.capacity import capacity
 from bench.load import BenchError
 from bench.machine import machine_notes
-from bench.report import Row, show, write
+from bench.report import Row, tell
 from bench.volume import KEYS_A_FACT
 
 __all__ = ["main"]
@@ -46,10 +46,7 @@ def main() -> int:
         except BenchError as error:
             print(f"The run failed: {error}", file=sys.stderr)
             return 1
-    show(rows)
-    if options.write:
-        print(write(rows, notes, Path(__file__).parent / "results"))
-    return 0
+    return tell(rows, notes, write=options.write)
 
 
 def _keeping(data: Path, folder: Path, keys: int) -> list[Row]:

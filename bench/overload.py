@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from bench.load import BenchError, Load, _Connection
 from bench.machine import Neighbours, machine_notes
-from bench.report import Row, percentile, show, write
+from bench.report import Row, percentile, tell
 from bench.server import Server, Tenant, add_tenant, basic, wait_until
 from bench.traffic import Population, Request
 
@@ -265,12 +265,7 @@ def main() -> int:
             print(f"The measurement failed: {error}", file=sys.stderr)
             return 1
         notes["taken by other programs meanwhile"] = f"{neighbours.share():.0%} of the cores"
-    for label, value in notes.items():
-        print(f"{label}: {value}")
-    show(rows)
-    if options.write:
-        print(f"written to {write(rows, notes, Path(__file__).parent / 'results')}")
-    return 0
+    return tell(rows, notes, write=options.write)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from bench.load import BenchError
 from bench.machine import Neighbours, machine_notes
-from bench.report import Row, show, write
+from bench.report import Row, tell
 from bench.server import Server, Tenant, add_tenant, this_period
 from headcount.clock import now_ms
 from headcount.counting.calendar import Period
@@ -76,10 +76,7 @@ def main() -> int:
             print(f"The run failed: {error}", file=sys.stderr)
             return 1
         notes["taken by other programs meanwhile"] = f"{neighbours.share():.0%} of the cores"
-    show(rows)
-    if options.write:
-        print(write(rows, notes, Path(__file__).parent / "results"))
-    return 0
+    return tell(rows, notes, write=options.write)
 
 
 def _measured(data: Path, notes: dict[str, str]) -> list[Row]:

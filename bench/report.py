@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Row", "markdown", "percentile", "show", "write"]
+__all__ = ["Row", "markdown", "percentile", "show", "tell"]
 
 _PIPE_COLUMNS = 160
 _COLUMNS = ("measure", "measured", "beside it", "promise")
@@ -85,9 +85,14 @@ def markdown(rows: Sequence[Row], notes: Mapping[str, str], moment: datetime) ->
     return "\n".join(lines) + "\n"
 
 
-def write(rows: Sequence[Row], notes: Mapping[str, str], folder: Path) -> Path:
-    """Add a dated file to a folder; where it is."""
-    moment = datetime.now(UTC)
-    path = folder / f"{moment:%Y-%m-%dT%H%M}Z.md"
-    path.write_text(markdown(rows, notes, moment))
-    return path
+def tell(rows: Sequence[Row], notes: Mapping[str, str], *, write: bool) -> int:
+    """Print notes and table, and add them to the results if asked to; the status to end with."""
+    for name, value in notes.items():
+        print(f"{name}: {value}")
+    show(rows)
+    if write:
+        moment = datetime.now(UTC)
+        path = Path(__file__).parent / "results" / f"{moment:%Y-%m-%dT%H%M}Z.md"
+        path.write_text(markdown(rows, notes, moment))
+        print(f"written to {path}")
+    return 0

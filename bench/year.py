@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from bench.load import BenchError
 from bench.machine import machine_notes
-from bench.report import Row, show, write
+from bench.report import Row, tell
 from headcount.counting.batch import FACT_DTYPE
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.usage import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
@@ -100,10 +100,7 @@ def main() -> int:
         except BenchError as error:
             print(f"The year failed: {error}", file=sys.stderr)
             return 1
-    show(rows)
-    if options.write:
-        print(write(rows, notes, Path(__file__).parent / "results"))
-    return 0
+    return tell(rows, notes, write=options.write)
 
 
 def _live(folder: Path, traffic: _Traffic) -> list[Row]:

@@ -7,10 +7,13 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
 
 from headcount.http.serving import serve_http
 
-__all__ = ["Told", "served"]
+__all__ = ["Told", "plainly_served", "served"]
 
 
 class Told:
@@ -51,3 +54,24 @@ def served(app: Callable[..., Awaitable[None]], **options: object) -> Iterator[t
     finally:
         told.stop()
         thread.join()
+
+
+@contextmanager
+def plainly_served(app: Any, port: int = 0) -> Iterator[str]:
+    """The address of an application under uvicorn's own protocol, until the block ends.
+
+    Args:
+        app: the application.
+        port: where it is served; any free one when 0.
+    """
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        config = uvicorn.Config(app, log_config=None, lifespan="off", server_header=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()

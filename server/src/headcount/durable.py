@@ -90,13 +90,8 @@ def put_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: the disk refused.
     """
-    draft = _draft_beside(path)
-    try:
-        write_new(draft, content)
+    with _drafted(path, content) as draft:
         draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    sync(path.parent)
 
 
 def put_new(path: Path, content: bytes) -> None:
@@ -105,15 +100,17 @@ def put_new(path: Path, content: bytes) -> None:
     Raises:
         OSError: the disk refused.
     """
-    draft = _draft_beside(path)
+    with _drafted(path, content) as draft, contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+
+
+@contextlib.contextmanager
+def _drafted(path: Path, content: bytes) -> Iterator[Path]:
+    """A durable draft beside a file, to be put in its place, which is then durable too."""
+    draft = path.with_name(f"{DRAFT_PREFIX}{secrets.token_hex(8)}")
     try:
         write_new(draft, content)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
+        yield draft
     finally:
         draft.unlink(missing_ok=True)
     sync(path.parent)
-
-
-def _draft_beside(path: Path) -> Path:
-    return path.with_name(f"{DRAFT_PREFIX}{secrets.token_hex(8)}")

@@ -6,15 +6,12 @@ socket. For what no test can wait for: large numbers, many sources, a given day 
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
-
 from headcount.page import Sessions, create_page
+from served_app import plainly_served
 from unit.api.support import Installation
 
 __all__ = ["TRACKING_URL", "page_of"]
@@ -36,14 +33,5 @@ def page_of(place: Installation, port: int = 0) -> Iterator[str]:
         clock=place.clock,
         tracking_url=TRACKING_URL,
     )
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        config = uvicorn.Config(app, log_config=None, lifespan="off", server_header=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(30)
-            assert not thread.is_alive()
+    with plainly_served(app, port) as address:
+        yield address

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,7 @@ def test_what_waits_is_counted_at_the_next_start_where_no_server_runs(
     assert "counted once the server runs" in ran.stderr
     for _ in range(2):
         with serving(tmp_path, "--workers", "1", **environ) as server:
-            again = Shop(server, shop.name, shop.id, shop.token, shop.write_keys, shop.source_ids)
+            again = replace(shop, server=server)
             await_calls(again, "1970-01-01", 5)
             assert calls(again, NOVEMBER) == 5
     assert doctor(again, **environ)[0] == 0
@@ -211,7 +212,7 @@ def test_a_journal_that_holds_what_cannot_be_counted_is_counted_all_the_same(
             journal.append(pack(fact), [], now_ms)
         journal.append(b"".join(map(pack, [*odd, *honest])), [], now_ms)
     with serving(tmp_path, "--workers", "1", **environ) as server:
-        again = Shop(server, shop.name, shop.id, shop.token, shop.write_keys, shop.source_ids)
+        again = replace(shop, server=server)
         await_calls(again, NOVEMBER, 8)
         send(again, "afterwards")
         await_calls(again, NOVEMBER, 13)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -205,7 +206,7 @@ def test_with_too_little_memory_for_what_is_stored_the_server_reads_and_says_so(
         before = shop.usage()
     again = serving(tmp_path, "--workers", "1", "--memory", _LITTLE_MEMORY)
     with again as server:
-        shop = Shop(server, shop.name, shop.id, shop.token, shop.write_keys, shop.source_ids)
+        shop = replace(shop, server=server)
         [meter] = server.children("meter")
         eventually(lambda: post(shop, "flooded", "more") == 429, "posts to be refused")
         assert shop.usage() == before

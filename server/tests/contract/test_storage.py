@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,7 @@ def test_a_start_on_a_full_disk_is_for_reading_until_there_is_room(disk: SmallDi
         shop.wait_until_counted()
     disk.fill()
     with serving(disk.path, "--workers", "1") as server:
-        again = Shop(server, shop.name, shop.id, shop.token, shop.write_keys, shop.source_ids)
+        again = replace(shop, server=server)
         assert "full" in refusal(server)
         assert said(server, "messages are refused") == 1
         assert metric(server, "headcount_trouble") == 1
@@ -169,7 +170,7 @@ def read(shop: Shop, place: Path) -> None:
     assert {f["check"] for f in report["findings"] if f["level"] == "problem"} <= {"disk"}
     program.json("backup", str(place.parent / "backup"))
     with serving(place, "--workers", "1") as server:
-        again = Shop(server, shop.name, shop.id, shop.token, shop.write_keys, shop.source_ids)
+        again = replace(shop, server=server)
         assert "reading only" in refusal(server)
         assert said(server, "reading only") == 1
         assert post(again, "refused") == 503

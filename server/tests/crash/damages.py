@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,10 +133,7 @@ def make_master(folder: Path) -> Master:
     store.close()
     assert list((data / "keys").glob("*.keys"))
     with serving(folder, *options) as server:
-        again = [
-            Shop(server, shop.name, shop.id, shop.token, shop.write_keys, shop.source_ids)
-            for shop in shops
-        ]
+        again = [replace(shop, server=server) for shop in shops]
         sent += sum(_post(shop, s, "two", 4) for shop in again for s in shop.write_keys)
         for shop in again:
             shop.wait_until_counted()

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -180,7 +180,7 @@ def under_load(prepared: Prepared, folder: Path, seed: int) -> Iterator[tuple[Li
 def assert_all_counted(prepared: Prepared, server: Server) -> None:
     """Usage, as the usage API tells it, is the oracle's."""
     for name, shop in prepared.shops.items():
-        here = Shop(server, name, shop.id, shop.token, shop.write_keys, shop.source_ids)
+        here = replace(shop, server=server, name=name)
         here.wait_until_counted()
         workspace = prepared.numbers()[name]
         numbers = [s for s, of in sorted(prepared.oracle.workspace_of.items()) if of == workspace]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from headcount.cli.options import query_options
 from headcount.cli.reading.connection import connected, reading_options
 from headcount.cli.reading.own import source_names
 from headcount.cli.reading.rows import Query, current_period, month_rows, period_named
@@ -41,16 +42,7 @@ Every row counts from the start of its month to the end of its day, in UTC."""
 @click.argument("file", metavar="[FILE]", default=STDOUT)
 @click.option("--from", "first", metavar="MONTH", required=True, help="First month, as 2026-01.")
 @click.option("--to", "last", metavar="MONTH", help="Last month. Default: the current one.")
-@click.option(
-    "--by",
-    type=click.Choice(["workspace", "source"]),
-    default="workspace",
-    show_default=True,
-    help="A row a day for the whole workspace, or one for each source.",
-)
-@click.option(
-    "--metric", type=click.Choice(["mtu", "api-calls"]), help="Only this one. Default: both."
-)
+@query_options
 @click.option(
     "--format",
     "file_format",

@@ -6,9 +6,9 @@ several things, with the command that lists what there is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from headcount.errors import UsageError
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from headcount.catalog import Catalog, Source, Workspace
     from headcount.config import Settings
 
-__all__ = ["found_source", "found_workspace", "opened_catalog", "selected_workspaces"]
+__all__ = ["found_source", "found_workspace", "listed", "opened_catalog", "selected_workspaces"]
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -62,6 +64,28 @@ def selected_workspaces(catalog: Catalog, id_or_name: str | None) -> list[Worksp
         UsageError: there is no workspace of that id or name.
     """
     return catalog.workspaces() if id_or_name is None else [found_workspace(catalog, id_or_name)]
+
+
+def listed(
+    settings: Settings, workspace: str | None, of: Callable[[Catalog, int], Iterable[T]]
+) -> list[tuple[Workspace, T]]:
+    """What the selected workspaces have, each with its workspace.
+
+    Args:
+        settings: name the data folder.
+        workspace: id or name of the only one; all when None.
+        of: what the one of a number has.
+
+    Raises:
+        UsageError: there is no workspace of that id or name.
+        DataFolderError: the folder or its catalog cannot be used as it is.
+    """
+    with opened_catalog(settings) as catalog:
+        return [
+            (owner, each)
+            for owner in selected_workspaces(catalog, workspace)
+            for each in of(catalog, owner.number)
+        ]
 
 
 def found_source(catalog: Catalog, id_or_name: str, workspace: str | None) -> Source:

@@ -17,7 +17,7 @@ from headcount.config import SETTINGS
 from headcount.loading import load_settings
 from headcount.terminal import say
 
-__all__ = ["as_json_option", "settings_options", "workspace_option"]
+__all__ = ["as_json_option", "query_options", "settings_options", "workspace_option"]
 
 Command = Callable[..., Any]
 
@@ -68,6 +68,22 @@ def workspace_option(*, required: bool = True) -> Callable[[Command], Command]:
     """Give a command `--workspace`, by id or name."""
     what = "Workspace, by id or name." if required else "Only this workspace, by id or name."
     return click.option("--workspace", "workspace", metavar="W", required=required, help=what)
+
+
+def query_options(command: Command) -> Command:
+    """Give a command `--by` and `--metric`: which rows of usage it is about."""
+    of_metric = click.option(
+        "--metric", type=click.Choice(["mtu", "api-calls"]), help="Only this one. Default: both."
+    )
+    by = click.option(
+        "--by",
+        type=click.Choice(["workspace", "source"]),
+        default="workspace",
+        show_default=True,
+        help="A row a day for the whole workspace, or one for each source.",
+    )
+    decorated: Command = by(of_metric(command))
+    return decorated
 
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

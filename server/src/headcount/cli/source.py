@@ -10,15 +10,17 @@ import click
 from headcount.cli.folder import (
     found_source,
     found_workspace,
+    listed,
     opened_catalog,
-    selected_workspaces,
 )
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.clock import now_ms
 from headcount.terminal import moment_text, print_json, print_record, print_table, say
 
 if TYPE_CHECKING:
-    from headcount.catalog import Source
+    from collections.abc import Callable
+
+    from headcount.catalog import Catalog, Source
     from headcount.config import Settings
 
 __all__ = ["source"]
@@ -68,12 +70,7 @@ Example:
 @as_json_option
 def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
     """List sources with their write keys."""
-    with opened_catalog(settings) as catalog:
-        listed = [
-            (owner, each)
-            for owner in selected_workspaces(catalog, workspace)
-            for each in catalog.sources(owner.number)
-        ]
+    found = listed(settings, workspace, lambda catalog, number: catalog.sources(number))
     if as_json:
         print_json(
             [
@@ -85,10 +82,10 @@ def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
                     "enabled": each.enabled,
                     "createdAt": moment_text(each.created_at_ms),
                 }
-                for owner, each in listed
+                for owner, each in found
             ]
         )
-    elif listed:
+    elif found:
         print_table(
             ("id", "workspace", "name", "write key", "state"),
             [
@@ -99,7 +96,7 @@ def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
                     each.write_key,
                     "enabled" if each.enabled else "disabled",
                 )
-                for owner, each in listed
+                for owner, each in found
             ],
         )
     else:
@@ -121,10 +118,7 @@ def disable(settings: Settings, source: str, workspace: str | None, as_json: boo
 
     What was counted stays.
     """
-    with opened_catalog(settings) as catalog:
-        found = found_source(catalog, source, workspace)
-        changed = catalog.set_source_enabled(found.number, False)
-    _print_source(changed, as_json)
+    _change(settings, source, workspace, as_json, lambda c, n: c.set_source_enabled(n, False))
 
 
 @source.command(
@@ -138,10 +132,7 @@ Example:
 @as_json_option
 def enable(settings: Settings, source: str, workspace: str | None, as_json: bool) -> None:
     """Admit messages of SOURCE (an id or a name) again."""
-    with opened_catalog(settings) as catalog:
-        found = found_source(catalog, source, workspace)
-        changed = catalog.set_source_enabled(found.number, True)
-    _print_source(changed, as_json)
+    _change(settings, source, workspace, as_json, lambda c, n: c.set_source_enabled(n, True))
 
 
 @source.command(
@@ -156,9 +147,18 @@ Example:
 @as_json_option
 def rotate_key(settings: Settings, source: str, workspace: str | None, as_json: bool) -> None:
     """Give SOURCE (an id or a name) a fresh write key; the former one stops working."""
+    _change(settings, source, workspace, as_json, lambda c, n: c.rotate_write_key(n))
+
+
+def _change(
+    settings: Settings,
+    source: str,
+    workspace: str | None,
+    as_json: bool,
+    change: Callable[[Catalog, int], Source],
+) -> None:
     with opened_catalog(settings) as catalog:
-        found = found_source(catalog, source, workspace)
-        changed = catalog.rotate_write_key(found.number)
+        changed = change(catalog, found_source(catalog, source, workspace).number)
     _print_source(changed, as_json)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from headcount.cli.folder import found_workspace, opened_catalog, selected_workspaces
+from headcount.cli.folder import found_workspace, listed, opened_catalog, selected_workspaces
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.clock import now_ms
 from headcount.errors import UsageError
@@ -93,15 +93,10 @@ Example:
 @as_json_option
 def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
     """List tokens, without their secrets."""
-    with opened_catalog(settings) as catalog:
-        listed = [
-            (owner, each)
-            for owner in selected_workspaces(catalog, workspace)
-            for each in catalog.tokens(owner.number)
-        ]
+    found = listed(settings, workspace, lambda catalog, number: catalog.tokens(number))
     if as_json:
-        print_json([_as_data(owner, each) for owner, each in listed])
-    elif listed:
+        print_json([_as_data(owner, each) for owner, each in found])
+    elif found:
         print_table(
             ("id", "workspace", "scope", "created", "expires", "state"),
             [
@@ -113,7 +108,7 @@ def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
                     moment_text(each.expires_at_ms) or "never",
                     _state(each),
                 )
-                for owner, each in listed
+                for owner, each in found
             ],
         )
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from headcount.cli.options import query_options
 from headcount.cli.reading.connection import connected, reading_options
 from headcount.cli.reading.own import asked, source_names
 from headcount.cli.reading.rows import Query, current_period, month_rows, period_named
@@ -45,16 +46,7 @@ Examples:
 Every row counts from the start of the month to the end of its day, in UTC."""
 )
 @click.option("--period", metavar="MONTH", help="Month such as 2026-10. Default: the current one.")
-@click.option(
-    "--by",
-    type=click.Choice(["workspace", "source"]),
-    default="workspace",
-    show_default=True,
-    help="A row a day for the whole workspace, or one for each source.",
-)
-@click.option(
-    "--metric", type=click.Choice(["mtu", "api-calls"]), help="Only this one. Default: both."
-)
+@query_options
 @click.option("--last", is_flag=True, help="Only the last day so far: where usage stands.")
 @click.option(
     "--format",

@@ -5,10 +5,8 @@ Takes counts in a readable form, gives a client that speaks to the app over a so
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +14,6 @@ from typing import Any, Self
 
 import httpx
 import numpy as np
-import uvicorn
 
 from headcount.api import ApiSettings, create_app
 from headcount.backlog import Backlog
@@ -27,6 +24,7 @@ from headcount.counting.usage import DAYS_MAX, KINDS, UsageReading
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Trouble
+from served_app import plainly_served
 
 NOVEMBER = Period(2026 * 12 + 10)
 NOW_MS = parse_moment_ms("2026-11-23T10:00:00Z")
@@ -107,21 +105,9 @@ class Installation:
         )
         self.store.commit(change)
 
-    @contextmanager
-    def served(self) -> Iterator[str]:
+    def served(self) -> AbstractContextManager[str]:
         """The address of the app, served over a socket until the block ends."""
-        listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(self.app, log_config=None, lifespan="on", server_header=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(30)
-            listener.close()
-            assert not thread.is_alive()
+        return plainly_served(self.app)
 
     @contextmanager
     def client(self, secret: str | None = None) -> Iterator[httpx.Client]:

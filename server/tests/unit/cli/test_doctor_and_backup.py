@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def test_a_backup_while_clients_post_loses_nothing_and_repeats_nothing(tmp_path:
     assert problems(report) == []
 
     with serving(tmp_path / "second") as server:
-        again = Shop(server, shop.name, shop.id, shop.token, shop.write_keys, shop.source_ids)
+        again = replace(shop, server=server)
         again.wait_until_counted()
         held = again.usage()[""].api_calls
         assert before <= held <= sent
