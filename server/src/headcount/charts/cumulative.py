@@ -49,19 +49,8 @@ def cumulative_chart(
         size: of the plot.
     """
     now, before = month_name(month), month_name(previous) if previous else None
-    totals = {point.day.day: point.total for point in month}
-    earlier = {point.day.day: point.total for point in previous}
-    last_day = max(days, *earlier) if earlier else days
+    last_day = max(days, *(point.day.day for point in previous)) if previous else days
     estimates = outlook or {}
-    rows = [
-        {
-            "day": day,
-            "total": totals.get(day),
-            "previous": earlier.get(day),
-            **(estimates[day]._asdict() if day in estimates else {}),
-        }
-        for day in range(1, last_day + 1)
-    ]
     tooltip = [
         # As numbers: texts are lost on the way to the point that is nearest.
         {"field": "day", "type": "quantitative", "title": "Day", "format": "d"},
@@ -99,9 +88,29 @@ def cumulative_chart(
         "width": size.width,
         "height": size.height,
         "autosize": {"type": "fit", "contains": "padding"},
-        "data": {"name": "rows", "values": rows},
+        "data": {"name": "rows", "values": _rows(last_day, month, previous, estimates)},
         "layer": layers,
     }
+
+
+def _rows(
+    last_day: int,
+    month: Sequence[Point],
+    previous: Sequence[Point],
+    estimates: Mapping[int, Range],
+) -> list[dict[str, int | None]]:
+    """A row for each day, of both months and what is estimated."""
+    totals = {point.day.day: point.total for point in month}
+    earlier = {point.day.day: point.total for point in previous}
+    return [
+        {
+            "day": day,
+            "total": totals.get(day),
+            "previous": earlier.get(day),
+            **(estimates[day]._asdict() if day in estimates else {}),
+        }
+        for day in range(1, last_day + 1)
+    ]
 
 
 def _range_layer(x: Spec, unit: str) -> Spec:

@@ -69,27 +69,11 @@ def per_source_chart(
     if stacked and others:
         series[f"{others_count:,} others"] = others
         colours.append(_OTHERS)
-    rows = [
-        {
-            "day": point.day.day,
-            "date": f"{point.day:%a %d %b %Y}",
-            "source": name,
-            "total": point.total,
-            "order": place,
-        }
-        for place, (name, points) in enumerate(series.items())
-        for point in points
-    ]
     y = count_axis("total", unit)
     encoding: dict[str, Any] = {
         "x": day_axis(days),
         "y": {**y, "stack": "zero"} if stacked else y,
-        "color": {
-            "field": "source",
-            "type": "nominal",
-            "scale": {"domain": list(series), "range": colours},
-            "sort": None,
-        },
+        "color": _told_apart(series, colours),
         "order": {"field": "order"},
         "tooltip": [
             {"field": "source", "title": "Source"},
@@ -100,12 +84,7 @@ def per_source_chart(
     mark: dict[str, Any] = {"type": "area", "opacity": 0.85, "line": False}
     if not stacked:
         mark = {"type": "line", "strokeWidth": 2.25}
-        encoding["strokeDash"] = {
-            "field": "source",
-            "type": "nominal",
-            "scale": {"domain": list(series), "range": [list(_DASHES[mark]) for mark in marks]},
-            "sort": None,
-        }
+        encoding["strokeDash"] = _told_apart(series, [list(_DASHES[mark]) for mark in marks])
         del encoding["order"]
     how = "stacked" if stacked else "one line each, since users overlap"
     return {
@@ -115,7 +94,28 @@ def per_source_chart(
         "width": size.width,
         "height": size.height,
         "autosize": {"type": "fit", "contains": "padding"},
-        "data": {"name": "rows", "values": rows},
+        "data": {"name": "rows", "values": _rows(series)},
         "mark": {**mark, "tooltip": True},
         "encoding": encoding,
     }
+
+
+def _told_apart(series: Mapping[str, Sequence[Point]], looks: Sequence[Any]) -> Spec:
+    """Each source by a look of its own, in their order."""
+    scale = {"domain": list(series), "range": looks}
+    return {"field": "source", "type": "nominal", "scale": scale, "sort": None}
+
+
+def _rows(series: Mapping[str, Sequence[Point]]) -> list[dict[str, Any]]:
+    """A row for each day of each source."""
+    return [
+        {
+            "day": point.day.day,
+            "date": f"{point.day:%a %d %b %Y}",
+            "source": name,
+            "total": point.total,
+            "order": place,
+        }
+        for place, (name, points) in enumerate(series.items())
+        for point in points
+    ]

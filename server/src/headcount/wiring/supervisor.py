@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -22,7 +21,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from headcount.allowances import reserve_allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.config import Settings, texts_of
@@ -36,6 +34,7 @@ from headcount.sqlite.unwritable import identity_of
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty, begun, explained
 from headcount.wiring.endings import Endings
+from headcount.wiring.run_folder import prepare_run_folder
 from headcount.wiring.standing import where_counting_stands
 from headcount.wiring.storage import refusal_to_write
 from headcount.wiring.task import READY, Refusal, Role, Task, read_refusal
@@ -103,7 +102,7 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
                 if sockets is None:
                     sockets = _listen(settings, stack)
                 if reading is None:
-                    _prepare_run_folder(folder, settings.workers)
+                    prepare_run_folder(folder, settings.workers)
                 place = folder.troubles if reading is None else None
                 with contextlib.closing(Troubles(place, "supervisor", now_ms)) as troubles:
                     server = _Processes(
@@ -140,20 +139,6 @@ def _why_reading(settings: Settings) -> str | None:
 
 def _announced_before(_: Listening) -> None:
     """Nothing: whoever waits for the announcement has had it."""
-
-
-def _prepare_run_folder(folder: DataFolder, workers: int) -> None:
-    # What the server before us announced holds no longer.
-    folder.listening.unlink(missing_ok=True)
-    folder.backlog.unlink(missing_ok=True)
-    folder.state.unlink(missing_ok=True)
-    shutil.rmtree(folder.metrics, ignore_errors=True)
-    shutil.rmtree(folder.troubles, ignore_errors=True)
-    folder.metrics.mkdir(parents=True)
-    with contextlib.suppress(OSError):  # a full disk must not keep readers waiting
-        reserve_allowances(folder.allowances, workers)
-    # Read by prometheus-client in every child, when it is imported.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder.metrics.absolute())
 
 
 @dataclass(slots=True)
