@@ -22,6 +22,7 @@ FILES = {
     "aio/api_client.py": "api_client.py",
     "aio/monthly_tracked_users_api.py": "api/monthly_tracked_users_api.py",
     "aio/pagination.py": "pagination.py",
+    "aio/sources.py": "sources.py",
 }
 
 # In this order. One that replaces nothing is an error, and so is what `LEFT` finds afterwards.

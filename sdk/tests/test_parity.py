@@ -29,7 +29,14 @@ def plain(text: str) -> str:
 def test_the_names_are_the_same() -> None:
     sync_names = set(segment_public_api.__all__) - {"__version__"}
     assert set(aio.__all__) == sync_names
-    assert [*CLASSES, "PageIterator", "RowIterator", "iter_pages", "iter_rows"] == OWN
+    assert [
+        *CLASSES,
+        "PageIterator",
+        "RowIterator",
+        "iter_pages",
+        "iter_rows",
+        "source_names",
+    ] == OWN
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -51,7 +58,7 @@ def test_every_operation_is_a_coroutine(name: str) -> None:
         assert inspect.iscoroutinefunction(value), member
 
 
-@pytest.mark.parametrize("name", ["iter_pages", "iter_rows"])
+@pytest.mark.parametrize("name", ["iter_pages", "iter_rows", "source_names"])
 def test_the_helpers_take_the_same(name: str) -> None:
     sync_parameters = inspect.signature(getattr(segment_public_api, name)).parameters
     async_parameters = inspect.signature(getattr(aio, name)).parameters

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         iter_rows,
         to_records,
     )
+    from .sources import source_names
 
 __all__ = [
     "APICallSnapshotV1",
@@ -121,6 +122,7 @@ __all__ = [
     "__version__",
     "iter_pages",
     "iter_rows",
+    "source_names",
     "to_records",
 ]
 
@@ -175,10 +177,11 @@ MODULE_BY_NAME = {
     "UsersPerSourceSnapshotV1": "models",
     "iter_pages": "pagination",
     "iter_rows": "pagination",
+    "source_names": "sources",
     "to_records": "pagination",
 }
 
-SUBMODULES = ("aio", "api", "models", "rest")
+SUBMODULES = ("aio", "api", "models", "rest", "testing")
 
 # Type checkers see the imports above; `__getattr__` would tell them that any name exists.
 if not TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -92,10 +92,24 @@ class PageWalk:
         self._ended = following is None or (whole and following in self._seen)
 
 
-def to_records(snapshots: Iterable[Record]) -> list[dict[str, Any]]:
+def to_records(
+    snapshots: Iterable[Record], names: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     """Snapshots as flat rows with numbers and dates, as `pandas.DataFrame` and `polars` take them.
 
     Args:
         snapshots: rows of any of the four operations.
+        names: of sources, by id, as `source_names` gives them: rows of a source get a `source`
+            beside their `source_id`; the id itself where it has no name.
     """
-    return [snapshot.to_record() for snapshot in snapshots]
+    records = [snapshot.to_record() for snapshot in snapshots]
+    return records if names is None else [_with_name(record, names) for record in records]
+
+
+def _with_name(record: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    made = {}
+    for key, value in record.items():
+        made[key] = value
+        if key == "source_id":
+            made["source"] = names.get(value, value)
+    return made

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from .api_client import ApiClient
     from .monthly_tracked_users_api import MonthlyTrackedUsersApi
     from .pagination import PageIterator, RowIterator, iter_pages, iter_rows
+    from .sources import source_names
 
 __all__ = [
     "APICallSnapshotV1",
@@ -116,6 +117,7 @@ __all__ = [
     "UsersPerSourceSnapshotV1",
     "iter_pages",
     "iter_rows",
+    "source_names",
     "to_records",
 ]
 
@@ -127,6 +129,7 @@ OWN_MODULES = {
     "RowIterator": "pagination",
     "iter_pages": "pagination",
     "iter_rows": "pagination",
+    "source_names": "sources",
 }
 
 MODULE_BY_NAME = {

@@ -3,11 +3,47 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, StrictStr
+from pydantic import Field, GetCoreSchemaHandler, SerializationInfo, StrictStr
+from pydantic_core import CoreSchema, core_schema
 
 from ._base import ApiModel, Number
+
+
+class DumpedCount(int):
+    """A count as `model_dump` gives it: a number, which models take back as the text it was."""
+
+
+class _CountText:
+    """Strict text on the wire and as an attribute; a number where a model is dumped for Python."""
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(strict=True)
+        return core_schema.json_or_python_schema(
+            json_schema=text,
+            python_schema=core_schema.no_info_before_validator_function(_taken_back, text),
+            serialization=core_schema.plain_serializer_function_ser_schema(_dumped, info_arg=True),
+        )
+
+
+def _taken_back(value: Any) -> Any:
+    return str(value) if type(value) is DumpedCount else value
+
+
+def _dumped(value: Any, info: SerializationInfo) -> Any:
+    # Under the API's names, and as JSON, a model is what the API sends: text.
+    if info.by_alias or info.mode == "json":
+        return value
+    try:
+        number = DumpedCount(value)
+    except (TypeError, ValueError):
+        return value
+    # What would not come back as it was stays.
+    return number if str(number) == value else value
+
+
+CountText = Annotated[str, _CountText()]
 
 
 class OfSource(ApiModel):
@@ -41,7 +77,7 @@ class DayMixin:
 class ApiCallsSnapshot(DayMixin, ApiModel):
     """API calls of one scope."""
 
-    api_calls: StrictStr = Field(
+    api_calls: CountText = Field(
         alias="apiCalls", description="API calls so far in the period, as decimal text."
     )
     timestamp: StrictStr = Field(description="Midnight UTC at the start of the day.")
@@ -65,17 +101,17 @@ class MtuSnapshot(DayMixin, ApiModel):
     period_end: Number = Field(
         alias="periodEnd", description="First second after the period, as Unix time in seconds."
     )
-    anonymous: StrictStr = Field(
+    anonymous: CountText = Field(
         description="Distinct anonymous ids seen so far in the period, as decimal text."
     )
-    anonymous_identified: StrictStr = Field(
+    anonymous_identified: CountText = Field(
         alias="anonymousIdentified",
         description="How many of these anonymous ids were also seen together with a user id.",
     )
-    identified: StrictStr = Field(
+    identified: CountText = Field(
         description="Distinct user ids seen so far in the period, as decimal text."
     )
-    never_identified: StrictStr = Field(
+    never_identified: CountText = Field(
         alias="neverIdentified",
         description="How many of these anonymous ids were never seen with a user id.",
     )
