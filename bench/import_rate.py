@@ -25,7 +25,7 @@ from bench.load import BenchError
 from bench.machine import Neighbours, machine_notes
 from bench.report import Row, tell
 from headcount.counting.calendar import parse_period
-from headcount.counting.usage import ANONYMOUS, API_CALLS, IDENTIFIED
+from headcount.counting.metrics import ANONYMOUS, API_CALLS, IDENTIFIED
 from headcount.store.sqlite import SqliteStore
 
 __all__ = ["import_rate"]

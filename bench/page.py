@@ -27,7 +27,8 @@ from bench.report import Row, tell
 from bench.server import Server, Tenant, add_tenant, this_period
 from headcount.clock import now_ms
 from headcount.counting.calendar import Period
-from headcount.counting.usage import ADMITTED, API_CALLS, DAYS_MAX, IDENTIFIED, KINDS
+from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
+from headcount.counting.usage import DAYS_MAX
 from headcount.datafolder import open_data_folder
 from headcount.page.assets import LIBRARY
 from headcount.store.protocol import Change

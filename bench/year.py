@@ -24,7 +24,7 @@ from bench.machine import machine_notes
 from bench.report import Row, tell
 from headcount.counting.batch import FACT_DTYPE
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
-from headcount.counting.usage import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
+from headcount.counting.metrics import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter
 from headcount.store.sqlite import SqliteStore

@@ -15,7 +15,8 @@ from headcount.counting.batch import facts_from_bytes
 from headcount.counting.calendar import Period
 from headcount.counting.facts import ABSENT, IMPORTED, Rejection, fact_head
 from headcount.counting.hashing import IdHasher
-from headcount.counting.usage import KINDS, UsageReading
+from headcount.counting.metrics import KINDS
+from headcount.counting.usage import UsageReading
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.meter import Meter, MeterLimits
 from headcount.store.sqlite import SqliteStore

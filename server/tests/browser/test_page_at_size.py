@@ -13,7 +13,8 @@ from browser.staged import page_of
 from browser.support import PHONE, Window, window
 from headcount.catalog import PlanLimits
 from headcount.counting.facts import Rejection
-from headcount.counting.usage import DAYS_MAX, KINDS
+from headcount.counting.metrics import KINDS
+from headcount.counting.usage import DAYS_MAX
 from headcount.extras import install_command
 from headcount.store.protocol import Change
 from unit.api.support import NOVEMBER, NOW_MS, Installation, day_of
@@ -55,7 +56,7 @@ def fill(place: Installation) -> None:
                 scope[0, [0, 4]] += HUGE
         counts[period, number, 0] = whole
     place.store.commit(Change(counts=counts, rejections=tuple(rejections), counted_until_ms=NOW_MS))
-    place.catalog.set_plan_limits(number, PlanLimits(None, 2 * HUGE))
+    place.catalog.set_plan_limits(number, PlanLimits(mtu=None, api_calls=2 * HUGE))
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import numpy as np
 
 from headcount.counting.calendar import Period, parse_period
 from headcount.counting.keys import NEVER, TRACKED, Family, KeyBlock
-from headcount.counting.usage import DAYS_MAX, KINDS, Counts
+from headcount.counting.metrics import KINDS
+from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.store.protocol import MeterStore
 from headcount.store.sqlite import SqliteStore
 

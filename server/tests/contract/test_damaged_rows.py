@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from headcount.counting.facts import Rejection
-from headcount.counting.usage import KINDS
+from headcount.counting.metrics import KINDS
 from headcount.errors import DamagedDataError
 from headcount.store.protocol import Change
 from unit.api.support import NOVEMBER, Installation

@@ -23,7 +23,8 @@ from contract.stores import (
 from headcount.counting.aside import Aside, AsideReason, AsideSum
 from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED
-from headcount.counting.usage import ADMITTED, API_CALLS, DAYS_MAX, IDENTIFIED, KINDS
+from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
+from headcount.counting.usage import DAYS_MAX
 from headcount.store.protocol import Change, MeterStore, Month
 from owned_keys import new_keys
 

@@ -26,7 +26,7 @@ from contract.stores import (
     stored_keys,
 )
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
-from headcount.counting.usage import API_CALLS
+from headcount.counting.metrics import API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.store.protocol import Change, MeterStore
 from owned_keys import new_keys

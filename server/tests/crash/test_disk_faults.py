@@ -21,7 +21,7 @@ import pytest
 from crash.faulty_vfs import FaultyDisk, checkpoints_every
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.facts import FACT_BYTES, Rejection
-from headcount.counting.usage import API_CALLS
+from headcount.counting.metrics import API_CALLS
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalDirectory, JournalEntry, JournalFile
 from headcount.meter import Meter, MeterLimits, merging

@@ -22,17 +22,16 @@ from headcount.counting.fold import fold
 from headcount.counting.folded import Folded
 from headcount.counting.index import FirstSeenIndex
 from headcount.counting.keys import Family, KeyBlock, KeySet, message_keys, tracked_keys
-from headcount.counting.tracked_ids import fold_tracked
-from headcount.counting.usage import (
+from headcount.counting.metrics import (
     ADMITTED,
     ANONYMOUS,
     ANONYMOUS_IDENTIFIED,
     API_CALLS,
-    DAYS_MAX,
     IDENTIFIED,
     KINDS,
-    Counts,
 )
+from headcount.counting.tracked_ids import fold_tracked
+from headcount.counting.usage import DAYS_MAX, Counts
 from oracle import Oracle, PlainFact
 from rig import HASHER, pack
 

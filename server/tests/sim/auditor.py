@@ -17,18 +17,16 @@ import numpy as np
 from headcount.counting.aside import AsideReason
 from headcount.counting.calendar import Period, day_of_ms
 from headcount.counting.facts import FACT_BYTES
-from headcount.counting.sealing import OPEN_DAYS
-from headcount.counting.usage import (
+from headcount.counting.metrics import (
     ADMITTED,
     ANONYMOUS,
     ANONYMOUS_IDENTIFIED,
     API_CALLS,
-    DAYS_MAX,
     IDENTIFIED,
     KINDS,
-    Counts,
-    UsageReading,
 )
+from headcount.counting.sealing import OPEN_DAYS
+from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.journal import JournalEntry
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore

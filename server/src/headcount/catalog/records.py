@@ -30,6 +30,10 @@ __all__ = [
 Scope = Literal["read", "admin"]
 """What a token may do: read usage, or also change sources, tokens and past days."""
 
+PlanLimits = dict[str, int | None]
+"""What a workspace's plan includes in a month, by the name of each headline metric; None where
+there is no limit."""
+
 _NAME_CHARACTERS_MAX = 200
 # Letters and digits only: an id that began with a dash would be taken for an option on a command
 # line, and every other mark means something to some shell or address.
@@ -102,19 +106,6 @@ class Token:
         if self.revoked_at_ms is not None:
             return False
         return self.expires_at_ms is None or now_ms < self.expires_at_ms
-
-
-@dataclass(frozen=True, slots=True)
-class PlanLimits:
-    """What a workspace's plan includes in a month; None where there is no limit.
-
-    Attributes:
-        mtu: monthly tracked users.
-        api_calls: API calls.
-    """
-
-    mtu: int | None
-    api_calls: int | None
 
 
 def clean_name(kind: str, name: str) -> str:

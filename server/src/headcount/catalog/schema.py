@@ -17,6 +17,7 @@ from headcount.remedies import remedy_for
 from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table, open_checked
 
 __all__ = [
+    "LIMITED",
     "MARK",
     "SCHEMA_VERSION",
     "SOURCE",
@@ -77,6 +78,10 @@ CREATE TABLE mark (
 )
 
 WORKSPACE = Table("workspace", "number", "id name created_at_ms mtu_limit api_calls_limit")
+LIMITED = tuple(
+    name.removesuffix("_limit") for name in WORKSPACE.columns if name.endswith("_limit")
+)
+"""The metrics that have a limit, in the order of a workspace's columns, the last ones."""
 SOURCE = Table("source", "number", "id name workspace write_key enabled created_at_ms")
 TOKEN = Table(
     "token", "id", "workspace scope secret_hash created_at_ms expires_at_ms revoked_at_ms"

@@ -29,6 +29,7 @@ from headcount.catalog.records import (
     secret_hash,
 )
 from headcount.catalog.schema import (
+    LIMITED,
     MARK,
     SOURCE,
     TABLES,
@@ -86,7 +87,7 @@ class Catalog:
                     "Choose another name, or see `headcount workspace list`.",
                 )
             made = Workspace(self._ledger.next_id(WORKSPACE), fresh_id(), name, now_ms)
-            self._ledger.add(WORKSPACE, *astuple(made), None, None)
+            self._ledger.add(WORKSPACE, *astuple(made), *[None] * len(LIMITED))
         return made
 
     def workspaces(self) -> list[Workspace]:
@@ -239,14 +240,17 @@ class Catalog:
     def plan_limits(self, workspace_number: int) -> PlanLimits:
         """What the workspace's plan includes in a month."""
         rows = self._read(WORKSPACE, "WHERE number = ?", workspace_number)
-        return PlanLimits(*rows[0][4:]) if rows else PlanLimits(None, None)
+        if not rows:
+            return dict.fromkeys(LIMITED)
+        return dict(zip(LIMITED, rows[0][-len(LIMITED) :], strict=True))
 
     def set_plan_limits(self, workspace_number: int, limits: PlanLimits) -> None:
-        """Replace both limits of a workspace."""
+        """Replace all limits of a workspace."""
         with self._transaction():
             row = self._ledger.get(WORKSPACE, workspace_number)
             if row is not None:
-                self._ledger.put(WORKSPACE, *row[:4], limits.mtu, limits.api_calls)
+                wanted = [limits[name] for name in LIMITED]
+                self._ledger.put(WORKSPACE, *row[: -len(LIMITED)], *wanted)
 
     # The installation
 

@@ -5,27 +5,22 @@ hands to Vega in the browser and the command line hands to vl-convert for PNG, S
 reads no clock and no file, and needs no library to describe a chart, only to draw one.
 
     cumulative   `cumulative_chart`: a month's running total, last month behind it, the plan's limit
-    forecast     `pace_of`: where a month will end and when it reaches a limit, with ranges
     per_source   `per_source_chart`: the largest sources, stacked or as lines; `split_largest`
     look         `themed`: colours and type, light or dark, of either
     javascript   `javascript_bundle`: what a browser needs to draw them, out of vl-convert
 """
 
 from headcount.charts.cumulative import cumulative_chart
-from headcount.charts.forecast import Pace, Range, pace_of
 from headcount.charts.look import Size, Spec, themed
 from headcount.charts.per_source import SOURCES_MAX, per_source_chart, split_largest
 from headcount.charts.points import Point
 
 __all__ = [
     "SOURCES_MAX",
-    "Pace",
     "Point",
-    "Range",
     "Size",
     "Spec",
     "cumulative_chart",
-    "pace_of",
     "per_source_chart",
     "split_largest",
     "themed",

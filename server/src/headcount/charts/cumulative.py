@@ -6,11 +6,12 @@ leaves out a limit so far away that drawing it would flatten the line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from headcount.charts.forecast import Range
 from headcount.charts.look import PALETTE, SCHEMA, SIZE, Size, Spec
 from headcount.charts.points import Point, count_axis, day_axis, month_name
+from headcount.counting.forecast import Range
 
 __all__ = ["cumulative_chart"]
 
@@ -22,6 +23,9 @@ _LOOKS = {
 }
 _LIMIT = "#d55e00"
 _LIMIT_HEADROOM = 4
+
+Axes = tuple[Spec, Callable[[str], Spec]]
+"""The days, and the counts that a member of the rows holds."""
 
 
 def cumulative_chart(
@@ -42,8 +46,8 @@ def cumulative_chart(
         unit: what is counted: `"MTU"` or `"API calls"`.
         days: how many days the month has.
         previous: one point for each day of the month before, none to leave it out.
-        outlook: estimates by day of the month, from the last complete day to its end; None for
-            a month that is over or too young.
+        outlook: estimates by day of the month, from today, where it is the count, to its end; None
+            for a month that is over or too young.
         limit: what the plan includes in a month; None for no line.
         title: None where the surround has one.
         size: of the plot.
@@ -64,23 +68,24 @@ def cumulative_chart(
         )
     if estimates:
         shown["likely"] = "estimate, with its range"
-    x = day_axis(last_day)
-    layers: list[Spec] = [
-        {
-            "mark": {"type": "area", "opacity": 0.12, "color": PALETTE[0]},
-            "encoding": {"x": x, "y": count_axis("total", unit)},
-        },
-        *([_range_layer(x, unit)] if estimates else []),
-        _line_layer(x, unit, shown),
-    ]
     highest = max(
         1,
         *(point.total for point in (*month, *previous)),
         *(each.high for each in estimates.values()),
     )
-    if limit is not None and limit <= _LIMIT_HEADROOM * highest:
-        layers += _limit_layers(limit, x)
-    layers.append(_hover_layer(x, unit, tooltip))
+    if limit is not None and limit > _LIMIT_HEADROOM * highest:
+        limit = None
+    axes = day_axis(last_day), partial(count_axis, unit=unit, highest=max(highest, limit or 0))
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "area", "opacity": 0.12, "color": PALETTE[0]},
+            "encoding": {"x": axes[0], "y": axes[1]("total")},
+        },
+        *([_range_layer(axes)] if estimates else []),
+        _line_layer(axes, shown),
+        *([] if limit is None else _limit_layers(limit, axes[0])),
+        _hover_layer(axes, tooltip),
+    ]
     return {
         "$schema": SCHEMA,
         **({"title": title} if title else {}),
@@ -113,15 +118,15 @@ def _rows(
     ]
 
 
-def _range_layer(x: Spec, unit: str) -> Spec:
+def _range_layer(axes: Axes) -> Spec:
     """Where four of five estimates would lie."""
     return {
         "mark": {"type": "area", "opacity": 0.22, "color": PALETTE[0]},
-        "encoding": {"x": x, "y": count_axis("low", unit), "y2": {"field": "high"}},
+        "encoding": {"x": axes[0], "y": axes[1]("low"), "y2": {"field": "high"}},
     }
 
 
-def _line_layer(x: Spec, unit: str, shown: dict[str, str]) -> Spec:
+def _line_layer(axes: Axes, shown: dict[str, str]) -> Spec:
     """One line for each member of the rows that is shown; names it in the legend."""
     members = list(shown)
     names = " : ".join(f"datum.label == '{member}' ? '{shown[member]}'" for member in members[:-1])
@@ -133,8 +138,8 @@ def _line_layer(x: Spec, unit: str, shown: dict[str, str]) -> Spec:
         "transform": [{"fold": members, "as": ["series", "count"]}],
         "mark": {"type": "line", "strokeWidth": 2.25},
         "encoding": {
-            "x": x,
-            "y": count_axis("count", unit),
+            "x": axes[0],
+            "y": axes[1]("count"),
             "color": {"field": "series", "type": "nominal", "scale": look, "legend": legend},
             "strokeDash": {"field": "series", "type": "nominal", "scale": dash, "legend": legend},
         },
@@ -159,7 +164,7 @@ def _limit_layers(limit: int, x: Spec) -> list[Spec]:
     ]
 
 
-def _hover_layer(x: Spec, unit: str, tooltip: list[dict[str, str]]) -> Spec:
+def _hover_layer(axes: Axes, tooltip: list[dict[str, str]]) -> Spec:
     """Points that show themselves, and their numbers, when the pointer is nearest to them."""
     return {
         "params": [
@@ -176,8 +181,8 @@ def _hover_layer(x: Spec, unit: str, tooltip: list[dict[str, str]]) -> Spec:
         ],
         "mark": {"type": "point", "filled": True, "size": 70, "color": PALETTE[0]},
         "encoding": {
-            "x": x,
-            "y": count_axis("total", unit),
+            "x": axes[0],
+            "y": axes[1]("total"),
             "opacity": {"condition": {"param": "nearest", "empty": False, "value": 1}, "value": 0},
             "tooltip": tooltip,
         },

@@ -7,7 +7,10 @@ both, and one in the workspace.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from itertools import chain
 from typing import Any
 
 from headcount.charts.look import PALETTE, SCHEMA, SIZE, Size, Spec
@@ -69,7 +72,7 @@ def per_source_chart(
     if stacked and others:
         series[f"{others_count:,} others"] = others
         colours.append(_OTHERS)
-    y = count_axis("total", unit)
+    y = count_axis("total", unit, _highest(series.values(), stacked=stacked))
     encoding: dict[str, Any] = {
         "x": day_axis(days),
         "y": {**y, "stack": "zero"} if stacked else y,
@@ -119,3 +122,12 @@ def _rows(series: Mapping[str, Sequence[Point]]) -> list[dict[str, Any]]:
         for place, (name, points) in enumerate(series.items())
         for point in points
     ]
+
+
+def _highest(series: Iterable[Sequence[Point]], *, stacked: bool) -> int:
+    """How high the lines, or what stands on each other, go."""
+    of_days: defaultdict[date, list[int]] = defaultdict(list)
+    for point in chain.from_iterable(series):
+        of_days[point.day].append(point.total)
+    heights = (sum(totals) if stacked else max(totals) for totals in of_days.values())
+    return max(heights, default=0)

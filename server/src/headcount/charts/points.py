@@ -41,12 +41,13 @@ def day_axis(last_day: int) -> dict[str, Any]:
     }
 
 
-def count_axis(field: str, unit: str) -> dict[str, Any]:
-    """Counts from bottom to top, from zero on.
+def count_axis(field: str, unit: str, highest: int) -> dict[str, Any]:
+    """Counts from bottom to top, from zero on, marked at whole numbers.
 
     Args:
         field: the member of each row that holds the count.
         unit: what is counted, as the axis' title.
+        highest: the highest count that is drawn.
     """
     return {
         "field": field,
@@ -56,7 +57,7 @@ def count_axis(field: str, unit: str) -> dict[str, Any]:
         # Vega's own letter for a billion is G, as in gigabyte: nobody counts people so.
         "axis": {
             "labelExpr": "replace(format(datum.value, '~s'), 'G', 'B')",
-            "tickCount": 5,
-            "tickMinStep": 1,
+            # Vega's own least step is not kept where a scale ends at a few.
+            "tickCount": max(1, min(5, highest)),
         },
     }

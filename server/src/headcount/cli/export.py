@@ -12,7 +12,12 @@ import click
 from headcount.cli.options import query_options
 from headcount.cli.reading.connection import connected, reading_options
 from headcount.cli.reading.own import source_names
-from headcount.cli.reading.rows import Query, current_period, month_rows, period_named
+from headcount.cli.reading.rows import (
+    Query,
+    current_period,
+    month_rows,
+    period_named,
+)
 from headcount.cli.reading.target import STDOUT, whole_target
 from headcount.cli.reading.writers import FORMATS, row_writer
 from headcount.clock import now_ms
@@ -21,7 +26,7 @@ from headcount.terminal import say
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import ApiConnection
-    from headcount.cli.reading.rows import Metric, Row, Scope
+    from headcount.cli.reading.rows import Row, Scope
     from headcount.config import Settings
     from headcount.counting.calendar import Period
 
@@ -66,7 +71,7 @@ def export(
     A file appears whole or not at all. Months before the workspace's first usage are left out.
     Reads over HTTP, as `headcount usage` does.
     """
-    query = Query(cast("Scope", by), cast("Metric | None", metric))
+    query = Query(cast("Scope", by), metric)
     wanted = "json" if as_json else file_format or _format_of(file)
     months = _months(first, last)
     with (
@@ -125,7 +130,7 @@ def _rows_by_month(
 
     def has_usage(month: Period) -> bool:
         try:
-            month_rows(connection, Query("workspace", query.metrics[0]), month, {})
+            month_rows(connection, Query("workspace", query.headlines[0].option), month, {})
         except NotFoundException:
             return False
         return True

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from headcount.config import SETTINGS
+from headcount.counting.metrics import HEADLINES
 from headcount.loading import load_settings
 from headcount.terminal import say
 
@@ -72,9 +73,8 @@ def workspace_option(*, required: bool = True) -> Callable[[Command], Command]:
 
 def query_options(command: Command) -> Command:
     """Give a command `--by` and `--metric`: which rows of usage it is about."""
-    of_metric = click.option(
-        "--metric", type=click.Choice(["mtu", "api-calls"]), help="Only this one. Default: both."
-    )
+    choices = click.Choice([metric.option for metric in HEADLINES])
+    of_metric = click.option("--metric", type=choices, help="Only this one. Default: all.")
     by = click.option(
         "--by",
         type=click.Choice(["workspace", "source"]),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from headcount.cli.folder import found_workspace, opened_catalog
 from headcount.cli.options import as_json_option, settings_options, workspace_option
+from headcount.counting.metrics import HEADLINES, Metric
 from headcount.errors import UsageError
 from headcount.terminal import print_json, print_record
 
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["plan"]
 
 _DIGITS_MAX = 15
+
+
+def _limit_options(command: Callable[..., None]) -> Callable[..., None]:
+    for metric in reversed(HEADLINES):  # the decorator that is applied last comes first
+        words = f"{metric.title} that the plan includes in a month; none for no limit."
+        command = click.option(f"--{metric.option}", metavar="N", help=words)(command)
+    return command
 
 
 @click.group()
@@ -36,27 +45,19 @@ Examples:
   headcount plan set --workspace Shop --mtu none --api-calls 2500000""",
 )
 @workspace_option()
-@click.option("--mtu", metavar="N", help="Monthly tracked users; none for no limit.")
-@click.option("--api-calls", metavar="N", help="API calls a month; none for no limit.")
+@_limit_options
 @settings_options("data")
 @as_json_option
-def set_(
-    settings: Settings, workspace: str, mtu: str | None, api_calls: str | None, as_json: bool
-) -> None:
-    """Set one limit or both; one that is not named stays as it is."""
-    from headcount.catalog import PlanLimits
-
-    if mtu is None and api_calls is None:
-        raise UsageError("Neither --mtu nor --api-calls is given.", "Give at least one of them.")
-    mtu_wanted = _limit("--mtu", mtu)
-    api_calls_wanted = _limit("--api-calls", api_calls)
+def set_(settings: Settings, workspace: str, as_json: bool, **wanted: str | None) -> None:
+    """Set one limit or more; one that is not named stays as it is."""
+    given = {name: text for name, text in wanted.items() if text is not None}
+    if not given:
+        options = " nor ".join(f"--{metric.option}" for metric in HEADLINES)
+        raise UsageError(f"Neither {options} is given.", "Give at least one of them.")
+    changed = {metric.name: _limit(metric, given) for metric in HEADLINES if metric.name in given}
     with opened_catalog(settings) as catalog:
         number = found_workspace(catalog, workspace).number
-        former = catalog.plan_limits(number)
-        limits = PlanLimits(
-            mtu=former.mtu if mtu is None else mtu_wanted,
-            api_calls=former.api_calls if api_calls is None else api_calls_wanted,
-        )
+        limits = catalog.plan_limits(number) | changed
         catalog.set_plan_limits(number, limits)
     _print_limits(limits, as_json)
 
@@ -76,12 +77,13 @@ def show(settings: Settings, workspace: str, as_json: bool) -> None:
     _print_limits(limits, as_json)
 
 
-def _limit(option: str, text: str | None) -> int | None:
-    if text is None or text == "none":
+def _limit(metric: Metric, given: Mapping[str, str]) -> int | None:
+    text = given[metric.name]
+    if text == "none":
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
         raise UsageError(
-            f'{option} is "{text}".',
+            f'--{metric.option} is "{text}".',
             f"Give a whole number of at most {_DIGITS_MAX} digits, or none for no limit.",
         )
     return int(text)
@@ -89,11 +91,9 @@ def _limit(option: str, text: str | None) -> int | None:
 
 def _print_limits(limits: PlanLimits, as_json: bool) -> None:
     if as_json:
-        print_json({"mtu": limits.mtu, "apiCalls": limits.api_calls})
+        print_json({metric.wire: limits[metric.name] for metric in HEADLINES})
         return
+    shown = {metric.label: limits[metric.name] for metric in HEADLINES}
     print_record(
-        {
-            "MTU": "no limit" if limits.mtu is None else f"{limits.mtu:,}",
-            "API calls": "no limit" if limits.api_calls is None else f"{limits.api_calls:,}",
-        }
+        {label: "no limit" if limit is None else f"{limit:,}" for label, limit in shown.items()}
     )

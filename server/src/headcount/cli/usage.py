@@ -10,7 +10,12 @@ import click
 from headcount.cli.options import query_options
 from headcount.cli.reading.connection import connected, reading_options
 from headcount.cli.reading.own import asked, source_names
-from headcount.cli.reading.rows import Query, current_period, month_rows, period_named
+from headcount.cli.reading.rows import (
+    Query,
+    current_period,
+    month_rows,
+    period_named,
+)
 from headcount.cli.reading.showing import (
     caption,
     headings,
@@ -26,7 +31,7 @@ from headcount.terminal import print_table, say
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import ApiConnection
-    from headcount.cli.reading.rows import Metric, Row, Scope
+    from headcount.cli.reading.rows import Row, Scope
     from headcount.config import Settings
     from headcount.counting.calendar import Period
 
@@ -83,7 +88,7 @@ def usage(
     server that runs on the data folder, and else the API address of the settings.
     """
     shown_as = "json" if as_json else file_format
-    query = Query(cast("Scope", by), cast("Metric | None", metric))
+    query = Query(cast("Scope", by), metric)
     named = None if period is None else period_named(period, "--period")
     if watch and shown_as == "parquet":
         raise UsageError("--watch cannot go on in a Parquet file.", "Use --format json or csv.")

@@ -28,7 +28,7 @@ from headcount.counting.keys import (
     KeySet,
     message_keys,
 )
-from headcount.counting.usage import ADMITTED, API_CALLS
+from headcount.counting.metrics import ADMITTED, API_CALLS
 
 __all__ = ["fold_messages"]
 

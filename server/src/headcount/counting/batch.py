@@ -14,7 +14,8 @@ import numpy.typing as npt
 from headcount.counting.calendar import MS_PER_DAY, Period
 from headcount.counting.facts import FACT_BYTES
 from headcount.counting.keys import U8, U32, Slots
-from headcount.counting.usage import DAYS_MAX, KINDS, Counts
+from headcount.counting.metrics import KINDS
+from headcount.counting.usage import DAYS_MAX, Counts
 
 __all__ = ["FACT_DTYPE", "Facts", "MonthOfFacts", "ScopeCounts", "Scopes", "facts_from_bytes"]
 

@@ -26,7 +26,7 @@ from headcount.counting.keys import (
     Slots,
     tracked_keys,
 )
-from headcount.counting.usage import ANONYMOUS, ANONYMOUS_IDENTIFIED, IDENTIFIED
+from headcount.counting.metrics import ANONYMOUS, ANONYMOUS_IDENTIFIED, IDENTIFIED
 
 __all__ = ["fold_tracked"]
 

@@ -6,6 +6,7 @@ of arithmetic (running totals) that all readers share.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,28 +14,20 @@ import numpy.typing as npt
 
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
+from headcount.counting.metrics import Metric
 
-__all__ = [
-    "ADMITTED",
-    "ANONYMOUS",
-    "ANONYMOUS_IDENTIFIED",
-    "API_CALLS",
-    "DAYS_MAX",
-    "IDENTIFIED",
-    "KINDS",
-    "Counts",
-    "UsageReading",
-]
+__all__ = ["DAYS_MAX", "Counts", "UsageReading", "all_of"]
 
-API_CALLS, IDENTIFIED, ANONYMOUS, ANONYMOUS_IDENTIFIED, ADMITTED = range(5)
-"""Columns of a count array. Duplicates are `ADMITTED - API_CALLS`: every admitted delivery is one
-or the other."""
-
-KINDS = ("api_calls", "identified", "anonymous", "anonymous_identified", "admitted")
 DAYS_MAX = 31
 
 Counts = npt.NDArray[np.int64]
-"""Counts of one scope: shape (31, 5), new on each day of the period, in the order of `KINDS`."""
+"""Counts of one scope: new on each day of the period, shape (31, columns), the columns being those
+of `headcount.counting.metrics`."""
+
+
+def all_of(metrics: Sequence[Metric], counts: Counts) -> Counts:
+    """Several metrics as the last axis of an array, out of one whose last axis is the columns."""
+    return np.stack([metric.of(counts) for metric in metrics], axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +41,9 @@ class UsageReading:
             metered (days since 1970); None before the first.
         counted_until_ms: messages acknowledged up to this moment are in these counts.
         revision: changes whenever a count of this workspace and period changes.
-        workspace: counts of the workspace, shape (31, 5), new per day.
+        workspace: counts of the workspace, shape (31, columns), new per day.
         source_numbers: sources with usage in the period, ascending, shape (S,).
-        sources: their counts, shape (S, 31, 5), new per day.
+        sources: their counts, shape (S, 31, columns), new per day.
         rejected: rejections of the workspace's sources in the period, one entry for each
             (source, day, reason).
     """
@@ -66,9 +59,9 @@ class UsageReading:
     rejected: tuple[Rejection, ...]
 
     def workspace_totals(self) -> Counts:
-        """Running totals of the workspace up to and including each day, shape (31, 5)."""
+        """Running totals of the workspace up to and including each day, shaped as `workspace`."""
         return np.cumsum(self.workspace, axis=0, dtype=np.int64)
 
     def source_totals(self) -> npt.NDArray[np.int64]:
-        """Running totals of each source up to and including each day, shape (S, 31, 5)."""
+        """Running totals of each source up to and including each day, shaped as `sources`."""
         return np.cumsum(self.sources, axis=1, dtype=np.int64)

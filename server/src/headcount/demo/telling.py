@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from headcount.counting.metrics import REPORTED
 from headcount.demo.expected import Key, Usage
 from headcount.demo.server import Addresses
 from headcount.terminal import print_table
@@ -27,16 +28,9 @@ def tell_usage(rows: Mapping[Key, Usage], months: Sequence[date], sources: Seque
         f"\nThe workspace in {this_month:%B %Y}, from the month's start to each day's end:\n"
     )
     print_table(
-        ("day", "API calls#", "MTU#", "identified#", "never identified#", "anonymous#"),
+        ("day", *(f"{metric.label}#" for metric in REPORTED)),
         [
-            (
-                key.day.isoformat(),
-                f"{usage.api_calls:,}",
-                f"{usage.mtu:,}",
-                f"{usage.identified:,}",
-                f"{usage.never_identified:,}",
-                f"{usage.anonymous:,}",
-            )
+            (key.day.isoformat(), *(f"{getattr(usage, metric.name):,}" for metric in REPORTED))
             for key, usage in sorted(rows.items(), key=lambda row: row[0].day)
             if key.source is None and key.day >= this_month
         ],

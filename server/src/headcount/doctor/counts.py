@@ -8,7 +8,7 @@ the counts, every workspace is held against its sources.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,18 +17,11 @@ import numpy.typing as npt
 
 from headcount.counting.calendar import Period, day_text
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock
-from headcount.counting.usage import (
-    ADMITTED,
-    ANONYMOUS,
-    ANONYMOUS_IDENTIFIED,
-    API_CALLS,
-    DAYS_MAX,
-    IDENTIFIED,
-    KINDS,
-    Counts,
-)
+from headcount.counting.metrics import KINDS, METRICS, STORED, KeyDays, Metric
+from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.doctor.findings import REPAIR, Finding, ok, problem
 from headcount.doctor.recount import ByDay, KeysByDay, count_keys, decoded, fault_of
+from headcount.store.counts import counts_of
 from headcount.store.runs import Run
 from headcount.store.view import StoredUsage, StoreView
 from headcount.wording import number_of
@@ -38,7 +31,6 @@ __all__ = ["Recount", "check_counts"]
 _RESTORE = (
     "Restore the data folder from a backup taken before this, and keep the damaged one elsewhere."
 )
-_COUNTS_BYTES = DAYS_MAX * len(KINDS) * 8
 _BYTES_A_KEY: dict[Family, float] = {MESSAGE: 10.5, TRACKED: 10.0}
 _FAMILIES: tuple[Family, ...] = (MESSAGE, TRACKED)
 
@@ -71,15 +63,16 @@ class _MonthCounts(NamedTuple):
             {each: counts for each, counts in self.sources.items() if each not in workspaces},
         )
 
-    def sum_of_sources(self, kind: int) -> ByDay:
-        """One kind by day, over all sources."""
-        scopes = [counts for each in self.sources.values() for counts in each.values()]
-        return _sum(scopes)[:, kind]
-
-    def sum_of_all(self, *kinds: int) -> ByDay:
-        """Some kinds by day, over all sources and workspaces."""
-        scopes = [counts for each in self.sources.values() for counts in each.values()]
-        total: ByDay = _sum([*scopes, *self.workspaces.values()])[:, kinds].sum(axis=1)
+    def keys_counted(self, metrics: Sequence[Metric]) -> ByDay:
+        """How many keys some metrics say that each day brought, over all scopes."""
+        of_sources = [counts for each in self.sources.values() for counts in each.values()]
+        sources, workspaces = _sum(of_sources), _sum(list(self.workspaces.values()))
+        # What adds up has keys of its sources only: those of a workspace would be the same.
+        found = [
+            metric.of(sources) if metric.adds_up else metric.of(sources + workspaces)
+            for metric in metrics
+        ]
+        total: ByDay = np.sum(found, axis=0)
         return total
 
 
@@ -92,12 +85,14 @@ def check_counts(moment: StoreView[Run]) -> Recount:
     recount = Recount()
     months: dict[Period, _MonthCounts] = defaultdict(lambda: _MonthCounts({}, defaultdict(dict)))
     for row in moment.usage():
-        counts = _counts_of(row)
-        if counts is None:
+        try:
+            counts = counts_of(row.counts)
+        except ValueError:
             recount.findings.append(
                 problem("counts", f"The counts of {_scope(row)} cannot be read.", REPAIR)
             )
-        elif row.source:
+            continue
+        if row.source:
             months[row.period].sources[row.workspace][row.source] = counts
         else:
             months[row.period].workspaces[row.workspace] = counts
@@ -117,12 +112,6 @@ def check_counts(moment: StoreView[Run]) -> Recount:
             )
         )
     return recount
-
-
-def _counts_of(row: StoredUsage) -> Counts | None:
-    if not isinstance(row.counts, bytes) or len(row.counts) != _COUNTS_BYTES:
-        return None
-    return np.frombuffer(row.counts, "<i8").reshape(DAYS_MAX, len(KINDS))
 
 
 def _scope(row: StoredUsage) -> str:
@@ -154,26 +143,29 @@ def _check_within(period: Period, month: _MonthCounts) -> Iterator[Finding]:
 
 
 def _faults(period: Period, whole: Counts, parts: npt.NDArray[np.int64]) -> Iterator[str]:
-    """What is impossible about the counts of a workspace and its sources, shape (S, 31, 5)."""
+    """What is impossible about the counts of a workspace and of its sources."""
     everything = np.concatenate([parts, whole[None]])
-    if (everything < 0).any():
-        yield "a count is negative"
     if everything[:, period.length :].any():
         yield "there are counts on days that the month does not have"
-    if (everything[:, :, API_CALLS] > everything[:, :, ADMITTED]).any():
-        yield "there are more API calls than messages"
-    totals, whole_totals = parts.cumsum(axis=1), whole.cumsum(axis=0)
-    for kind in (API_CALLS, ADMITTED):
-        if (parts[:, :, kind].sum(axis=0) != whole[:, kind]).any():
-            yield f"its {KINDS[kind]} are not the sum of its sources'"
-    for kind in (IDENTIFIED, ANONYMOUS, ANONYMOUS_IDENTIFIED):
-        if (totals[:, :, kind].max(axis=0) > whole_totals[:, kind]).any():
-            yield f"a source has more {KINDS[kind]} ids than the workspace"
-        if (totals[:, :, kind].sum(axis=0) < whole_totals[:, kind]).any():
-            yield f"it has more {KINDS[kind]} ids than its sources together"
-    running = everything.cumsum(axis=1)
-    if (running[:, :, ANONYMOUS_IDENTIFIED] > running[:, :, ANONYMOUS]).any():
-        yield "there are more anonymous ids with a userId than anonymous ids"
+    for metric in METRICS:
+        new = metric.of(everything)
+        if (new < 0).any() if not metric.may_fall else (new.cumsum(axis=1) < 0).any():
+            yield f"a count is negative, that of {metric.label}"
+    for metric in STORED:
+        of_sources, of_whole = metric.of(parts), metric.of(whole)
+        if metric.adds_up:
+            if (of_sources.sum(axis=0) != of_whole).any():
+                yield f"its {metric.label} are not the sum of its sources'"
+            continue
+        totals, whole_totals = of_sources.cumsum(axis=1), of_whole.cumsum()
+        if (totals.max(axis=0) > whole_totals).any():
+            yield f"a source has more {_counted(metric)} than the workspace"
+        if (totals.sum(axis=0) < whole_totals).any():
+            yield f"it has more {_counted(metric)} than its sources together"
+
+
+def _counted(metric: Metric) -> str:
+    return metric.label if metric.adds_up else f"{metric.label} ids"
 
 
 def _check_keys(
@@ -253,22 +245,19 @@ def _count(
 def _compare(
     period: Period, family: Family, keys: KeysByDay, month: _MonthCounts
 ) -> Iterator[Finding]:
-    if family == MESSAGE:
-        pairs = [("API calls", keys.first, month.sum_of_sources(API_CALLS))]
-    else:
-        pairs = [
-            ("tracked ids", keys.first, month.sum_of_all(IDENTIFIED, ANONYMOUS)),
-            ("identified anonymous ids", keys.identified, month.sum_of_all(ANONYMOUS_IDENTIFIED)),
-        ]
-    for what, given, counts in pairs:
+    for days, given in keys.by_days().items():
+        metrics = [metric for metric in STORED if metric.keys == KeyDays(family, days)]
+        if not metrics:
+            continue
+        counts = month.keys_counted(metrics)
         wrong = np.flatnonzero(given != counts)
         if not len(wrong):
             continue
-        day = int(wrong[0])
+        day, told = int(wrong[0]), " and ".join(map(_counted, metrics))
         yield problem(
             "counts",
             f"The counts of {_month_text(period)} are not what its keys give: on"
-            f" {day_text(period.first_day + day)}, {counts[day]:,} {what} were counted and"
+            f" {day_text(period.first_day + day)}, {counts[day]:,} {told} were counted and"
             f" {given[day]:,} keys are there ({len(wrong)} such days).",
             _RESTORE,
             period=str(period),

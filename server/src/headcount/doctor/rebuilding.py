@@ -4,31 +4,26 @@ day brought, gives counts that follow from them, each to be held against a check
 What follows: a workspace with one source has that source's counts. Else API calls and messages of a
 workspace are the sum over its sources, and a source's are what the others leave; the tracked keys
 of a day are the sum of identified and anonymous ids over all scopes, so what the other scopes leave
-is known, but not how it divides into the two. That is taken from what is left of the damaged row,
+is known, but not how it divides into these. That is taken from what is left of the damaged row,
 where one of the two may still be right. Pure: knows no store.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
-from headcount.counting.usage import (
-    ADMITTED,
-    ANONYMOUS,
-    ANONYMOUS_IDENTIFIED,
-    API_CALLS,
-    IDENTIFIED,
-    Counts,
-)
+from headcount.counting.metrics import STORED, KeyDay
+from headcount.counting.usage import Counts
 from headcount.doctor.recount import KeysByDay
 
 __all__ = ["MonthKeys", "candidates"]
 
-_DOUBTS_MAX = 12  # days of which one number may be wrong and one right: 4,096 rows to try
+_TRIED_MAX = 4_096  # rows: twelve days of which one of two numbers may be wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +65,27 @@ def candidates(
     taken = np.sum(known, axis=0) if known else np.zeros_like(damaged)
     found = damaged.copy()
     of_sources = np.sum(sources, axis=0) if sources else np.zeros_like(damaged)
-    for kind in (API_CALLS, ADMITTED):
-        whole = of_sources[:, kind] if workspace is None else workspace[:, kind]
-        found[:, kind] = whole if workspace is None else whole - of_sources[:, kind]
-    found[:, ANONYMOUS_IDENTIFIED] = keys.tracked.identified - taken[:, ANONYMOUS_IDENTIFIED]
-    both = keys.tracked.first - taken[:, IDENTIFIED] - taken[:, ANONYMOUS]
-    doubtful = np.flatnonzero(found[:, IDENTIFIED] + found[:, ANONYMOUS] != both).tolist()
-    if len(doubtful) > _DOUBTS_MAX:
+    by_keys: dict[KeyDay, list[int]] = {"days": [], "identified_days": []}
+    for kind, metric in enumerate(STORED):
+        if metric.adds_up:
+            added = of_sources[:, kind]
+            found[:, kind] = added if workspace is None else workspace[:, kind] - added
+        elif metric.keys is not None:
+            by_keys[metric.keys.days].append(kind)
+    doubts: list[tuple[int, list[int], int]] = []  # a day, which counts it may be, their sum
+    for days, given in keys.tracked.by_days().items():
+        kinds = by_keys[days]
+        left = given - taken[:, kinds].sum(axis=1)
+        if len(kinds) == 1:
+            found[:, kinds[0]] = left
+            continue
+        wrong = np.flatnonzero(found[:, kinds].sum(axis=1) != left).tolist()
+        doubts += [(day, kinds, int(left[day])) for day in wrong]
+    if math.prod(len(kinds) for _, kinds, _ in doubts) > _TRIED_MAX:
         return
-    for wrong in product((IDENTIFIED, ANONYMOUS), repeat=len(doubtful)):
+    for guess in product(*(kinds for _, kinds, _ in doubts)):
         counts = found.copy()
-        for day, kind in zip(doubtful, wrong, strict=True):
-            right = ANONYMOUS if kind == IDENTIFIED else IDENTIFIED
-            counts[day, kind] = both[day] - counts[day, right]
+        for (day, kinds, left_of_day), kind in zip(doubts, guess, strict=True):
+            counts[day, kind] += left_of_day - counts[day, kinds].sum()
         if (counts >= 0).all():
             yield counts

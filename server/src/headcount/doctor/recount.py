@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from headcount.counting.calendar import Period
 from headcount.counting.keys import FINGERPRINT_BITS, NEVER, TRACKED, Family, KeyBlock, merged
+from headcount.counting.metrics import KeyDay
 from headcount.counting.usage import DAYS_MAX
 from headcount.store import blocks
 from headcount.store.view import StoredBlock
@@ -39,6 +40,10 @@ class KeysByDay:
 
     first: ByDay
     identified: ByDay
+
+    def by_days(self) -> dict[KeyDay, ByDay]:
+        """The same, by the member of a block of keys that holds the days."""
+        return {"days": self.first, "identified_days": self.identified}
 
     @property
     def keys(self) -> int:

@@ -22,13 +22,14 @@ import numpy as np
 from headcount.counting.calendar import Period, day_of_ms
 from headcount.counting.folded import Folded
 from headcount.counting.keys import MESSAGE, TRACKED
-from headcount.counting.usage import ANONYMOUS, IDENTIFIED
+from headcount.counting.metrics import STORED, KeyDays
 from headcount.store.protocol import MeterStore
 
 __all__ = ["MemoryLevel", "MemoryWatch", "bytes_at_start"]
 
 _NEAR, _SHORT, _STEP, _FULL, _RELEASE = 0.5, 0.75, 0.05, 0.9, 0.03
 _RECENT_FACTS = 200_000
+_IDS = [column for column, metric in enumerate(STORED) if metric.keys == KeyDays(TRACKED)]
 # A table that was just laid out for ascending keys: nine bytes a slot, ten with identified days.
 _TRACKED_KEY_BYTES, _MESSAGE_KEY_BYTES = 18, 16
 
@@ -91,7 +92,7 @@ class MemoryWatch:
         if not scopes:
             return {}
         counts = np.stack([folded.counts[scope] for scope in scopes])
-        ids = counts[:, :, (IDENTIFIED, ANONYMOUS)].sum(axis=(1, 2)).tolist()
+        ids = counts[:, :, _IDS].sum(axis=(1, 2)).tolist()
         brought: dict[int, int] = {}
         for (_, _, source), new in zip(scopes, ids, strict=True):
             if new > 0:

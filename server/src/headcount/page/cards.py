@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from headcount.charts.forecast import Pace, pace_of
+from headcount.counting.forecast import Pace, pace_of
+from headcount.counting.metrics import Metric
 from headcount.page.figures import (
     ChangeText,
     change_of,
@@ -79,7 +80,7 @@ class UsageCard:
     """One large figure and what belongs to it.
 
     Attributes:
-        key: `"mtu"` or `"api-calls"`.
+        key: names what is counted, in addresses and elements.
         label: what is counted.
         total: so far.
         change: against the month before; None without one.
@@ -105,8 +106,7 @@ class UsageCard:
 
 
 def usage_card(
-    key: str,
-    label: str,
+    metric: Metric,
     *,
     days: Sequence[str],
     totals: Sequence[int],
@@ -117,10 +117,10 @@ def usage_card(
     sources: Sequence[tuple[str, int, int]] = (),
     limit: int | None,
 ) -> UsageCard:
-    """The standing of one count.
+    """The standing of one metric.
 
     Args:
-        key, label: name it, for programs and for people.
+        metric: what is counted.
         days, totals: the days so far and the running total of each.
         length: how many days the month has.
         runs: whether it is the current month.
@@ -139,8 +139,8 @@ def usage_card(
         when = last if runs else f"in {month_text(previous_day)}"
         compared = f"{count_text(previous)} {when}"
     return UsageCard(
-        key,
-        label,
+        metric.option,
+        metric.title,
         now,
         None if previous is None else change_of(now, previous),
         compared,

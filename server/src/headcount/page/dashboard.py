@@ -8,10 +8,10 @@ what hinders the server, has changed; only then it asks for the page again.
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -23,14 +23,24 @@ from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals
 from headcount.api.v1.workspace import WorkspaceBody, WorkspaceRecord
+from headcount.counting.metrics import HEADLINES, Metric
 from headcount.extras import install_command
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
 from headcount.page.cards import UsageCard, usage_card
 from headcount.page.connecting import snippets
 from headcount.page.drawings import drawings, largest_ids
-from headcount.page.figures import percent_text
-from headcount.page.tables import COLUMNS, NOTHING, day_rows, order_asked, outcome_rows, source_rows
+from headcount.page.tables import (
+    COLUMNS,
+    COUNTED,
+    NOTHING,
+    OTHERS,
+    PARTS,
+    day_rows,
+    order_asked,
+    outcome_rows,
+    source_rows,
+)
 from headcount.page.visits import Visit, visit_of
 
 __all__ = ["DASHBOARD_HANDLERS"]
@@ -60,46 +70,28 @@ class _MonthAnswers:
         return calendar.monthrange(first.year, first.month)[1]
 
     def standing(self) -> list[UsageCard]:
-        summary, columns = self.summary, self.daily.workspace
-        before = None if summary.previous is UNSET else summary.previous
-        limits = summary.plan_limits
+        return [self._card(metric) for metric in HEADLINES]
 
-        def one(
-            key: str,
-            label: str,
-            totals: list[int],
-            previous: int | None,
-            limit: int | None,
-            count: Callable[[Totals], int],
-        ) -> UsageCard:
-            return usage_card(
-                key,
-                label,
-                days=self.daily.days,
-                totals=totals,
-                length=self.length,
-                runs=self.runs,
-                previous=previous,
-                previous_day=before.day if before else None,
-                sources=[
-                    (each.source_name, count(each.totals), count(each.previous or NOTHING))
-                    for each in summary.sources
-                ],
-                limit=limit,
-            )
+    def _card(self, metric: Metric) -> UsageCard:
+        before = self.summary.previous
 
-        mtu = before.totals.mtu if before else None
-        calls = before.totals.api_calls if before else None
-        return [
-            one(
-                "mtu", "Monthly tracked users", columns.mtu, mtu, limits.mtu,
-                lambda totals: totals.mtu,
-            ),
-            one(
-                "api-calls", "API calls", columns.api_calls, calls, limits.api_calls,
-                lambda totals: totals.api_calls,
-            ),
-        ]  # fmt: skip
+        def count(totals: Totals) -> int:
+            return int(getattr(totals, metric.name))
+
+        return usage_card(
+            metric,
+            days=self.daily.days,
+            totals=getattr(self.daily.workspace, metric.name),
+            length=self.length,
+            runs=self.runs,
+            previous=count(before.totals) if before else None,
+            previous_day=before.day if before else None,
+            sources=[
+                (each.source_name, count(each.totals), count(each.previous or NOTHING))
+                for each in self.summary.sources
+            ],
+            limit=getattr(self.summary.plan_limits, metric.name),
+        )
 
 
 async def _read(visit: Visit, period: str | None) -> _MonthAnswers:
@@ -112,8 +104,8 @@ async def _read(visit: Visit, period: str | None) -> _MonthAnswers:
     asked = [("period", summary.month.period)]
     outcomes = await visit.ask(OutcomesBody, "/headcount/v1/outcomes", query=asked)
     known = {source.id for source in sources}
-    by_calls, by_mtu = largest_ids([s for s in summary.sources if s.source_id in known])
-    shown = [("sourceId", source_id) for source_id in {*by_calls, *by_mtu}]
+    largest = largest_ids([s for s in summary.sources if s.source_id in known])
+    shown = [("sourceId", each) for each in set(chain.from_iterable(largest.values()))]
     daily = await visit.ask(DailyBody, _DAILY, query=[*asked, *shown])
     previous = None
     if summary.previous is not UNSET:
@@ -134,12 +126,12 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
     order = order_asked(asked.get("sort"), asked.get("order"))
     daily, parts, totals = month.daily, visit.parts, month.summary.month.totals
     hindrances = await parts.api.hindrances()
-    by_calls, by_mtu = largest_ids(month.summary.sources)
+    largest = largest_ids(month.summary.sources)
     used = sum(1 for each in month.summary.sources if each.totals.api_calls)
     charts = None
     if parts.assets.can_draw and used:
         charts = drawings(
-            daily, month.previous, month.summary.plan_limits, month.length, by_calls, by_mtu, used
+            daily, month.previous, month.summary.plan_limits, month.length, largest, used
         )
     ever = daily.first_period is not UNSET or month.outcomes.totals.rejected
     first_source = next((source for source in month.sources if source.enabled), None)
@@ -161,7 +153,6 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         freshness=_freshness(daily, visit.parts.clock()),
         standing=month.standing(),
         totals=totals,
-        identified_share=percent_text(totals.identified, totals.mtu) if totals.mtu else "",
         rows=source_rows(month.summary, month.sources, order),
         columns=COLUMNS,
         order=order,
@@ -169,6 +160,9 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         outcomes=month.outcomes.totals,
         outcome_rows=outcome_rows(month.outcomes),
         days=day_rows(daily),
+        counted=COUNTED,
+        parts=PARTS,
+        others=OTHERS,
         charts=charts,
         ever=ever,
         snippets=snippets(request, first_source) if first_source and not ever else None,

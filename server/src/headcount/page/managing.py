@@ -18,6 +18,7 @@ from headcount.api.v1.limits import LimitsBody
 from headcount.api.v1.sources import SourceBody, SourceListBody
 from headcount.api.v1.tokens import NewTokenBody, TokenListBody
 from headcount.api.v1.workspace import WorkspaceBody
+from headcount.counting.metrics import HEADLINES
 from headcount.page.asking import ApiRefusal
 from headcount.page.pages import redirect
 from headcount.page.sessions import Notice
@@ -50,7 +51,7 @@ async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
         sources=sources,
         # The ones that still open the workspace first.
         tokens=sorted(tokens, key=lambda token: not token.valid),
-        limits=limits,
+        limits=[(metric, getattr(limits, metric.name)) for metric in HEADLINES],
         may_change=workspace.token_scope == _ADMIN,
         notice=notice,
     )
@@ -131,11 +132,11 @@ async def revoke_token(visit: Visit, _form: dict[str, str], named: str) -> Notic
 @_changing("/page/plan-limits")
 async def set_limits(visit: Visit, form: dict[str, str], _named: str) -> Notice:
     wanted: dict[str, int | None] = {}
-    for name, field in (("mtu", "mtu"), ("apiCalls", "api_calls")):
-        digits = _SEPARATORS.sub("", form.get(field, ""))
+    for metric in HEADLINES:
+        digits = _SEPARATORS.sub("", form.get(metric.name, ""))
         if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX):
             return Notice("A limit is a whole number, or empty for none.", "failed")
-        wanted[name] = int(digits) if digits else None
+        wanted[metric.wire] = int(digits) if digits else None
     await visit.ask(LimitsBody, _LIMITS, method="PUT", body=wanted)
     return Notice("The plan's limits are set.")
 

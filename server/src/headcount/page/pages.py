@@ -48,6 +48,7 @@ class Pages:
         )
         self._environment.filters.update(
             count=figures.count_text,
+            share=figures.percent_text,
             day=figures.day_text,
             month=figures.month_text,
             moment=figures.moment_text,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from msgspec import UNSET
@@ -12,12 +13,17 @@ from headcount.api.v1.daily import DailyBody
 from headcount.api.v1.outcomes import Outcomes, OutcomesBody
 from headcount.api.v1.sources import SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals
+from headcount.counting.metrics import BY_NAME, REPORTED, Metric
 from headcount.page.figures import ChangeText, change_of, percent_text
 
 __all__ = [
     "COLUMNS",
+    "COUNTED",
     "NOTHING",
+    "OTHERS",
+    "PARTS",
     "DayRow",
+    "Figure",
     "Order",
     "OutcomeRow",
     "SourceRow",
@@ -27,22 +33,42 @@ __all__ = [
     "source_rows",
 ]
 
-NOTHING = Totals(0, 0, 0, 0, 0, 0)
+NOTHING = Totals(*[0] * len(REPORTED))
 """The counts of a source without usage."""
+
+COUNTED = tuple(metric for metric in REPORTED if metric.headline)
+"""What tables have columns of, in their order."""
+
+_USERS = BY_NAME["mtu"]
+PARTS = _USERS.plus
+"""What tracked users are made of."""
+OTHERS = tuple(m for m in REPORTED if m.report == _USERS.name and m not in (_USERS, *PARTS))
+"""What else is told of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One count of a source.
+
+    Attributes:
+        total: so far.
+        change: against the month before; None without one.
+        share: of the workspace's count, in words; empty where there is none.
+    """
+
+    total: int
+    change: ChangeText | None
+    share: str
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One source in a month."""
+    """One source in a month, with a figure for each of `COUNTED`."""
 
     id: str
     name: str
     enabled: bool
-    calls: int
-    calls_change: ChangeText | None
-    share: str
-    mtu: int
-    mtu_change: ChangeText | None
+    figures: Sequence[Figure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +81,10 @@ class OutcomeRow:
 
 @dataclass(frozen=True, slots=True)
 class DayRow:
-    """One day: what came on it, and the running totals at its end."""
+    """One day: for each of `COUNTED`, what came on it, and the running total at its end."""
 
     day: str
-    new_calls: int
-    calls: int
-    new_mtu: int
-    mtu: int
+    counts: Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +107,26 @@ class Order:
         return "descending" if self.descending else "ascending"
 
 
-_KEYS: dict[str, Callable[[SourceRow], Any]] = {
-    "name": lambda row: row.name.casefold(),
-    "calls": lambda row: row.calls,
-    "calls-change": lambda row: row.calls_change.absolute if row.calls_change else 0,
-    "mtu": lambda row: row.mtu,
-    "mtu-change": lambda row: row.mtu_change.absolute if row.mtu_change else 0,
-}
-COLUMNS = {
-    "name": "Source",
-    "calls": "API calls",
-    "calls-change": "Change in calls",
-    "mtu": "MTU",
-    "mtu-change": "Change in MTU",
-}
+def _of_figure(place: int, key: Callable[[Figure], int]) -> Callable[[SourceRow], Any]:
+    return lambda row: key(row.figures[place])
+
+
+_KEYS: dict[str, Callable[[SourceRow], Any]] = {"name": lambda row: row.name.casefold()}
+COLUMNS = {"name": "Source"}
+for _place, _metric in enumerate(COUNTED):
+    _KEYS[_metric.option] = _of_figure(_place, lambda figure: figure.total)
+    _KEYS[f"{_metric.option}-change"] = _of_figure(
+        _place, lambda figure: figure.change.absolute if figure.change else 0
+    )
+    COLUMNS[_metric.option] = _metric.label
+    COLUMNS[f"{_metric.option}-change"] = f"Change in {_metric.label}"
 """The columns by which sources can be sorted, with their heads."""
 
 
 def order_asked(sort: str | None, direction: str | None) -> Order:
     """The order that an address asks for; the usual one when it says nothing sensible."""
     if sort not in COLUMNS:
-        return Order("calls", True)
+        return Order(COUNTED[0].option, True)
     return Order(sort, direction != "asc")
 
 
@@ -113,8 +135,6 @@ def source_rows(
 ) -> list[SourceRow]:
     """Every source, in order; those without usage too."""
     known = {source.id: source for source in sources}
-    all_calls = summary.month.totals.api_calls
-    compared = summary.previous is not UNSET
     used = {entry.source_id: entry for entry in summary.sources}
     rows = []
     for source_id in known | used:
@@ -126,17 +146,24 @@ def source_rows(
                 source_id,
                 source.name if source else used[source_id].source_name,
                 source.enabled if source else True,
-                now.api_calls,
-                change_of(now.api_calls, before.api_calls) if compared else None,
-                percent_text(now.api_calls, all_calls) if all_calls else "",
-                now.mtu,
-                change_of(now.mtu, before.mtu) if compared else None,
+                [_figure(metric, now, before, summary) for metric in COUNTED],
             )
         )
     rows.sort(key=_KEYS["name"])
     # Stable, so that equal ones stay in the order of their names.
     rows.sort(key=_KEYS[order.column], reverse=order.descending)
     return rows
+
+
+def _figure(metric: Metric, now: Totals, before: Totals, summary: SummaryBody) -> Figure:
+    total: int = getattr(now, metric.name)
+    whole: int = getattr(summary.month.totals, metric.name)
+    compared = summary.previous is not UNSET
+    return Figure(
+        total,
+        change_of(total, getattr(before, metric.name)) if compared else None,
+        percent_text(total, whole) if whole and metric.adds_up else "",
+    )
 
 
 def outcome_rows(outcomes: OutcomesBody) -> list[OutcomeRow]:
@@ -147,15 +174,12 @@ def outcome_rows(outcomes: OutcomesBody) -> list[OutcomeRow]:
 
 def day_rows(daily: DailyBody) -> list[DayRow]:
     """Every day so far, the latest first."""
-    calls, mtu = daily.workspace.api_calls, daily.workspace.mtu
-    earlier_calls, earlier_mtu = [0, *calls], [0, *mtu]
-    return [
-        DayRow(
-            daily.days[place],
-            calls[place] - earlier_calls[place],
-            calls[place],
-            mtu[place] - earlier_mtu[place],
-            mtu[place],
+    columns: list[list[int]] = [getattr(daily.workspace, metric.name) for metric in COUNTED]
+    new = [[now - before for before, now in pairwise([0, *totals])] for totals in columns]
+    rows = [
+        DayRow(day, list(zip(came, totals, strict=True)))
+        for day, came, totals in zip(
+            daily.days, zip(*new, strict=True), zip(*columns, strict=True), strict=True
         )
-        for place in reversed(range(len(daily.days)))
     ]
+    return rows[::-1]

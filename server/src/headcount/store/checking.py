@@ -11,6 +11,7 @@ from headcount.sqlite.connection import damage_named, rows
 from headcount.sqlite.reading import refuse_damage
 from headcount.sqlite.rows import Ledger, read_checked
 from headcount.store import sql
+from headcount.store.counts import refuse_newer
 from headcount.store.protocol import Month
 from headcount.store.tables import ASIDE, KEY_BLOCK, MARK, MONTH, TABLES
 from headcount.store.writing import CATALOG_SEEN
@@ -29,8 +30,12 @@ def check_store(path: Path, connection: apsw.Connection, ledger: Ledger | None =
 
     Raises:
         DamagedDataError: something is not as it was written.
+        DataFolderError: a newer version wrote counts that this one does not know.
     """
     (ledger or Ledger(path, connection, TABLES)).check(heads_only=[KEY_BLOCK])
+    with damage_named(path):
+        [(widest,)] = rows(connection, sql.WIDEST_COUNTS)
+    refuse_newer(widest)
     for table in TABLES:
         if table not in _LARGE:
             refuse_damage(path, connection, table.name)

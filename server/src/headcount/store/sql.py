@@ -64,7 +64,7 @@ CREATE TABLE aside (
 );
 CREATE INDEX aside_reason ON aside (reason, id);
 
--- New counts by day: 31 days of 5 little-endian 64-bit integers; source 0 is the workspace.
+-- New counts by day; `headcount.store.counts` knows the encoding. Source 0 is the workspace.
 CREATE TABLE usage (
     workspace INTEGER NOT NULL,
     period INTEGER NOT NULL,
@@ -99,6 +99,7 @@ KEYS_IN_BLOCKS = "SELECT coalesce(sum(keys), 0) FROM key_block WHERE period = ?1
 NEWEST_KEY_BLOCK = "SELECT coalesce(max(id), 0) FROM key_block"
 KEY_BLOCK_PEERS = "WHERE period = ?1 AND family = ?2 AND size_class = ?3"
 OF_PLACE = "WHERE period = ?1 AND family = ?2"
+WIDEST_COUNTS = "SELECT coalesce(max(length(counts)), 0) FROM usage"
 USED_MONTHS = "SELECT workspace, period FROM usage WHERE source = 0 ORDER BY workspace, period"
 ASIDE = """
 SELECT reason, workspace, period, min(day), max(day), sum(messages), min(origin)

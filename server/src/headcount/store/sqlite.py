@@ -19,7 +19,8 @@ from headcount.counting.aside import AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
 from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import MESSAGE, Family, KeyBlock, merged
-from headcount.counting.usage import API_CALLS, DAYS_MAX, KINDS, UsageReading
+from headcount.counting.metrics import API_CALLS, KINDS
+from headcount.counting.usage import DAYS_MAX, UsageReading
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.layout import DataFolder
 from headcount.sqlite.connection import damage_named, rows
@@ -27,6 +28,7 @@ from headcount.sqlite.rows import open_checked, read_checked
 from headcount.store import blocks, sql, writing
 from headcount.store.aside import aside_sums
 from headcount.store.checking import check_store, months_of
+from headcount.store.counts import all_counts_of, counts_of
 from headcount.store.merging import merged_runs
 from headcount.store.protocol import Change, Month
 from headcount.store.run_folder import RunFolder
@@ -374,13 +376,11 @@ class SqliteStore:
             last_metered_day=marks.get(writing.LAST_METERED_DAY),
             counted_until_ms=marks.get(writing.COUNTED_UNTIL, 0),
             revision=totals[0][1] if totals else 0,
-            workspace=writing.counts_of(totals[0][2])
+            workspace=counts_of(totals[0][2])
             if totals
             else np.zeros((DAYS_MAX, len(KINDS)), np.int64),
             source_numbers=np.array([row[0] for row in sources], np.uint32),
-            sources=np.frombuffer(b"".join(row[2] for row in sources), "<i8").reshape(
-                len(sources), DAYS_MAX, len(KINDS)
-            ),
+            sources=all_counts_of([row[2] for row in sources]),
             rejected=tuple(Rejection(workspace, *row[2:]) for row in rejected),
         )
 
@@ -388,7 +388,7 @@ class SqliteStore:
         clause = "WHERE workspace = ?1 AND source = 0 ORDER BY period"
         for row in read_checked(self._path, self._db, USAGE, clause, (workspace,)):
             # A month may hold nothing but duplicates of its neighbour's messages: no usage.
-            if writing.counts_of(row[-1])[:, API_CALLS].any():
+            if counts_of(row[-1])[:, API_CALLS].any():
                 return Period(row[1])
         return None
 

@@ -6,13 +6,12 @@ and refused if it is not what was written: it must not get a checksum of its own
 
 from __future__ import annotations
 
-import numpy as np
-
 from headcount.counting.calendar import Period
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
-from headcount.counting.usage import DAYS_MAX, KINDS, Counts
+from headcount.counting.usage import Counts
 from headcount.sqlite.rows import Ledger
 from headcount.store import blocks, sql
+from headcount.store.counts import counts_of, encoded
 from headcount.store.protocol import Change
 from headcount.store.tables import ASIDE, KEY_BLOCK, MARK, MONTH, POSITION, REJECTION, USAGE
 
@@ -22,7 +21,6 @@ __all__ = [
     "FAMILIES",
     "LAST_METERED_DAY",
     "TRUSTED_DAY",
-    "counts_of",
     "lower_mark",
     "place_of",
     "raise_mark",
@@ -41,11 +39,6 @@ CATALOG_SEEN = "catalog_generation"
 def place_of(period: Period, family: Family) -> tuple[int, int]:
     """How the tables name a period and family."""
     return period.number, FAMILIES.index(family)
-
-
-def counts_of(data: bytes) -> Counts:
-    """Counts as the table of usage holds them, shape (31, 5)."""
-    return np.frombuffer(data, "<i8").reshape(DAYS_MAX, len(KINDS))
 
 
 def write_change(ledger: Ledger, change: Change) -> None:
@@ -136,4 +129,4 @@ def _append_keys(ledger: Ledger, period: Period, family: Family, block: KeyBlock
 def _add_counts(ledger: Ledger, place: tuple[int, int, int], counts: Counts) -> None:
     held = ledger.get(USAGE, *place)
     revision, total = (held[3], counts + counts_of(held[4])) if held else (0, counts)
-    ledger.put(USAGE, *place, revision + 1, total.astype("<i8").tobytes())
+    ledger.put(USAGE, *place, revision + 1, encoded(total))

@@ -20,7 +20,8 @@ from headcount.backlog import Backlog
 from headcount.catalog import Catalog, Source, Workspace
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_moment_ms
 from headcount.counting.facts import Rejection
-from headcount.counting.usage import DAYS_MAX, KINDS, UsageReading
+from headcount.counting.metrics import KINDS
+from headcount.counting.usage import DAYS_MAX, UsageReading
 from headcount.store.protocol import Change
 from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Trouble

@@ -133,11 +133,11 @@ def test_the_secret_of_a_token_is_not_in_the_file(path: Path) -> None:
 
 def test_plan_limits_are_none_until_set_and_none_again_when_removed(catalog: Catalog) -> None:
     workspace = catalog.add_workspace("shop", NOW_MS)
-    assert catalog.plan_limits(workspace.number) == PlanLimits(None, None)
-    catalog.set_plan_limits(workspace.number, PlanLimits(10_000, None))
-    assert catalog.plan_limits(workspace.number) == PlanLimits(10_000, None)
-    catalog.set_plan_limits(workspace.number, PlanLimits(None, 0))
-    assert catalog.plan_limits(workspace.number) == PlanLimits(None, 0)
+    assert catalog.plan_limits(workspace.number) == PlanLimits(mtu=None, api_calls=None)
+    catalog.set_plan_limits(workspace.number, PlanLimits(mtu=10_000, api_calls=None))
+    assert catalog.plan_limits(workspace.number) == PlanLimits(mtu=10_000, api_calls=None)
+    catalog.set_plan_limits(workspace.number, PlanLimits(mtu=None, api_calls=0))
+    assert catalog.plan_limits(workspace.number) == PlanLimits(mtu=None, api_calls=0)
 
 
 def test_version_changes_with_own_commits_and_with_those_of_others(path: Path) -> None:

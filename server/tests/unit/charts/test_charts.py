@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,12 +15,12 @@ from headcount.charts import (
     SOURCES_MAX,
     Point,
     cumulative_chart,
-    pace_of,
     per_source_chart,
     split_largest,
     themed,
 )
 from headcount.charts.look import PALETTE
+from headcount.counting.forecast import pace_of
 
 ODD_NAME = "'<script>\\ \" datum.x [0] モバイル"
 
@@ -69,16 +70,33 @@ def test_the_month_before_lies_behind_by_day() -> None:
     assert rows[30] == {"day": 31, "total": None, "previous": 279}
 
 
-def test_the_days_to_come_go_on_from_the_last_complete_one() -> None:
+def test_the_days_to_come_go_on_from_today() -> None:
     rows = charts()["with an outlook"]["data"]["values"]
-    assert "likely" not in rows[20]
-    assert [rows[21][name] for name in ("total", "low", "likely", "high")] == [220] * 4
+    assert "likely" not in rows[21]
+    assert [rows[22][name] for name in ("total", "low", "likely", "high")] == [230] * 4
     assert rows[29] == {
         "day": 30, "total": None, "previous": None,
         "low": 300, "likely": 300, "high": 300,
     }  # fmt: skip
     # Four times the highest estimate, not the highest count, is where a limit is left out.
     assert "limit 1,100" in json.dumps(charts()["with an outlook"])
+
+
+@pytest.mark.parametrize("highest", [0, 1, 2, 3, 4, 5, 7, 9, 12])
+@pytest.mark.parametrize("limit", [None, 4])
+def test_counts_are_marked_at_whole_numbers(highest: int, limit: int | None) -> None:
+    points = [Point(date(2026, 11, day + 1), highest * day // 4) for day in range(5)]
+    apart = {"a": points, "b": points}
+    for chart in (
+        cumulative_chart(points, unit="MTU", days=30, limit=limit),
+        per_source_chart(apart, unit="MTU", days=30, stacked=False),
+        per_source_chart(apart, unit="API calls", days=30, stacked=True),
+    ):
+        drawn = vl_convert.vegalite_to_svg(themed(chart))
+        axes = re.findall(r'class="mark-text role-axis-label".*?</g>', drawn, re.DOTALL)
+        marks = [re.findall(r">([^<]+)</text>", axis) for axis in axes]
+        assert len(marks) == 2
+        assert all(mark.isdigit() for mark in marks[1]), marks
 
 
 def test_a_source_may_keep_its_colour_in_two_charts() -> None:

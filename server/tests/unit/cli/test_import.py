@@ -20,7 +20,7 @@ import pytest
 import zstandard
 
 from headcount.counting.calendar import parse_period
-from headcount.counting.usage import ADMITTED, ANONYMOUS, API_CALLS, IDENTIFIED
+from headcount.counting.metrics import ADMITTED, ANONYMOUS, API_CALLS, IDENTIFIED
 from headcount.journal import JournalDirectory
 from headcount.store.sqlite import SqliteStore
 from program import PROGRAM, Program, environment

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from headcount.counting.calendar import parse_period
-from headcount.counting.usage import ADMITTED, API_CALLS
+from headcount.counting.metrics import ADMITTED, API_CALLS
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.journal import JournalDirectory
 from headcount.store.sqlite import SqliteStore

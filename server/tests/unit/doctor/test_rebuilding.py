@@ -12,7 +12,8 @@ import pytest
 from counted_folder import CountedFolder, counted_folder
 from headcount.counting.calendar import Period
 from headcount.counting.keys import MESSAGE, TRACKED, Family
-from headcount.counting.usage import ANONYMOUS, IDENTIFIED, Counts
+from headcount.counting.metrics import ANONYMOUS, IDENTIFIED
+from headcount.counting.usage import Counts
 from headcount.doctor.rebuilding import MonthKeys, candidates
 from headcount.doctor.recount import count_keys
 from headcount.store.sqlite import SqliteStore

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from headcount.counting.calendar import MS_PER_DAY, Period
 from headcount.counting.folded import Folded
 from headcount.counting.keys import MESSAGE, TRACKED, KeyBlock
-from headcount.counting.usage import ANONYMOUS, DAYS_MAX, IDENTIFIED, KINDS
+from headcount.counting.metrics import ANONYMOUS, IDENTIFIED, KINDS
+from headcount.counting.usage import DAYS_MAX
 from headcount.meter import MEMORY_BYTES_MIN, MeterLimits
 from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
 from headcount.store.protocol import Change

@@ -15,7 +15,7 @@ from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.facts import Rejection
 from headcount.counting.folded import Folded
 from headcount.counting.keys import MESSAGE
-from headcount.counting.usage import ADMITTED, API_CALLS
+from headcount.counting.metrics import ADMITTED, API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.meter import MeterLimits
 from oracle import Oracle, PlainFact

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
-from headcount.counting.usage import API_CALLS
+from headcount.counting.metrics import API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.journal import JournalFile
 from headcount.store.sqlite import SqliteStore

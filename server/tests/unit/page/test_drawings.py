@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from headcount.api.v1.daily import Columns, DailyBody
 from headcount.api.v1.limits import LimitsRecord
 from headcount.charts import SOURCES_MAX
+from headcount.counting.metrics import HEADLINES, REPORTED
 from headcount.page.drawings import _places, drawings
 
+NO_SOURCES: dict[str, list[str]] = {metric.name: [] for metric in HEADLINES}
 ids = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=SOURCES_MAX)
 
 
@@ -18,7 +20,7 @@ ids = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=SOURCES_MA
 def test_every_source_has_one_colour_and_every_chart_tells_its_sources_apart(
     by_calls: list[str], by_mtu: list[str]
 ) -> None:
-    places = _places(by_calls, by_mtu)
+    places = _places([by_calls, by_mtu])
     assert [places[each] for each in by_calls] == list(range(len(by_calls)))
     shown = [places[each] for each in by_mtu]
     assert len(set(shown)) == len(shown)
@@ -30,8 +32,8 @@ def test_every_source_has_one_colour_and_every_chart_tells_its_sources_apart(
 def test_only_a_month_that_runs_and_is_used_has_an_estimate(calls_a_day: int, current: str) -> None:
     days = [f"2026-11-{day:02d}" for day in range(1, 11)]
     totals = [calls_a_day * day for day in range(1, 11)]
-    columns = Columns(*[totals] * 7)
+    columns = Columns(*[totals] * (len(REPORTED) + 1))
     daily = DailyBody("2026-11-01", current, "2026-11-10T12:00:00.000Z", days, 0, columns, [])
-    drawn = drawings(daily, None, LimitsRecord(mtu=None, api_calls=None), 30, [], [], 0)
+    drawn = drawings(daily, None, LimitsRecord(mtu=None, api_calls=None), 30, NO_SOURCES, 0)
     expected = calls_a_day > 0 and current == "2026-11-01"
     assert ("estimate, with its range" in drawn) is expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from headcount.counting.metrics import BY_NAME
 from headcount.page.cards import UsageCard, drivers_of, usage_card
 from headcount.page.figures import change_of, count_text, moment_text, percent_text
 
@@ -47,7 +48,7 @@ def test_moments_are_in_utc() -> None:
 def standing(totals: list[int], limit: int | None, *, runs: bool = True) -> UsageCard:
     days = [f"2026-11-{day:02d}" for day in range(1, len(totals) + 1)]
     return usage_card(
-        *("mtu", "MTU"), days=days, totals=totals, length=30, runs=runs,
+        BY_NAME["mtu"], days=days, totals=totals, length=30, runs=runs,
         previous=40, previous_day="2026-10-31", limit=limit,
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ from headcount.api.wire.query import (
     pairs_of,
     period_asked,
 )
+from headcount.counting.metrics import BY_NAME
 
 __all__ = ["USAGE_HANDLERS"]
 
@@ -53,8 +54,8 @@ _WORDS = {
         "/usage/mtu/daily",
         "Daily tracked users of the workspace",
         "The numbers of distinct ids that the workspace saw from the start of the month up to each"
-        " day. Its monthly tracked users are `identified` + `neverIdentified`; an id seen in"
-        " several sources counts once.",
+        f" day. Monthly tracked users: {BY_NAME['mtu'].words} An id seen in several sources counts"
+        " once.",
     ),
     "getDailyPerSourceMTUUsage": (
         "/usage/mtu/sources/daily",

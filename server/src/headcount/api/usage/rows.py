@@ -7,8 +7,9 @@ in Unix seconds. Clients decode strictly: neither may change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Annotated, Any
 
 import msgspec
@@ -18,7 +19,8 @@ from msgspec import UNSET, Meta, UnsetType
 from headcount.api.usage.grid import Slice
 from headcount.api.usage.month import MonthView
 from headcount.api.usage.scopes import QueryScopes
-from headcount.counting.usage import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
+from headcount.counting.metrics import KINDS, METRICS, Metric
+from headcount.counting.usage import Counts
 
 __all__ = [
     "OPERATIONS",
@@ -26,7 +28,9 @@ __all__ = [
     "UsageOperation",
 ]
 
-Count = Annotated[str, Meta(pattern="^[0-9]+$", description="A count, as decimal text.")]
+_CALLS, _USERS = "api_calls", "mtu"
+"""The reports that the usage API has rows of, by their headline metrics."""
+
 UnixSeconds = Annotated[int, Meta(description="Unix seconds.")]
 RowDay = Annotated[
     str,
@@ -49,48 +53,43 @@ class PaginationOutput(msgspec.Struct, rename="camel"):
     )
 
 
-# Rows come by the thousand and hold no cycles: out of the collector's sight they cause no pause.
-class APICallSnapshotV1(msgspec.Struct, rename="camel", gc=False):
+def _row(report: str, *, source: bool) -> Any:
+    """The base of a row: whose it is, the metrics that Segment documents for it, and its day."""
+    bounds = [("period_start", UnixSeconds), ("period_end", UnixSeconds)]
+    members: list[tuple[str, Any]] = [
+        *([("source_id", SourceId)] if source else []),
+        *(bounds if report == _USERS else []),
+        *((metric.name, _count(metric)) for metric in _in_rows(report)),
+        ("timestamp", RowDay),
+    ]
+    # Rows come by the thousand and hold no cycles, so they stay out of the collector's sight.
+    return msgspec.defstruct("Row", members, rename="camel", gc=False)
+
+
+def _count(metric: Metric) -> Any:
+    words = f"{metric.words} As decimal text."
+    return Annotated[str, Meta(pattern="^[0-9]+$", description=words)]
+
+
+def _in_rows(report: str) -> list[Metric]:
+    found = [metric for metric in METRICS if metric.report == report and metric.in_rows]
+    return sorted(found, key=lambda metric: metric.name)
+
+
+class APICallSnapshotV1(_row(_CALLS, source=False)):  # type: ignore[misc]
     """API calls of the workspace up to and including a day."""
 
-    api_calls: Count
-    timestamp: RowDay
 
-
-class SourceAPICallSnapshotV1(msgspec.Struct, rename="camel", gc=False):
+class SourceAPICallSnapshotV1(_row(_CALLS, source=True)):  # type: ignore[misc]
     """API calls of a source up to and including a day."""
 
-    source_id: SourceId
-    api_calls: Count
-    timestamp: RowDay
+
+class MtuSnapshotV1(_row(_USERS, source=False)):  # type: ignore[misc]
+    """Tracked users of the workspace up to and including a day."""
 
 
-class MtuSnapshotV1(msgspec.Struct, rename="camel", gc=False):
-    """Tracked users of the workspace up to and including a day.
-
-    The period's MTU is `identified` + `neverIdentified`.
-    """
-
-    period_start: UnixSeconds
-    period_end: UnixSeconds
-    anonymous: Count
-    anonymous_identified: Count
-    identified: Count
-    never_identified: Count
-    timestamp: RowDay
-
-
-class UsersPerSourceSnapshotV1(msgspec.Struct, rename="camel", gc=False):
+class UsersPerSourceSnapshotV1(_row(_USERS, source=True)):  # type: ignore[misc]
     """Tracked users of a source up to and including a day."""
-
-    source_id: SourceId
-    period_start: UnixSeconds
-    period_end: UnixSeconds
-    anonymous: Count
-    anonymous_identified: Count
-    identified: Count
-    never_identified: Count
-    timestamp: RowDay
 
 
 class GetDailyWorkspaceAPICallsUsageV1Output(msgspec.Struct):
@@ -151,69 +150,54 @@ class UsageOperation:
 
     Attributes:
         name: names the operation in cursors and in the OpenAPI document.
+        report: name of the headline metric that its rows are about.
+        metrics: the metrics that a row holds, in their order.
         per_source: rows of the sources rather than of the workspace.
-        rows: makes the rows of a page out of the month, the scopes, and which rows these are.
+        row: the shape of a row.
         body: the answer's shape.
         output: the shape inside it.
     """
 
     name: str
+    report: str
     per_source: bool
-    rows: Callable[[MonthView, QueryScopes, Slice], list[Any]]
+    row: Any
     body: Any
     output: Any
 
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        """The metrics that a row holds, in their order."""
+        return _in_rows(self.report)
 
-def _timestamps(month: MonthView, page: Slice) -> list[str]:
-    texts = [f"{name}T00:00:00.000Z" for name in month.day_names()]
-    return [texts[day] for day in page.days.tolist()]
+    def rows(self, month: MonthView, scopes: QueryScopes, page: Slice) -> list[Any]:
+        """The rows of a page.
 
-
-def _totals(scopes: QueryScopes, kind: int, page: Slice) -> list[int]:
-    """Running totals of one kind, for the rows of a page only."""
-    totals = np.cumsum(scopes.counts[scopes.places[page.scopes], :, kind], axis=1, dtype=np.int64)
-    values: list[int] = totals[np.arange(len(page.days)), page.days].tolist()
-    return values
-
-
-def _api_calls(month: MonthView, scopes: QueryScopes, page: Slice) -> list[Any]:
-    totals = map(str, _totals(scopes, API_CALLS, page))
-    return list(map(APICallSnapshotV1, totals, _timestamps(month, page)))
-
-
-def _source_api_calls(month: MonthView, scopes: QueryScopes, page: Slice) -> list[Any]:
-    source_ids = [scopes.ids[scope] for scope in page.scopes.tolist()]
-    totals = map(str, _totals(scopes, API_CALLS, page))
-    return list(map(SourceAPICallSnapshotV1, source_ids, totals, _timestamps(month, page)))
-
-
-def _users(month: MonthView, scopes: QueryScopes, page: Slice) -> list[Any]:
-    return [MtuSnapshotV1(*fields) for fields in _user_fields(month, scopes, page)]
+        Args:
+            month: the month.
+            scopes: the scopes that have rows.
+            page: which rows these are.
+        """
+        days = page.days.tolist()
+        texts = [f"{name}T00:00:00.000Z" for name in month.day_names()]
+        columns: list[Iterable[Any]] = []
+        if self.per_source:
+            columns.append([scopes.ids[scope] for scope in page.scopes.tolist()])
+        if self.report == _USERS:
+            columns += map(repeat, month.bounds_s())
+        totals = _totals(scopes, self.metrics, page)
+        columns += (map(str, metric.of(totals).tolist()) for metric in self.metrics)
+        columns.append([texts[day] for day in days])
+        return list(map(self.row, *columns))
 
 
-def _source_users(month: MonthView, scopes: QueryScopes, page: Slice) -> list[Any]:
-    return [
-        UsersPerSourceSnapshotV1(scopes.ids[scope], *fields)
-        for scope, fields in zip(
-            page.scopes.tolist(), _user_fields(month, scopes, page), strict=True
-        )
-    ]
-
-
-def _user_fields(
-    month: MonthView, scopes: QueryScopes, page: Slice
-) -> list[tuple[int, int, str, str, str, str, str]]:
-    start_s, end_s = month.bounds_s()
-    return [
-        (start_s, end_s, str(anonymous), str(both), str(identified), str(anonymous - both), day)
-        for anonymous, both, identified, day in zip(
-            _totals(scopes, ANONYMOUS, page),
-            _totals(scopes, ANONYMOUS_IDENTIFIED, page),
-            _totals(scopes, IDENTIFIED, page),
-            _timestamps(month, page),
-            strict=True,
-        )
-    ]
+def _totals(scopes: QueryScopes, metrics: Sequence[Metric], page: Slice) -> Counts:
+    """Running totals for the rows of a page, of the columns that some metrics are made of only."""
+    totals = np.zeros((len(page.days), len(KINDS)), np.int64)
+    of_rows, places = np.arange(len(page.days)), scopes.places[page.scopes]
+    for column in {column for metric in metrics for column, _ in metric.terms}:
+        totals[:, column] = scopes.counts[places, :, column].cumsum(axis=1)[of_rows, page.days]
+    return totals
 
 
 OPERATIONS = {
@@ -221,29 +205,33 @@ OPERATIONS = {
     for operation in (
         UsageOperation(
             "getDailyWorkspaceAPICallsUsage",
+            _CALLS,
             False,
-            _api_calls,
+            APICallSnapshotV1,
             GetDailyWorkspaceAPICallsUsage200Response,
             GetDailyWorkspaceAPICallsUsageV1Output,
         ),
         UsageOperation(
             "getDailyPerSourceAPICallsUsage",
+            _CALLS,
             True,
-            _source_api_calls,
+            SourceAPICallSnapshotV1,
             GetDailyPerSourceAPICallsUsage200Response,
             GetDailyPerSourceAPICallsUsageV1Output,
         ),
         UsageOperation(
             "getDailyWorkspaceMTUUsage",
+            _USERS,
             False,
-            _users,
+            MtuSnapshotV1,
             GetDailyWorkspaceMTUUsage200Response,
             GetDailyWorkspaceMTUUsageV1Output,
         ),
         UsageOperation(
             "getDailyPerSourceMTUUsage",
+            _USERS,
             True,
-            _source_users,
+            UsersPerSourceSnapshotV1,
             GetDailyPerSourceMTUUsage200Response,
             GetDailyPerSourceMTUUsageV1Output,
         ),

@@ -13,7 +13,8 @@ import numpy as np
 from headcount.api.usage.grid import Indexes
 from headcount.api.usage.month import MonthView
 from headcount.api.wire.exchange import Caller
-from headcount.counting.usage import API_CALLS, Counts
+from headcount.counting.metrics import API_CALLS
+from headcount.counting.usage import Counts
 
 __all__ = ["QueryScopes", "source_scopes", "workspace_scope"]
 

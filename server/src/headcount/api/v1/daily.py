@@ -18,14 +18,9 @@ from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoi
 from headcount.api.wire.exchange import Caller, caller_of
 from headcount.api.wire.problems import Problem, invalid
 from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, period_asked
-from headcount.counting.usage import (
-    ADMITTED,
-    ANONYMOUS,
-    ANONYMOUS_IDENTIFIED,
-    API_CALLS,
-    IDENTIFIED,
-    Counts,
-)
+from headcount.counting.by_metric import by_metric
+from headcount.counting.metrics import BY_NAME, REPORTED
+from headcount.counting.usage import Counts, all_of
 
 __all__ = ["DAILY_HANDLERS"]
 
@@ -35,19 +30,11 @@ _SOURCE_IDS = QueryParameter(
     f"A source whose totals are wanted too; may be given up to {_SOURCES_MAX} times.",
     {"type": "string"},
 )
-Column = Annotated[list[int], Meta(description="One running total for each day.")]
+_SHOWN = (*REPORTED, BY_NAME["duplicate"])
 
 
-class Columns(msgspec.Struct, rename="camel"):
+class Columns(by_metric(_SHOWN, list[int], "One running total for each day.")):  # type: ignore[misc]
     """Running totals of one scope, one entry for each day of `days`."""
-
-    api_calls: Column
-    mtu: Column
-    identified: Column
-    anonymous: Column
-    anonymous_identified: Column
-    never_identified: Column
-    duplicate: Column
 
 
 class SourceColumns(msgspec.Struct, rename="camel"):
@@ -130,19 +117,7 @@ def _source(caller: Caller, month: MonthView, source_id: str) -> SourceColumns:
 
 def _columns(new: Counts, days: int) -> Columns:
     """Columns out of what was new on each day."""
-    totals = np.cumsum(new[:days], axis=0, dtype=np.int64).T
-    identified, anonymous = totals[IDENTIFIED], totals[ANONYMOUS]
-    never = anonymous - totals[ANONYMOUS_IDENTIFIED]
-    calls = totals[API_CALLS]
-    return Columns(
-        calls.tolist(),
-        (identified + never).tolist(),
-        identified.tolist(),
-        anonymous.tolist(),
-        totals[ANONYMOUS_IDENTIFIED].tolist(),
-        never.tolist(),
-        (totals[ADMITTED] - calls).tolist(),
-    )
+    return Columns(*all_of(_SHOWN, new[:days]).cumsum(axis=0).T.tolist())
 
 
 DAILY_HANDLERS = [read_daily]

@@ -10,18 +10,16 @@ from msgspec import Meta
 
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.exchange import Caller, caller_of
-from headcount.catalog import PlanLimits
+from headcount.counting.by_metric import by_metric
+from headcount.counting.metrics import HEADLINES
 
 __all__ = ["LIMIT_HANDLERS", "LimitsRecord", "limits_of"]
 
 Limit = Annotated[int, Meta(description="A count a month; null for no limit.", ge=0, le=10**15)]
 
 
-class LimitsRecord(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class LimitsRecord(by_metric(HEADLINES, Limit | None), forbid_unknown_fields=True):  # type: ignore[misc, call-arg]
     """What the plan includes in a month; null where it sets no limit."""
-
-    mtu: Limit | None
-    api_calls: Limit | None
 
 
 class LimitsBody(msgspec.Struct, rename="camel"):
@@ -38,8 +36,7 @@ class LimitsAnswer(msgspec.Struct):
 
 def limits_of(caller: Caller) -> LimitsRecord:
     """The limits of the caller's workspace."""
-    limits = caller.services.catalog.plan_limits(caller.workspace.number)
-    return LimitsRecord(limits.mtu, limits.api_calls)
+    return LimitsRecord(**caller.services.catalog.plan_limits(caller.workspace.number))
 
 
 @endpoint(
@@ -48,7 +45,7 @@ def limits_of(caller: Caller) -> LimitsRecord:
     Contract(
         name="getPlanLimits",
         summary="The plan's limits",
-        description="Monthly tracked users and API calls that the plan includes. They refuse"
+        description="What the plan includes of each metric. Limits refuse"
         " nothing: they are what usage is compared with.",
         tag="Plan limits",
         answer=LimitsAnswer,
@@ -64,7 +61,7 @@ def read_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
     Contract(
         name="setPlanLimits",
         summary="Replace the plan's limits",
-        description="Sets both; null takes a limit away.",
+        description="Sets all of them; null takes a limit away.",
         tag="Plan limits",
         answer=LimitsAnswer,
         body=LimitsRecord,
@@ -75,8 +72,7 @@ def read_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def replace_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     wanted = await body_of(request, LimitsRecord)
-    limits = PlanLimits(wanted.mtu, wanted.api_calls)
-    caller.services.catalog.set_plan_limits(caller.workspace.number, limits)
+    caller.services.catalog.set_plan_limits(caller.workspace.number, msgspec.structs.asdict(wanted))
     return answer(LimitsAnswer(LimitsBody(limits_of(caller))))
 
 

@@ -20,7 +20,8 @@ from headcount.api.wire.exchange import Caller, caller_of
 from headcount.api.wire.problems import Problem
 from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, period_asked, value_asked
 from headcount.counting.facts import Rejection
-from headcount.counting.usage import ADMITTED, API_CALLS, KINDS, Counts
+from headcount.counting.metrics import BY_NAME
+from headcount.counting.usage import Counts, all_of
 
 __all__ = ["OUTCOME_HANDLERS"]
 
@@ -67,7 +68,8 @@ class OutcomesAnswer(msgspec.Struct):
     data: OutcomesBody
 
 
-_NOTHING = (0,) * len(KINDS)
+_SHOWN = (BY_NAME["api_calls"], BY_NAME["duplicate"])
+_NOTHING = (0, 0)
 _NO_SOURCE = 0
 _SOURCE_ID = QueryParameter(
     "sourceId",
@@ -118,7 +120,7 @@ def _body(caller: Caller, month: MonthView, source_id: str | None) -> OutcomesBo
         place = counted.index(number) if number in counted else None
         of_days = reading.workspace * 0 if place is None else reading.sources[place]
         of_reasons = tuple(rejected[number])
-    totals = dict(zip(counted, reading.sources.sum(axis=1).tolist(), strict=True))
+    totals = dict(zip(counted, all_of(_SHOWN, reading.sources.sum(axis=1)).tolist(), strict=True))
     sources = [
         SourceOutcomes(
             each,
@@ -130,7 +132,7 @@ def _body(caller: Caller, month: MonthView, source_id: str | None) -> OutcomesBo
     return OutcomesBody(
         str(month.period),
         moment_text(reading.counted_until_ms),
-        _outcomes(of_days.sum(axis=0).tolist(), of_reasons),
+        _outcomes(all_of(_SHOWN, of_days.sum(axis=0)).tolist(), of_reasons),
         _days(month, of_days, of_reasons),
         sources,
     )
@@ -141,20 +143,21 @@ def _days(month: MonthView, counts: Counts, rejected: Iterable[Rejection]) -> li
     by_day: defaultdict[int, list[Rejection]] = defaultdict(list)
     for rejection in rejected:
         by_day[rejection.day - first].append(rejection)
+    shown = all_of(_SHOWN, counts).tolist()
     return [
-        DayOutcomes(name, _outcomes(counts[day].tolist(), by_day[day]))
+        DayOutcomes(name, _outcomes(shown[day], by_day[day]))
         for day, name in enumerate(month.day_names())
     ]
 
 
 def _outcomes(counts: Sequence[int], rejected: Iterable[Rejection]) -> Outcomes:
-    """Outcomes out of one count of each kind and tallies of rejections."""
+    """Outcomes out of the counts of `_SHOWN` and tallies of rejections."""
     reasons: defaultdict[str, int] = defaultdict(int)
     for rejection in rejected:
         reasons[rejection.reason] += rejection.messages
-    accepted = counts[API_CALLS]
     by_reason = dict(sorted(reasons.items()))
-    return Outcomes(accepted, counts[ADMITTED] - accepted, sum(by_reason.values()), by_reason)
+    accepted, duplicate = counts
+    return Outcomes(accepted, duplicate, sum(by_reason.values()), by_reason)
 
 
 OUTCOME_HANDLERS = [read_outcomes]

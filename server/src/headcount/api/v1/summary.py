@@ -5,7 +5,6 @@ Takes two readings, of the month and of the one before it, each from one moment 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -17,32 +16,19 @@ from headcount.api.v1.limits import LimitsRecord, limits_of
 from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.api.wire.exchange import Caller, caller_of
 from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, period_asked
-from headcount.counting.usage import (
-    ANONYMOUS,
-    ANONYMOUS_IDENTIFIED,
-    API_CALLS,
-    IDENTIFIED,
-)
+from headcount.counting.by_metric import by_metric
+from headcount.counting.metrics import API_CALLS, HEADLINES, REPORTED
+from headcount.counting.usage import Counts, all_of
 
 __all__ = ["SUMMARY_HANDLERS"]
 
 
-class Totals(msgspec.Struct, rename="camel", gc=False):
+class Totals(by_metric(REPORTED, int)):  # type: ignore[misc]
     """Counts from the start of a month up to and including a day."""
 
-    api_calls: int
-    mtu: Annotated[int, Meta(description="identified + neverIdentified.")]
-    identified: int
-    anonymous: int
-    anonymous_identified: int
-    never_identified: int
 
-
-class TotalsChange(msgspec.Struct, rename="camel", gc=False):
+class TotalsChange(by_metric(HEADLINES, int, "Now, less then.")):  # type: ignore[misc]
     """How much more than in the month before, up to the day that is compared with."""
-
-    api_calls: int
-    mtu: int
 
 
 class MonthTotals(msgspec.Struct, rename="camel"):
@@ -124,7 +110,7 @@ def _month_totals(month: MonthView, days: int) -> MonthTotals:
         str(month.period),
         month.day_names()[days - 1],
         moment_text(month.reading.counted_until_ms),
-        _totals(month.reading.workspace[:days].sum(axis=0).tolist()),
+        *_totals(month.reading.workspace[:days].sum(axis=0, keepdims=True)),
     )
 
 
@@ -152,27 +138,20 @@ def _by_source(month: MonthView, days: int) -> dict[int, Totals]:
     summed = month.reading.sources[:, :days].sum(axis=1)
     used = summed[:, API_CALLS] > 0
     numbers = month.reading.source_numbers[used].tolist()
-    return dict(zip(numbers, map(_totals, summed[used].tolist()), strict=True))
+    return dict(zip(numbers, _totals(summed[used]), strict=True))
 
 
-def _totals(counts: Sequence[int]) -> Totals:
-    """Totals out of one number of each kind."""
-    identified, anonymous = counts[IDENTIFIED], counts[ANONYMOUS]
-    never = anonymous - counts[ANONYMOUS_IDENTIFIED]
-    return Totals(
-        counts[API_CALLS],
-        identified + never,
-        identified,
-        anonymous,
-        counts[ANONYMOUS_IDENTIFIED],
-        never,
-    )
+def _totals(counts: Counts) -> list[Totals]:
+    """Totals of each scope."""
+    return [Totals(*values) for values in all_of(REPORTED, counts).tolist()]
 
 
 def _change(now: Totals, before: Totals) -> TotalsChange:
-    return TotalsChange(now.api_calls - before.api_calls, now.mtu - before.mtu)
+    return TotalsChange(
+        *(getattr(now, each.name) - getattr(before, each.name) for each in HEADLINES)
+    )
 
 
-_NOTHING = Totals(0, 0, 0, 0, 0, 0)
+_NOTHING = Totals(*[0] * len(REPORTED))
 
 SUMMARY_HANDLERS = [read_summary]

@@ -16,26 +16,22 @@ from headcount.charts import (
     Point,
     Spec,
     cumulative_chart,
-    pace_of,
     per_source_chart,
     split_largest,
     themed,
 )
 from headcount.charts.files import DRAWN_FORMATS, drawn
 from headcount.charts.javascript import can_draw
-from headcount.cli.reading.rows import Metric, Query, Row
+from headcount.cli.reading.rows import Query, Row
 from headcount.cli.reading.showing import month_words
 from headcount.counting.calendar import Period
+from headcount.counting.forecast import pace_of
+from headcount.counting.metrics import Metric
 from headcount.errors import OperatorError, UsageError
 from headcount.extras import install_command
 from headcount.shown import shown as as_shown
 
 __all__ = ["DrawnMonth", "check_plot", "picture"]
-
-_COUNTS: Mapping[Metric, tuple[str, str, str]] = {
-    "api-calls": ("api_calls", "API calls", "apiCalls"),
-    "mtu": ("mtu", "MTU", "mtu"),
-}
 
 
 class DrawnMonth(NamedTuple):
@@ -91,10 +87,10 @@ def picture(query: Query, month: DrawnMonth, file_format: str, *, dark: bool) ->
             "Name another month with --period.",
         )
     if query.by == "source":
-        shown = _largest(query.metrics[0], month)
-        charts = [_by_source(metric, month, shown) for metric in query.metrics]
+        shown = _largest(query.headlines[0], month)
+        charts = [_by_source(metric, month, shown) for metric in query.headlines]
     else:
-        charts = [_of_workspace(metric, month) for metric in query.metrics]
+        charts = [_of_workspace(metric, month) for metric in query.headlines]
     whole = charts[0] if len(charts) == 1 else _stacked(charts)
     try:
         return drawn(themed(whole, dark=dark), file_format)
@@ -106,29 +102,27 @@ def picture(query: Query, month: DrawnMonth, file_format: str, *, dark: bool) ->
 
 
 def _of_workspace(metric: Metric, month: DrawnMonth) -> Spec:
-    name, unit, own_name = _COUNTS[metric]
-    points = _points(month.rows, name)
+    points = _points(month.rows, metric.name)
     pace = pace_of([point.total for point in points], runs=month.runs)
     return cumulative_chart(
         points,
-        unit=unit,
+        unit=metric.label,
         days=month.period.length,
-        previous=_points(month.previous, name),
+        previous=_points(month.previous, metric.name),
         outlook=pace.outlook(month.period.length) if pace else None,
-        limit=month.limits.get(own_name),
-        title=_title(unit, month.period),
+        limit=month.limits.get(metric.wire),
+        title=_title(metric.label, month.period),
     )
 
 
 def _largest(metric: Metric, month: DrawnMonth) -> list[str]:
     """The sources that a chart has room for; in every chart of a picture the same ones."""
-    largest, _ = split_largest(_by_name(month, _COUNTS[metric][0]))
+    largest, _ = split_largest(_by_name(month, metric.name))
     return list(largest)
 
 
 def _by_source(metric: Metric, month: DrawnMonth, shown: Sequence[str]) -> Spec:
-    name, unit, _ = _COUNTS[metric]
-    sources = _by_name(month, name)
+    sources = _by_name(month, metric.name)
     largest = {source: sources.pop(source) for source in shown if source in sources}
     summed: defaultdict[date, int] = defaultdict(int)
     for points in sources.values():
@@ -136,12 +130,12 @@ def _by_source(metric: Metric, month: DrawnMonth, shown: Sequence[str]) -> Spec:
             summed[point.day] += point.total
     return per_source_chart(
         largest,
-        unit=unit,
+        unit=metric.label,
         days=month.period.length,
-        stacked=metric == "api-calls",
+        stacked=metric.adds_up,
         others=[Point(*each) for each in sorted(summed.items())],
         others_count=len(sources),
-        title=_title(f"{unit} by source", month.period),
+        title=_title(f"{metric.label} by source", month.period),
     )
 
 

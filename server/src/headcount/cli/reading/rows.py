@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from headcount.counting.calendar import Period, day_of_ms, parse_period
+from headcount.counting.metrics import REPORTED, Metric
 from headcount.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,14 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["Query", "Row", "current_period", "month_rows", "period_named"]
 
 Scope = Literal["workspace", "source"]
-Metric = Literal["mtu", "api-calls"]
 Row = dict[str, Any]
 
 _ROWS_A_PAGE = 1000
-_COUNTS: Mapping[Metric, tuple[str, ...]] = {
-    "api-calls": ("api_calls",),
-    "mtu": ("mtu", "identified", "never_identified", "anonymous", "anonymous_identified"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +30,32 @@ class Query:
 
     Attributes:
         by: a row for each source, or for the whole workspace.
-        metric: only this one; both when None.
+        metric: the option of a headline metric, to have it alone; all when None.
     """
 
     by: Scope
-    metric: Metric | None
+    metric: str | None
+
+    @property
+    def headlines(self) -> tuple[Metric, ...]:
+        """What is counted."""
+        return tuple(
+            metric
+            for metric in REPORTED
+            if metric.headline and self.metric in (None, metric.option)
+        )
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """What is counted."""
-        return ("api-calls", "mtu") if self.metric is None else (self.metric,)
-
-    @property
-    def counts(self) -> tuple[str, ...]:
-        """The fields of a row that hold counts."""
-        return tuple(name for metric in self.metrics for name in _COUNTS[metric])
+        """What a row has counts of."""
+        reports = {metric.name for metric in self.headlines}
+        return tuple(metric for metric in REPORTED if metric.report in reports)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All fields of a row, in order."""
         scope = ("source_id", "source_name") if self.by == "source" else ()
-        return ("day", *scope, *self.counts)
+        return ("day", *scope, *(metric.name for metric in self.metrics))
 
 
 def month_rows(
@@ -72,10 +73,10 @@ def month_rows(
         ApiException: the server refused, or did not answer.
     """
     joined: dict[tuple[Any, str], Row] = {}
-    for metric in query.metrics:
+    for metric in query.headlines:
         for record in _records(connection, query.by, metric, period):
             key = record["day"], record.get("source_id", "")
-            # The two metrics are read one after the other: the later may know a row more.
+            # They are read one after the other: the later may know a row more.
             row = joined.setdefault(key, dict.fromkeys(query.columns))
             row.update(record)
     for row in joined.values():
@@ -91,15 +92,15 @@ def _records(
 
     calls = APICallsApi(connection.client)
     users = MonthlyTrackedUsersApi(connection.client)
-    methods: dict[tuple[Scope, Metric], Callable[..., Any]] = {
-        ("workspace", "api-calls"): calls.get_daily_workspace_api_calls_usage,
-        ("source", "api-calls"): calls.get_daily_per_source_api_calls_usage,
+    methods: dict[tuple[Scope, str], Callable[..., Any]] = {
+        ("workspace", "api_calls"): calls.get_daily_workspace_api_calls_usage,
+        ("source", "api_calls"): calls.get_daily_per_source_api_calls_usage,
         ("workspace", "mtu"): users.get_daily_workspace_mtu_usage,
         ("source", "mtu"): users.get_daily_per_source_mtu_usage,
     }
     # The workspace has no more rows than a month has days, and Segment's default would do.
     count = _ROWS_A_PAGE if by == "source" else None
-    for snapshot in iter_rows(methods[by, metric], str(period), count=count):
+    for snapshot in iter_rows(methods[by, metric.name], str(period), count=count):
         yield snapshot.to_record()
 
 

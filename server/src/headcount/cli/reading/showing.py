@@ -8,31 +8,25 @@ from typing import Any
 
 from headcount.cli.reading.rows import Query, Row
 from headcount.counting.calendar import Period
+from headcount.counting.metrics import REPORTED
 
 __all__ = ["caption", "headings", "line_of", "month_words", "rows_of_last_day"]
 
-_WORDS = {
-    "api_calls": "API calls",
-    "mtu": "MTU",
-    "identified": "identified",
-    "never_identified": "never identified",
-    "anonymous": "anonymous",
-    "anonymous_identified": "anonymous identified",
-}
 _MINUS = "\N{MINUS SIGN}"
 
 
 def headings(query: Query) -> tuple[str, ...]:
     """Headings of a table, as `print_table` takes them."""
     scope = ("source",) if query.by == "source" else ()
-    return ("day", *scope, *(f"{_WORDS[name]}#" for name in query.counts))
+    return ("day", *scope, *(f"{metric.label}#" for metric in query.metrics))
 
 
 def line_of(query: Query, row: Row) -> tuple[str, ...]:
     """A row as texts, under `headings`."""
     scope = (row["source_name"] or row["source_id"],) if query.by == "source" else ()
-    counts = ("" if row[name] is None else f"{row[name]:,}" for name in query.counts)
-    return (row["day"].isoformat(), *scope, *counts)
+    counts = (row[metric.name] for metric in query.metrics)
+    texts = ("" if count is None else f"{count:,}" for count in counts)
+    return (row["day"].isoformat(), *scope, *texts)
 
 
 def rows_of_last_day(rows: Sequence[Row]) -> list[Row]:
@@ -61,8 +55,9 @@ def caption(period: Period, summary: Mapping[str, Any] | None) -> Iterator[str]:
     before = summary.get("previous")
     if before is not None:
         changes = " and ".join(
-            f"{words} {_change(before['totals'][name], month['totals'][name])}"
-            for name, words in (("apiCalls", "API calls"), ("mtu", "MTU"))
+            f"{metric.label} {_change(before['totals'][metric.wire], month['totals'][metric.wire])}"
+            for metric in REPORTED
+            if metric.headline
         )
         yield f"Against the month before, up to {before['day']}: {changes}."
 

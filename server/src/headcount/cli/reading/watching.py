@@ -54,7 +54,7 @@ def watch_usage(
             rows = asking.answer(reading.rows)
             if rows is not None:
                 show(rows_of_last_day(rows) if last else rows)
-            asking.pause(len(query.metrics) * (1 + len(rows or ()) // _ROWS_A_REQUEST))
+            asking.pause(len(query.headlines) * (1 + len(rows or ()) // _ROWS_A_REQUEST))
 
 
 class _MonthReader:

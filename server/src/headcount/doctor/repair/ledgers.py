@@ -20,7 +20,8 @@ from headcount.catalog import schema as catalog
 from headcount.confirmed import Confirmed
 from headcount.counting.calendar import Period, parse_period
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock
-from headcount.counting.usage import DAYS_MAX, KINDS, Counts
+from headcount.counting.metrics import KINDS
+from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.doctor.rebuilding import MonthKeys, candidates
 from headcount.doctor.recount import count_keys
 from headcount.doctor.repair.side import Act, Side
@@ -30,6 +31,7 @@ from headcount.layout import DataFolder
 from headcount.sqlite.connection import connect, transaction
 from headcount.sqlite.rows import PART, Ledger, Table
 from headcount.store import blocks, sql
+from headcount.store.counts import counts_of, encoded
 from headcount.store.runs import Run
 from headcount.store.tables import (
     ASIDE,
@@ -57,7 +59,6 @@ Row = tuple[Any, ...]
 
 _RUN_NAME = re.compile(r"(tracked|message)-(\d{4}-\d{2})-[0-9a-f]{16}\.keys")
 _FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
-_COUNTS_BYTES = DAYS_MAX * len(KINDS) * 8
 _LAST_METERED_DAY = "last_metered_day"
 
 
@@ -147,9 +148,10 @@ def _last_counted_day(found: Found) -> int | None:
 
 
 def _counts(data: Any) -> Counts | None:
-    if not isinstance(data, bytes) or len(data) != _COUNTS_BYTES:
+    try:
+        return counts_of(data)
+    except ValueError:
         return None
-    return np.frombuffer(data, "<i8").reshape(DAYS_MAX, len(KINDS))
 
 
 def _rebuild_usage(found: Found, damaged: list[Row], folder: Path) -> Iterator[Act]:
@@ -193,13 +195,13 @@ def _rebuilt(found: Found, row: Row, folder: Path) -> Row | None:
     keys = _month_keys(found, Period(number), folder)
     offered = list(candidates(left, whole if source else None, sources, others, keys))
     for counts in offered:
-        values = (workspace, number, source, revision, counts.astype("<i8").tobytes())
+        values = (workspace, number, source, revision, encoded(counts))
         if USAGE.checksum(values) == checksum:
             return values
     # The only source of a workspace has its counts, whatever the checksum has become.
     alone = (source and not sources) or (not source and len(sources) == 1)
     if alone and offered:
-        return (workspace, number, source, revision, offered[0].astype("<i8").tobytes())
+        return (workspace, number, source, revision, encoded(offered[0]))
     return None
 
 

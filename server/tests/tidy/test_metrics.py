@@ -1,0 +1,33 @@
+"""Metrics are spelled in one table: whoever shows or checks them loops over it."""
+
+from __future__ import annotations
+
+import re
+
+from headcount.counting.metrics import METRICS
+from tidy.sources import text_of, tracked_files
+
+SPELLED = {
+    "server/src/headcount/counting/metrics.py": "the table",
+    "server/src/headcount/counting/tracked_ids.py": "how facts become the sets",
+    "server/src/headcount/demo/expected.py": "a naive count, which shares no code with the server",
+}
+# What nobody would write who does not spell metrics: a name of several words.
+DISTINCT = [metric for metric in METRICS if "_identified" in metric.name]
+NAMES = re.compile(
+    "|".join(
+        re.escape(name)
+        for metric in DISTINCT
+        for name in (metric.name, metric.wire, metric.option, metric.name.upper())
+    )
+)
+
+
+def test_no_other_file_of_the_server_spells_the_metrics() -> None:
+    assert len(DISTINCT) == 2
+    found = {
+        str(name)
+        for name in tracked_files()
+        if name.is_relative_to("server/src") and (text := text_of(name)) and NAMES.search(text)
+    }
+    assert found == set(SPELLED)
