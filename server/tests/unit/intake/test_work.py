@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-import sys
-from types import FrameType
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from call_count import counted_calls
 from headcount.intake import Limits, Reason, SourceRef
 from headcount.intake.batches import decode_batch, decode_item
 from headcount.intake.decoding import Message, decode_message, decode_record
@@ -68,21 +68,9 @@ def tolerant_steps(body: bytes, steps: int) -> int:
 
 def calls(work: Work[BatchResult]) -> int:
     """How often Python calls something during some work."""
-    count = 0
-
-    def profile(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
+    with counted_calls() as count, suppress(Refused):
         at_once(work)
-    except Refused:
-        pass
-    finally:
-        sys.setprofile(before)
-    return count
+    return count.calls
 
 
 def take(body: bytes, source: SourceRef | None, limits: Limits = SMALL) -> Work[BatchResult]:
