@@ -55,8 +55,7 @@ def test_a_server_without_names_is_named(configuration: sdk.Configuration) -> No
 
 
 @pytest.mark.parametrize(
-    "body",
-    [{}, [], {"data": {"sources": [{"id": "x"}]}}, {"data": {"sources": [{"id": 1, "name": "x"}]}}],
+    "source", [None, "x", {"id": "x"}, {"id": 1, "name": "x"}, {"id": "x", "name": None}]
 )
 def test_an_answer_of_another_shape_is_no_answer(source: Any) -> None:
     body = {} if source is None else {"data": {"sources": [source]}}
