@@ -16,16 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "server" / "tests")]
 
-from crash.damages import (  # noqa: E402
-    Verdict,
-    chosen,
-    judge,
-    judge_repair,
-    judge_running,
-    make_master,
-    running,
-    seeded,
-)
+from crash.damage_kinds import chosen, running, seeded  # noqa: E402
+from crash.damages import Verdict, judge, judge_repair, make_master  # noqa: E402
+from crash.damages_running import judge_running  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results"
 

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 __all__ = [
     "DRAFT_PREFIX",
+    "open_file",
     "opened_new",
     "put_new",
     "put_whole",
@@ -31,17 +32,28 @@ DRAFT_PREFIX = "format."
 _SMALL_BYTES = 4 << 20
 
 
-def read_small(path: Path) -> bytes:
-    """What a small file holds, and no more than 4 MB of it.
+def open_file(path: Path) -> int:
+    """Open a file for reading; gives its descriptor.
 
     Raises:
         OSError: it cannot be read, or is something else than a file, such as a pipe, for whose
             other end nobody is to wait.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is no file", str(path))
+
+
+def read_small(path: Path) -> bytes:
+    """What a small file holds, and no more than 4 MB of it.
+
+    Raises:
+        OSError: as for `open_file`.
+    """
+    descriptor = open_file(path)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no file", str(path))
         return os.read(descriptor, _SMALL_BYTES)
     finally:
         os.close(descriptor)

@@ -89,7 +89,7 @@ class FolderLock:
     def held(path: Path) -> bool:
         """Whether some process holds the lock at this moment."""
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError:
             return False
         try:

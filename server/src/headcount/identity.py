@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -151,16 +152,17 @@ def require_part(database: Path) -> None:
     """See that a database which is known to its folder is there; to be called before it is made.
 
     Raises:
-        DamagedDataError: it is missing or empty.
+        DamagedDataError: it is missing, empty or no file.
     """
     folder = folder_of(database)
     identity = None if folder is None else read_identity(folder)
     if folder is None or identity is None or part_name(folder, database) not in identity.parts:
         return
     try:
-        if database.stat().st_size:
+        found = database.stat()
+        if stat.S_ISREG(found.st_mode) and found.st_size:
             return
-        state = "is empty"
+        state = "is empty" if stat.S_ISREG(found.st_mode) else "is no file"
     except FileNotFoundError:
         state = "is missing"
     raise DamagedDataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from headcount.counting.facts import Rejection
 from headcount.counting.metrics import KINDS
 from headcount.errors import DamagedDataError
 from headcount.store.protocol import Change
+from headcount.store.sqlite import SqliteStore
 from unit.api.support import NOVEMBER, Installation
 
 RAISED = {"api_calls": 3, "admitted": 3}
+TALLY = Rejection(1, 1, NOVEMBER.first_day, "invalid_id", 1)
 
 
 def changed(path: Path, statement: str) -> None:
@@ -45,8 +48,7 @@ def test_a_reader_is_told_and_not_shown_it(
     with installation:
         installation.catalog.add_workspace("Other", 0)
         source = installation.source("web")
-        tally = Rejection(1, 1, NOVEMBER.first_day, "invalid_id", 1)
-        installation.use(source, NOVEMBER, {1: RAISED}, rejections=(tally,))
+        installation.use(source, NOVEMBER, {1: RAISED}, rejections=(TALLY,))
         with installation.client() as client:
             path = f"/usage/api-calls/daily?period={NOVEMBER}"
             where = "/headcount/v1/outcomes" if "rejection" in statement else path
@@ -68,5 +70,29 @@ def test_counts_that_are_damaged_are_not_added_to(installation: Installation) ->
         counts = np.ones((31, len(KINDS)), np.int64)
         with pytest.raises(DamagedDataError, match=r"row of the table usage \(workspace 1"):
             installation.store.commit(Change(counts={(NOVEMBER, 1, 1): counts}))
+        with pytest.raises(DamagedDataError):
+            installation.store.check()
+
+
+@pytest.mark.parametrize(
+    ("statement", "write"),
+    [
+        (
+            "UPDATE position SET entry = 1000",
+            lambda s: s.commit(Change(positions={"a journal": 2})),
+        ),
+        ("UPDATE rejection SET messages = 9", lambda s: s.commit(Change(rejections=(TALLY,)))),
+        ("UPDATE mark SET value = 0 WHERE name = 'trusted_day'", lambda s: s.trust_day(9)),
+    ],
+)
+def test_what_is_damaged_is_not_written_over(
+    installation: Installation, statement: str, write: Callable[[SqliteStore], None]
+) -> None:
+    with installation:
+        first = Change(positions={"a journal": 1}, trusted_day=5, rejections=(TALLY,))
+        installation.store.commit(first)
+        changed(installation.folder / "store.sqlite", statement)
+        with pytest.raises(DamagedDataError, match="row of the table"):
+            write(installation.store)
         with pytest.raises(DamagedDataError):
             installation.store.check()

@@ -220,6 +220,10 @@ def test_to_trust_a_day_takes_back_what_is_later(open_store: OpenStore) -> None:
         assert list(each.months()) == [Month(1, JANUARY, 400, False)]
     store.trust_day(500)
     assert (store.trusted_day(), store.last_metered_day()) == (500, 400)
+    # A month that is closed stays closed, though its last import was on a day that is taken back.
+    store.seal(1, JANUARY)
+    store.trust_day(300)
+    assert list(open_store().months()) == [Month(1, JANUARY, 300, True)]
 
 
 def test_the_freshness_mark_is_taken_back_only_where_it_is_later(store: MeterStore) -> None:

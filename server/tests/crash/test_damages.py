@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from crash.damages import Master, judge, judge_repair, judge_running, make_master, running, seeded
+from crash.damage_kinds import running, seeded
+from crash.damages import Master, judge, judge_repair, make_master
+from crash.damages_running import judge_running
 
 SEEDS = [int(os.environ["HEADCOUNT_SEED"])] if "HEADCOUNT_SEED" in os.environ else range(6)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -233,6 +234,22 @@ def test_no_workspace_is_made_where_the_catalog_is_not_the_right_one(
             catalog.add_workspace("Stranger", 0)
 
     said_by(add)
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("pattern", ["store.sqlite", "catalog.sqlite", "journals/*.sqlite"])
+def test_a_pipe_in_the_place_of_a_database_keeps_nobody_waiting(
+    folder: DataFolder, pattern: str, end: str
+) -> None:
+    [path] = folder.path.glob(pattern)
+    place = path.with_name(path.name + end)
+    place.unlink(missing_ok=True)
+    os.mkfifo(place)
+    assert "is no file" in said_by(lambda: refuse_faults(folder.path))
+    [found] = [f for f in part_faults(folder.path) if "no file" in f.problem]
+    assert place.name.startswith(Path(found.part).name)
+    made = {"store": SqliteStore, "catalog": Catalog}.get(path.stem, JournalFile)
+    assert "is no file" in said_by(lambda: made(path))
 
 
 def test_each_part_refuses_by_itself(folder: DataFolder) -> None:

@@ -9,6 +9,7 @@ Runs are opened in the store's own moment, since the meter may replace them.
 from __future__ import annotations
 
 import contextlib
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -32,7 +33,7 @@ from headcount.backup.manifest import (
 from headcount.catalog.view import catalog_view
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import FORMAT_VERSION, DataFolder, read_hash_key
-from headcount.durable import sync, write_new
+from headcount.durable import open_file, sync, write_new
 from headcount.errors import DataFolderError, UsageError
 from headcount.journal.view import journal_view
 from headcount.sqlite.reading import copy_database, damage
@@ -118,7 +119,7 @@ def _copy_store(folder: DataFolder, copy: DataFolder, progress: Progress) -> Non
     with ExitStack() as stack:
 
         def opened(path: Path) -> BinaryIO:
-            return stack.enter_context(path.open("rb"))
+            return stack.enter_context(os.fdopen(open_file(path), "rb"))
 
         with store_view(folder.store, opened) as store:
             for run in store.runs:

@@ -16,7 +16,7 @@ import apsw
 
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.remedies import remedy_for
-from headcount.sqlite.unwritable import log_bytes
+from headcount.sqlite.unwritable import log_bytes, require_files
 
 __all__ = [
     "REPAIR_OR_RESTORE",
@@ -73,6 +73,7 @@ def connect(
     Raises:
         DataFolderError: the file is newer than this version, damaged, read-only or no database.
     """
+    require_files(path)
     try:
         connection = apsw.Connection(str(path), vfs=vfs)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)

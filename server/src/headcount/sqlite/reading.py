@@ -28,6 +28,7 @@ from headcount.sqlite.unwritable import (
     log_bytes,
     open_for_reading,
     open_unshared,
+    require_files,
 )
 
 __all__ = ["connect_to_read", "copy_database", "damage", "open_at_one_moment", "refuse_damage"]
@@ -49,6 +50,7 @@ def open_at_one_moment(path: Path, *, version: int) -> Iterator[apsw.Connection]
         DataFolderError: there is no such file, it cannot be read, or it has another version.
     """
     connection, unshared = None, False
+    require_files(path)
     before = identity_of(path)
     try:
         try:

@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import apsw
 
+from headcount.errors import DamagedDataError
+
 __all__ = [
     "Identity",
     "identity_of",
@@ -20,6 +22,7 @@ __all__ = [
     "log_bytes",
     "open_for_reading",
     "open_unshared",
+    "require_files",
 ]
 
 _BUSY_TIMEOUT_MS = 10_000
@@ -42,6 +45,24 @@ def is_refusal(error: BaseException | None) -> bool:
     return isinstance(error, _REFUSALS)
 
 
+def require_files(path: Path) -> None:
+    """See that a database, and what SQLite has beside it, are files where they are at all.
+
+    SQLite would wait for the other end of a pipe for ever.
+
+    Raises:
+        DamagedDataError: one is something else.
+        OSError: it cannot be looked at.
+    """
+    for end in ("", "-wal", "-shm", "-journal"):
+        place = path.with_name(path.name + end)
+        if place.exists() and not place.is_file():
+            raise DamagedDataError(
+                f"{place} is no file.",
+                "Put the file back that belongs there, or restore the data folder from a backup.",
+            )
+
+
 def open_for_reading(path: Path) -> apsw.Connection:
     """Open a database that is not going to be written, wherever it lies.
 
@@ -49,8 +70,9 @@ def open_for_reading(path: Path) -> apsw.Connection:
         path: the file.
 
     Raises:
-        apsw.Error: it cannot be read.
+        apsw.Error: it cannot be read; DamagedDataError: it is no file.
     """
+    require_files(path)
     connection = None
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)

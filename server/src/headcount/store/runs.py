@@ -35,6 +35,7 @@ from headcount.counting.keys import (
     U64,
     KeyBlock,
 )
+from headcount.durable import open_file
 from headcount.errors import DamagedDataError, DataFolderError
 
 __all__ = ["Run", "write_run"]
@@ -134,7 +135,7 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            with path.open("rb") as file:
+            with os.fdopen(open_file(path), "rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             header = np.frombuffer(self._map, _HEADER, 1)[0]
             if header["magic"].tobytes() != _MAGIC or header["identified"] > 1:

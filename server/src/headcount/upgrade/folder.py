@@ -25,7 +25,7 @@ from headcount.journal.schema import JOURNAL_VERSION
 from headcount.layout import DataFolder
 from headcount.sqlite.connection import refuse_version, rows
 from headcount.sqlite.reading import damage
-from headcount.sqlite.unwritable import is_refusal
+from headcount.sqlite.unwritable import is_refusal, require_files
 from headcount.store import sql
 from headcount.upgrade.databases import copy_catalog, copy_journal, copy_store
 
@@ -146,6 +146,7 @@ def _size(path: Path) -> int:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[apsw.Connection]:
+    require_files(path)
     try:
         with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
             connection.set_busy_timeout(_BUSY_TIMEOUT_MS)

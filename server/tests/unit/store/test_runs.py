@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,9 @@ def test_a_file_that_is_cut_off_or_no_run_or_missing_is_refused(tmp_path: Path) 
     with pytest.raises(DataFolderError, match=r"a\.keys is missing.*backup") as refused:
         Run(path)
     assert not is_refusal(refused.value.__cause__), "it is lost: nobody waits for the disk"
+    os.mkfifo(path)
+    with pytest.raises(DataFolderError, match=r"a\.keys cannot be read.*no file"):
+        Run(path)
 
 
 @pytest.mark.parametrize("place", [100, -100_000, -60_000])
