@@ -21,7 +21,7 @@ from headcount.catalog.view import CatalogView, catalog_view
 from headcount.confirmed import read_confirmed, refuse_if_behind
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.identity import Identity, admit_part, part_name, read_identity, require_part
-from headcount.journal.view import JournalView, journal_view
+from headcount.journal.view import JournalView, journal_view, last_id_of
 from headcount.layout import DataFolder
 from headcount.sqlite.connection import rows
 from headcount.sqlite.reading import damage, open_at_one_moment
@@ -165,7 +165,8 @@ def _between_journals_and_store(found: _Found) -> Iterator[PartFault]:
     for journal in found.journals:
         name = f"journals/{journal.path.name}"
         position = positions.get(journal.uuid, 0)
-        if position > journal.last_id:
+        # It may have gone on meanwhile, and what came is counted already.
+        if position > journal.last_id and position > last_id_of(journal.path):
             yield PartFault(
                 name,
                 f"{journal.path} is older than the store: it ends with entry"

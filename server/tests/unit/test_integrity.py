@@ -9,12 +9,14 @@ import shutil
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import apsw
 import numpy as np
 import pytest
 
 from counted_folder import CountedFolder, counted_folder
+from headcount import integrity
 from headcount.catalog import Catalog
 from headcount.confirmed import read_confirmed, witness_of
 from headcount.counting.calendar import parse_period
@@ -234,6 +236,19 @@ def test_no_workspace_is_made_where_the_catalog_is_not_the_right_one(
             catalog.add_workspace("Stranger", 0)
 
     said_by(add)
+
+
+def test_what_is_appended_and_counted_amid_the_look_is_no_fault(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [(store, look), *others] = integrity._LOOKS
+
+    def after_more(*arguments: Any) -> None:
+        unmetered_and_metered(folder)
+        look(*arguments)
+
+    monkeypatch.setattr(integrity, "_LOOKS", [(store, after_more), *others])
+    assert part_faults(folder.path) == []
 
 
 @pytest.mark.parametrize("end", ["", "-wal", "-shm"])
