@@ -91,7 +91,7 @@ def test_a_walk_can_go_on_later(walk: Any, scripted: Any) -> None:
     server = scripted(THREE_PAGES[2])
     rows, _ = walk(server, "iter_rows", cursor="c")
     assert [row.api_calls_int for row in rows] == [3, 4]
-    assert paginations(server) == [{"cursor": "c"}]
+    assert paginations(server) == [{"cursor": "c", "count": 1000}]
 
 
 @pytest.mark.parametrize("total", [None, 100])

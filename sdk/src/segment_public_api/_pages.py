@@ -10,6 +10,9 @@ from .exceptions import RepeatedCursorException
 from .models.pagination_input import PaginationInput
 from .models.pagination_output import PaginationOutput
 
+ROWS_MAX = 1000
+"""The most rows that a page may hold."""
+
 RowT_co = TypeVar("RowT_co", covariant=True)
 
 

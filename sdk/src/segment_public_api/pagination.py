@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Self, TypeVar
 
-from segment_public_api._pages import Page, PageWalk, Progress, to_records
+from segment_public_api._pages import ROWS_MAX, Page, PageWalk, Progress, to_records
 
 __all__ = ["PageIterator", "Progress", "RowIterator", "iter_pages", "iter_rows", "to_records"]
 
@@ -116,6 +116,8 @@ def iter_rows(
 ) -> RowIterator[RowT]:
     """Every row of a period, its pages read lazily.
 
-    Arguments and errors are those of `iter_pages`.
+    Arguments and errors are those of `iter_pages`, save that without a `count` the largest pages
+    are asked for: who wants all rows wants few requests.
     """
+    count = ROWS_MAX if count is None else count
     return RowIterator(PageIterator(method, period, count=count, cursor=cursor, **options))

@@ -12,6 +12,7 @@ import segment_public_api as sdk
 from segment_public_api import aio
 from segment_public_api.models.pagination_input import PaginationInput
 from segment_public_api.rest import ApiException
+from segment_public_api.testing import FakeReply, FakeTransport
 
 configuration = sdk.Configuration(
     host="http://127.0.0.1:8081", access_token="x", retries=Retry(total=2)
@@ -46,6 +47,16 @@ def synchronous() -> None:
             assert_type(page, sdk.GetDailyPerSourceAPICallsUsage200Response)
             assert_type(page.rows, list[sdk.SourceAPICallSnapshotV1])
             assert_type(sdk.to_records(page.rows), list[dict[str, Any]])
+            names = sdk.source_names(client)
+            assert_type(names, dict[str, str])
+            assert_type(sdk.to_records(page.rows, names), list[dict[str, Any]])
+
+
+def tested() -> None:
+    transport = FakeTransport(lambda request: FakeReply({}, int(request.query["status"])))
+    assert_type(transport.client(configuration), sdk.ApiClient)
+    assert_type(transport.async_client(), aio.ApiClient)
+    assert_type(transport.requests[0].pagination, dict[str, Any])
 
 
 async def asynchronous() -> None:

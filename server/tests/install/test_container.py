@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from install.dockerfile import Image, built, in_root
-from needed import CI, needed_program
+from needed import CI, lacking, needed_program
 from tidy.sources import ROOT, tracked_files
 
 needs_the_network = pytest.mark.skipif(
@@ -58,6 +58,8 @@ def megabytes(folder: Path) -> int:
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
+    if os.geteuid() != 0:
+        lacking("only root may make a root for a container")
     debootstrap = needed_program("debootstrap", "apt-get install debootstrap")
     with TemporaryDirectory(prefix="headcount-image-") as name:
         work = Path(name)

@@ -87,6 +87,7 @@ def as_nobody(interpreter: str) -> list[str]:
     return ["setpriv", *ids] if unprivileged else []
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_way_gives_a_server_with_charts(
     tree: Path, way: str, capsys: pytest.CaptureFixture[str]
