@@ -287,3 +287,31 @@ def test_a_workspace_without_usage_has_a_summary(admin: httpx.Client) -> None:
     found = data(admin.get(f"{HOME}/summary"))
     assert found["month"]["totals"] == totals(0)
     assert found["sources"] == []
+
+
+def test_a_summary_says_where_the_month_will_end(place: Installation, admin: httpx.Client) -> None:
+    # 28 API calls a day, and 728 today, the 23rd: seven days are left. Tracked users are none.
+    source = place.source("web")
+    new = {day: {"api_calls": 28, "admitted": 28} for day in range(1, 23)}
+    place.use(source, NOVEMBER, {**new, 23: {"api_calls": 728, "admitted": 728}})
+    place.use(source, OCTOBER, {day: {"api_calls": 5, "admitted": 5} for day in range(1, 31)})
+    found = data(admin.get(f"{HOME}/summary"))
+    end = 22 * 28 + 728 + 7 * 28
+    assert found["estimates"] == {"apiCalls": {"likely": end, "low": end, "high": end}}
+    for day, of_day in new.items():
+        of_day |= {"identified": day % 5, "anonymous": 3, "anonymous_identified": 1}
+        place.use(source, NOVEMBER, {day: of_day})
+    both = data(admin.get(f"{HOME}/summary"))["estimates"]
+    assert list(both) == ["mtu", "apiCalls"]
+    now = data(admin.get(f"{HOME}/daily"))["workspace"]["mtu"][-1]
+    assert now < both["mtu"]["low"] < both["mtu"]["likely"] < both["mtu"]["high"]
+    assert "estimates" not in data(admin.get(f"{HOME}/summary?period=2026-10-01"))
+
+
+@pytest.mark.parametrize("first_day", [20, 23])
+def test_a_summary_estimates_nothing_before_it_can(
+    place: Installation, admin: httpx.Client, first_day: int
+) -> None:
+    days = {day: {"api_calls": 9, "identified": 4} for day in range(first_day, 24)}
+    place.use(place.source("web"), NOVEMBER, days)
+    assert "estimates" not in data(admin.get(f"{HOME}/summary"))

@@ -14,13 +14,13 @@ from headcount.cli.reading.connection import connected, reading_options
 from headcount.cli.reading.own import source_names
 from headcount.cli.reading.rows import (
     Query,
-    current_period,
     month_rows,
     period_named,
 )
 from headcount.cli.reading.target import STDOUT, whole_target
 from headcount.cli.reading.writers import FORMATS, row_writer
 from headcount.clock import now_ms
+from headcount.counting.months import current_period
 from headcount.errors import OperatorError, UsageError
 from headcount.terminal import say
 

@@ -17,16 +17,19 @@ from headcount.counting.metrics import Metric
 __all__ = ["by_metric"]
 
 
-def by_metric(metrics: Sequence[Metric], value: Any, words: str = "") -> Any:
+def by_metric(
+    metrics: Sequence[Metric], value: Any, words: str = "", *, default: Any = msgspec.NODEFAULT
+) -> Any:
     """The base of a struct whose members are metrics, in their order.
 
     Args:
         metrics: which ones.
         value: the type of each member.
         words: what each is, for the API's description; what the table says when it is empty.
+        default: what a member is that is not given.
     """
     members = [
-        (metric.name, Annotated[value, Meta(description=words or metric.words)])
+        (metric.name, Annotated[value, Meta(description=words or metric.words)], default)
         for metric in metrics
     ]
     return msgspec.defstruct("ByMetric", members, rename="camel", gc=False)

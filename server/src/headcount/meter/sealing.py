@@ -15,6 +15,7 @@ from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.batch import Facts
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.counting.facts import IMPORTED
+from headcount.counting.months import day_reached
 from headcount.counting.sealing import is_due, is_plausible, trusted_after
 from headcount.layout import TRASH_KEPT_DAYS
 from headcount.meter.indexes import MeterIndexes
@@ -87,7 +88,7 @@ class Sealing:
 
     def _today(self) -> int:
         """The day that it is, which is never before one that was metered."""
-        return max(day_of_ms(self._clock_ms()), self._store.last_metered_day() or 0)
+        return day_reached(self._clock_ms(), self._store.last_metered_day())
 
     def trusted_after(self, live_days: list[int]) -> int | None:
         """The latest trusted day once live messages of these days (ascending) are metered."""

@@ -7,9 +7,8 @@ what hinders the server, has changed; only then it asks for the page again.
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import blake2b
 from itertools import chain
 from typing import Any
@@ -23,7 +22,9 @@ from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals
 from headcount.api.v1.workspace import WorkspaceBody, WorkspaceRecord
+from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import HEADLINES, Metric
+from headcount.counting.months import periods_of
 from headcount.extras import install_command
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
@@ -66,8 +67,7 @@ class _MonthAnswers:
 
     @property
     def length(self) -> int:
-        first = date.fromisoformat(self.daily.period)
-        return calendar.monthrange(first.year, first.month)[1]
+        return parse_period(self.daily.period).length
 
     def standing(self) -> list[UsageCard]:
         return [self._card(metric) for metric in HEADLINES]
@@ -217,13 +217,8 @@ def _version(daily: DailyBody, hindrances: list[str]) -> str:
 
 def _periods(daily: DailyBody) -> list[str]:
     """Every month from the first usage on, the current one first."""
-    month = date.fromisoformat(daily.current_period)
     first = daily.first_period or daily.current_period
-    listed = []
-    while (name := f"{month:%Y-%m-01}") >= first:
-        listed.append(name)
-        month = date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
-    return listed
+    return list(map(str, periods_of(parse_period(first), parse_period(daily.current_period))))
 
 
 DASHBOARD_HANDLERS = [dashboard, fresh]

@@ -1,8 +1,7 @@
 """One workspace's month as it stands: whether there is one, and how far it goes.
 
 Takes a workspace and perhaps a period, gives a reading with the day up to which it has rows;
-refuses periods that do not exist. Today is the later of the clock's day and the last metered day,
-so that a clock set back takes no row away.
+refuses periods that do not exist.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from email.utils import format_datetime
 
 from headcount.api.wire.exchange import Caller
 from headcount.api.wire.problems import Problem
-from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text
+from headcount.counting.calendar import MS_PER_DAY, Period, day_text
+from headcount.counting.months import current_period, day_reached, days_so_far, is_there
 from headcount.counting.usage import UsageReading
 
 __all__ = ["MonthView", "http_date", "moment_text", "read_month"]
@@ -60,22 +60,21 @@ def read_month(caller: Caller, period: Period | None) -> MonthView:
         Problem: 404 when it lies in the future, or before the workspace's first usage.
     """
     read, workspace = caller.services.store.read_usage, caller.workspace.number
-    clock_day = day_of_ms(caller.services.clock())
-    reading = read(workspace, period or Period.of_day(clock_day))
-    today = max(clock_day, reading.last_metered_day or 0)
-    current = Period.of_day(today)
+    now_ms = caller.services.clock()
+    reading = read(workspace, period or current_period(now_ms))
+    day = day_reached(now_ms, reading.last_metered_day)
+    current = Period.of_day(day)
     if period is None and reading.period != current:
         reading = read(workspace, current)
     asked = reading.period
     if asked > current:
         raise _missing(f"{asked} lies in the future; the current one is {current}.")
-    if asked < current and (reading.first_period is None or asked < reading.first_period):
+    if not is_there(asked, reading.first_period, current):
         first = reading.first_period or current
         raise _missing(
             f"{asked} lies before this workspace's first usage; the first one is {first}."
         )
-    past = asked < current
-    return MonthView(reading, asked.length if past else today - asked.first_day + 1, past)
+    return MonthView(reading, days_so_far(asked, day), asked < current)
 
 
 def http_date(moment_ms: int) -> str:

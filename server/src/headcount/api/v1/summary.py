@@ -17,10 +17,13 @@ from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.api.wire.exchange import Caller, caller_of
 from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, period_asked
 from headcount.counting.by_metric import by_metric
+from headcount.counting.forecast import pace_of
 from headcount.counting.metrics import API_CALLS, HEADLINES, REPORTED
 from headcount.counting.usage import Counts, all_of
 
 __all__ = ["SUMMARY_HANDLERS"]
+
+_ESTIMATED = "At the end of the month; absent while nothing can be told."
 
 
 class Totals(by_metric(REPORTED, int)):  # type: ignore[misc]
@@ -50,6 +53,18 @@ class SourceTotals(msgspec.Struct, rename="camel", gc=False):
     change: TotalsChange | UnsetType = UNSET
 
 
+class Estimate(msgspec.Struct, gc=False):
+    """Where a count will end at the end of the month, if days go on as the last ones did."""
+
+    likely: Annotated[int, Meta(description="In the middle of the range.", ge=0)]
+    low: Annotated[int, Meta(description="Four cases of five lie from here on.", ge=0)]
+    high: Annotated[int, Meta(description="Four cases of five lie up to here.", ge=0)]
+
+
+class Estimates(by_metric(HEADLINES, Estimate | UnsetType, _ESTIMATED, default=UNSET)):  # type: ignore[misc]
+    """Where the month will end."""
+
+
 class SummaryBody(msgspec.Struct, rename="camel"):
     """A month in one answer."""
 
@@ -58,6 +73,7 @@ class SummaryBody(msgspec.Struct, rename="camel"):
     plan_limits: LimitsRecord
     previous: MonthTotals | UnsetType = UNSET
     change: TotalsChange | UnsetType = UNSET
+    estimates: Estimates | UnsetType = UNSET
 
 
 class SummaryAnswer(msgspec.Struct):
@@ -75,7 +91,10 @@ class SummaryAnswer(msgspec.Struct):
         description="Totals to date of the workspace and of every source, the plan's limits, and"
         " the change against the month before: up to the same day of it (or its last, when it is"
         " shorter) while the month runs, all of it once the month is over. `previous` and `change`"
-        " are absent when the month before holds no usage of this workspace.",
+        " are absent when the month before holds no usage of this workspace. `estimates` says where"
+        " the month that runs will end, if days go on as the last ones did; each is absent while"
+        " nothing can be told: for up to three complete days of usage, for a single message, and"
+        " for one day's usage alone.",
         tag="Reports",
         answer=SummaryAnswer,
         query=(OPTIONAL_PERIOD,),
@@ -95,6 +114,7 @@ def read_summary(request: Request[Any, Any, Any]) -> Response[bytes]:
         body.previous = _month_totals(before, compared_days)
         body.change = _change(month_totals.totals, body.previous.totals)
     body.sources = _sources(caller, month, before, compared_days)
+    body.estimates = _estimates(month)
     return answer(SummaryAnswer(body), month.headers())
 
 
@@ -103,6 +123,15 @@ def _month_before(caller: Caller, month: MonthView) -> MonthView | None:
     if first is None or month.period <= first:
         return None
     return read_month(caller, month.period.shifted(-1))
+
+
+def _estimates(month: MonthView) -> Estimates | UnsetType:
+    found = {}
+    for metric in HEADLINES:
+        totals = metric.of(month.reading.workspace[: month.days]).cumsum().tolist()
+        if pace := pace_of(totals, runs=not month.past):
+            found[metric.name] = Estimate(*pace.at_end_of(month.period.length))
+    return Estimates(**found) if found else UNSET
 
 
 def _month_totals(month: MonthView, days: int) -> MonthTotals:

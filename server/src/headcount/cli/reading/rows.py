@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from headcount.counting.calendar import Period, day_of_ms, parse_period
+from headcount.counting.calendar import Period, parse_period
 from headcount.counting.metrics import REPORTED, Metric
 from headcount.errors import UsageError
 
 if TYPE_CHECKING:
     from headcount.cli.reading.connection import ApiConnection
 
-__all__ = ["Query", "Row", "current_period", "month_rows", "period_named"]
+__all__ = ["Query", "Row", "month_rows", "period_named"]
 
 Scope = Literal["workspace", "source"]
 Row = dict[str, Any]
@@ -121,8 +121,3 @@ def period_named(text: str, option: str) -> Period:
         raise UsageError(
             f'{option} is "{text}".', "Name a month such as 2026-11, or one of its days."
         ) from None
-
-
-def current_period(now_ms: int) -> Period:
-    """The month that holds a moment, in UTC."""
-    return Period.of_day(day_of_ms(now_ms))
