@@ -26,7 +26,7 @@ from bench.machine import Neighbours, machine_notes
 from bench.report import Row, tell
 from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import ANONYMOUS, API_CALLS, IDENTIFIED
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
 
 __all__ = ["import_rate"]
 
@@ -194,7 +194,7 @@ def _run(command: list[str], **environ: str) -> str:
 
 
 def _check(data: Path, truth: _Truth) -> None:
-    with closing(SqliteStore(data / "store.sqlite")) as store:
+    with closing(open_store(data / "store.sqlite")) as store:
         month = store.read_usage(1, parse_period("2021-02-01")).workspace_totals()[-1]
     counted = [int(month[kind]) for kind in (API_CALLS, IDENTIFIED, ANONYMOUS)]
     if counted != [truth.api_calls, truth.identified, truth.anonymous]:

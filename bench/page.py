@@ -31,8 +31,8 @@ from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
 from headcount.counting.usage import DAYS_MAX
 from headcount.datafolder import open_data_folder
 from headcount.page.assets import LIBRARY
+from headcount.store.opening import open_store
 from headcount.store.protocol import Change
-from headcount.store.sqlite import SqliteStore
 
 __all__ = ["main"]
 
@@ -131,7 +131,7 @@ def _lay_down(data: Path, tenant: Tenant, period: Period) -> int:
     """Put a month and the one before into the store; the API calls of the month."""
     random = np.random.default_rng(7)
     calls = 0
-    with closing(SqliteStore(open_data_folder(data, create=False).store)) as store:
+    with closing(open_store(open_data_folder(data, create=False).store)) as store:
         for month in (period.shifted(-1), period):
             counts = {}
             whole = np.zeros((DAYS_MAX, len(KINDS)), np.int64)

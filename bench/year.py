@@ -27,7 +27,8 @@ from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.metrics import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
+from headcount.store.protocol import MeterStore
 
 __all__ = ["main"]
 
@@ -109,7 +110,7 @@ def _live(folder: Path, traffic: _Traffic) -> list[Row]:
     journals = JournalDirectory(folder / "journals")
     rows = []
     with (
-        closing(SqliteStore(folder / "store.sqlite")) as store,
+        closing(open_store(folder / "store.sqlite")) as store,
         closing(journals.claim()) as journal,
         closing(Meter(store, JournalDirectory(folder / "journals"), lambda: now_ms, _WINDOW_DAYS))
         as meter,
@@ -134,7 +135,7 @@ def _live(folder: Path, traffic: _Traffic) -> list[Row]:
     return rows
 
 
-def _check(store: SqliteStore, period: Period, seen: npt.NDArray[np.void]) -> None:
+def _check(store: MeterStore, period: Period, seen: npt.NDArray[np.void]) -> None:
     totals = store.read_usage(_WORKSPACE, period).workspace_totals()[-1]
     together = seen["user"] != 0
     expected = {
@@ -150,7 +151,7 @@ def _check(store: SqliteStore, period: Period, seen: npt.NDArray[np.void]) -> No
 
 def _row(
     folder: Path,
-    store: SqliteStore,
+    store: MeterStore,
     meter: Meter,
     period: Period,
     traffic: _Traffic,
@@ -168,7 +169,7 @@ def _row(
         }.items()
     }
     rss_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    open_months = {str(month)[:7] for month, _ in store.key_periods()}
+    open_months = {str(month)[:7] for month, _ in store.state().key_periods}
     wall_s, cpu_s = measured
     return Row(
         scenario=f"{traffic.messages:,} messages, {traffic.visitors:,} visitors a month,"

@@ -19,8 +19,10 @@ from headcount.counting.metrics import KINDS
 from headcount.counting.usage import UsageReading
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.meter import Meter, MeterLimits
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
+from headcount.store.protocol import MeterStore
 from oracle import Oracle, PlainFact
+from stores import OpenStore
 
 HASHER = IdHasher(bytes(range(32)))
 
@@ -45,7 +47,7 @@ class Rig:
     def __init__(
         self, folder: Path, clock_ms: Callable[[], int], *, window_days: int = 35,
         limits: MeterLimits | None = None, vfs: str | None = None,
-        sources: Callable[[], Mapping[int, int]] | None = None,
+        sources: Callable[[], Mapping[int, int]] | None = None, store: OpenStore | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.clock_ms = clock_ms
@@ -53,12 +55,13 @@ class Rig:
         self.limits = limits
         self.vfs = vfs
         self.sources = sources
+        self._open_store = store or (lambda: open_store(folder / "store.sqlite", vfs=vfs))
         self.writers = JournalDirectory(folder / "journals", vfs=vfs)
         self.start()
 
     def start(self) -> None:
         """Open the store and start a meter, as a new process would."""
-        self.store = SqliteStore(self.folder / "store.sqlite", vfs=self.vfs)
+        self.store = self._open_store()
         self.meter = Meter(
             self.store,
             JournalDirectory(self.folder / "journals", vfs=self.vfs),
@@ -122,7 +125,7 @@ def totals(reading: UsageReading, source: int | None, day: int) -> dict[str, int
 
 
 def assert_equal_to_oracle(
-    store: SqliteStore, oracle: Oracle, periods: Sequence[Period] | None = None
+    store: MeterStore, oracle: Oracle, periods: Sequence[Period] | None = None
 ) -> None:
     """Every count of every scope on every day is the oracle's, and the invariants hold."""
     for period in periods or sorted(oracle.periods()):

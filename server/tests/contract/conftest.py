@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from contract.stores import STORES, OpenStore
 from headcount.store.protocol import MeterStore
+from stores import STORES, OpenStore
 
 
 @pytest.fixture(params=STORES)
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
     """Opens the same data once more with every call; closes everything at the end."""
     opened: list[MeterStore] = []
+    open_store = STORES[request.param](tmp_path)
 
     def open_one() -> MeterStore:
-        opened.append(STORES[request.param](tmp_path))
+        opened.append(open_store())
         return opened[-1]
 
     yield open_one

@@ -1,13 +1,9 @@
-"""The stores that the contract is for, and what its tests make changes from.
-
-Takes nothing; gives every store under a name, and small counts and keys.
-"""
+"""What the tests of the stores' contract make changes from: small counts and keys."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,13 +12,7 @@ from headcount.counting.keys import NEVER, TRACKED, Family, KeyBlock
 from headcount.counting.metrics import KINDS
 from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.store.protocol import MeterStore
-from headcount.store.sqlite import SqliteStore
 
-OpenStore = Callable[[], MeterStore]
-
-STORES: dict[str, Callable[[Path], MeterStore]] = {
-    "sqlite": lambda folder: SqliteStore(folder / "store.sqlite"),
-}
 JANUARY = parse_period("2026-01-01")
 FEBRUARY = parse_period("2026-02-01")
 MARCH = parse_period("2026-03-01")
@@ -62,11 +52,8 @@ def add_to(held: KeyDays, blocks: Iterator[KeyBlock]) -> KeyDays:
 
 
 def stored_keys(store: MeterStore, period: Period, family: Family) -> KeyDays:
-    """Every key that a store holds, in blocks and in runs, with its earliest days."""
-    held = add_to({}, store.key_blocks(period, family))
-    for run in store.key_runs(period, family):
-        add_to(held, run.blocks())
-    return held
+    """Every key that a store holds, with its earliest days."""
+    return add_to({}, store.keys(period, family))
 
 
 def random_keys(rng: random.Random, count: int, family: Family) -> KeyDays:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from headcount.counting.calendar import parse_period
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
+from headcount.store.protocol import Change
 from server_fixture import Answer, Server, Shop, eventually, serving
 
 KEYS = "Write keys cannot be read anew"
@@ -91,8 +92,8 @@ def test_an_import_is_told_to_come_again_while_its_months_or_its_token_cannot_be
     shop = server.shop("Shop", "web")
     assert imported(shop).status == 200
     shop.wait_until_counted()
-    with closing(SqliteStore(server.program.data / "store.sqlite")) as store:
-        store.seal(1, parse_period("2021-01-01"))
+    with closing(open_store(server.program.data / "store.sqlite")) as store:
+        store.commit(Change(sealed=[(1, parse_period("2021-01-01"))]))
     path = server.program.data / f"{file}.sqlite"
     changed(path, damage)
     answer = imported(shop)

@@ -13,8 +13,7 @@ import pytest
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import KINDS
 from headcount.errors import DamagedDataError
-from headcount.store.protocol import Change
-from headcount.store.sqlite import SqliteStore
+from headcount.store.protocol import Change, MeterStore
 from unit.api.support import NOVEMBER, Installation
 
 RAISED = {"api_calls": 3, "admitted": 3}
@@ -71,7 +70,7 @@ def test_counts_that_are_damaged_are_not_added_to(installation: Installation) ->
         with pytest.raises(DamagedDataError, match=r"row of the table usage \(workspace 1"):
             installation.store.commit(Change(counts={(NOVEMBER, 1, 1): counts}))
         with pytest.raises(DamagedDataError):
-            installation.store.check()
+            installation.store.files.check()
 
 
 @pytest.mark.parametrize(
@@ -82,11 +81,11 @@ def test_counts_that_are_damaged_are_not_added_to(installation: Installation) ->
             lambda s: s.commit(Change(positions={"a journal": 2})),
         ),
         ("UPDATE rejection SET messages = 9", lambda s: s.commit(Change(rejections=(TALLY,)))),
-        ("UPDATE mark SET value = 0 WHERE name = 'trusted_day'", lambda s: s.trust_day(9)),
+        ("UPDATE mark SET value = 0 WHERE name = 'trusted_day'", lambda s: s.commit(Change(confirmed_day=9))),
     ],
 )
 def test_what_is_damaged_is_not_written_over(
-    installation: Installation, statement: str, write: Callable[[SqliteStore], None]
+    installation: Installation, statement: str, write: Callable[[MeterStore], None]
 ) -> None:
     with installation:
         first = Change(positions={"a journal": 1}, trusted_day=5, rejections=(TALLY,))
@@ -95,4 +94,4 @@ def test_what_is_damaged_is_not_written_over(
         with pytest.raises(DamagedDataError, match="row of the table"):
             write(installation.store)
         with pytest.raises(DamagedDataError):
-            installation.store.check()
+            installation.store.files.check()

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from headcount.counting.calendar import parse_period
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
+from headcount.store.protocol import Change
 from server_fixture import Answer, Counts, Server, Shop, eventually, serving
 
 FEBRUARY = "2021-02-01"
@@ -140,9 +141,9 @@ def test_a_closed_month_is_refused(shop: Shop) -> None:
     record = {**GOOD, "sourceId": shop.source_ids["web"]}
     assert post(shop, record).json() == SUCCESS
     shop.wait_until_counted()
-    with closing(SqliteStore(shop.server.program.data / "store.sqlite")) as store:
+    with closing(open_store(shop.server.program.data / "store.sqlite")) as store:
         number = max(month.workspace for month in store.months())
-        store.seal(number, parse_period(FEBRUARY))
+        store.commit(Change(sealed=[(number, parse_period(FEBRUARY))]))
     march = {**record, "receivedAt": "2021-03-01T00:00:00Z"}
     assert codes(post(shop, record, march)) == {0: "period_sealed"}
 

@@ -15,7 +15,6 @@ from contract.stores import (
     FEBRUARY,
     JANUARY,
     MARCH,
-    OpenStore,
     block_of,
     counts,
     stored_keys,
@@ -25,8 +24,9 @@ from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED
 from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
 from headcount.counting.usage import DAYS_MAX
-from headcount.store.protocol import Change, MeterStore, Month
+from headcount.store.protocol import Change, MeterStore, Month, sealed_months
 from owned_keys import new_keys
+from stores import OpenStore
 
 
 def test_a_store_that_knows_nothing_reads_as_zeros(store: MeterStore) -> None:
@@ -38,12 +38,12 @@ def test_a_store_that_knows_nothing_reads_as_zeros(store: MeterStore) -> None:
     assert reading.workspace.shape == (DAYS_MAX, len(KINDS))
     assert reading.sources.shape == (0, DAYS_MAX, len(KINDS))
     assert reading.rejected == ()
-    assert store.positions() == {}
-    assert list(store.key_periods()) == []
+    assert store.state().positions == {}
+    assert list(store.state().key_periods) == []
     assert list(store.months()) == []
-    assert store.sealed() == set()
-    assert store.trusted_day() is None
-    assert store.keys_in_blocks(JANUARY, TRACKED) == 0
+    assert sealed_months(store.months()) == set()
+    assert store.state().trusted_day is None
+    assert list(store.keys(JANUARY, TRACKED)) == []
 
 
 def test_a_change_is_there_whole_for_writer_and_readers_and_after_a_restart(
@@ -83,10 +83,10 @@ def test_a_change_is_there_whole_for_writer_and_readers_and_after_a_restart(
         assert reading.first_period == JANUARY
         assert each.read_usage(1, FEBRUARY).workspace[0, API_CALLS] == 50
         assert each.read_usage(2, JANUARY).workspace[0, API_CALLS] == 100
-        assert each.positions() == {"journal": 11, "other": 2}
-        assert list(each.key_periods()) == [(JANUARY, TRACKED)]
+        assert each.state().positions == {"journal": 11, "other": 2}
+        assert list(each.state().key_periods) == [(JANUARY, TRACKED)]
         assert stored_keys(each, JANUARY, TRACKED) == keys
-        assert each.trusted_day() == JANUARY.first_day
+        assert each.state().trusted_day == JANUARY.first_day
         assert Month(1, JANUARY, FEBRUARY.first_day, False) in each.months()
 
 
@@ -117,8 +117,8 @@ def test_a_change_that_fails_half_way_leaves_nothing(open_store: OpenStore) -> N
         assert (reading.revision, reading.counted_until_ms) == (revision, 0)
         assert reading.rejected == ()
         assert len(reading.source_numbers) == 0
-        assert each.positions() == {"journal": 1}
-        assert list(each.key_periods()) == []
+        assert each.state().positions == {"journal": 1}
+        assert list(each.state().key_periods) == []
     change.rejections = ()
     store.commit(change)
     assert store.read_usage(1, JANUARY).workspace[0, API_CALLS] == 11
@@ -155,7 +155,7 @@ def test_the_revision_moves_with_the_counts_of_its_workspace_and_period_alone(
     assert after[0] != before[0]
     assert after[1:] == before[1:]
     store.commit(Change(positions={"journal": 2}, counted_until_ms=9))
-    store.mark_counted_until(10)
+    store.commit(Change(counted_until_ms=10))
     assert revisions() == after
 
 
@@ -163,12 +163,12 @@ def test_marks_never_fall(open_store: OpenStore) -> None:
     store = open_store()
     store.commit(Change(counted_until_ms=100, last_metered_day=20, trusted_day=20))
     store.commit(Change(counted_until_ms=50, last_metered_day=10, trusted_day=10))
-    store.mark_counted_until(70)
+    store.commit(Change(counted_until_ms=70))
     for each in (store, open_store()):
         reading = each.read_usage(1, JANUARY)
         assert (reading.counted_until_ms, reading.last_metered_day) == (100, 20)
-        assert each.trusted_day() == 20
-    store.mark_counted_until(130)
+        assert each.state().trusted_day == 20
+    store.commit(Change(counted_until_ms=130))
     assert open_store().read_usage(1, JANUARY).counted_until_ms == 130
 
 
@@ -190,7 +190,7 @@ def test_what_is_set_aside_is_kept_summed_and_given_back_once_its_day_is_confirm
         waits,
     ]
     assert list(store.confirmed_aside(9)) == []
-    open_store().trust_day(40)
+    open_store().commit(Change(confirmed_day=40))
     assert [len(each.facts) // FACT_BYTES for each in store.confirmed_aside(2)] == [1, 2]
     [first] = store.confirmed_aside(1)
     assert first.facts == fact  # what was set aside first comes first
@@ -214,24 +214,24 @@ def test_to_trust_a_day_takes_back_what_is_later(open_store: OpenStore) -> None:
             imported={(1, JANUARY): 900, (1, MARCH): 300},
         )
     )
-    store.trust_day(400)
+    store.commit(Change(confirmed_day=400))
     for each in (store, open_store()):
-        assert (each.trusted_day(), each.last_metered_day()) == (400, 400)
+        assert (each.state().trusted_day, each.state().last_metered_day) == (400, 400)
         assert list(each.months()) == [Month(1, JANUARY, 400, False)]
-    store.trust_day(500)
-    assert (store.trusted_day(), store.last_metered_day()) == (500, 400)
+    store.commit(Change(confirmed_day=500))
+    assert (store.state().trusted_day, store.state().last_metered_day) == (500, 400)
     # A month that is closed stays closed, though its last import was on a day that is taken back.
-    store.seal(1, JANUARY)
-    store.trust_day(300)
+    store.commit(Change(sealed=[(1, JANUARY)]))
+    store.commit(Change(confirmed_day=300))
     assert list(open_store().months()) == [Month(1, JANUARY, 300, True)]
 
 
 def test_the_freshness_mark_is_taken_back_only_where_it_is_later(store: MeterStore) -> None:
-    store.lower_counted_until(50)
-    store.mark_counted_until(100)
-    store.lower_counted_until(200)
+    store.commit(Change(counted_back_to_ms=50))
+    store.commit(Change(counted_until_ms=100))
+    store.commit(Change(counted_back_to_ms=200))
     assert store.read_usage(1, JANUARY).counted_until_ms == 100
-    store.lower_counted_until(60)
+    store.commit(Change(counted_back_to_ms=60))
     assert store.read_usage(1, JANUARY).counted_until_ms == 60
 
 

@@ -26,7 +26,7 @@ import urllib3
 from headcount.clock import now_ms
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter, MeterLimits
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
 from program import PROGRAM, Program, environment
 from server_fixture import Shop, serving
 
@@ -133,7 +133,7 @@ def make_master(folder: Path) -> Master:
             shop.wait_until_counted()
     data = folder / "data"
     # Runs exist only beyond millions of keys, so they are made with smaller limits.
-    store = SqliteStore(data / "store.sqlite")
+    store = open_store(data / "store.sqlite")
     limits = MeterLimits(50_000, 300, 300, 1 << 30)
     meter = Meter(store, JournalDirectory(data / "journals"), now_ms, 35, limits)
     for _ in range(50):

@@ -25,10 +25,11 @@ from headcount.counting.metrics import API_CALLS
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalDirectory, JournalEntry, JournalFile
 from headcount.meter import Meter, MeterLimits, merging
-from headcount.store.protocol import Change
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
+from headcount.store.protocol import Change, MeterStore
 from oracle import Oracle, PlainFact
 from rig import assert_equal_to_oracle, pack
+from store_behind import StoreBehind
 
 SEEDS = [int(os.environ["HEADCOUNT_SEED"])] if "HEADCOUNT_SEED" in os.environ else range(48)
 FIRST_DAY = parse_period("2026-02-01").first_day
@@ -47,7 +48,7 @@ class WatchedJournals(JournalDirectory):
     """Journals that note what is read from them."""
 
     def __init__(self, path: Path, vfs: str, seen: Seen) -> None:
-        super().__init__(path, vfs=vfs)
+        super().__init__(open_store(path, vfs=vfs))
         self._name = vfs
         self._seen = seen
 
@@ -63,13 +64,13 @@ class WatchedJournals(JournalDirectory):
         return Watched(path, vfs=self._name)
 
 
-class WatchedStore(SqliteStore):
+class WatchedStore(StoreBehind):
     """A store that notes which positions it was asked to reach, and which it said it reached."""
 
     def __init__(self, path: Path, vfs: str, attempts: list[dict[str, int]]) -> None:
-        super().__init__(path, vfs=vfs)
+        super().__init__(open_store(path, vfs=vfs))
         self._attempts = attempts
-        self.reached = dict(self.positions())
+        self.reached = dict(self.state().positions)
 
     def commit(self, change: Change) -> None:
         self._attempts.append(dict(change.positions))
@@ -242,7 +243,7 @@ class World:
         try:
             with contextlib.suppress(StorageUnavailableError):
                 self.server.meter.step()
-            positions = self.server.store.positions()
+            positions = self.server.store.state().positions
         except (DataFolderError, apsw.Error):
             return False
         assert positions == self.server.store.reached, "a refused commit is visible"
@@ -252,7 +253,7 @@ class World:
     def _note_start(self) -> None:
         """What a dead meter left half-way is known once the store is open again."""
         assert self.server is not None
-        found = dict(self.server.store.positions())
+        found = dict(self.server.store.state().positions)
         assert found == self.positions or any(
             found == {**self.positions, **attempt} for attempt in self.attempts
         ), "the store holds positions that nobody asked for"
@@ -288,7 +289,7 @@ class World:
         self.server = Server(self)
         self._check(self.server.store)
 
-    def _check(self, store: SqliteStore) -> None:
+    def _check(self, store: MeterStore) -> None:
         assert_equal_to_oracle(store, self.oracle)
         periods = (Period.of_day(FIRST_DAY - 1), Period.of_day(FIRST_DAY))
         readings = [store.read_usage(number, period) for number in (1, 2) for period in periods]

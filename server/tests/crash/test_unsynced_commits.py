@@ -21,8 +21,9 @@ from headcount.counting.calendar import parse_period
 from headcount.counting.keys import MESSAGE, KeyBlock
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import JournalFile
-from headcount.store.protocol import Change
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
+from headcount.store.protocol import Change, MeterStore
+from owned_keys import new_keys
 
 # No commit here takes more operations, so that a kill meets each of them, the sync too.
 OPERATIONS = range(1, 9)
@@ -78,8 +79,8 @@ def test_an_entry_that_the_next_process_reads_survives_a_power_cut(
 def test_a_position_that_the_next_meter_finds_survives_a_power_cut(
     disk: FaultyDisk, killed_at: int, tmp_path: Path
 ) -> None:
-    def opened() -> SqliteStore:
-        return SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)
+    def opened() -> MeterStore:
+        return open_store(tmp_path / "store.sqlite", vfs=disk.name)
 
     store = opened()
     store.commit(Change(positions={"journal": 1}))
@@ -90,14 +91,14 @@ def test_a_position_that_the_next_meter_finds_survives_a_power_cut(
     assert disk.ended
     ends(disk, store.close)
     store = opened()
-    found = store.positions()
+    found = store.state().positions
     assert found
     disk.end_after(1, "power cut")
     with pytest.raises(StorageUnavailableError):
         store.commit(Change(positions={"journal": 100}))
     ends(disk, store.close)
     with closing(opened()) as later:
-        assert later.positions() == found
+        assert later.state().positions == found
 
 
 @pytest.fixture(params=range(40))
@@ -117,8 +118,8 @@ def failing(seed: int) -> Iterator[FaultyDisk]:
 def test_a_commit_whose_sync_failed_is_whole_or_gone_after_a_power_cut(
     seed: int, failing: FaultyDisk, tmp_path: Path
 ) -> None:
-    def opened() -> SqliteStore:
-        return SqliteStore(tmp_path / "store.sqlite", vfs=failing.name)
+    def opened() -> MeterStore:
+        return open_store(tmp_path / "store.sqlite", vfs=failing.name)
 
     def change(number: int) -> Change:
         return Change(positions={f"journal {each}": number for each in range(400)})
@@ -136,12 +137,12 @@ def test_a_commit_whose_sync_failed_is_whole_or_gone_after_a_power_cut(
     failing.end_after(1 + seed, "power cut")
     with suppress(StorageUnavailableError, DataFolderError, apsw.Error):
         store = opened()
-        assert set(store.positions().values()) == {2}, "the next process finds it, and believes it"
+        assert set(store.state().positions.values()) == {2}, "the next one believes it"
         store.close()  # moves the log into the database
     ends(failing, store.close)
     with closing(opened()) as later:
-        later.check()
-        assert len(set(later.positions().values())) == 1
+        later.files.check()
+        assert len(set(later.state().positions.values())) == 1
 
 
 def test_what_comes_behind_a_commit_whose_sync_failed_survives_a_power_cut(
@@ -179,19 +180,19 @@ def test_a_run_that_is_put_away_is_named_by_no_commit_that_comes_back(tmp_path: 
     disk = FaultyDisk("stray", random.Random(1))
     period, keys = parse_period("2026-02-01"), np.arange(1, 9, dtype=np.uint64)
     block = KeyBlock(keys, np.ones(8, np.uint8), None)
-    stores: dict[str, SqliteStore] = {}
+    stores: dict[str, MeterStore] = {}
 
-    def open_as(program: str) -> SqliteStore:
+    def open_as(program: str) -> MeterStore:
         with disk.running(program):
-            stores[program] = SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)
+            stores[program] = open_store(tmp_path / "store.sqlite", vfs=disk.name)
             return stores[program]
 
     open_as("reader")
     first = open_as("first")
     with disk.running("first"):
-        first.commit(Change(keys={(period, MESSAGE): block}))
-        written = first.write_run(
-            period, MESSAGE, [block], first.newest_block(), keys=len(keys), instead_of_all=False
+        first.commit(Change(keys={(period, MESSAGE): new_keys(block)}))
+        written = first.files.write_run(
+            period, MESSAGE, [block], first.files.newest_block(), keys=8, replace_existing=False
         )
         disk.end_after(1, "kill one", syncs=True)
         with pytest.raises(StorageUnavailableError):
@@ -206,8 +207,8 @@ def test_a_run_that_is_put_away_is_named_by_no_commit_that_comes_back(tmp_path: 
         with disk.running(program), suppress(apsw.Error):
             stores[program].close()
         disk.bury(program)
-    with closing(SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)) as later:
-        runs = later.key_runs(period, MESSAGE)
-        held = sum(run.keys for run in runs) + later.keys_in_blocks(period, MESSAGE)
+    with closing(open_store(tmp_path / "store.sqlite", vfs=disk.name)) as later:
+        runs = later.files.runs(period, MESSAGE)
+        held = sum(run.keys for run in runs) + later.files.keys_in_blocks(period, MESSAGE)
         assert held == len(keys)
     disk.forget()

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from headcount.counting.calendar import MS_PER_DAY, parse_period
 from headcount.meter import MeterLimits, merging
+from headcount.store.protocol import Change, sealed_months
 from oracle import Oracle, PlainFact
 from rig import Recorder, Rig, assert_equal_to_oracle
+from stores import STORES
 
 FIRST_DAY = parse_period("2026-01-01").first_day
 IDS = st.one_of(st.none(), st.sampled_from(["a", "b", "c", "\ud800", "1", "x" * 40]))
@@ -64,12 +66,17 @@ LIMITS = st.sampled_from(
 class History:
     """A rig and an oracle that live through the same days."""
 
-    def __init__(self, folder: Path, window_days: int, limits: MeterLimits) -> None:
+    def __init__(
+        self, folder: Path, window_days: int, limits: MeterLimits, store: str = "sqlite"
+    ) -> None:
         self.facts_max = limits.facts_a_batch_max
         self.now_ms = (FIRST_DAY + 20) * MS_PER_DAY
         self.recorder = Recorder()
         self.oracle = Oracle(window_days)
-        self.rig = Rig(folder, lambda: self.now_ms, window_days=window_days, limits=limits)
+        self.rig = Rig(
+            folder, lambda: self.now_ms,
+            window_days=window_days, limits=limits, store=STORES[store](folder),
+        )  # fmt: skip
         self.journals = [self.rig.journal() for _ in range(3)]
 
     def act(self, action: str, number: int, facts: list[PlainFact]) -> None:
@@ -90,7 +97,7 @@ class History:
             self.now_ms += number * MS_PER_DAY
             if action == "confirm":
                 today = self.now_ms // MS_PER_DAY
-                self.rig.store.trust_day(today)
+                self.rig.store.commit(Change(confirmed_day=today))
                 self.oracle.confirm(today)
                 self.drain()
 
@@ -115,7 +122,7 @@ class History:
         """The store agrees with the oracle."""
         store = self.rig.store
         assert_equal_to_oracle(store, self.oracle)
-        assert store.sealed() == self.oracle.sealed
+        assert sealed_months(store.months()) == self.oracle.sealed
         assert sum(each.messages for each in store.set_aside()) == self.oracle.kept()
 
     def close(self) -> None:
@@ -124,6 +131,7 @@ class History:
         self.rig.close()
 
 
+@pytest.mark.parametrize("store", STORES)
 @settings(max_examples=300)
 @given(
     actions=st.lists(ACTIONS, min_size=1, max_size=20),
@@ -131,12 +139,15 @@ class History:
     limits=LIMITS,
 )
 def test_counts_are_the_oracles(
-    actions: list[tuple[str, int, list[PlainFact]]], window_days: int, limits: MeterLimits
+    store: str,
+    actions: list[tuple[str, int, list[PlainFact]]],
+    window_days: int,
+    limits: MeterLimits,
 ) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
         # In so short a history two runs must do for a merge.
         patched.setattr(merging, "_PEERS", 2)
-        history = History(Path(folder), window_days, limits)
+        history = History(Path(folder), window_days, limits, store)
         for action in actions:
             history.act(*action)
         history.drain()

@@ -30,6 +30,7 @@ from headcount.importing.history import HistoryImport
 from headcount.importing.inputs import Input
 from headcount.intake import Reason
 from headcount.meter import MeterLimits
+from headcount.store.protocol import Change, sealed_months
 from oracle import Oracle, PlainFact
 from rig import Rig, assert_equal_to_oracle, pack
 
@@ -168,7 +169,7 @@ class World:
             self.oracle.take(plain, self.now_ms // MS_PER_DAY, MeterLimits().facts_a_batch_max)
             drained = self.rig.meter.step().drained
         self.oracle.seal(self.now_ms // MS_PER_DAY)
-        assert self.rig.store.sealed() == self.oracle.sealed
+        assert sealed_months(self.rig.store.months()) == self.oracle.sealed
         assert_equal_to_oracle(self.rig.store, self.oracle)
 
     def act(self, action: str, what: Any, how: Any) -> None:
@@ -194,7 +195,7 @@ class World:
             self.now_ms += what * MS_PER_DAY
         elif action == "confirm":
             clock_day = self.now_ms // MS_PER_DAY
-            self.rig.store.trust_day(clock_day)
+            self.rig.store.commit(Change(confirmed_day=clock_day))
             self.oracle.confirm(clock_day)
         else:
             self.drain()

@@ -28,8 +28,7 @@ from headcount.counting.metrics import (
 from headcount.counting.sealing import OPEN_DAYS
 from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.journal import JournalEntry
-from headcount.store.protocol import Change
-from headcount.store.sqlite import SqliteStore
+from headcount.store.protocol import Change, MeterStore, sealed_months
 from oracle import Oracle, PlainFact
 from rig import pack
 from sim.workload import Request, tallied
@@ -87,7 +86,7 @@ def _facts(packed: bytes) -> list[bytes]:
     return [_without_tags(packed[at : at + FACT_BYTES]) for at in range(0, len(packed), FACT_BYTES)]
 
 
-def _kept(store: SqliteStore) -> int:
+def _kept(store: MeterStore) -> int:
     return sum(each.messages for each in store.set_aside() if each.reason != AsideReason.DAMAGED)
 
 
@@ -190,9 +189,9 @@ class Auditor:
         """The last attempt was committed."""
         self._apply(self._attempts[-1])
 
-    def started(self, store: SqliteStore) -> None:
+    def started(self, store: MeterStore) -> None:
         """A meter begins; where its store stands tells how its predecessor ended."""
-        positions, kept = dict(store.positions()), _kept(store)
+        positions, kept = dict(store.state().positions), _kept(store)
         if positions == self.positions and kept == self.oracle.kept():
             return
         for attempt in reversed(self._attempts):
@@ -204,13 +203,13 @@ class Auditor:
             _require(known, f"the store stands at {positions}, where nobody committed")
         self._check_kept(kept)
 
-    def _go_back(self, store: SqliteStore, positions: dict[str, int], kept: int) -> bool:
+    def _go_back(self, store: MeterStore, positions: dict[str, int], kept: int) -> bool:
         """Be where the store was before its last commits, which damage has taken from it.
 
         That is no loss where the journals hold what those commits had counted: what is counted then
         must be as if they had never been.
         """
-        sealed, trusted_day = set(store.sealed()), store.trusted_day()
+        sealed, trusted_day = sealed_months(store.months()), store.state().trusted_day
         for length in range(len(self._done) - 1, -1, -1):
             stood = self._done[length - 1].positions if length else {}
             if stood != positions:
@@ -296,7 +295,7 @@ class Auditor:
             done.paid[fact] += 1
 
     def stepped(
-        self, store: SqliteStore, counted_until_ms: tuple[int, int], before: Mapping[bytes, int]
+        self, store: MeterStore, counted_until_ms: tuple[int, int], before: Mapping[bytes, int]
     ) -> None:
         """A step of the meter has ended.
 
@@ -307,7 +306,8 @@ class Auditor:
             before: `owed_now()` as it was before the step.
         """
         _require(
-            dict(store.positions()) == self.positions, "the store's positions moved by themselves"
+            dict(store.state().positions) == self.positions,
+            "the store's positions moved by themselves",
         )
         self._check_kept(_kept(store))
         for fact in before:

@@ -25,11 +25,13 @@ from headcount.meter.overtaken import Overtaken
 from headcount.sqlite import connection as sqlite_connection
 from headcount.sqlite import parts as sqlite_parts
 from headcount.sqlite import rows as sqlite_rows
-from headcount.store import run_folder, runs
+from headcount.sqlite.rows import Ledger
+from headcount.store import opening, run_folder, runs, writing
+from headcount.store.files import SqliteFiles
 from headcount.store.protocol import Change
-from headcount.store.sqlite import SqliteStore
 from headcount.store.tables import KEY_RUN
 from sim.faults import Fault
+from store_behind import StoreBehind
 
 __all__ = ["MUTATIONS", "Mutation"]
 
@@ -61,15 +63,16 @@ def _apply_before_commit(patch: Patch) -> None:
 
 
 def _positions_after_counts(patch: Patch) -> None:
-    commit = SqliteStore.commit
+    open_store = opening.open_store
 
-    def in_two(store: SqliteStore, change: Change) -> None:
-        positions, change.positions = change.positions, {}
-        commit(store, change)
-        change.positions = positions
-        commit(store, Change(positions=positions))
+    class InTwo(StoreBehind):
+        def commit(self, change: Change) -> None:
+            positions, change.positions = change.positions, {}
+            super().commit(change)
+            change.positions = positions
+            super().commit(Change(positions=positions))
 
-    patch.setattr(SqliteStore, "commit", in_two)
+    patch.setattr(opening, "open_store", lambda path: InTwo(open_store(path)))
 
 
 def _acknowledge_what_was_refused(patch: Patch) -> None:
@@ -107,12 +110,12 @@ def _sync_what_a_failed_sync_left_out(patch: Patch) -> None:
 
 
 def _put_runs_away_that_a_lost_commit_names(patch: Patch) -> None:
-    def tidy(store: SqliteStore, now_ms: int) -> None:
-        known = {name for name, _, _ in store._ledger.read(KEY_RUN)}
-        for name in store._runs.strays(known):
-            store._runs.discard(name, now_ms)
+    def tidy(files: SqliteFiles, now_ms: int) -> None:
+        known = {name for name, _, _ in files._ledger.read(KEY_RUN)}
+        for name in files._folder.strays(known):
+            files._folder.discard(name, now_ms)
 
-    patch.setattr(SqliteStore, "tidy", tidy)
+    patch.setattr(SqliteFiles, "tidy", tidy)
 
 
 def _acknowledge_before_the_sync(patch: Patch) -> None:
@@ -187,7 +190,7 @@ def _mark_the_end_of_a_step(patch: Patch) -> None:
     def later(self: Meter) -> Any:
         stepped = step(self)
         self._freshness.until_ms = self._clock_ms()
-        self._store.mark_counted_until(self.counted_until_ms)
+        self._store.commit(Change(counted_until_ms=self.counted_until_ms))
         return stepped
 
     patch.setattr(Meter, "step", later)
@@ -206,15 +209,15 @@ def _wait_a_day_too_long(patch: Patch) -> None:
 
 
 def _let_what_waits_move_the_day(patch: Patch) -> None:
-    commit = SqliteStore.commit
+    write_change = writing.write_change
 
-    def moved(store: SqliteStore, change: Change) -> None:
+    def moved(ledger: Ledger, change: Change) -> None:
         days = [aside.day for aside in change.aside if aside.day is not None]
         known = [] if change.last_metered_day is None else [change.last_metered_day]
         change.last_metered_day = max([*days, *known], default=None)
-        commit(store, change)
+        write_change(ledger, change)
 
-    patch.setattr(SqliteStore, "commit", moved)
+    patch.setattr(writing, "write_change", moved)
 
 
 def _see_journals_only_at_the_start(patch: Patch) -> None:

@@ -27,15 +27,16 @@ from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.intake import Limits, create_app
 from headcount.journal import GroupCommit, JournalDirectory, JournalEntry, JournalFile
 from headcount.meter import Meter, MeterLimits
+from headcount.store import opening
 from headcount.store.protocol import Change
 from headcount.store.sealed import SealedMonths
-from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Troubles
 from headcount.wiring.history import CatalogHistory
 from headcount.wiring.sources import CatalogSources
 from sim.clock import SimClock
 from sim.disk import SimDisk
 from sim.workload import Request
+from store_behind import StoreBehind
 
 __all__ = [
     "HASH_KEY",
@@ -237,12 +238,15 @@ class _WatchedJournals(JournalDirectory):
         return Watched(path)
 
 
-class _WatchedStore(SqliteStore):
+class _WatchedStore(StoreBehind):
     def __init__(self, path: Path, watch: Watch) -> None:
-        super().__init__(path)
+        super().__init__(opening.open_store(path))
         self._watch = watch
 
     def commit(self, change: Change) -> None:
+        if not (change.positions or change.counted_aside):
+            super().commit(change)  # no batch, but a mark or a month
+            return
         self._watch.before_commit(change)
         super().commit(change)
         self._watch.committed(change)
@@ -276,7 +280,7 @@ class MeterProgram(Program):
     def confirm_clock(self) -> None:
         """What `headcount doctor --confirm-clock` does."""
         with self.machine.disk.running(self.name):
-            self.store.trust_day(self.machine.clock.day)
+            self.store.commit(Change(confirmed_day=self.machine.clock.day))
 
     def step(self) -> bool | None:
         """Meter a batch.
@@ -298,7 +302,7 @@ class Reader(Program):
     """The api process, as far as it reads usage."""
 
     def _open(self) -> None:
-        self._store = SqliteStore(self.machine.folder.store)
+        self._store = opening.open_store(self.machine.folder.store)
         self._closers.append(self._store.close)
 
     def read(self, workspace: int, period: Period) -> UsageReading:

@@ -27,7 +27,7 @@ from headcount.errors import DamagedDataError, OperatorError, StorageUnavailable
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalEntry
 from headcount.meter import MeterLimits, merging
-from headcount.store.protocol import Change
+from headcount.store.protocol import Change, sealed_months
 from sim.auditor import Auditor, Violation, day_in_words
 from sim.clock import SimClock, SimLoop
 from sim.damage import Files, damaged, put_back, taken
@@ -551,7 +551,7 @@ class World(Watch):
     def _note_sealed(self, before: Mapping[bytes, int] | None = None) -> None:
         assert self._meter is not None
         try:
-            sealed = self._meter.store.sealed()
+            sealed = sealed_months(self._meter.store.months())
         except DEATHS:
             self._end_meter()
             return
@@ -580,7 +580,7 @@ class World(Watch):
         """A minute later the meter has looked whether a month is to be closed."""
         self.clock.now_ms += 60_000
         if self._meter_once() and self._meter is not None:
-            self.auditor.check_due(self._meter.store.sealed(), self.clock.day)
+            self.auditor.check_due(sealed_months(self._meter.store.months()), self.clock.day)
 
     # Readers and time.
 

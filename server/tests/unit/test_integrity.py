@@ -24,8 +24,8 @@ from headcount.datafolder import DataFolder, open_data_folder
 from headcount.errors import DataFolderError
 from headcount.integrity import part_faults, refuse_faults, refuse_unknown_workspaces
 from headcount.journal import JournalDirectory, JournalFile
+from headcount.store.opening import open_store
 from headcount.store.protocol import Change
-from headcount.store.sqlite import SqliteStore
 from headcount.wiring.meter import meter_until_drained
 
 LINES_MAX = 6
@@ -124,7 +124,7 @@ def another_source(folder: DataFolder) -> None:
     with Catalog(folder.catalog) as catalog:
         catalog.add_workspace("Later", 0)
         catalog.add_source(3, "later", 0)
-    with closing(SqliteStore(folder.store)) as store:
+    with closing(open_store(folder.store)) as store:
         counts = np.ones((31, 5), np.int64)
         period = parse_period("2026-11-01")
         store.commit(Change(counts={(period, 3, 0): counts, (period, 3, 4): counts}))
@@ -269,7 +269,7 @@ def test_a_pipe_in_the_place_of_a_database_keeps_nobody_waiting(
 
 def test_each_part_refuses_by_itself(folder: DataFolder) -> None:
     lose(folder, "store.sqlite*", "catalog.sqlite*", "journals/*.sqlite")
-    assert "store.sqlite is missing" in said_by(lambda: SqliteStore(folder.store))
+    assert "store.sqlite is missing" in said_by(lambda: open_store(folder.store))
     assert "catalog.sqlite is missing" in said_by(lambda: Catalog(folder.catalog))
     assert not folder.store.exists()
     assert not folder.catalog.exists()
@@ -352,7 +352,7 @@ def test_an_interrupted_first_start_is_gone_on_with(tmp_path: Path, left: str) -
             path.write_bytes(b"")
     refuse_faults(folder.path)
     Catalog(folder.catalog).close()
-    SqliteStore(folder.store).close()
+    open_store(folder.store).close()
     with closing(JournalDirectory(folder.journals)) as journals:
         for path in journals.paths():
             journals.open(path).close()

@@ -27,8 +27,8 @@ from headcount.errors import DataFolderError, UsageError
 from headcount.identity import Identity, begin_identity, fresh_uuid
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalFile
+from headcount.store.opening import open_store
 from headcount.store.runs import Run
-from headcount.store.sqlite import SqliteStore
 from headcount.store.view import store_view
 from headcount.upgrade import remove_former, upgrade_databases
 
@@ -128,8 +128,9 @@ def _raise_next_ids(folder: DataFolder) -> None:
         catalog.check()
     positions: dict[str, int] = {}
     if folder.store.exists():
-        with closing(SqliteStore(folder.store)) as opened:
-            opened.check()
+        with closing(open_store(folder.store)) as opened:
+            if opened.files is not None:
+                opened.files.check()
         with store_view(folder.store, Run) as store:
             positions = store.positions()
             for run in store.runs:

@@ -135,11 +135,12 @@ def _confirm(folder: DataFolder, now: int) -> None:
 
     from headcount.counting.calendar import day_of_ms, day_text
     from headcount.datafolder import FolderLock
-    from headcount.store.sqlite import SqliteStore
+    from headcount.store.opening import open_store
+    from headcount.store.protocol import Change
 
     today = day_of_ms(now)
-    with closing(SqliteStore(folder.store)) as store:
-        store.trust_day(today)
+    with closing(open_store(folder.store)) as store:
+        store.commit(Change(confirmed_day=today))
         say(f"The clock is confirmed: today is {day_text(today)}.")
         if not store.confirmed_aside(1):
             return

@@ -33,8 +33,8 @@ from headcount.importing.chunks import (
 )
 from headcount.intake import FindSource, Limits, SourceRef
 from headcount.journal import JournalDirectory, JournalFile
+from headcount.store.opening import open_store
 from headcount.store.sealed import SealedMonths
-from headcount.store.sqlite import SqliteStore
 from headcount.wiring.meter import meter_until_drained
 from headcount.wiring.sources import CatalogSources
 
@@ -122,16 +122,16 @@ class HistoryImport:
             DataFolderError: the data folder cannot be used as it is.
             StorageUnavailableError: the disk refused; everything stays in the journals.
         """
-        with self._opened_journals() as journals, closing(SqliteStore(self._folder.store)) as store:
+        with self._opened_journals() as journals, closing(open_store(self._folder.store)) as store:
             last_ids = {uuid: journal.last_id() for uuid, journal in journals.items()}
 
             def lag_facts() -> int:
-                positions = store.positions()
+                positions = store.state().positions
                 return sum(
                     each.lag_facts(positions.get(uuid, 0)) for uuid, each in journals.items()
                 )
 
-            while _is_behind(store.positions(), last_ids):
+            while _is_behind(store.state().positions, last_ids):
                 waiting(lag_facts())
                 # The server may stop at any moment, and another import may end.
                 if FolderLock.held(self._folder.serve_lock):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headcount.counting.facts import FIRST_MS
-from headcount.store.protocol import MeterStore
+from headcount.store.protocol import Change, MeterStore
 
 __all__ = ["Freshness"]
 
@@ -56,7 +56,8 @@ class Freshness:
             return None
         if self._marked_ms is None or until_ms < self._marked_ms - _SET_BACK_MS:
             # What was taken is not counted yet, and may never be, by this process.
-            self._store.lower_counted_until(min(until_ms, taken_ms - 1))
+            back_to_ms = min(until_ms, taken_ms - 1)
+            self._store.commit(Change(counted_back_to_ms=back_to_ms))
             self._marked_ms = until_ms
         self._marked_ms = max(self._marked_ms, self.until_ms)
         return self.until_ms

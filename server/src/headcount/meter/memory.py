@@ -157,14 +157,19 @@ def bytes_at_start(store: MeterStore, now_ms: int, window_days: int) -> int:
     """
     today = day_of_ms(now_ms)
     total = 0
-    for period, family in store.key_periods():
+    for period, family in store.state().key_periods:
         days = window_days if family == MESSAGE else 0
         if not Period.of_day(today - days) <= period <= Period.of_day(today + days):
             continue
-        in_blocks = store.keys_in_blocks(period, family)
-        runs = store.key_runs(period, family)
-        if family == TRACKED:
-            total += _TRACKED_KEY_BYTES * (in_blocks + sum(run.keys for run in runs))
+        in_runs, of_runs = 0, 0
+        if store.files is None:
+            elsewhere = sum(map(len, store.keys(period, family)))
         else:
-            total += _MESSAGE_KEY_BYTES * in_blocks + sum(run.filter_bytes for run in runs)
+            elsewhere = store.files.keys_in_blocks(period, family)
+            runs = store.files.runs(period, family)
+            in_runs, of_runs = sum(run.keys for run in runs), sum(run.filter_bytes for run in runs)
+        if family == TRACKED:
+            total += _TRACKED_KEY_BYTES * (elsewhere + in_runs)
+        else:
+            total += _MESSAGE_KEY_BYTES * elsewhere + of_runs
     return total

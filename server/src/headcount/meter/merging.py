@@ -14,7 +14,7 @@ from itertools import islice
 from headcount.counting.calendar import Period
 from headcount.counting.keys import MESSAGE
 from headcount.errors import DataFolderError
-from headcount.store.protocol import MeterStore
+from headcount.store.protocol import StoreFiles
 
 __all__ = ["RunMerging", "runs_to_merge"]
 
@@ -41,12 +41,12 @@ class RunMerging:
     """Merges the runs of message ids of all months, one merge at a time.
 
     Args:
-        store: whose runs.
+        files: whose runs.
         periods: months that may have too many.
     """
 
-    def __init__(self, store: MeterStore, periods: Iterable[Period]) -> None:
-        self._store = store
+    def __init__(self, files: StoreFiles, periods: Iterable[Period]) -> None:
+        self._files = files
         self._to_look_at = set(periods)
         # Months with a damaged run, which must not end as one whose damage nobody can see.
         self._left_alone: set[Period] = set()
@@ -97,9 +97,9 @@ class RunMerging:
     def _next(self) -> tuple[Period, Generator[int, None, None]] | None:
         while self._to_look_at:
             period = max(self._to_look_at)  # the latest is asked the most
-            runs = self._store.key_runs(period, MESSAGE)
+            runs = self._files.runs(period, MESSAGE)
             if names := runs_to_merge({run.name: run.keys for run in runs}):
-                return period, self._store.merge_runs(period, MESSAGE, names)
+                return period, self._files.merge_runs(period, MESSAGE, names)
             self._to_look_at.remove(period)
         return None
 

@@ -37,8 +37,7 @@ class MessageKeys:
         """How many keys a run could take over."""
         return len(self._recent) if self._frozen is None else len(self._frozen)
 
-    @property
-    def keys(self) -> int:
+    def __len__(self) -> int:
         """How many keys it holds; one that stands in memory and in a run counts twice."""
         frozen = 0 if self._frozen is None else len(self._frozen)
         return len(self._recent) + frozen + sum(run.keys for run in self._runs)

@@ -94,7 +94,7 @@ class Meter:
         self._window_days = window_days
         self._limits = limits or MeterLimits()
         self._open: dict[str, JournalFile] = {}
-        self._positions = dict(store.positions())
+        self._positions = dict(store.state().positions)
         self._pruned: dict[str, int] = {}
         self._unpruned: set[str] = set()
         self._pruned_at_ms = 0
@@ -106,7 +106,8 @@ class Meter:
         self.before_step: Callable[[], None] = lambda: None
         self.on_folded: Callable[[Folded], None] = lambda _: None
         self.counted_facts = 0
-        store.tidy(clock_ms())
+        if store.files is not None:
+            store.files.tidy(clock_ms())
         self.indexes = MeterIndexes(store, clock_ms, window_days, self._limits)
         self._sealing = Sealing(store, self.indexes, clock_ms)
         self._open_new_journals()
@@ -148,7 +149,7 @@ class Meter:
             self._tell(now_ms)
         except StorageUnavailableError:
             # A run that is half written may be what fills the disk.
-            self.indexes.give_up()
+            self.indexes.abort_writes()
             raise
         self.counted_facts += taken.messages
         if now_ms - self._pruned_at_ms >= _PRUNE_EVERY_MS or now_ms < self._pruned_at_ms:
@@ -161,7 +162,8 @@ class Meter:
 
     def _last_day(self) -> int | None:
         """The latest day that was counted or confirmed."""
-        days = self._store.last_metered_day(), self._store.trusted_day()
+        state = self._store.state()
+        days = state.last_metered_day, state.trusted_day
         return max((day for day in days if day is not None), default=None)
 
     def _tell(self, now_ms: int) -> None:
@@ -248,7 +250,7 @@ class Meter:
         if 0 <= now_ms - self._marked_at_ms < _MARK_EVERY_MS:
             return
         if until_ms is not None:
-            self._store.mark_counted_until(until_ms)
+            self._store.commit(Change(counted_until_ms=until_ms))
         # A mark that was refused is tried again at once: a step that writes nothing proves nothing.
         self._marked_at_ms = now_ms
 

@@ -19,7 +19,7 @@ from headcount.counting.months import day_reached
 from headcount.counting.sealing import is_due, is_plausible, trusted_after
 from headcount.layout import TRASH_KEPT_DAYS
 from headcount.meter.indexes import MeterIndexes
-from headcount.store.protocol import MeterStore
+from headcount.store.protocol import Change, MeterStore, sealed_months
 
 __all__ = ["Sealing"]
 
@@ -45,7 +45,7 @@ class Sealing:
         self._indexes = indexes
         self._clock_ms = clock_ms
         self._sealed: set[tuple[int, Period]] = set()
-        for workspace, period in store.sealed():
+        for workspace, period in sealed_months(store.months()):
             self._close(workspace, period)
         self._checked_at_ms: int | None = None
 
@@ -80,19 +80,21 @@ class Sealing:
 
         A clock that is behind must not make an import look older than it is.
         """
-        today = self._today()
         imported = facts[(facts["flags"] & IMPORTED) != 0]
+        if not len(imported):
+            return {}
+        today = self._today()
         days = imported["received_at_ms"] // MS_PER_DAY
         pairs = np.unique(np.stack([imported["workspace"].astype(np.int64), days]), axis=1)
         return {(workspace, Period.of_day(day)): today for workspace, day in pairs.T.tolist()}
 
     def _today(self) -> int:
         """The day that it is, which is never before one that was metered."""
-        return day_reached(self._clock_ms(), self._store.last_metered_day())
+        return day_reached(self._clock_ms(), self._store.state().last_metered_day)
 
     def trusted_after(self, live_days: list[int]) -> int | None:
         """The latest trusted day once live messages of these days (ascending) are metered."""
-        return trusted_after(self._store.trusted_day(), live_days) if live_days else None
+        return trusted_after(self._store.state().trusted_day, live_days) if live_days else None
 
     def seal_due(self) -> None:
         """Seal and drop what is due, about once a minute; every journal must be drained.
@@ -105,22 +107,23 @@ class Sealing:
             return
         self._checked_at_ms = now_ms
         today = day_of_ms(now_ms)
-        if not is_plausible(self._store.trusted_day(), today):
+        if not is_plausible(self._store.state().trusted_day, today):
             return
         open_periods: set[Period] = set()
         sealed_periods: set[Period] = set()
         for month in self._store.months():
             if not month.sealed and is_due(month.period, month.last_import_day, today):
-                self._store.seal(month.workspace, month.period)
+                self._store.commit(Change(sealed=[(month.workspace, month.period)]))
                 self._close(month.workspace, month.period)
                 _log.info("sealed %s of workspace %d", month.period, month.workspace)
             closed = (month.workspace, month.period) in self._sealed
             (sealed_periods if closed else open_periods).add(month.period)
         # Keys do not say whose they are, so they go once no workspace can need them.
-        stored = {period for period, _ in self._store.key_periods()}
+        stored = {period for period, _ in self._store.state().key_periods}
         # Nor must it shorten the days in the trash.
         moment_ms = max(now_ms, self._today() * MS_PER_DAY)
         for period in (sealed_periods - open_periods) & stored:
             self._store.drop_keys(period, moment_ms)
             self._indexes.drop(period)
-        self._store.empty_trash(now_ms - _TRASH_KEPT_MS)
+        if self._store.files is not None:
+            self._store.files.empty_trash(now_ms - _TRASH_KEPT_MS)

@@ -1,12 +1,15 @@
 """The store: where keys, counts, outcomes and journal positions live.
 
-The meter writes through `commit`, everybody reads through `read_usage`. One contract suite runs
-over every implementation. What an implementation must promise is said at each method.
+Takes a meter's changes, each whole or not at all; gives usage to anybody, and to the next meter
+all that it needs to go on: how far the journals are metered, and the keys of open months. Nine
+verbs say what a store is for (`MeterStore`). What an engine needs beside them, because it keeps
+keys in files of its own that somebody must write, merge and put away, is a second protocol
+(`StoreFiles`); an engine that needs no such care has none. One contract suite runs over all stores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -16,12 +19,23 @@ from headcount.counting.facts import Rejection
 from headcount.counting.keys import U8, U64, Family, KeyBlock, NewKeys
 from headcount.counting.usage import Counts, UsageReading
 
-__all__ = ["Change", "KeyRun", "MeterStore", "Month", "UsageStore"]
+__all__ = [
+    "Change",
+    "KeyRun",
+    "MeterStore",
+    "Month",
+    "StoreFiles",
+    "StoreState",
+    "UsageStore",
+    "sealed_months",
+]
 
 
 @dataclass(slots=True)
 class Change:
-    """What one metered batch changes. Applied whole or not at all.
+    """What is to change, such as by one metered batch. Applied whole or not at all.
+
+    Marks only rise, but for two: the clock may have been ahead.
 
     Attributes:
         keys: (period, family) to keys that are new, or known with an earlier day, and whose they
@@ -36,6 +50,13 @@ class Change:
         imported: (workspace, period) to the day on which something was imported into it.
         aside: facts to keep without counting them.
         counted_aside: rows of facts that had waited and are counted with this change.
+        sealed: (workspace, period) pairs to close for good.
+        confirmed_day: it is this day (days since 1970), whatever came before. The trusted day is
+            set to it; the latest day of a live message and the days of imports are taken back to
+            it, if they are later; of the facts that wait, those of days up to it are to be counted.
+        counted_back_to_ms: take the freshness mark back to this moment, if it is later.
+        catalog_generation: how many changes the catalog has seen, or None to leave it; one that has
+            seen fewer is an older one and is refused from now on.
     """
 
     keys: dict[tuple[Period, Family], NewKeys] = field(default_factory=dict)
@@ -48,6 +69,10 @@ class Change:
     imported: dict[tuple[int, Period], int] = field(default_factory=dict)
     aside: Sequence[Aside] = ()
     counted_aside: Sequence[int] = ()
+    sealed: Sequence[tuple[int, Period]] = ()
+    confirmed_day: int | None = None
+    counted_back_to_ms: int | None = None
+    catalog_generation: int | None = None
 
 
 class Month(NamedTuple):
@@ -66,6 +91,29 @@ class Month(NamedTuple):
     last_import_day: int | None
     sealed: bool
     keys_dropped: bool = False
+
+
+def sealed_months(months: Iterable[Month]) -> set[tuple[int, Period]]:
+    """The (workspace, period) pairs of some months that are closed for good."""
+    return {(month.workspace, month.period) for month in months if month.sealed}
+
+
+class StoreState(NamedTuple):
+    """How far metering has come, all from one moment.
+
+    Attributes:
+        positions: journal UUID to the id of its last metered entry; unknown journals are absent.
+        key_periods: the periods and families that hold any keys, ascending.
+        counted_until_ms: messages acknowledged up to this moment are counted; 0 for none yet.
+        last_metered_day: the latest day of a live message; None before the first one.
+        trusted_day: the latest day that the clock is trusted for; None before the first one.
+    """
+
+    positions: Mapping[str, int]
+    key_periods: Sequence[tuple[Period, Family]]
+    counted_until_ms: int
+    last_metered_day: int | None
+    trusted_day: int | None
 
 
 class KeyRun(Protocol):
@@ -105,10 +153,6 @@ class UsageStore(Protocol):
         """
         ...
 
-    def sealed(self) -> Set[tuple[int, Period]]:
-        """The (workspace, period) pairs that are closed for good."""
-        ...
-
     def close(self) -> None:
         """Release files and connections; idempotent."""
         ...
@@ -117,28 +161,71 @@ class UsageStore(Protocol):
 class MeterStore(UsageStore, Protocol):
     """The writing side; one meter at a time holds it."""
 
-    def positions(self) -> Mapping[str, int]:
-        """Journal UUID to the id of its last metered entry; unknown journals are absent."""
+    @property
+    def files(self) -> StoreFiles | None:
+        """The care that its own files need; None where they need none."""
         ...
 
-    def key_periods(self) -> Sequence[tuple[Period, Family]]:
-        """The periods and families that hold any keys."""
+    def state(self) -> StoreState:
+        """How far metering has come."""
         ...
 
-    def key_blocks(self, period: Period, family: Family) -> Iterator[KeyBlock]:
+    def months(self) -> Sequence[Month]:
+        """Every month of every workspace that holds anything, by workspace and month."""
+        ...
+
+    def keys(self, period: Period, family: Family) -> Iterator[KeyBlock]:
+        """The keys of a period and family, in blocks that ascend each, repeats included.
+
+        Nothing may be committed before it has ended.
+        """
+        ...
+
+    def commit(self, change: Change) -> None:
+        """Make a change durable and visible, whole or not at all.
+
+        Raises:
+            StorageUnavailableError: it did not become durable and nothing of it is visible.
+        """
+        ...
+
+    def drop_keys(self, period: Period, now_ms: int) -> None:
+        """Let go of the keys of a period, all of whose months are sealed; its counts stay.
+
+        Args:
+            period: the month.
+            now_ms: the moment, kept with what is dropped.
+
+        Raises:
+            StorageUnavailableError: the disk refused; what is left is dropped next time.
+        """
+        ...
+
+    def set_aside(self) -> Sequence[AsideSum]:
+        """What is kept and not counted, by reason, workspace and month."""
+        ...
+
+    def confirmed_aside(self, messages_max: int) -> Sequence[ConfirmedAside]:
+        """Facts that have waited and are to be counted now, those set aside first.
+
+        Args:
+            messages_max: how many messages are enough; the last row is given whole.
+        """
+        ...
+
+
+class StoreFiles(Protocol):
+    """The embedded engine's own files: keys come in blocks, and the meter moves them into runs.
+
+    A key's state is the minimum over all blocks and runs that hold it, so it may stand in several.
+    """
+
+    def blocks(self, period: Period, family: Family) -> Iterator[KeyBlock]:
         """The keys of a period and family that no run holds, in any order, repeats included."""
         ...
 
-    def key_runs(self, period: Period, family: Family) -> Sequence[KeyRun]:
+    def runs(self, period: Period, family: Family) -> Sequence[KeyRun]:
         """The runs of a period and family."""
-        ...
-
-    def verify_part(self) -> None:
-        """Read a part of a run that is not known to be whole yet, if there is any; called often.
-
-        Raises:
-            DamagedDataError: it is damaged, and what was counted by it may be wrong.
-        """
         ...
 
     def keys_in_blocks(self, period: Period, family: Family) -> int:
@@ -157,7 +244,7 @@ class MeterStore(UsageStore, Protocol):
         upto_block: int,
         *,
         keys: int,
-        instead_of_all: bool,
+        replace_existing: bool,
     ) -> Generator[int, None, None]:
         """Move keys from blocks into a run, part by part; done when the generator ends.
 
@@ -170,7 +257,7 @@ class MeterStore(UsageStore, Protocol):
                 `upto_block`, as early as there or earlier.
             upto_block: from `newest_block`; blocks up to it are dropped.
             keys: how many keys there are in `blocks`, or a few more.
-            instead_of_all: the run replaces the runs before it too.
+            replace_existing: the run replaces the runs before it too.
 
         Yields:
             Keys written since the yield before.
@@ -202,27 +289,19 @@ class MeterStore(UsageStore, Protocol):
         """
         ...
 
-    def months(self) -> Sequence[Month]:
-        """Every month of every workspace that holds anything."""
-        ...
-
-    def seal(self, workspace: int, period: Period) -> None:
-        """Close a month of a workspace for good.
+    def check(self) -> None:
+        """Read every row but the keys themselves, and see that none is lost or there twice.
 
         Raises:
-            StorageUnavailableError: it did not become durable.
+            DamagedDataError: something is not as it was written.
         """
         ...
 
-    def drop_keys(self, period: Period, now_ms: int) -> None:
-        """Move the keys of a period to the trash; its counts stay.
-
-        Args:
-            period: the month.
-            now_ms: the moment, kept with what is dropped.
+    def verify_part(self) -> None:
+        """Read a part of a run that is not known to be whole yet, if there is any; called often.
 
         Raises:
-            StorageUnavailableError: the disk refused; what is left is dropped next time.
+            DamagedDataError: it is damaged, and what was counted by it may be wrong.
         """
         ...
 
@@ -234,52 +313,5 @@ class MeterStore(UsageStore, Protocol):
         """Put away what an interrupted step has left, and make durable what can be read.
 
         Called once, before anything is written or any journal is pruned.
-        """
-        ...
-
-    def trusted_day(self) -> int | None:
-        """The latest day that the clock is trusted for; None before the first live message."""
-        ...
-
-    def last_metered_day(self) -> int | None:
-        """The latest day of a live message; None before the first one."""
-        ...
-
-    def commit(self, change: Change) -> None:
-        """Make a change durable and visible, whole or not at all.
-
-        Raises:
-            StorageUnavailableError: it did not become durable and nothing of it is visible.
-        """
-        ...
-
-    def mark_counted_until(self, moment_ms: int) -> None:
-        """Move the freshness mark forward without a change."""
-        ...
-
-    def lower_counted_until(self, moment_ms: int) -> None:
-        """Take the freshness mark back to a moment, if it is later: the clock was ahead."""
-        ...
-
-    def trust_day(self, day: int) -> None:
-        """Accept the clock: say that it is this day (days since 1970), whatever came before.
-
-        The latest day of a live message and the days of imports are taken back to it, if they are
-        later; of the facts that wait, those of days up to it are to be counted.
-
-        Raises:
-            StorageUnavailableError: it did not become durable.
-        """
-        ...
-
-    def set_aside(self) -> Sequence[AsideSum]:
-        """What is kept and not counted, by reason, workspace and month."""
-        ...
-
-    def confirmed_aside(self, messages_max: int) -> Sequence[ConfirmedAside]:
-        """Facts that have waited and are to be counted now, those set aside first.
-
-        Args:
-            messages_max: how many messages are enough; the last row is given whole.
         """
         ...

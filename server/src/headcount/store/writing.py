@@ -42,7 +42,9 @@ def place_of(period: Period, family: Family) -> tuple[int, int]:
 
 
 def write_change(ledger: Ledger, change: Change) -> None:
-    """Write what one batch changes."""
+    """Write a change; where it says what day it is, before all else."""
+    if change.confirmed_day is not None:
+        trust_day(ledger, change.confirmed_day)
     for (period, family), new in change.keys.items():
         # Whose they are ends here: a block holds fingerprints and days, as it always has.
         _append_keys(ledger, period, family, new.keys)
@@ -54,6 +56,8 @@ def write_change(ledger: Ledger, change: Change) -> None:
         ledger.put(REJECTION, *place, r.messages + (held[-1] if held else 0))
     for (workspace, period), day in change.imported.items():
         set_month(ledger, workspace, period, last_import_day=day)
+    for workspace, period in change.sealed:
+        set_month(ledger, workspace, period, sealed=1)
     for a in change.aside:
         number = a.period and a.period.number
         values = (a.reason.value, a.workspace, number, a.day, a.messages, a.origin, a.facts)
@@ -62,10 +66,13 @@ def write_change(ledger: Ledger, change: Change) -> None:
         ledger.drop(ASIDE, "WHERE id = ?1", (row,))
     for journal, entry_id in change.positions.items():
         ledger.put(POSITION, journal, entry_id)
+    if change.counted_back_to_ms is not None:
+        lower_mark(ledger, COUNTED_UNTIL, change.counted_back_to_ms)
     for name, value in (
         (COUNTED_UNTIL, change.counted_until_ms),
         (LAST_METERED_DAY, change.last_metered_day),
         (TRUSTED_DAY, change.trusted_day),
+        (CATALOG_SEEN, change.catalog_generation),
     ):
         if value is not None:
             raise_mark(ledger, name, value)

@@ -23,7 +23,7 @@ from headcount.http.pace import ProcessPace
 from headcount.http.serving import serve_http
 from headcount.metrics import OF_EVERYBODY
 from headcount.runfiles import ChildState, read_whole
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
 from headcount.troubles import Trouble, Troubles, read_troubles
 from headcount.wiring.bodies import WholeBodies
 from headcount.wiring.lifetime import Child
@@ -55,7 +55,7 @@ def run(task: Task, child: Child) -> None:
     folder = open_data_folder(settings.data, create=False)
     with (
         Catalog(folder.catalog, read_only=reading) as catalog,
-        closing(SqliteStore(folder.store, read_only=reading)) as store,
+        closing(open_store(folder.store, read_only=reading)) as store,
     ):
         troubles = Troubles(None if reading else folder.troubles, "api", now_ms)
         places = WatchedDatabases(folder)

@@ -25,7 +25,8 @@ from headcount.meter import Meter, MeterLimits
 from headcount.meter.memory import MemoryLevel
 from headcount.remedies import remedy_for
 from headcount.sqlite.unwritable import is_refusal
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
+from headcount.store.protocol import Change, MeterStore
 from headcount.troubles import Troubles
 from headcount.wiring.backlog import BacklogReport
 from headcount.wiring.lifetime import Child
@@ -81,7 +82,7 @@ class _CatalogSeen:
     token that was revoked would be valid again.
     """
 
-    def __init__(self, catalog: Catalog, store: SqliteStore) -> None:
+    def __init__(self, catalog: Catalog, store: MeterStore) -> None:
         self._catalog = catalog
         self._store = store
         self._version = -1
@@ -96,7 +97,7 @@ class _CatalogSeen:
         with contextlib.suppress(DataFolderError):
             version = self._catalog.version()
             if version != self._version:
-                self._store.note_catalog(self._catalog.generation())
+                self._store.commit(Change(catalog_generation=self._catalog.generation()))
                 self._version = version
 
 
@@ -109,7 +110,7 @@ def _opened(
 ) -> Meter:
     """A meter, closed with the stack, as is all that it works with."""
     catalog = stack.enter_context(Catalog(folder.catalog, read_only=True))
-    store = stack.enter_context(closing(SqliteStore(folder.store)))
+    store = stack.enter_context(closing(open_store(folder.store)))
     journals = JournalDirectory(folder.journals)
     sources = _sources_of(catalog)
     meter = Meter(store, journals, now_ms, window_days, limits, sources=sources, troubles=troubles)
@@ -127,7 +128,7 @@ def _try_open(
     """A meter, closed with the stack; None when the disk refused, or there is no memory for it."""
     with ExitStack() as opened:
         try:
-            with closing(SqliteStore(folder.store)) as store:
+            with closing(open_store(folder.store)) as store:
                 if not guard.fits(store, window_days):
                     return None
             meter = _opened(folder, window_days, opened, troubles, guard.limits)

@@ -22,8 +22,8 @@ from headcount.counting.calendar import MS_PER_DAY, Period, parse_moment_ms
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import KINDS
 from headcount.counting.usage import DAYS_MAX, UsageReading
+from headcount.store.opening import open_store
 from headcount.store.protocol import Change
-from headcount.store.sqlite import SqliteStore
 from headcount.troubles import Trouble
 from served_app import plainly_served
 
@@ -53,7 +53,7 @@ class Installation:
     backlog: Backlog | None = None
 
     def __enter__(self) -> Self:
-        self.store = SqliteStore(self.folder / "store.sqlite")
+        self.store = open_store(self.folder / "store.sqlite")
         self.catalog = Catalog(self.folder / "catalog.sqlite")
         self.workspace = self.catalog.add_workspace("Acme", NOW_MS)
         self.read_token, self.read_secret = self.token("read")

@@ -21,7 +21,7 @@ from headcount.datafolder import DataFolder, open_data_folder
 from headcount.doctor import Level, examine, worst
 from headcount.doctor.repair import repair
 from headcount.errors import DataFolderError, OperatorError, UsageError
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
 from rig import assert_equal_to_oracle
 
 MOMENT = "2026-11-23T12:00:00Z"
@@ -73,7 +73,7 @@ def test_a_restored_folder_counts_what_was_counted_and_is_healthy(
     restored = tmp_path / "restored"
     assert restore(tmp_path / "deep" / "backup", restored, None, Silent()) == manifest
     assert worst(examine(DataFolder(restored), None, NOW_MS)) == Level.OK
-    with closing(SqliteStore(restored / "store.sqlite")) as store:
+    with closing(open_store(restored / "store.sqlite")) as store:
         assert_equal_to_oracle(store, counted.oracle)
     for path in (tmp_path / "deep" / "backup", restored):
         for each in (path, *path.rglob("*")):

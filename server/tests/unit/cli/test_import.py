@@ -22,7 +22,8 @@ import zstandard
 from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import ADMITTED, ANONYMOUS, API_CALLS, IDENTIFIED
 from headcount.journal import JournalDirectory
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
+from headcount.store.protocol import Change
 from program import PROGRAM, Program, environment
 
 FEBRUARY = "2021-02-01"
@@ -52,7 +53,7 @@ def line(number: int, **extra: Any) -> str:
 
 def totals(program: Program, period: str = FEBRUARY) -> tuple[int, int, int, int]:
     """API calls, identified, anonymous and admitted of the first workspace in a period."""
-    with closing(SqliteStore(program.data / "store.sqlite")) as store:
+    with closing(open_store(program.data / "store.sqlite")) as store:
         month = store.read_usage(1, parse_period(period)).workspace_totals()[-1]
     api_calls, identified, anonymous, admitted = (
         int(month[kind]) for kind in (API_CALLS, IDENTIFIED, ANONYMOUS, ADMITTED)
@@ -331,8 +332,8 @@ def test_a_closed_month_is_refused_by_name_and_a_dry_run_says_so(
     )
     command = ("import", "f.ndjson", "--workspace", "Shop", "--source", "web")
     assert program.json(*command)["rejected"] == 0
-    with closing(SqliteStore(program.data / "store.sqlite")) as store:
-        store.seal(1, parse_period(FEBRUARY))
+    with closing(open_store(program.data / "store.sqlite")) as store:
+        store.commit(Change(sealed=[(1, parse_period(FEBRUARY))]))
     for more in ((), ("--dry-run",)):
         finished = program.run(*command, *more)
         assert finished.returncode == 0

@@ -17,7 +17,7 @@ from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import ADMITTED, API_CALLS
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.journal import JournalDirectory
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
 from program import PROGRAM, Program, environment, program_with_source
 from server_fixture import eventually
 
@@ -39,7 +39,7 @@ def line(number: int) -> str:
 
 def totals(program: Program) -> tuple[int, int]:
     """API calls and deliveries of February 2021."""
-    with closing(SqliteStore(program.data / "store.sqlite")) as store:
+    with closing(open_store(program.data / "store.sqlite")) as store:
         month = store.read_usage(1, parse_period("2021-02-01")).workspace_totals()[-1]
     return int(month[API_CALLS]), int(month[ADMITTED])
 

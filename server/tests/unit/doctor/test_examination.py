@@ -21,7 +21,8 @@ from headcount.counting.calendar import day_of_ms
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor import Finding, Level, examine, worst
 from headcount.runfiles import write_whole
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
+from headcount.store.protocol import Change
 from oracle import PlainFact
 
 
@@ -271,8 +272,8 @@ def test_days_without_messages_are_a_warning_until_the_clock_is_confirmed(
     clock = only(found, "clock")
     assert "headcount doctor --confirm-clock" in clock.remedy
     assert clock.details["monthsWaitingToBeClosed"] == 4  # two months of two workspaces
-    with closing(SqliteStore(folder.store)) as store:
-        store.trust_day(day_of_ms(later_ms))
+    with closing(open_store(folder.store)) as store:
+        store.commit(Change(confirmed_day=day_of_ms(later_ms)))
     assert only(examined(folder, later_ms), "clock").level == Level.OK
 
 

@@ -16,7 +16,7 @@ from headcount.counting.metrics import ANONYMOUS, IDENTIFIED
 from headcount.counting.usage import Counts
 from headcount.doctor.rebuilding import MonthKeys, candidates
 from headcount.doctor.recount import count_keys
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
 
 Scope = tuple[int, int]
 """Workspace and source; 0 is the workspace itself."""
@@ -41,7 +41,7 @@ class Month:
 @pytest.fixture(scope="module")
 def month(tmp_path_factory: pytest.TempPathFactory) -> Month:
     counted: CountedFolder = counted_folder(tmp_path_factory.mktemp("counted") / "data")
-    store = SqliteStore(counted.folder.store)
+    store = open_store(counted.folder.store)
     period = Period.of_day(counted.now_ms // 86_400_000)
     scopes: dict[Scope, Counts] = {}
     for workspace in (1, 2):
@@ -51,8 +51,8 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Month:
             scopes[workspace, number] = counts
 
     def keys(family: Family) -> list[object]:
-        runs = [part for run in store.key_runs(period, family) for part in run.blocks()]
-        return [*runs, *store.key_blocks(period, family)]
+        runs = [part for run in store.files.runs(period, family) for part in run.blocks()]
+        return [*runs, *store.files.blocks(period, family)]
 
     found = MonthKeys(*(count_keys(0, tuple, keys(each)) for each in (MESSAGE, TRACKED)))  # type: ignore[arg-type]
     store.close()

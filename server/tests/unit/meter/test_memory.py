@@ -16,8 +16,8 @@ from headcount.counting.metrics import ANONYMOUS, IDENTIFIED, KINDS
 from headcount.counting.usage import DAYS_MAX
 from headcount.meter import MEMORY_BYTES_MIN, MeterLimits
 from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
+from headcount.store.opening import open_store
 from headcount.store.protocol import Change
-from headcount.store.sqlite import SqliteStore
 from owned_keys import new_keys
 
 MAX = 100_000_000
@@ -109,7 +109,7 @@ def test_the_limits_of_little_memory_leave_room_for_work() -> None:
 
 def test_what_a_start_would_load_is_known_before(tmp_path: Path) -> None:
     noon_ms = PERIOD.first_day * MS_PER_DAY
-    with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
+    with closing(open_store(tmp_path / "store.sqlite")) as store:
         assert bytes_at_start(store, noon_ms, 35) == 0
         store.commit(
             Change(

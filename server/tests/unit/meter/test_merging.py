@@ -21,10 +21,10 @@ from headcount.meter.limits import MeterLimits
 from headcount.meter.merging import runs_to_merge
 from headcount.meter.messages import MessageKeys
 from headcount.store import run_folder
+from headcount.store.opening import open_store
 from headcount.store.protocol import Change
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run
-from headcount.store.sqlite import SqliteStore
 from owned_keys import new_keys
 
 JANUARY = parse_period("2026-01-01")
@@ -72,8 +72,8 @@ class Keys:
 
     def __init__(self, path: Path) -> None:
         self.now_ms = NOON_MS
-        self.store = SqliteStore(path / "store.sqlite")
-        self.store.tidy(0)
+        self.store = open_store(path / "store.sqlite")
+        self.store.files.tidy(0)
         limits = MeterLimits(message_keys_in_memory_max=IN_MEMORY)
         self.indexes = MeterIndexes(self.store, lambda: self.now_ms, 35, limits)
         self.given: dict[int, int] = {}
@@ -94,7 +94,7 @@ class Keys:
         self.indexes.upkeep()
 
     def runs(self) -> list[int]:
-        return [run.keys for run in self.store.key_runs(JANUARY, MESSAGE)]
+        return [run.keys for run in self.store.files.runs(JANUARY, MESSAGE)]
 
     def close(self) -> None:
         self.indexes.close()
@@ -108,7 +108,7 @@ def test_an_index_answers_the_same_while_its_runs_are_merged(tmp_path: Path) -> 
         most = 0
         for _ in range(300):
             keys.learn(rng)
-            runs = keys.store.key_runs(JANUARY, MESSAGE)
+            runs = keys.store.files.runs(JANUARY, MESSAGE)
             names |= {run.name for run in runs}
             most = max(most, len(runs))
         index = keys.indexes.of(JANUARY, MESSAGE)
@@ -127,7 +127,8 @@ def four_runs(keys: Keys) -> None:
     """Write four runs of one key each, one step from being merged."""
     for number in range(4):
         block = KeyBlock(np.array([number + 1], np.uint64), np.zeros(1, np.uint8), None)
-        for _ in keys.store.write_run(JANUARY, MESSAGE, [block], 0, keys=1, instead_of_all=False):
+        write_run = keys.store.files.write_run
+        for _ in write_run(JANUARY, MESSAGE, [block], 0, keys=1, replace_existing=False):
             pass
 
 
@@ -239,7 +240,7 @@ def test_a_run_that_cannot_be_read_stops_neither_metering_nor_other_months(tmp_p
         four_runs(keys)
     min((tmp_path / "keys").iterdir()).write_bytes(b"cut off")
     rng = random.Random(4)
-    with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
+    with closing(open_store(tmp_path / "store.sqlite")) as store:
         later = NOON_MS + 400 * MS_PER_DAY  # nothing asks for that month by itself
         indexes = MeterIndexes(store, lambda: later, 35, MeterLimits(message_keys_in_memory_max=1))
         with closing(indexes):
@@ -252,4 +253,4 @@ def test_a_run_that_cannot_be_read_stops_neither_metering_nor_other_months(tmp_p
                 store.commit(Change({(period, MESSAGE): new_keys(block)}))
                 index.upsert(block, probe.slots)
                 indexes.upkeep()
-            assert 1 <= len(store.key_runs(period, MESSAGE)) < 10
+            assert 1 <= len(store.files.runs(period, MESSAGE)) < 10

@@ -18,6 +18,7 @@ from headcount.counting.keys import MESSAGE
 from headcount.counting.metrics import ADMITTED, API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.meter import MeterLimits
+from headcount.store.protocol import Change
 from oracle import Oracle, PlainFact
 from rig import Rig, assert_equal_to_oracle, pack
 
@@ -100,10 +101,10 @@ def test_entries_are_taken_as_they_arrived_across_journals(rigs: Rigs, clock: Cl
         rig.append(journal, [fact(f"m{number}")])
     taken = []
     for number in range(len(order)):
-        before = dict(rig.store.positions())
+        before = dict(rig.store.state().positions)
         step = rig.meter.step()
         assert step == (1, number == len(order) - 1)
-        (moved,) = set(rig.store.positions().items()) - set(before.items())
+        (moved,) = set(rig.store.state().positions.items()) - set(before.items())
         taken.append(moved[0])
     assert taken == [journal.uuid for journal in order]
     assert rig.meter.step() == (0, True)
@@ -136,7 +137,7 @@ def test_a_journal_that_comes_while_it_runs_is_metered(rigs: Rigs) -> None:
         rig.append(rig.journal(), facts[-1:], [Rejection(1, 1, JANUARY.first_day, "x", 1)])
         assert rig.meter.step() == (1, True)
     assert_equal_to_oracle(rig.store, oracle_of(*facts))
-    assert len(rig.store.positions()) == 3
+    assert len(rig.store.state().positions) == 3
     (tally,) = rig.store.read_usage(1, JANUARY).rejected
     assert tally.messages == 3
 
@@ -190,7 +191,7 @@ def test_a_refused_commit_gives_the_room_of_a_half_written_run_back(
     clock.now_ms += 60_000
     for _ in range(3):
         rig.meter.step()
-    [run] = rig.store.key_runs(JANUARY, MESSAGE)
+    [run] = rig.store.files.runs(JANUARY, MESSAGE)
     assert run.keys >= 6_000
 
 
@@ -382,7 +383,7 @@ def test_a_clock_that_is_not_believed_moves_no_mark(rigs: Rigs, clock: Clock) ->
     rig.append(journal, [fact("m1")])
     rig.drain()
     until = counted_until(rig)
-    marks = (rig.store.last_metered_day(), rig.store.trusted_day())
+    marks = (rig.store.state().last_metered_day, rig.store.state().trusted_day)
     for moment_ms in (NOON_MS + 400 * MS_PER_DAY, 10_000):
         clock.now_ms = moment_ms
         rig.append(journal, [replace(fact(f"at {moment_ms}"), received_at_ms=moment_ms)])
@@ -390,7 +391,7 @@ def test_a_clock_that_is_not_believed_moves_no_mark(rigs: Rigs, clock: Clock) ->
         clock.now_ms += 5_000
         rig.drain()
         assert counted_until(rig) == until
-        assert (rig.store.last_metered_day(), rig.store.trusted_day()) == marks
+        assert (rig.store.state().last_metered_day, rig.store.state().trusted_day) == marks
     clock.now_ms = NOON_MS + 5_000
     rig.append(journal, [fact("m2")])
     rig.drain()
@@ -408,7 +409,7 @@ def test_what_was_confirmed_is_counted_once_though_the_disk_refuses_at_first(
     rig.append(journal, [fact("now"), *far])
     rig.drain()
     clock.now_ms = NOON_MS + 401 * MS_PER_DAY
-    rig.store.trust_day(clock.now_ms // MS_PER_DAY)
+    rig.store.commit(Change(confirmed_day=clock.now_ms // MS_PER_DAY))
     rigs.disk.fail_syncs(1)
     with pytest.raises(StorageUnavailableError):
         rig.meter.step()
@@ -447,5 +448,5 @@ def test_peeking_changes_nothing(rigs: Rigs) -> None:
     rig = rigs.make()
     rig.append(rig.journal(), [fact("m")])
     assert rig.meter.peek() == rig.meter.peek() != []
-    assert rig.store.positions() == {}
+    assert rig.store.state().positions == {}
     assert rig.store.read_usage(1, Period(0)).revision == 0

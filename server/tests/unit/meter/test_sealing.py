@@ -12,7 +12,7 @@ from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.metrics import API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.journal import JournalFile
-from headcount.store.sqlite import SqliteStore
+from headcount.store.protocol import Change, sealed_months
 from oracle import PlainFact
 from rig import Rig
 
@@ -59,7 +59,7 @@ class Life:
         self.rig.drain()
 
     def sealed(self) -> set[tuple[int, Period]]:
-        return set(self.rig.store.sealed())
+        return set(sealed_months(self.rig.store.months()))
 
     def files(self, folder: str) -> list[str]:
         path = self.folder / folder
@@ -87,7 +87,7 @@ def test_a_month_is_closed_on_the_day_after_35_days_and_not_before(life: Life) -
     life.lives_until(DUE)
     assert life.sealed() == {(1, JANUARY)}
     assert life.api_calls() == calls > 0
-    assert (JANUARY, "message") not in life.rig.store.key_periods()
+    assert (JANUARY, "message") not in life.rig.store.state().key_periods
 
 
 def test_a_clock_that_jumps_a_month_and_back_closes_nothing(life: Life) -> None:
@@ -111,7 +111,7 @@ def test_days_without_messages_close_nothing_until_the_clock_is_confirmed(life: 
     life.receive(life.message())
     life.look()
     assert life.sealed() == set()
-    life.rig.store.trust_day(DUE + 3)
+    life.rig.store.commit(Change(confirmed_day=DUE + 3))
     life.look()
     assert life.sealed() == {(1, JANUARY)}
 
@@ -206,11 +206,11 @@ def test_ids_stay_while_another_workspace_uses_the_month(life: Life) -> None:
     calls = life.api_calls(workspace=2)
     life.clock_is(DUE - 1)
     life.receive(life.message(workspace=2, day=JANUARY.first_day, imported=True))
-    life.rig.store.trust_day(DUE)
+    life.rig.store.commit(Change(confirmed_day=DUE))
     life.look()
     life.lives_until(DUE)
     assert life.sealed() == {(1, JANUARY)}
-    assert (JANUARY, "message") in life.rig.store.key_periods()
+    assert (JANUARY, "message") in life.rig.store.state().key_periods
     life.receive(first)  # a duplicate, as before
     life.look()
     assert life.api_calls(workspace=2) == calls + 1
@@ -220,7 +220,7 @@ def test_ids_stay_while_another_workspace_uses_the_month(life: Life) -> None:
     life.lives_until(DUE + OPEN_DAYS)
     assert life.api_calls(workspace=2) == calls + 1
     assert life.sealed() >= {(1, JANUARY), (2, JANUARY)}
-    assert JANUARY not in {period for period, _ in life.rig.store.key_periods()}
+    assert JANUARY not in {period for period, _ in life.rig.store.state().key_periods}
 
 
 def test_what_is_dropped_stays_in_the_trash_for_seven_days(life: Life) -> None:
@@ -237,11 +237,11 @@ def test_a_clock_that_is_behind_does_not_shorten_the_days_in_the_trash(
     life: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     life.lives_until(DUE - 1)
-    life.rig.store.trust_day(DUE + 10)
+    life.rig.store.commit(Change(confirmed_day=DUE + 10))
     life.clock_is(DUE + 10)
     life.receive(life.message())
     with monkeypatch.context() as patched:
-        patched.setattr(SqliteStore, "drop_keys", _refuse)
+        patched.setattr(life.rig.store, "drop_keys", _refuse)
         with pytest.raises(StorageUnavailableError):
             life.look()
     life.clock_is(DUE)
@@ -252,7 +252,7 @@ def test_a_clock_that_is_behind_does_not_shorten_the_days_in_the_trash(
     life.look()
     assert life.files("trash") == dropped
     life.clock_is(DUE + 18)
-    life.rig.store.trust_day(DUE + 18)
+    life.rig.store.commit(Change(confirmed_day=DUE + 18))
     life.look()
     assert life.files("trash") == []
 

@@ -60,12 +60,12 @@ def test_a_disk_that_refuses_is_reported_and_nothing_is_changed(
         disk.fill_for(1) if fault == "full" else disk.fail_syncs(1)
         with pytest.raises(StorageUnavailableError, match="the store did not take a change"):
             store.commit(Change(positions={"journal": 2}))
-        assert store.positions() == {"journal": 1}
+        assert store.state().positions == {"journal": 1}
         disk.fill_for(1) if fault == "full" else disk.fail_syncs(1)
-        with pytest.raises(StorageUnavailableError, match="the store did not take a mark"):
-            store.mark_counted_until(5)
+        with pytest.raises(StorageUnavailableError, match="the store did not take a change"):
+            store.commit(Change(counted_until_ms=5))
         store.commit(Change(positions={"journal": 2}))
-        assert store.positions() == {"journal": 2}
+        assert store.state().positions == {"journal": 2}
 
 
 def test_what_is_set_aside_is_read_or_damaged_whatever_bit_flips(tmp_path: Path) -> None:
@@ -92,14 +92,17 @@ def test_runs_that_outlive_their_merge_are_put_away_by_the_next_start(
     with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
         for key in range(1, 5):
             block = KeyBlock(np.array([key], np.uint64), np.zeros(1, np.uint8), None)
-            list(store.write_run(JANUARY, MESSAGE, [block], 0, keys=1, instead_of_all=False))
-        names = [run.name for run in store.key_runs(JANUARY, MESSAGE)]
+            written = store.files.write_run(
+                JANUARY, MESSAGE, [block], 0, keys=1, replace_existing=False
+            )
+            assert sum(written) == 1
+        names = [run.name for run in store.files.runs(JANUARY, MESSAGE)]
         # As if killed after the commit.
         monkeypatch.setattr(RunFolder, "delete", lambda *_: None)
-        list(store.merge_runs(JANUARY, MESSAGE, names))
+        list(store.files.merge_runs(JANUARY, MESSAGE, names))
     with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
-        store.tidy(1_000)
-        (run,) = store.key_runs(JANUARY, MESSAGE)
+        store.files.tidy(1_000)
+        (run,) = store.files.runs(JANUARY, MESSAGE)
         assert [block.fingerprints.tolist() for block in run.blocks()] == [[1, 2, 3, 4]]
         assert [path.name for path in (tmp_path / "keys").iterdir()] == [run.name]
         assert {path.name for path in (tmp_path / "trash").iterdir()} == set(names)

@@ -33,7 +33,8 @@ from headcount.errors import DataFolderError
 from headcount.identity import read_identity
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalDirectory
-from headcount.store.sqlite import SqliteStore
+from headcount.store.opening import open_store
+from headcount.store.protocol import sealed_months
 from rig import Rig, assert_equal_to_oracle, totals
 
 KILLED = 9
@@ -48,8 +49,8 @@ def former(tmp_path: Path) -> Path:
 def assert_as_known(path: Path) -> None:
     """Everything that the former version had is there, and nothing else."""
     folder = open_data_folder(path, create=False)
-    with closing(SqliteStore(folder.store)) as store:
-        store.check()
+    with closing(open_store(folder.store)) as store:
+        store.files.check()
         for place, known in KNOWN["counts"].items():
             workspace, period = place.split()
             reading = store.read_usage(int(workspace), parse_period(period))
@@ -59,8 +60,8 @@ def assert_as_known(path: Path) -> None:
                 assert totals(reading, int(source), last) == counts
             assert sum(r.messages for r in reading.rejected) == known["rejected"]
         assert sum(row.messages for row in store.set_aside()) == KNOWN["aside"] == 1
-        assert sorted([w, str(p)] for w, p in store.sealed()) == KNOWN["sealed"]
-        assert list(store.positions().values()) == [KNOWN["position"]]
+        assert sorted([w, str(p)] for w, p in sealed_months(store.months())) == KNOWN["sealed"]
+        assert list(store.state().positions.values()) == [KNOWN["position"]]
     with Catalog(folder.catalog) as catalog:
         catalog.check()
         assert [w.name for w in catalog.workspaces()] == ["Shop", "Café"]

@@ -1,0 +1,28 @@
+"""Which store there is behind the protocol: the one place that knows.
+
+Takes where the keys and counts of a data folder are, gives the store that keeps them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headcount.store.protocol import MeterStore
+from headcount.store.sqlite import SqliteStore
+
+__all__ = ["open_store"]
+
+
+def open_store(place: Path, *, vfs: str | None = None, read_only: bool = False) -> MeterStore:
+    """The store of a data folder; the embedded one, which is all that there are today.
+
+    Args:
+        place: its database file; made when missing.
+        vfs: name of the APSW VFS to go through; the system's when None.
+        read_only: for a disk that takes no writes; the file must be there.
+
+    Raises:
+        DataFolderError: the file cannot be used as it is; DamagedDataError: it is damaged, lacks
+            what was committed, or is of another installation.
+    """
+    return SqliteStore(place, vfs=vfs, read_only=read_only)

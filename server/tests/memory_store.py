@@ -1,0 +1,187 @@
+"""A store in memory, as plain as can be: what the protocol means, without an engine.
+
+Takes changes, gives what every store gives, out of dictionaries and lists. It keeps nothing for
+good: whoever opens the same `Held` again sees what is in it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from headcount.counting.aside import Aside, AsideReason, AsideSum, ConfirmedAside
+from headcount.counting.calendar import Period
+from headcount.counting.facts import Rejection
+from headcount.counting.keys import Family, KeyBlock
+from headcount.counting.usage import API_CALLS, DAYS_MAX, KINDS, Counts, UsageReading
+from headcount.store.protocol import Change, Month, StoreState
+
+
+@dataclass
+class _Moment:
+    """All that is committed."""
+
+    keys: dict[tuple[Period, Family], tuple[KeyBlock, ...]] = field(default_factory=dict)
+    counts: dict[tuple[Period, int, int], Counts] = field(default_factory=dict)
+    revisions: dict[tuple[Period, int], int] = field(default_factory=dict)
+    rejections: dict[tuple[int, int, int, str], int] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+    imported: dict[tuple[int, Period], int] = field(default_factory=dict)
+    sealed: set[tuple[int, Period]] = field(default_factory=set)
+    dropped: set[tuple[int, Period]] = field(default_factory=set)
+    aside: dict[int, Aside] = field(default_factory=dict)
+    next_row: int = 1
+    counted_until_ms: int = 0
+    last_metered_day: int | None = None
+    trusted_day: int | None = None
+
+    def copied(self) -> _Moment:
+        return _Moment(**{name: copy(held) for name, held in vars(self).items()})
+
+    def apply(self, change: Change) -> None:
+        if change.confirmed_day is not None:
+            self._confirm(change.confirmed_day)
+        for place, new in change.keys.items():
+            self.keys[place] = (*self.keys.get(place, ()), new.keys)
+        for scope, counts in change.counts.items():
+            self.counts[scope] = self.counts.get(scope, np.int64(0)) + counts
+            self.revisions[scope[:2]] = self.revisions.get(scope[:2], 0) + 1
+        for workspace, source, day, reason, messages in change.rejections:
+            tally = workspace, source, day, reason
+            self.rejections[tally] = self.rejections.get(tally, 0) + messages
+        self.positions |= change.positions
+        for month, day in change.imported.items():
+            self.imported[month] = max(day, self.imported.get(month, day))
+        self.sealed |= set(change.sealed)
+        for each in change.aside:
+            self.aside[self.next_row] = each
+            self.next_row += 1
+        for row in change.counted_aside:
+            del self.aside[row]
+        if change.counted_back_to_ms is not None:
+            self.counted_until_ms = min(self.counted_until_ms, change.counted_back_to_ms)
+        self.counted_until_ms = max(self.counted_until_ms, change.counted_until_ms or 0)
+        self.last_metered_day = _later(self.last_metered_day, change.last_metered_day)
+        self.trusted_day = _later(self.trusted_day, change.trusted_day)
+
+    def _confirm(self, day: int) -> None:
+        self.trusted_day = day
+        if self.last_metered_day is not None:
+            self.last_metered_day = min(self.last_metered_day, day)
+        self.imported = {month: min(day, on) for month, on in self.imported.items()}
+        for row, each in self.aside.items():
+            if each.reason is AsideReason.WAITING and each.day is not None and each.day <= day:
+                self.aside[row] = each._replace(reason=AsideReason.CONFIRMED)
+
+
+def _later(held: int | None, day: int | None) -> int | None:
+    return max((each for each in (held, day) if each is not None), default=None)
+
+
+class Held:
+    """What outlives the stores that are opened on it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.moment = _Moment()
+
+
+class MemoryStore:
+    """A `MeterStore` without files.
+
+    Args:
+        held: what it opens.
+    """
+
+    files = None
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def state(self) -> StoreState:
+        now = self._held.moment
+        return StoreState(
+            dict(now.positions),
+            sorted(now.keys, key=lambda place: (place[0], place[1] == "message")),
+            now.counted_until_ms,
+            now.last_metered_day,
+            now.trusted_day,
+        )
+
+    def months(self) -> Sequence[Month]:
+        now = self._held.moment
+        used = sorted((w, p) for p, w, source in now.counts if source == 0)
+        return [
+            Month(*month, now.imported.get(month), month in now.sealed, month in now.dropped)
+            for month in used
+        ]
+
+    def keys(self, period: Period, family: Family) -> Iterator[KeyBlock]:
+        yield from self._held.moment.keys.get((period, family), ())
+
+    def commit(self, change: Change) -> None:
+        with self._held.lock:
+            # Beside what readers see, so that a change that fails half way has left nothing.
+            changed = self._held.moment.copied()
+            changed.apply(change)
+            self._held.moment = changed
+
+    def drop_keys(self, period: Period, now_ms: int) -> None:
+        with self._held.lock:
+            now = self._held.moment.copied()
+            now.keys = {place: keys for place, keys in now.keys.items() if place[0] != period}
+            now.dropped |= {month for month in now.sealed if month[1] == period}
+            self._held.moment = now
+
+    def set_aside(self) -> Sequence[AsideSum]:
+        groups: dict[tuple[str, int, Period | None], list[Aside]] = {}
+        for each in self._held.moment.aside.values():
+            groups.setdefault((each.reason.value, each.workspace, each.period), []).append(each)
+        sums = []
+        for place in sorted(groups, key=lambda g: (g[0], g[1], g[2] is not None, g[2])):
+            days = [each.day for each in groups[place] if each.day is not None]
+            messages = sum(each.messages for each in groups[place])
+            origin = min(each.origin for each in groups[place])
+            first, last = min(days, default=None), max(days, default=None)
+            sums.append(AsideSum(*place, first, last, messages, origin))
+        return sums
+
+    def confirmed_aside(self, messages_max: int) -> Sequence[ConfirmedAside]:
+        found = []
+        for row, each in sorted(self._held.moment.aside.items()):
+            if each.reason is AsideReason.CONFIRMED and messages_max > 0:
+                found.append(ConfirmedAside(row, each.facts))
+                messages_max -= each.messages
+        return found
+
+    def read_usage(self, workspace: int, period: Period) -> UsageReading:
+        now = self._held.moment
+        used = sorted(
+            p for (p, w, s), counts in now.counts.items()
+            if (w, s) == (workspace, 0) and counts[:, API_CALLS].any()
+        )  # fmt: skip
+        nothing = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
+        sources = sorted(s for p, w, s in now.counts if (p, w) == (period, workspace) and s)
+        of_sources = [now.counts[period, workspace, source] for source in sources]
+        return UsageReading(
+            period=period,
+            first_period=used[0] if used else None,
+            last_metered_day=now.last_metered_day,
+            counted_until_ms=now.counted_until_ms,
+            revision=now.revisions.get((period, workspace), 0),
+            workspace=now.counts.get((period, workspace, 0), nothing),
+            source_numbers=np.array(sources, np.uint32),
+            sources=np.array(of_sources, np.int64).reshape(len(sources), *nothing.shape),
+            rejected=tuple(
+                Rejection(*tally, messages)
+                for tally, messages in sorted(now.rejections.items())
+                if tally[0] == workspace and Period.of_day(tally[2]) == period
+            ),
+        )
