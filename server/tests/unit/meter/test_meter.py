@@ -320,7 +320,7 @@ def test_the_mark_waits_for_what_came_after_the_clock_was_set_back(
             rig.meter.step()
             assert counted_until(rig) == back_ms + 10_000 - 1
     clock.now_ms = NOON_MS + HOUR_MS
-    while rig.store.positions().get(journal.uuid, 0) < 3:
+    while rig.store.state().positions.get(journal.uuid, 0) < 3:
         rig.meter.step()
         assert counted_until(rig) == back_ms + 10_000 - 1
     rig.meter.step()
