@@ -17,7 +17,8 @@ from headcount.counting.aside import Aside, AsideReason, AsideSum, ConfirmedAsid
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import Family, KeyBlock
-from headcount.counting.usage import API_CALLS, DAYS_MAX, KINDS, Counts, UsageReading
+from headcount.counting.metrics import API_CALLS, KINDS
+from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.store.protocol import Change, Month, StoreState
 
 

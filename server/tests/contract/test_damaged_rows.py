@@ -81,7 +81,10 @@ def test_counts_that_are_damaged_are_not_added_to(installation: Installation) ->
             lambda s: s.commit(Change(positions={"a journal": 2})),
         ),
         ("UPDATE rejection SET messages = 9", lambda s: s.commit(Change(rejections=(TALLY,)))),
-        ("UPDATE mark SET value = 0 WHERE name = 'trusted_day'", lambda s: s.commit(Change(confirmed_day=9))),
+        (
+            "UPDATE mark SET value = 0 WHERE name = 'trusted_day'",
+            lambda s: s.commit(Change(confirmed_day=9)),
+        ),
     ],
 )
 def test_what_is_damaged_is_not_written_over(

@@ -51,7 +51,7 @@ def test_a_row_from_before_a_column_is_counted_on(tmp_path: Path) -> None:
         after = counts_of(stored(place))
         assert (after[:, :-1] == 3).all()
         assert (after[:, -1] == 2).all()
-        place.store.check()
+        place.store.files.check()
 
 
 def test_a_row_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_row_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -
         place.use(place.source("web"), NOVEMBER, {1: {"api_calls": 3, "admitted": 3}})
         newer = encoded(rewrite(place, len(KINDS) + 1))
         with pytest.raises(DataFolderError, match="newer version"):
-            place.store.check()
+            place.store.files.check()
         with pytest.raises(DataFolderError, match="newer version"):
             place.store.read_usage(1, NOVEMBER)
         with pytest.raises(DataFolderError, match="newer version"):

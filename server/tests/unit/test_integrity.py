@@ -263,7 +263,7 @@ def test_a_pipe_in_the_place_of_a_database_keeps_nobody_waiting(
     assert "is no file" in said_by(lambda: refuse_faults(folder.path))
     [found] = [f for f in part_faults(folder.path) if "no file" in f.problem]
     assert place.name.startswith(Path(found.part).name)
-    made = {"store": SqliteStore, "catalog": Catalog}.get(path.stem, JournalFile)
+    made = {"store": open_store, "catalog": Catalog}.get(path.stem, JournalFile)
     assert "is no file" in said_by(lambda: made(path))
 
 

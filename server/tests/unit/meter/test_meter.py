@@ -332,13 +332,14 @@ def test_a_mark_that_is_taken_back_is_behind_what_is_not_counted_yet(
 ) -> None:
     rig = rigs.make(faulty=True)
     rig.meter.step()
-    lower = rig.store.lower_counted_until
+    commit = rig.store.commit
 
-    def lower_and_refuse_what_follows(moment_ms: int) -> None:
-        lower(moment_ms)
-        rigs.disk.fail_syncs(1)
+    def commit_and_refuse_what_follows(change: Change) -> None:
+        commit(change)
+        if change.counted_back_to_ms is not None:
+            rigs.disk.fail_syncs(1)
 
-    monkeypatch.setattr(rig.store, "lower_counted_until", lower_and_refuse_what_follows)
+    monkeypatch.setattr(rig.store, "commit", commit_and_refuse_what_follows)
     clock.now_ms = back_ms = NOON_MS - HOUR_MS
     rig.append(rig.journal(), [replace(fact("m"), received_at_ms=back_ms)])
     clock.now_ms += 5_000
