@@ -18,7 +18,7 @@ from headcount.http import connection as connections
 from headcount.http.crowd import connections_max
 from headcount.http.entrance import Entrance, Owner
 from headcount.troubles import Troubles
-from headcount.wiring.bodies import WholeBodies
+from headcount.wiring.whole_bodies import WholeBodies
 from served_app import served
 from server_fixture import Server, Shop, eventually, serving
 

@@ -18,7 +18,7 @@ from headcount.counting.batch import facts_from_bytes
 from headcount.counting.facts import Rejection
 from headcount.counting.folded import Folded
 from headcount.errors import StorageUnavailableError
-from headcount.journal import GroupCommit, JournalFile, reading
+from headcount.journal import GroupCommit, JournalFile, entries
 from headcount.journal import file as journal_file
 from headcount.meter import Meter, meter, sealing
 from headcount.meter.overtaken import Overtaken
@@ -255,7 +255,7 @@ def _do_not_sync_folders(patch: Patch) -> None:
 
 
 def _believe_any_entry(patch: Patch) -> None:
-    patch.setattr(reading, "_is_intact", lambda _row: True)
+    patch.setattr(entries, "_is_intact", lambda _row: True)
 
 
 def _believe_any_row(patch: Patch) -> None:

@@ -31,7 +31,7 @@ from headcount.store import opening
 from headcount.store.protocol import Change
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
-from headcount.wiring.history import CatalogHistory
+from headcount.wiring.import_access import CatalogHistory
 from headcount.wiring.sources import CatalogSources
 from sim.clock import SimClock
 from sim.disk import SimDisk

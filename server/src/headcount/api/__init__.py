@@ -10,7 +10,7 @@ nothing: whatever it says is arithmetic on one reading.
     description   /openapi.json, and /docs made from it
     health        /healthz, /readyz, /metrics
     metrics       what the API tells Prometheus of itself
-    directory     names of workspaces and sources, in memory
+    names         names of workspaces and sources, in memory
     services      what the handlers work with
 """
 

@@ -5,7 +5,7 @@ api (tokens, names, limits) and cli. Owns `catalog.sqlite` and the numbers that 
 carry in place of names. Knows nothing of counting.
 """
 
-from headcount.catalog.records import PlanLimits, Scope, Source, Token, Workspace
+from headcount.catalog.entities import PlanLimits, Scope, Source, Token, Workspace
 from headcount.catalog.sqlite import Catalog
 
 __all__ = ["Catalog", "PlanLimits", "Scope", "Source", "Token", "Workspace"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from headcount.catalog.records import (
+from headcount.catalog.entities import (
     PlanLimits,
     Scope,
     Source,

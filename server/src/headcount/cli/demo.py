@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from headcount.cli.client import check_client
-from headcount.cli.reading.connection import ApiConnection
-from headcount.cli.reading.rows import Query, month_rows
+from headcount.cli.reading.api_connection import ApiConnection
+from headcount.cli.reading.usage_rows import Query, month_rows
 from headcount.counting.calendar import parse_period
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from headcount.cli.reading.rows import Row, Scope
-    from headcount.demo.reading import Rows
+    from headcount.cli.reading.usage_rows import Row, Scope
+    from headcount.demo.readback import Rows
 
 __all__ = ["demo"]
 

@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from headcount.cli.options import query_options
-from headcount.cli.reading.connection import connected, reading_options
+from headcount.cli.reading.api_connection import connected, reading_options
 from headcount.cli.reading.own import source_names
-from headcount.cli.reading.rows import (
-    Query,
-    month_rows,
-    period_named,
-)
 from headcount.cli.reading.target import STDOUT, whole_target
+from headcount.cli.reading.usage_rows import Query, month_rows, period_named
 from headcount.cli.reading.writers import FORMATS, row_writer
 from headcount.clock import now_ms
 from headcount.counting.months import current_period
@@ -25,8 +21,8 @@ from headcount.errors import OperatorError, UsageError
 from headcount.terminal import say
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import ApiConnection
-    from headcount.cli.reading.rows import Row, Scope
+    from headcount.cli.reading.api_connection import ApiConnection
+    from headcount.cli.reading.usage_rows import Row, Scope
     from headcount.config import Settings
     from headcount.counting.calendar import Period
 

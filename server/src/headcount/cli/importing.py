@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from headcount.cli.folder import found_source, found_workspace
+from headcount.cli.lookup import found_source, found_workspace
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.errors import OperatorError, StorageUnavailableError
 from headcount.terminal import print_json, print_record, say

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from headcount.cli.folder import found_workspace, opened_catalog
+from headcount.cli.lookup import found_workspace, opened_catalog
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.counting.metrics import HEADLINES, Metric
 from headcount.errors import UsageError

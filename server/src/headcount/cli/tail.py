@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headcount.cli.options import as_json_option
-from headcount.cli.reading.connection import connected, reading_options
+from headcount.cli.reading.api_connection import connected, reading_options
 from headcount.cli.reading.own import asked
 from headcount.cli.reading.patience import Asking
 from headcount.errors import UsageError
@@ -19,7 +19,7 @@ from headcount.shown import shown
 from headcount.terminal import print_json_line, say, write_text
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import ApiConnection
+    from headcount.cli.reading.api_connection import ApiConnection
     from headcount.config import Settings
 
 __all__ = ["tail"]

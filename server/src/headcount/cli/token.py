@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from headcount.cli.folder import found_workspace, listed, opened_catalog, selected_workspaces
+from headcount.cli.lookup import found_workspace, listed, opened_catalog, selected_workspaces
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.clock import now_ms
 from headcount.errors import UsageError

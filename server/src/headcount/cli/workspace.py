@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from headcount.cli.folder import opened_catalog
+from headcount.cli.lookup import opened_catalog
 from headcount.cli.options import as_json_option, settings_options
 from headcount.clock import now_ms
 from headcount.terminal import moment_text, print_json, print_record, print_table, say

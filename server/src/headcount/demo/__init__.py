@@ -8,7 +8,7 @@ sent.
     expected   the naive count
     live       messages of this moment, posted with segment-analytics-python
     server     a server of its own, and the program's other commands
-    reading    rows of usage by day and scope, and how they differ from what was expected
-    telling    what the demo prints
+    readback   rows of usage by day and scope, and how they differ from what was expected
+    output     what the demo prints
     command    the order of it all
 """

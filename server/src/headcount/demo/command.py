@@ -16,9 +16,9 @@ from headcount.config import SETTINGS
 from headcount.datafolder import open_data_folder
 from headcount.demo.expected import Key, Usage, expected_usage
 from headcount.demo.live import post_live_messages, tracking_client
-from headcount.demo.reading import RowsOf, differences, month_usage, wait_for_calls
+from headcount.demo.output import tell_heading, tell_next, tell_seen, tell_usage
+from headcount.demo.readback import RowsOf, differences, month_usage, wait_for_calls
 from headcount.demo.server import DemoServer, run_command
-from headcount.demo.telling import tell_heading, tell_next, tell_seen, tell_usage
 from headcount.demo.traffic import SOURCES, WEB, Sent, made_traffic
 
 __all__ = ["run_demo"]

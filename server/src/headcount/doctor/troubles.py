@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from headcount.counting.calendar import day_of_ms, day_text
 from headcount.doctor.findings import Finding, ok, problem
-from headcount.meter.telling import OF_STORE
+from headcount.meter.notices import OF_STORE
 from headcount.runfiles import ChildState
 from headcount.troubles import Trouble
 

@@ -13,8 +13,8 @@ the meter says. Raw ids never leave this package.
     delimiting  the items of a batch by their brackets alone
     work        what one request may cost, and turns of long work
     lane        large bodies, a few at a time
-    reading     bodies as they come, and who has to go where there is no room
-    bodies      decompressing under bounds
+    receiving   bodies as they come, and who has to go where there is no room
+    decompression  bodies unpacked, under bounds
     in_flight   when to turn requests away
     shares      how a bound is shared between sources
     turns       whose request is served next
@@ -32,8 +32,8 @@ the meter says. Raw ids never leave this package.
 from headcount.intake.app import create_app
 from headcount.intake.budgets import Budgets
 from headcount.intake.ports import FactSink, History, Limits, SourceRef, TokenRef, WriteKeys
-from headcount.intake.reading import BodyReader, ClientGone, Room
 from headcount.intake.reasons import Reason, Refused
+from headcount.intake.receiving import BodyReader, ClientGone, Room
 from headcount.intake.records import FindSource
 from headcount.intake.requests import RequestTally
 

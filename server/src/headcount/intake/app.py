@@ -29,9 +29,9 @@ from headcount.intake.answers import (
     send_answer,
 )
 from headcount.intake.asgi import Application, Receive, Scope, Send
-from headcount.intake.bodies import decompress
 from headcount.intake.browser import pixel_message, settings_document
 from headcount.intake.budgets import Budgets
+from headcount.intake.decompression import decompress
 from headcount.intake.headers import (
     HeaderMap,
     basic_user_name,
@@ -50,8 +50,8 @@ from headcount.intake.ports import (
     TokenRef,
     WriteKeys,
 )
-from headcount.intake.reading import BodyReader, ClientGone, Room
 from headcount.intake.reasons import Reason, Refused
+from headcount.intake.receiving import BodyReader, ClientGone, Room
 from headcount.intake.records import RecordTaker, take_records
 from headcount.intake.requests import RequestTally
 from headcount.intake.routes import Action, Route, route_of

@@ -2,7 +2,7 @@
 
 Counts what is under way in this worker: requests whose bodies are whole, by source, and facts that
 wait for the disk. What a client announces counts for nothing; bodies that are still coming have
-rooms of their own (`reading`).
+rooms of their own (`receiving`).
 """
 
 from __future__ import annotations

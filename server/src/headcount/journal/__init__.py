@@ -7,9 +7,9 @@ is durable already.
 """
 
 from headcount.journal.directory import JournalDirectory
+from headcount.journal.entries import Damage, JournalEntry
 from headcount.journal.file import JournalFile, refuse_older_store
 from headcount.journal.group import GroupCommit
-from headcount.journal.reading import Damage, JournalEntry
 
 __all__ = [
     "Damage",

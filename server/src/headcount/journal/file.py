@@ -19,7 +19,7 @@ from headcount.confirmed import Witness
 from headcount.counting.facts import FACT_BYTES, FACT_FORMAT, Rejection
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.identity import fresh_uuid, installation_for
-from headcount.journal.reading import JournalEntry, journal_state, last_of, read_entries
+from headcount.journal.entries import JournalEntry, journal_state, last_of, read_entries
 from headcount.journal.schema import (
     DAMAGED,
     JOURNAL,

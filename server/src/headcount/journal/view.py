@@ -12,7 +12,7 @@ from typing import NamedTuple
 import apsw
 
 from headcount.confirmed import Confirmed
-from headcount.journal.reading import Damage, journal_state, last_of, read_entries
+from headcount.journal.entries import Damage, journal_state, last_of, read_entries
 from headcount.journal.schema import DAMAGED, JOURNAL_VERSION, MARK
 from headcount.sqlite.connection import rows
 from headcount.sqlite.rows import read_checked

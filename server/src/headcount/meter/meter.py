@@ -28,10 +28,10 @@ from headcount.meter.digestion import digest
 from headcount.meter.freshness import Freshness
 from headcount.meter.indexes import MeterIndexes
 from headcount.meter.limits import MeterLimits
+from headcount.meter.notices import Telling
 from headcount.meter.overtaken import Overtaken
 from headcount.meter.sealing import Sealing
 from headcount.meter.sources import KnownSources
-from headcount.meter.telling import Telling
 from headcount.store.protocol import Change, MeterStore
 from headcount.troubles import Troubles
 

@@ -21,11 +21,11 @@ from headcount.page.figures import (
     short_day_text,
 )
 
-__all__ = ["Driver", "Estimate", "LimitUse", "UsageCard", "drivers_of", "usage_card"]
+__all__ = ["Driver", "EstimateText", "LimitUse", "UsageCard", "drivers_of", "usage_card"]
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class EstimateText:
     """A forecast in words.
 
     Attributes:
@@ -100,7 +100,7 @@ class UsageCard:
     compared: str
     drivers: Sequence[Driver]
     limit: LimitUse | None
-    estimates: Sequence[Estimate]
+    estimates: Sequence[EstimateText]
     looked_at: int
     too_early: bool
 
@@ -189,11 +189,11 @@ def _limit_use(
     return LimitUse(limit, percent_text(now, limit), permille, permille_ahead, reached)
 
 
-def _estimates(pace: Pace, first: date, length: int, use: LimitUse | None) -> list[Estimate]:
+def _estimates(pace: Pace, first: date, length: int, use: LimitUse | None) -> list[EstimateText]:
     end = pace.at_end_of(length)
     last_day = short_day_text(first + timedelta(length - 1))
     spread = f"{count_text(end.low)} to {count_text(end.high)}"
-    found = [Estimate(f"Estimate for {last_day}", f"about {count_text(end.likely)}", spread)]
+    found = [EstimateText(f"Estimate for {last_day}", f"about {count_text(end.likely)}", spread)]
     if use is None or use.reached is not None:
         return found
     reach = pace.reaches(use.limit, length)
@@ -203,20 +203,20 @@ def _estimates(pace: Pace, first: date, length: int, use: LimitUse | None) -> li
 
     label = f"Limit of {count_text(use.limit)}"
     if reach.earliest is None:
-        found.append(Estimate(label, "not this month", "in four of five cases at least"))
+        found.append(EstimateText(label, "not this month", "in four of five cases at least"))
     elif reach.likely is None:
-        found.append(Estimate(label, "not this month", f"or from {named(reach.earliest)}"))
+        found.append(EstimateText(label, "not this month", f"or from {named(reach.earliest)}"))
     elif reach.latest is None:
         found.append(
-            Estimate(
+            EstimateText(
                 label,
                 f"about {named(reach.likely)}",
                 f"{named(reach.earliest)} at the earliest, or not this month",
             )
         )
     elif reach.earliest == reach.latest:
-        found.append(Estimate(label, f"about {named(reach.likely)}", "on that day"))
+        found.append(EstimateText(label, f"about {named(reach.likely)}", "on that day"))
     else:
         between = f"{named(reach.earliest)} to {named(reach.latest)}"
-        found.append(Estimate(label, f"about {named(reach.likely)}", between))
+        found.append(EstimateText(label, f"about {named(reach.likely)}", between))
     return found

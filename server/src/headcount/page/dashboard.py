@@ -31,7 +31,7 @@ from headcount.page.assets import LIBRARY
 from headcount.page.cards import UsageCard, usage_card
 from headcount.page.connecting import snippets
 from headcount.page.drawings import drawings, largest_ids
-from headcount.page.tables import (
+from headcount.page.listings import (
     COLUMNS,
     COUNTED,
     NOTHING,

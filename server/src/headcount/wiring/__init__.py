@@ -4,6 +4,7 @@ Takes settings, gives a running server. The only package that names a store, a j
 HTTP server in one place. Imports nothing by itself: each process loads only what its role needs.
 
     supervisor   starts, watches, restarts and ends the processes of one server
+    preparing    the folder in which the processes tell each other things
     task         what the supervisor and its children tell each other
     child        where a child process begins: which role it plays
     lifetime     how a child says that it is ready, and is told to stop
@@ -11,5 +12,9 @@ HTTP server in one place. Imports nothing by itself: each process loads only wha
     meter        the meter's process, and metering a stopped folder to its end
     api          the api process
     sources      the catalog's sources, kept in memory and up to date
-    history      who may import over HTTP, and what into
+    journal_sink   where an intake worker's facts become durable
+    import_access  who may import over HTTP, and what into
+    whole_bodies   bodies on the API address, whole and in time
+    storage      storage that refuses, and files that were removed
+    duties       what a process does again and again beside its work
 """

@@ -25,10 +25,10 @@ from headcount.metrics import OF_EVERYBODY
 from headcount.runfiles import ChildState, read_whole
 from headcount.store.opening import open_store
 from headcount.troubles import Trouble, Troubles, read_troubles
-from headcount.wiring.bodies import WholeBodies
 from headcount.wiring.lifetime import Child
 from headcount.wiring.storage import STORAGE, WatchedDatabases
 from headcount.wiring.task import Task
+from headcount.wiring.whole_bodies import WholeBodies
 
 __all__ = ["run"]
 

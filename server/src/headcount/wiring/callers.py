@@ -18,7 +18,7 @@ from headcount.catalog import Catalog
 from headcount.errors import HeadcountError
 from headcount.http.entrance import HEALTH_PATH, Owner
 from headcount.page import Sessions, is_of_page, workspace_seen
-from headcount.wiring.bodies import send_problem
+from headcount.wiring.whole_bodies import send_problem
 
 __all__ = ["HEALTH_PATHS", "Callers", "turning_away"]
 

@@ -21,8 +21,8 @@ from headcount.journal import JournalDirectory
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty
-from headcount.wiring.history import CatalogHistory
-from headcount.wiring.keeping import JournalSink
+from headcount.wiring.import_access import CatalogHistory
+from headcount.wiring.journal_sink import JournalSink
 from headcount.wiring.lifetime import Child
 from headcount.wiring.sources import CatalogSources
 from headcount.wiring.task import Task

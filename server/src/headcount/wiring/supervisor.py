@@ -34,7 +34,7 @@ from headcount.sqlite.unwritable import identity_of
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty, begun, explained
 from headcount.wiring.endings import Endings
-from headcount.wiring.run_folder import prepare_run_folder
+from headcount.wiring.preparing import prepare_run_folder
 from headcount.wiring.standing import where_counting_stands
 from headcount.wiring.storage import refusal_to_write
 from headcount.wiring.task import READY, Refusal, Role, Task, read_refusal

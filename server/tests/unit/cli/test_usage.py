@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from headcount.cli.reading.drawing import DrawnMonth, picture
-from headcount.cli.reading.rows import Query, Row
+from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period
 from headcount.extras import install_command
 from program import PROGRAM, Program, environment

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from headcount.demo.expected import Key, Usage, expected_usage
-from headcount.demo.reading import differences
+from headcount.demo.readback import differences
 from headcount.demo.traffic import APP, DAYS, SERVER, SOURCES, WEB, Sent, made_traffic
 from program import PROGRAM, environment
 

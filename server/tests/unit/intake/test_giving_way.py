@@ -11,7 +11,7 @@ import pytest
 
 from headcount.intake import Limits, create_app
 from headcount.intake.asgi import Application, Event
-from unit.intake.dear import bodies, ordinary
+from unit.intake.expensive import bodies, ordinary
 from unit.intake.support import HASHER, NOW_MS, Keys, ListSink, Past, unpack
 
 MIB = 1 << 20

@@ -32,7 +32,7 @@ from headcount.intake.work import (
     message_steps,
     messages_a_turn,
 )
-from unit.intake.dear import ODD, PLAIN, bodies, hostile_items, nested, ordinary
+from unit.intake.expensive import ODD, PLAIN, bodies, hostile_items, nested, ordinary
 from unit.intake.support import HASHER, NOW_MS, TODAY, WEB, Keys, Past, unpack
 
 MIB = 1 << 20

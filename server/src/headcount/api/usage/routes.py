@@ -13,9 +13,9 @@ import msgspec
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
+from headcount.api.usage.bodies import OPERATIONS, PaginationOutput, UsageOperation
 from headcount.api.usage.grid import Grid
 from headcount.api.usage.month import MonthView, read_month
-from headcount.api.usage.rows import OPERATIONS, PaginationOutput, UsageOperation
 from headcount.api.usage.scopes import source_scopes, workspace_scope
 from headcount.api.wire.contract import Contract, endpoint
 from headcount.api.wire.cursors import START, CursorPosition, QueryName

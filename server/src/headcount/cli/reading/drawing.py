@@ -20,10 +20,10 @@ from headcount.charts import (
     split_largest,
     themed,
 )
-from headcount.charts.files import DRAWN_FORMATS, drawn
 from headcount.charts.javascript import can_draw
-from headcount.cli.reading.rows import Query, Row
+from headcount.charts.pictures import DRAWN_FORMATS, drawn
 from headcount.cli.reading.showing import month_words
+from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period
 from headcount.counting.forecast import pace_of
 from headcount.counting.metrics import Metric

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import ApiConnection
+    from headcount.cli.reading.api_connection import ApiConnection
 
 __all__ = ["asked", "source_names"]
 

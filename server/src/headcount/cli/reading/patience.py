@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from headcount.cli.reading.connection import refusal_told
+from headcount.cli.reading.api_connection import refusal_told
 from headcount.terminal import say
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import ApiConnection
+    from headcount.cli.reading.api_connection import ApiConnection
 
 __all__ = ["Asking"]
 

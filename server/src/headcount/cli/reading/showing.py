@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from headcount.cli.reading.rows import Query, Row
+from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period
 from headcount.counting.metrics import REPORTED
 

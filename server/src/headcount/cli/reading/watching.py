@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from headcount.cli.reading.own import source_names
 from headcount.cli.reading.patience import Asking
-from headcount.cli.reading.rows import Query, Row, month_rows
 from headcount.cli.reading.showing import headings, line_of, rows_of_last_day
+from headcount.cli.reading.usage_rows import Query, Row, month_rows
 from headcount.cli.reading.writers import row_as_data, row_writer
 from headcount.clock import now_ms, utc_now
 from headcount.counting.months import current_period
 from headcount.terminal import print_json_line, print_table, table_of
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import ApiConnection
+    from headcount.cli.reading.api_connection import ApiConnection
     from headcount.counting.calendar import Period
 
 __all__ = ["watch_usage"]

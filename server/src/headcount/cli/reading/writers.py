@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any, BinaryIO, Protocol
 
-from headcount.cli.reading.rows import Row
+from headcount.cli.reading.usage_rows import Row
 from headcount.errors import UsageError
 from headcount.extras import install_command
 

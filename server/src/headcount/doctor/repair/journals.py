@@ -19,9 +19,9 @@ import apsw
 from headcount.confirmed import Confirmed, Witness
 from headcount.counting.facts import FACT_FORMAT
 from headcount.doctor.flips import unflipped
-from headcount.doctor.repair.reading import raw_rows
+from headcount.doctor.repair.salvage import raw_rows
 from headcount.doctor.repair.side import Act, Side
-from headcount.journal.reading import JournalState
+from headcount.journal.entries import JournalState
 from headcount.journal.schema import (
     DAMAGED,
     JOURNAL,

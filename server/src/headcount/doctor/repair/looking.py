@@ -14,7 +14,7 @@ from headcount.confirmed import Confirmed, read_confirmed
 from headcount.datafolder import DataFolder
 from headcount.errors import OperatorError
 from headcount.identity import Identity, part_name
-from headcount.journal.reading import journal_state
+from headcount.journal.entries import journal_state
 from headcount.journal.schema import JOURNAL_VERSION
 from headcount.journal.view import journal_view
 from headcount.sqlite.reading import damage, open_at_one_moment

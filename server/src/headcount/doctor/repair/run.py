@@ -39,12 +39,12 @@ from headcount.doctor.repair.looking import (
     store_fault,
 )
 from headcount.doctor.repair.ownfiles import mend_format, mend_identity
-from headcount.doctor.repair.reading import open_damaged
+from headcount.doctor.repair.salvage import open_damaged
 from headcount.doctor.repair.side import Act, Side, put_in_place
 from headcount.doctor.repair.tables import Found, find_rows, tallies_of
 from headcount.errors import OperatorError
 from headcount.identity import Identity, replace_identity
-from headcount.journal.reading import JournalState
+from headcount.journal.entries import JournalState
 from headcount.journal.schema import JOURNAL_VERSION
 from headcount.journal.view import journal_view
 from headcount.sqlite.rows import Part, Table

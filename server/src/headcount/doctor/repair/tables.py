@@ -14,7 +14,7 @@ import apsw
 import msgspec
 
 from headcount.doctor.flips import unflipped
-from headcount.doctor.repair.reading import raw_rows, sequences
+from headcount.doctor.repair.salvage import raw_rows, sequences
 from headcount.sqlite.rows import PART, Part, Row, Table, Tallies, tally
 
 __all__ = ["Found", "find_rows", "tallies_of"]

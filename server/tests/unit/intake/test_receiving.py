@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from headcount.intake import Reason
 from headcount.intake.asgi import Event, Receive
-from headcount.intake.reading import BodyReader, ClientGone, Room
 from headcount.intake.reasons import Refused
+from headcount.intake.receiving import BodyReader, ClientGone, Room
 
 AMPLE = Room(100, 1 << 20)
 

@@ -15,8 +15,8 @@ from headcount.counting.facts import FACT_BYTES
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.troubles import Troubles
-from headcount.wiring import keeping
-from headcount.wiring.keeping import JournalSink
+from headcount.wiring import journal_sink
+from headcount.wiring.journal_sink import JournalSink
 
 FACT = bytes(FACT_BYTES)
 
@@ -24,7 +24,7 @@ FACT = bytes(FACT_BYTES)
 async def test_a_worker_without_a_journal_refuses_at_once_until_the_disk_gives_it_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "_TRY_EVERY_S", 0.01)
+    monkeypatch.setattr(journal_sink, "_TRY_EVERY_S", 0.01)
     with small_disk(tmp_path / "disk", megabytes=1) as disk:
         journals = JournalDirectory(disk.path / "journals")
         journals.path.mkdir()
@@ -91,7 +91,7 @@ async def test_nothing_is_acknowledged_that_went_into_a_file_which_is_gone(tmp_p
 async def test_whatever_fails_at_a_try_is_said_and_the_next_one_may_succeed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "_TRY_EVERY_S", 0.01)
+    monkeypatch.setattr(journal_sink, "_TRY_EVERY_S", 0.01)
     journals = JournalDirectory(tmp_path / "journals")
     fails = iter([apsw.FullError("disk is full"), KeyError("secret"), PermissionError(13, "No")])
 

@@ -11,7 +11,7 @@ from headcount.clock import now_ms
 from headcount.errors import StorageUnavailableError
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
-from headcount.wiring.history import CatalogHistory
+from headcount.wiring.import_access import CatalogHistory
 from headcount.wiring.sources import CatalogSources
 
 

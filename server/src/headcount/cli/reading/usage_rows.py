@@ -14,7 +14,7 @@ from headcount.counting.metrics import REPORTED, Metric
 from headcount.errors import UsageError
 
 if TYPE_CHECKING:
-    from headcount.cli.reading.connection import ApiConnection
+    from headcount.cli.reading.api_connection import ApiConnection
 
 __all__ = ["Query", "Row", "month_rows", "period_named"]
 

@@ -1,6 +1,6 @@
 """Charts as PNG, SVG and PDF: takes a chart's description, gives the bytes of a file, offline.
 
-Drawing takes 70 MB of memory, so a process does it that ends. `python -m headcount.charts.files
+Drawing takes 70 MB of memory, so a process does it that ends. `python -m headcount.charts.pictures
 FORMAT` reads a description from standard input and writes the file to standard output.
 """
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.intake import Reason
-from headcount.intake.bodies import GZIP_MEMBERS_MAX, decompress
+from headcount.intake.decompression import GZIP_MEMBERS_MAX, decompress
 from headcount.intake.reasons import Refused
 from headcount.intake.work import at_once
 

@@ -1,7 +1,7 @@
 """Bodies on the API address: an application gets them whole and in time, or goes no further.
 
 They are small there, but their senders need no key: a form for signing in is for everybody. The
-same rules hold for them as on the tracking address (`headcount.intake.reading`).
+same rules hold for them as on the tracking address (`headcount.intake.receiving`).
 """
 
 from __future__ import annotations

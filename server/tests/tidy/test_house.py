@@ -1,0 +1,97 @@
+"""One name, one thing; and no file or function that is more than one reads at once."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+from tidy.sources import python_files, text_of
+
+SERVER = "server/src/headcount"
+SOURCES = (SERVER, "sdk/src/segment_public_api")
+LINES_A_FILE_MAX = 400
+LINES_A_FUNCTION_MAX = 70
+
+# Its maintenance is on its way into files of its own.
+LONG_FILES = {"server/src/headcount/store/sqlite.py"}
+
+# The documented client takes its settings so, one parameter for each, and explains them there.
+LONG_FUNCTIONS = {"sdk/src/segment_public_api/configuration.py:__init__"}
+
+# What stands in several rooms and is one thing there, as each room has it.
+SAME_THING = {
+    "app": "the application that a room serves",
+    "aside": "messages that are kept aside",
+    "backlog": "what waits to be counted",
+    "clock": "the time, and doctor's look at it",
+    "connection": "what stands between two ends: a client's, or a database's",
+    "counts": "the counts of a month, as stored and as checked",
+    "demo": "the demo, and its command",
+    "files": "the files of a backup, of a store",
+    "folder": "the data folder",
+    "identity": "which parts belong to a folder",
+    "journals": "the journals, as doctor checks and repairs them",
+    "keys": "keys of messages and tracked ids",
+    "limits": "what a plan, or a batch, is held to",
+    "memory": "the meter's memory",
+    "merging": "merging runs of keys",
+    "meter": "the meter, and its process",
+    "metrics": "what a process tells Prometheus",
+    "opening": "opening a store, or a database",
+    "parts": "the parts of a data folder",
+    "routes": "the paths that an application answers",
+    "rows": "rows of a database",
+    "schema": "the tables of a database",
+    "sealing": "closing a month",
+    "sources": "the sources of a workspace",
+    "sqlite": "what is kept in SQLite",
+    "tables": "the tables of the store",
+    "troubles": "what hinders a server",
+    "usage": "counts of a month",
+    "view": "a database as it is at one moment",
+    "workspace": "a workspace",
+}
+
+
+def sources(*roots: str) -> list[Path]:
+    return [name for name in python_files() if str(name).startswith(roots)]
+
+
+def tree_of(name: Path) -> ast.Module:
+    return ast.parse(text_of(name) or "")
+
+
+def test_no_file_is_longer_than_one_reads_at_once() -> None:
+    lengths = {str(name): (text_of(name) or "").count("\n") for name in sources(*SOURCES)}
+    long = {name: lines for name, lines in lengths.items() if lines > LINES_A_FILE_MAX}
+    assert set(long) - LONG_FILES == set(), long
+
+
+def test_no_function_is_longer_than_one_reads_at_once() -> None:
+    found = {
+        f"{name}:{node.name}": node.end_lineno - node.lineno + 1
+        for name in sources(*SOURCES)
+        for node in ast.walk(tree_of(name))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
+    }
+    long = {name: lines for name, lines in found.items() if lines > LINES_A_FUNCTION_MAX}
+    assert set(long) - LONG_FUNCTIONS == set(), long
+
+
+def test_no_class_of_the_server_has_the_name_of_another() -> None:
+    places = defaultdict(list)
+    for name in sources(SERVER):
+        for node in tree_of(name).body:
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(str(name))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_a_file_is_named_as_another_only_where_both_are_about_one_thing() -> None:
+    places = defaultdict(list)
+    for name in sources(SERVER):
+        if not name.stem.startswith("__"):
+            places[name.stem].append(str(name))
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    assert {name: found for name, found in twice.items() if name not in SAME_THING} == {}
