@@ -49,3 +49,13 @@ def test_the_version_is_the_distributions() -> None:
         "print(m.version('headcount-client') == s.__version__)"
     )
     assert run(code) == "True"
+
+
+def test_what_is_said_about_the_extra_can_be_done() -> None:
+    """Where the client is installed, the words of the error install what it lacks."""
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index"]
+    done = subprocess.run(
+        [*command, "headcount-client[async]"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "already satisfied: aiohttp" in done.stdout

@@ -147,3 +147,26 @@ def test_a_way_gives_a_server_with_charts(
     )
     with capsys.disabled():
         print(f"\n{way}: {took_s:.0f} s to the first page with charts, {used} MB installed")
+
+
+@pytest.mark.timeout(600)
+def test_the_client_is_installed_as_its_readme_says(tree: Path) -> None:
+    """Both blocks, one after the other: at first, and after another of the name was there."""
+    readme = (ROOT / "sdk/README.md").read_text("utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S)
+    assert len(blocks) == 2
+    folder = tree.parent / "venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    path = f"{folder}/bin:/usr/bin:/bin"
+    for block in blocks:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            capture_output=True, text=True, cwd=tree, env=environment(PATH=path, **OTHERS),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        asked = "import segment_public_api as s; print(s.__version__, s.ApiClient, s.__file__)"
+        told = subprocess.run(
+            [folder / "bin/python", "-c", asked], capture_output=True, text=True, cwd=folder
+        ).stdout
+        assert told.startswith(f"{VERSION} ")
+        assert str(folder) in told
