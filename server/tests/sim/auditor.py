@@ -154,11 +154,6 @@ class Auditor:
         """Whether anything of what was outstanding at the last power cut still is."""
         return any(self._owed[fact] > 0 for fact in self._unwitnessed)
 
-    @property
-    def owed(self) -> int:
-        """How many acknowledged messages are not metered."""
-        return self._owed.total()
-
     # What the meter does.
 
     def entry_read(self, journal: str, entry: JournalEntry) -> None:

@@ -53,7 +53,7 @@ def put_back(folder: Path, files: Files) -> None:
 
 
 def damaged(
-    rng: random.Random, kind: Fault, files: Files, older: Sequence[Files], *, counted: bool
+    rng: random.Random, kind: Fault, files: Files, older: Sequence[Files]
 ) -> tuple[Files, str] | None:
     """The files with one kind of damage, and what it is; None where there is nothing to damage.
 
@@ -62,15 +62,11 @@ def damaged(
         kind: which kind.
         files: the files as they are.
         older: what the folder held at earlier moments.
-        counted: whether all that was acknowledged is counted, so that the store knows how long
-            each journal must be.
     """
-    return _KINDS[kind](rng, dict(files), older, counted)
+    return _KINDS[kind](rng, dict(files), older)
 
 
-def _flip(
-    rng: random.Random, files: Files, _: Sequence[Files], _counted: bool
-) -> tuple[Files, str] | None:
+def _flip(rng: random.Random, files: Files, _: Sequence[Files]) -> tuple[Files, str] | None:
     # Journals, runs of keys, the store and all else each have their turn, however large they are.
     groups: dict[str, list[str]] = {}
     for name, data in sorted(files.items()):
@@ -91,9 +87,7 @@ def _flip(
     return files, f"bits flip in {name}: {', '.join(places[:3])}"
 
 
-def _cut(
-    rng: random.Random, files: Files, _: Sequence[Files], _counted: bool
-) -> tuple[Files, str] | None:
+def _cut(rng: random.Random, files: Files, _: Sequence[Files]) -> tuple[Files, str] | None:
     logs = [name for name in sorted(files) if name.endswith("-wal") and files[name]]
     name = rng.choice(logs if logs and rng.random() < 0.6 else sorted(files))
     how = rng.choice(["gone", "empty", "short", "zeroes"])
@@ -109,19 +103,16 @@ def _cut(
     return files, f"{name} ({len(content)} bytes) is {how}"
 
 
-def _older(
-    rng: random.Random, files: Files, older: Sequence[Files], counted: bool
-) -> tuple[Files, str] | None:
+def _older(rng: random.Random, files: Files, older: Sequence[Files]) -> tuple[Files, str] | None:
     if not older:
         return None
     former = rng.choice(older)
     databases = [name for name in sorted(former) if name.endswith(".sqlite")]
     name = rng.choice(databases)
     stem = name.removesuffix("sqlite")
-    # A database is copied with its log. Were the small file beside it put back as well, nobody
-    # would know of entries that were acknowledged since and not counted: there this design ends.
+    # A database is copied with its log, and by some with whatever has its name.
     endings: tuple[str, ...] = ("sqlite", "sqlite-wal")
-    if counted and name.startswith("journals/") and rng.random() < 0.5:
+    if rng.random() < 0.5:
         endings += ("confirmed",)
     for ending in endings:
         part = stem + ending

@@ -282,7 +282,7 @@ class World(Watch):
         self._stop()
         folder = self._folder.path
         files = taken(folder)
-        found = damaged(self.rng, kind, files, self._older, counted=not self.auditor.owed)
+        found = damaged(self.rng, kind, files, self._older)
         if len(self._older) < _OLDER_MAX or self.rng.random() < 0.3:
             self._older = [*self._older, files][-_OLDER_MAX:]
         if found is None:
