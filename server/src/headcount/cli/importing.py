@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from headcount.cli.lookup import found_source, found_workspace
 from headcount.cli.options import as_json_option, settings_options, workspace_option
-from headcount.errors import OperatorError, StorageUnavailableError
+from headcount.errors import OperatorError, StorageUnavailableError, UsageError
 from headcount.terminal import print_json, print_record, say
+from headcount.wording import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import BinaryIO
+    from collections.abc import Callable, Iterator, Sequence
 
     from headcount.cli.progress import ImportProgress
     from headcount.config import Settings
     from headcount.importing.chunks import ImportChunk, LineError
     from headcount.importing.inputs import Input
+    from headcount.importing.rejects import Lines, Rejects
+    from headcount.intake.reasons import Reason
 
 __all__ = ["import_"]
 
 _BUFFER_BYTES = 1 << 18
 # Lines of the summary that most imports have no need of.
 _IF_ANY = ("unreadable", "earlier")
+# There are some twenty reasons: with these, no import prints more than three hundred lines.
+_EXAMPLES_MAX = 10
+_FAILURES_SHOWN_MAX = 20
 
 
 @click.command(
@@ -52,6 +58,20 @@ A line of such a file, when the source comes from the line:
     help="Source of all messages, by id or name. Without it each line names its own, by"
     " writeKey or sourceId.",
 )
+@click.option(
+    "--rejects",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep refused lines here, as they came and in their order; the file is written anew.",
+)
+@click.option(
+    "--max-rejected",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="How many lines may be refused: with more, the status is 1.",
+)
 @click.option("--dry-run", is_flag=True, help="Check every line and change nothing.")
 @settings_options("data", "hash_key")
 @as_json_option
@@ -60,6 +80,8 @@ def import_(
     files: tuple[str, ...],
     workspace: str,
     source: str | None,
+    rejects: Path | None,
+    max_rejected: int,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -72,8 +94,9 @@ def import_(
 
     Works while the server runs, and while it is stopped. After Ctrl-C or a crash the same command
     goes on where it was. Importing a file again changes no count. A line that cannot be counted is
-    named on standard error and left out. Returns once everything is counted, with status 0, or 1
-    if a file could not be read to its end.
+    refused and left out: ten of each reason are named on standard error. Returns once everything
+    is counted, with status 0, or 1 if a file could not be read to its end, or more lines were
+    refused than --max-rejected says.
     """
     from headcount.catalog import Catalog
     from headcount.cli.progress import ImportProgress
@@ -89,8 +112,8 @@ def import_(
     with Catalog(folder.catalog, read_only=dry_run) as catalog:
         owner = found_workspace(catalog, workspace)
         only = None if source is None else found_source(catalog, source, workspace)
-        taken = _Taken()
-        with ImportProgress(inputs) as progress:
+        with ImportProgress(inputs) as progress, _opened(rejects, inputs) as kept:
+            taken = _Taken(kept, progress.say)
             if dry_run:
                 for each in inputs:
                     taken.take(
@@ -106,7 +129,29 @@ def import_(
                     history.meter(progress.metering)
                     history.finish()
     taken.report(as_json, dry_run)
-    return 1 if taken.unreadable else 0
+    is_too_many = taken.rejected > max_rejected
+    if is_too_many:
+        refused = number_of(taken.rejected, "line", "was", "were")
+        say(f"{refused} refused, and --max-rejected is {max_rejected:,}: the status is 1.")
+    return 1 if taken.unreadable or is_too_many else 0
+
+
+@contextmanager
+def _opened(path: Path | None, inputs: Sequence[Input]) -> Iterator[Rejects | None]:
+    """The file for refused lines, which must be none of those that are read."""
+    from headcount.importing.rejects import Rejects
+
+    if path is None:
+        yield None
+        return
+    for each in inputs:
+        if isinstance(each.place, Path) and path.exists() and path.samefile(each.place):
+            raise UsageError(
+                f"{path} is to be imported, and refused lines would be written over it.",
+                "Name another file with --rejects.",
+            )
+    with closing(Rejects(path)) as rejects:
+        yield rejects
 
 
 @contextmanager
@@ -129,72 +174,104 @@ def _interruptions_explained(taken: _Taken, progress: ImportProgress) -> Iterato
 
 
 class _Taken:
-    """What was read so far."""
+    """What was read so far.
 
-    def __init__(self) -> None:
+    Args:
+        rejects: where refused lines are kept; None for nowhere.
+        say: prints a line.
+    """
+
+    def __init__(self, rejects: Rejects | None, say: Callable[[str], None]) -> None:
+        self._rejects = rejects
+        self._say = say
         self.files = 0
         self.unreadable = 0
         self.records = 0
         self._earlier = 0
-        self._reasons: Counter[str] = Counter()
+        self._reasons: Counter[Reason] = Counter()
+        self._examples: Counter[Reason] = Counter()
+        self._named: Counter[Reason] = Counter()
+
+    @property
+    def rejected(self) -> int:
+        """How many lines were refused."""
+        return self._reasons.total()
 
     def take(
         self,
         each: Input,
-        chunks_of: Callable[[BinaryIO], Iterator[ImportChunk]],
+        chunks_of: Callable[[Lines], Iterator[ImportChunk]],
         progress: ImportProgress,
     ) -> None:
         """Read one file to its end, or as far as that is possible."""
         self.files += 1
         progress.begins(each)
-        with each.opened() as reading:
-            for chunk in chunks_of(io.BufferedReader(reading, _BUFFER_BYTES)):
-                for lines, reason in _ranges(chunk.errors):
-                    progress.say(f"{each.name}:{lines}: {reason}")
-                self._reasons.update(error.reason.value for error in chunk.errors)
+        with ExitStack() as stack:
+            reading = stack.enter_context(each.opened())
+            file: Lines = io.BufferedReader(reading, _BUFFER_BYTES)
+            watched = None
+            if self._rejects is not None:
+                file = watched = stack.enter_context(closing(self._rejects.watched(file)))
+            for chunk in chunks_of(file):
+                if watched is not None:
+                    watched.keep(error.line_number for error in chunk.errors)
+                self._tell(each.name, chunk.errors)
+                self._reasons.update(error.reason for error in chunk.errors)
                 self.records += chunk.records
-                self._earlier += chunk.records if chunk.is_passed_over else 0
+                if chunk.is_passed_over:
+                    self._earlier += chunk.records - len(chunk.errors)
                 progress.read(reading.bytes_read, self.records)
         if reading.failure is not None:
             self.unreadable += 1
-            progress.say(f"{each.name}: {reading.failure}")
+            if self.unreadable <= _FAILURES_SHOWN_MAX:
+                self._say(f"{each.name}: {reading.failure}")
+
+    def _tell(self, name: str, errors: list[LineError]) -> None:
+        """Name some of the refused lines: as many as somebody reads."""
+        for first, last, reason in _ranges(errors):
+            if self._examples[reason] < _EXAMPLES_MAX:
+                self._examples[reason] += 1
+                self._named[reason] += last - first + 1
+                lines = f"{first}" if first == last else f"{first}-{last}"
+                self._say(f"{name}:{lines}: {reason.value}")
 
     def report(self, as_json: bool, dry_run: bool) -> None:
         """Print the summary."""
-        from headcount.intake.reasons import EXPLANATIONS, Reason
+        from headcount.intake.reasons import EXPLANATIONS
 
-        rejected = self._reasons.total()
         counts = {
             "files": self.files,
             "unreadable": self.unreadable,
             "records": self.records,
             "earlier": self._earlier,
-            "admitted": self.records - self._earlier - rejected,
-            "rejected": rejected,
+            "admitted": self.records - self._earlier - self.rejected,
+            "rejected": self.rejected,
         }
+        reasons = {reason.value: records for reason, records in self._reasons.most_common()}
         if as_json:
-            reasons = dict(self._reasons.most_common())
             print_json({**counts, "reasons": reasons, "dryRun": dry_run})
             return
         shown = {name: counts[name] for name in counts if counts[name] or name not in _IF_ANY}
-        shown |= {f"  {reason}": records for reason, records in self._reasons.most_common()}
+        shown |= {f"  {reason}": records for reason, records in reasons.items()}
         print_record({name: f"{number:,}" for name, number in shown.items()})
-        for name in self._reasons:
-            say(f"{name}: {EXPLANATIONS[Reason(name)].sentence}")
+        for reason, records in self._reasons.most_common():
+            more = records - self._named[reason]
+            left_out = f" ({number_of(more, 'line')} more not named above.)" if more else ""
+            say(f"{reason.value}: {EXPLANATIONS[reason].sentence}{left_out}")
+        if self.unreadable > _FAILURES_SHOWN_MAX:
+            more = self.unreadable - _FAILURES_SHOWN_MAX
+            say(f"{number_of(more, 'file')} more could not be read to the end.")
         if dry_run:
             say("Nothing was changed (--dry-run).")
 
 
-def _ranges(errors: list[LineError]) -> Iterator[tuple[str, str]]:
-    """Bad lines with their reasons; neighbours with the same reason as one range."""
-    first = last = None
-    for error in [*errors, None]:
-        if first is not None and last is not None:
-            if error and error.reason == last.reason and error.line_number == last.line_number + 1:
-                last = error
-                continue
-            lines = f"{first.line_number}"
-            if last is not first:
-                lines += f"-{last.line_number}"
-            yield lines, first.reason.value
-        first = last = error
+def _ranges(errors: list[LineError]) -> Iterator[tuple[int, int, Reason]]:
+    """First and last of neighbouring lines that were refused for the same reason."""
+    place = 0
+    while place < len(errors):
+        first = last = errors[place]
+        place += 1
+        while place < len(errors) and errors[place].follows(last):
+            last = errors[place]
+            place += 1
+        yield first.line_number, last.line_number, first.reason

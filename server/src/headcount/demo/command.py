@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import tempfile
 import time
@@ -105,8 +106,10 @@ class _Demo:
                 history.write(f"{line.text}\n")
                 if line.sent is not None:
                     self._sent.append(line.sent)
-        click.echo(f'   $ headcount import {file.name} --workspace "{_WORKSPACE}"')
-        said = run_command(self._folder, "import", str(file), "--workspace", _WORKSPACE)
+        # Some of its lines are broken on purpose.
+        options = ("--workspace", _WORKSPACE, "--max-rejected", "100")
+        click.echo(f"   $ headcount import {file.name} {shlex.join(options)}")
+        said = run_command(self._folder, "import", str(file), *options)
         for said_line in said.replace(f"{self._temporary}/", "").splitlines():
             click.echo(f"   {said_line}")
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from headcount.counting.facts import Rejection
 from headcount.counting.hashing import IdHasher
+from headcount.importing.rejects import Lines
 from headcount.intake.ports import Clock, Limits
 from headcount.intake.reasons import Reason
 from headcount.intake.records import (
@@ -38,6 +38,8 @@ _MARK_BYTES = 16
 
 # A record that is too early for its time today may be in time when the file is read again.
 _MAY_PASS = Reason.RECEIVED_AT_IN_FUTURE
+# Its month may have been closed after a record was taken, which then was not refused.
+_SINCE_THEN = Reason.PERIOD_SEALED
 
 Line = tuple[int, bytes]
 """A record with the number of its line, from 1."""
@@ -72,6 +74,10 @@ class LineError:
     line_number: int
     reason: Reason
 
+    def follows(self, other: LineError) -> bool:
+        """Whether it is of the next line, and was rejected for the same reason."""
+        return self.reason is other.reason and self.line_number == other.line_number + 1
+
 
 @dataclass(slots=True)
 class ImportChunk:
@@ -85,8 +91,8 @@ class ImportChunk:
         last_line_number: the last line that is in here.
         mark: what to remember once the chunk is durable, so that it is passed over next time.
             None when there is nothing to remember, because next time it could end differently.
-        is_passed_over: whether an earlier import has taken it; there are then no facts, tallies
-            and errors.
+        is_passed_over: whether an earlier import has taken it; there are then no facts and
+            tallies.
     """
 
     facts: bytes = b""
@@ -98,7 +104,7 @@ class ImportChunk:
     is_passed_over: bool = False
 
 
-def read_lines(file: BinaryIO, record_bytes_max: int = Limits().record_bytes_max) -> Iterator[Line]:
+def read_lines(file: Lines, record_bytes_max: int = Limits().record_bytes_max) -> Iterator[Line]:
     """The lines of a file that are not blank, each with its number, from 1.
 
     Line ends (LF or CRLF), white space around a line and a byte order mark are taken off. Of a
@@ -148,10 +154,7 @@ def import_chunks(
         taker.begin(context.clock())
         if mark in known_marks:
             chunk.is_passed_over = True
-            for _, line in gathered:
-                taker.pass_over(line)
-        else:
-            _take(gathered, taker, chunk)
+        _take(gathered, taker, chunk)
         yield chunk
 
 
@@ -159,16 +162,21 @@ def _take(gathered: list[Line], taker: RecordTaker, chunk: ImportChunk) -> None:
     facts: list[bytes] = []
     tallies = Tallies()
     for line_number, line in gathered:
+        # Also where it was taken before: equal records without ids are numbered, and what was
+        # refused is to be said again.
         outcome = taker.take(line)
         if isinstance(outcome, bytes):
             facts.append(outcome)
+            continue
+        if chunk.is_passed_over and outcome.reason is _SINCE_THEN:
             continue
         chunk.errors.append(LineError(line_number, outcome.reason))
         tallies.add(outcome)
         if outcome.reason is _MAY_PASS:
             chunk.mark = None
-    chunk.facts = b"".join(facts)
-    chunk.rejections = tallies.rejections()
+    if not chunk.is_passed_over:
+        chunk.facts = b"".join(facts)
+        chunk.rejections = tallies.rejections()
 
 
 def _gathered(lines: Iterable[Line], chunk_records: int) -> Iterator[list[Line]]:
@@ -185,7 +193,7 @@ def _gathered(lines: Iterable[Line], chunk_records: int) -> Iterator[list[Line]]
         yield gathered
 
 
-def _skip_line(file: BinaryIO) -> None:
+def _skip_line(file: Lines) -> None:
     """Read on to the end of a line, a piece at a time."""
     while (piece := file.readline(_SKIP_BYTES)) and not piece.endswith(b"\n"):
         pass

@@ -15,7 +15,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from typing import BinaryIO
 
 from headcount import __version__
 from headcount.catalog import Catalog, Source, Workspace
@@ -31,6 +30,7 @@ from headcount.importing.chunks import (
     import_chunks,
     read_lines,
 )
+from headcount.importing.rejects import Lines
 from headcount.intake import FindSource, Limits, SourceRef
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.store.opening import open_store
@@ -83,7 +83,7 @@ class HistoryImport:
         self._known_marks: set[bytes] | None = None
         self._marks: set[bytes] = set()
 
-    def chunks(self, file: BinaryIO) -> Iterator[ImportChunk]:
+    def chunks(self, file: Lines) -> Iterator[ImportChunk]:
         """Append the records of one whole file; a chunk is durable when it is given.
 
         Args:
@@ -185,7 +185,7 @@ def checked_chunks(
     catalog: Catalog,
     workspace: Workspace,
     source: Source | None,
-    file: BinaryIO,
+    file: Lines,
 ) -> Iterator[ImportChunk]:
     """What `HistoryImport.chunks` would give for a file, with nothing written anywhere.
 

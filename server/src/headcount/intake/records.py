@@ -130,14 +130,6 @@ class RecordTaker:
         tags = TAGS["import"][message_type]
         return fact_head(received_at_ms, source.workspace, source.source, tags, IMPORTED) + tail
 
-    def pass_over(self, raw: bytes) -> None:
-        """Leave out a record that was taken before, but not from the numbers of equal ones."""
-        if len(raw) > self._record_bytes_max:
-            return
-        record = decode_record(raw)
-        if not isinstance(record, Reason) and not has_message_id(record):
-            self.take(raw)
-
     def _unread(self, reason: Reason) -> RejectedRecord:
         # Of a record that cannot be read the source is known where all records have one source.
         return self._rejected(reason, self._find_source(None, None))

@@ -106,7 +106,8 @@ def test_lines_name_their_source_unless_the_command_does(program: Program, web: 
     ]
     (program.cwd / "mixed.ndjson").write_text("\n".join(lines))
     by_line = program.run("import", "mixed.ndjson", "--workspace", "Shop")
-    assert by_line.returncode == 0
+    assert by_line.returncode == 1
+    assert "3 lines were refused, and --max-rejected is 0" in by_line.stderr
     assert "mixed.ndjson:3-5: unknown_source\n" in by_line.stderr
     assert totals(program) == (2, 0, 2, 2)
     by_command = program.json("import", "mixed.ndjson", "--workspace", "Shop", "--source", "app")
@@ -128,7 +129,9 @@ def test_bad_lines_are_named_and_cost_nothing_else(program: Program, web: Any) -
         line(4),
     ]
     (program.cwd / "bad.ndjson").write_text("\n".join(lines))
-    finished = program.run("import", "bad.ndjson", "--workspace", "Shop", "--source", "web")
+    finished = program.run(
+        "import", "bad.ndjson", "--workspace", "Shop", "--source", "web", "--max-rejected", "6"
+    )
     assert finished.returncode == 0
     named = [each for each in finished.stderr.splitlines() if each.startswith("bad.ndjson:")]
     assert named == [
@@ -152,7 +155,9 @@ def test_bad_lines_are_named_and_cost_nothing_else(program: Program, web: Any) -
 def test_a_dry_run_says_the_same_and_changes_nothing(program: Program, web: Any) -> None:
     (program.cwd / "f.ndjson").write_text(line(1) + "\n{}\n")
     before = kept_names(program.data)
-    command = ("import", "f.ndjson", "--workspace", "Shop", "--source", "web")
+    command = (
+        "import", "f.ndjson", "--workspace", "Shop", "--source", "web", "--max-rejected", "1",
+    )  # fmt: skip
     dry = program.json(*command, "--dry-run")
     assert kept_names(program.data) == before
     assert dry.pop("dryRun") is True
@@ -171,7 +176,7 @@ def test_folders_and_standard_input_are_read(program: Program, web: Any) -> None
     arguments = ("--workspace", "Shop", "--source", "web")
     assert program.json("import", "archive", *arguments)["files"] == 3
     piped = program.run("import", "-", *arguments, stdin=line(3) + "\nbad\n")
-    assert piped.returncode == 0
+    assert piped.returncode == 1
     assert "standard input:2: malformed_json" in piped.stderr
     assert totals(program)[0] == 4
 
@@ -271,11 +276,16 @@ def test_an_interrupted_import_is_finished_by_the_next_and_tallies_nothing_twice
         assert "Traceback" not in said
     # Renamed and compressed meanwhile: what is in it says which file it is.
     (program.cwd / "all.ndjson.zst").write_bytes(zstandard.compress("\n".join(records).encode()))
-    arguments = ("import", "all.ndjson.zst", "--workspace", "Shop", "--source", "web")
+    arguments = (
+        "import", "all.ndjson.zst", "--workspace", "Shop", "--source", "web",
+        "--max-rejected", "2", "--rejects", "refused",
+    )  # fmt: skip
     finished = program.json(*arguments)
     assert finished["records"] == 3 * CHUNK
-    assert finished["earlier"] == 2 * CHUNK
-    assert finished["rejected"] == 0
+    assert finished["earlier"] == 2 * CHUNK - 2
+    # Those of the first attempt are said again, and tallied once.
+    assert finished["rejected"] == 2
+    assert (program.cwd / "refused").read_text() == "not json\n" * 2
     assert totals(program)[:3] == (3 * CHUNK - 2, 1, 7)
     assert totals(program)[3] == 3 * CHUNK - 2
     assert rejected(program, "malformed_json") == 2
@@ -336,7 +346,7 @@ def test_a_closed_month_is_refused_by_name_and_a_dry_run_says_so(
         store.commit(Change(sealed=[(1, parse_period(FEBRUARY))]))
     for more in ((), ("--dry-run",)):
         finished = program.run(*command, *more)
-        assert finished.returncode == 0
+        assert finished.returncode == 1
         assert "f.ndjson:1: period_sealed\n" in finished.stderr
         assert "period_sealed: The month of this record is closed for good" in finished.stderr
     assert totals(program) == (1, 0, 1, 1)
@@ -350,7 +360,7 @@ def test_files_that_are_no_records_are_named_line_by_line(program: Program, web:
     (program.cwd / "wide.json").write_bytes(f"{line(4)}\n{line(5)}\n".encode("utf-16"))
     (program.cwd / "table.json").write_text("id,name\n1,Zoe\n")
     finished = program.run("import", ".", "--workspace", "Shop", "--source", "web")
-    assert finished.returncode == 0
+    assert finished.returncode == 1
     assert "Traceback" not in finished.stderr
     assert "table.json:1-2: malformed_json" in finished.stderr
     assert "wide.json:1: not_utf8" in finished.stderr
@@ -437,3 +447,78 @@ def _pieces(terminal: int) -> Iterator[bytes]:
         except OSError:  # how Linux says that nobody has the other end any more
             return
         yield piece
+
+
+def test_refused_lines_are_kept_as_they_came_and_a_few_of_them_named(
+    program: Program, web: Any
+) -> None:
+    good, bad = line(1).encode(), json.dumps({"type": "page", "userId": "u"}).encode()
+    long = b'{"type": "page", "x": "' + b"x" * 9_000_000 + b'"}'
+    first = [
+        b"\xef\xbb\xbf  nonsense \t\r\n", good + b"\n", b"\n", bad + b"\r\n", b"\xff\xfe\n",
+        long + b"\n", good + b"\n", b" \n", b"[1]",
+    ]  # fmt: skip
+    (program.cwd / "1.ndjson.gz").write_bytes(gzip.compress(b"".join(first)))
+    # Each of the refused lines stands between good ones, so that no range is named for them.
+    many = [b"%d" % number if number % 2 else good for number in range(80_000)]
+    (program.cwd / "2.ndjson").write_bytes(b"\n".join(many))
+    finished = program.run(
+        "import", "1.ndjson.gz", "2.ndjson", "--workspace", "Shop", "--source", "web",
+        "--rejects", "refused",
+    )  # fmt: skip
+    assert finished.returncode == 1
+    kept = [first[0], first[3], first[4], first[5], b"[1]\n"]
+    expected = b"".join(kept) + b"\n".join(many[1::2])
+    assert (program.cwd / "refused").read_bytes() == expected
+    assert "rejected             40,005\n" in finished.stdout
+    assert "40,005 lines were refused" in finished.stderr
+    named = [each for each in finished.stderr.splitlines() if each.endswith(": not_an_object")]
+    assert named[:2] == ["1.ndjson.gz:9: not_an_object", "2.ndjson:2: not_an_object"]
+    assert len(named) == 10
+    assert "(39,991 lines more not named above.)" in finished.stderr
+    # What was refused is refused for the same reasons, and can be put right in that file.
+    again = program.run("import", "refused", "--workspace", "Shop", "--source", "web", "--json")
+    assert json.loads(again.stdout)["rejected"] == json.loads(again.stdout)["records"] == 40_005
+
+
+def test_no_import_prints_more_than_three_hundred_lines(program: Program, web: Any) -> None:
+    texts = [
+        "nonsense", "[]", "{}", "x" * 140_000, "\x85", json.dumps({"receivedAt": FEBRUARY}),
+        line(1, type="no"), line(1, userId=1.5), line(1, messageId=""), line(1, messageId=[]),
+        line(1, anonymousId=None), line(1, type="identify"), line(1, type="alias"),
+        line(1, type="group"), line(1, type="track", event=5), line(1, receivedAt="2021"),
+        line(1, receivedAt="2021-02-03T10:00:00"), line(1, receivedAt="2999-01-01T00:00:00Z"),
+        line(1, receivedAt="1999-01-01T00:00:00Z"), "[" * 60_000,
+    ]  # fmt: skip
+    (program.cwd / "all.ndjson").write_text("\n".join(texts * 30), "latin-1")
+    for number in range(200):
+        (program.cwd / f"{number}.ndjson.gz").write_bytes(b"not gzip")
+    names = ("all.ndjson", *(f"{number}.ndjson.gz" for number in range(200)))
+    finished = program.run("import", *names, "--workspace", "Shop", "--source", "web")
+    assert finished.returncode == 1
+    assert len((finished.stdout + finished.stderr).splitlines()) <= 300
+    assert "180 files more could not be read" in finished.stderr
+    assert "lines were refused" in finished.stderr
+
+
+@pytest.mark.parametrize("at_most", [0, 1, 2, 3])
+def test_more_refused_lines_than_may_be_end_with_status_1(
+    program: Program, web: Any, at_most: int
+) -> None:
+    (program.cwd / "f.ndjson").write_text(f"{line(1)}\n[]\n[]\n")
+    command = ("import", "f.ndjson", "--workspace", "Shop", "--source", "web")
+    finished = program.run(*command, "--max-rejected", str(at_most), "--json")
+    assert finished.returncode == (1 if at_most < 2 else 0)
+    assert json.loads(finished.stdout)["rejected"] == 2
+    assert ("2 lines were refused" in finished.stderr) == (at_most < 2)
+    assert totals(program)[0] == 1
+
+
+def test_refused_lines_are_not_written_over_what_is_imported(program: Program, web: Any) -> None:
+    (program.cwd / "f.ndjson").write_text(line(1))
+    (program.cwd / "link").symlink_to("f.ndjson")
+    command = ("import", "f.ndjson", "--workspace", "Shop", "--source", "web", "--rejects")
+    for name, status, words in (("link", 2, "written over it"), ("no/where", 1, "No such file")):
+        finished = program.run(*command, name)
+        assert (finished.returncode, words in finished.stderr) == (status, True), finished.stderr
+        assert (program.cwd / "f.ndjson").read_text() == line(1)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headcount.counting.calendar import parse_period
 from headcount.counting.facts import IMPORTED, Rejection
 from headcount.importing.chunks import Context, ImportChunk, import_chunks, read_lines
 from headcount.intake import FindSource, Limits, Reason, SourceRef
@@ -216,8 +217,20 @@ def test_an_interrupted_import_goes_on_as_if_nothing_had_been(
 
 def test_a_rejected_record_is_not_tallied_again() -> None:
     bad = list(lines(GOOD, [], GOOD, {**GOOD, "userId": 1.5}))
-    resumed = chunks(bad, set(marks_of(chunks(bad))))
-    assert [(c.is_passed_over, c.rejections, c.errors) for c in resumed] == [(True, [], [])] * 2
+    whole = chunks(bad)
+    resumed = chunks(bad, set(marks_of(whole)))
+    assert [(c.is_passed_over, c.rejections) for c in resumed] == [(True, [])] * 2
+    # It is named again, since whoever goes on asks which lines were refused.
+    assert [c.errors for c in resumed] == [c.errors for c in whole] != [[], []]
+
+
+def test_a_month_that_was_closed_since_then_makes_nothing_refused_that_was_taken() -> None:
+    taken = list(lines(GOOD))
+    before = replace(context(), sealed=lambda _workspace: set())
+    after = replace(context(), sealed=lambda _workspace: {parse_period("2026-02-01")})
+    marks = set(marks_of(import_chunks(taken, before)))
+    [resumed] = import_chunks(taken, after, known_marks=marks)
+    assert (resumed.is_passed_over, resumed.errors) == (True, [])
 
 
 def test_a_mark_stands_for_all_that_came_before() -> None:
