@@ -12,7 +12,7 @@ import click
 
 from headcount.cli.options import as_json_option
 from headcount.cli.reading.api_connection import connected, reading_options
-from headcount.cli.reading.own import asked
+from headcount.cli.reading.own import get_own
 from headcount.cli.reading.patience import Asking
 from headcount.errors import UsageError
 from headcount.shown import shown
@@ -102,7 +102,7 @@ class _OutcomesReading:
 
 
 def _read(connection: ApiConnection, **query: str) -> _OutcomesReading:
-    told = asked(connection, "outcomes", **query)
+    told = get_own(connection, "outcomes", **query)
     if told is None:
         raise UsageError(
             f"{connection.host} is not Headcount: it tells no outcomes of messages.",
@@ -179,7 +179,7 @@ def _more(before: _OutcomesReading, now: _OutcomesReading) -> Iterator[_Outcomes
 
 
 def _source_id(connection: ApiConnection, id_or_name: str) -> str:
-    told = asked(connection, "sources") or {"sources": []}
+    told = get_own(connection, "sources") or {"sources": []}
     for key in ("id", "name"):
         for each in told["sources"]:
             if each[key] == id_or_name:

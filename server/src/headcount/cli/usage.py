@@ -9,7 +9,7 @@ import click
 
 from headcount.cli.options import query_options
 from headcount.cli.reading.api_connection import connected, reading_options
-from headcount.cli.reading.own import asked, source_names
+from headcount.cli.reading.own import get_own, source_names
 from headcount.cli.reading.showing import (
     caption,
     headings,
@@ -131,7 +131,7 @@ def _draw(settings: Settings, query: Query, named: Period | None, file: str, dar
         if query.by == "workspace":
             with suppress(NotFoundException):
                 previous = month_rows(connection, query, month.shifted(-1), names)
-            limits = (asked(connection, "summary", period=str(month)) or {}).get("planLimits", {})
+            limits = (get_own(connection, "summary", period=str(month)) or {}).get("planLimits", {})
     shown = DrawnMonth(month, rows, previous, limits, runs=month == current)
     drawn = picture(query, shown, file_format, dark=dark)
     with whole_target(file, binary=True) as stream:
@@ -140,7 +140,7 @@ def _draw(settings: Settings, query: Query, named: Period | None, file: str, dar
 
 
 def _print(connection: ApiConnection, query: Query, month: Period, rows: list[Row]) -> None:
-    for line in caption(month, asked(connection, "summary", period=str(month))):
+    for line in caption(month, get_own(connection, "summary", period=str(month))):
         say(line)
     if rows:
         print_table(headings(query), [line_of(query, row) for row in rows])

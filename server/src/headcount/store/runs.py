@@ -191,13 +191,13 @@ class Run:
             start = offset + self._columns_bytes(keys)
             found[at : at + words] = np.frombuffer(self._map, "<u8", words, start)
             at += words
-            self._let_go(start, 8 * words)
+            self._drop_pages(start, 8 * words)
         return found
 
     def _columns_bytes(self, keys: int) -> int:
         return sum(_padded(keys * np.dtype(kind).itemsize) for kind in self._columns)
 
-    def _let_go(self, start: int, length: int) -> None:
+    def _drop_pages(self, start: int, length: int) -> None:
         """Say that a part of the file was read: it need not stay in the memory of this process."""
         before = start % mmap.ALLOCATIONGRANULARITY
         self._map.madvise(mmap.MADV_DONTNEED, start - before, length + before)
@@ -212,7 +212,7 @@ class Run:
                 at += _padded(columns[-1].nbytes)
             yield KeyBlock(*columns)
             # Whoever still holds the block has it read again.
-            self._let_go(start, self._columns_bytes(keys))
+            self._drop_pages(start, self._columns_bytes(keys))
 
     def days_of(self, fingerprints: U64) -> U8:
         """First days of message keys, `NEVER` where they are not in this run.
@@ -235,7 +235,7 @@ class Run:
             self._looked += len(likely)
             if self._looked >= _LOOKS_KEPT:
                 self._looked = 0
-                self._let_go(0, self._directory)
+                self._drop_pages(0, self._directory)
         return days
 
     def _keys_at(self, places: U64) -> U64:
@@ -291,7 +291,7 @@ class Run:
             end = min(start + _CHECKED_BYTES, self._directory)
             with memoryview(self._map)[start:end] as part:
                 checksum.update(part)
-            self._let_go(start, end - start)
+            self._drop_pages(start, end - start)
             yield 0
         # The directory is not in the checksum: its lengths make a chain, and its keys stand here.
         firsts = self._keys_at(self._table["offset"][:-1] // 8)

@@ -25,9 +25,9 @@ from headcount.api.wire.query import (
     PAGINATION,
     PERIOD,
     PageRequest,
-    page_asked,
     pairs_of,
-    period_asked,
+    parse_page_param,
+    parse_period_param,
 )
 from headcount.counting.metrics import BY_NAME
 
@@ -84,7 +84,7 @@ def _handler(operation: UsageOperation) -> HTTPRouteHandler:
     def read(request: Request[Any, Any, Any]) -> Response[bytes]:
         caller = caller_of(request)
         pairs = pairs_of(request.scope["query_string"])
-        period, page = period_asked(pairs), page_asked(pairs)
+        period, page = parse_period_param(pairs), parse_page_param(pairs)
         month = read_month(caller, period)
         return _answer(request, month, msgspec.json.encode(_body(operation, caller, month, page)))
 

@@ -17,7 +17,7 @@ from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.exchange import Caller, caller_of
 from headcount.api.wire.problems import Problem, invalid
-from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, period_asked
+from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, parse_period_param
 from headcount.counting.by_metric import by_metric
 from headcount.counting.metrics import BY_NAME, REPORTED
 from headcount.counting.usage import Counts, all_of
@@ -84,7 +84,7 @@ class DailyAnswer(msgspec.Struct):
 def read_daily(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     pairs = pairs_of(request.scope["query_string"])
-    period = period_asked(pairs, required=False)
+    period = parse_period_param(pairs, required=False)
     wanted = list(dict.fromkeys(value for name, value in pairs if name == "sourceId"))
     if len(wanted) > _SOURCES_MAX:
         raise invalid("sourceId", f"may be given at most {_SOURCES_MAX} times.")

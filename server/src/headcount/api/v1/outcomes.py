@@ -18,7 +18,12 @@ from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.exchange import Caller, caller_of
 from headcount.api.wire.problems import Problem
-from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, period_asked, value_asked
+from headcount.api.wire.query import (
+    OPTIONAL_PERIOD,
+    pairs_of,
+    parse_period_param,
+    parse_value_param,
+)
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.usage import Counts, all_of
@@ -96,7 +101,10 @@ _SOURCE_ID = QueryParameter(
 def read_outcomes(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     pairs = pairs_of(request.scope["query_string"])
-    period, source_id = period_asked(pairs, required=False), value_asked(pairs, "sourceId")
+    period, source_id = (
+        parse_period_param(pairs, required=False),
+        parse_value_param(pairs, "sourceId"),
+    )
     month = read_month(caller, period)
     return answer(OutcomesAnswer(_body(caller, month, source_id)), month.headers())
 

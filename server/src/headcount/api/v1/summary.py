@@ -15,7 +15,7 @@ from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.v1.limits import LimitsRecord, limits_of
 from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.api.wire.exchange import Caller, caller_of
-from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, period_asked
+from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, parse_period_param
 from headcount.counting.by_metric import by_metric
 from headcount.counting.forecast import pace_of
 from headcount.counting.metrics import API_CALLS, HEADLINES, REPORTED
@@ -104,7 +104,7 @@ class SummaryAnswer(msgspec.Struct):
 def read_summary(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     pairs = pairs_of(request.scope["query_string"])
-    month = read_month(caller, period_asked(pairs, required=False))
+    month = read_month(caller, parse_period_param(pairs, required=False))
     before = _month_before(caller, month)
     month_totals = _month_totals(month, month.days)
     body = SummaryBody(month_totals, [], limits_of(caller))

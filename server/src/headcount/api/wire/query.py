@@ -34,10 +34,10 @@ __all__ = [
     "PageRequest",
     "PaginationInput",
     "Pairs",
-    "page_asked",
     "pairs_of",
-    "period_asked",
-    "value_asked",
+    "parse_page_param",
+    "parse_period_param",
+    "parse_value_param",
 ]
 
 COUNT_DEFAULT = 200
@@ -104,7 +104,7 @@ def pairs_of(query_string: bytes) -> Pairs:
     return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="replace")
 
 
-def value_asked(pairs: Pairs, name: str) -> str | None:
+def parse_value_param(pairs: Pairs, name: str) -> str | None:
     """The one value of a parameter, None without any.
 
     Raises:
@@ -116,13 +116,13 @@ def value_asked(pairs: Pairs, name: str) -> str | None:
     return next(iter(values), None)
 
 
-def period_asked(pairs: Pairs, *, required: bool = True) -> Period | None:
+def parse_period_param(pairs: Pairs, *, required: bool = True) -> Period | None:
     """The period that a query names; None when it may be and is missing.
 
     Raises:
         Problem: 422, naming `period`.
     """
-    text = value_asked(pairs, "period")
+    text = parse_value_param(pairs, "period")
     if text is None and not required:
         return None
     try:
@@ -137,7 +137,7 @@ def period_asked(pairs: Pairs, *, required: bool = True) -> Period | None:
     ) from None
 
 
-def page_asked(pairs: Pairs) -> PageRequest:
+def parse_page_param(pairs: Pairs) -> PageRequest:
     """The page that a query names.
 
     Raises:

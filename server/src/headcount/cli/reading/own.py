@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headcount.cli.reading.api_connection import ApiConnection
 
-__all__ = ["asked", "source_names"]
+__all__ = ["get_own", "source_names"]
 
 _PATH = "/headcount/v1/"
 
 
-def asked(connection: ApiConnection, name: str, **query: str) -> Any:
+def get_own(connection: ApiConnection, name: str, **query: str) -> Any:
     """What a server says under /headcount/v1/.
 
     Args:
@@ -46,7 +46,7 @@ def asked(connection: ApiConnection, name: str, **query: str) -> Any:
 
 def source_names(connection: ApiConnection) -> dict[str, str]:
     """Names of the workspace's sources by id; empty where the server tells none."""
-    told = asked(connection, "sources")
+    told = get_own(connection, "sources")
     sources = [] if told is None else told["sources"]
     # Halves of characters, which JSON can hold, can be written nowhere.
     return {each["id"]: each["name"].encode("utf-8", "replace").decode() for each in sources}

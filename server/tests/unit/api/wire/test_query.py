@@ -12,15 +12,15 @@ from headcount.api.wire.problems import Problem
 from headcount.api.wire.query import (
     PageRequest,
     Pairs,
-    page_asked,
     pairs_of,
-    period_asked,
-    value_asked,
+    parse_page_param,
+    parse_period_param,
+    parse_value_param,
 )
 
 
 def page(query: str) -> PageRequest:
-    return page_asked(pairs_of(query.encode()))
+    return parse_page_param(pairs_of(query.encode()))
 
 
 def refused(query: str) -> tuple[int, object]:
@@ -117,7 +117,7 @@ def test_contradictions_and_unknown_members_are_refused(query: str, field: str) 
     ],
 )
 def test_any_date_names_its_month_in_utc(text: str, month: str) -> None:
-    assert str(period_asked(pairs_of(f"period={text}".encode()))) == month
+    assert str(parse_period_param(pairs_of(f"period={text}".encode()))) == month
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_any_date_names_its_month_in_utc(text: str, month: str) -> None:
 )  # fmt: skip
 def test_a_malformed_period_names_the_field(query: str) -> None:
     with pytest.raises(Problem) as caught:
-        period_asked(pairs_of(query.encode()))
+        parse_period_param(pairs_of(query.encode()))
     assert (caught.value.status, caught.value.error.field) == (422, "period")
 
 
 def test_an_equal_repetition_is_no_contradiction() -> None:
-    assert value_asked(pairs_of(b"a=1&a=1"), "a") == "1"
+    assert parse_value_param(pairs_of(b"a=1&a=1"), "a") == "1"
 
 
 def status_of(read: Callable[[Pairs], object], query: bytes) -> int:
@@ -150,4 +150,4 @@ def status_of(read: Callable[[Pairs], object], query: bytes) -> int:
     | st.text(max_size=60).map(lambda text: b"pagination=" + text.encode("utf-8", "replace"))
 )
 def test_no_query_string_is_an_error_of_ours(query: bytes) -> None:
-    assert {status_of(page_asked, query), status_of(period_asked, query)} <= {200, 422}
+    assert {status_of(parse_page_param, query), status_of(parse_period_param, query)} <= {200, 422}
