@@ -45,6 +45,9 @@ def test_a_repair_brings_the_counts_back_or_says_what_is_lost(
         "store.sqlite cut",
         "catalog.sqlite zeros",
         "keys/*.keys removed",
+        "store.sqlite replaced",
+        "a fact's user",
+        "a count",
     ],
 )
 def test_damage_under_a_running_server_is_said(what: str, master: Master, tmp_path: Path) -> None:
