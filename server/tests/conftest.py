@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from moved_clock import MovedClock
-from program import go_by
+from support.program import go_by
 
 _A_RUN = timedelta(hours=1)
 """No run of the tests lasts longer."""

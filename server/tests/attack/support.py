@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import psutil
 import urllib3
 
-from server_fixture import PATIENCE_S, Server, Shop
+from support.server_fixture import PATIENCE_S, Server, Shop
 
 __all__ = ["MIB", "Honest", "Memory", "answers_of", "asking", "connect", "held", "measured"]
 

@@ -9,7 +9,7 @@ import pytest
 import urllib3
 
 from attack.support import Honest, asking, measured
-from server_fixture import Server, Shop, eventually, serving
+from support.server_fixture import Server, Shop, eventually, serving
 
 STRANGERS = 1000
 GET = b"GET %b HTTP/1.1\r\nHost: t\r\n\r\n"

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from attack.support import MIB, Honest, answers_of, connect, held, measured
-from server_fixture import Server, Shop, eventually, serving
+from support.server_fixture import Server, Shop, eventually, serving
 
 POST = b"POST /v1/batch HTTP/1.1\r\nHost: t\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"

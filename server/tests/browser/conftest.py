@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from browser.support import CHROMIUM, FLAGS, PATIENCE_MS
-from needed import needed_program
-from server_fixture import Server, serving
+from support.needed import needed_program
+from support.server_fixture import Server, serving
 
 
 @pytest.fixture(scope="module")

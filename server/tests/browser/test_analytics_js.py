@@ -22,9 +22,9 @@ from playwright.sync_api import Browser
 
 from browser.support import window
 from headcount.counting.calendar import Period
-from needed import needed_node
-from oracle import Oracle, PlainFact
-from server_fixture import Server, Shop, eventually
+from support.needed import needed_node
+from support.oracle import Oracle, PlainFact
+from support.server_fixture import Server, Shop, eventually
 
 HERE = Path(__file__).parent
 LIBRARY = HERE.parent / "clients/node_modules/@segment/analytics-next/dist/umd"

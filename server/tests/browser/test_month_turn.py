@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from browser.staged import page_of
 from browser.support import window
 from headcount.counting.calendar import MS_PER_DAY, Period
-from unit.api.support import NOVEMBER, Installation
+from support.installation import NOVEMBER, Installation
+from support.staged import page_of
 
 DECEMBER = NOVEMBER.shifted(1)
 

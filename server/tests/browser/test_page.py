@@ -11,8 +11,8 @@ import segment.analytics.request
 from playwright.sync_api import Browser, expect
 
 from browser.support import PHONE, Window, window
-from program import now
-from server_fixture import Server, Shop
+from support.program import now
+from support.server_fixture import Server, Shop
 
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 
-from browser.staged import page_of
 from browser.support import PHONE, Window, window
 from headcount.catalog import PlanLimits
 from headcount.counting.facts import Rejection
@@ -17,7 +16,8 @@ from headcount.counting.metrics import KINDS
 from headcount.counting.usage import DAYS_MAX
 from headcount.extras import install_command
 from headcount.store.protocol import Change
-from unit.api.support import NOVEMBER, NOW_MS, Installation, day_of
+from support.installation import NOVEMBER, NOW_MS, Installation, day_of
+from support.staged import page_of
 
 SOURCES = 500
 HUGE = 10**12

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from browser.staged import page_of
 from browser.support import PHONE, Window, window
 from headcount.catalog import PlanLimits
 from headcount.troubles import Trouble
-from unit.api.support import NOVEMBER, NOW_MS, Installation
+from support.installation import NOVEMBER, NOW_MS, Installation
+from support.staged import page_of
 
 OCTOBER, SEPTEMBER = NOVEMBER.shifted(-1), NOVEMBER.shifted(-2)
 HOUR_MS = 3_600_000

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from headcount.counting.calendar import parse_period
-from oracle import Oracle, PlainFact
-from program import environment
-from server_fixture import Shop, serving
+from support.oracle import Oracle, PlainFact
+from support.program import environment
+from support.server_fixture import Shop, serving
 
 EXAMPLES = Path(__file__).with_name("examples")
 FEBRUARY = parse_period("2021-02-01")

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from needed import needed_node
-from program import environment
-from server_fixture import Server, Shop, eventually, serving
+from support.needed import needed_node
+from support.program import environment
+from support.server_fixture import Server, Shop, eventually, serving
 
 HERE = Path(__file__).parent
 QUICKSTART = HERE.parents[2] / "docs/quickstart.md"

@@ -23,9 +23,9 @@ import rudderstack.analytics.request
 import segment.analytics.request
 
 from headcount.counting.calendar import Period
-from needed import NODE, needed_node, node_is_here
-from oracle import Oracle, PlainFact
-from server_fixture import Counts, Server, Shop, serving
+from support.needed import NODE, needed_node, node_is_here
+from support.oracle import Oracle, PlainFact
+from support.server_fixture import Counts, Server, Shop, serving
 
 Call = dict[str, Any]
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headcount.store.protocol import MeterStore
-from stores import STORES, OpenStore
+from support.stores import STORES, OpenStore
 
 
 @pytest.fixture(params=STORES)

@@ -11,7 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from contract.stores import (
+from headcount.counting.aside import Aside, AsideReason, AsideSum
+from headcount.counting.facts import FACT_BYTES, Rejection
+from headcount.counting.keys import MESSAGE, NEVER, TRACKED
+from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
+from headcount.counting.usage import DAYS_MAX
+from headcount.store.protocol import Change, MeterStore, Month, sealed_months
+from support.owned_keys import new_keys
+from support.small_counts import (
     FEBRUARY,
     JANUARY,
     MARCH,
@@ -19,14 +26,7 @@ from contract.stores import (
     counts,
     stored_keys,
 )
-from headcount.counting.aside import Aside, AsideReason, AsideSum
-from headcount.counting.facts import FACT_BYTES, Rejection
-from headcount.counting.keys import MESSAGE, NEVER, TRACKED
-from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
-from headcount.counting.usage import DAYS_MAX
-from headcount.store.protocol import Change, MeterStore, Month, sealed_months
-from owned_keys import new_keys
-from stores import OpenStore
+from support.stores import OpenStore
 
 
 def test_a_store_that_knows_nothing_reads_as_zeros(store: MeterStore) -> None:

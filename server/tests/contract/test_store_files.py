@@ -13,7 +13,11 @@ from collections.abc import Generator, Iterable, Iterator
 import numpy as np
 import pytest
 
-from contract.stores import (
+from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
+from headcount.errors import StorageUnavailableError
+from headcount.store.protocol import Change, MeterStore
+from support.owned_keys import new_keys
+from support.small_counts import (
     JANUARY,
     KeyDays,
     add_to,
@@ -21,11 +25,7 @@ from contract.stores import (
     random_keys,
     stored_keys,
 )
-from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
-from headcount.errors import StorageUnavailableError
-from headcount.store.protocol import Change, MeterStore
-from owned_keys import new_keys
-from stores import WITH_FILES, OpenStore
+from support.stores import WITH_FILES, OpenStore
 
 pytestmark = pytest.mark.parametrize("open_store", WITH_FILES, indirect=True)
 

@@ -9,7 +9,11 @@ import random
 
 import pytest
 
-from contract.stores import (
+from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family
+from headcount.counting.metrics import API_CALLS
+from headcount.store.protocol import Change, sealed_months
+from support.owned_keys import new_keys
+from support.small_counts import (
     FEBRUARY,
     JANUARY,
     MARCH,
@@ -20,11 +24,7 @@ from contract.stores import (
     random_keys,
     stored_keys,
 )
-from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family
-from headcount.counting.metrics import API_CALLS
-from headcount.store.protocol import Change, sealed_months
-from owned_keys import new_keys
-from stores import OpenStore
+from support.stores import OpenStore
 
 
 @pytest.mark.parametrize("family", [TRACKED, MESSAGE])

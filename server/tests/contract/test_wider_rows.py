@@ -13,7 +13,7 @@ from headcount.errors import DataFolderError
 from headcount.store.counts import counts_of, encoded
 from headcount.store.protocol import Change
 from headcount.store.tables import USAGE
-from unit.api.support import NOVEMBER, Installation
+from support.installation import NOVEMBER, Installation
 
 PLACE = (1, NOVEMBER.number, 0)
 

@@ -27,8 +27,8 @@ from headcount.clock import now_ms
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter, MeterLimits
 from headcount.store.opening import open_store
-from program import PROGRAM, Program, environment
-from server_fixture import Shop, serving
+from support.program import PROGRAM, Program, environment
+from support.server_fixture import Shop, serving
 
 __all__ = [
     "AT_REST_S",

@@ -32,7 +32,7 @@ from crash.damages import (
     read,
     running_server,
 )
-from program import Program
+from support.program import Program
 
 __all__ = ["judge_running"]
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from crash.faulty_vfs import FaultyDisk, checkpoints_every
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.metrics import API_CALLS
@@ -27,9 +26,10 @@ from headcount.journal import GroupCommit, JournalDirectory, JournalEntry, Journ
 from headcount.meter import Meter, MeterLimits, merging
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change, MeterStore
-from oracle import Oracle, PlainFact
-from rig import assert_equal_to_oracle, pack
-from store_behind import StoreBehind
+from support.faulty_vfs import FaultyDisk, checkpoints_every
+from support.oracle import Oracle, PlainFact
+from support.rig import assert_equal_to_oracle, pack
+from support.store_behind import StoreBehind
 
 SEEDS = [int(os.environ["HEADCOUNT_SEED"])] if "HEADCOUNT_SEED" in os.environ else range(48)
 FIRST_DAY = parse_period("2026-02-01").first_day

@@ -11,7 +11,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from counted_folder import NOW_MS, CountedFolder, counted_folder
 from headcount.catalog import Catalog
 from headcount.counting.calendar import parse_period
 from headcount.counting.usage import UsageReading
@@ -19,6 +18,7 @@ from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
 from headcount.doctor import Level, examine
 from headcount.errors import HeadcountError
 from headcount.integrity import refuse_faults
+from support.counted_folder import NOW_MS, CountedFolder, counted_folder
 
 SEEDS = range(int(os.environ.get("HEADCOUNT_FLIPS", "20")))
 MONTHS = [parse_period(f"2026-{month}-01") for month in ("10", "11")]

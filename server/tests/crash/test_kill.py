@@ -26,8 +26,8 @@ import pytest
 
 from crash.traffic import Address, Batch, Clients, Source, batches_of, expected
 from headcount.counting.calendar import Period
-from oracle import Oracle
-from server_fixture import Counts, Server, Shop, eventually, serving
+from support.oracle import Oracle
+from support.server_fixture import Counts, Server, Shop, eventually, serving
 
 SEEDS = [int(os.environ["HEADCOUNT_SEED"])] if "HEADCOUNT_SEED" in os.environ else range(20)
 BATCHES = 500

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crash.damages import AT_REST_S
-from program import Program
-from server_fixture import Server, Shop, serving
+from support.program import Program
+from support.server_fixture import Server, Shop, serving
 
 LINES_MAX = 6
 ON_FREE_PORTS = ("--tracking", "127.0.0.1:0", "--api", "127.0.0.1:0")

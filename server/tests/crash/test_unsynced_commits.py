@@ -16,14 +16,14 @@ import apsw
 import numpy as np
 import pytest
 
-from crash.faulty_vfs import FaultyDisk
 from headcount.counting.calendar import parse_period
 from headcount.counting.keys import MESSAGE, KeyBlock
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import JournalFile
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change, MeterStore
-from owned_keys import new_keys
+from support.faulty_vfs import FaultyDisk
+from support.owned_keys import new_keys
 
 # No commit here takes more operations, so that a kill meets each of them, the sync too.
 OPERATIONS = range(1, 9)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oracle import Oracle, PlainFact
+from support.oracle import Oracle, PlainFact
 
 __all__ = ["Address", "Batch", "Clients", "Source", "batches_of", "expected"]
 

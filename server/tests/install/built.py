@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from program import environment
+from support.program import environment
 from tidy.sources import ROOT
 
 __all__ = ["OTHERS", "PROJECTS", "Built", "build", "environment_with", "ran", "wheel_of"]

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from install.dockerfile import Image, built, in_root
-from needed import CI, lacking, needed_program
+from support.needed import CI, lacking, needed_program
 from tidy.sources import ROOT, tracked_files
 
 needs_the_network = pytest.mark.skipif(

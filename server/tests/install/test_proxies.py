@@ -25,8 +25,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from needed import needed_program
-from server_fixture import Server, eventually, serving
+from support.needed import needed_program
+from support.server_fixture import Server, eventually, serving
 from tidy.sources import ROOT
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")

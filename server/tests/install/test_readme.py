@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from program import Program, environment, now
-from server_fixture import eventually
+from support.program import Program, environment, now
+from support.server_fixture import eventually
 from tidy.sources import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")

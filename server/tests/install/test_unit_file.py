@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from needed import lacking, needed_program
-from program import PROGRAM
-from server_fixture import serving
+from support.needed import lacking, needed_program
+from support.program import PROGRAM
+from support.server_fixture import serving
 from tidy.sources import ROOT
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")

@@ -23,8 +23,8 @@ import pytest
 
 from install.built import OTHERS
 from install.test_wheels import serving
-from needed import CI
-from program import environment
+from support.needed import CI
+from support.program import environment
 from tidy.sources import ROOT, tracked_files
 
 OPERATIONS = ROOT / "docs/operations.md"

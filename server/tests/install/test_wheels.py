@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from install.built import OTHERS, PROJECTS, Built, environment_with, ran, wheel_of
-from program import environment
+from support.program import environment
 from tidy.sources import ROOT, tracked_files
 
 VERSION = (ROOT / "VERSION").read_text("utf-8").strip()

@@ -16,8 +16,8 @@ from headcount.counting.calendar import MS_PER_DAY, parse_period
 from headcount.counting.facts import FACT_BYTES, IMPORTED
 from headcount.counting.plausible import bounds_of, sorted_out
 from headcount.meter import MeterLimits
-from oracle import Oracle, PlainFact
-from rig import Rig, assert_equal_to_oracle, pack
+from support.oracle import Oracle, PlainFact
+from support.rig import Rig, assert_equal_to_oracle, pack
 
 TODAY = parse_period("2026-11-01").first_day + 20
 NOW_MS = TODAY * MS_PER_DAY + MS_PER_DAY // 2

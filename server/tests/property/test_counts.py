@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from headcount.counting.calendar import MS_PER_DAY, parse_period
 from headcount.meter import MeterLimits, merging
 from headcount.store.protocol import Change, sealed_months
-from oracle import Oracle, PlainFact
-from rig import Recorder, Rig, assert_equal_to_oracle
-from stores import STORES
+from support.oracle import Oracle, PlainFact
+from support.rig import Recorder, Rig, assert_equal_to_oracle
+from support.stores import STORES
 
 FIRST_DAY = parse_period("2026-01-01").first_day
 IDS = st.one_of(st.none(), st.sampled_from(["a", "b", "c", "\ud800", "1", "x" * 40]))

@@ -32,8 +32,8 @@ from headcount.counting.metrics import (
 )
 from headcount.counting.tracked_ids import fold_tracked
 from headcount.counting.usage import DAYS_MAX, Counts
-from oracle import Oracle, PlainFact
-from rig import HASHER, pack
+from support.oracle import Oracle, PlainFact
+from support.rig import HASHER, pack
 
 FIRST_DAY = parse_period("2026-02-01").first_day
 Place = tuple[Period, int, int]

@@ -31,8 +31,8 @@ from headcount.importing.inputs import Input
 from headcount.intake import Reason
 from headcount.meter import MeterLimits
 from headcount.store.protocol import Change, sealed_months
-from oracle import Oracle, PlainFact
-from rig import Rig, assert_equal_to_oracle, pack
+from support.oracle import Oracle, PlainFact
+from support.rig import Rig, assert_equal_to_oracle, pack
 
 FIRST_DAY = parse_period("2026-03-01").first_day
 HASH_KEY = bytes(range(32))  # the rig's

@@ -20,9 +20,9 @@ from headcount.intake import Limits
 from headcount.intake.reasons import Refused
 from headcount.intake.tracking import Receipt, Tracker
 from headcount.intake.work import at_once
-from oracle import Oracle, PlainFact
-from rig import HASHER, Rig, assert_equal_to_oracle
-from unit.intake.support import APP, WEB, Keys
+from support.intake import APP, WEB, Keys
+from support.oracle import Oracle, PlainFact
+from support.rig import HASHER, Rig, assert_equal_to_oracle
 
 # Near enough to the end of a month for ids to come again in the next one, and too near for any
 # month to be closed.

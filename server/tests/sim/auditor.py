@@ -29,9 +29,9 @@ from headcount.counting.sealing import OPEN_DAYS
 from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.journal import JournalEntry
 from headcount.store.protocol import Change, MeterStore, sealed_months
-from oracle import Oracle, PlainFact
-from rig import pack
 from sim.workload import Request, tallied
+from support.oracle import Oracle, PlainFact
+from support.rig import pack
 
 __all__ = ["Auditor", "Violation"]
 

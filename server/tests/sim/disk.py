@@ -24,7 +24,7 @@ from typing import Any
 
 import apsw
 
-from crash.faulty_vfs import FaultyDisk
+from support.faulty_vfs import FaultyDisk
 
 __all__ = ["SimDisk", "content_of", "is_plain"]
 

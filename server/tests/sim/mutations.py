@@ -31,7 +31,7 @@ from headcount.store.files import SqliteFiles
 from headcount.store.protocol import Change
 from headcount.store.tables import KEY_RUN
 from sim.faults import Fault
-from store_behind import StoreBehind
+from support.store_behind import StoreBehind
 
 __all__ = ["MUTATIONS", "Mutation"]
 

@@ -36,7 +36,7 @@ from headcount.wiring.sources import CatalogSources
 from sim.clock import SimClock
 from sim.disk import SimDisk
 from sim.workload import Request
-from store_behind import StoreBehind
+from support.store_behind import StoreBehind
 
 __all__ = [
     "HASH_KEY",

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.counting.facts import Rejection
-from oracle import PlainFact
+from support.oracle import PlainFact
 
 __all__ = ["Request", "SimSource", "Workload"]
 

@@ -19,7 +19,6 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from crash.faulty_vfs import Ending, checkpoints_every
 from headcount.catalog import Catalog
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
@@ -46,6 +45,7 @@ from sim.programs import (
     Worker,
 )
 from sim.workload import Request, SimSource, Workload
+from support.faulty_vfs import Ending, checkpoints_every
 
 __all__ = ["Template", "World", "made_template"]
 

@@ -1,4 +1,4 @@
-"""One name, one thing; and no file or function that is more than one reads at once."""
+"""One name, one thing; nothing longer than one reads at once; and every test in its room."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
-from tidy.sources import python_files, text_of
+from tidy.sources import imported_names, python_files, text_of
 
 SERVER = "server/src/headcount"
 SOURCES = (SERVER, "sdk/src/segment_public_api")
@@ -95,3 +95,40 @@ def test_a_file_is_named_as_another_only_where_both_are_about_one_thing() -> Non
             places[name.stem].append(str(name))
     twice = {name: found for name, found in places.items() if len(found) > 1}
     assert {name: found for name, found in twice.items() if name not in SAME_THING} == {}
+
+
+TESTS = "server/tests"
+# Rooms whose tests alone use what lies in them; everybody else finds support in its own room.
+ROOMS = {
+    "unit",
+    "contract",
+    "wire",
+    "commands",
+    "serving",
+    "attack",
+    "browser",
+    "clients",
+    "install",
+}
+STARTING_PROGRAMS = ("support.program", "support.server_fixture")
+
+
+def test_tests_take_what_they_are_made_with_from_their_own_room_or_from_support() -> None:
+    found = [
+        f"{name} imports {each}"
+        for name in sources(TESTS)
+        for each in imported_names(name)
+        if each.partition(".")[0] in ROOMS - {name.relative_to(TESTS).parts[0]}
+    ]
+    assert found == []
+
+
+def test_no_unit_test_starts_the_program_and_no_contract_is_of_the_wire() -> None:
+    found = [
+        f"{name} imports {each}"
+        for room in ("unit", "contract")
+        for name in sources(f"{TESTS}/{room}")
+        for each in imported_names(name)
+        if each.startswith(STARTING_PROGRAMS)
+    ]
+    assert found == []

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from program import environment
+from support.program import environment
 from tidy.sources import ROOT
 
 SCRIPT = Path("scripts/synchronous.py")

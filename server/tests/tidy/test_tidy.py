@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from program import environment
+from support.program import environment
 from tidy.sources import (
     ROOT,
     imported_names,

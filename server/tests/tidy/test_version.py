@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from program import environment
+from support.program import environment
 from tidy.sources import ROOT
 
 SCRIPT = "scripts/version.py"

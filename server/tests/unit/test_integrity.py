@@ -15,7 +15,6 @@ import apsw
 import numpy as np
 import pytest
 
-from counted_folder import CountedFolder, counted_folder
 from headcount import integrity
 from headcount.catalog import Catalog
 from headcount.confirmed import read_confirmed, witness_of
@@ -27,6 +26,7 @@ from headcount.journal import JournalDirectory, JournalFile
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change
 from headcount.wiring.meter import meter_until_drained
+from support.counted_folder import CountedFolder, counted_folder
 
 LINES_MAX = 6
 COLUMNS = 100

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from counted_folder import NOW_MS, CountedFolder, counted_folder
 from headcount.backup import Manifest, back_up, restore
 from headcount.backup.files import check_room
 from headcount.datafolder import DataFolder, open_data_folder
@@ -22,7 +21,8 @@ from headcount.doctor import Level, examine, worst
 from headcount.doctor.repair import repair
 from headcount.errors import DataFolderError, OperatorError, UsageError
 from headcount.store.opening import open_store
-from rig import assert_equal_to_oracle
+from support.counted_folder import NOW_MS, CountedFolder, counted_folder
+from support.rig import assert_equal_to_oracle
 
 MOMENT = "2026-11-23T12:00:00Z"
 

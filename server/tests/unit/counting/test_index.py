@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headcount.counting.index import FirstSeenIndex
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED, U64, KeyBlock
-from unit.counting.key_days import DAYS, KeyDays, block_of, join, merge
+from support.key_days import DAYS, KeyDays, block_of, join, merge
 
 BYTES_A_KEY_MAX = 24
 

@@ -19,7 +19,7 @@ from headcount.counting.keys import (
     message_keys,
     tracked_keys,
 )
-from unit.counting.key_days import KEY_DAYS, KeyDays, block_of, join
+from support.key_days import KEY_DAYS, KeyDays, block_of, join
 
 HASHES = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20)
 ROLES = [(False, False), (False, True), (True, False), (True, True)]

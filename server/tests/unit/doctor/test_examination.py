@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from counted_folder import DAY_MS, NOW_MS, CountedFolder, counted_folder
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.counting.calendar import day_of_ms
@@ -23,7 +22,8 @@ from headcount.doctor import Finding, Level, examine, worst
 from headcount.runfiles import write_whole
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change
-from oracle import PlainFact
+from support.counted_folder import DAY_MS, NOW_MS, CountedFolder, counted_folder
+from support.oracle import PlainFact
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from counted_folder import CountedFolder, counted_folder
 from headcount.counting.calendar import Period
 from headcount.counting.keys import MESSAGE, TRACKED, Family
 from headcount.counting.metrics import ANONYMOUS, IDENTIFIED
@@ -17,6 +16,7 @@ from headcount.counting.usage import Counts
 from headcount.doctor.rebuilding import MonthKeys, candidates
 from headcount.doctor.recount import count_keys
 from headcount.store.opening import open_store
+from support.counted_folder import CountedFolder, counted_folder
 
 Scope = tuple[int, int]
 """Workspace and source; 0 is the workspace itself."""

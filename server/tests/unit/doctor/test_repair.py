@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from counted_folder import NOW_MS, CountedFolder, counted_folder
 from headcount.catalog import Catalog
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.doctor import Level, examine
 from headcount.doctor.repair import Act, repair
 from headcount.identity import read_identity
 from headcount.wiring.meter import meter_until_drained
-from rig import assert_equal_to_oracle
+from support.counted_folder import NOW_MS, CountedFolder, counted_folder
+from support.rig import assert_equal_to_oracle
 
 WAITING = 60
 

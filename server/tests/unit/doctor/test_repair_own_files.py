@@ -10,14 +10,14 @@ from pathlib import Path
 import apsw
 import pytest
 
-from counted_folder import NOW_MS, counted_folder
-from former_folder import unpack
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.doctor import Level, examine
 from headcount.doctor.repair import Act, repair
 from headcount.errors import DataFolderError
 from headcount.folderformat import FORMAT_VERSION, stated_format
 from headcount.identity import read_identity
+from support.counted_folder import NOW_MS, counted_folder
+from support.former_folder import unpack
 
 
 @pytest.fixture(scope="module")

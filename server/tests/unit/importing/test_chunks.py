@@ -15,7 +15,7 @@ from headcount.counting.facts import IMPORTED, Rejection
 from headcount.importing.chunks import Context, ImportChunk, import_chunks, read_lines
 from headcount.intake import FindSource, Limits, Reason, SourceRef
 from headcount.intake.tracking import Receipt, Tracker
-from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, Past, unpack
+from support.intake import APP, HASHER, NOW_MS, TODAY, WEB, Keys, Past, unpack
 
 RECORD_BYTES_MAX = Limits().record_bytes_max
 THEN = "2026-02-03T04:05:06.789Z"

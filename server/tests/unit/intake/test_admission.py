@@ -8,7 +8,7 @@ from headcount.counting.facts import ABSENT, MESSAGE_TYPES
 from headcount.intake.admission import fact_tail, has_message_id
 from headcount.intake.decoding import Message, decode_message
 from headcount.intake.reasons import Reason
-from unit.intake.support import HASHER
+from support.intake import HASHER
 
 FRESH = b"fresh id"
 LONG = "x" * 1024

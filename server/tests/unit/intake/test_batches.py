@@ -19,7 +19,7 @@ from headcount.intake.batches import (
 from headcount.intake.decoding import Message, decode_message
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.work import StepBudget, Work, at_once
-from unit.intake.generated import (
+from support.generated_json import (
     any_bytes,
     judged,
     message_bytes,

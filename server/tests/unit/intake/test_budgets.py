@@ -12,7 +12,7 @@ import pytest
 from headcount.allowances import Allowances
 from headcount.intake import Budgets, RequestTally, create_app
 from headcount.intake.reasons import Reason, Refused
-from unit.intake.support import APP, HASHER, NOW_MS, WEB, Keys, ListSink, Past, unpack
+from support.intake import APP, HASHER, NOW_MS, WEB, Keys, ListSink, Past, unpack
 
 
 @pytest.fixture

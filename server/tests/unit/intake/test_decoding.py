@@ -14,8 +14,8 @@ from headcount.intake.decoding import (
     decode_record_tolerantly,
 )
 from headcount.intake.reasons import Reason
-from unit.intake.generated import FRESH, any_bytes, judged
-from unit.intake.support import HASHER
+from support.generated_json import FRESH, any_bytes, judged
+from support.intake import HASHER
 
 
 @given(any_bytes)

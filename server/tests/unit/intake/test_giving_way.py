@@ -11,8 +11,8 @@ import pytest
 
 from headcount.intake import Limits, create_app
 from headcount.intake.asgi import Application, Event
-from unit.intake.expensive import bodies, ordinary
-from unit.intake.support import HASHER, NOW_MS, Keys, ListSink, Past, unpack
+from support.expensive_json import bodies, ordinary
+from support.intake import HASHER, NOW_MS, Keys, ListSink, Past, unpack
 
 MIB = 1 << 20
 KEY = {b"authorization": b"Basic " + base64.b64encode(b"web-key:")}

@@ -5,7 +5,7 @@ import pytest
 from headcount.intake import Limits, Reason
 from headcount.intake.in_flight import InFlightLimiter
 from headcount.intake.reasons import Refused
-from unit.intake.support import ListSink
+from support.intake import ListSink
 
 LIMITS = Limits(requests_in_flight_max=3, pending_fact_bytes_max=100)
 

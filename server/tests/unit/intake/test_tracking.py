@@ -11,7 +11,7 @@ from headcount.intake import Limits, Reason, SourceRef
 from headcount.intake.reasons import Refused
 from headcount.intake.tracking import BatchResult, Receipt, Tracker
 from headcount.intake.work import at_once
-from unit.intake.support import APP, HASHER, NOW_MS, TODAY, WEB, Keys, unpack
+from support.intake import APP, HASHER, NOW_MS, TODAY, WEB, Keys, unpack
 
 RECEIPT = Receipt(NOW_MS, "analytics-python")
 TRACKER = Tracker(Keys(), HASHER, Limits())

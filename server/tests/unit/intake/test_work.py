@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from call_count import counted_calls
 from headcount.intake import Limits, Reason, SourceRef
 from headcount.intake.batches import decode_batch, decode_item
 from headcount.intake.decoding import Message, decode_message, decode_record
@@ -32,8 +31,9 @@ from headcount.intake.work import (
     message_steps,
     messages_a_turn,
 )
-from unit.intake.expensive import ODD, PLAIN, bodies, hostile_items, nested, ordinary
-from unit.intake.support import HASHER, NOW_MS, TODAY, WEB, Keys, Past, unpack
+from support.call_count import counted_calls
+from support.expensive_json import ODD, PLAIN, bodies, hostile_items, nested, ordinary
+from support.intake import HASHER, NOW_MS, TODAY, WEB, Keys, Past, unpack
 
 MIB = 1 << 20
 RECEIPT = Receipt(NOW_MS, "other")

@@ -12,10 +12,10 @@ from typing import Any
 import apsw
 import pytest
 
-from crash.faulty_vfs import FaultyDisk
 from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.errors import StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile
+from support.faulty_vfs import FaultyDisk
 
 FACT = bytes(FACT_BYTES)
 

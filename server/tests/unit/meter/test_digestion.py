@@ -13,8 +13,8 @@ from headcount.counting.fold import fold
 from headcount.counting.folded import Folded, Indexes
 from headcount.errors import StorageUnavailableError
 from headcount.meter import MeterLimits, digestion
-from oracle import Oracle, PlainFact
-from rig import HASHER, Rig, assert_equal_to_oracle
+from support.oracle import Oracle, PlainFact
+from support.rig import HASHER, Rig, assert_equal_to_oracle
 
 NOW_MS = (parse_period("2026-01-01").first_day + 9) * MS_PER_DAY
 

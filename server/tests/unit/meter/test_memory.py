@@ -18,7 +18,7 @@ from headcount.meter import MEMORY_BYTES_MIN, MeterLimits
 from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change
-from owned_keys import new_keys
+from support.owned_keys import new_keys
 
 MAX = 100_000_000
 PERIOD = Period(24_310)

@@ -25,7 +25,7 @@ from headcount.store.opening import open_store
 from headcount.store.protocol import Change
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run
-from owned_keys import new_keys
+from support.owned_keys import new_keys
 
 JANUARY = parse_period("2026-01-01")
 NOON_MS = (JANUARY.first_day + 9) * MS_PER_DAY + MS_PER_DAY // 2

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from crash.faulty_vfs import FaultyDisk
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.facts import Rejection
 from headcount.counting.folded import Folded
@@ -19,8 +18,9 @@ from headcount.counting.metrics import ADMITTED, API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.meter import MeterLimits
 from headcount.store.protocol import Change
-from oracle import Oracle, PlainFact
-from rig import Rig, assert_equal_to_oracle, pack
+from support.faulty_vfs import FaultyDisk
+from support.oracle import Oracle, PlainFact
+from support.rig import Rig, assert_equal_to_oracle, pack
 
 JANUARY = parse_period("2026-01-01")
 NOON_MS = (JANUARY.first_day + 9) * MS_PER_DAY + MS_PER_DAY // 2

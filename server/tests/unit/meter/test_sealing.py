@@ -13,8 +13,8 @@ from headcount.counting.metrics import API_CALLS
 from headcount.errors import StorageUnavailableError
 from headcount.journal import JournalFile
 from headcount.store.protocol import Change, sealed_months
-from oracle import PlainFact
-from rig import Rig
+from support.oracle import PlainFact
+from support.rig import Rig
 
 JANUARY = parse_period("2026-01-01")
 FEBRUARY = JANUARY.shifted(1)

@@ -10,8 +10,8 @@ import pytest
 from litestar import Litestar, Request, post
 from litestar.status_codes import HTTP_201_CREATED, HTTP_400_BAD_REQUEST
 
-from call_count import counted_calls
 from headcount.page.visits import Form, form_of
+from support.call_count import counted_calls
 
 SIZE = 64_000
 URL_ENCODED = b"application/x-www-form-urlencoded"

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock
 from headcount.store.blocks import SIZE_CLASS_MAX, decode, encode, size_class
-from unit.counting.key_days import KEY_DAYS, KeyDays, block_of
+from support.key_days import KEY_DAYS, KeyDays, block_of
 
 
 def content(block: KeyBlock) -> list[Sequence[int] | None]:

@@ -11,7 +11,6 @@ import apsw
 import numpy as np
 import pytest
 
-from crash.faulty_vfs import FaultyDisk
 from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.calendar import parse_period
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
@@ -19,7 +18,8 @@ from headcount.errors import DamagedDataError, DataFolderError, StorageUnavailab
 from headcount.store.protocol import Change
 from headcount.store.run_folder import RunFolder
 from headcount.store.sqlite import SqliteStore
-from owned_keys import new_keys
+from support.faulty_vfs import FaultyDisk
+from support.owned_keys import new_keys
 
 JANUARY = parse_period("2026-01-01")
 BYTES_A_KEY_MAX = 16

@@ -15,7 +15,6 @@ from typing import Any
 import apsw
 import pytest
 
-from former_folder import KNOWN, facts_of, metered_oracle, unpack
 from headcount.backup import restore
 from headcount.backup.files import checksum_of
 from headcount.backup.manifest import (
@@ -35,7 +34,8 @@ from headcount.integrity import refuse_faults
 from headcount.journal import JournalDirectory
 from headcount.store.opening import open_store
 from headcount.store.protocol import sealed_months
-from rig import Rig, assert_equal_to_oracle, totals
+from support.former_folder import KNOWN, facts_of, metered_oracle, unpack
+from support.rig import Rig, assert_equal_to_oracle, totals
 
 KILLED = 9
 EVENTS = ("os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir")

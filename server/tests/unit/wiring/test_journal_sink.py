@@ -9,7 +9,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from disks import small_disk
 from headcount.clock import now_ms
 from headcount.counting.facts import FACT_BYTES
 from headcount.errors import DataFolderError, StorageUnavailableError
@@ -17,6 +16,7 @@ from headcount.journal import JournalDirectory, JournalFile
 from headcount.troubles import Troubles
 from headcount.wiring import journal_sink
 from headcount.wiring.journal_sink import JournalSink
+from support.disks import small_disk
 
 FACT = bytes(FACT_BYTES)
 

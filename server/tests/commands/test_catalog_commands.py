@@ -1,0 +1,228 @@
+"""The commands that manage workspaces, sources, tokens and plans, run as the real program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headcount import __version__
+from headcount.catalog import Catalog
+from support.program import PROGRAM, Program, environment
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    return Program(data=tmp_path / "data", cwd=tmp_path)
+
+
+@pytest.fixture
+def shop(program: Program) -> Any:
+    return program.json("workspace", "add", "Shop")
+
+
+def refused(finished: subprocess.CompletedProcess[str], status: int, *words: str) -> None:
+    """The command failed as it should: its status, one line on standard error, no traceback."""
+    assert finished.returncode == status
+    assert finished.stdout == ""
+    assert finished.stderr.startswith("Error: ")
+    assert len(finished.stderr.splitlines()) == 1
+    for word in words:
+        assert word in finished.stderr
+
+
+def test_workspaces_are_added_and_listed(program: Program, shop: Any) -> None:
+    assert sorted(shop) == ["id", "name"]
+    assert shop["name"] == "Shop"
+    other = program.run("workspace", "add", "متجر [b]")
+    assert other.returncode == 0
+    assert "--workspace 'متجر [b]'" in other.stderr
+    listed = program.json("workspace", "list")
+    assert [each["name"] for each in listed] == ["Shop", "متجر [b]"]
+    assert listed[0]["id"] == shop["id"]
+    table = program.run("workspace", "list")
+    assert f"{shop['id']}  Shop" in table.stdout
+    assert "متجر [b]" in table.stdout
+    refused(program.run("workspace", "add", "Shop"), 2, "already", "workspace list")
+    refused(program.run("workspace", "add", " "), 2, "empty")
+
+
+def test_a_source_goes_through_its_life(program: Program, shop: Any) -> None:
+    web = program.json("source", "add", "web", "--workspace", "Shop")
+    assert sorted(web) == ["id", "name", "writeKey"]
+    app = program.json("source", "add", "app", "--workspace", shop["id"])
+    disabled = program.json("source", "disable", "web", "--workspace", "Shop")
+    assert disabled == web
+    rotated = program.json("source", "rotate-key", app["id"])
+    assert rotated["id"] == app["id"]
+    assert rotated["writeKey"] != app["writeKey"]
+    listed = program.json("source", "list", "--workspace", "Shop")
+    assert [(each["id"], each["enabled"], each["writeKey"]) for each in listed] == [
+        (web["id"], False, web["writeKey"]),
+        (app["id"], True, rotated["writeKey"]),
+    ]
+    assert {each["workspaceId"] for each in listed} == {shop["id"]}
+    enabled = program.run("source", "enable", "web")
+    assert "enabled" in enabled.stdout
+    table = program.run("source", "list").stdout
+    assert f"{web['id']}  Shop       web   {web['writeKey']}  enabled\n" in table
+
+
+def test_a_source_name_that_two_workspaces_share_must_be_told_apart(
+    program: Program, shop: Any
+) -> None:
+    program.json("workspace", "add", "Other")
+    for workspace in ("Shop", "Other"):
+        program.json("source", "add", "web", "--workspace", workspace)
+    refused(program.run("source", "disable", "web"), 2, "2 workspaces", "--workspace")
+    assert program.run("source", "disable", "web", "--workspace", "Other").returncode == 0
+    assert [each["enabled"] for each in program.json("source", "list")] == [True, False]
+    refused(program.run("source", "disable", "nope"), 2, '"nope"', "source list")
+    refused(program.run("source", "disable", "web", "--workspace", "x"), 2, '"x"', "workspace list")
+
+
+def test_a_token_goes_through_its_life(program: Program, shop: Any) -> None:
+    reading = program.json("token", "add", "--workspace", "Shop")
+    assert sorted(reading) == ["id", "token"]
+    shown = program.run(
+        "token", "add", "--workspace", "Shop", "--scope", "admin", "--expires", "2999-01-01"
+    )
+    assert "2999-01-01T00:00:00Z" in shown.stdout
+    assert "cannot be shown again" in shown.stderr
+    with Catalog(program.data / "catalog.sqlite", read_only=True) as catalog:
+        found = catalog.token_by_secret(reading["token"])
+        assert found is not None
+        assert (found.id, found.scope, found.expires_at_ms) == (reading["id"], "read", None)
+    revoked = program.json("token", "revoke", reading["id"])
+    assert revoked["state"] == "revoked"
+    first, second = program.json("token", "list", "--workspace", "Shop")
+    assert first == revoked
+    assert (second["scope"], second["state"]) == ("admin", "valid")
+    assert reading["token"] not in program.run("token", "list").stdout
+    refused(program.run("token", "revoke", "nope"), 2, "token list")
+
+
+@pytest.mark.parametrize("expires", ["30d", "12h", "2999-12-31", "2999-12-31T00:00:00+01:00"])
+def test_expiries_that_are_understood(program: Program, shop: Any, expires: str) -> None:
+    program.json("token", "add", "--workspace", "Shop", "--expires", expires)
+    [token] = program.json("token", "list")
+    assert token["expiresAt"] > token["createdAt"]
+
+
+@pytest.mark.parametrize(
+    ("expires", "word"),
+    [
+        ("soon", "2027-01-01"),
+        ("30", "2027-01-01"),
+        ("2999-02-30", "2027-01-01"),
+        ("2999-01-01T00:00:00", "zone"),
+        ("2001-01-01", "passed"),
+        ("0d", "passed"),
+    ],
+)
+def test_expiries_that_are_not(program: Program, shop: Any, expires: str, word: str) -> None:
+    refused(program.run("token", "add", "--workspace", "Shop", "--expires", expires), 2, word)
+    assert program.json("token", "list") == []
+
+
+def test_a_plan_keeps_what_was_not_named(program: Program, shop: Any) -> None:
+    plan = ("plan", "set", "--workspace", "Shop")
+    assert program.json("plan", "show", "--workspace", "Shop") == {"mtu": None, "apiCalls": None}
+    assert program.json(*plan, "--mtu", "10000") == {"mtu": 10000, "apiCalls": None}
+    assert program.json(*plan, "--api-calls", "5") == {"mtu": 10000, "apiCalls": 5}
+    assert program.json(*plan, "--mtu", "none") == {"mtu": None, "apiCalls": 5}
+    shown = program.run("plan", "show", "--workspace", "Shop")
+    assert shown.stdout == "MTU        no limit\nAPI calls  5\n"
+    refused(program.run(*plan), 2, "--mtu")
+    refused(program.run(*plan, "--mtu", "many"), 2, "--mtu", '"many"', "whole number")
+    refused(program.run(*plan, "--mtu", "9" * 16), 2, "15 digits")
+
+
+def test_empty_lists_say_what_to_do_next_and_print_nothing(program: Program, shop: Any) -> None:
+    for kind in ("source", "token"):
+        finished = program.run(kind, "list")
+        assert (finished.returncode, finished.stdout) == (0, "")
+        assert f"headcount {kind} add" in finished.stderr
+        assert program.json(kind, "list") == []
+
+
+def test_data_comes_from_the_flag_else_the_variable_else_the_file(tmp_path: Path) -> None:
+    program = Program(data=tmp_path / "variable", cwd=tmp_path)
+    (tmp_path / "headcount.toml").write_text('data = "file"\n')
+    program.json("workspace", "add", "one")
+    program.json("workspace", "add", "two", "--data", "flag")
+    subprocess.run(
+        [*PROGRAM, "workspace", "add", "three"],
+        cwd=tmp_path, env=environment(), check=True, capture_output=True,
+    )  # fmt: skip
+    for folder, name in (("variable", "one"), ("flag", "two"), ("file", "three")):
+        [workspace] = program.json("workspace", "list", "--data", folder)
+        assert workspace["name"] == name
+
+
+def test_folders_that_cannot_be_used_are_one_sentence_and_status_1(program: Program) -> None:
+    refused(program.run("workspace", "list"), 1, "There is no data folder", "--data")
+    program.data.mkdir()
+    (program.data / "letter.txt").write_text("dear")
+    refused(program.run("workspace", "add", "x"), 1, "not a data folder", "empty folder")
+    (program.data / "letter.txt").unlink()
+    program.json("workspace", "add", "x")
+    (program.data / "format").write_text("Headcount data folder, format 9\n")
+    refused(program.run("workspace", "list"), 1, "newer version", "Install")
+    (program.data / "format").write_text("Headcount data folder, format 1\n")
+    (program.data / "catalog.sqlite").write_bytes(b"x" * 5000)
+    refused(program.run("workspace", "list"), 1, "catalog.sqlite", "backup")
+
+
+def test_wrong_settings_are_one_sentence_and_status_2(program: Program) -> None:
+    refused(program.run("serve", "--workers", "none"), 2, "--workers", "from 1 to 64")
+    refused(program.run("serve", "--api", "8081"), 2, "--api", "127.0.0.1:8080")
+    refused(program.run("workspace", "list", "--config", "no.toml"), 2, "no.toml", "--config")
+    warned = program.run("workspace", "add", "x", HEADCOUNT_WORKER="2")
+    assert warned.returncode == 0
+    assert "Warning: The variable HEADCOUNT_WORKER " in warned.stderr
+
+
+def test_unknown_words_point_to_help_with_status_2(program: Program) -> None:
+    for arguments in (("nope",), ("workspace", "nope"), ("workspace", "add"), ("source", "-x")):
+        finished = program.run(*arguments)
+        assert finished.returncode == 2
+        assert "--help" in finished.stderr
+        assert "Traceback" not in finished.stderr
+
+
+def test_a_reader_that_goes_away_and_a_full_disk_make_no_noise(
+    program: Program, shop: Any, tmp_path: Path
+) -> None:
+    command = [*PROGRAM, "workspace", "list"]
+    env = environment(HEADCOUNT_DATA=str(program.data))
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+    with Path("/dev/full").open("w") as full:
+        finished = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, env=env, cwd=tmp_path, text=True
+        )
+    assert finished.returncode == 1
+    assert finished.stderr == "Error: The disk is full. Free some space, then try again.\n"
+
+
+def test_json_survives_any_terminal(program: Program, shop: Any) -> None:
+    program.json("source", "add", "店 👩", "--workspace", "Shop")
+    finished = program.run("source", "list", "--json", PYTHONIOENCODING="ascii")
+    assert json.loads(finished.stdout)[0]["name"] == "店 👩"
+    table = program.run("source", "list", PYTHONIOENCODING="ascii")
+    assert table.returncode == 0
+    assert "? ?" in table.stdout
+
+
+def test_version(program: Program) -> None:
+    assert program.run("--version").stdout == f"headcount {__version__}\n"

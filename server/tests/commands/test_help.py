@@ -1,0 +1,81 @@
+"""Every command explains itself, with an example, and `--help` stays light."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from headcount.cli.main import headcount
+from headcount.config import SETTINGS
+from support.program import Program
+
+
+def commands(
+    group: click.Group = headcount, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), [pytest.param(*each, id=" ".join(each[0])) for each in commands()]
+)
+def test_a_command_explains_itself(path: tuple[str, ...], command: click.Command) -> None:
+    name = " ".join(("headcount", *path))
+    assert command.help
+    assert command.help.strip().endswith(".")
+    assert f"  {name}" in (command.epilog or ""), "an example that can be copied"
+    options = {option for each in command.params for option in each.opts}
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{parameter.name} is not explained"
+    # The demo has a folder of its own and prints for people; a completion script is for a shell.
+    if path not in (("demo",), ("completion",)):
+        assert {"--data", "--config", "--json"} <= options
+
+
+def test_help_of_every_command_is_printed_by_the_real_program(tmp_path: Path) -> None:
+    program = Program(data=tmp_path / "data", cwd=tmp_path)
+    for path, command in commands():
+        finished = program.run(*path, "--help")
+        assert (finished.returncode, finished.stderr) == (0, ""), path
+        assert finished.stdout.startswith(f"Usage: headcount {' '.join(path)} ")
+        shown = " ".join(finished.stdout.split())
+        assert " ".join(str(command.help).split(".")[0].split()) in shown
+    assert not program.data.exists(), "asking for help makes nothing"
+
+
+def test_every_command_refuses_what_it_does_not_know_and_points_to_its_help(tmp_path: Path) -> None:
+    program = Program(data=tmp_path / "data", cwd=tmp_path)
+    for path, _ in commands():
+        finished = program.run(*path, "--no-such-option")
+        assert (finished.returncode, finished.stdout) == (2, ""), path
+        assert "No such option" in finished.stderr.splitlines()[-1], path
+        assert f"'headcount {' '.join(path)} --help'" in finished.stderr, path
+    assert not program.data.exists(), "a refusal makes nothing"
+
+
+def test_serve_takes_every_setting_of_the_server() -> None:
+    options = {option for each in headcount.commands["serve"].params for option in each.opts}
+    for setting in SETTINGS.values():
+        assert (setting.flag in options) != setting.reading
+
+
+def test_help_loads_nothing_that_it_does_not_need() -> None:
+    program = (
+        "import sys, click\n"
+        "from headcount.cli.main import headcount\n"
+        "headcount.main(['--help'], standalone_mode=False)\n"
+        "heavy = ['numpy', 'rich', 'apsw', 'uvicorn', 'msgspec', 'segment_public_api']\n"
+        "print([name for name in heavy if name in sys.modules], file=sys.stderr)\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert finished.stderr == "[]\n"

@@ -1,0 +1,81 @@
+"""A meter that keeps ending: it is said, by everybody who is asked, and forgotten when it lives."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+from pathlib import Path
+
+import psutil
+
+from support.server_fixture import Server, eventually, serving
+
+ENDINGS = 3
+
+
+def meter_of(server: Server) -> psutil.Process | None:
+    found = server.children("meter")
+    return found[0] if found else None
+
+
+def kill_meter(server: Server, times: int) -> None:
+    """End the meter again and again, each time as soon as there is one."""
+    for _ in range(times):
+        eventually(lambda: meter_of(server) is not None, "a meter")
+        meter = meter_of(server)
+        assert meter is not None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            meter.kill()
+        eventually(lambda pid=meter.pid: not psutil.pid_exists(pid), "the meter to be gone")
+
+
+def doctor(server: Server) -> tuple[int, str]:
+    ran = server.program.run("doctor", "--json")
+    report = json.loads(ran.stdout)
+    return ran.returncode, json.dumps([f for f in report["findings"] if f["level"] == "problem"])
+
+
+def test_a_meter_that_keeps_ending_is_said_with_number_cause_and_place(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "1") as server:
+        shop = server.shop("Shop", "web")
+        body = {"userId": "u", "messageId": "m"}
+        assert server.track("/v1/page", body, shop.write_keys["web"]).status == 200
+        shop.wait_until_counted()
+        kill_meter(server, ENDINGS)
+        said = f"The meter has ended {ENDINGS} times since"
+        eventually(lambda: said in server.ask("/readyz").body.decode(), "/readyz to say so")
+        answer = server.ask("/readyz")
+        assert answer.status == 503
+        message = answer.json()["errors"][0]["message"]
+        assert "SIGKILL" in message
+        assert "everything in the journals is counted" in message
+        assert "starting" not in message
+        metrics = server.ask("/metrics").body.decode()
+        assert f'headcount_process_endings{{role="meter"}} {ENDINGS}' in metrics
+        status, problems = doctor(server)
+        assert status == 1
+        assert said in problems
+        # What comes meanwhile is taken, and its place is named.
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            body["messageId"] = "m2"
+            meter = meter_of(server)
+            if meter is not None:
+                meter.kill()
+            assert server.track("/v1/page", body, shop.write_keys["web"]).status == 200
+            status, problems = doctor(server)
+            assert status == 1
+            assert "caught up" not in problems
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        eventually(lambda: server.ask("/readyz").status == 200, "the meter to have lived a little")
+        [noted] = server.ask("/readyz").json()["troubles"]
+        assert noted["kind"] == "meter_ends"
+        assert noted["message"].endswith("It runs again now.")
+        shop.wait_until_counted()
+        assert shop.usage()[""].api_calls == 2
+        lines = [line for line in server.log if "The meter has ended" in line]
+        assert len(lines) <= ENDINGS + 1
+    status, problems = doctor(server)
+    assert status == 0, problems

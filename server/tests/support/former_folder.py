@@ -1,0 +1,46 @@
+"""The data folder of the former format that the repository keeps, and what is known of it.
+
+It was made by the version that had that format, as a server leaves it that is killed: two
+workspaces, three sources, a closed month, an import, runs of keys, and a journal half drained.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from headcount.counting.calendar import day_of_ms, parse_period
+from support.oracle import Oracle, PlainFact
+
+__all__ = ["KNOWN", "facts_of", "metered_oracle", "unpack"]
+
+_PLACE = Path(__file__).parents[1] / "data" / "format-1"
+
+KNOWN: dict[str, Any] = json.loads((_PLACE / "known.json").read_text("utf-8"))
+"""Its counts, its secrets, and the facts that were metered and that wait, in order."""
+
+
+def unpack(folder: Path) -> Path:
+    """Lay the folder down at a path."""
+    folder.mkdir(mode=0o700, parents=True)
+    with tarfile.open(_PLACE / "folder.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def facts_of(which: str) -> list[PlainFact]:
+    """The facts that were `"metered"`, or that are `"waiting"` in the journal."""
+    return [PlainFact(*fact) for fact in KNOWN[which]]
+
+
+def metered_oracle() -> Oracle:
+    """An oracle that knows what was metered."""
+    oracle = Oracle()
+    closed = {(workspace, parse_period(text)) for workspace, text in KNOWN["sealed"]}
+    for fact in facts_of("metered"):
+        # Each month was closed as soon as it could be.
+        oracle.sealed |= {month for month in closed if fact.day - month[1].last_day > 35}
+        oracle.meter(fact, day_of_ms(KNOWN["nowMs"]))
+    return oracle

@@ -1,0 +1,165 @@
+"""The OpenAPI description is true, whole, and readable by people."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import given, settings
+from schemathesis import GenerationMode, checks
+
+from headcount.api.wire.contract import CONTRACT_KEY
+from headcount.counting.facts import Rejection
+from support.installation import NOVEMBER, Installation
+
+_UNTOKENED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with Installation(tmp_path_factory.mktemp("data")) as installation:
+        web = installation.source("web")
+        for period in (NOVEMBER.shifted(-1), NOVEMBER):
+            installation.use(web, period, {1: {"api_calls": 3, "admitted": 4, "identified": 2}})
+        refused = Rejection(web.workspace, web.number, NOVEMBER.first_day, "invalid_id", 1)
+        installation.use(web, NOVEMBER, {}, rejections=(refused,))
+        yield installation
+
+
+@pytest.fixture(scope="module")
+def document(place: Installation) -> dict[str, Any]:
+    with place.client() as client:
+        answer = client.get("/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()
+
+
+def test_every_route_is_described(place: Installation, document: dict[str, Any]) -> None:
+    routes = {
+        (re.sub(r"\{(\w+)_id:str\}", r"{\1Id}", path), method)
+        for path, method in (
+            (route.path, method)
+            for route in place.app._app.routes
+            for handler in route.route_handlers
+            if CONTRACT_KEY in handler.opt
+            for method in handler.http_methods
+        )
+    }
+    described = {
+        (path, method.upper()) for path, item in document["paths"].items() for method in item
+    }
+    assert described == routes
+    names = [each["operationId"] for item in document["paths"].values() for each in item.values()]
+    assert len(names) == len(set(names))
+
+
+def test_what_takes_a_token_says_so(document: dict[str, Any]) -> None:
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            assert (operation["security"] == []) == (path in _UNTOKENED)
+            assert ("401" in operation["responses"]) == (path not in _UNTOKENED)
+
+
+@pytest.fixture(scope="module")
+def address(place: Installation) -> Iterator[str]:
+    with place.served() as address:
+        yield address
+
+
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.response_headers_conformance,
+]
+
+
+@pytest.mark.parametrize("access", ["read", "admin"])
+def test_whatever_is_asked_is_answered_as_described(
+    place: Installation, address: str, access: str
+) -> None:
+    secret = place.admin_secret if access == "admin" else place.read_secret
+    described = schemathesis.openapi.from_url(f"{address}/openapi.json")
+    asked = 0
+    for found in described.get_all_operations():
+        operation = found.ok()
+        if operation.method == "delete" and access == "admin":
+            continue  # it would revoke the token in use
+
+        @settings(max_examples=12, database=None)
+        @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+               | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))  # fmt: skip
+        def ask(case: schemathesis.Case) -> None:
+            case.call_and_validate(headers={"Authorization": f"Bearer {secret}"}, checks=CHECKS)
+
+        ask()
+        asked += 1
+    assert asked >= 17
+
+
+def test_every_reading_is_shaped_as_described(
+    place: Installation, address: str, document: dict[str, Any]
+) -> None:
+    described = schemathesis.openapi.from_url(f"{address}/openapi.json")
+    read = 0
+    for found in described.get_all_operations():
+        operation = found.ok()
+        if operation.method != "get":
+            continue
+        for period in ("2026-10-01", "2026-11-01"):
+            taken = [
+                each["name"] for each in document["paths"][operation.path]["get"]["parameters"]
+            ]
+            query = {"period": period} if "period" in taken else {}
+            for secret in (place.read_secret, place.admin_secret):
+                headers = {"Authorization": f"Bearer {secret}"}
+                answer = operation.Case(query=query).call_and_validate(
+                    headers=headers, checks=CHECKS
+                )
+                assert answer.status_code == 200
+        read += 1
+    assert read == 15
+
+
+class _Page(HTMLParser):
+    """Collects what a browser would load, and which ids and links there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: set[str] = set()
+        self.links: set[str] = set()
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.add(str(value))
+            elif name == "href" and tag == "a":
+                self.links.add(str(value))
+            elif name in ("src", "href", "style") or name.startswith("on"):
+                self.loaded.append(f"{tag} {name}={value}")
+
+
+def test_the_page_names_everything_and_loads_nothing(
+    address: str, document: dict[str, Any]
+) -> None:
+    answer = httpx.get(f"{address}/docs")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "script" not in answer.headers["content-security-policy"]
+    page = _Page()
+    page.feed(answer.text)
+    assert page.loaded == []
+    assert not {"script", "iframe", "img", "link"} & set(page.tags)
+    inside = {link[1:] for link in page.links if link.startswith("#")}
+    assert inside <= page.ids
+    operations = {
+        each["operationId"] for item in document["paths"].values() for each in item.values()
+    }
+    assert operations <= inside
+    assert page.links - {f"#{name}" for name in inside} == {"/openapi.json"}

@@ -1,0 +1,317 @@
+"""What the server tells beyond the usage API, under /headcount/v1/."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from headcount.counting.facts import Rejection
+from support.installation import NOVEMBER, NOW_MS, Installation, day_of, ms_of
+
+OCTOBER = NOVEMBER.shifted(-1)
+HOME = "/headcount/v1"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Installation]:
+    with Installation(tmp_path) as installation:
+        yield installation
+
+
+@pytest.fixture
+def admin(place: Installation) -> Iterator[httpx.Client]:
+    with place.client(place.admin_secret) as client:
+        yield client
+
+
+def data(answer: httpx.Response, status: int = 200) -> Any:
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()) == {"data"}
+    assert answer.headers["cache-control"] == "no-store"
+    return answer.json()["data"]
+
+
+def error(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    return answer.json()["errors"][0]
+
+
+def test_the_workspace_and_what_the_token_may_do(place: Installation, admin: httpx.Client) -> None:
+    assert data(admin.get(f"{HOME}/workspace"))["workspace"] == {
+        "id": place.workspace.id,
+        "name": "Acme",
+        "createdAt": "2026-11-23T10:00:00.000Z",
+        "tokenScope": "admin",
+    }
+
+
+def test_a_source_s_life(place: Installation, admin: httpx.Client) -> None:
+    made = data(admin.post(f"{HOME}/sources", json={"name": "web <b>"}), 201)["source"]
+    assert made["name"] == "web <b>"
+    assert made["enabled"] is True
+    assert place.catalog.source(place.workspace.number, made["id"]).write_key == made["writeKey"]
+    assert data(admin.get(f"{HOME}/sources"))["sources"] == [made]
+
+    path = f"{HOME}/sources/{made['id']}"
+    assert data(admin.patch(path, json={"enabled": False}))["source"]["enabled"] is False
+    assert place.catalog.source(place.workspace.number, made["id"]).enabled is False
+    assert data(admin.patch(path, json={"enabled": True}))["source"] == made
+    rotated = data(admin.post(f"{path}/rotate-key"))["source"]
+    assert rotated["writeKey"] != made["writeKey"]
+    # Another process' change shows as well.
+    with type(place.catalog)(place.folder / "catalog.sqlite") as elsewhere:
+        elsewhere.add_source(place.workspace.number, "ios", NOW_MS)
+    assert [s["name"] for s in data(admin.get(f"{HOME}/sources"))["sources"]] == ["web <b>", "ios"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"", "body"),
+        (b"{", "body"),
+        (b"[]", "body"),
+        (b"null", "body"),
+        (b"[" * 5000, "body"),
+        (b'"\xff"', "body"),
+        (b"{}", "name"),
+        (b'{"name":1}', "name"),
+        (b'{"name":""}', "name"),
+        (b'{"name":"   "}', "name"),
+        (b'{"name":"taken"}', "name"),
+        (b'{"name":"a\\u0000b"}', "name"),
+        (b'{"name":"%s"}' % (b"x" * 201), "name"),
+        (b'{"name":"x","colour":"red"}', "colour"),
+    ],
+)
+def test_a_source_that_cannot_be_names_the_field(
+    place: Installation, admin: httpx.Client, body: bytes, field: str
+) -> None:
+    place.source("taken")
+    found = error(admin.post(f"{HOME}/sources", content=body), 422)
+    assert found["field"] == field
+    assert len(place.catalog.sources()) == 1
+
+
+def test_bodies_have_a_bound(admin: httpx.Client) -> None:
+    answer = admin.post(f"{HOME}/sources", content=b'{"name":"' + b"x" * 70_000 + b'"}')
+    assert error(answer, 413)["type"] == "too-large"
+
+
+def test_a_source_of_another_workspace_or_a_name_is_not_found(
+    place: Installation, admin: httpx.Client
+) -> None:
+    other = place.source("theirs", place.catalog.add_workspace("Other", NOW_MS))
+    place.source("ours")
+    for name in (other.id, "theirs", "ours", "%00", "unknown"):
+        answer = admin.patch(f"{HOME}/sources/{name}", json={"enabled": False})
+        assert error(answer, 404)["field"] == "sourceId"
+        error(admin.post(f"{HOME}/sources/{name}/rotate-key"), 404)
+    assert all(source.enabled for source in place.catalog.sources())
+
+
+def test_a_token_s_life(place: Installation, admin: httpx.Client) -> None:
+    body = {"scope": "read", "expiresAt": "2026-11-23T11:00:00+01:00"}
+    assert error(admin.post(f"{HOME}/tokens", json=body), 422)["field"] == "expiresAt"
+    body["expiresAt"] = "2026-11-24T00:00:00Z"
+    made = data(admin.post(f"{HOME}/tokens", json=body), 201)
+    assert made["token"]["expiresAt"] == "2026-11-24T00:00:00.000Z"
+    theirs = {"Authorization": f"Bearer {made['secret']}"}
+    assert admin.get(f"{HOME}/workspace", headers=theirs).status_code == 200
+
+    listed = data(admin.get(f"{HOME}/tokens"))["tokens"]
+    assert made["token"] in listed
+    assert all("secret" not in token for token in listed)
+    revoked = data(admin.delete(f"{HOME}/tokens/{made['token']['id']}"))["token"]
+    assert revoked["valid"] is False
+    assert revoked["revokedAt"] == "2026-11-23T10:00:00.000Z"
+    assert admin.get(f"{HOME}/workspace", headers=theirs).status_code == 401
+    assert error(admin.delete(f"{HOME}/tokens/unknown"), 404)["field"] == "tokenId"
+    for wrong, field in (({"scope": "root"}, "scope"), ({}, "scope"),
+                         ({"scope": "read", "expiresAt": "tomorrow"}, "expiresAt")):  # fmt: skip
+        assert error(admin.post(f"{HOME}/tokens", json=wrong), 422)["field"] == field
+
+
+def test_tokens_of_another_workspace_are_out_of_reach(
+    place: Installation, admin: httpx.Client
+) -> None:
+    other = place.catalog.add_workspace("Other", NOW_MS)
+    token, _ = place.catalog.add_token(other.number, "admin", NOW_MS)
+    error(admin.delete(f"{HOME}/tokens/{token.id}"), 404)
+    assert token.id not in [each["id"] for each in data(admin.get(f"{HOME}/tokens"))["tokens"]]
+
+
+def test_plan_limits_are_replaced_whole(admin: httpx.Client) -> None:
+    path = f"{HOME}/plan-limits"
+    none = {"planLimits": {"mtu": None, "apiCalls": None}}
+    some = {"planLimits": {"mtu": 10_000, "apiCalls": None}}
+    assert data(admin.get(path)) == none
+    assert data(admin.put(path, json=some["planLimits"])) == some
+    assert data(admin.get(path)) == some
+    for wrong, field in (
+        ({"mtu": -1, "apiCalls": 1}, "mtu"),
+        ({"mtu": 1.5, "apiCalls": 1}, "mtu"),
+        ({"mtu": 1}, "apiCalls"),
+        ({"mtu": 1, "apiCalls": 2**70}, "apiCalls"),
+    ):
+        assert error(admin.put(path, json=wrong), 422)["field"] == field
+    assert data(admin.get(path)) == some
+
+
+def test_a_reading_token_reads_and_no_more(place: Installation) -> None:
+    source = place.source("web")
+    with place.client() as client:
+        assert "writeKey" not in data(client.get(f"{HOME}/sources"))["sources"][0]
+        for method, path, body in (
+            ("POST", "/sources", {"name": "x"}),
+            ("PATCH", f"/sources/{source.id}", {"enabled": False}),
+            ("POST", f"/sources/{source.id}/rotate-key", None),
+            ("POST", "/tokens", {"scope": "admin"}),
+            ("DELETE", f"/tokens/{place.admin_token.id}", None),
+            ("PUT", "/plan-limits", {"mtu": 1, "apiCalls": 1}),
+        ):
+            answer = client.request(method, HOME + path, json=body)
+            assert error(answer, 403)["type"] == "forbidden"
+    assert place.catalog.sources() == [source]
+    assert len(place.catalog.tokens(place.workspace.number)) == 2
+
+
+def outcomes(accepted: int, duplicate: int = 0, **reasons: int) -> dict[str, Any]:
+    return {
+        "accepted": accepted,
+        "duplicate": duplicate,
+        "rejected": sum(reasons.values()),
+        "rejectedByReason": reasons,
+    }
+
+
+def test_every_message_has_its_outcome(place: Installation, admin: httpx.Client) -> None:
+    web, ios, refused = place.source("web"), place.source("ios"), place.source("refused")
+
+    def rejected(source: Any, day: int, reason: str, messages: int) -> Rejection:
+        return Rejection(source.workspace, source.number, day_of(NOVEMBER, day), reason, messages)
+
+    place.use(
+        web, NOVEMBER, {1: {"api_calls": 5, "admitted": 7}, 2: {"api_calls": 1, "admitted": 1}},
+        rejections=(rejected(web, 1, "invalid_id", 2), rejected(refused, 2, "invalid_id", 1),
+                    rejected(web, 2, "unknown_type", 3)),
+    )  # fmt: skip
+    place.use(ios, NOVEMBER, {2: {"api_calls": 10, "admitted": 10}})
+
+    found = data(admin.get(f"{HOME}/outcomes?period=2026-11-01"))
+    assert found["period"] == "2026-11-01"
+    assert found["countedUntil"] == "2026-11-23T10:00:00.000Z"
+    assert found["totals"] == outcomes(16, 2, invalid_id=3, unknown_type=3)
+    assert len(found["days"]) == 23
+    assert found["days"][0] == {"day": "2026-11-01", "outcomes": outcomes(5, 2, invalid_id=2)}
+    assert found["days"][1]["outcomes"] == outcomes(11, 0, invalid_id=1, unknown_type=3)
+    assert {each["sourceName"]: each["outcomes"] for each in found["sources"]} == {
+        "web": outcomes(6, 2, invalid_id=2, unknown_type=3),
+        "ios": outcomes(10),
+        "refused": outcomes(0, invalid_id=1),
+    }
+    assert [s["sourceId"] for s in found["sources"]] == sorted([web.id, ios.id, refused.id])
+
+    only = data(admin.get(f"{HOME}/outcomes", params={"sourceId": web.id}))
+    assert only["totals"] == only["sources"][0]["outcomes"]
+    assert [source["sourceId"] for source in only["sources"]] == [web.id]
+    assert only["days"][1]["outcomes"] == outcomes(1, 0, unknown_type=3)
+    only = data(admin.get(f"{HOME}/outcomes", params={"sourceId": refused.id}))
+    assert only["totals"] == outcomes(0, invalid_id=1)
+    quiet = place.source("quiet")
+    only = data(admin.get(f"{HOME}/outcomes", params={"sourceId": quiet.id}))
+    assert (only["totals"], only["sources"]) == (outcomes(0), [])
+    assert error(admin.get(f"{HOME}/outcomes?sourceId=no"), 404)["field"] == "sourceId"
+    assert error(admin.get(f"{HOME}/outcomes?period=2027-01-01"), 404)["field"] == "period"
+    assert error(admin.get(f"{HOME}/outcomes?period=soon"), 422)["field"] == "period"
+
+
+def totals(api_calls: int, identified: int = 0, anonymous: int = 0, both: int = 0) -> dict:
+    return {
+        "apiCalls": api_calls,
+        "mtu": identified + anonymous - both,
+        "identified": identified,
+        "anonymous": anonymous,
+        "anonymousIdentified": both,
+        "neverIdentified": anonymous - both,
+    }
+
+
+def test_a_month_in_one_answer(place: Installation, admin: httpx.Client) -> None:
+    web, old = place.source("web"), place.source("old")
+    place.use(web, OCTOBER, {23: {"api_calls": 4, "identified": 1}, 24: {"api_calls": 50}})
+    place.use(old, OCTOBER, {1: {"api_calls": 1}})
+    new = {"api_calls": 9, "identified": 3, "anonymous": 4, "anonymous_identified": 1}
+    place.use(web, NOVEMBER, {5: new})
+
+    found = data(admin.get(f"{HOME}/summary"))
+    assert found["month"] == {
+        "period": "2026-11-01",
+        "day": "2026-11-23",
+        "countedUntil": "2026-11-23T10:00:00.000Z",
+        "totals": totals(9, 3, 4, 1),
+    }
+    assert found["previous"]["day"] == "2026-10-23"
+    assert found["previous"]["totals"] == totals(5, 1)
+    assert found["change"] == {"apiCalls": 4, "mtu": 5}
+    assert found["planLimits"] == {"mtu": None, "apiCalls": None}
+    by_name = {source["sourceName"]: source for source in found["sources"]}
+    assert by_name["web"]["totals"] == totals(9, 3, 4, 1)
+    assert by_name["web"]["previous"] == totals(4, 1)
+    assert by_name["web"]["change"] == {"apiCalls": 5, "mtu": 5}
+    assert by_name["old"]["change"] == {"apiCalls": -1, "mtu": 0}
+
+    # A month that is over is compared whole.
+    place.clock.now_ms = ms_of(NOVEMBER.shifted(1), 2)
+    found = data(admin.get(f"{HOME}/summary?period=2026-11-15"))
+    assert (found["month"]["day"], found["previous"]["day"]) == ("2026-11-30", "2026-10-31")
+    assert found["previous"]["totals"]["apiCalls"] == 55
+    first = data(admin.get(f"{HOME}/summary?period=2026-10-01"))
+    assert "previous" not in first
+    assert "change" not in first
+
+
+def test_the_same_day_of_a_shorter_month_is_its_last(
+    place: Installation, admin: httpx.Client
+) -> None:
+    february = NOVEMBER.shifted(3)
+    place.use(place.source("web"), february, {28: {"api_calls": 2}})
+    place.clock.now_ms = ms_of(february.shifted(1), 31)
+    found = data(admin.get(f"{HOME}/summary"))
+    assert (found["month"]["day"], found["previous"]["day"]) == ("2027-03-31", "2027-02-28")
+    assert found["change"]["apiCalls"] == -2
+
+
+def test_a_workspace_without_usage_has_a_summary(admin: httpx.Client) -> None:
+    found = data(admin.get(f"{HOME}/summary"))
+    assert found["month"]["totals"] == totals(0)
+    assert found["sources"] == []
+
+
+def test_a_summary_says_where_the_month_will_end(place: Installation, admin: httpx.Client) -> None:
+    # 28 API calls a day, and 728 today, the 23rd: seven days are left. Tracked users are none.
+    source = place.source("web")
+    new = {day: {"api_calls": 28, "admitted": 28} for day in range(1, 23)}
+    place.use(source, NOVEMBER, {**new, 23: {"api_calls": 728, "admitted": 728}})
+    place.use(source, OCTOBER, {day: {"api_calls": 5, "admitted": 5} for day in range(1, 31)})
+    found = data(admin.get(f"{HOME}/summary"))
+    end = 22 * 28 + 728 + 7 * 28
+    assert found["estimates"] == {"apiCalls": {"likely": end, "low": end, "high": end}}
+    for day, of_day in new.items():
+        of_day |= {"identified": day % 5, "anonymous": 3, "anonymous_identified": 1}
+        place.use(source, NOVEMBER, {day: of_day})
+    both = data(admin.get(f"{HOME}/summary"))["estimates"]
+    assert list(both) == ["mtu", "apiCalls"]
+    now = data(admin.get(f"{HOME}/daily"))["workspace"]["mtu"][-1]
+    assert now < both["mtu"]["low"] < both["mtu"]["likely"] < both["mtu"]["high"]
+    assert "estimates" not in data(admin.get(f"{HOME}/summary?period=2026-10-01"))
+
+
+@pytest.mark.parametrize("first_day", [20, 23])
+def test_a_summary_estimates_nothing_before_it_can(
+    place: Installation, admin: httpx.Client, first_day: int
+) -> None:
+    days = {day: {"api_calls": 9, "identified": 4} for day in range(first_day, 24)}
+    place.use(place.source("web"), NOVEMBER, days)
+    assert "estimates" not in data(admin.get(f"{HOME}/summary"))
