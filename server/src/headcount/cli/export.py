@@ -13,7 +13,7 @@ from headcount.cli.options import query_options
 from headcount.cli.reading.api_connection import connected, reading_options
 from headcount.cli.reading.own import source_names
 from headcount.cli.reading.target import STDOUT, whole_target
-from headcount.cli.reading.usage_rows import Query, month_rows, period_named
+from headcount.cli.reading.usage_rows import Query, month_rows, period_named, range_rows
 from headcount.cli.reading.writers import FORMATS, row_writer
 from headcount.clock import now_ms
 from headcount.counting.months import current_period
@@ -122,6 +122,26 @@ def _rows_by_month(
     Raises:
         OperatorError: none of them does.
     """
+    of_range = range_rows(connection, query, months[0], months[-1])
+    found = _read_one_by_one(connection, query, months) if of_range is None else of_range
+    first = next(found, None)
+    if first is None:
+        raise OperatorError(
+            f"There is no usage from {months[0]} to {months[-1]}.",
+            "Name a range that reaches a month with usage, with --from and --to.",
+        )
+    missing = first[0].number - months[0].number
+    if missing:
+        say(f"There is no usage before {first[0]}; {missing:,} months are left out.")
+    yield first[1]
+    for _, rows in found:
+        yield rows
+
+
+def _read_one_by_one(
+    connection: ApiConnection, query: Query, months: list[Period]
+) -> Iterator[tuple[Period, list[Row]]]:
+    """The months that there are, from a server that answers for one at a time."""
     from segment_public_api.exceptions import NotFoundException
 
     def has_usage(month: Period) -> bool:
@@ -134,12 +154,5 @@ def _rows_by_month(
     names = source_names(connection) if query.by == "source" else {}
     # Months begin to exist with the first usage, so halving finds it in a few requests.
     missing = 0 if has_usage(months[0]) else bisect_left(months, True, key=has_usage)
-    if missing == len(months):
-        raise OperatorError(
-            f"There is no usage from {months[0]} to {months[-1]}.",
-            "Name a range that reaches a month with usage, with --from and --to.",
-        )
-    if missing:
-        say(f"There is no usage before {months[missing]}; {missing:,} months are left out.")
     for month in months[missing:]:
-        yield month_rows(connection, query, month, names)
+        yield month, month_rows(connection, query, month, names)

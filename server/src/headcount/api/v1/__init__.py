@@ -5,12 +5,13 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
 
     workspace, sources, tokens, limits    what the catalog holds
     outcomes                              what became of every message, and why
-    summary, daily                        a month in one answer; day by day, as columns
+    summary, daily, range                 a month in one answer; day by day, as columns; many
 """
 
 from headcount.api.v1.daily import DAILY_HANDLERS
 from headcount.api.v1.limits import LIMIT_HANDLERS
 from headcount.api.v1.outcomes import OUTCOME_HANDLERS
+from headcount.api.v1.range import RANGE_HANDLERS
 from headcount.api.v1.sources import SOURCE_HANDLERS
 from headcount.api.v1.summary import SUMMARY_HANDLERS
 from headcount.api.v1.tokens import TOKEN_HANDLERS
@@ -22,6 +23,7 @@ V1_HANDLERS = [
     *WORKSPACE_HANDLERS,
     *SUMMARY_HANDLERS,
     *DAILY_HANDLERS,
+    *RANGE_HANDLERS,
     *OUTCOME_HANDLERS,
     *SOURCE_HANDLERS,
     *TOKEN_HANDLERS,

@@ -22,7 +22,7 @@ from headcount.counting.by_metric import by_metric
 from headcount.counting.metrics import BY_NAME, REPORTED
 from headcount.counting.usage import Counts, all_of
 
-__all__ = ["DAILY_HANDLERS"]
+__all__ = ["DAILY_HANDLERS", "Columns", "SourceColumns", "columns_of"]
 
 _SOURCES_MAX = 50
 _SOURCE_IDS = QueryParameter(
@@ -96,7 +96,7 @@ def read_daily(request: Request[Any, Any, Any]) -> Response[bytes]:
         moment_text(month.reading.counted_until_ms),
         month.day_names(),
         sum(rejection.messages for rejection in month.reading.rejected),
-        _columns(month.reading.workspace, month.days),
+        columns_of(month.reading.workspace, month.days),
         [_source(caller, month, source_id) for source_id in wanted],
     )
     if month.reading.first_period is not None:
@@ -112,10 +112,10 @@ def _source(caller: Caller, month: MonthView, source_id: str) -> SourceColumns:
     place = np.flatnonzero(month.reading.source_numbers == source.number)
     # A source without usage in the month has totals too: zeros.
     counts = month.reading.sources[place].sum(axis=0)
-    return SourceColumns(source.id, source.name, _columns(counts, month.days))
+    return SourceColumns(source.id, source.name, columns_of(counts, month.days))
 
 
-def _columns(new: Counts, days: int) -> Columns:
+def columns_of(new: Counts, days: int) -> Columns:
     """Columns out of what was new on each day."""
     return Columns(*all_of(_SHOWN, new[:days]).cumsum(axis=0).T.tolist())
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -31,6 +31,7 @@ __all__ = [
     "OPTIONAL_PERIOD",
     "PAGINATION",
     "PERIOD",
+    "PERIOD_TEXT",
     "PageRequest",
     "PaginationInput",
     "Pairs",
@@ -80,14 +81,17 @@ class PageRequest:
     cursor: str | None
 
 
-_PERIOD_TEXT = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+PERIOD_TEXT: dict[str, Any] = {
+    "type": "string",
+    "anyOf": [{"format": "date"}, {"format": "date-time"}],
+}
 _PERIOD_WORDS = (
     "The month, in UTC: a date (`2026-11-01`; any day of the month will do) or an RFC 3339"
     " date-time with a zone, whose `+` is sent as `%2B`."
 )
-PERIOD = QueryParameter("period", _PERIOD_WORDS, _PERIOD_TEXT, required=True)
+PERIOD = QueryParameter("period", _PERIOD_WORDS, PERIOD_TEXT, required=True)
 OPTIONAL_PERIOD = QueryParameter(
-    "period", _PERIOD_WORDS + " Without it, the current month.", _PERIOD_TEXT
+    "period", _PERIOD_WORDS + " Without it, the current month.", PERIOD_TEXT
 )
 PAGINATION = QueryParameter(
     "pagination",
@@ -116,13 +120,15 @@ def parse_value_param(pairs: Pairs, name: str) -> str | None:
     return next(iter(values), None)
 
 
-def parse_period_param(pairs: Pairs, *, required: bool = True) -> Period | None:
+def parse_period_param(
+    pairs: Pairs, name: str = "period", *, required: bool = True
+) -> Period | None:
     """The period that a query names; None when it may be and is missing.
 
     Raises:
-        Problem: 422, naming `period`.
+        Problem: 422, naming the parameter.
     """
-    text = parse_value_param(pairs, "period")
+    text = parse_value_param(pairs, name)
     if text is None and not required:
         return None
     try:
@@ -131,7 +137,7 @@ def parse_period_param(pairs: Pairs, *, required: bool = True) -> Period | None:
     except ValueError:
         pass
     raise invalid(
-        "period",
+        name,
         "must be a date such as 2026-11-01, or a date-time with a zone such as"
         " 2026-11-01T00:00:00Z (a + is sent as %2B).",
     ) from None

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
+from headcount.cli.reading.own import get_own
 from headcount.counting.calendar import Period, parse_period
 from headcount.counting.metrics import REPORTED, Metric
 from headcount.errors import UsageError
@@ -16,7 +18,7 @@ from headcount.errors import UsageError
 if TYPE_CHECKING:
     from headcount.cli.reading.api_connection import ApiConnection
 
-__all__ = ["Query", "Row", "month_rows", "period_named"]
+__all__ = ["Query", "Row", "month_rows", "period_named", "range_rows"]
 
 Scope = Literal["workspace", "source"]
 Row = dict[str, Any]
@@ -83,6 +85,63 @@ def month_rows(
         if "source_name" in row:
             row["source_name"] = names.get(row["source_id"])
     return [joined[key] for key in sorted(joined)]
+
+
+def range_rows(
+    connection: ApiConnection, query: Query, first: Period, last: Period
+) -> Iterator[tuple[Period, list[Row]]] | None:
+    """The rows of every month of a range that there is, in a request or a few for all of them.
+
+    Args:
+        connection: whom to ask.
+        query: what to ask for.
+        first, last: the range.
+
+    Returns:
+        Each month with its rows, as `month_rows` gives them; None from a server that has no ranges.
+
+    Raises:
+        ApiException: the server refused, or did not answer.
+    """
+    asked_for = {"from": str(first), "to": str(last), "by": query.by}
+    answer = get_own(connection, "range", **asked_for)
+    return None if answer is None else _range_rows(connection, query, asked_for, answer)
+
+
+def _range_rows(
+    connection: ApiConnection, query: Query, asked_for: dict[str, str], answer: Any
+) -> Iterator[tuple[Period, list[Row]]]:
+    gathered: tuple[Period, list[Row]] | None = None
+    while answer is not None:
+        for month in answer["months"]:
+            period = parse_period(month["period"])
+            rows = list(_rows_of(query, month))
+            # A month of very many sources comes in parts.
+            if gathered is not None and gathered[0] == period:
+                rows = gathered[1] + rows
+            elif gathered is not None:
+                yield gathered
+            gathered = period, sorted(rows, key=lambda row: (row["day"], row.get("source_id", "")))
+        following = answer.get("next")
+        answer = following and get_own(connection, "range", **asked_for | following)
+    if gathered is not None:
+        yield gathered
+
+
+def _rows_of(query: Query, month: dict[str, Any]) -> Iterator[Row]:
+    days = [date.fromisoformat(day) for day in month["days"]]
+    for scope in month.get("sources", [month.get("workspace")]):
+        totals = scope["totals"] if query.by == "source" else scope
+        of_source: Row = {}
+        if query.by == "source":
+            # Halves of characters, which JSON can hold, can be written nowhere.
+            name = scope["sourceName"].encode("utf-8", "replace").decode()
+            of_source = {"source_id": scope["sourceId"], "source_name": name}
+        for place, day in enumerate(days):
+            # The rows of a source begin with the first day on which it has any.
+            if query.by == "workspace" or totals["apiCalls"][place]:
+                counts = {metric.name: totals[metric.wire][place] for metric in query.metrics}
+                yield {"day": day, **of_source, **counts}
 
 
 def _records(
