@@ -17,7 +17,7 @@ from sim.mutations import MUTATIONS
 from sim.simulation import Outcome, room, simulate
 from sim.world import Template
 
-SEEDS_MAX = 60
+SEEDS_MAX = 150
 STEPS = 60
 SCALE = 6.0
 """Faults come often, so that few seeds do."""
