@@ -48,7 +48,7 @@ class WatchedJournals(JournalDirectory):
     """Journals that note what is read from them."""
 
     def __init__(self, path: Path, vfs: str, seen: Seen) -> None:
-        super().__init__(open_store(path, vfs=vfs))
+        super().__init__(path, vfs=vfs)
         self._name = vfs
         self._seen = seen
 
@@ -188,7 +188,7 @@ class World:
                 lives = self._step()
             else:
                 lives = False
-        except (DataFolderError, apsw.Error):
+        except (DataFolderError, StorageUnavailableError, apsw.Error):
             lives = False
         # A process that cannot open or read its files ends, and is started again.
         if not lives:

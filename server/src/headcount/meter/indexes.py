@@ -25,13 +25,13 @@ Place = tuple[Period, Family]
 
 
 @dataclass(slots=True)
-class _Standing:
+class _IndexState:
     """How a period and family stands that may have keys. There are three states:
 
     ========================  ===============================================================
-    no standing at all        there is no key of it anywhere
-    a standing without index  its keys are in the store alone, and loaded once asked for
-    a standing with an index  all its keys are in the index, committed or about to be
+    no state at all           there is no key of it anywhere
+    a state without index     its keys are in the store alone, and loaded once asked for
+    a state with an index     all its keys are in the index, committed or about to be
     ========================  ===============================================================
 
     Attributes:
@@ -65,7 +65,7 @@ class MeterIndexes:
         self._window_days = window_days
         self._limits = limits
         places = store.state().key_periods
-        self._standings = {place: _Standing() for place in places}
+        self._states = {place: _IndexState() for place in places}
         self._sealed: dict[Period, list[int]] = {}
         self._upkeep = RunUpkeep(store.files, clock_ms, limits, places) if store.files else None
         for place in places:
@@ -81,7 +81,7 @@ class MeterIndexes:
 
     def knows(self, period: Period, family: Family) -> bool:
         """Whether a period and family may hold any key."""
-        return (period, family) in self._standings
+        return (period, family) in self._states
 
     def sealed_workspaces(self, period: Period) -> list[int]:
         """The workspaces that are done with a period, while another may need its keys."""
@@ -93,11 +93,11 @@ class MeterIndexes:
 
     def of(self, period: Period, family: Family) -> FirstSeenIndex | MessageKeys:
         """The index of a period and family, an empty one when it holds no key yet."""
-        standing = self._standings.get((period, family)) or _Standing()
-        index = self._loaded(period, family) if standing.index is None else standing.index
-        standing.index = index
-        standing.used_at_ms = self._clock_ms()
-        self._standings[period, family] = standing
+        state = self._states.get((period, family)) or _IndexState()
+        index = self._loaded(period, family) if state.index is None else state.index
+        state.index = index
+        state.used_at_ms = self._clock_ms()
+        self._states[period, family] = state
         return index
 
     def _loaded(self, period: Period, family: Family) -> FirstSeenIndex | MessageKeys:
@@ -111,9 +111,9 @@ class MeterIndexes:
         return MessageKeys(files.runs(period, MESSAGE), files.blocks(period, MESSAGE))
 
     def _held(self) -> Iterator[tuple[Place, FirstSeenIndex | MessageKeys]]:
-        for place, standing in self._standings.items():
-            if standing.index is not None:
-                yield place, standing.index
+        for place, state in self._states.items():
+            if state.index is not None:
+                yield place, state.index
 
     def sizes(self) -> dict[Family, tuple[int, int]]:
         """Keys and bytes in memory, by family."""
@@ -127,8 +127,8 @@ class MeterIndexes:
         """Forget a period whose keys the store has dropped."""
         if self._upkeep is not None:
             self._upkeep.drop(period)
-        self._standings.pop((period, TRACKED), None)
-        self._standings.pop((period, MESSAGE), None)
+        self._states.pop((period, TRACKED), None)
+        self._states.pop((period, MESSAGE), None)
 
     def upkeep(self) -> None:
         """Evict what nobody has asked for; write a part of the store's runs, if any is due."""
@@ -146,16 +146,16 @@ class MeterIndexes:
         now_ms = self._clock_ms()
         past = [(place, index) for place, index in self._held() if not self._is_live(place)]
         held_bytes = sum(index.nbytes for _, index in past)
-        for place, index in sorted(past, key=lambda each: self._standings[each[0]].used_at_ms):
-            standing = self._standings[place]
-            if now_ms - standing.used_at_ms < _UNUSED_FOR_MS and (
+        for place, index in sorted(past, key=lambda each: self._states[each[0]].used_at_ms):
+            state = self._states[place]
+            if now_ms - state.used_at_ms < _UNUSED_FOR_MS and (
                 held_bytes <= self._limits.past_bytes_max
             ):
                 break
             held_bytes -= index.nbytes
             if self._upkeep is not None:
                 self._upkeep.abandon(place[0])
-            standing.index = None
+            state.index = None
 
     def close(self) -> None:
         """Abandon what is being written; what was committed stands."""

@@ -135,7 +135,8 @@ class Meter:
         drained = not taken.heads_ms
         try:
             self.before_step()
-            drained &= self._meter_confirmed(now_ms)
+            none_waited = self._meter_confirmed(now_ms)
+            drained &= none_waited
             until_ms = self._freshness.looked(
                 now_ms,
                 taken.least_ms,
@@ -146,7 +147,9 @@ class Meter:
                 self._mark(now_ms, until_ms)
             else:
                 self._meter(taken, until_ms, now_ms, last_day)
-            self._tell(now_ms)
+            if taken.positions or not none_waited:
+                last_day = self._last_day()
+            self._tell(now_ms, last_day)
         except StorageUnavailableError:
             # A run that is half written may be what fills the disk.
             self.indexes.abort_writes()
@@ -166,10 +169,10 @@ class Meter:
         days = state.last_metered_day, state.trusted_day
         return max((day for day in days if day is not None), default=None)
 
-    def _tell(self, now_ms: int) -> None:
+    def _tell(self, now_ms: int, last_day: int | None) -> None:
         # Adding up what is aside takes a while where much is; it need not be after every batch.
         due = self._aside_changed and abs(now_ms - self._told_at_ms) >= _TELL_EVERY_MS
-        self._telling.tell(day_of_ms(now_ms), self._last_day(), changed=due)
+        self._telling.tell(day_of_ms(now_ms), last_day, changed=due)
         if due:
             self._aside_changed = False
             self._told_at_ms = now_ms
