@@ -5,10 +5,10 @@ Nothing here knows which engine is behind a store: `stores` names them.
 
 from __future__ import annotations
 
-import errno
-import os
 import random
+import resource
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -137,9 +137,18 @@ def test_some_runs_become_one_while_others_come(open_store: OpenStore, family: F
     assert all(sum(map(len, run.blocks())) == run.keys for run in before)
 
 
-def test_a_merge_that_is_given_up_or_fails_changes_nothing(
-    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def files_no_larger_than(size_bytes: int) -> Iterator[None]:
+    """Let the system refuse, meanwhile, to write beyond so many bytes of any file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_merge_that_is_given_up_or_fails_changes_nothing(open_store: OpenStore) -> None:
     store = open_store()
     expected: KeyDays = {}
     for seed in range(4):
@@ -150,19 +159,15 @@ def test_a_merge_that_is_given_up_or_fails_changes_nothing(
     given_up = store.files.merge_runs(JANUARY, MESSAGE, names)
     next(given_up)
     given_up.close()
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", _refuse)
-        with pytest.raises(StorageUnavailableError, match=r"did not take a merged run: .*space"):
-            list(store.files.merge_runs(JANUARY, MESSAGE, names))
+    refused = pytest.raises(StorageUnavailableError, match=r"did not take a merged run: .*large")
+    # Four runs of 500 keys are larger together.
+    with files_no_larger_than(16_384), refused:
+        list(store.files.merge_runs(JANUARY, MESSAGE, names))
     again = open_store()
     again.files.tidy(0)
     for each in (store, again):
         assert [run.name for run in each.files.runs(JANUARY, MESSAGE)] == names
         assert stored_keys(each, JANUARY, MESSAGE) == expected
-
-
-def _refuse(_: int) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_merge_brings_no_key_back_whose_month_is_gone_by_then(open_store: OpenStore) -> None:

@@ -20,18 +20,21 @@ TRACKING_URL = "https://tracking.example.com"
 
 
 @contextmanager
-def page_of(place: Installation, port: int = 0) -> Iterator[str]:
+def page_of(
+    place: Installation, port: int = 0, *, tracking_url: str = TRACKING_URL
+) -> Iterator[str]:
     """The address of an installation's page, until the block ends.
 
     Args:
         place: the installation.
         port: where it is served; any free one when 0.
+        tracking_url: where tracking SDKs post, as the server was told.
     """
     app: Any = create_page(
         api=place.app,
         sessions=Sessions(place.clock),
         clock=place.clock,
-        tracking_url=TRACKING_URL,
+        tracking_url=tracking_url,
     )
     with plainly_served(app, port) as address:
         yield address

@@ -213,3 +213,24 @@ def test_another_process_finds_paths_wherever_it_works(folder: Path) -> None:
     given = settings_from(texts_of(settings))
     assert given.data == folder / "kept"
     assert given.hash_key is None
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://tracking.example.com/", "https://tracking.example.com"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("https://example.com/t", "https://example.com/t"),
+    ],
+)
+def test_tracking_urls(text: str, url: str) -> None:
+    settings, _ = load_settings({"tracking_url": text}, {})
+    assert settings.tracking_url == url
+
+
+@pytest.mark.parametrize(
+    "text", ["tracking.example.com", "ftp://example.com", "https://", "https://a/?b", 'https://a"b']
+)
+def test_what_is_no_tracking_url(text: str) -> None:
+    with pytest.raises(SettingError, match="an address such as https"):
+        load_settings({"tracking_url": text}, {})
