@@ -24,7 +24,9 @@ EXPOSURE_MAX = 15
 
 
 def unit() -> str:
-    (code,) = re.findall(r"^```ini\n(.*?)^```", OPERATIONS, re.M | re.S)
+    (code,) = re.findall(
+        r"^```ini\n# /etc/systemd/system/headcount.service\n(.*?)^```", OPERATIONS, re.M | re.S
+    )
     return str(code)
 
 
@@ -89,8 +91,8 @@ def confined(monkeypatch: pytest.MonkeyPatch) -> None:
         sys.executable, str(SANDBOX), ",".join(allowed_calls()), families.replace(" ", ","),
         *PROGRAM,
     )  # fmt: skip
-    monkeypatch.setattr("program.PROGRAM", command)
-    monkeypatch.setattr("server_fixture.PROGRAM", command)
+    monkeypatch.setattr("support.program.PROGRAM", command)
+    monkeypatch.setattr("support.server_fixture.PROGRAM", command)
 
 
 @pytest.mark.usefixtures("confined")
@@ -119,7 +121,7 @@ def test_the_server_works_under_its_limits(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("confined")
 def test_the_limits_are_real(tmp_path: Path) -> None:
     """What a unit of this kind may not do fails here too, so that the test above can fail."""
-    import program
+    from support import program
 
     *sandbox, _, _, _ = program.PROGRAM
     for code in (
