@@ -320,20 +320,6 @@ def _in_bytes() -> dict[str, Damage]:
 # Under a running server.
 
 
-def _former(pattern: str, master: Master) -> Damage:
-    """A database is replaced by an older one of its own."""
-
-    def damage(data: Path) -> str:
-        for path in data.glob(pattern):
-            for each in data.glob(f"{path.relative_to(data)}*"):
-                each.unlink()
-            for each in master.data.glob(f"{path.relative_to(data)}*"):
-                shutil.copy2(each, data / each.relative_to(master.data))
-        return f"{pattern} replaced by what it was before"
-
-    return damage
-
-
 def _all_of_it(data: Path) -> str:
     for path in data.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()

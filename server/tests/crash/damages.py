@@ -162,14 +162,21 @@ def make_master(folder: Path) -> Master:
     return master
 
 
-def judge(master: Master, place: Path, damage: Damage) -> Verdict:
-    """Damage a copy of the folder, and see what is said of it and what it counts."""
+@contextmanager
+def _damaged(master: Master, place: Path, damage: Damage) -> Iterator[tuple[Program, Verdict]]:
+    """The program on a copy of the folder that was damaged, and a verdict to be filled."""
     place.mkdir()
     try:
-        data = place / "data"
-        shutil.copytree(master.data, data)
-        verdict = Verdict(damage(data))
-        program = Program(data=data, cwd=place)
+        program = Program(data=place / "data", cwd=place)
+        shutil.copytree(master.data, program.data)
+        yield program, Verdict(damage(program.data))
+    finally:
+        shutil.rmtree(place)
+
+
+def judge(master: Master, place: Path, damage: Damage) -> Verdict:
+    """Damage a copy of the folder, and see what is said of it and what it counts."""
+    with _damaged(master, place, damage) as (program, verdict):
         before = examined(program, verdict, "doctor, before")
         seen = _served(master, place, verdict)
         if master.clean is None:
@@ -183,8 +190,6 @@ def judge(master: Master, place: Path, damage: Damage) -> Verdict:
         if not verdict.same and not verdict.said:
             verdict.faults.append(f"other counts, and nobody says so: {_other(master.clean, seen)}")
         return verdict
-    finally:
-        shutil.rmtree(place)
 
 
 def _today() -> str:
@@ -209,12 +214,7 @@ def judge_repair(master: Master, place: Path, damage: Damage) -> Verdict:
 
     What is counted afterwards is what it was, or the repair has said what is lost, or has refused.
     """
-    place.mkdir()
-    try:
-        data = place / "data"
-        shutil.copytree(master.data, data)
-        verdict = Verdict(damage(data))
-        program = Program(data=data, cwd=place)
+    with _damaged(master, place, damage) as (program, verdict):
         done = program.run("doctor", "--repair", "--yes", "--json")
         checked(done.stderr + done.stdout, "repair", verdict)
         try:
@@ -241,8 +241,6 @@ def judge_repair(master: Master, place: Path, damage: Damage) -> Verdict:
         if not examined(program, verdict, "doctor, after"):
             verdict.faults.append("doctor names a problem once it is served")
         return verdict
-    finally:
-        shutil.rmtree(place)
 
 
 def _other(clean: Any, seen: Any) -> str:

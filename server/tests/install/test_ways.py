@@ -22,9 +22,8 @@ from pathlib import Path
 import pytest
 
 from install.built import OTHERS
-from install.test_wheels import serving
 from support.needed import CI
-from support.program import environment
+from support.program import environment, served_by
 from tidy.sources import ROOT, tracked_files
 
 OPERATIONS = ROOT / "docs/operations.md"
@@ -121,7 +120,7 @@ def test_a_way_gives_a_server_with_charts(
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     place = tree / ".venv" if WAYS[way] == ".venv" else folder / WAYS[way]
     (program,) = {each.resolve() for each in place.rglob("bin/headcount")}
-    with serving(program, folder / "data") as where:
+    with served_by([program], folder / "data") as where:
         page = urllib.request.urlopen(where["api"]).read().decode()
         (library,) = re.findall(r'"(/[^"]*vega\.js[^"]*)"', page)
         asked = urllib.request.Request(where["api"] + library)

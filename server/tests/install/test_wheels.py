@@ -7,22 +7,18 @@ import email.message
 import email.parser
 import json
 import re
-import signal
-import subprocess
 import sys
 import tarfile
 import time
 import urllib.request
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from install.built import OTHERS, PROJECTS, Built, environment_with, ran, wheel_of
-from support.program import environment
+from support.program import served_by
 from tidy.sources import ROOT, tracked_files
 
 VERSION = (ROOT / "VERSION").read_text("utf-8").strip()
@@ -102,21 +98,6 @@ def test_an_environment_imports_what_was_installed(
     assert version == installed == VERSION
 
 
-@contextmanager
-def serving(program: Path, data: Path) -> Iterator[dict[str, str]]:
-    with subprocess.Popen(
-        [program, "serve", "--json", "--data", data, "--workers", "1",
-         "--tracking", "127.0.0.1:0", "--api", "127.0.0.1:0"],
-        stdout=subprocess.PIPE, cwd=data.parent, env=environment(), text=True,
-    ) as server:  # fmt: skip
-        assert server.stdout is not None
-        try:
-            yield json.loads(server.stdout.readline())
-        finally:
-            server.send_signal(signal.SIGTERM)
-            assert server.wait() == 0
-
-
 def test_the_program_runs_from_it(programs: Path, name: str, tmp_path: Path) -> None:
     """The server of the wheels counts a message, and the client of the wheels reads it."""
     program, data = programs / "headcount", tmp_path / "data"
@@ -129,7 +110,7 @@ def test_the_program_runs_from_it(programs: Path, name: str, tmp_path: Path) -> 
     told("workspace", "add", "acme")
     key = told("source", "add", "web", "--workspace", "acme")["writeKey"]
     token = told("token", "add", "--workspace", "acme")["token"]
-    with serving(program, data) as where:
+    with served_by([program], data) as where:
         body = json.dumps({"type": "track", "event": "Seen", "userId": "u"}).encode()
         asked = urllib.request.Request(f"{where['tracking']}/v1/track", body)
         asked.add_header("Authorization", f"Basic {base64.b64encode(f'{key}:'.encode()).decode()}")

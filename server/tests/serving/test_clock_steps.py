@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,16 @@ def clock(tmp_path: Path) -> MovedClock:
 def shop(tmp_path: Path, clock: MovedClock) -> Iterator[Shop]:
     with serving(tmp_path, "--workers", "1", **clock.environment()) as server:
         yield server.shop("Shop", "web")
+
+
+@contextmanager
+def served_first(folder: Path, clock: MovedClock) -> Iterator[Shop]:
+    """A server that has counted five messages, for who starts others in its place."""
+    with serving(folder, "--workers", "1", **clock.environment()) as server:
+        shop = server.shop("Shop", "web")
+        send(shop, "at first")
+        await_calls(shop, NOVEMBER, 5)
+        yield shop
 
 
 def send(shop: Shop, name: str, messages: int = 5) -> None:
@@ -156,15 +166,12 @@ def test_what_waits_is_counted_at_the_next_start_where_no_server_runs(
     tmp_path: Path, clock: MovedClock
 ) -> None:
     environ = clock.environment()
-    with serving(tmp_path, "--workers", "1", **environ) as server:
-        shop = server.shop("Shop", "web")
-        send(shop, "at first")
-        await_calls(shop, NOVEMBER, 5)
+    with served_first(tmp_path, clock) as shop:
         clock.set(IN_1970)
         send(shop, "in 1970")
-        await_readiness(server, 503, "5 messages wait")
+        await_readiness(shop.server, 503, "5 messages wait")
     clock.set(NOW)
-    ran = server.program.run("doctor", "--confirm-clock", **environ)
+    ran = shop.server.program.run("doctor", "--confirm-clock", **environ)
     assert "counted once the server runs" in ran.stderr
     for _ in range(2):
         with serving(tmp_path, "--workers", "1", **environ) as server:
@@ -198,15 +205,13 @@ def test_a_journal_that_holds_what_cannot_be_counted_is_counted_all_the_same(
     tmp_path: Path, clock: MovedClock
 ) -> None:
     environ = clock.environment()
-    with serving(tmp_path, "--workers", "1", **environ) as server:
-        shop = server.shop("Shop", "web")
-        send(shop, "before")
-        await_calls(shop, NOVEMBER, 5)
+    with served_first(tmp_path, clock) as shop:
+        pass
     now_ms = parse_moment_ms("2026-11-29T12:00:00Z")
     moments = ("0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z", "1999-01-01T00:00:00Z")
     odd = [PlainFact(parse_moment_ms(m), 1, 1, m, "u", imported=True) for m in moments]
     honest = [PlainFact(now_ms, 1, 1, f"behind {n}", f"u{n}") for n in range(3)]
-    journals = JournalDirectory(server.program.data / "journals")
+    journals = JournalDirectory(shop.server.program.data / "journals")
     with closing(journals), closing(journals.claim()) as journal:
         for fact in (*odd, *honest, PlainFact(now_ms, 1, 77, "a stranger", "u")):
             journal.append(pack(fact), [], now_ms)

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,19 +73,34 @@ class Program:
     @contextmanager
     def serving(self) -> Iterator[dict[str, str]]:
         """A real server on free ports; gives where it listens, as `tracking` and `api`."""
-        with subprocess.Popen(
-            [*PROGRAM, "serve", "--json", "--tracking", "127.0.0.1:0", "--api", "127.0.0.1:0"],
-            stdout=subprocess.PIPE,
-            cwd=self.cwd,
-            env=environment(HEADCOUNT_DATA=str(self.data), HEADCOUNT_WORKERS="1"),
-            text=True,
-        ) as server:
-            assert server.stdout is not None
-            try:
-                yield json.loads(server.stdout.readline())
-            finally:
-                server.send_signal(signal.SIGTERM)
-                assert server.wait() == 0
+        with served_by(PROGRAM, self.data, self.cwd) as where:
+            yield where
+
+
+@contextmanager
+def served_by(
+    program: Sequence[str | Path], data: Path, cwd: Path | None = None
+) -> Iterator[dict[str, str]]:
+    """A real server on free ports; gives where it listens, as `tracking` and `api`.
+
+    Args:
+        program: how it is called.
+        data: the data folder.
+        cwd: the working folder; the one that holds the data when None.
+    """
+    with subprocess.Popen(
+        [*program, "serve", "--json", "--tracking", "127.0.0.1:0", "--api", "127.0.0.1:0"],
+        stdout=subprocess.PIPE,
+        cwd=cwd or data.parent,
+        env=environment(HEADCOUNT_DATA=str(data), HEADCOUNT_WORKERS="1"),
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        try:
+            yield json.loads(server.stdout.readline())
+        finally:
+            server.send_signal(signal.SIGTERM)
+            assert server.wait() == 0
 
 
 def program_with_source(folder: Path) -> Program:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from headcount.charts.look import PALETTE, SCHEMA, SIZE, Size, Spec
+from headcount.charts.look import PALETTE, SIZE, Size, Spec, framed
 from headcount.charts.points import Point, count_axis, day_axis, month_name
 from headcount.counting.forecast import Range
 
@@ -86,16 +86,8 @@ def cumulative_chart(
         *([] if limit is None else _limit_layers(limit, axes[0])),
         _hover_layer(axes, tooltip),
     ]
-    return {
-        "$schema": SCHEMA,
-        **({"title": title} if title else {}),
-        "description": f"{unit}, running total by day: {', '.join(shown.values())}.",
-        "width": size.width,
-        "height": size.height,
-        "autosize": {"type": "fit", "contains": "padding"},
-        "data": {"name": "rows", "values": _rows(last_day, month, previous, estimates)},
-        "layer": layers,
-    }
+    words = f"{unit}, running total by day: {', '.join(shown.values())}."
+    return framed(title, words, size, _rows(last_day, month, previous, estimates), layer=layers)
 
 
 def _rows(

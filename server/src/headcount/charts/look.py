@@ -6,14 +6,15 @@ apart, without their yellow and black, which are hard to see on white and on bla
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["PALETTE", "SCHEMA", "SIZE", "Size", "Spec", "themed"]
+__all__ = ["PALETTE", "SIZE", "Size", "Spec", "framed", "themed"]
 
 Spec = dict[str, Any]
 """A Vega-Lite document."""
 
-SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 """The language's version: a name, which nothing fetches."""
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -36,6 +37,30 @@ class Size(NamedTuple):
 
 SIZE = Size()
 """For files, and wherever nothing else is asked for."""
+
+
+def framed(
+    title: str | None, words: str, size: Size, rows: Sequence[Mapping[str, Any]], **drawn: Any
+) -> Spec:
+    """A chart of some rows.
+
+    Args:
+        title: its heading, if it has one.
+        words: what it shows, for those who do not see it.
+        size: of the plot.
+        rows: its data.
+        drawn: marks and encodings, or layers.
+    """
+    return {
+        "$schema": _SCHEMA,
+        **({"title": title} if title else {}),
+        "description": words,
+        "width": size.width,
+        "height": size.height,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "data": {"name": "rows", "values": rows},
+        **drawn,
+    }
 
 
 def themed(spec: Spec, *, dark: bool = False) -> Spec:

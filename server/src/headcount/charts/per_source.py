@@ -13,7 +13,7 @@ from datetime import date
 from itertools import chain
 from typing import Any
 
-from headcount.charts.look import PALETTE, SCHEMA, SIZE, Size, Spec
+from headcount.charts.look import PALETTE, SIZE, Size, Spec, framed
 from headcount.charts.points import Point, count_axis, day_axis
 
 __all__ = ["SOURCES_MAX", "per_source_chart", "split_largest"]
@@ -90,17 +90,9 @@ def per_source_chart(
         encoding["strokeDash"] = _told_apart(series, [list(_DASHES[mark]) for mark in marks])
         del encoding["order"]
     how = "stacked" if stacked else "one line each, since users overlap"
-    return {
-        "$schema": SCHEMA,
-        **({"title": title} if title else {}),
-        "description": f"{unit} of the largest sources, running total by day, {how}.",
-        "width": size.width,
-        "height": size.height,
-        "autosize": {"type": "fit", "contains": "padding"},
-        "data": {"name": "rows", "values": _rows(series)},
-        "mark": {**mark, "tooltip": True},
-        "encoding": encoding,
-    }
+    words = f"{unit} of the largest sources, running total by day, {how}."
+    mark["tooltip"] = True
+    return framed(title, words, size, _rows(series), mark=mark, encoding=encoding)
 
 
 def _told_apart(series: Mapping[str, Sequence[Point]], looks: Sequence[Any]) -> Spec:
