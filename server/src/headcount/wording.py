@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["number_of"]
+__all__ = ["count_text", "number_of", "percent_text"]
+
+_MINUS = "\N{MINUS SIGN}"
+
+
+def count_text(count: int) -> str:
+    """A count with its thousands apart: `1,234,567`."""
+    return f"{count:,}".replace("-", _MINUS)
+
+
+def percent_text(part: float, whole: float) -> str:
+    """A share: `12.4 %`; tiny and huge ones without false precision."""
+    share = 100 * part / whole
+    if 0 < share < 0.1:
+        return "< 0.1 %"
+    digits = 1 if abs(share) < 100 else 0
+    return f"{share:,.{digits}f} %".replace("-", _MINUS)
 
 
 def number_of(count: int, noun: str, does: str = "", do: str = "") -> str:

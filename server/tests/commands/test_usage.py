@@ -16,6 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from headcount.cli.reading.drawing import DrawnMonth, picture
+from headcount.cli.reading.showing import caption
 from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period
 from headcount.extras import install_command
@@ -93,6 +94,27 @@ def test_a_table_has_a_row_a_day_and_its_caption_is_no_data(program: Program, sh
     assert lines[9].split()[1:] == ["11", "10", "1", "9", "10", "1"]
     assert "February 2021, UTC; counted up to 20" in finished.stderr
     assert "up to 2021-01-31: API calls +28 (+2800%) and MTU +27 (+2700%)." in finished.stderr
+    assert "Used of the plan: MTU 93.3 % of 30.\n" in finished.stderr
+    assert "Estimate" not in finished.stderr, "the month is over"
+
+
+def test_a_table_of_sources_has_the_largest_first(program: Program, shop: Shop) -> None:
+    shown = read(program, shop, "usage", *FEBRUARY, "--by", "source", "--last").splitlines()
+    assert [line.split("  ")[1] for line in shown[1:]] == ["web", "=店 [b]"]
+
+
+def test_a_caption_says_where_the_month_will_end() -> None:
+    of_plan = {
+        "month": {"countedUntil": "2026-11-23T10:00:00.000Z", "totals": {"mtu": 9, "apiCalls": 70}},
+        "planLimits": {"mtu": None, "apiCalls": 1_000},
+        "estimates": {"apiCalls": {"likely": 1_540, "low": 1_496, "high": 1_600}},
+    }
+    _, plan, estimate = caption(Period(2026 * 12 + 10), of_plan)
+    assert plan == "Used of the plan: API calls 7.0 % of 1,000."
+    assert estimate == (
+        "Estimate for 2026-11-30, right in four cases of five:"
+        " API calls about 1,540 (1,496 to 1,600)."
+    )
 
 
 def test_every_format_holds_the_same_rows(program: Program, shop: Shop) -> None:
@@ -317,7 +339,30 @@ def test_months_are_exported_into_the_format_of_the_file(
     assert to_stdout == (tmp_path / "all.csv").read_text()
     as_json = json.loads(read(program, shop, *months, "--json"))
     assert [row["day"] for row in as_json] == [row["day"] for row in rows]
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["all.csv", "all.parquet"]
+    read(program, shop, *months, "all.ndjson")
+    lines = (tmp_path / "all.ndjson").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == as_json
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "all.csv", "all.ndjson", "all.parquet",
+    ]  # fmt: skip
+
+
+def test_an_export_may_tell_what_each_day_brought(program: Program, shop: Shop) -> None:
+    command = ("export", "--from", "2021-01", "--to", "2021-02", "--new")
+    rows = json.loads(read(program, shop, *command, "--json"))
+    assert sum(row["newApiCalls"] for row in rows if row["day"] > "2021-01-31") == 29
+    tenth = next(row for row in rows if row["day"] == "2021-02-10")
+    # On that day u1 and the device a1 become one, and the device a10 is new.
+    assert (tenth["newApiCalls"], tenth["newMtu"], tenth["newIdentified"]) == (2, 1, 1)
+    of_sources = json.loads(read(program, shop, *command, "--by", "source", "--json"))
+    for source_id in {row["sourceId"] for row in of_sources}:
+        last: dict[str, int] = {}
+        for row in (each for each in of_sources if each["sourceId"] == source_id):
+            month = row["day"][:7]
+            last[month] = last.get(month, 0) + row["newApiCalls"]
+            assert last[month] == row["apiCalls"]
+    columns = read(program, shop, *command, "--metric", "mtu").splitlines()[0].split(",")
+    assert columns[1:6] == [name.removeprefix("new_") for name in columns[6:]]
 
 
 def test_an_export_that_cannot_be_is_one_sentence_and_leaves_no_file(
@@ -387,8 +432,8 @@ def test_a_server_without_endpoints_of_our_own_is_read_all_the_same(
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr == "February 2021, UTC.\n"
     assert [line.split()[1:] for line in finished.stdout.splitlines()[1:]] == [
-        ["s1", "7"],
         ["s2", "1,000,000,000,000"],
+        ["s1", "7"],
     ]
     assert [query["period"] for asked, query in segment.asked if asked == path] == [
         ["2021-02-01"]

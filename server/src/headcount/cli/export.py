@@ -13,7 +13,14 @@ from headcount.cli.options import query_options
 from headcount.cli.reading.api_connection import connected, reading_options
 from headcount.cli.reading.own import source_names
 from headcount.cli.reading.target import STDOUT, whole_target
-from headcount.cli.reading.usage_rows import Query, month_rows, period_named, range_rows
+from headcount.cli.reading.usage_rows import (
+    Query,
+    month_rows,
+    new_columns,
+    period_named,
+    range_rows,
+    with_new,
+)
 from headcount.cli.reading.writers import FORMATS, row_writer
 from headcount.clock import now_ms
 from headcount.counting.months import current_period
@@ -37,6 +44,7 @@ Examples:
   headcount export --from 2026-01 usage.csv
   headcount export --from 2026-01 --to 2026-03 --by source first-quarter.parquet
   headcount export --from 2025-01 --metric mtu --format csv | gzip > mtu.csv.gz
+  headcount export --from 2026-01 --new daily.ndjson
 
 Every row counts from the start of its month to the end of its day, in UTC."""
 )
@@ -51,6 +59,7 @@ Every row counts from the start of its month to the end of its day, in UTC."""
     help="Default: what the end of FILE's name says, else csv.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--new", is_flag=True, help="Also what each day brought, as columns new_….")
 @reading_options
 def export(
     settings: Settings,
@@ -61,6 +70,7 @@ def export(
     metric: str | None,
     file_format: str | None,
     as_json: bool,
+    new: bool,
 ) -> None:
     """Write the daily usage of a range of months to FILE, or to standard output.
 
@@ -74,10 +84,11 @@ def export(
         connected(settings) as connection,
         whole_target(file, binary=wanted == "parquet") as stream,
     ):
-        writer = row_writer(wanted, query.columns, stream)
+        columns = (*query.columns, *new_columns(query)) if new else query.columns
+        writer = row_writer(wanted, columns, stream)
         written = 0
         for rows in _rows_by_month(connection, query, months):
-            writer.write(rows)
+            writer.write(with_new(query, rows) if new else rows)
             written += len(rows)
         writer.close()
     if file != STDOUT:
@@ -96,8 +107,8 @@ def _format_of(file: str) -> str:
     if ending not in FORMATS:
         raise UsageError(
             f'export cannot write what the end of "{file}" stands for.',
-            "Let the file's name end in .csv, .json or .parquet, or say what is meant with"
-            " --format.",
+            f"Let the file's name end in {', '.join(f'.{each}' for each in FORMATS)}, or say what"
+            " is meant with --format.",
         )
     return ending
 

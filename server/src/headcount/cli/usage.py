@@ -11,6 +11,7 @@ from headcount.cli.options import query_options
 from headcount.cli.reading.api_connection import connected, reading_options
 from headcount.cli.reading.own import get_own, source_names
 from headcount.cli.reading.showing import (
+    by_use,
     caption,
     headings,
     line_of,
@@ -143,6 +144,6 @@ def _print(connection: ApiConnection, query: Query, month: Period, rows: list[Ro
     for line in caption(month, get_own(connection, "summary", period=str(month))):
         say(line)
     if rows:
-        print_table(headings(query), [line_of(query, row) for row in rows])
+        print_table(headings(query), [line_of(query, row) for row in by_use(query, rows)])
     else:
         say("No source has any usage in this month yet. See `headcount source list`.")

@@ -10,7 +10,7 @@ of its own, counts nothing, and fetches nothing from other hosts.
     visits     one request of somebody who is signed in; where forms may come from
     login      signing in and out
     dashboard  a month's usage, and keeping an open page up to date
-    cards, tables, drawings, forecast, figures    what stands on it
+    cards, listings, drawings, figures    what stands on it
     managing   sources, tokens and plan limits
     assets     style, script, icon, and the library that draws charts
     pages      templates and how HTML is sent

@@ -14,12 +14,11 @@ from headcount.counting.metrics import Metric
 from headcount.page.figures import (
     ChangeText,
     change_of,
-    count_text,
     day_text,
     month_text,
-    percent_text,
     short_day_text,
 )
+from headcount.wording import count_text, percent_text
 
 __all__ = ["Driver", "EstimateText", "LimitUse", "UsageCard", "drivers_of", "usage_card"]
 

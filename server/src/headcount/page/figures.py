@@ -5,33 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from headcount.wording import count_text, percent_text
+
 __all__ = [
     "ChangeText",
     "change_of",
-    "count_text",
     "day_text",
     "moment_text",
     "month_text",
-    "percent_text",
     "short_day_text",
 ]
 
-_MINUS = "\N{MINUS SIGN}"
 _TIMES_FROM = 100
-
-
-def count_text(count: int) -> str:
-    """A count with its thousands apart: `1,234,567`."""
-    return f"{count:,}".replace("-", _MINUS)
-
-
-def percent_text(part: float, whole: float) -> str:
-    """A share: `12.4 %`; tiny and huge ones without false precision."""
-    share = 100 * part / whole
-    if 0 < share < 0.1:
-        return "< 0.1 %"
-    digits = 1 if abs(share) < 100 else 0
-    return f"{share:,.{digits}f} %".replace("-", _MINUS)
 
 
 def month_text(period: str) -> str:

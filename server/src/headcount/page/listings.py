@@ -14,7 +14,8 @@ from headcount.api.v1.outcomes import Outcomes, OutcomesBody
 from headcount.api.v1.sources import SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals
 from headcount.counting.metrics import BY_NAME, REPORTED, Metric
-from headcount.page.figures import ChangeText, change_of, percent_text
+from headcount.page.figures import ChangeText, change_of
+from headcount.wording import percent_text
 
 __all__ = [
     "COLUMNS",

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Request, Response
 
+from headcount import wording
 from headcount.page import figures
 
 __all__ = ["Pages", "redirect", "theme_of"]
@@ -47,8 +48,8 @@ class Pages:
             auto_reload=False,
         )
         self._environment.filters.update(
-            count=figures.count_text,
-            share=figures.percent_text,
+            count=wording.count_text,
+            share=wording.percent_text,
             day=figures.day_text,
             month=figures.month_text,
             moment=figures.moment_text,

@@ -6,7 +6,8 @@ import pytest
 
 from headcount.counting.metrics import BY_NAME
 from headcount.page.cards import UsageCard, drivers_of, usage_card
-from headcount.page.figures import change_of, count_text, moment_text, percent_text
+from headcount.page.figures import change_of, moment_text
+from headcount.wording import count_text, percent_text
 
 
 @pytest.mark.parametrize(

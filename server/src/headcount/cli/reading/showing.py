@@ -7,10 +7,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from headcount.cli.reading.usage_rows import Query, Row
-from headcount.counting.calendar import Period
-from headcount.counting.metrics import REPORTED
+from headcount.counting.calendar import Period, day_text
+from headcount.counting.metrics import HEADLINES, REPORTED
+from headcount.wording import count_text, percent_text
 
-__all__ = ["caption", "headings", "line_of", "month_words", "rows_of_last_day"]
+__all__ = ["by_use", "caption", "headings", "line_of", "month_words", "rows_of_last_day"]
 
 _MINUS = "\N{MINUS SIGN}"
 
@@ -32,6 +33,12 @@ def line_of(query: Query, row: Row) -> tuple[str, ...]:
 def rows_of_last_day(rows: Sequence[Row]) -> list[Row]:
     """The rows of the last day that there is."""
     return [row for row in rows if row["day"] == rows[-1]["day"]]
+
+
+def by_use(query: Query, rows: Sequence[Row]) -> list[Row]:
+    """Rows day by day, the largest first within each."""
+    first = query.headlines[0].name
+    return sorted(rows, key=lambda row: (row["day"], -(row[first] or 0)))
 
 
 def month_words(period: Period) -> str:
@@ -60,6 +67,33 @@ def caption(period: Period, summary: Mapping[str, Any] | None) -> Iterator[str]:
             if metric.headline
         )
         yield f"Against the month before, up to {before['day']}: {changes}."
+    yield from _plan(summary)
+    yield from _estimates(period, summary)
+
+
+def _plan(summary: Mapping[str, Any]) -> Iterator[str]:
+    limits = summary["planLimits"]
+    shares = [
+        f"{metric.label} {percent_text(summary['month']['totals'][metric.wire], limit)}"
+        f" of {count_text(limit)}"
+        for metric in HEADLINES
+        if (limit := limits.get(metric.wire))
+    ]
+    if shares:
+        yield f"Used of the plan: {', '.join(shares)}."
+
+
+def _estimates(period: Period, summary: Mapping[str, Any]) -> Iterator[str]:
+    told = summary.get("estimates", {})
+    ends = [
+        f"{metric.label} about {count_text(each['likely'])}"
+        f" ({count_text(each['low'])} to {count_text(each['high'])})"
+        for metric in HEADLINES
+        if (each := told.get(metric.wire))
+    ]
+    if ends:
+        last_day = day_text(period.last_day)
+        yield f"Estimate for {last_day}, right in four cases of five: {', '.join(ends)}."
 
 
 def _change(before: int, now: int) -> str:

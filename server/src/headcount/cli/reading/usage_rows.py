@@ -5,7 +5,7 @@ A row holds the counts from the start of its month to the end of its day, as the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +18,15 @@ from headcount.errors import UsageError
 if TYPE_CHECKING:
     from headcount.cli.reading.api_connection import ApiConnection
 
-__all__ = ["Query", "Row", "month_rows", "period_named", "range_rows"]
+__all__ = [
+    "Query",
+    "Row",
+    "month_rows",
+    "new_columns",
+    "period_named",
+    "range_rows",
+    "with_new",
+]
 
 Scope = Literal["workspace", "source"]
 Row = dict[str, Any]
@@ -85,6 +93,31 @@ def month_rows(
         if "source_name" in row:
             row["source_name"] = names.get(row["source_id"])
     return [joined[key] for key in sorted(joined)]
+
+
+def new_columns(query: Query) -> tuple[str, ...]:
+    """The fields that `with_new` adds to a row, in order."""
+    return tuple(f"new_{metric.name}" for metric in query.metrics)
+
+
+def with_new(query: Query, rows: Sequence[Row]) -> list[Row]:
+    """The rows of a month with what each day brought, besides the totals at its end.
+
+    Args:
+        query: what they were read by.
+        rows: all rows of one month, ascending by day.
+    """
+    former: dict[Any, Row] = {}
+    told = []
+    for row in rows:
+        before = former.get(row.get("source_id"), {})
+        former[row.get("source_id")] = row
+        came = {
+            f"new_{name}": None if row[name] is None else row[name] - (before.get(name) or 0)
+            for name in (metric.name for metric in query.metrics)
+        }
+        told.append(row | came)
+    return told
 
 
 def range_rows(

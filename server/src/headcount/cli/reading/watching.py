@@ -41,7 +41,7 @@ def watch_usage(
         connection: whom to ask.
         query: what to ask for.
         period: which month; when None, always the current one.
-        shown_as: `"table"`, `"json"` (a row a line) or `"csv"`.
+        shown_as: `"table"`, `"json"` or `"ndjson"` (a row a line) or `"csv"`.
         last: only the rows of the last day.
 
     Raises:
@@ -87,7 +87,7 @@ def _shown(query: Query, shown_as: str) -> tuple[AbstractContextManager[Any], Sh
         return nullcontext(), _changes(
             lambda rows: print_table(headings(query), [line_of(query, row) for row in rows])
         )
-    if shown_as == "json":
+    if shown_as in ("json", "ndjson"):
         return nullcontext(), _changes(_print_lines)
     writer = row_writer(shown_as, query.columns, sys.stdout.buffer)
     return nullcontext(), _changes(writer.write)

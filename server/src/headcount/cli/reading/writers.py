@@ -17,7 +17,7 @@ from headcount.extras import install_command
 
 __all__ = ["FORMATS", "RowWriter", "row_as_data", "row_writer"]
 
-FORMATS = ("json", "csv", "parquet")
+FORMATS = ("json", "ndjson", "csv", "parquet")
 """The formats that can be written to a file."""
 
 _TO_QUOTE = re.compile(r'[,"\r\n]')
@@ -45,6 +45,8 @@ def row_writer(file_format: str, columns: Sequence[str], stream: BinaryIO) -> Ro
     """
     if file_format == "json":
         return _JsonWriter(stream)
+    if file_format == "ndjson":
+        return _JsonLinesWriter(stream)
     if file_format == "csv":
         return _CsvWriter(columns, stream)
     assert file_format == "parquet", file_format
@@ -82,6 +84,20 @@ class _JsonWriter:
 
     def close(self) -> None:
         self._stream.write(self._end)
+
+
+class _JsonLinesWriter:
+    """A row a line, each an object of its own."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._stream.write(json.dumps(row_as_data(row)).encode() + b"\n")
+
+    def close(self) -> None:
+        pass
 
 
 def _as_text(cell: object) -> object:
