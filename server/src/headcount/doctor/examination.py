@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
@@ -38,6 +40,9 @@ __all__ = ["examine"]
 _ERRORS = (OperatorError, apsw.Error, OSError, ValueError, TypeError, OverflowError, MemoryError)
 
 
+T = TypeVar("T")
+
+
 def examine(
     folder: DataFolder,
     hash_key: Path | None,
@@ -57,21 +62,21 @@ def examine(
     yield from _guarded("server", lambda: [check_server(folder)])
     yield from _guarded("permissions", lambda: check_permissions(folder, place))
     yield from _guarded("parts", lambda: check_parts(folder))
-    serving = FolderLock.held(folder.serve_lock)
+    serving = _else(False, lambda: FolderLock.held(folder.serve_lock))
     yield from _guarded("troubles", lambda: check_troubles(read_troubles(folder.troubles)))
     meter = read_whole(folder.backlog, Backlog)
     meter_ends = keeps_ending(read_whole(folder.state, list[ChildState]) or [], "meter")
     with ExitStack() as stack, ExitStack() as journal_stack:
         journals: list[JournalView] = []
         # Before the store: what the meter prunes later is then still there, or below a position.
-        for path in folder.journal_files():
+        for path in _else(list[Path](), folder.journal_files):
             try:
                 journals.append(journal_stack.enter_context(journal_view(path)))
             except _ERRORS as error:
                 yield unreadable(path, error)
-        found_before = run_files(folder)
+        found_before = _else(set[str](), lambda: run_files(folder))
         store: StoreView[Run] | None = None
-        if folder.store.exists():
+        if _else(True, folder.store.exists):
             try:
                 store = stack.enter_context(store_view(folder.store, Run))
                 found = check_store(store)
@@ -82,7 +87,7 @@ def examine(
             yield found
         elif not _knows(folder, folder.store):
             yield ok("store", "Nothing has been metered yet.")
-        positions = {} if store is None else store.positions()
+        positions = {} if store is None else _else(dict[str, int](), store.positions)
         yield from _guarded("journals", lambda: check_journals(journals, positions))
         yield from _guarded(
             "lag",
@@ -94,7 +99,9 @@ def examine(
         )
         # Recounting may take long, and the log of a journal cannot shrink while it is read.
         journal_stack.close()
-        referred = set() if store is None else _referred(store)
+        referred = (
+            set() if store is None else _else(set[tuple[int, int]](), partial(_referred, store))
+        )
         yield from _guarded("catalog", lambda: _identity(folder, place, referred))
         if store is not None:
             yield from _of_store(folder, store, found_before, now_ms, serving=serving)
@@ -167,6 +174,14 @@ def _referred(store: StoreView[Run]) -> set[tuple[int, int]]:
 def _aside(folder: DataFolder, store: StoreView[Run]) -> Iterator[Finding]:
     with catalog_view(folder.catalog) as catalog:
         yield from check_aside(store.set_aside(), catalog.workspaces())
+
+
+def _else(otherwise: T, look: Callable[[], T]) -> T:
+    """What a look gives; something else where it fails, which the check of that part then says."""
+    try:
+        return look()
+    except _ERRORS:
+        return otherwise
 
 
 def _guarded(check: str, run: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

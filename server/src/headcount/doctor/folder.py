@@ -52,6 +52,14 @@ def check_permissions(folder: DataFolder, hash_key: Path) -> Iterator[Finding]:
     if open_bits:
         exposed += [path for path, found in files.items() if found.st_mode & 0o044]
     foreign = [path for path, found in files.items() if found.st_uid != top.st_uid]
+    unreadable = list(_unreadable(folder.path))
+    if unreadable:
+        yield problem(
+            "permissions",
+            f"{_some(unreadable)} cannot be read by this user: nobody knows what they hold.",
+            "Run this as the server's user; if that may not read them either, let it.",
+            unreadable=[str(path) for path in unreadable],
+        )
     if exposed:
         yield problem(
             "permissions",
@@ -73,7 +81,7 @@ def check_permissions(folder: DataFolder, hash_key: Path) -> Iterator[Finding]:
             f"chown --recursive --reference={folder.path} {folder.path}",
             foreign=[str(path) for path in foreign],
         )
-    if not (exposed or open_bits or foreign):
+    if not (exposed or open_bits or foreign or unreadable):
         yield ok("permissions", "Only the owner can read the data folder and the hash key.")
 
 
@@ -84,6 +92,17 @@ def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             # Files come and go while a server runs.
             with contextlib.suppress(FileNotFoundError):
                 yield path, path.lstat()
+
+
+def _unreadable(folder: Path) -> Iterator[Path]:
+    """Folders that cannot be entered, and files and links behind which nothing can be read."""
+    closed: list[Path] = []
+    for parent, _, names in os.walk(folder, onerror=lambda e: closed.append(Path(e.filename))):
+        for path in (Path(parent, name) for name in names):
+            # Files come and go while a server runs.
+            if not os.access(path, os.R_OK) and os.path.lexists(path):
+                yield path
+    yield from closed
 
 
 def _some(paths: list[Path]) -> str:

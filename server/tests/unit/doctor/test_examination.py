@@ -7,6 +7,8 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -97,6 +99,62 @@ def test_what_a_killed_process_left_in_a_log_is_read_and_stays_there(
     # A run may have been half written, which is a warning.
     assert worst(examined(killed)) != Level.PROBLEM
     assert killed.store.with_name("store.sqlite-wal").read_bytes() == log
+
+
+def test_it_says_what_it_could_not_read(folder: DataFolder) -> None:
+    folder.path.joinpath("confirmed", "a link").symlink_to("nowhere")
+    (found,) = [f for f in examined(folder) if f.level == Level.PROBLEM]
+    assert found.check == "permissions"
+    assert "a link cannot be read" in found.message
+
+
+def told_to_nobody(folder: DataFolder) -> str:
+    """The problems that a user is told who is not the superuser, and owns the folder."""
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "from headcount.datafolder import DataFolder\n"
+        "from headcount.doctor import Level, examine\n"
+        "os.chdir(sys.argv[1])\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "for f in examine(DataFolder(Path('data')), None, int(sys.argv[2])):\n"
+        "    if f.level == Level.PROBLEM: print(f.check + ':', f.message)\n"
+    )
+    if os.geteuid() == 0:
+        for path in (folder.path, *folder.path.rglob("*")):
+            os.chown(path, 65534, 65534)
+    finished = subprocess.run(
+        [sys.executable, "-c", program, str(folder.path.parent), str(NOW_MS)],
+        capture_output=True,
+        text=True,
+    )
+    assert finished.stderr == ""
+    return finished.stdout
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["confirmed", "**/*.confirmed", "**/*.sqlite", "journals", "keys", "keys/*", "*.lock"],
+)
+def test_a_user_who_may_not_read_all_is_told_so(folder: DataFolder, pattern: str) -> None:
+    folder.serve_lock.touch()
+    folder.path.parent.chmod(0o755)
+    closed = list(folder.path.glob(pattern))
+    assert closed
+    for path in closed:
+        path.chmod(0)
+    told = told_to_nobody(folder)
+    for path in closed:
+        path.chmod(0o700)
+    assert "permissions: data/" in told
+    assert "cannot be read by this user" in told
+
+
+def test_a_user_who_may_read_nothing_is_told_so_by_every_check(folder: DataFolder) -> None:
+    folder.path.chmod(0)
+    told = told_to_nobody(folder)
+    folder.path.chmod(0o700)
+    said = {line.partition(":")[0] for line in told.splitlines()}
+    assert said >= {"parts", "store", "catalog"}
 
 
 def test_a_new_folder_is_healthy(tmp_path: Path) -> None:
