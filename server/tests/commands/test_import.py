@@ -247,7 +247,7 @@ def marks(program: Program) -> set[bytes]:
         found = set()
         for path in directory.paths():
             with closing(directory.open(path)) as journal:
-                found |= journal.marks()
+                found |= journal.checkpoints()
         return found
 
 

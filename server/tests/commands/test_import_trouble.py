@@ -90,7 +90,7 @@ def test_a_disk_that_fills_while_it_counts_loses_nothing(program: Program) -> No
             found = 0
             for path in journals.paths():
                 with closing(journals.open(path)) as journal:
-                    found += len(journal.marks())
+                    found += len(journal.checkpoints())
             return found
 
     # Everything is read and durable, and nothing is counted, when it is killed.

@@ -18,7 +18,7 @@ from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table, open_checked
 
 __all__ = [
     "LIMITED",
-    "MARK",
+    "META",
     "SCHEMA_VERSION",
     "SOURCE",
     "TABLES",
@@ -86,8 +86,9 @@ SOURCE = Table("source", "number", "id name workspace write_key enabled created_
 TOKEN = Table(
     "token", "id", "workspace scope secret_hash created_at_ms expires_at_ms revoked_at_ms"
 )
-MARK = Table("mark", "name", "value")
-TABLES = (WORKSPACE, SOURCE, TOKEN, MARK)
+# What is known of the catalog as a whole. What is stored keeps its name.
+META = Table("mark", "name", "value")
+TABLES = (WORKSPACE, SOURCE, TOKEN, META)
 
 
 def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, Ledger]:

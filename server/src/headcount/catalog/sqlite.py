@@ -30,7 +30,7 @@ from headcount.catalog.entities import (
 )
 from headcount.catalog.schema import (
     LIMITED,
-    MARK,
+    META,
     SOURCE,
     TABLES,
     TOKEN,
@@ -256,7 +256,7 @@ class Catalog:
 
     def hash_key_fingerprint(self) -> str | None:
         """The fingerprint of the key under which this installation hashes ids; None at first."""
-        rows = self._read(MARK, "WHERE name = ?", _HASH_KEY_FINGERPRINT)
+        rows = self._read(META, "WHERE name = ?", _HASH_KEY_FINGERPRINT)
         return rows[0][1] if rows else None
 
     def set_hash_key_fingerprint(self, fingerprint: str) -> str:
@@ -269,10 +269,10 @@ class Catalog:
         if (kept := self.hash_key_fingerprint()) is not None:
             return kept
         with self._transaction():
-            row = self._ledger.get(MARK, _HASH_KEY_FINGERPRINT)
+            row = self._ledger.get(META, _HASH_KEY_FINGERPRINT)
             if row is None:
                 row = (_HASH_KEY_FINGERPRINT, fingerprint)
-                self._ledger.add(MARK, *row)
+                self._ledger.add(META, *row)
         return str(row[1])
 
     def check(self) -> None:

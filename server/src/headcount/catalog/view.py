@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from headcount.catalog.schema import MARK, SCHEMA_VERSION, TABLES
+from headcount.catalog.schema import META, SCHEMA_VERSION, TABLES
 from headcount.confirmed import Confirmed
 from headcount.sqlite.connection import rows
 from headcount.sqlite.rows import read_checked
@@ -44,7 +44,7 @@ class CatalogView(LedgerView):
     def hash_key_fingerprint(self) -> str | None:
         """The fingerprint of the key under which ids are hashed; None before the first start."""
         clause = "WHERE name = 'hash_key_fingerprint'"
-        found = list(read_checked(self.path, self.connection, MARK, clause))
+        found = list(read_checked(self.path, self.connection, META, clause))
         return found[0][1] if found else None
 
 

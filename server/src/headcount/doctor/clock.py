@@ -1,5 +1,5 @@
 """Whether the clock can be believed, and which messages are not counted because of it, or of what
-they are. Takes marks, months and the sums of what is kept aside."""
+they are. Takes watermarks, months and the sums of what is kept aside."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _CONFIRM = "headcount doctor --confirm-clock"
 _NOT_DAMAGED = (AsideReason.SEALED, AsideReason.WAITING, AsideReason.CONFIRMED)
 
 
-def check_clock(marks: Mapping[str, int], months: Iterable[Month], now_ms: int) -> Finding:
+def check_clock(watermarks: Mapping[str, int], months: Iterable[Month], now_ms: int) -> Finding:
     """Whether today is a day to which live messages have led up.
 
     Args:
-        marks: the store's marks.
+        watermarks: the store's.
         months: all months, of which some may wait to be closed.
         now_ms: what the clock says.
     """
     today = day_of_ms(now_ms)
-    trusted, last = marks.get("trusted_day"), marks.get("last_metered_day")
+    trusted, last = watermarks.get("trusted_day"), watermarks.get("last_metered_day")
     waiting = sum(
         not month.sealed and is_due(month.period, month.last_import_day, today) for month in months
     )

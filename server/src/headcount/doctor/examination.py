@@ -127,7 +127,7 @@ def _of_store(
     yield from _guarded("runs", lambda: check_runs(store, folder, found_before, serving=serving))
     yield from _guarded("counts", recounted)
     yield from _guarded("aside", lambda: _aside(folder, store))
-    yield from _guarded("clock", lambda: [check_clock(store.marks(), store.months(), now_ms)])
+    yield from _guarded("clock", lambda: [check_clock(store.watermarks(), store.months(), now_ms)])
     yield from _guarded(
         "disk", lambda: [check_disk(folder, recount.new_bytes, _rewriting(store), now_ms)]
     )

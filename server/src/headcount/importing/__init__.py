@@ -6,6 +6,6 @@ those of a running server. What a record is, and when it is refused, is intake's
     inputs        the files that somebody names
     objects       those that lie elsewhere
     compression   gzip and zstd as streams
-    chunks        lines into facts, some thousand at once, each chunk with a mark
+    chunks        lines into facts, some thousand at once, each chunk with a checkpoint
     history       one import: its journal, and the counting of all that it brought
 """

@@ -1,9 +1,9 @@
 """Newline-delimited records into facts: takes lines, gives chunks of facts, tallies and errors.
 
-What is wrong with a record is named by its line. Each chunk carries a mark that stands for all
-lines of its file up to its end: a chunk whose mark is known was taken by an earlier import of the
-same content, and is passed over. Memory stays bounded: by the chunk, by the longest line, and by
-some 24 bytes for each record that comes without a messageId.
+What is wrong with a record is named by its line. Each chunk carries a checkpoint that stands for
+all lines of its file up to its end: a chunk whose checkpoint is known was taken by an earlier
+import of the same content, and is passed over. Memory stays bounded: by the chunk, by the longest
+line, and by some 24 bytes for each record that comes without a messageId.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CHUNK_RECORDS = 10_000
 _MORE_BYTES = 8
 _SKIP_BYTES = 1 << 16
 _CHUNK_BYTES = 4 << 20
-_MARK_BYTES = 16
+_CHECKPOINT_BYTES = 16
 
 # A record that is too early for its time today may be in time when the file is read again.
 _MAY_PASS = Reason.RECEIVED_AT_IN_FUTURE
@@ -56,7 +56,7 @@ class Context:
         clock: the present moment; a record of a later one is rejected.
         record_bytes_max: a record that is longer is rejected.
         name: bytes that differ when the same lines could become other facts, or be rejected for
-            other reasons; marks hold for one name alone.
+            other reasons; checkpoints hold for one name alone.
     """
 
     find_source: FindSource
@@ -89,7 +89,7 @@ class ImportChunk:
         errors: the rejected ones by line.
         records: how many records there were, whatever became of them.
         last_line_number: the last line that is in here.
-        mark: what to remember once the chunk is durable, so that it is passed over next time.
+        checkpoint: what to remember once the chunk is durable, so that it is passed over next time.
             None when there is nothing to remember, because next time it could end differently.
         is_passed_over: whether an earlier import has taken it; there are then no facts and
             tallies.
@@ -100,7 +100,7 @@ class ImportChunk:
     errors: list[LineError] = field(default_factory=list)
     records: int = 0
     last_line_number: int = 0
-    mark: bytes | None = None
+    checkpoint: bytes | None = None
     is_passed_over: bool = False
 
 
@@ -127,7 +127,7 @@ def import_chunks(
     lines: Iterable[Line],
     context: Context,
     *,
-    known_marks: Container[bytes] = frozenset(),
+    known_checkpoints: Container[bytes] = frozenset(),
     chunk_records: int = CHUNK_RECORDS,
 ) -> Iterator[ImportChunk]:
     """Turn records into facts, chunk by chunk; every record ends up in exactly one chunk.
@@ -138,21 +138,25 @@ def import_chunks(
     Args:
         lines: records with their line numbers, as `read_lines` gives them.
         context: under which circumstances they are taken.
-        known_marks: marks of chunks that are to be passed over.
+        known_checkpoints: checkpoints of chunks that are to be passed over.
         chunk_records: how many records a chunk may hold.
     """
     taker = RecordTaker(
         context.find_source, context.sealed, context.hasher, context.record_bytes_max
     )
-    mark = hashlib.blake2b(context.name, digest_size=_MARK_BYTES).digest()
+    checkpoint = hashlib.blake2b(context.name, digest_size=_CHECKPOINT_BYTES).digest()
     for gathered in _gathered(lines, chunk_records):
-        # Each mark is made from the one before, so it stands for all lines up to here. No record
-        # holds a line end, so what is hashed can be read in one way only.
+        # Each checkpoint is made from the one before, so it stands for all lines up to here. No
+        # record holds a line end, so what is hashed can be read in one way only.
         content = b"\n".join([line for _, line in gathered])
-        mark = hashlib.blake2b(content, key=mark, digest_size=_MARK_BYTES).digest()
-        chunk = ImportChunk(records=len(gathered), last_line_number=gathered[-1][0], mark=mark)
+        checkpoint = hashlib.blake2b(
+            content, key=checkpoint, digest_size=_CHECKPOINT_BYTES
+        ).digest()
+        chunk = ImportChunk(
+            records=len(gathered), last_line_number=gathered[-1][0], checkpoint=checkpoint
+        )
         taker.begin(context.clock())
-        if mark in known_marks:
+        if checkpoint in known_checkpoints:
             chunk.is_passed_over = True
         _take(gathered, taker, chunk)
         yield chunk
@@ -173,7 +177,7 @@ def _take(gathered: list[Line], taker: RecordTaker, chunk: ImportChunk) -> None:
         chunk.errors.append(LineError(line_number, outcome.reason))
         tallies.add(outcome)
         if outcome.reason is _MAY_PASS:
-            chunk.mark = None
+            chunk.checkpoint = None
     if not chunk.is_passed_over:
         chunk.facts = b"".join(facts)
         chunk.rejections = tallies.rejections()

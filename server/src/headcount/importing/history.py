@@ -3,10 +3,10 @@
 Works beside a running server, whose meter then does the counting, and without one. Refuses
 nothing by itself: what is wrong with a record is in the chunk that it came in.
 
-Each chunk of a file leaves a mark in the journal, in the transaction that makes it durable. After
-an interruption the next import passes over what is marked, whatever the file is called by then
+Each chunk of a file leaves a checkpoint in the journal, in the transaction that makes it durable.
+After an interruption the next import passes over what has one, whatever the file is called by then
 and however it is compressed; so nothing is delivered, or tallied as rejected, a second time. Counts
-do not depend on it. When an import has come to its end its marks go.
+do not depend on it. When an import has come to its end its checkpoints go.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class HistoryImport:
         self._context = _context(catalog, workspace, source, hasher, self._months, clock, limits)
         self._journals = JournalDirectory(folder.journals)
         self._journal: JournalFile | None = None
-        self._known_marks: set[bytes] | None = None
-        self._marks: set[bytes] = set()
+        self._known_checkpoints: set[bytes] | None = None
+        self._checkpoints: set[bytes] = set()
 
     def chunks(self, file: Lines) -> Iterator[ImportChunk]:
         """Append the records of one whole file; a chunk is durable when it is given.
@@ -92,22 +92,24 @@ class HistoryImport:
         Raises:
             StorageUnavailableError: the chunk did not become durable; those before it are.
         """
-        if self._known_marks is None:
+        if self._known_checkpoints is None:
             with self._opened_journals() as journals:
-                self._known_marks = {mark for each in journals.values() for mark in each.marks()}
+                self._known_checkpoints = {
+                    checkpoint for each in journals.values() for checkpoint in each.checkpoints()
+                }
         chunks = import_chunks(
             read_lines(file, self._context.record_bytes_max),
             self._context,
-            known_marks=self._known_marks,
+            known_checkpoints=self._known_checkpoints,
             chunk_records=self._chunk_records,
         )
         for chunk in chunks:
             if not chunk.is_passed_over:
                 if self._journal is None:
                     self._journal = self._journals.claim()
-                self._journal.append(chunk.facts, chunk.rejections, self._clock(), chunk.mark)
-            if chunk.mark is not None:
-                self._marks.add(chunk.mark)
+                self._journal.append(chunk.facts, chunk.rejections, self._clock(), chunk.checkpoint)
+            if chunk.checkpoint is not None:
+                self._checkpoints.add(chunk.checkpoint)
             yield chunk
 
     def meter(self, waiting: Callable[[int], None] = lambda _: None) -> None:
@@ -147,15 +149,15 @@ class HistoryImport:
                     time.sleep(_POLL_S)
 
     def finish(self) -> None:
-        """Take away the marks of what was read; to be called when all of it is metered.
+        """Take away the checkpoints of what was read; to be called when all of it is metered.
 
         Raises:
-            StorageUnavailableError: the disk refused; the marks that stay do no harm.
+            StorageUnavailableError: the disk refused; those that stay do no harm.
         """
         with self._opened_journals() as journals:
             for journal in journals.values():
-                if ours := journal.marks() & self._marks:
-                    journal.unmark(ours)
+                if ours := journal.checkpoints() & self._checkpoints:
+                    journal.drop_checkpoints(ours)
 
     @contextmanager
     def _opened_journals(self) -> Iterator[dict[str, JournalFile]]:
@@ -212,8 +214,8 @@ def _context(
     clock: Callable[[], int],
     limits: Limits,
 ) -> Context:
-    # Whatever decides about a record beside its own bytes; of what is missing here, a mark would
-    # hide the change. Months are: one that is closed stays so.
+    # Whatever decides about a record beside its own bytes; of what is missing here, a checkpoint
+    # would hide the change. Months are: one that is closed stays so.
     parts = [__version__, hasher.fingerprint, workspace.number, source and source.number]
     parts += [limits.record_bytes_max]
     if source is None:

@@ -2,8 +2,8 @@
 
 Takes packed facts and rejection tallies from one writer a file, hands them to the meter in the
 order they were written; owns the files under `journals/`. It holds hashes, never raw ids, and does
-not look inside a fact. An import leaves marks beside its entries, by which the next one knows what
-is durable already.
+not look inside a fact. An import leaves checkpoints beside its entries, by which the next one knows
+what is durable already.
 """
 
 from headcount.journal.directory import JournalDirectory

@@ -22,9 +22,9 @@ from headcount.identity import fresh_uuid, installation_for
 from headcount.journal.entries import JournalEntry, journal_state, last_of, read_entries
 from headcount.journal.schema import (
     DAMAGED,
+    IMPORT_CHECKPOINT,
     JOURNAL,
     JOURNAL_VERSION,
-    MARK,
     PAGE_BYTES,
     SCHEMA,
     entry_checksum,
@@ -44,8 +44,8 @@ _MOMENTS = "SELECT id, appended_at_ms FROM entry WHERE id > ?1 ORDER BY id"
 _LAG = "SELECT coalesce(sum(facts_count), 0) FROM entry WHERE id > ?1"
 _PRUNE = "DELETE FROM entry WHERE id <= ?1"
 _ENTRIES_A_PRUNE = 1024
-_ADD_MARK = "INSERT INTO mark (value, checksum) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
-_UNMARK = "DELETE FROM mark WHERE value = ?1"
+_ADD_CHECKPOINT = "INSERT INTO mark (value, checksum) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
+_DROP_CHECKPOINT = "DELETE FROM mark WHERE value = ?1"
 _FREE_PAGES = "PRAGMA freelist_count"
 # A few megabytes stay for what comes next; each step holds intake up for some milliseconds.
 _FREE_PAGES_KEPT = 256
@@ -105,7 +105,7 @@ class JournalFile:
         facts: bytes,
         rejections: Sequence[Rejection],
         appended_at_ms: int,
-        mark: bytes | None = None,
+        checkpoint: bytes | None = None,
     ) -> int:
         """Add one entry and make it durable.
 
@@ -113,8 +113,8 @@ class JournalFile:
             facts: any number of packed facts.
             rejections: tallies to keep with them.
             appended_at_ms: the clock's moment, by which journals are read in order of arrival.
-            mark: what the writer will want to know it by after a crash. It outlives the entry,
-                until `unmark`, and is there exactly if the entry has been.
+            checkpoint: what the writer will want to know it by after a crash. It outlives the
+                entry, until `drop_checkpoints`, and is there exactly if the entry has been.
 
         Returns:
             The entry's id.
@@ -137,14 +137,16 @@ class JournalFile:
                 facts,
             )
             entry = (last_id, FACT_FORMAT, appended_at_ms, count, total, tallies, checksum, facts)
-            if mark is None:
+            if checkpoint is None:
                 # One statement is a transaction by itself, with fewer turns between this thread and
                 # the event loop's, which want the interpreter at the same time.
                 self._db.execute(_APPEND, entry)
             else:
                 with transaction(self._db):
                     self._db.execute(_APPEND, entry)
-                    self._db.execute(_ADD_MARK, (mark, MARK.checksum((mark,))))
+                    self._db.execute(
+                        _ADD_CHECKPOINT, (checkpoint, IMPORT_CHECKPOINT.checksum((checkpoint,)))
+                    )
         except apsw.Error as error:
             raise StorageUnavailableError(f"{self.path} did not take an entry: {error}") from error
         self._written = _Written(last_id, total)
@@ -253,23 +255,23 @@ class JournalFile:
         values = (1, uuid, installation, pruned_id, pruned_facts)
         self._db.execute(JOURNAL.update, (*values, JOURNAL.checksum(values)))
 
-    def marks(self) -> set[bytes]:
-        """The marks that entries were appended with and that nobody has taken away.
+    def checkpoints(self) -> set[bytes]:
+        """The checkpoints that entries were appended with and that nobody has taken away.
 
         Raises:
             DamagedDataError: one of them is not what was written.
         """
-        return {mark for (mark,) in read_checked(self.path, self._db, MARK)}
+        return {each for (each,) in read_checked(self.path, self._db, IMPORT_CHECKPOINT)}
 
-    def unmark(self, marks: Iterable[bytes]) -> None:
-        """Take marks away; those that are not there do not matter.
+    def drop_checkpoints(self, checkpoints: Iterable[bytes]) -> None:
+        """Take checkpoints of imports away; those that are not there do not matter.
 
         Raises:
             StorageUnavailableError: the disk refused, and all of them are still there.
         """
         try:
             with transaction(self._db):
-                self._db.executemany(_UNMARK, ((mark,) for mark in marks))
+                self._db.executemany(_DROP_CHECKPOINT, ((each,) for each in checkpoints))
         except apsw.Error as error:
             raise StorageUnavailableError(f"{self.path} could not be written: {error}") from error
 

@@ -14,9 +14,9 @@ from headcount.sqlite.rows import Table
 __all__ = [
     "DAMAGED",
     "ENTRY_SELECT",
+    "IMPORT_CHECKPOINT",
     "JOURNAL",
     "JOURNAL_VERSION",
-    "MARK",
     "PAGE_BYTES",
     "SCHEMA",
     "entry_checksum",
@@ -60,7 +60,9 @@ CREATE TABLE damaged (
 """
 
 JOURNAL = Table("journal", "id", "uuid installation pruned_id pruned_facts")
-MARK = Table("mark", "value")
+# Checkpoints of imports. The table was named before there were others of that name, and what is
+# stored stays as it is.
+IMPORT_CHECKPOINT = Table("mark", "value")
 DAMAGED = Table("damaged", "id", "entry")
 
 # The texts as bytes: one that is no UTF-8 any more must not keep its neighbours from being read.

@@ -13,7 +13,7 @@ import apsw
 
 from headcount.confirmed import Confirmed
 from headcount.journal.entries import Damage, journal_state, last_of, read_entries
-from headcount.journal.schema import DAMAGED, JOURNAL_VERSION, MARK
+from headcount.journal.schema import DAMAGED, IMPORT_CHECKPOINT, JOURNAL_VERSION
 from headcount.sqlite.connection import rows
 from headcount.sqlite.rows import read_checked
 from headcount.sqlite.view import View, viewed
@@ -85,7 +85,7 @@ class JournalView(View):
         """
         for damage in self.damage():
             yield f"{damage.text} cannot be read"
-        for _ in read_checked(self.path, self.connection, MARK):
+        for _ in read_checked(self.path, self.connection, IMPORT_CHECKPOINT):
             pass
 
 

@@ -13,7 +13,7 @@ from headcount.sqlite.rows import Ledger, read_checked
 from headcount.store import sql
 from headcount.store.counts import refuse_newer
 from headcount.store.protocol import Month
-from headcount.store.tables import ASIDE, KEY_BLOCK, MARK, MONTH, TABLES
+from headcount.store.tables import ASIDE, KEY_BLOCK, MONTH, TABLES, WATERMARK
 from headcount.store.writing import CATALOG_SEEN
 
 __all__ = ["catalog_seen", "check_store", "months_of"]
@@ -45,10 +45,10 @@ def catalog_seen(ledger: Ledger) -> int:
     """How many changes the catalog had seen when the store was last told; 0 for never.
 
     Raises:
-        DamagedDataError: the mark is not what was written.
+        DamagedDataError: the watermark is not what was written.
     """
-    mark = ledger.get(MARK, CATALOG_SEEN)
-    return 0 if mark is None else int(mark[1])
+    watermark = ledger.get(WATERMARK, CATALOG_SEEN)
+    return 0 if watermark is None else int(watermark[1])
 
 
 def months_of(path: Path, connection: apsw.Connection) -> list[Month]:

@@ -32,11 +32,11 @@ from headcount.store.tables import (
     ASIDE,
     KEY_BLOCK,
     KEY_RUN,
-    MARK,
     POSITION,
     REJECTION,
     TABLES,
     USAGE,
+    WATERMARK,
 )
 
 __all__ = ["SqliteStore"]
@@ -79,7 +79,7 @@ class SqliteStore:
     def state(self) -> StoreState:
         """How far metering has come."""
         with self._lock, self._one_moment():
-            marks: dict[str, int] = dict(self._ledger.read(MARK))
+            watermarks: dict[str, int] = dict(self._ledger.read(WATERMARK))
             positions: dict[str, int] = dict(self._ledger.read(POSITION))
             tallied = [place.split() for place in self._ledger.read_part().tallies]
         of_keys = (KEY_BLOCK.name, KEY_RUN.name)
@@ -87,9 +87,9 @@ class SqliteStore:
         return StoreState(
             positions,
             [(Period(number), writing.FAMILIES[family]) for number, family in sorted(places)],
-            marks.get(writing.COUNTED_UNTIL, 0),
-            marks.get(writing.LAST_METERED_DAY),
-            marks.get(writing.TRUSTED_DAY),
+            watermarks.get(writing.COUNTED_UNTIL, 0),
+            watermarks.get(writing.LAST_METERED_DAY),
+            watermarks.get(writing.TRUSTED_DAY),
         )
 
     @contextmanager
@@ -151,7 +151,7 @@ class SqliteStore:
     def read_usage(self, workspace: int, period: Period) -> UsageReading:
         """The usage of a workspace in a period, all from one moment."""
         with refusals("could not be read"), self._lock, self._one_moment():
-            marks: dict[str, int] = dict(self._ledger.read(MARK))
+            watermarks: dict[str, int] = dict(self._ledger.read(WATERMARK))
             first = self._first_period(workspace)
             place = (workspace, period.number)
             usage = self._ledger.read(USAGE, f"{sql.OF_MONTH} ORDER BY source", place)
@@ -164,8 +164,8 @@ class SqliteStore:
         return UsageReading(
             period=period,
             first_period=first,
-            last_metered_day=marks.get(writing.LAST_METERED_DAY),
-            counted_until_ms=marks.get(writing.COUNTED_UNTIL, 0),
+            last_metered_day=watermarks.get(writing.LAST_METERED_DAY),
+            counted_until_ms=watermarks.get(writing.COUNTED_UNTIL, 0),
             revision=totals[0][1] if totals else 0,
             workspace=counts_of(totals[0][2])
             if totals

@@ -6,15 +6,16 @@ __all__ = [
     "ASIDE",
     "KEY_BLOCK",
     "KEY_RUN",
-    "MARK",
     "MONTH",
     "POSITION",
     "REJECTION",
     "TABLES",
     "USAGE",
+    "WATERMARK",
 ]
 
-MARK = Table("mark", "name", "value")
+# Watermarks: how far days, catalogs and clocks have come. What is stored keeps its name.
+WATERMARK = Table("mark", "name", "value")
 POSITION = Table("position", "journal", "entry")
 KEY_BLOCK = Table("key_block", "id", "period family size_class keys data", group=2)
 KEY_RUN = Table("key_run", "file", "period family", group=2)
@@ -23,4 +24,4 @@ ASIDE = Table("aside", "id", "reason workspace period day messages origin facts"
 USAGE = Table("usage", "workspace period source", "revision counts")
 REJECTION = Table("rejection", "workspace period source day reason", "messages")
 
-TABLES = (MARK, POSITION, KEY_BLOCK, KEY_RUN, MONTH, ASIDE, USAGE, REJECTION)
+TABLES = (WATERMARK, POSITION, KEY_BLOCK, KEY_RUN, MONTH, ASIDE, USAGE, REJECTION)

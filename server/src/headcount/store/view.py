@@ -26,11 +26,11 @@ from headcount.store.protocol import Month
 from headcount.store.tables import (
     KEY_BLOCK,
     KEY_RUN,
-    MARK,
     POSITION,
     REJECTION,
     TABLES,
     USAGE,
+    WATERMARK,
 )
 
 __all__ = ["StoreView", "StoredBlock", "StoredRun", "StoredUsage", "store_view"]
@@ -86,9 +86,9 @@ class StoreView(LedgerView, Generic[T]):
     TABLES = TABLES
     runs: list[StoredRun[T]]
 
-    def marks(self) -> dict[str, int]:
+    def watermarks(self) -> dict[str, int]:
         """The marks by name, such as `trusted_day` and `last_metered_day`."""
-        return dict(self._read(MARK))
+        return dict(self._read(WATERMARK))
 
     def positions(self) -> dict[str, int]:
         """Journal UUID to the id of its last metered entry."""

@@ -13,7 +13,7 @@ from headcount.sqlite.rows import Ledger
 from headcount.store import blocks, sql
 from headcount.store.counts import counts_of, encoded
 from headcount.store.protocol import Change
-from headcount.store.tables import ASIDE, KEY_BLOCK, MARK, MONTH, POSITION, REJECTION, USAGE
+from headcount.store.tables import ASIDE, KEY_BLOCK, MONTH, POSITION, REJECTION, USAGE, WATERMARK
 
 __all__ = [
     "CATALOG_SEEN",
@@ -80,16 +80,16 @@ def write_change(ledger: Ledger, change: Change) -> None:
 
 def raise_mark(ledger: Ledger, name: str, value: int) -> None:
     """Set a mark, unless it is there and higher."""
-    held = ledger.get(MARK, name)
+    held = ledger.get(WATERMARK, name)
     if held is None or held[1] < value:
-        ledger.put(MARK, name, value)
+        ledger.put(WATERMARK, name, value)
 
 
 def lower_mark(ledger: Ledger, name: str, value: int) -> None:
     """Take a mark back, if it is there and higher."""
-    held = ledger.get(MARK, name)
+    held = ledger.get(WATERMARK, name)
     if held is not None and held[1] > value:
-        ledger.put(MARK, name, value)
+        ledger.put(WATERMARK, name, value)
 
 
 def set_month(
@@ -108,7 +108,7 @@ def set_month(
 
 def trust_day(ledger: Ledger, day: int) -> None:
     """Accept that it is a day: take back what is later, and have what waited for it counted."""
-    ledger.put(MARK, TRUSTED_DAY, day)
+    ledger.put(WATERMARK, TRUSTED_DAY, day)
     lower_mark(ledger, LAST_METERED_DAY, day)
     for workspace, number, _, sealed in ledger.read(MONTH, "WHERE last_import_day > ?1", (day,)):
         ledger.put(MONTH, workspace, number, day, sealed)

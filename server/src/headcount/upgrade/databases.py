@@ -41,7 +41,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, CAST(?6 AS TEXT), ?7, ?8)
 """
 _RAISE_SEQUENCE = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1"
 _BEGIN_SEQUENCE = "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)"
-_MARKS = "SELECT value FROM mark ORDER BY value"
+_CHECKPOINTS = "SELECT value FROM mark ORDER BY value"
 
 
 def copy_store(former: apsw.Connection, place: Path, installation: str) -> None:
@@ -114,7 +114,7 @@ def _keep_sequences(former: apsw.Connection, connection: apsw.Connection) -> Non
 def copy_journal(
     former: apsw.Connection, place: Path, installation: str, position_of: Callable[[str], int]
 ) -> None:
-    """Copy what a journal holds that is not counted yet, and its marks.
+    """Copy what a journal holds that is not counted yet, and its checkpoints of imports.
 
     Args:
         former: the journal.
@@ -152,14 +152,17 @@ def copy_journal(
                 connection.execute(
                     _ADD_ENTRY, (entry_id, form, at_ms, count, total, tallies, checksum, facts)
                 )
-            for (mark,) in former.execute(_MARKS):
-                connection.execute(journal.MARK.insert, (mark, journal.MARK.checksum((mark,))))
+            for (value,) in former.execute(_CHECKPOINTS):
+                connection.execute(
+                    journal.IMPORT_CHECKPOINT.insert,
+                    (value, journal.IMPORT_CHECKPOINT.checksum((value,))),
+                )
         _compare(
             former.execute(_ENTRIES, (position,)),
             (_checked_entry(row, place) for row in connection.execute(_NEW_ENTRIES)),
             place,
         )
-        _compare(former.execute(_MARKS), connection.execute(_MARKS), place)
+        _compare(former.execute(_CHECKPOINTS), connection.execute(_CHECKPOINTS), place)
 
 
 def _checked_entry(row: Row, place: Path) -> Row:

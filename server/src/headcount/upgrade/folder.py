@@ -38,12 +38,12 @@ _BUSY_TIMEOUT_MS = 2_000
 Copy = Callable[[apsw.Connection, Path], None]
 
 
-def upgrade_folder(folder: Path, mark: Callable[[Path], None]) -> None:
+def upgrade_folder(folder: Path, say_format: Callable[[Path], None]) -> None:
     """Bring a data folder to this version's format; nobody else may use it meanwhile.
 
     Args:
         folder: the folder, whose serve lock the caller holds.
-        mark: says in a folder, durably, that it has this version's format.
+        say_format: says in a folder, durably, that it has this version's format.
 
     Raises:
         DataFolderError: there is not room enough, or a database is damaged or in use; the folder
@@ -51,7 +51,7 @@ def upgrade_folder(folder: Path, mark: Callable[[Path], None]) -> None:
         OSError: the disk refused; likewise.
     """
     upgrade_databases(folder)
-    mark(folder)
+    say_format(folder)
     remove_former(folder)
 
 

@@ -187,18 +187,18 @@ def test_made_ids_of_two_sources_differ() -> None:
 
 def chunks(
     records: Iterable[tuple[int, bytes]],
-    known_marks: Container[bytes] = frozenset(),
+    known_checkpoints: Container[bytes] = frozenset(),
     **circumstances: Any,
 ) -> list[ImportChunk]:
     return list(
         import_chunks(
-            records, context(**circumstances), known_marks=known_marks, chunk_records=3
+            records, context(**circumstances), known_checkpoints=known_checkpoints, chunk_records=3
         )
     )  # fmt: skip
 
 
-def marks_of(chunks: Iterable[ImportChunk]) -> list[bytes]:
-    return [chunk.mark for chunk in chunks if chunk.mark is not None]
+def checkpoints_of(chunks: Iterable[ImportChunk]) -> list[bytes]:
+    return [chunk.checkpoint for chunk in chunks if chunk.checkpoint is not None]
 
 
 @given(records, st.integers(0, 10))
@@ -206,19 +206,19 @@ def test_an_interrupted_import_goes_on_as_if_nothing_had_been(
     records: list[dict[str, object]], taken: int
 ) -> None:
     whole = chunks(lines(*records))
-    resumed = chunks(lines(*records), set(marks_of(whole[:taken])))
+    resumed = chunks(lines(*records), set(checkpoints_of(whole[:taken])))
     assert [chunk.is_passed_over for chunk in resumed] == [n < taken for n in range(len(whole))]
     # Made ids depend on the equal records before, passed over or not.
     assert [chunk.facts for chunk in resumed[taken:]] == [chunk.facts for chunk in whole[taken:]]
     assert not any(chunk.facts for chunk in resumed[:taken])
-    assert marks_of(resumed) == marks_of(whole)
+    assert checkpoints_of(resumed) == checkpoints_of(whole)
     assert sum(chunk.records for chunk in resumed) == len(records)
 
 
 def test_a_rejected_record_is_not_tallied_again() -> None:
     bad = list(lines(GOOD, [], GOOD, {**GOOD, "userId": 1.5}))
     whole = chunks(bad)
-    resumed = chunks(bad, set(marks_of(whole)))
+    resumed = chunks(bad, set(checkpoints_of(whole)))
     assert [(c.is_passed_over, c.rejections) for c in resumed] == [(True, [])] * 2
     # It is named again, since whoever goes on asks which lines were refused.
     assert [c.errors for c in resumed] == [c.errors for c in whole] != [[], []]
@@ -228,22 +228,22 @@ def test_a_month_that_was_closed_since_then_makes_nothing_refused_that_was_taken
     taken = list(lines(GOOD))
     before = replace(context(), sealed=lambda _workspace: set())
     after = replace(context(), sealed=lambda _workspace: {parse_period("2026-02-01")})
-    marks = set(marks_of(import_chunks(taken, before)))
-    [resumed] = import_chunks(taken, after, known_marks=marks)
+    known = set(checkpoints_of(import_chunks(taken, before)))
+    [resumed] = import_chunks(taken, after, known_checkpoints=known)
     assert (resumed.is_passed_over, resumed.errors) == (True, [])
 
 
 def test_a_mark_stands_for_all_that_came_before() -> None:
-    first = marks_of(chunks(lines(*[GOOD] * 6)))
-    changed = marks_of(chunks(lines({**GOOD, "userId": "v"}, *[GOOD] * 5)))
+    first = checkpoints_of(chunks(lines(*[GOOD] * 6)))
+    changed = checkpoints_of(chunks(lines({**GOOD, "userId": "v"}, *[GOOD] * 5)))
     assert set(first).isdisjoint(changed)
     # More at the end changes what is there already in nothing but the last, unfilled chunk.
-    longer = marks_of(chunks(lines(*[GOOD] * 8)))
+    longer = checkpoints_of(chunks(lines(*[GOOD] * 8)))
     assert longer[:2] == first
 
 
-def test_marks_hold_for_the_same_circumstances_alone() -> None:
-    taken = set(marks_of(chunks(lines(GOOD), name=b"with the sources of yesterday")))
+def test_checkpoints_hold_for_the_same_circumstances_alone() -> None:
+    taken = set(checkpoints_of(chunks(lines(GOOD), name=b"with the sources of yesterday")))
     [again] = chunks(lines(GOOD), taken, name=b"with the sources of today")
     assert not again.is_passed_over
 
@@ -251,8 +251,10 @@ def test_marks_hold_for_the_same_circumstances_alone() -> None:
 def test_a_record_that_came_too_early_is_looked_at_again() -> None:
     early = {**GOOD, "receivedAt": "2026-11-24T10:00:00Z"}
     first = chunks(lines(GOOD, early, GOOD, GOOD))
-    assert [chunk.mark is None for chunk in first] == [True, False]
-    later = chunks(lines(GOOD, early, GOOD, GOOD), set(marks_of(first)), now_ms=NOW_MS + 86_400_000)
+    assert [chunk.checkpoint is None for chunk in first] == [True, False]
+    later = chunks(
+        lines(GOOD, early, GOOD, GOOD), set(checkpoints_of(first)), now_ms=NOW_MS + 86_400_000
+    )
     assert [chunk.is_passed_over for chunk in later] == [False, True]
     assert len(unpack(later[0].facts)) == 3
 

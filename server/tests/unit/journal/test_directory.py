@@ -92,5 +92,5 @@ def test_reading_needs_no_lock(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataFolderError, match=r"file/journals cannot be written.*writable"):
+    with pytest.raises(DataFolderError, match=r"file/journals cannot be written.*Name a folder"):
         JournalDirectory(tmp_path / "file" / "journals").claim()

@@ -78,7 +78,7 @@ def assert_as_known(path: Path) -> None:
         assert [e.id for e in entries] == list(range(KNOWN["position"] + 1, KNOWN["lastEntry"] + 1))
         assert not any(e.damage for e in entries)
         assert sum(len(e.facts) for e in entries) == 56 * len(facts_of("waiting"))
-        assert len(journal.marks()) == 1
+        assert len(journal.checkpoints()) == 1
         assert journal.last_id() == KNOWN["lastEntry"]
     identity = read_identity(path)
     assert identity is not None

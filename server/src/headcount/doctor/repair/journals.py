@@ -24,9 +24,9 @@ from headcount.doctor.repair.side import Act, Side
 from headcount.journal.entries import JournalState
 from headcount.journal.schema import (
     DAMAGED,
+    IMPORT_CHECKPOINT,
     JOURNAL,
     JOURNAL_VERSION,
-    MARK,
     PAGE_BYTES,
     SCHEMA,
     entry_checksum,
@@ -63,7 +63,7 @@ class FoundJournal:
     Attributes:
         state: what it says of itself; None where nothing proves it.
         entries: id to the entry as it was appended.
-        marks: marks of imports.
+        checkpoints: those of imports.
         set_aside: entries that were passed over before, and are kept.
         damaged: what could not be mended, by table.
         mended: how many rows had a flipped bit.
@@ -71,7 +71,7 @@ class FoundJournal:
 
     state: JournalState | None = None
     entries: dict[int, Row] = field(default_factory=dict)
-    marks: list[Row] = field(default_factory=list)
+    checkpoints: list[Row] = field(default_factory=list)
     set_aside: list[Row] = field(default_factory=list)
     damaged: list[tuple[str, Row]] = field(default_factory=list)
     mended: int = 0
@@ -89,7 +89,7 @@ def find_journal(connection: apsw.Connection | None) -> FoundJournal:
     states = _rows(connection, JOURNAL, found, with_rowid=True)
     if len(states) == 1:
         found.state = JournalState(*states[0][1:])
-    found.marks = _rows(connection, MARK, found, with_rowid=False)
+    found.checkpoints = _rows(connection, IMPORT_CHECKPOINT, found, with_rowid=False)
     found.set_aside = _rows(connection, DAMAGED, found, with_rowid=True)
     for raw in raw_rows(connection, "entry", _COLUMNS, with_rowid=True):
         row = _intact(raw, _entry_checksum, found)
@@ -232,13 +232,15 @@ def new_journal(place: Path, state: JournalState) -> apsw.Connection:
     )
 
 
-def write_journal(place: Path, plan: Plan, marks: list[Row]) -> None:
+def write_journal(place: Path, plan: Plan, checkpoints: list[Row]) -> None:
     """Write a new journal, and beside it what it confirms."""
     with closing(new_journal(place, plan.state)) as connection, transaction(connection):
         for row in plan.entries:
             connection.execute(_ADD_ENTRY, (*row, _entry_checksum(row)))
-        for values in marks:
-            connection.execute(MARK.insert, (*values, MARK.checksum(values)))
+        for values in checkpoints:
+            connection.execute(
+                IMPORT_CHECKPOINT.insert, (*values, IMPORT_CHECKPOINT.checksum(values))
+            )
     witness = Witness(place, plan.state.uuid)
     witness.confirm(plan.last_id, plan.total)
     witness.close()

@@ -37,11 +37,11 @@ from headcount.store.tables import (
     ASIDE,
     KEY_BLOCK,
     KEY_RUN,
-    MARK,
     POSITION,
     REJECTION,
     TABLES,
     USAGE,
+    WATERMARK,
 )
 
 __all__ = [
@@ -78,20 +78,20 @@ def mend_store(found: Found, folder: Path, side: Side) -> Iterator[Act]:
         found.taken_out.append((table, row))
         if table is USAGE:
             continue
-        if table in (MARK, POSITION, REJECTION, ASIDE):
+        if table in (WATERMARK, POSITION, REJECTION, ASIDE):
             yield _dropped(table, row)
         else:
             found.damaged.append((table, row))
     yield from _rebuild_usage(found, usage, folder)
-    marks = {name for name, _ in found.of(MARK)}
-    if _LAST_METERED_DAY not in marks and (day := _last_counted_day(found)) is not None:
+    watermarks = {name for name, _ in found.of(WATERMARK)}
+    if _LAST_METERED_DAY not in watermarks and (day := _last_counted_day(found)) is not None:
         # No later than the day on which its last message came, so the clock is asked for sooner.
-        found.of(MARK).append((_LAST_METERED_DAY, day))
+        found.of(WATERMARK).append((_LAST_METERED_DAY, day))
 
 
 def _dropped(table: Table, row: Row) -> Act:
     key = ", ".join(str(value)[:60] for value in row[: table.key_columns])
-    if table is MARK:
+    if table is WATERMARK:
         what = "what it stood for is learned anew as messages come, and months are closed only"
         lost = f"{what} once the clock is confirmed: headcount doctor --confirm-clock"
     elif table is POSITION:
@@ -240,8 +240,8 @@ def mend_catalog(found: Found, key_fingerprint: str | None, side: Side) -> Itera
                 f"The damaged API token {str(row[0])[:40]} was taken out.",
                 "Whoever used it is refused; make another with `headcount token add`.",
             )
-        elif table is catalog.MARK and row[1] is not None and row[1] == key_fingerprint:
-            found.of(catalog.MARK).append(("hash_key_fingerprint", row[1]))
+        elif table is catalog.META and row[1] is not None and row[1] == key_fingerprint:
+            found.of(catalog.META).append(("hash_key_fingerprint", row[1]))
             yield Act("The catalog's note of the hash key was repaired, as the key itself proves.")
         else:
             found.damaged.append((table, row))

@@ -49,7 +49,7 @@ from headcount.journal.schema import JOURNAL_VERSION
 from headcount.journal.view import journal_view
 from headcount.sqlite.rows import Part, Table
 from headcount.store import sql
-from headcount.store.tables import ASIDE, MARK, POSITION, REJECTION, TABLES
+from headcount.store.tables import ASIDE, POSITION, REJECTION, TABLES, WATERMARK
 from headcount.store.view import store_view
 from headcount.wording import number_of
 
@@ -57,8 +57,8 @@ __all__ = ["Act", "repair"]
 
 _RESTORE = "Restore the data folder from a backup; what is there is unchanged."
 
-_STORE_LOSABLE = (MARK, POSITION, REJECTION, ASIDE)
-_CATALOG_LOSABLE = (catalog.TOKEN, catalog.MARK)
+_STORE_LOSABLE = (WATERMARK, POSITION, REJECTION, ASIDE)
+_CATALOG_LOSABLE = (catalog.TOKEN, catalog.META)
 
 Make = Callable[[Path, str, str, int], apsw.Connection]
 
@@ -231,7 +231,7 @@ class _Repair:
             store.pruned[state.uuid] = state.pruned_id
             position = store.positions.get(state.uuid, 0)
             plan = plan_journal(path.name, found, state, position, confirmed, self._side)
-            write_journal(new, plan, found.marks)
+            write_journal(new, plan, found.checkpoints)
             put_in_place(new, path)
         yield from plan.acts
         yield Act(
