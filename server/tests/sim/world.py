@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import apsw
 import msgspec
 
 from headcount.catalog import Catalog
@@ -26,6 +25,7 @@ from headcount.errors import DamagedDataError, OperatorError, StorageUnavailable
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalEntry
 from headcount.meter import MeterLimits, merging
+from headcount.sqlite import connection
 from headcount.store.protocol import Change, sealed_months
 from sim.auditor import Auditor, Violation, day_in_words
 from sim.clock import SimClock, SimLoop
@@ -166,10 +166,10 @@ class World(Watch):
     def run(self) -> None:
         """Let it all happen; raises `Violation` where something is wrong."""
         peers = merging._PEERS
-        hooks = apsw.connection_hooks
+        limit_log = connection.limit_log
         # In so short a life two runs must do for a merge, and checkpoints are to come often.
         merging._PEERS = 2
-        apsw.connection_hooks = [checkpoints_every(self.rng.choice([4, 16, 1000]))]
+        connection.limit_log = checkpoints_every(self.rng.choice([4, 16, 1000]))
         try:
             with (
                 _made_up_randomness(self.rng),
@@ -185,7 +185,7 @@ class World(Watch):
                     self._disk.calm()
                     self._stop_all()
         finally:
-            merging._PEERS, apsw.connection_hooks = peers, hooks
+            merging._PEERS, connection.limit_log = peers, limit_log
 
     def close(self) -> None:
         """Leave nothing behind."""

@@ -393,8 +393,9 @@ def _error(code: int, text: str) -> apsw.Error:
 
 
 def checkpoints_every(pages_max: int) -> Callable[[apsw.Connection], None]:
-    """Put checkpoints, which move pages from log to database after a commit, under fire as well.
+    """What limits logs in the place of `headcount.sqlite.connection.limit_log`.
 
+    So checkpoints, which move pages from log to database after a commit, are under fire as well.
     SQLite's own are rare in a test this small; and they hide their errors from the commit, which
     stands already, while an exception that a Python VFS raises in them would pass for its failure.
     """
@@ -405,8 +406,8 @@ def checkpoints_every(pages_max: int) -> Callable[[apsw.Connection], None]:
                 connection.wal_checkpoint()
         return apsw.SQLITE_OK
 
-    def hook(connection: apsw.Connection) -> None:
+    def limit(connection: apsw.Connection) -> None:
         connection.wal_autocheckpoint(0)
         connection.set_wal_hook(after_commit)
 
-    return hook
+    return limit

@@ -22,6 +22,7 @@ __all__ = [
     "REPAIR_OR_RESTORE",
     "connect",
     "damage_named",
+    "limit_log",
     "refuse_version",
     "require_application",
     "rows",
@@ -87,7 +88,7 @@ def connect(
             connection.pragma("auto_vacuum", "incremental")
         _use_log(connection)
         connection.pragma("journal_size_limit", _LOG_KEPT_BYTES)
-        connection.wal_autocheckpoint(_LOG_BYTES // connection.pragma("page_size"))
+        limit_log(connection)
         # FULL for every connection of a file: had one of them left a commit unsynced, a sync that
         # fails could lose its part of the log for good, and with it all that was synced after.
         connection.pragma("synchronous", "FULL")
@@ -131,6 +132,11 @@ def require_application(path: Path, connection: apsw.Connection, application: in
             f"{path} is not a {path.stem} of Headcount.",
             "Name a folder that Headcount made, or a new one, with --data.",
         )
+
+
+def limit_log(connection: apsw.Connection) -> None:
+    """Let a commit move the log's pages into the database once there are many."""
+    connection.wal_autocheckpoint(_LOG_BYTES // connection.pragma("page_size"))
 
 
 def refuse_version(path: Path, found: int, known: int) -> NoReturn:
