@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from headcount.confirmed import read_confirmed
 from headcount.datafolder import DataFolder
 from headcount.doctor.findings import Finding, ok, problem
 from headcount.identity import read_identity
@@ -18,12 +19,14 @@ def check_parts(folder: DataFolder) -> Iterator[Finding]:
     faults = part_faults(folder.path)
     for fault in faults:
         yield problem("parts", fault.problem, fault.remedy, part=fault.part)
-    if not faults:
-        identity = read_identity(folder.path)
-        parts = 0 if identity is None else len(identity.parts)
-        yield ok(
-            "parts",
-            "The parts belong together, and hold what was acknowledged:"
-            f" {number_of(parts, 'database')}.",
-            parts=parts,
-        )
+    if faults:
+        return
+    identity = read_identity(folder.path)
+    parts = [] if identity is None else list(identity.parts)
+    unknown = [name for name in parts if read_confirmed(folder.path / name) is None]
+    message = f"The parts belong together: {number_of(len(parts), 'database')}."
+    if len(unknown) < len(parts):
+        message += " They hold what was acknowledged."
+    if unknown:
+        message += f" Of {', '.join(unknown)} nothing says what that was, until it is written to."
+    yield ok("parts", message, parts=len(parts), unconfirmed=unknown)

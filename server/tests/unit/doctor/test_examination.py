@@ -108,6 +108,15 @@ def test_it_says_what_it_could_not_read(folder: DataFolder) -> None:
     assert "a link cannot be read" in found.message
 
 
+def test_of_what_nothing_confirms_it_does_not_say_that_it_is_whole(folder: DataFolder) -> None:
+    shutil.rmtree(folder.path / "confirmed")
+    folder.store.with_suffix(".confirmed").unlink()
+    found = only(examined(folder), "parts")
+    assert found.level == Level.OK
+    assert "Of store.sqlite nothing says what that was" in found.message
+    assert found.details["unconfirmed"] == ["store.sqlite"]
+
+
 def told_to_nobody(folder: DataFolder) -> str:
     """The problems that a user is told who is not the superuser, and owns the folder."""
     program = (
