@@ -54,6 +54,8 @@ def test_an_address_does_not_wait_for_all_of_another() -> None:
             rounds.come(f"neighbour {number}", f"2001:db8::{number:x}")
         await rounds.go_on(5)
         rounds.come("client", "192.0.2.2")
+        for number in range(1000):  # so that it is neither the oldest nor the newest
+            rounds.come(f"late stranger {number}", "192.0.2.1")
         asked = rounds.now
         await rounds.go_on(6)
         assert rounds.begun["client"] <= asked + 5
