@@ -99,8 +99,9 @@ CONNECTIONS = Gauge(
 CONNECTIONS_DROPPED = Counter(
     "headcount_connections_dropped",
     "Connections that the server ended because they took too much: crowded, the longest silent of"
-    " too many; held, the most of heads and requests that wait; unread, answers not read; late,"
-    " a head or the rest of a body that did not come; handshake, none of TLS.",
+    " too many; held, the most of heads and requests that wait; tls, the most of what TLS holds;"
+    " unread, answers not read; late, a head or the rest of a body that did not come; handshake,"
+    " none of TLS.",
     ["address", "why"],
 )
 TROUBLES = Gauge(

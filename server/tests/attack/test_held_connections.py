@@ -164,6 +164,38 @@ def test_heads_that_stop_half_way_fill_no_memory(
     honest.assert_answered()
 
 
+# As objects each of these headers takes forty times its bytes.
+@pytest.mark.parametrize("end", [b"", b"\r\n{"])
+@pytest.mark.parametrize("address", ["tracking", "api"])
+def test_heads_of_hundreds_of_headers_fill_no_memory(
+    server: Server, honest: Honest, address: str, end: bytes
+) -> None:
+    head = b"POST /v1/p HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n" + b"a:b\r\n" * 240
+    url = getattr(server, address)
+    with measured(server) as memory, held(url, 6000, head + end):
+        honest.post(2)
+        assert_healthy(server)
+    honest.assert_answered()
+    assert memory.grown() < 120 * MIB
+
+
+@pytest.mark.parametrize(
+    ("address", "request_"),
+    [("tracking", b"GET /v1/" + b"%41" * 20_000), ("api", b"GET /readyz?" + b"%79" * 20_000),
+     ("api", b"GET / HTTP/1.1\r\nCookie: " + b"a=b; " * 12_000)],
+)  # fmt: skip
+def test_large_heads_of_whole_requests_fill_no_memory(
+    server: Server, honest: Honest, address: str, request_: bytes
+) -> None:
+    end = b"" if b"HTTP" in request_ else b" HTTP/1.1"
+    whole = request_ + end + b"\r\nHost: t\r\n\r\n"
+    with measured(server) as memory, held(getattr(server, address), 1000, whole * 3):
+        honest.post(2)
+        assert_healthy(server)
+    honest.assert_answered()
+    assert memory.grown() < 120 * MIB
+
+
 @pytest.mark.parametrize("data", [FORM, MULTIPART, FORM + b"x" * 59_000])
 def test_forms_that_do_not_come_take_nobody_s_place(
     server: Server, shop: Shop, data: bytes

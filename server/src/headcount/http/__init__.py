@@ -12,6 +12,7 @@ say. Bounds what connections take, and whom they can keep waiting:
     proxies        whose forwarded headers are believed
     connection     one connection and its requests: uvicorn's protocol, changed
     declined       a request that offered to change to another protocol
+    flow           when a connection reads on
     cycle          one request and its answer: uvicorn's cycle, changed
     crowd          all connections of a process, and which has to go when there are too many
     entrance       which requests begin next, owner by owner

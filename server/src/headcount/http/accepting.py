@@ -17,7 +17,7 @@ __all__ = ["Accepting", "Listener"]
 
 # The system has no descriptor or memory for one more connection: later it may.
 _TRY_LATER = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_IN_ROUND_MAX = 64
+_IN_ROUND_MAX = 256
 _PAUSE_S = 0.1
 
 

@@ -17,13 +17,15 @@ import urllib.parse
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from headcount import metrics
 from headcount.http.crowd import ConnectionBounds, Crowd
 from headcount.http.cycle import Cycle
 from headcount.http.declined import ToldAgain
+from headcount.http.flow import Flow
+from headcount.http.pace import HEADER_BYTES, LARGE_BYTES, NO_SCOPE
 
 __all__ = ["Connection"]
 
@@ -33,6 +35,8 @@ _HEADERS_MAX = 256
 _HEAD_WITHIN_S = 30.0
 # An answer is mostly smaller; what waits beyond this is known to the crowd.
 _UNSENT_BYTES_MAX = 4 * 1024
+# How often a head's bytes are there while its request is under way.
+_HEAD_COPIES = 3
 # Ends every head, and every body in chunks.
 _END = b"\r\n\r\n"
 # Of a body that comes with its head, and is looked through for another one.
@@ -41,18 +45,6 @@ _SHORT_BYTES = 2048
 _PIECE_BYTES = 16 * 1024
 # So that a body in chunks that is full of such ends is not looked at end by end.
 _CHUNKED_BYTES_MIN = 512
-
-
-class _Flow(FlowControl):
-    """Goes on reading only when nothing that was read still waits."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection.transport)
-        self._connection = connection
-
-    def resume_reading(self) -> None:
-        if self.read_paused and not self._connection.is_held:
-            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
@@ -73,6 +65,10 @@ class Connection(HttpToolsProtocol):
         self._is_whole = True
         self._is_chunked = False
         self._left_bytes = 0
+        # Of the head of the request that is under way, if that is large.
+        self._large_head_bytes = 0
+        # The most that came at once, where TLS keeps as much room for what comes next.
+        self._came_bytes = -1
         # What came behind a request that is not answered yet; told to the crowd.
         self._behind = b""
         self._is_told = False
@@ -82,9 +78,12 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin; part of asyncio's interface."""
         super().connection_made(transport)
-        self.flow = _Flow(self)
+        self.flow = Flow(self)
         transport.set_write_buffer_limits(_UNSENT_BYTES_MAX)
         self._crowd.admit(self)
+        if self.scheme == "https":
+            self._came_bytes = 0
+            self._crowd.hold_tls(self, 0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; part of asyncio's interface."""
@@ -130,22 +129,29 @@ class Connection(HttpToolsProtocol):
 
     def abort(self) -> None:
         """End at once, whatever was still to be sent."""
+        # Much of what comes in one round of the loop may have to go before that round is over.
+        self._behind, self.url, self.headers = b"", b"", []
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; part of asyncio's interface."""
+        if 0 <= self._came_bytes < len(data):
+            self._came_bytes = len(data)
+            self._crowd.hold_tls(self, len(data))
         if self._behind:
             self._behind += data
         else:
             self._take(data)
         if self._behind:
             self.flow.pause_reading()
-        if self._behind or self._head_bytes or self._is_told:
+        if self._behind or self._head_bytes or self._is_told or self._large_head_bytes:
             self._tell()
 
     def _tell(self) -> None:
         """Tell the crowd what is held, if that is anything or was."""
-        size = len(self._behind) + self._head_bytes
+        size = len(self._behind) + self._head_bytes + self._large_head_bytes
+        if self._head_bytes:
+            size += HEADER_BYTES * len(self.headers or ())
         if size or self._is_told:
             self._is_told = bool(size)
             self._crowd.hold(self, size)
@@ -159,13 +165,15 @@ class Connection(HttpToolsProtocol):
         """
         at, size = 0, len(data)
         while at < size and self.parser is not None:
+            is_open = False  # whether it is a part of a head that does not end in it
             if self._is_whole:
                 if self.cycle is not None and not self.cycle.response_complete:
                     self._behind = data[at:]
                     return
                 end = data.find(_END, at) + len(_END)
                 # What is short and holds no other end is one request at most, head and body.
-                if end < len(_END) or (size - end < _SHORT_BYTES and data.find(_END, end) < 0):
+                is_open = end < len(_END)
+                if is_open or (size - end < _SHORT_BYTES and data.find(_END, end) < 0):
                     end = size
             elif self._left_bytes > 0 and not self._is_chunked:
                 end = min(size, at + self._left_bytes)
@@ -173,8 +181,8 @@ class Connection(HttpToolsProtocol):
                 skipped = _CHUNKED_BYTES_MIN if self._is_chunked else 0
                 end = data.find(_END, at + skipped) + len(_END)
                 if end < len(_END):
-                    end = size
-            if end - at > _SHORT_BYTES and (self._left_bytes <= 0 or self._is_chunked):
+                    is_open, end = not self._is_chunked, size
+            if (is_open or end - at > _SHORT_BYTES) and (self._left_bytes <= 0 or self._is_chunked):
                 end = min(end, at + _PIECE_BYTES)
                 if is_granted:
                     is_granted = False
@@ -226,16 +234,11 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, sentence: str) -> None:
         """Answer what is no request, and hang up; later, where the process falls behind."""
         self.since_s = self._crowd.now_s
-        if not (delay_s := self._crowd.pace.delay_s()):
-            self.send_400_response(sentence)
-            return
-        self.parser = None  # type: ignore[assignment]  # nothing more is read of it
+        # Nothing more is read of it, or kept.
+        self.parser = None  # type: ignore[assignment]
+        self.url, self.headers, self._head_bytes = b"", [], 0
         self.flow.pause_reading()
-        self.loop.call_later(delay_s, self._refuse_late, sentence)
-
-    def _refuse_late(self, sentence: str) -> None:
-        if not self.transport.is_closing():
-            self.send_400_response(sentence)
+        self.loop.call_later(self._crowd.pace.delay_s(NO_SCOPE), self.send_400_response, sentence)
 
     @property
     def _is_head_too_large(self) -> bool:
@@ -266,6 +269,8 @@ class Connection(HttpToolsProtocol):
         if self._is_head_too_large:
             raise ValueError  # the parser takes it for what is no HTTP, and stops
         # The body, if it came with the head, is no part of what is counted from here.
+        size = _HEAD_COPIES * self._head_bytes + HEADER_BYTES * len(self.headers)
+        self._large_head_bytes = size if size > LARGE_BYTES else 0
         self._head_bytes = 0
         scope, parser = self.scope, self.parser
         version = parser.get_http_version()
@@ -331,6 +336,8 @@ class Connection(HttpToolsProtocol):
         """A request is answered; called by its cycle."""
         self.server_state.total_requests += 1
         self.since_s = self._crowd.now_s
+        if self._large_head_bytes:
+            self._forget_head()
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -339,6 +346,13 @@ class Connection(HttpToolsProtocol):
         elif self._behind and not self._waits_for_round:
             self._take_behind()
         self.flow.resume_reading()
+
+    def _forget_head(self) -> None:
+        """Keep nothing of a large head whose request is answered, until there is another one."""
+        self._large_head_bytes = 0
+        self.url, self.headers = b"", []
+        self.scope = self.cycle.scope = {}  # type: ignore[typeddict-item]
+        self._tell()
 
     def end_if_late(self, now_s: float) -> None:
         """Hang up if what is waited for does not come; to be asked from time to time."""

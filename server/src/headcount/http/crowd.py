@@ -30,12 +30,15 @@ _CONNECTIONS_MAX = 8192
 _DESCRIPTORS_KEPT_MIN = 64
 # Whoever has just come gets a moment to ask before it counts as silent.
 _GRACE_S = 2.0
-_CANDIDATES = 256
+_CANDIDATES = 64
+# What TLS takes for a connection at least, and for each byte of the most that came at once.
+_TLS_BYTES = 50 * 1024
+_TLS_COPIES = 2
 _CALM_AFTER_S = 10.0
 # So many requests are answered late or turned away in a second before it is said.
 _PUT_OFF_MIN = 100
 # A few milliseconds of a round: bytes of what is expensive to parse.
-_PARSED_IN_ROUND_BYTES = 64 * 1024
+_PARSED_IN_ROUND_BYTES = 32 * 1024
 
 
 def connections_max() -> int:
@@ -58,7 +61,9 @@ class ConnectionBounds(NamedTuple):
         connections_max: how many there may be.
         idle_s: how long one may be silent after a request that was answered.
         unread_s: how long a client may read nothing of an answer that waits for it.
-        held_bytes_max: of heads that are not whole yet, and of requests behind others.
+        held_bytes_max: of heads that are not whole yet, of requests behind others, and of large
+            heads of requests that are under way.
+        tls_bytes_max: of what TLS holds for connections, whatever they ask.
         unread_bytes_max: of answers that wait to be read.
     """
 
@@ -66,6 +71,7 @@ class ConnectionBounds(NamedTuple):
     idle_s: float = DEFAULTS.idle_timeout_s
     unread_s: float = 10.0
     held_bytes_max: int = 16 << 20
+    tls_bytes_max: int = 100 << 20
     unread_bytes_max: int = 32 << 20
 
 
@@ -148,6 +154,9 @@ class Crowd:
         self._silent: deque[tuple[Member, float]] = deque()
         self._held: dict[Member, int] = {}
         self._held_bytes = 0
+        self._tls: dict[Member, int] = {}
+        self._tls_bytes = 0
+        self._heaviest: deque[tuple[Member, int]] = deque()
         self._unread: dict[Member, _Unread] = {}
         self._unread_bytes = 0
         self._dropped_at_s: float | None = None
@@ -191,7 +200,7 @@ class Crowd:
         return (0 if self.now_s - member.since_s >= _GRACE_S else 2), member.since_s
 
     def hold(self, member: Member, size: int) -> None:
-        """A connection holds so many bytes of what cannot be answered yet; 0 for none any more."""
+        """A connection holds so many bytes of what is not answered yet; 0 for none any more."""
         self._held_bytes += size - self._held.pop(member, 0)
         if size:
             self._held[member] = size
@@ -199,6 +208,33 @@ class Crowd:
             largest = max(self._held, key=self._held.__getitem__)
             self.hold(largest, 0)
             self._abort(largest, "held")
+
+    def hold_tls(self, member: Member, came_bytes: int) -> None:
+        """A connection is one of TLS, which keeps room for as many bytes as came at once."""
+        size = _TLS_BYTES + _TLS_COPIES * came_bytes
+        self._tls_bytes += size - self._tls.pop(member, 0)
+        self._tls[member] = size
+        while self._tls_bytes > self.bounds.tls_bytes_max:
+            goes = self._next_heaviest()
+            self._tls_bytes -= self._tls.pop(goes)
+            self._abort(goes, "tls")
+
+    def _next_heaviest(self) -> Member:
+        """Of those that hold most the one that is silent for the longest."""
+        while self._heaviest:
+            member, size = self._heaviest.popleft()
+            if self._tls.get(member) == size:
+                return member
+        heaviest = heapq.nsmallest(
+            _CANDIDATES,
+            self._tls,
+            lambda member: (
+                -self._tls[member],
+                self._order(member) if member.is_silent else (3, member.since_s),
+            ),
+        )
+        self._heaviest.extend((member, self._tls[member]) for member in heaviest)
+        return self._heaviest.popleft()[0]
 
     def unread(self, member: Member) -> None:
         """A connection's client does not read as fast as it is answered."""
@@ -216,6 +252,7 @@ class Crowd:
     def leave(self, member: Member) -> None:
         """A connection has ended."""
         self.hold(member, 0)
+        self._tls_bytes -= self._tls.pop(member, 0)
         self.read(member)
         self._leaving.discard(member)
 

@@ -17,6 +17,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
+from headcount.http.pace import is_large
+
 __all__ = ["HEALTH_PATH", "Entrance", "Owner"]
 
 HEALTH_PATH = "/healthz"
@@ -24,6 +26,8 @@ HEALTH_PATH = "/healthz"
 
 _IN_ROUND = 4
 _HEALTH_IN_ROUND = 32
+# Whoever is behind so many others of its owner waits only if it takes little memory.
+_LARGE_MAX = 128
 
 
 class Owner(NamedTuple):
@@ -77,16 +81,18 @@ class Entrance:
         if scope["path"] == HEALTH_PATH and self._health_begun < _HEALTH_IN_ROUND:
             self._health_begun += 1
         elif self._begun >= self._in_round or self._waiting:
-            self._join(self._owner_of(scope), begin, app)
+            self._join(scope, begin, app)
             return
         else:
             self._begun += 1
         self._go_on()
         begin(app)
 
-    def _join(self, owner: Owner, begin: Callable[[Any], None], app: Any) -> None:
+    def _join(self, scope: Mapping[str, Any], begin: Callable[[Any], None], app: Any) -> None:
+        owner = self._owner_of(scope)
+        waiting_max = min(owner.waiting_max, _LARGE_MAX) if is_large(scope) else owner.waiting_max
         queue = self._waiting.setdefault(owner, deque())
-        if len(queue) >= owner.waiting_max:
+        if len(queue) >= waiting_max:
             self.turned_away += 1
             begin(self._refuse)
         else:

@@ -30,9 +30,11 @@ __all__ = ["Handshakes", "TlsListener", "handshakes_max"]
 
 _WITHIN_S = 10.0
 _SHUTDOWN_WITHIN_S = 3.0
-_UNDER_WAY_MAX = 1024
+# Each that stops half way holds some 55 KiB.
+_UNDER_WAY_MAX = 512
 # Each is a millisecond and more.
 _IN_ROUND = 2
+_RECEIVE_BYTES = 32 * 1024
 # An address of IPv6 is mostly one of as many as its holder likes.
 _NETWORK_BITS = 64
 
@@ -123,6 +125,8 @@ class TlsListener:
         self._under_way: dict[asyncio.Task[None], None] = {}
         self._handshakes = Handshakes()
         self._loop = asyncio.get_running_loop()
+        # What comes at once of a connection is what TLS keeps room for until it ends.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         self._accepting = Accepting(sock, self._begin)
 
     def close(self) -> None:

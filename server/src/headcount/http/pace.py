@@ -11,15 +11,32 @@ ever put off.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from typing import Any
 
 from headcount import metrics
 
-__all__ = ["ProcessPace"]
+__all__ = ["HEADER_BYTES", "LARGE_BYTES", "NO_SCOPE", "ProcessPace", "is_large"]
 
 _LATE_S = 0.05
 _FIRST_S = 0.1
 _MOST_S = 2.0
 _SHORTER = 0.8
+
+
+HEADER_BYTES = 200
+"""What a header takes besides its bytes."""
+LARGE_BYTES = 8 * 1024
+"""Of heads that take more, few may be there at a time."""
+NO_SCOPE: dict[str, Any] = {"raw_path": b"", "query_string": b"", "headers": []}
+"""The request of whoever sent none."""
+
+
+def is_large(scope: Mapping[str, Any]) -> bool:
+    """Whether the head of a request takes so much memory that few of it may be kept waiting."""
+    size = len(scope["raw_path"]) + len(scope["query_string"])
+    size += sum(HEADER_BYTES + len(name) + len(value) for name, value in scope["headers"])
+    return size > LARGE_BYTES
 
 
 class ProcessPace:
@@ -44,9 +61,13 @@ class ProcessPace:
         else:
             self._delay_s = self._delay_s * _SHORTER if self._delay_s > _FIRST_S / 2 else 0.0
 
-    def delay_s(self) -> float:
-        """For how long the next answer is put off; 0 for not at all."""
-        if not self._delay_s:
+    def delay_s(self, scope: Mapping[str, Any]) -> float:
+        """For how long the answer to a request is put off; 0 for not at all.
+
+        Args:
+            scope: the request, in ASGI's terms; one whose head is large is not to be kept.
+        """
+        if not self._delay_s or is_large(scope):
             return 0.0
         self.put_off += 1
         self._counted.inc()

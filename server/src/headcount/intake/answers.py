@@ -69,12 +69,14 @@ class Answer(NamedTuple):
     Attributes:
         status, headers, body: as HTTP has them.
         reason: why the request was refused; empty where it was not.
+        brought: whether it may have brought messages that were taken.
     """
 
     status: int
     headers: _Headers
     body: bytes
     reason: str = ""
+    brought: bool = True
 
 
 def json_answer(status: int, document: object, headers: _Headers = ()) -> Answer:

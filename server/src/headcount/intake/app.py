@@ -13,7 +13,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Container
-from math import inf
 
 from headcount.allowances import Allowances
 from headcount.counting.hashing import IdHasher
@@ -70,6 +69,8 @@ _FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW, *_OF_ONE_SOURCE)
 _REFUSED_AFTER_S = 0.3
 # Of health, which must be said within a second, an answer is put off for so long at most.
 _HEALTH_PUT_OFF_MOST_S = 0.3
+_IGNORED = SUCCESS._replace(brought=False)
+_HEALTHY = json_answer(200, {"status": "ok"})._replace(brought=False)
 # Tracking bodies become about so much larger when they are decompressed.
 _GZIP_RATIO = 8
 
@@ -91,7 +92,7 @@ def create_app(
     budgets: Budgets | None = None,
     answered: RequestTally | None = None,
     proxies: Container[object] = (),
-    put_off_s: Callable[[], float] = lambda: 0.0,
+    put_off_s: Callable[[Scope], float] = lambda _: 0.0,
 ) -> Application:
     """The tracking API.
 
@@ -136,7 +137,7 @@ class _Intake:
         budgets: Budgets,
         answered: RequestTally,
         proxies: Container[object],
-        put_off_s: Callable[[], float],
+        put_off_s: Callable[[Scope], float],
     ) -> None:
         self._proxies = proxies
         self._put_off_s = put_off_s
@@ -172,8 +173,13 @@ class _Intake:
             lines = "".join(traceback.format_tb(error.__traceback__))
             _log.error("%s while answering a request\n%s", type(error).__qualname__, lines)
             answer = refusal(Reason.INTERNAL_ERROR)
-        if 200 != answer.status < 429:  # what is refused for want of room may be anybody's
-            await self._put_off()
+        # What is refused for want of room may be anybody's.
+        if (not answer.brought or 200 != answer.status < 429) and (
+            delay_s := self._put_off_s(scope)
+        ):
+            # Here nothing is held but the scope: of others a body too.
+            most_s = _HEALTH_PUT_OFF_MOST_S if answer is _HEALTHY else delay_s
+            await asyncio.sleep(min(delay_s, most_s))
         self._answered.count(answer)
         await send_answer(send, answer, cors=cors)
 
@@ -188,11 +194,9 @@ class _Intake:
         if method not in route.methods:
             return refusal(Reason.METHOD_NOT_ALLOWED, route.methods)
         if route.action is Action.HEALTH:
-            await self._put_off(_HEALTH_PUT_OFF_MOST_S)
-            return json_answer(200, {"status": "ok"})
+            return _HEALTHY
         if route.action is Action.IGNORE:
-            await self._put_off()
-            return SUCCESS
+            return _IGNORED
         headers: HeaderMap = dict(scope["headers"])
         if route.action is Action.SETTINGS:
             return self._settings(route.argument, headers, scope)
@@ -337,14 +341,8 @@ class _Intake:
         """Make a batch durable, and only then say what became of it."""
         if result.facts or result.rejections:
             await self._sink.append(result.facts, result.rejections)
-        if not result.facts:
-            await self._put_off()
-        return batch_answer(result.rejected)
-
-    async def _put_off(self, most_s: float = inf) -> None:
-        """Wait, if this worker is behind, before one is answered who brought nothing."""
-        if delay_s := self._put_off_s():
-            await asyncio.sleep(min(delay_s, most_s))
+        answer = batch_answer(result.rejected)
+        return answer if result.facts else answer._replace(brought=False)
 
     def _likely_owner(self, body: bytes) -> int:
         """The number of the source that a body seems to be of; 0 where that cannot be seen.

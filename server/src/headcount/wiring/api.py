@@ -88,7 +88,7 @@ def run(task: Task, child: Child) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             of_page = scope["type"] == ScopeType.HTTP and is_of_page(scope["path"])
             if scope["type"] == ScopeType.HTTP and scope["path"] in HEALTH_PATHS:
-                await asyncio.sleep(min(_HEALTH_PUT_OFF_MOST_S, pace.delay_s()))
+                await asyncio.sleep(min(_HEALTH_PUT_OFF_MOST_S, pace.delay_s(scope)))
             await (page if of_page else programs)(scope, receive, send)
 
         # What stands now stands for good: the collector need not walk it during a request.

@@ -17,6 +17,7 @@ from headcount.api import bearer_secret
 from headcount.catalog import Catalog
 from headcount.errors import HeadcountError
 from headcount.http.entrance import HEALTH_PATH, Owner
+from headcount.http.pace import is_large
 from headcount.page import Sessions, is_of_page, workspace_seen
 from headcount.wiring.whole_bodies import send_problem
 
@@ -87,16 +88,17 @@ class Callers:
         return "workspace", token.workspace
 
 
-def turning_away(delay_s: Callable[[], float]) -> Any:
+def turning_away(delay_s: Callable[[Mapping[str, Any]], float]) -> Any:
     """The ASGI application for requests that find no place to wait.
 
     Args:
-        delay_s: for how long answers of no use are put off at present, in seconds.
+        delay_s: for how long the answer to a request is put off at present, in seconds.
     """
 
-    async def turn_away(_scope: object, _receive: object, send: Any) -> None:
+    async def turn_away(scope: Mapping[str, Any], _receive: object, send: Any) -> None:
         metrics.REQUESTS_TURNED_AWAY.inc()
-        await asyncio.sleep(max(_TURNED_AWAY_AFTER_S, delay_s()))
+        if not is_large(scope):
+            await asyncio.sleep(max(_TURNED_AWAY_AFTER_S, delay_s(scope)))
         again = random.randint(*_COME_AGAIN_AFTER_S)  # noqa: S311 to spread clients
         await send_problem(
             send,

@@ -12,25 +12,25 @@ from headcount.http.entrance import Entrance, Owner
 WAITING_MAX = 50
 
 
-def owner_of(scope: Mapping[str, Any]) -> Owner:
-    return Owner(scope["path"].split("/")[1], WAITING_MAX)
-
-
 class Rounds:
     """Requests, the rounds of the loop in which they began, and who answered them."""
 
-    def __init__(self) -> None:
+    def __init__(self, waiting_max: int = WAITING_MAX) -> None:
+        def owner_of(scope: Mapping[str, Any]) -> Owner:
+            return Owner(scope["path"].split("/")[1], waiting_max)
+
         self.now = 0
         self.begun: list[tuple[int, str, str]] = []
         self.entrance = Entrance(owner_of, "refused")
 
-    def ask(self, path: str, then: Callable[[], None] = lambda: None) -> None:
+    def ask(self, path: str, then: Callable[[], None] = lambda: None, query: bytes = b"") -> None:
         def begin(app: str) -> None:
             self.begun.append((self.now, path, app))
             if app == "answered":
                 then()
 
-        self.entrance.enter({"path": path}, begin, "answered")
+        scope = {"path": path, "raw_path": path.encode(), "query_string": query, "headers": []}
+        self.entrance.enter(scope, begin, "answered")
 
     async def go_on(self, rounds: int) -> None:
         for _ in range(rounds):
@@ -94,6 +94,18 @@ def test_what_finds_no_place_is_refused_and_others_find_theirs() -> None:
     }
     assert rounds.entrance.turned_away == 1000 - 4 - WAITING_MAX
     assert rounds.of("/reader/")[0] <= 2
+
+
+def test_of_requests_that_take_much_memory_fewer_wait() -> None:
+    rounds = Rounds(waiting_max=1000)
+
+    async def run() -> None:
+        for number in range(300):
+            rounds.ask(f"/strangers/{number}", query=b"a" * 60_000)
+        await rounds.go_on(100)
+
+    asyncio.run(run())
+    assert sum(app == "answered" for _, _, app in rounds.begun) == 4 + 128
 
 
 def test_health_waits_for_nobody_unless_it_is_all_that_is_asked() -> None:
