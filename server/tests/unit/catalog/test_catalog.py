@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from headcount.catalog import Catalog, PlanLimits
+from headcount.catalog.schema import LIMITED
+from headcount.counting.metrics import HEADLINES
 from headcount.errors import DamagedDataError, DataFolderError, UsageError
 
 NOW_MS = 1_795_000_000_000
@@ -129,6 +131,10 @@ def test_the_secret_of_a_token_is_not_in_the_file(path: Path) -> None:
     held = b"".join(each.read_bytes() for each in path.parent.iterdir())
     assert workspace.id.encode() in held
     assert secret.encode() not in held
+
+
+def test_every_headline_metric_has_a_limit_and_nothing_else_has() -> None:
+    assert set(LIMITED) == {metric.name for metric in HEADLINES}
 
 
 def test_plan_limits_are_none_until_set_and_none_again_when_removed(catalog: Catalog) -> None:
