@@ -182,7 +182,7 @@ def test_from_nothing_to_live_figures(desk: Window, server: Server) -> None:
     desk.check("no-source")
     page.get_by_label("Name of the first source").fill("Website")
     page.get_by_role("button", name="Add the source").click()
-    expect(page.get_by_role("status")).to_contain_text("Website is there")
+    expect(page.get_by_role("status")).to_contain_text("Website was added")
     [source] = shop.ask("/headcount/v1/sources").data["sources"]
 
     page.get_by_role("link", name="Usage").click()
