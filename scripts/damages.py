@@ -28,7 +28,7 @@ def outcome(verdict: Verdict) -> str:
     if verdict.faults:
         return "WRONG IN SILENCE"
     if not verdict.said:
-        return "mended" if verdict.done else "no effect"
+        return "repaired" if verdict.done else "no effect"
     return "named" if verdict.same else "named; other counts or none"
 
 

@@ -29,7 +29,7 @@ class HeadcountError(Exception):
 
 
 class OperatorError(HeadcountError):
-    """Something the person at the terminal can mend.
+    """Something the person at the terminal can fix.
 
     Args:
         problem: what failed, on what and why, as one sentence.

@@ -1,5 +1,5 @@
 """The entry of the program: takes the command line, gives an exit status, shows no traceback for
-anything that a person can mend.
+anything that a person can fix.
 
 Each command lives in a module of its own and imports what it works with only when it runs, so that
 `headcount --help` answers at once.

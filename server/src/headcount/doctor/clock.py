@@ -40,7 +40,7 @@ def check_clock(watermarks: Mapping[str, int], months: Iterable[Month], now_ms: 
     if trusted is None or last is None:
         return ok("clock", "No live message has come yet.", **details)
     if last > today:
-        # A step of a day or two happens, and mends itself; behind more than that a month may hide.
+        # A step of a day or two happens, and passes; behind more than that a month may hide.
         say = problem if last > today + CLOCK_JUMP_DAYS else warning
         return say(
             "clock",

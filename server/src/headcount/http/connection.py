@@ -1,6 +1,6 @@
 """One HTTP connection: takes bytes as they come, gives requests to the application.
 
-uvicorn's own protocol, with these things mended. It lets the head of a request grow without bound,
+uvicorn's own protocol, with these things fixed. It lets the head of a request grow without bound,
 waits for one without end, and loses the body of a request that offers to change to another
 protocol, as Java's client does with each of its requests over plain HTTP. It reads on while
 requests wait behind one another, and sets and stops a timer for each request.

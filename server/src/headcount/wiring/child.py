@@ -90,7 +90,7 @@ def main(role: Role) -> int:
         return 1
     except Exception as error:
         # It would be the end of a thousand lives if it keeps happening: said in a line by whoever
-        # starts this process again, with the trace in a file for those who can mend it.
+        # starts this process again, with the trace in a file for those who can fix it.
         place = _write_trace(DataFolder(task.settings().data), role, traceback.format_exc())
         said = f"{error}".strip().partition("\n")[0][:_SAID_MAX] or "without a word"
         _refuse(

@@ -269,7 +269,7 @@ class _Processes:
             if self._stopping.is_set():
                 return
             if status in (1, 2) and not process.ever_ready.is_set():
-                # Trying again would not mend it.
+                # Trying again would not fix it.
                 refusal = refusal or Refusal(
                     f"A process of the server ({process.role}) could not start.",
                     "What it wrote above says why.",

@@ -50,7 +50,7 @@ def folder(template: CountedFolder, tmp_path: Path) -> Iterator[DataFolder]:
     shutil.rmtree(tmp_path)
 
 
-def mended(folder: DataFolder) -> list[Act]:
+def repaired(folder: DataFolder) -> list[Act]:
     return list(repair(folder, None, "2026-11-25T000000Z"))
 
 
@@ -143,7 +143,7 @@ def test_what_is_proven_is_as_it_was(
     damage: str, template: CountedFolder, folder: DataFolder
 ) -> None:
     PROVEN[damage](folder)
-    acts = mended(folder)
+    acts = repaired(folder)
     assert not [act for act in acts if act.remedy], acts
     assert not [act for act in acts if act.lost and "identity" not in damage], acts
     assert bool(acts) == (damage not in ("nothing", "an index of the store"))
@@ -167,7 +167,7 @@ def test_entries_that_are_lost_are_said_and_the_others_are_counted(
         database.execute(
             "UPDATE entry SET facts = ? WHERE id = ?", (os.urandom(len(facts)), entry_id)
         )
-    acts = mended(folder)
+    acts = repaired(folder)
     assert [act.lost for act in acts if act.lost] == [
         "Lost of what was acknowledged and not counted yet: 20 messages."
     ]
@@ -185,7 +185,7 @@ def test_entries_that_are_lost_are_said_and_the_others_are_counted(
 def test_a_journal_that_lost_its_log_goes_on_and_says_how_much_is_gone(folder: DataFolder) -> None:
     path = journal_of(folder)
     path.with_name(path.name + "-wal").unlink()
-    acts = mended(folder)
+    acts = repaired(folder)
     lost = [act.lost for act in acts if act.lost]
     assert lost
     assert "messages" in lost[0]
@@ -196,7 +196,7 @@ def test_a_store_that_lost_its_log_says_what_the_journals_do_not_hold_either(
     folder: DataFolder,
 ) -> None:
     folder.store.with_name("store.sqlite-wal").unlink()
-    lost = [act.lost for act in mended(folder) if act.lost]
+    lost = [act.lost for act in repaired(folder) if act.lost]
     assert len(lost) == 1
     assert "10 entries, whose messages are lost" in lost[0]
     assert problems(folder) == []
@@ -206,7 +206,7 @@ def test_a_position_that_is_gone_is_what_the_journal_has_nothing_of_any_more(
     template: CountedFolder, folder: DataFolder
 ) -> None:
     sql(folder.store, "DELETE FROM position")
-    acts = mended(folder)
+    acts = repaired(folder)
     assert any("API calls and tracked users stay exact" in act.lost for act in acts)
     assert problems(folder) == []
     counted = CountedFolder(folder, template.now_ms)
@@ -221,7 +221,7 @@ def test_a_journal_that_is_gone_is_no_longer_expected(folder: DataFolder) -> Non
     for each in folder.journals.glob(path.name + "*"):
         each.unlink()
     assert any("is missing" in said for said in problems(folder))
-    [act] = mended(folder)
+    [act] = repaired(folder)
     assert "3 entries of it had not been counted" in act.lost
     assert problems(folder) == []
     identity = read_identity(folder.path)
@@ -249,10 +249,10 @@ def test_an_older_catalog_is_taken_once_that_is_asked_for(
     for path, data in former.items():
         path.write_bytes(data)
     assert any(words in said for said in problems(folder))
-    acts = mended(folder)
+    acts = repaired(folder)
     assert any("last 1 change of the catalog" in act.what for act in acts)
     assert problems(folder) == []
-    assert mended(folder) == []
+    assert repaired(folder) == []
     with Catalog(folder.catalog) as catalog:
         catalog.add_source(1, "more", NOW_MS)
     assert problems(folder) == []
@@ -283,6 +283,6 @@ def test_what_nothing_proves_is_refused_with_a_remedy_and_left_as_it_is(
 ) -> None:
     do, words = REFUSED[damage]
     do(folder)
-    [act] = [act for act in mended(folder) if act.remedy]
+    [act] = [act for act in repaired(folder) if act.remedy]
     assert words in act.what
     assert problems(folder) != []

@@ -30,7 +30,7 @@ def folder(template: Path, tmp_path: Path) -> DataFolder:
     return DataFolder(shutil.copytree(template, tmp_path / "data"))
 
 
-def mended(folder: DataFolder) -> list[Act]:
+def repaired(folder: DataFolder) -> list[Act]:
     return list(repair(folder, None, "2026-11-25T000000Z"))
 
 
@@ -48,7 +48,7 @@ def test_a_folder_of_a_newer_format_is_left_as_it_is(folder: DataFolder, version
     (folder.path / "format").write_text(f"Headcount data folder, format {version}\n")
     (folder.path / "identity").unlink()  # which a repair would write anew
     before = contents(folder.path)
-    [act] = mended(folder)
+    [act] = repaired(folder)
     assert f"has format {version}" in act.what
     assert "version of Headcount that made it" in act.remedy
     assert contents(folder.path) == before
@@ -67,7 +67,7 @@ def test_a_file_that_says_nothing_is_written_anew(folder: DataFolder, said: str 
     # The remedy that is named is the one that works.
     assert f"headcount doctor --repair --data {folder.path}" in refused.value.remedy
     assert "newer" not in str(refused.value)
-    [act] = mended(folder)
+    [act] = repaired(folder)
     assert not act.remedy
     assert stated_format(folder.path) == FORMAT_VERSION
     assert problems(folder) == []
@@ -76,7 +76,7 @@ def test_a_file_that_says_nothing_is_written_anew(folder: DataFolder, said: str 
 def test_the_identity_is_written_anew_as_the_databases_say(folder: DataFolder) -> None:
     before = read_identity(folder.path)
     (folder.path / "identity").write_bytes(os.urandom(200))
-    [act] = mended(folder)
+    [act] = repaired(folder)
     assert "identity was rewritten" in act.what
     assert read_identity(folder.path) == before
     assert problems(folder) == []
@@ -85,11 +85,11 @@ def test_the_identity_is_written_anew_as_the_databases_say(folder: DataFolder) -
 def test_a_folder_of_the_former_format_is_upgraded_and_not_called_todays(tmp_path: Path) -> None:
     folder = DataFolder(unpack(tmp_path / "data"))
     before = contents(folder.path)
-    [act] = mended(folder)
+    [act] = repaired(folder)
     assert "headcount serve` upgrades it" in act.remedy
     assert contents(folder.path) == before
     (folder.path / "format").unlink()
-    [act] = mended(folder)
+    [act] = repaired(folder)
     assert "headcount serve` upgrades it" in act.remedy
     assert stated_format(folder.path) == 1
     open_data_folder(folder.path, create=True)
@@ -101,6 +101,6 @@ def test_databases_of_a_newer_version_are_not_called_todays(folder: DataFolder) 
     connection = apsw.Connection(str(folder.store))
     connection.pragma("user_version", 9)
     connection.close()
-    [act] = mended(folder)
+    [act] = repaired(folder)
     assert "store.sqlite was made by a newer version" in act.what
     assert stated_format(folder.path) is None

@@ -1,7 +1,7 @@
 """Asking again and again: takes something to ask, gives its answer, or None where waiting may help.
 
 Says once that a server went away, and once that it is back. Refuses to go on after a refusal that
-waiting does not mend, such as a revoked token.
+waiting does not fix, such as a revoked token.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def watch_usage(
         last: only the rows of the last day.
 
     Raises:
-        ApiException: the first answer was a refusal, or a later one that waiting will not mend.
+        ApiException: the first answer was a refusal, or a later one that waiting will not fix.
     """
     reading = _MonthReader(connection, query, period)
     asking = Asking(connection)

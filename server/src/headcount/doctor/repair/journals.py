@@ -1,9 +1,9 @@
-"""Mending a journal: takes a damaged copy, gives a new one that holds what was not counted yet and
-can be read.
+"""Repairing a journal: takes a damaged copy, gives a new one that holds what was not counted yet
+and can be read.
 
-An entry is mended where its checksum proves how. In the place of one that cannot be stands an empty
-one of the same number, since numbers leave no gap; what it held is kept aside. Entries that the
-store has behind it are counted and needed no more, whatever they look like.
+An entry is repaired where its checksum proves how. In the place of one that cannot be stands an
+empty one of the same number, since numbers leave no gap; what it held is kept aside. Entries that
+the store has behind it are counted and needed no more, whatever they look like.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class FoundJournal:
         entries: id to the entry as it was appended.
         checkpoints: those of imports.
         set_aside: entries that were passed over before, and are kept.
-        damaged: what could not be mended, by table.
-        mended: how many rows had a flipped bit.
+        damaged: what could not be repaired, by table.
+        repaired: how many rows had a flipped bit.
     """
 
     state: JournalState | None = None
@@ -74,11 +74,11 @@ class FoundJournal:
     checkpoints: list[Row] = field(default_factory=list)
     set_aside: list[Row] = field(default_factory=list)
     damaged: list[tuple[str, Row]] = field(default_factory=list)
-    mended: int = 0
+    repaired: int = 0
 
 
 def find_journal(connection: apsw.Connection | None) -> FoundJournal:
-    """Read all that can be read of a damaged journal, and mend what its checksums prove.
+    """Read all that can be read of a damaged journal, and repair what its checksums prove.
 
     Args:
         connection: to a copy; None where it cannot be opened.
@@ -123,7 +123,7 @@ def _intact(raw: Row, checksum: Any, found: FoundJournal) -> Row | None:
         pass  # a type that no row has
     row = unflipped(values, stored, checksum) if isinstance(stored, int) else None
     if row is not None:
-        found.mended += 1
+        found.repaired += 1
     return row
 
 
@@ -168,9 +168,9 @@ def plan_journal(
     if found.set_aside:
         passed_over = number_of(len(found.set_aside), "damaged entry")
         acts.append(Act(f"{passed_over} of {name} that had been passed over went into the report."))
-    if found.mended:
+    if found.repaired:
         acts.append(
-            Act(f"{name}: {number_of(found.mended, 'row')} had a flipped bit, and is right.")
+            Act(f"{name}: {number_of(found.repaired, 'row')} had a flipped bit, and is right.")
         )
     counted = max(position, state.pruned_id)
     if counted == state.pruned_id:

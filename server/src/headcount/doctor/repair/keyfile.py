@@ -1,4 +1,4 @@
-"""Mending the hash key: takes its file and the fingerprint in the catalog, which proves it."""
+"""Repairing the hash key: takes its file and the fingerprint in the catalog, which proves it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from headcount.doctor.repair.side import Act, Side
 from headcount.durable import put_whole, read_small
 from headcount.errors import OperatorError
 
-__all__ = ["mend_hash_key"]
+__all__ = ["repair_hash_key"]
 
 _DIGITS = b"0123456789abcdef"
 
 
-def mend_hash_key(folder: DataFolder, place: Path, side: Side) -> Iterator[Act]:
+def repair_hash_key(folder: DataFolder, place: Path, side: Side) -> Iterator[Act]:
     """Put the one digit right that makes the key another one, if that is what is wrong with it."""
     try:
         with catalog_view(folder.catalog) as catalog:

@@ -1,4 +1,4 @@
-"""Mending the store and the catalog: what the rows prove, and what follows from other rows.
+"""Repairing the store and the catalog: what the rows prove, and what follows from other rows.
 
 Takes what was found in a damaged copy, gives the rows of a new one; or says what is missing that
 only a backup can bring back.
@@ -46,12 +46,12 @@ from headcount.store.tables import (
 
 __all__ = [
     "behind_by",
-    "mend_catalog",
-    "mend_store",
     "missing_rows",
     "missing_text",
     "new_catalog",
     "new_store",
+    "repair_catalog",
+    "repair_store",
     "write_ledger",
 ]
 
@@ -62,7 +62,7 @@ _FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
 _LAST_METERED_DAY = "last_metered_day"
 
 
-def mend_store(found: Found, folder: Path, side: Side) -> Iterator[Act]:
+def repair_store(found: Found, folder: Path, side: Side) -> Iterator[Act]:
     """Put right in `found` what follows from other rows, and take out what may be lost.
 
     Args:
@@ -223,7 +223,7 @@ def _month_keys(found: Found, period: Period, folder: Path) -> MonthKeys | None:
     return MonthKeys(*counted)
 
 
-def mend_catalog(found: Found, key_fingerprint: str | None, side: Side) -> Iterator[Act]:
+def repair_catalog(found: Found, key_fingerprint: str | None, side: Side) -> Iterator[Act]:
     """Take out what can be made again, and keep what is proven by the hash key.
 
     Args:
@@ -276,7 +276,7 @@ def _begin(connection: apsw.Connection, uuid: str, installation: str, generation
 def write_ledger(
     connection: apsw.Connection, place: Path, tables: Iterable[Table], found: Found
 ) -> None:
-    """Write the rows of a mended database into a new one, and read them all.
+    """Write the rows of a repaired database into a new one, and read them all.
 
     Raises:
         DamagedDataError: what was written is not what is there.

@@ -40,7 +40,7 @@ class Fault(NamedTuple):
 
     Attributes:
         text: as a sentence.
-        foreign: whether it is another database than belongs there: then nothing is to be mended.
+        foreign: whether it is another database than belongs there: then nothing is to be repaired.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""Mending the files by which a data folder says what it is: `format`, and `identity`.
+"""Repairing the files by which a data folder says what it is: `format`, and `identity`.
 
 Both are written anew from what the databases say of themselves. A format that another version has
 made is left as it is, with everything else.
@@ -28,7 +28,7 @@ from headcount.journal.schema import JOURNAL_VERSION
 from headcount.sqlite.unwritable import open_for_reading
 from headcount.store import sql
 
-__all__ = ["mend_format", "mend_identity"]
+__all__ = ["repair_format", "repair_identity"]
 
 _RESTORE = "Restore the data folder from a backup; what is there is unchanged."
 _UPGRADE = "The next `headcount serve` upgrades it; repair it then, if doctor still names damage."
@@ -38,7 +38,7 @@ _NEWER = (
 )
 
 
-def mend_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
+def repair_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
     """See that the folder says that it has this version's format, if that is what it has.
 
     Returns:
@@ -108,7 +108,7 @@ def _version_of(path: Path) -> int:
         return 0  # what is wrong with it is for others to say
 
 
-def mend_identity(folder: DataFolder, side: Side) -> Generator[Act, None, Identity]:
+def repair_identity(folder: DataFolder, side: Side) -> Generator[Act, None, Identity]:
     """See that the folder says which databases belong to it.
 
     Returns:

@@ -21,15 +21,15 @@ from headcount.doctor.repair.journals import (
     plan_journal,
     write_journal,
 )
-from headcount.doctor.repair.keyfile import mend_hash_key
+from headcount.doctor.repair.keyfile import repair_hash_key
 from headcount.doctor.repair.ledgers import (
     behind_by,
-    mend_catalog,
-    mend_store,
     missing_rows,
     missing_text,
     new_catalog,
     new_store,
+    repair_catalog,
+    repair_store,
     write_ledger,
 )
 from headcount.doctor.repair.looking import (
@@ -38,7 +38,7 @@ from headcount.doctor.repair.looking import (
     journal_fault,
     store_fault,
 )
-from headcount.doctor.repair.ownfiles import mend_format, mend_identity
+from headcount.doctor.repair.ownfiles import repair_format, repair_identity
 from headcount.doctor.repair.salvage import open_damaged
 from headcount.doctor.repair.side import Act, Side, put_in_place
 from headcount.doctor.repair.tables import Found, find_rows, tallies_of
@@ -69,7 +69,7 @@ class _Store:
 
     Attributes:
         positions: journal UUID to its last counted entry.
-        found: its rows, where they have to be mended.
+        found: its rows, where they have to be repaired.
         pruned: journal UUID to the entry up to which it has nothing any more.
     """
 
@@ -107,9 +107,9 @@ class _Repair:
         self._identity = Identity("")
 
     def acts(self) -> Iterator[Act]:
-        if not (yield from mend_format(self._folder, self._side)):
+        if not (yield from repair_format(self._folder, self._side)):
             return
-        self._identity = yield from mend_identity(self._folder, self._side)
+        self._identity = yield from repair_identity(self._folder, self._side)
         self._folder.journals.mkdir(mode=0o700, exist_ok=True)
         store = yield from self._read_store()
         if store is not None:
@@ -117,8 +117,8 @@ class _Repair:
                 yield from self._journal(path, store)
             yield from self._missing_journals(store)
             yield from self._write_store(store)
-        yield from self._mend_catalog()
-        yield from mend_hash_key(self._folder, self._hash_key, self._side)
+        yield from self._repair_catalog()
+        yield from repair_hash_key(self._folder, self._hash_key, self._side)
 
     def _uuid(self, path: Path) -> str:
         name = path.relative_to(self._folder.path).as_posix()
@@ -127,7 +127,7 @@ class _Repair:
     # The store.
 
     def _read_store(self) -> Generator[Act, None, _Store | None]:
-        """What the store says of the journals, and its rows where they have to be mended."""
+        """What the store says of the journals, and its rows where they have to be repaired."""
         path = self._folder.store
         if not path.exists() or not path.stat().st_size:
             if not self._uuid(path):
@@ -152,7 +152,7 @@ class _Repair:
         if found is None:
             return
         assert found.part is not None
-        yield from mend_store(found, self._folder.path, self._side)
+        yield from repair_store(found, self._folder.path, self._side)
         yield from missing_rows(found, TABLES, _STORE_LOSABLE)
         missing = missing_text(found, TABLES, _STORE_LOSABLE)
         if missing:
@@ -160,7 +160,7 @@ class _Repair:
             return
         confirmed = read_confirmed(path)
         lost = behind_by(found, confirmed)
-        yield from _of_mended("The store", found)
+        yield from _of_repaired("The store", found)
         gone = self._keep_up(store, found)
         if lost and gone:
             yield Act(
@@ -264,7 +264,7 @@ class _Repair:
 
     # The catalog.
 
-    def _mend_catalog(self) -> Iterator[Act]:
+    def _repair_catalog(self) -> Iterator[Act]:
         path = self._folder.catalog
         if not path.exists() or not path.stat().st_size:
             if self._uuid(path):
@@ -284,13 +284,13 @@ class _Repair:
         if found is None or found.part is None:
             yield Act("Nothing can be read of the catalog.", remedy=_RESTORE)
             return
-        yield from mend_catalog(found, self._fingerprint(), self._side)
+        yield from repair_catalog(found, self._fingerprint(), self._side)
         yield from missing_rows(found, catalog.TABLES, _CATALOG_LOSABLE)
         missing = missing_text(found, catalog.TABLES, _CATALOG_LOSABLE)
         if missing:
             yield Act(f"The catalog cannot be repaired: {missing}.", remedy=_RESTORE)
             return
-        yield from _of_mended("The catalog", found)
+        yield from _of_repaired("The catalog", found)
         if lost := behind_by(found, confirmed):
             yield Act(
                 f"The last {number_of(lost, 'change')} of the catalog are gone.",
@@ -341,8 +341,8 @@ class _Repair:
         )
 
 
-def _of_mended(what: str, found: Found) -> Iterator[Act]:
-    for table, rows in sorted(found.mended.items()):
+def _of_repaired(what: str, found: Found) -> Iterator[Act]:
+    for table, rows in sorted(found.repaired.items()):
         yield Act(
             f"{what}: {number_of(rows, 'row')} of the table {table} had a flipped bit, and is right"
             " again: the checksum says which."

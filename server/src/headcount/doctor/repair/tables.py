@@ -1,7 +1,7 @@
-"""Mending the rows of one database with checked tables: the store's, or the catalog's.
+"""Repairing the rows of one database with checked tables: the store's, or the catalog's.
 
 Takes a connection to a damaged copy, gives the rows that were written, each proven by its checksum;
-those that could not be mended; and which places hold other rows than the database tallied.
+those that could not be repaired; and which places hold other rows than the database tallied.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class Found:
     Attributes:
         part: what it says of itself; None where nothing proves it.
         rows: table to its rows as they were written, without checksums.
-        mended: table to the number of rows that had a flipped bit.
-        damaged: table and raw row, with its checksum, of those that could not be mended.
+        repaired: table to the number of rows that had a flipped bit.
+        damaged: table and raw row, with its checksum, of those that could not be repaired.
         taken_out: those of them that the new database does without.
         sequences: the highest number that each table has given.
     """
 
     part: Part | None = None
     rows: dict[str, list[Row]] = field(default_factory=dict)
-    mended: Counter[str] = field(default_factory=Counter)
+    repaired: Counter[str] = field(default_factory=Counter)
     damaged: list[tuple[Table, Row]] = field(default_factory=list)
     taken_out: list[tuple[Table, Row]] = field(default_factory=list)
     sequences: dict[str, int] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Found:
 
 
 def find_rows(connection: apsw.Connection, tables: Sequence[Table]) -> Found:
-    """Read all tables of a damaged database, and mend what their checksums prove.
+    """Read all tables of a damaged database, and repair what their checksums prove.
 
     Args:
         connection: to a copy.
@@ -69,7 +69,7 @@ def find_rows(connection: apsw.Connection, tables: Sequence[Table]) -> Found:
         columns = (*table.columns, "checksum")
         seen: set[Row] = set()
         for raw in raw_rows(connection, table.name, columns, with_rowid=has_rowid):
-            row = _mended(table, raw, found)
+            row = _repaired(table, raw, found)
             if row is None:
                 found.damaged.append((table, raw))
             elif row not in seen:
@@ -84,14 +84,14 @@ def find_rows(connection: apsw.Connection, tables: Sequence[Table]) -> Found:
     return found
 
 
-def _mended(table: Table, raw: Row, found: Found) -> Row | None:
+def _repaired(table: Table, raw: Row, found: Found) -> Row | None:
     if table.is_intact(raw):
         return raw[:-1]
     if not isinstance(raw[-1], int):
         return None
     row = unflipped(raw[:-1], raw[-1], table.checksum)
     if row is not None:
-        found.mended[table.name] += 1
+        found.repaired[table.name] += 1
     return row
 
 
