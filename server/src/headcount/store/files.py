@@ -138,7 +138,7 @@ class SqliteFiles:
         place = writing.place_of(period, family)
         with refusals("did not take a run"):
             filter_keys = keys if family == MESSAGE else 0
-            yield from self._folder.write(name, blocks, filter_keys=filter_keys)
+            name = yield from self._folder.write(name, blocks, filter_keys=filter_keys)
             with self._lock, self._ledger.transaction():
                 former = self._run_names(period, family) if replace_existing else []
                 self._replace_runs(former, name, place)
@@ -168,7 +168,7 @@ class SqliteFiles:
         place = writing.place_of(period, family)
         filter_keys = sum(run.keys for run in runs) if family == MESSAGE else 0
         with refusals("did not take a merged run"):
-            yield from self._folder.write(name, merged_runs(runs), filter_keys=filter_keys)
+            name = yield from self._folder.write(name, merged_runs(runs), filter_keys=filter_keys)
             with self._lock, self._ledger.transaction():
                 all_there = set(names) <= set(self._run_names(period, family))
                 if all_there:

@@ -28,7 +28,8 @@ _DRAFT = ".draft"
 _VERIFIED_AT_ONCE_BYTES = 512 << 20
 # What the journals and the store's log can use before a merged run gives back what it replaces.
 _RESERVE_BYTES = 256_000_000
-_NAME = re.compile(r"(tracked|message)-\d{4}-\d{2}-[0-9a-f]{16}\.keys")
+_END = ".keys"
+_NAME = re.compile(r"(tracked|message)-\d{4}-\d{2}-[0-9a-f]{16}(-[0-9a-f]{32})?\.keys")
 
 
 class RunFolder:
@@ -49,8 +50,8 @@ class RunFolder:
 
     @staticmethod
     def new_name(period: Period, family: Family) -> str:
-        """A name that no other run has."""
-        return f"{family}-{str(period)[:7]}-{secrets.token_hex(8)}.keys"
+        """A name that no other run has, to be written under."""
+        return f"{family}-{str(period)[:7]}-{secrets.token_hex(8)}{_END}"
 
     def open(self, name: str) -> Run:
         """A run by its name, whole as it was written; of a very large one `verify_part` tells.
@@ -92,13 +93,19 @@ class RunFolder:
 
     def write(
         self, name: str, blocks: Iterable[KeyBlock], *, filter_keys: int
-    ) -> Generator[int, None, None]:
+    ) -> Generator[int, None, str]:
         """Write a run, part by part; it is whole and durable when the generator ends.
+
+        Its name ends with its checksum, so that whoever names it, in a row that is checked, says
+        which one it is: another that is whole as well is not taken for it.
 
         Args:
             name: from `new_name`.
             blocks: ascending over all of them.
             filter_keys: for how many keys there is to be a filter; 0 for none.
+
+        Returns:
+            The name that it has now.
 
         Raises:
             OSError: the disk refused.
@@ -108,12 +115,14 @@ class RunFolder:
             sync(self._keys.parent)
         draft = self._keys / (name + _DRAFT)
         try:
-            yield from write_run(draft, blocks, filter_keys=filter_keys)
+            checksum = yield from write_run(draft, blocks, filter_keys=filter_keys)
+            name = f"{name.removesuffix(_END)}-{checksum}{_END}"
             draft.rename(self._keys / name)
             self._written.add(name)
             sync(self._keys)
         finally:
             draft.unlink(missing_ok=True)
+        return name
 
     def delete(self, name: str) -> None:
         """Delete a run that another has replaced."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import re
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
@@ -45,6 +46,7 @@ _HEADER = np.dtype([("magic", "V8"), ("directory", "<u8"), ("identified", "<u8")
 _PART = np.dtype([("offset", "<u8"), ("keys", "<u8"), ("first", "<u8"), ("words", "<u8")])
 _CHECKSUM_BYTES = 16
 _CHECKED_BYTES = 4 << 20
+_NAMED = re.compile(r"-([0-9a-f]{32})\.keys\Z")
 _REMEDY = "Restore the data folder from a backup; `headcount doctor` says what is damaged."
 _PADDING = 8
 _FILTER_BITS_A_KEY = 12
@@ -57,7 +59,7 @@ _SPREAD = 2  # four standard deviations of where a uniform key stands, each half
 
 def write_run(
     path: Path, blocks: Iterable[KeyBlock], *, filter_keys: int
-) -> Generator[int, None, None]:
+) -> Generator[int, None, str]:
     """Write a run file, one block at a time, so that the caller can do other work in between.
 
     Args:
@@ -69,6 +71,9 @@ def write_run(
 
     Yields:
         The number of keys of each block, once it is written.
+
+    Returns:
+        The checksum of the file, in 32 hexadecimal digits.
 
     Raises:
         OSError: the disk refused; the file is incomplete and nobody knows of it.
@@ -106,6 +111,7 @@ def write_run(
         file.write(header.tobytes())
         file.flush()
         os.fsync(file.fileno())
+    return checksum.hexdigest()
 
 
 def _padded(nbytes: int) -> int:
@@ -145,6 +151,7 @@ class Run:
             table = np.frombuffer(self._map, _PART, int(header["parts"]) + 1, self._directory)
             self._table = table.copy()
             self._require_a_chain()
+            self._require_the_one_named()
         except FileNotFoundError:
             # No cause is given: a disk that refuses is waited for, a lost file is not.
             raise DamagedDataError(f"{path} is missing, and counts need it.", _REMEDY) from None
@@ -180,6 +187,16 @@ class Run:
             raise ValueError("its last part is no filter")
         if at != self._directory or at + self._table.nbytes + _CHECKSUM_BYTES != len(self._map):
             raise ValueError("it is not as long as its parts")
+
+    def _require_the_one_named(self) -> None:
+        """See that it is the file that was written under its name, and not another whole one.
+
+        Raises:
+            ValueError: it is not.
+        """
+        named = _NAMED.search(self.path.name)  # of an earlier version, it names no checksum
+        if named is not None and self._map[-_CHECKSUM_BYTES:].hex() != named[1]:
+            raise ValueError("it is another run than the one that was written under this name")
 
     @cached_property
     def _filter(self) -> U64:

@@ -140,12 +140,34 @@ def test_no_bit_of_a_run_goes_unseen(tmp_path: Path, identified: bool) -> None:
             continue
 
 
+def written(folder: RunFolder, name: str, keys: int = 1) -> str:
+    """Write a run; gives its name."""
+    writing = folder.write(name, parts(keys, identified=False), filter_keys=len(KEYS))
+    while True:
+        try:
+            next(writing)
+        except StopIteration as ended:
+            return str(ended.value)
+
+
+def test_another_run_that_is_whole_is_not_taken_for_the_one_of_that_name(tmp_path: Path) -> None:
+    folder = RunFolder(DataFolder(tmp_path))
+    one, other = (written(folder, folder.new_name(JANUARY, MESSAGE), n) for n in (1, 2))
+    keys = tmp_path / "keys"
+    (keys / one).write_bytes((keys / other).read_bytes())
+    with pytest.raises(DamagedDataError, match="another run than the one that was written"):
+        folder.open(one)
+    assert folder.open(other).intact()
+    # One that an earlier version has written says nothing of that in its name.
+    (keys / other).rename(keys / "message-2026-01-0123456789abcdef.keys")
+    assert folder.open("message-2026-01-0123456789abcdef.keys").keys == len(KEYS)
+
+
 def test_a_folder_puts_away_what_no_table_names(tmp_path: Path) -> None:
     folder = RunFolder(DataFolder(tmp_path))
     assert not folder.strays(set())  # before there is anything
     kept, orphan, given_up = (folder.new_name(JANUARY, MESSAGE) for _ in range(3))
-    for name in (kept, orphan):
-        list(folder.write(name, parts(1, identified=False), filter_keys=len(KEYS)))
+    kept, orphan = (written(folder, name) for name in (kept, orphan))
     unfinished = folder.write(given_up, parts(2, identified=False), filter_keys=len(KEYS))
     next(unfinished)
     (tmp_path / "keys" / "notes.txt").write_text("somebody else's")

@@ -57,7 +57,7 @@ __all__ = [
 
 Row = tuple[Any, ...]
 
-_RUN_NAME = re.compile(r"(tracked|message)-(\d{4}-\d{2})-[0-9a-f]{16}\.keys")
+_RUN_NAME = re.compile(r"(tracked|message)-(\d{4}-\d{2})-[0-9a-f]{16}(?:-[0-9a-f]{32})?\.keys")
 _FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
 _LAST_METERED_DAY = "last_metered_day"
 
