@@ -30,16 +30,16 @@ FIRST_DAY = parse_period("2026-01-20").first_day + 19
 SOURCES = {"web-key": WEB, "app-key": APP}
 
 # Go over the wire as something else: the token -0, which Python has no integer for, and values that
-# are deeper than Python writes, or than the fast decoder reads; and one that is too dear to read.
+# are deeper than Python writes, or than the fast decoder reads; and one that is too costly to read.
 MINUS_ZERO = "minus zero"
-DEAR = "dear"
+COSTLY = "costly"
 TOKENS = {
     MINUS_ZERO: "-0",
     "deep arrays": "[" * 9000 + "]" * 9000,
     "deep objects": '{"[":' * 2500 + "1" + "}" * 2500,
     "up and down": "[" + ",".join(["[[[[[[1]]]]]]"] * 500) + "]",
     "many": "{" + ",".join(['"userId":"nobody"'] * 1000) + "}",
-    DEAR: "[" + ",".join(["[[[[1]]]]"] * 3200) + "]",
+    COSTLY: "[" + ",".join(["[[[[1]]]]"] * 3200) + "]",
 }
 IDS = st.sampled_from(
     ["a", "b", "1", 1, 0, MINUS_ZERO, "0", 2**70, str(2**70), "\ud800", "a\0", "é", None, ""]
@@ -139,7 +139,7 @@ def meaning(message: Any, kind: Any) -> dict[str, str | None]:
     """The ids of a message that counts."""
     if not isinstance(message, dict) or kind not in MESSAGE_TYPES:
         raise Invalid
-    if message.get("properties") == DEAR and "context" in message:
+    if message.get("properties") == COSTLY and "context" in message:
         raise Invalid
     ids = {
         "message": text(message.get("messageId"), 100),

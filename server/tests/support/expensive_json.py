@@ -1,4 +1,4 @@
-"""Bodies that are dear to take apart for their size, of many kinds, and what an ordinary one is."""
+"""Bodies that are expensive to parse for their size, of many kinds, and an ordinary one."""
 
 from __future__ import annotations
 

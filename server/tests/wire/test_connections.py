@@ -387,13 +387,13 @@ class Blocked:
 
 def test_health_is_answered_ahead_of_requests_that_came_before() -> None:
     app = Blocked()
-    app.ask_behind("api", 200, b"GET /dear HTTP/1.1\r\nHost: t\r\n\r\n" * 3)
+    app.ask_behind("api", 200, b"GET /costly HTTP/1.1\r\nHost: t\r\n\r\n" * 3)
     assert app.begun.index("/healthz") < 20
 
 
 def test_a_reader_is_answered_ahead_of_strangers_that_came_before() -> None:
     app = Blocked()
-    app.ask_behind("api", 200, b"GET /dear HTTP/1.1\r\nHost: t\r\n\r\n" * 3, path=b"/reader")
+    app.ask_behind("api", 200, b"GET /costly HTTP/1.1\r\nHost: t\r\n\r\n" * 3, path=b"/reader")
     assert app.begun.index("/reader") < 20
 
 

@@ -17,7 +17,7 @@ from headcount.config import SETTINGS
 from headcount.datafolder import open_data_folder
 from headcount.demo.expected import Key, Usage, expected_usage
 from headcount.demo.live import post_live_messages, tracking_client
-from headcount.demo.output import tell_heading, tell_next, tell_seen, tell_usage
+from headcount.demo.output import print_heading, print_next, print_seen, print_usage
 from headcount.demo.readback import RowsOf, differences, month_usage, wait_for_calls
 from headcount.demo.server import DemoServer, run_command
 from headcount.demo.traffic import SOURCES, WEB, Sent, made_traffic
@@ -62,7 +62,7 @@ class _Demo:
     def run(self, check: bool) -> int:
         click.echo("Everything below really runs, in a temporary folder, on this machine alone.")
         self._make_sources()
-        tell_heading(1, "A server, with a workspace, three sources and an API token")
+        print_heading(1, "A server, with a workspace, three sources and an API token")
         server = DemoServer(self._folder, self._temporary / "server.log")
         try:
             self._tell_addresses(server)
@@ -99,7 +99,7 @@ class _Demo:
         click.echo(f"   sources   {', '.join(SOURCES)}")
 
     def _import_history(self) -> None:
-        tell_heading(2, "A month and a half of past messages, imported")
+        print_heading(2, "A month and a half of past messages, imported")
         file = self._temporary / "history.ndjson"
         with file.open("w") as history:
             for line in made_traffic(utc_now(), self._write_keys):
@@ -115,7 +115,7 @@ class _Demo:
 
     def _go_live(self, server: DemoServer, check: bool) -> int:
         today = utc_now().date()
-        tell_heading(3, "Live messages, posted with segment-analytics-python")
+        print_heading(3, "Live messages, posted with segment-analytics-python")
         live = post_live_messages(server.addresses.tracking, self._write_keys, today)
         self._sent += live
         expected = expected_usage(self._sent, today)
@@ -123,18 +123,18 @@ class _Demo:
         click.echo(f"   {len(live)} messages to {len(SOURCES)} sources, some of them twice")
         if not wait_for_calls(rows, today, expected[Key(today, None)].api_calls):
             click.echo("   Not all of them are in the usage API yet; the log may say why.")
-        tell_heading(4, "Usage, read with segment_public_api")
+        print_heading(4, "Usage, read with segment_public_api")
         months = sorted({key.day.replace(day=1) for key in expected})
         read: dict[Key, Usage] = {}
         for month in months:
             read |= month_usage(rows, month, self._names)
         # A day that began meanwhile has its rows, too.
         expected = expected_usage(self._sent, max(key.day for key in read))
-        tell_usage(read, months, SOURCES)
-        tell_seen()
+        print_usage(read, months, SOURCES)
+        print_seen()
         if check:
             return _compare(expected, read)
-        tell_next(self._folder, server.addresses, self._write_keys[WEB], self._token, today)
+        print_next(self._folder, server.addresses, self._write_keys[WEB], self._token, today)
         return 0
 
 

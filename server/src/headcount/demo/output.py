@@ -13,15 +13,15 @@ from headcount.demo.expected import Key, Usage
 from headcount.demo.server import Addresses
 from headcount.terminal import print_table
 
-__all__ = ["tell_heading", "tell_next", "tell_seen", "tell_usage"]
+__all__ = ["print_heading", "print_next", "print_seen", "print_usage"]
 
 
-def tell_heading(number: int, words: str) -> None:
+def print_heading(number: int, words: str) -> None:
     """Begin a part."""
     click.secho(f"\n{number}. {words}", bold=True)
 
 
-def tell_usage(rows: Mapping[Key, Usage], months: Sequence[date], sources: Sequence[str]) -> None:
+def print_usage(rows: Mapping[Key, Usage], months: Sequence[date], sources: Sequence[str]) -> None:
     """Print this month by day, then every month by source."""
     this_month = months[-1]
     click.echo(
@@ -55,7 +55,7 @@ def _by_source(
     return lines
 
 
-def tell_seen() -> None:
+def print_seen() -> None:
     """Say in plain words what the numbers show."""
     click.secho("\nWhat you just saw", bold=True)
     click.echo(
@@ -71,7 +71,7 @@ def tell_seen() -> None:
     )
 
 
-def tell_next(folder: Path, addresses: Addresses, write_key: str, token: str, today: date) -> None:
+def print_next(folder: Path, addresses: Addresses, write_key: str, token: str, today: date) -> None:
     """Say what to try, with addresses, keys and tokens that work."""
     click.secho("\nTry next, while this keeps running", bold=True)
     click.echo(

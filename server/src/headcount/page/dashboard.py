@@ -38,8 +38,8 @@ from headcount.page.listings import (
     OTHERS,
     PARTS,
     day_rows,
-    order_asked,
     outcome_rows,
+    parse_order,
     source_rows,
 )
 from headcount.page.visits import Visit, visit_of
@@ -123,7 +123,7 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         if refusal.status not in (404, 422):
             raise
         return await _no_such_month(request, visit, refusal)
-    order = order_asked(asked.get("sort"), asked.get("order"))
+    order = parse_order(asked.get("sort"), asked.get("order"))
     daily, parts, totals = month.daily, visit.parts, month.summary.month.totals
     hindrances = await parts.api.hindrances()
     largest = largest_ids(month.summary.sources)

@@ -29,8 +29,8 @@ __all__ = [
     "OutcomeRow",
     "SourceRow",
     "day_rows",
-    "order_asked",
     "outcome_rows",
+    "parse_order",
     "source_rows",
 ]
 
@@ -124,7 +124,7 @@ for _place, _metric in enumerate(COUNTED):
 """The columns by which sources can be sorted, with their heads."""
 
 
-def order_asked(sort: str | None, direction: str | None) -> Order:
+def parse_order(sort: str | None, direction: str | None) -> Order:
     """The order that an address asks for; the usual one when it says nothing sensible."""
     if sort not in COLUMNS:
         return Order(COUNTED[0].option, True)

@@ -15,12 +15,12 @@ from headcount.store import sql
 from headcount.store.tables import POSITION
 from headcount.wording import number_of
 
-__all__ = ["where_counting_stands"]
+__all__ = ["counting_position"]
 
 _log = logging.getLogger(__name__)
 
 
-def where_counting_stands(folder: DataFolder) -> str:
+def counting_position(folder: DataFolder) -> str:
     """The oldest journal entry that is not counted, as a clause; empty where nobody knows."""
     try:
         with open_at_one_moment(folder.store, version=sql.VERSION) as store:

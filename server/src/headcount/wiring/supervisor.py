@@ -35,7 +35,7 @@ from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty, begun, explained
 from headcount.wiring.endings import Endings
 from headcount.wiring.preparing import prepare_run_folder
-from headcount.wiring.standing import where_counting_stands
+from headcount.wiring.standing import counting_position
 from headcount.wiring.storage import refusal_to_write
 from headcount.wiring.task import READY, Refusal, Role, Task, read_refusal
 
@@ -280,7 +280,7 @@ class _Processes:
                 return
             where = ""
             if process is self._meter:
-                where = await asyncio.to_thread(where_counting_stands, self._folder)
+                where = await asyncio.to_thread(counting_position, self._folder)
             process.endings.ended(status, refusal, where)
             self._write_state()
             if time.monotonic() - began_s > _STEADY_AFTER_S:

@@ -174,14 +174,14 @@ def test_one_dear_message_leaves_the_others_their_steps() -> None:
 
 
 def test_a_message_that_is_dear_alone_is_refused_for_its_source() -> None:
-    dear = b"{" + ODD + b',"d":[' + b",".join([nested(b"[", b"]", 4)] * 3200) + b"]}"
-    assert len(dear) < Limits().message_bytes_max
+    costly = b"{" + ODD + b',"d":[' + b",".join([nested(b"[", b"]", 4)] * 3200) + b"]}"
+    assert len(costly) < Limits().message_bytes_max
     for decode in (decode_message, decode_record):
-        assert decode(dear) is Reason.TOO_COMPLEX
+        assert decode(costly) is Reason.TOO_COMPLEX
     with pytest.raises(Refused) as refused:
-        Tracker(Keys(), HASHER, Limits()).take_message(dear, "page", RECEIPT, WEB)
+        Tracker(Keys(), HASHER, Limits()).take_message(costly, "page", RECEIPT, WEB)
     assert (refused.value.reason, refused.value.source) == (Reason.TOO_COMPLEX, WEB)
-    body = b'{"batch":[' + b",".join([SURROGATE, dear, SURROGATE]) + b"]}"
+    body = b'{"batch":[' + b",".join([SURROGATE, costly, SURROGATE]) + b"]}"
     assert at_once(take(body, WEB, Limits())).rejected == [(1, Reason.TOO_COMPLEX)]
 
 

@@ -63,6 +63,6 @@ def test_no_form_costs_more_than_five_ordinary_ones(content_type: bytes, field: 
     form(URL_ENCODED, ordinary)  # what is made once is made
     with counted_calls() as usual:
         assert form(URL_ENCODED, ordinary) == {"token": "t" * SIZE}
-    with counted_calls() as dear:
+    with counted_calls() as costly:
         assert not form(content_type, field * (SIZE // len(field)))
-    assert dear.calls <= 5 * usual.calls
+    assert costly.calls <= 5 * usual.calls

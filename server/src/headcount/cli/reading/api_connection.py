@@ -90,7 +90,7 @@ def connected(settings: Settings) -> Iterator[ApiConnection]:
         try:
             yield connection
         except ApiException as error:
-            raise refusal_told(error, connection) from error
+            raise explain_refusal(error, connection) from error
 
 
 def _configuration(host: str, token: str) -> Configuration:
@@ -177,7 +177,7 @@ def _checked(text: str, place: str) -> str:
     return token
 
 
-def refusal_told(error: ApiException, connection: ApiConnection) -> OperatorError:
+def explain_refusal(error: ApiException, connection: ApiConnection) -> OperatorError:
     """What a failed call means to the person at the terminal, and what to do about it."""
     import segment_public_api.exceptions as failed
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from headcount.cli.reading.api_connection import refusal_told
+from headcount.cli.reading.api_connection import explain_refusal
 from headcount.terminal import say
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Asking:
             if not self._answered:
                 raise
             if not self._away:
-                say(f"{refusal_told(error, self._connection).problem} Trying on.")
+                say(f"{explain_refusal(error, self._connection).problem} Trying on.")
             self._away = True
             return None
         if self._away:

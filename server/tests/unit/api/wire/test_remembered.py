@@ -1,4 +1,4 @@
-"""What is dear to find out, found out a part of the time."""
+"""What is expensive to find out, found out a part of the time."""
 
 from __future__ import annotations
 
