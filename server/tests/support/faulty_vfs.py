@@ -370,6 +370,14 @@ class _File(apsw.VFSFile):
     def xWrite(self, data: Any, offset: int) -> None:
         self._disk.write(self, bytes(data), offset)
 
+    def xLock(self, level: int) -> None:
+        try:
+            super().xLock(level)
+        except apsw.IOError as error:
+            # A file that was opened for reading takes no lock for writing, which SQLite minds as
+            # little as that another has it; out of a VFS in Python, only the latter is no error.
+            raise _error(apsw.SQLITE_BUSY, "this lock is not to be had") from error
+
     def xTruncate(self, newsize: int) -> None:
         self._disk.truncate(self, newsize)
 
