@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from headcount.store.protocol import MeterStore
 from support.program import environment
 from tidy.sources import (
     ROOT,
@@ -216,3 +217,10 @@ def test_one_factory_names_the_embedded_store() -> None:
         if "headcount.store.sqlite" in " ".join(imported_names(name))
     }
     assert named == may
+
+
+def test_what_a_store_is_for_is_said_in_nine_verbs_at_most() -> None:
+    # What an engine needs beside them is for a protocol of its own.
+    said = [name for each in MeterStore.__mro__ for name, what in vars(each).items()
+            if inspect.isfunction(what) and not name.startswith("_")]  # fmt: skip
+    assert len(said) <= 9

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,9 +17,9 @@ from headcount.counting.metrics import ANONYMOUS, IDENTIFIED, KINDS
 from headcount.counting.usage import DAYS_MAX
 from headcount.meter import MEMORY_BYTES_MIN, MeterLimits
 from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
-from headcount.store.opening import open_store
 from headcount.store.protocol import Change
 from support.owned_keys import new_keys
+from support.stores import STORES
 
 MAX = 100_000_000
 PERIOD = Period(24_310)
@@ -107,9 +108,10 @@ def test_the_limits_of_little_memory_leave_room_for_work() -> None:
     assert least.message_keys_in_memory_max * 18 < least.tables_bytes_max // 4
 
 
-def test_what_a_start_would_load_is_known_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", STORES)
+def test_what_a_start_would_load_is_known_before(name: str, tmp_path: Path) -> None:
     noon_ms = PERIOD.first_day * MS_PER_DAY
-    with closing(open_store(tmp_path / "store.sqlite")) as store:
+    with closing(STORES[name](tmp_path)()) as store:
         assert bytes_at_start(store, noon_ms, 35) == 0
         store.commit(
             Change(
