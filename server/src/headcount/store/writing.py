@@ -21,11 +21,7 @@ __all__ = [
     "FAMILIES",
     "LAST_METERED_DAY",
     "TRUSTED_DAY",
-    "lower_mark",
     "place_of",
-    "raise_mark",
-    "set_month",
-    "trust_day",
     "write_change",
 ]
 
@@ -44,7 +40,7 @@ def place_of(period: Period, family: Family) -> tuple[int, int]:
 def write_change(ledger: Ledger, change: Change) -> None:
     """Write a change; where it says what day it is, before all else."""
     if change.confirmed_day is not None:
-        trust_day(ledger, change.confirmed_day)
+        _trust_day(ledger, change.confirmed_day)
     for (period, family), new in change.keys.items():
         # Whose they are ends here: a block holds fingerprints and days, as it always has.
         _append_keys(ledger, period, family, new.keys)
@@ -55,9 +51,9 @@ def write_change(ledger: Ledger, change: Change) -> None:
         held = ledger.get(REJECTION, *place)
         ledger.put(REJECTION, *place, r.messages + (held[-1] if held else 0))
     for (workspace, period), day in change.imported.items():
-        set_month(ledger, workspace, period, last_import_day=day)
+        _set_month(ledger, workspace, period, last_import_day=day)
     for workspace, period in change.sealed:
-        set_month(ledger, workspace, period, sealed=1)
+        _set_month(ledger, workspace, period, sealed=1)
     for a in change.aside:
         number = a.period and a.period.number
         values = (a.reason.value, a.workspace, number, a.day, a.messages, a.origin, a.facts)
@@ -67,7 +63,7 @@ def write_change(ledger: Ledger, change: Change) -> None:
     for journal, entry_id in change.positions.items():
         ledger.put(POSITION, journal, entry_id)
     if change.counted_back_to_ms is not None:
-        lower_mark(ledger, COUNTED_UNTIL, change.counted_back_to_ms)
+        _lower_mark(ledger, COUNTED_UNTIL, change.counted_back_to_ms)
     for name, value in (
         (COUNTED_UNTIL, change.counted_until_ms),
         (LAST_METERED_DAY, change.last_metered_day),
@@ -75,24 +71,24 @@ def write_change(ledger: Ledger, change: Change) -> None:
         (CATALOG_SEEN, change.catalog_generation),
     ):
         if value is not None:
-            raise_mark(ledger, name, value)
+            _raise_mark(ledger, name, value)
 
 
-def raise_mark(ledger: Ledger, name: str, value: int) -> None:
+def _raise_mark(ledger: Ledger, name: str, value: int) -> None:
     """Set a mark, unless it is there and higher."""
     held = ledger.get(WATERMARK, name)
     if held is None or held[1] < value:
         ledger.put(WATERMARK, name, value)
 
 
-def lower_mark(ledger: Ledger, name: str, value: int) -> None:
+def _lower_mark(ledger: Ledger, name: str, value: int) -> None:
     """Take a mark back, if it is there and higher."""
     held = ledger.get(WATERMARK, name)
     if held is not None and held[1] > value:
         ledger.put(WATERMARK, name, value)
 
 
-def set_month(
+def _set_month(
     ledger: Ledger,
     workspace: int,
     period: Period,
@@ -106,10 +102,10 @@ def set_month(
     ledger.put(MONTH, workspace, period.number, max(days, default=None), max(held[3], sealed))
 
 
-def trust_day(ledger: Ledger, day: int) -> None:
+def _trust_day(ledger: Ledger, day: int) -> None:
     """Accept that it is a day: take back what is later, and have what waited for it counted."""
     ledger.put(WATERMARK, TRUSTED_DAY, day)
-    lower_mark(ledger, LAST_METERED_DAY, day)
+    _lower_mark(ledger, LAST_METERED_DAY, day)
     for workspace, number, _, sealed in ledger.read(MONTH, "WHERE last_import_day > ?1", (day,)):
         ledger.put(MONTH, workspace, number, day, sealed)
     for row, _, *rest in ledger.read(ASIDE, "WHERE reason = 'waiting' AND day <= ?1", (day,)):
