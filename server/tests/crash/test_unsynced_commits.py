@@ -200,7 +200,7 @@ def test_a_run_that_is_put_away_is_named_by_no_commit_that_comes_back(tmp_path: 
         with suppress(apsw.Error):
             first.close()
     disk.bury("first")
-    open_as("second").tidy(0)
+    open_as("second").files.tidy(0)
     disk.kill("second")
     disk.kill("reader")
     for program in ("second", "reader"):

@@ -18,6 +18,7 @@ from headcount.counting.plausible import bounds_of, sorted_out
 from headcount.meter import MeterLimits
 from support.oracle import Oracle, PlainFact
 from support.rig import Rig, assert_equal_to_oracle, pack
+from support.stores import STORES
 
 TODAY = parse_period("2026-11-01").first_day + 20
 NOW_MS = TODAY * MS_PER_DAY + MS_PER_DAY // 2
@@ -87,19 +88,22 @@ def believed(fact: bytes) -> bool:
     strange=st.lists(ANY_FACT, max_size=12),
     cut=st.sampled_from([b"", b"x" * 30]),
     batch=st.sampled_from([1, 5, 50_000]),
+    store=st.sampled_from(sorted(STORES)),
 )
-@example(strange=[packed(received_at_ms=YEAR_1, flags=IMPORTED)], cut=b"", batch=50_000)
-@example(strange=[packed(received_at_ms=YEAR_1)] * 3, cut=b"", batch=1)
-@example(strange=[packed(workspace=9)] * 3, cut=b"", batch=50_000)
+@example(
+    strange=[packed(received_at_ms=YEAR_1, flags=IMPORTED)], cut=b"", batch=50_000, store="sqlite"
+)
+@example(strange=[packed(received_at_ms=YEAR_1)] * 3, cut=b"", batch=1, store="sqlite")
+@example(strange=[packed(workspace=9)] * 3, cut=b"", batch=50_000, store="sqlite")
 def test_honest_facts_are_counted_whatever_lies_beside_them(
-    strange: list[bytes], cut: bytes, batch: int
+    strange: list[bytes], cut: bytes, batch: int, store: str
 ) -> None:
     # What looks honest in every respect is counted, and would only blur what is shown here.
     strange = [each for each in strange if not believed(each)]
     with TemporaryDirectory() as folder:
         rig = Rig(
-            Path(folder), lambda: NOW_MS,
-            limits=MeterLimits(facts_a_batch_max=batch), sources=lambda: SOURCES,
+            Path(folder), lambda: NOW_MS, limits=MeterLimits(facts_a_batch_max=batch),
+            sources=lambda: SOURCES, store=STORES[store](Path(folder)),
         )  # fmt: skip
         journal = rig.journal()
         oracle = Oracle()

@@ -23,6 +23,7 @@ from headcount.intake.work import at_once
 from support.intake import APP, WEB, Keys
 from support.oracle import Oracle, PlainFact
 from support.rig import HASHER, Rig, assert_equal_to_oracle
+from support.stores import STORES
 
 # Near enough to the end of a month for ids to come again in the next one, and too near for any
 # month to be closed.
@@ -161,9 +162,9 @@ def meaning(message: Any, kind: Any) -> dict[str, str | None]:
 class World:
     """A server's parts, and an oracle that is told what each message means."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str) -> None:
         self.now_ms = FIRST_DAY * MS_PER_DAY
-        self.rig = Rig(folder, lambda: self.now_ms)
+        self.rig = Rig(folder, lambda: self.now_ms, store=STORES[store](folder))
         self.journal = self.rig.journal()
         self.tracker = Tracker(Keys(), HASHER, Limits())
         self.oracle = Oracle()
@@ -237,10 +238,12 @@ class World:
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(actions=st.lists(ACTIONS, min_size=1, max_size=8))
-def test_counts_are_what_the_messages_mean(actions: list[tuple[str, Any, Any, Any]]) -> None:
+@given(actions=st.lists(ACTIONS, min_size=1, max_size=8), store=st.sampled_from(sorted(STORES)))
+def test_counts_are_what_the_messages_mean(
+    actions: list[tuple[str, Any, Any, Any]], store: str
+) -> None:
     with TemporaryDirectory() as folder:
-        world = World(Path(folder))
+        world = World(Path(folder), store)
         for action in actions:
             world.act(*action)
         world.act("drain", None, None, None)
