@@ -133,7 +133,7 @@ def another_source(folder: DataFolder) -> None:
 def revoked_and_noted(folder: DataFolder) -> None:
     """A token is revoked, and a meter looks at the catalog."""
     no_server_runs(folder)
-    meter_until_drained(folder, 35)
+    meter_until_drained(folder, 35, 1 << 30)
 
 
 def anothers(folder: DataFolder, name: str) -> None:

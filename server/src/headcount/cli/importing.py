@@ -73,7 +73,7 @@ A line of such a file, when the source comes from the line:
     help="How many lines may be refused: with more, the status is 1.",
 )
 @click.option("--dry-run", is_flag=True, help="Check every line and change nothing.")
-@settings_options("data", "hash_key")
+@settings_options("data", "hash_key", "memory")
 @as_json_option
 def import_(
     settings: Settings,

@@ -49,7 +49,7 @@ class HistoryImport:
     Args:
         folder: the data folder.
         catalog: its catalog, open.
-        settings: for the hash key and the deduplication window.
+        settings: for the hash key, the deduplication window and the memory that counting may take.
         workspace: whose records they are.
         source: the source of all records; when None, each record names its own.
         clock: the present moment, in milliseconds since 1970.
@@ -73,6 +73,7 @@ class HistoryImport:
     ) -> None:
         self._folder = folder
         self._window_days = settings.dedup_window_days
+        self._memory_bytes = settings.memory
         self._clock = clock
         self._chunk_records = chunk_records
         self._months = SealedMonths(folder.store)
@@ -142,7 +143,10 @@ class HistoryImport:
                 try:
                     with FolderLock(self._folder.serve_lock, "import"):
                         meter_until_drained(
-                            self._folder, self._window_days, lambda _: waiting(lag_facts())
+                            self._folder,
+                            self._window_days,
+                            self._memory_bytes,
+                            lambda _: waiting(lag_facts()),
                         )
                 except FolderBusyError:
                     # Another import counts, or a server begins or ends.

@@ -19,10 +19,10 @@ from headcount.allowances import Allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, FolderLock, open_data_folder
-from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.errors import DataFolderError, OperatorError, StorageUnavailableError
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter, MeterLimits
-from headcount.meter.memory import MemoryLevel
+from headcount.meter.memory import MemoryLevel, bytes_at_start
 from headcount.remedies import remedy_for
 from headcount.sqlite.unwritable import is_refusal
 from headcount.store.opening import open_store
@@ -218,22 +218,45 @@ def _hindered(troubles: Troubles, error: Exception, cause: BaseException | None)
 
 
 def meter_until_drained(
-    folder: DataFolder, window_days: int, progress: Callable[[int], None] = lambda _: None
+    folder: DataFolder,
+    window_days: int,
+    memory_bytes: int,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Meter everything that the journals of a folder hold, with no server running.
 
     Args:
         folder: the data folder; the caller holds its serve lock.
         window_days: the setting `dedup_window_days`.
+        memory_bytes: the setting `memory`.
         progress: called with the number of facts metered by each step.
 
     Raises:
         DataFolderError: the data folder cannot be used as it is.
+        OperatorError: the ids take more memory than that; what is not counted stays in the
+            journals.
         StorageUnavailableError: the disk refused; everything stays in the journals.
     """
+    limits = MeterLimits.within(memory_bytes)
     with FolderLock(folder.meter_lock, "import"), ExitStack() as stack:
-        meter = _opened(folder, window_days, stack, None)
+        with closing(open_store(folder.store)) as store:
+            _require_room(limits, bytes_at_start(store, now_ms(), window_days), memory_bytes)
+        meter = _opened(folder, window_days, stack, None, limits)
         drained = False
         while not drained:
             facts, drained = meter.step()
             progress(facts)
+            if not drained:
+                held = sum(nbytes for _, nbytes in meter.indexes.sizes().values())
+                _require_room(limits, held, memory_bytes)
+
+
+def _require_room(limits: MeterLimits, held_bytes: int, memory_bytes: int) -> None:
+    assert limits.tables_bytes_max is not None
+    if held_bytes > limits.tables_bytes_max:
+        raise OperatorError(
+            f"Counting takes more than the {memory_bytes / 2**20:,.0f} MiB of memory that it may"
+            " have: what is read and not counted waits in the data folder's journals.",
+            "Give it more with --memory (HEADCOUNT_MEMORY) and import the same files again, which"
+            " counts nothing twice.",
+        )

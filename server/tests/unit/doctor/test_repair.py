@@ -243,7 +243,7 @@ def test_an_older_catalog_is_taken_once_that_is_asked_for(
     former = {path: path.read_bytes() for path in places}
     with Catalog(folder.catalog) as catalog:
         catalog.revoke_token(1, token.id, NOW_MS)
-    meter_until_drained(folder, 35)
+    meter_until_drained(folder, 35, 1 << 30)
     for path in folder.path.glob("catalog.*"):
         path.unlink()
     for path, data in former.items():
