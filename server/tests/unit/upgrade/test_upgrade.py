@@ -114,6 +114,21 @@ def test_it_is_upgraded_and_counts_on(former: Path) -> None:
     rig.close()
 
 
+def test_no_number_that_a_row_has_had_is_given_again(former: Path) -> None:
+    for name, table in (("catalog", "source"), ("store", "key_block")):
+        with closing(apsw.Connection(str(former / f"{name}.sqlite"))) as db:
+            db.execute("UPDATE sqlite_sequence SET seq = 5000 WHERE name = ?", (table,))
+            assert db.changes() == 1
+    folder = open_data_folder(former, create=True)
+    with Catalog(folder.catalog) as catalog:
+        assert catalog.add_source(1, "one more", 0).number == 5001
+    with closing(apsw.Connection(str(folder.store))) as db:
+        [(last,)] = db.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'key_block'"
+        ).fetchall()
+    assert last == 5000
+
+
 def file_events(run: Callable[[], None], end_at: int | None) -> int:
     """Run in a process of its own, killed at the n-th thing it does with files; how many it did."""
     reading, writing = os.pipe()
