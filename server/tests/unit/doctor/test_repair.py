@@ -258,6 +258,19 @@ def test_an_older_catalog_is_taken_once_that_is_asked_for(
     assert problems(folder) == []
 
 
+def run_of(folder: DataFolder) -> Path:
+    """A file of keys that the store names."""
+    with closing(sqlite3.connect(folder.store)) as store:
+        [name] = store.execute("SELECT file FROM key_run ORDER BY file LIMIT 1").fetchone()
+    return folder.keys / str(name)
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
 REFUSED: dict[str, tuple[Callable[[DataFolder], object], str]] = {
     "the store is gone": (lambda f: f.store.unlink(), "store is missing"),
     "the catalog is gone": (lambda f: f.catalog.unlink(), "catalog is missing"),
@@ -273,6 +286,9 @@ REFUSED: dict[str, tuple[Callable[[DataFolder], object], str]] = {
             " WHERE id = (SELECT max(id) FROM key_block)",
         ),
         "row of the table key_block cannot be repaired"),
+    "a file of keys is cut": (lambda f: os.truncate(run_of(f), 800), ".keys cannot"),
+    "a file of keys is gone": (lambda f: run_of(f).unlink(), ".keys is missing"),
+    "a byte of a file of keys": (lambda f: flipped(run_of(f)), ".keys is damaged"),
     "another hash key": (lambda f: f.hash_key.write_text("7" * 64 + "\n"), "hash.key"),
 }  # fmt: skip
 

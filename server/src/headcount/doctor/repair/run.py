@@ -3,6 +3,8 @@ has counted, the store by what the journals still hold, the catalog, and the has
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -49,6 +51,7 @@ from headcount.journal.schema import JOURNAL_VERSION
 from headcount.journal.view import journal_view
 from headcount.sqlite.rows import Part, Table
 from headcount.store import sql
+from headcount.store.runs import Run
 from headcount.store.tables import ASIDE, POSITION, REJECTION, TABLES, WATERMARK
 from headcount.store.view import store_view
 from headcount.wording import number_of
@@ -117,6 +120,7 @@ class _Repair:
                 yield from self._journal(path, store)
             yield from self._missing_journals(store)
             yield from self._write_store(store)
+            yield from self._unreadable_keys()
         yield from self._repair_catalog()
         yield from repair_hash_key(self._folder, self._hash_key, self._side)
 
@@ -180,6 +184,13 @@ class _Repair:
             write_ledger(connection, new, TABLES, found)
             put_in_place(new, path)
         yield Act("The store was rewritten.")
+
+    def _unreadable_keys(self) -> Iterator[Act]:
+        """Name the files of keys that are damaged: what they held is written down nowhere else."""
+        with contextlib.suppress(OperatorError), store_view(self._folder.store, _whole) as store:
+            for run in store.runs:
+                if run.opened is None:
+                    yield Act(run.refusal, remedy=_RESTORE)
 
     @staticmethod
     def _keep_up(store: _Store, found: Found) -> int:
@@ -339,6 +350,17 @@ class _Repair:
         return Part(
             uuid, self._identity.installation, confirmed.sequence, tallies_of(tables, found)
         )
+
+
+def _whole(path: Path) -> Run:
+    """A file of keys, every byte of which is as it was written.
+
+    Raises:
+        DataFolderError: it is not, or cannot be read.
+    """
+    run = Run(path)
+    deque(run.verify(), maxlen=0)
+    return run
 
 
 def _of_repaired(what: str, found: Found) -> Iterator[Act]:
