@@ -56,11 +56,54 @@ def test_every_answer_is_hardened(visitor: httpx.Client) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/page/manage", "/page/connect", "/?workspace=x"])
 def test_nothing_without_signing_in(visitor: httpx.Client, path: str) -> None:
+    query = {} if path == "/" else {"next": path}
     answer = visitor.get(path)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/page/sign-in")
+    to = httpx.URL(answer.headers["location"])
+    assert (answer.status_code, to.path, dict(to.params)) == (303, "/page/sign-in", query)
     visitor.cookies.set("headcount_session", "made-up")
-    assert visitor.get(path).headers["location"] == "/page/sign-in?ended=1"
+    ended = httpx.URL(visitor.get(path).headers["location"])
+    assert (ended.path, dict(ended.params)) == ("/page/sign-in", {"ended": "1", **query})
     assert visitor.get("/page/fresh").status_code == 401
+
+
+def test_a_link_leads_where_it_says_after_signing_in(
+    visitor: httpx.Client, place: Installation
+) -> None:
+    wanted = f"/?workspace={place.workspace.id}&period=2026-10-01&sort=name"
+    form_page = visitor.get(visitor.get(wanted).headers["location"]).text
+    hidden = re.search(r'name="next" value="([^"]+)"', form_page)
+    assert hidden is not None
+    kept = hidden[1].replace("&amp;", "&")
+    refused = visitor.post("/page/sign-in", data={"token": "hct_no", "next": kept})
+    assert hidden[0] in refused.text
+    answer = visitor.post("/page/sign-in", data={"token": place.read_secret, "next": kept})
+    assert (answer.status_code, answer.headers["location"]) == (303, wanted)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "/page/sign-out",
+        "/headcount/v1/summary",
+        "/?workspace=of-somebody-else",
+        "/\r\nSet-Cookie: a=b",
+        "http:///",
+        "//[",
+        "/?" + "a" * 3_000,
+    ],
+)
+def test_signing_in_leads_nowhere_else(
+    visitor: httpx.Client, place: Installation, foreign: str
+) -> None:
+    shown = visitor.get("/page/sign-in", params={"next": foreign}).text
+    assert "evil" not in shown
+    answer = visitor.post("/page/sign-in", data={"token": place.read_secret, "next": foreign})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
 @pytest.mark.parametrize(

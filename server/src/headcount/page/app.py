@@ -136,7 +136,9 @@ def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
             # such requests; the page asks once more by itself, and is then its own visitor.
             parts = parts_of(request)
             return parts.pages.send_small(request, "again", asset=parts.assets.address)
-        return redirect(sign_in_address(ended=error.ended))
+        # What a form has sent is not sent again; the page that it stood on is one click away.
+        wanted = f"{request.url.path}?{request.url.query}" if request.method == "GET" else ""
+        return redirect(sign_in_address(ended=error.ended, wanted=wanted))
     headers = {}
     if isinstance(error, ApiRefusal):
         status, title, message = error.status, "That did not work", error.message

@@ -176,7 +176,7 @@ function swapIn(made) {
 
 async function fetchPage(address) {
   const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  if (new URL(answer.url).pathname !== "/") throw new SessionOver();
+  if (new URL(answer.url).pathname === "/page/sign-in") throw new SessionOver();
   if (!answer.ok) throw new Refused(answer);
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
@@ -252,7 +252,8 @@ async function keepUpToDate() {
         warn("");
       } catch (error) {
         if (error instanceof SessionOver) {
-          warn("Your session is over; the figures are from before.", "/page/sign-in?ended=1");
+          const next = encodeURIComponent(location.pathname + location.search);
+          warn("Your session is over; the figures are from before.", `/page/sign-in?ended=1&next=${next}`);
           return;
         }
         failures += 1;
