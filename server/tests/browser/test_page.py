@@ -160,6 +160,9 @@ def test_months_and_plan(desk: Window, busy: Shop) -> None:
     expect(desk.page.get_by_role("heading")).to_contain_text("no such month")
     desk.page.get_by_role("link", name="Show the current month").click()
     assert desk.value("total-api-calls") == totals["apiCalls"]
+    desk.page.locator(f"#month-{earlier}").click()
+    desk.page.wait_for_url(f"**period={earlier}*")
+    assert desk.value("total-api-calls") == past["apiCalls"]
     desk.complaints.clear()  # the 404 itself
 
 

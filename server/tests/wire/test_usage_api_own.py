@@ -315,3 +315,26 @@ def test_a_summary_estimates_nothing_before_it_can(
     days = {day: {"api_calls": 9, "identified": 4} for day in range(first_day, 24)}
     place.use(place.source("web"), NOVEMBER, days)
     assert "estimates" not in data(admin.get(f"{HOME}/summary"))
+
+
+def test_the_last_months_have_their_totals(place: Installation, admin: httpx.Client) -> None:
+    [nothing] = data(admin.get(f"{HOME}/months"))["months"]
+    assert nothing["period"] == "2026-11-01"
+    source = place.source("web")
+    for months, calls in ((0, 9), (-2, 4)):
+        of_day = {"api_calls": calls, "identified": 2, "anonymous": 3, "admitted": calls}
+        place.use(source, NOVEMBER.shifted(months), {2: of_day, 3: of_day})
+    answer = admin.get(f"{HOME}/months")
+    found = data(answer)["months"]
+    assert answer.headers["last-modified"] == "Mon, 23 Nov 2026 10:00:00 GMT"
+    assert [(month["period"], month["totals"]["apiCalls"], month["totals"]["mtu"])
+            for month in found] == [
+        ("2026-09-01", 8, 10), ("2026-10-01", 0, 0), ("2026-11-01", 18, 10),
+    ]  # fmt: skip
+    for month in found:
+        of_month = data(admin.get(f"{HOME}/summary", params={"period": month["period"]}))["month"]
+        assert month["totals"] == of_month["totals"]
+        assert month["countedUntil"] == of_month["countedUntil"]
+    place.use(source, NOVEMBER.shifted(-30), {1: {"api_calls": 1}})
+    found = data(admin.get(f"{HOME}/months"))["months"]
+    assert (len(found), found[0]["period"]) == (13, "2025-11-01")

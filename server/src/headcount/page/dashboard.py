@@ -17,6 +17,7 @@ import msgspec
 from litestar import Request, Response, get
 from msgspec import UNSET
 
+from headcount.api.v1.all_months import MonthsBody
 from headcount.api.v1.daily import DailyBody
 from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
@@ -38,6 +39,7 @@ from headcount.page.listings import (
     OTHERS,
     PARTS,
     day_rows,
+    month_rows,
     outcome_rows,
     parse_order,
     source_rows,
@@ -60,6 +62,7 @@ class _MonthAnswers:
     outcomes: OutcomesBody
     daily: DailyBody
     previous: DailyBody | None
+    months: MonthsBody
 
     @property
     def runs(self) -> bool:
@@ -110,7 +113,8 @@ async def _read(visit: Visit, period: str | None) -> _MonthAnswers:
     previous = None
     if summary.previous is not UNSET:
         previous = await visit.ask(DailyBody, _DAILY, query=[("period", summary.previous.period)])
-    return _MonthAnswers(workspace, sources, summary, outcomes, daily, previous)
+    months = await visit.ask(MonthsBody, "/headcount/v1/months")
+    return _MonthAnswers(workspace, sources, summary, outcomes, daily, previous, months)
 
 
 @get("/")
@@ -160,6 +164,7 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         outcomes=month.outcomes.totals,
         outcome_rows=outcome_rows(month.outcomes),
         days=day_rows(daily),
+        months=month_rows(month.months),
         counted=COUNTED,
         parts=PARTS,
         others=OTHERS,

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from headcount.api.v1.all_months import MonthsBody
 from headcount.api.v1.daily import DailyBody
 from headcount.api.v1.outcomes import Outcomes, OutcomesBody
 from headcount.api.v1.sources import SourceRecord
@@ -25,10 +26,12 @@ __all__ = [
     "PARTS",
     "DayRow",
     "Figure",
+    "MonthRow",
     "Order",
     "OutcomeRow",
     "SourceRow",
     "day_rows",
+    "month_rows",
     "outcome_rows",
     "parse_order",
     "source_rows",
@@ -86,6 +89,14 @@ class DayRow:
 
     day: str
     counts: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class MonthRow:
+    """One month: for each of `COUNTED`, its total, and how long its bar is in thousandths."""
+
+    period: str
+    bars: Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +182,20 @@ def outcome_rows(outcomes: OutcomesBody) -> list[OutcomeRow]:
     """Sources with any message, by name."""
     listed = sorted(outcomes.sources, key=lambda each: each.source_name.casefold())
     return [OutcomeRow(each.source_name, each.outcomes) for each in listed]
+
+
+def month_rows(months: MonthsBody) -> list[MonthRow]:
+    """The last months, the latest first; none where there is only one."""
+    shown = months.months
+    if len(shown) < 2:
+        return []
+    columns = []
+    for metric in COUNTED:
+        totals = [int(getattr(month.totals, metric.name)) for month in shown]
+        highest = max(1, *totals)
+        columns.append([(total, 1000 * total // highest) for total in totals])
+    rows = zip(shown, zip(*columns, strict=True), strict=True)
+    return [MonthRow(month.period, bars) for month, bars in rows][::-1]
 
 
 def day_rows(daily: DailyBody) -> list[DayRow]:

@@ -6,8 +6,10 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
     workspace, sources, tokens, limits    what the catalog holds
     outcomes                              what became of every message, and why
     summary, daily, range                 a month in one answer; day by day, as columns; many
+    all_months                            totals of the last thirteen months
 """
 
+from headcount.api.v1.all_months import MONTHS_HANDLERS
 from headcount.api.v1.daily import DAILY_HANDLERS
 from headcount.api.v1.limits import LIMIT_HANDLERS
 from headcount.api.v1.outcomes import OUTCOME_HANDLERS
@@ -24,6 +26,7 @@ V1_HANDLERS = [
     *SUMMARY_HANDLERS,
     *DAILY_HANDLERS,
     *RANGE_HANDLERS,
+    *MONTHS_HANDLERS,
     *OUTCOME_HANDLERS,
     *SOURCE_HANDLERS,
     *TOKEN_HANDLERS,

@@ -1,0 +1,38 @@
+"""The months of a year: the latest first, each with bars that are as long as they are many."""
+
+from __future__ import annotations
+
+from headcount.api.v1.all_months import MonthRecord, MonthsBody
+from headcount.api.v1.summary import Totals
+from headcount.counting.calendar import Period
+from headcount.counting.metrics import REPORTED
+from headcount.page.listings import COUNTED, month_rows
+
+NOVEMBER = Period(2026 * 12 + 10)
+
+
+def months(count: int, step: int) -> MonthsBody:
+    records = [
+        MonthRecord(
+            str(NOVEMBER.shifted(place + 1 - count)),
+            "2026-11-23T10:00:00.000Z",
+            Totals(**{metric.name: step * (place + 1) for metric in REPORTED}),
+        )
+        for place in range(count)
+    ]
+    return MonthsBody(records)
+
+
+def test_a_month_beside_none_is_no_year() -> None:
+    assert month_rows(months(1, 5)) == []
+
+
+def test_the_latest_month_comes_first() -> None:
+    rows = month_rows(months(13, 7))
+    assert [row.period for row in rows] == [str(NOVEMBER.shifted(-each)) for each in range(13)]
+    assert rows[0].bars == ((91, 1000),) * len(COUNTED)
+    assert rows[-1].bars == ((7, 76),) * len(COUNTED)
+
+
+def test_months_without_usage_have_no_bar() -> None:
+    assert month_rows(months(3, 0))[0].bars == ((0, 0),) * len(COUNTED)
