@@ -126,7 +126,8 @@ def test_an_import_that_was_refused_beside_a_server_goes_on_there(program: Progr
 def peak_kib(program: Program, file: str) -> int:
     """The most memory that an import took."""
     with subprocess.Popen(
-        command(file), cwd=program.cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        [*command(file), "--max-rejected", "1"], cwd=program.cwd,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env=environment(HEADCOUNT_DATA=str(program.data)),
     ) as process:  # fmt: skip
         assert process.stderr is not None
