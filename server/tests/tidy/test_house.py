@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
-from tidy.sources import imported_names, python_files, text_of
+from tidy.sources import ROOT, imported_names, python_files, text_of
 
 SERVER = "server/src/headcount"
 SOURCES = (SERVER, "sdk/src/segment_public_api")
@@ -128,3 +129,16 @@ def test_no_unit_test_starts_the_program_and_no_contract_is_of_the_wire() -> Non
         if each.startswith(STARTING_PROGRAMS)
     ]
     assert found == []
+
+
+def test_what_a_room_says_is_in_it_is_there() -> None:
+    gone = []
+    for name in sources(SERVER):
+        doc = ast.get_docstring(tree_of(name), clean=False) if name.stem == "__init__" else None
+        for line in (doc or "").splitlines():
+            if found := re.match(r"    ([a-z_0-9]+(?:, [a-z_0-9]+)*) {2,}\S", line):
+                for each in found[1].split(", "):
+                    place = ROOT / name.parent / each
+                    if not (place.with_suffix(".py").exists() or place.is_dir()):
+                        gone.append(str(name.parent / each))
+    assert gone == []
