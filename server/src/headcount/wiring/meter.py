@@ -40,6 +40,8 @@ _PAUSE_LEAST_S, _PAUSE_MOST_S = 0.02, 0.2
 _RETRY_S = 0.5
 _REPORT_EVERY_S = 1.0
 _DRAIN_WITHIN_S = 1.5
+# What a process takes besides that has read and decoded files before it meters.
+_IMPORTER_BYTES = 96 << 20
 
 
 def run(task: Task, child: Child) -> None:
@@ -237,7 +239,7 @@ def meter_until_drained(
             journals.
         StorageUnavailableError: the disk refused; everything stays in the journals.
     """
-    limits = MeterLimits.within(memory_bytes)
+    limits = MeterLimits.within(memory_bytes - _IMPORTER_BYTES)
     with FolderLock(folder.meter_lock, "import"), ExitStack() as stack:
         with closing(open_store(folder.store)) as store:
             _require_room(limits, bytes_at_start(store, now_ms(), window_days), memory_bytes)
