@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from headcount.counting.aside import AsideReason
-from headcount.counting.calendar import Period, day_of_ms
+from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.counting.facts import FACT_BYTES
 from headcount.counting.metrics import (
     ADMITTED,
@@ -170,7 +170,8 @@ class Auditor:
     def stepping(self, clock_day: int, facts_max: int) -> None:
         """A step of the meter begins, which believes what is known of the clock by now."""
         self._believed = self.oracle.believed(clock_day)
-        self._clock_is_believed = clock_day <= self._believed[0]
+        since_2000 = clock_day * MS_PER_DAY >= _EARLIEST_MS
+        self._clock_is_believed = since_2000 and clock_day <= self._believed[0]
         self._facts_max = facts_max
 
     def attempting(self, change: Change, clock_day: int) -> None:

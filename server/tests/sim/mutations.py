@@ -27,9 +27,7 @@ from headcount.sqlite import parts as sqlite_parts
 from headcount.sqlite import rows as sqlite_rows
 from headcount.sqlite.rows import Ledger
 from headcount.store import opening, run_folder, runs, writing
-from headcount.store.files import SqliteFiles
 from headcount.store.protocol import Change
-from headcount.store.tables import KEY_RUN
 from sim.faults import Fault
 from support.store_behind import StoreBehind
 
@@ -107,15 +105,6 @@ def _sync_what_a_failed_sync_left_out(patch: Patch) -> None:
             return getattr(apsw, name)
 
     patch.setattr(sqlite_connection, "apsw", Apsw())
-
-
-def _put_runs_away_that_a_lost_commit_names(patch: Patch) -> None:
-    def tidy(files: SqliteFiles, now_ms: int) -> None:
-        known = {name for name, _, _ in files._ledger.read(KEY_RUN)}
-        for name in files._folder.strays(known):
-            files._folder.discard(name, now_ms)
-
-    patch.setattr(SqliteFiles, "tidy", tidy)
 
 
 def _acknowledge_before_the_sync(patch: Patch) -> None:
@@ -291,7 +280,6 @@ MUTATIONS = {
             _sync_what_a_failed_sync_left_out,
             {Fault.FSYNC, Fault.KILL, Fault.POWER},
         ),
-        ("", _put_runs_away_that_a_lost_commit_names, {Fault.KILL}),
         ("", _acknowledge_before_the_sync, {Fault.POWER}),
         ("", _close_months_with_journals_full, set()),
         ("", _leave_months_open, set()),
