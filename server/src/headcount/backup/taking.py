@@ -35,6 +35,7 @@ from headcount.counting.hashing import IdHasher
 from headcount.datafolder import FORMAT_VERSION, DataFolder, read_hash_key
 from headcount.durable import open_file, sync, write_new
 from headcount.errors import DataFolderError, UsageError
+from headcount.integrity import refuse_faults
 from headcount.journal.view import journal_view
 from headcount.sqlite.reading import copy_database, damage
 from headcount.store.runs import Run
@@ -76,6 +77,8 @@ def back_up(
             f"{destination} lies in the data folder {folder.path} itself.",
             "Name a folder outside of it, best on another disk.",
         )
+    # What is gone here would be gone from the backup, and nobody could see it there.
+    refuse_faults(folder.path)
     copy = DataFolder(destination)
     with fresh_folder(destination, "backup"):
         _begin(folder, destination, progress)

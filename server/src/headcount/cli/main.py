@@ -96,12 +96,17 @@ def _run() -> int:
         _forget_output()
         return _PIPE_CLOSED
     except OSError as error:
-        from headcount.remedies import Cause, cause_of
+        from headcount.remedies import Cause, cause_of, remedy_for
 
-        if cause_of(error) is not Cause.FULL:
-            raise
-        say("Error: The disk is full. Free some space, then try again.")
-        _forget_output()
+        match cause_of(error):
+            case Cause.FULL:
+                say("Error: The disk is full. Free some space, then try again.")
+                _forget_output()
+            case Cause.OTHER:
+                raise
+            case _:
+                place = error.filename or "A file"
+                say(f"Error: {place} cannot be used: {error.strerror}. {remedy_for(error)}")
         return 1
     return status if isinstance(status, int) else 0
 

@@ -20,6 +20,7 @@ from headcount.datafolder import DataFolder, open_data_folder
 from headcount.doctor import Level, examine, worst
 from headcount.doctor.repair import repair
 from headcount.errors import DataFolderError, OperatorError, UsageError
+from headcount.journal import JournalFile
 from headcount.store.opening import open_store
 from support.counted_folder import NOW_MS, CountedFolder, counted_folder
 from support.rig import assert_equal_to_oracle
@@ -239,9 +240,32 @@ def other_key(folder: DataFolder) -> None:
     folder.hash_key.write_text("7" * 64)
 
 
+def lost_journal(folder: DataFolder) -> None:
+    folder.journal_files()[0].unlink()
+
+
+def older_journal(folder: DataFolder) -> None:
+    [path] = folder.journal_files()
+    former = path.read_bytes()
+    with closing(JournalFile(path)) as journal:
+        journal.append(bytes(56), [], NOW_MS)
+    path.write_bytes(former)
+
+
+def damaged_identity(folder: DataFolder) -> None:
+    (folder.path / "identity").write_bytes(b"x\n")
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
-    [(damaged_run, "is damaged"), (lost_run, "cannot be read"), (other_key, "another hash key")],
+    [
+        (damaged_run, "is damaged"),
+        (lost_run, "cannot be read"),
+        (other_key, "another hash key"),
+        (lost_journal, "is missing"),
+        (older_journal, "less than was confirmed"),
+        (damaged_identity, "identity is damaged"),
+    ],
 )
 def test_a_damaged_folder_is_not_backed_up(
     counted: CountedFolder, tmp_path: Path, damage: Callable[[DataFolder], None], words: str
