@@ -19,7 +19,7 @@ from headcount.store.opening import open_store
 from headcount.store.protocol import Change
 from support.server_fixture import Answer, Server, Shop, eventually, serving
 
-KEYS = "Write keys cannot be read anew"
+KEYS = "Write keys cannot be read"
 MESSAGE = {"type": "page", "userId": "u"}
 RECORD = {"type": "page", "userId": "u", "receivedAt": "2021-02-03T04:05:06.789Z"}
 

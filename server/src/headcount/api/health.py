@@ -127,6 +127,8 @@ def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
     # A process that keeps ending is missed, and is a trouble as well.
     reasons += [_said(t) for t in troubles if t.hinders and _said(t) not in reasons]
     if reasons:
+        # What hinders nobody by itself may well be why something else does.
+        reasons += [_said(t) for t in troubles if not t.hinders and _said(t) not in reasons]
         raise Problem(503, " ".join(reasons), headers={"Retry-After": "1"})
     noted = [Noted(t.kind, moment_text(t.since_ms), _said(t)) for t in troubles]
     ready = Readiness("ok", troubles=noted or UNSET)
