@@ -5,6 +5,7 @@ hands to Vega in the browser and the command line hands to vl-convert for PNG, S
 reads no clock and no file, and needs no library to describe a chart, only to draw one.
 
     cumulative   `cumulative_chart`: a month's running total, last month behind it, the plan's limit
+    per_day      `daily_chart`: what was new on each day, weekends apart
     per_source   `per_source_chart`: the largest sources, stacked or as lines; `split_largest`
     look         `themed`: colours and type, light or dark, of either
     javascript   `javascript_bundle`: what a browser needs to draw them, out of vl-convert
@@ -12,6 +13,7 @@ reads no clock and no file, and needs no library to describe a chart, only to dr
 
 from headcount.charts.cumulative import cumulative_chart
 from headcount.charts.look import Size, Spec, themed
+from headcount.charts.per_day import daily_chart
 from headcount.charts.per_source import SOURCES_MAX, per_source_chart, split_largest
 from headcount.charts.points import Point
 
@@ -21,6 +23,7 @@ __all__ = [
     "Size",
     "Spec",
     "cumulative_chart",
+    "daily_chart",
     "per_source_chart",
     "split_largest",
     "themed",

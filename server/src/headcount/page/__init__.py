@@ -9,8 +9,10 @@ of its own, counts nothing, and fetches nothing from other hosts.
     sessions   who is signed in, with which tokens
     visits     one request of somebody who is signed in; where forms may come from
     login      signing in and out
-    dashboard  a month's usage, and keeping an open page up to date
-    cards, listings, drawings, figures    what stands on it
+    dashboard  a month's usage
+    one_source    a source's month
+    one_month     what both share, and keeping an open page up to date
+    cards, listings, drawings, figures, attention    what stands on them
     managing   sources, tokens and plan limits
     assets     style, script, icon, and the library that draws charts
     pages      templates and how HTML is sent

@@ -23,6 +23,8 @@ from headcount.page.connecting import CONNECTING_HANDLERS
 from headcount.page.dashboard import DASHBOARD_HANDLERS
 from headcount.page.login import LOGIN_HANDLERS, sign_in_address
 from headcount.page.managing import MANAGING_HANDLERS
+from headcount.page.one_month import MONTH_HANDLERS
+from headcount.page.one_source import SOURCE_PAGE_HANDLERS
 from headcount.page.pages import Pages, redirect
 from headcount.page.sessions import Sessions
 from headcount.page.visits import Forbidden, Parts, SignedOut, parts_of
@@ -66,6 +68,8 @@ def create_page(
     app = Litestar(
         route_handlers=[
             *DASHBOARD_HANDLERS,
+            *SOURCE_PAGE_HANDLERS,
+            *MONTH_HANDLERS,
             *CONNECTING_HANDLERS,
             *MANAGING_HANDLERS,
             *LOGIN_HANDLERS,

@@ -80,7 +80,9 @@ class UsageCard:
 
     Attributes:
         key: names what is counted, in addresses and elements.
-        label: what is counted.
+        label: what is counted, as a heading.
+        unit: the same within a sentence.
+        may_fall: whether what a day brings may be less than nothing.
         total: so far.
         change: against the month before; None without one.
         compared: what it is compared with, in words.
@@ -94,6 +96,8 @@ class UsageCard:
 
     key: str
     label: str
+    unit: str
+    may_fall: bool
     total: int
     change: ChangeText | None
     compared: str
@@ -140,6 +144,8 @@ def usage_card(
     return UsageCard(
         metric.option,
         metric.title,
+        metric.label,
+        metric.may_fall,
         now,
         None if previous is None else change_of(now, previous),
         compared,

@@ -1,19 +1,14 @@
-"""A month's usage on one page, and what keeps an open page up to date.
+"""A month's usage on one page.
 
-Takes a workspace, a month and an order of sources from the address, gives the page. An open page
-asks every second, in one small answer, until when messages are counted and whether any count, or
-what hinders the server, has changed; only then it asks for the page again.
+Takes a workspace, a month and an order of sources from the address, gives the page.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from hashlib import blake2b
 from itertools import chain
 from typing import Any
 
-import msgspec
 from litestar import Request, Response, get
 from msgspec import UNSET
 
@@ -25,10 +20,10 @@ from headcount.api.v1.summary import SummaryBody, Totals
 from headcount.api.v1.workspace import WorkspaceBody, WorkspaceRecord
 from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import HEADLINES, Metric
-from headcount.counting.months import periods_of
 from headcount.extras import install_command
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
+from headcount.page.attention import REMEDIES
 from headcount.page.cards import UsageCard, usage_card
 from headcount.page.connecting import snippets
 from headcount.page.drawings import drawings, largest_ids
@@ -44,12 +39,10 @@ from headcount.page.listings import (
     parse_order,
     source_rows,
 )
+from headcount.page.one_month import DAILY, no_such_month, of_month
 from headcount.page.visits import Visit, visit_of
 
 __all__ = ["DASHBOARD_HANDLERS"]
-
-_DAILY = "/headcount/v1/daily"
-_BEHIND_AFTER_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +102,10 @@ async def _read(visit: Visit, period: str | None) -> _MonthAnswers:
     known = {source.id for source in sources}
     largest = largest_ids([s for s in summary.sources if s.source_id in known])
     shown = [("sourceId", each) for each in set(chain.from_iterable(largest.values()))]
-    daily = await visit.ask(DailyBody, _DAILY, query=[*asked, *shown])
+    daily = await visit.ask(DailyBody, DAILY, query=[*asked, *shown])
     previous = None
     if summary.previous is not UNSET:
-        previous = await visit.ask(DailyBody, _DAILY, query=[("period", summary.previous.period)])
+        previous = await visit.ask(DailyBody, DAILY, query=[("period", summary.previous.period)])
     months = await visit.ask(MonthsBody, "/headcount/v1/months")
     return _MonthAnswers(workspace, sources, summary, outcomes, daily, previous, months)
 
@@ -124,12 +117,9 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
     try:
         month = await _read(visit, asked.get("period"))
     except ApiRefusal as refusal:
-        if refusal.status not in (404, 422):
-            raise
-        return await _no_such_month(request, visit, refusal)
+        return await no_such_month(request, visit, refusal)
     order = parse_order(asked.get("sort"), asked.get("order"))
     daily, parts, totals = month.daily, visit.parts, month.summary.month.totals
-    hindrances = await parts.api.hindrances()
     largest = largest_ids(month.summary.sources)
     used = sum(1 for each in month.summary.sources if each.totals.api_calls)
     charts = None
@@ -149,12 +139,8 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         charts_come_by=install_command("plot"),
         workspace=month.workspace,
         sources=month.sources,
-        period=daily.period,
-        periods=_periods(daily),
-        runs=month.runs,
-        version=_version(daily, hindrances),
-        hindrances=hindrances,
-        freshness=_freshness(daily, visit.parts.clock()),
+        **await of_month(visit, daily),
+        ids={source.name: source.id for source in month.sources},
         standing=month.standing(),
         totals=totals,
         rows=source_rows(month.summary, month.sources, order),
@@ -162,8 +148,9 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         order=order,
         used=used,
         outcomes=month.outcomes.totals,
+        remedies=REMEDIES,
         outcome_rows=outcome_rows(month.outcomes),
-        days=day_rows(daily),
+        days=day_rows(daily.days, daily.workspace),
         months=month_rows(month.months),
         counted=COUNTED,
         parts=PARTS,
@@ -175,55 +162,4 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
     )
 
 
-async def _no_such_month(
-    request: Request[Any, Any, Any], visit: Visit, refusal: ApiRefusal
-) -> Response[bytes]:
-    return await visit.parts.pages.send(
-        request,
-        "failure",
-        refusal.status,
-        asset=visit.parts.assets.address,
-        title="There is no such month here",
-        message=refusal.message,
-        link_address=visit.address("/"),
-        link="Show the current month",
-    )
-
-
-@get("/page/fresh")
-async def fresh(request: Request[Any, Any, Any]) -> Response[bytes]:
-    visit = visit_of(request)
-    period = request.query_params.get("period")
-    daily = await visit.ask(DailyBody, _DAILY, query=[("period", period)] if period else [])
-    body = {
-        **_freshness(daily, visit.parts.clock()),
-        "version": _version(daily, await visit.parts.api.hindrances()),
-        "period": daily.period,
-    }
-    return Response(msgspec.json.encode(body), media_type="application/json")
-
-
-def _freshness(daily: DailyBody, now_ms: int) -> dict[str, str]:
-    until = datetime.fromisoformat(daily.counted_until)
-    behind_s = now_ms // 1000 - int(until.timestamp())
-    lag = ""
-    if behind_s >= 120:
-        lag = f"{behind_s // 60:,} min behind"
-    elif behind_s >= _BEHIND_AFTER_S:
-        lag = f"{behind_s} s behind"
-    return {"until": daily.counted_until, "text": f"{until:%H:%M:%S}", "lag": lag}
-
-
-def _version(daily: DailyBody, hindrances: list[str]) -> str:
-    """Changes with any count of the workspace, and so of its sources, and with what hinders."""
-    shown = msgspec.json.encode((daily.days, daily.rejected, daily.workspace, hindrances))
-    return blake2b(shown, digest_size=9).hexdigest()
-
-
-def _periods(daily: DailyBody) -> list[str]:
-    """Every month from the first usage on, the current one first."""
-    first = daily.first_period or daily.current_period
-    return list(map(str, periods_of(parse_period(first), parse_period(daily.current_period))))
-
-
-DASHBOARD_HANDLERS = [dashboard, fresh]
+DASHBOARD_HANDLERS = [dashboard]

@@ -12,7 +12,7 @@ from datetime import date
 import msgspec
 from markupsafe import Markup
 
-from headcount.api.v1.daily import DailyBody
+from headcount.api.v1.daily import Columns, DailyBody
 from headcount.api.v1.limits import LimitsRecord
 from headcount.api.v1.summary import SourceTotals
 from headcount.charts import (
@@ -21,15 +21,17 @@ from headcount.charts import (
     Size,
     Spec,
     cumulative_chart,
+    daily_chart,
     per_source_chart,
     themed,
 )
 from headcount.counting.forecast import pace_of
 from headcount.counting.metrics import HEADLINES, Metric
 
-__all__ = ["drawings", "largest_ids"]
+__all__ = ["drawings", "largest_ids", "source_drawings"]
 
 _LARGE = Size("container", 240)
+_LOW = Size("container", 160)
 
 Largest = Mapping[str, Sequence[str]]
 """Ids of sources, the largest one first, by the name of each headline metric."""
@@ -64,34 +66,62 @@ def drawings(
         largest: the sources to show.
         sources_used: how many sources have usage in the month.
     """
-
-    def cumulative(metric: Metric) -> Spec:
-        totals: list[int] = getattr(daily.workspace, metric.name)
-        pace = pace_of(totals, runs=daily.period == daily.current_period)
-        before: Sequence[Point] = ()
-        if previous is not None:
-            before = _points(previous.days, getattr(previous.workspace, metric.name))
-        return cumulative_chart(
-            _points(daily.days, totals),
-            unit=metric.label,
-            days=length,
-            previous=before,
-            outlook=pace.outlook(length) if pace else None,
-            limit=getattr(limits, metric.name),
-            size=_LARGE,
-        )
-
+    before = None if previous is None else (previous.days, previous.workspace)
+    charts = _of_scope(daily, daily.workspace, before, limits, length)
     # What is stacked has the palette's order.
     order = sorted(HEADLINES, key=lambda metric: not metric.adds_up)
     places = _places(largest[metric.name] for metric in order)
-    charts = {metric.option: cumulative(metric) for metric in HEADLINES}
     for metric in HEADLINES:
         charts[f"source-{metric.option}"] = _by_source(
             daily, length, metric, largest[metric.name], places, sources_used
         )
+    return _in_both_looks(charts)
+
+
+def source_drawings(daily: DailyBody, previous: DailyBody | None, length: int) -> Markup:
+    """The charts of one source and both looks.
+
+    Args:
+        daily: the month, with that source alone.
+        previous: the month before, with that source alone; None without one.
+        length: how many days the month has.
+    """
+    before = None if previous is None else (previous.days, previous.sources[0].totals)
+    return _in_both_looks(_of_scope(daily, daily.sources[0].totals, before, None, length))
+
+
+def _in_both_looks(charts: Mapping[str, Spec]) -> Markup:
     looks = {name: themed({}, dark=name == "dark")["config"] for name in ("light", "dark")}
     text = msgspec.json.encode({"looks": looks, "charts": charts}).decode()
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704
+
+
+def _of_scope(
+    daily: DailyBody,
+    columns: Columns,
+    before: tuple[Sequence[str], Columns] | None,
+    limits: LimitsRecord | None,
+    length: int,
+) -> dict[str, Spec]:
+    """The running total and the new counts of each headline metric, of a workspace or a source."""
+    charts = {}
+    for metric in HEADLINES:
+        totals: list[int] = getattr(columns, metric.name)
+        pace = pace_of(totals, runs=daily.period == daily.current_period)
+        points = _points(daily.days, totals)
+        charts[metric.option] = cumulative_chart(
+            points,
+            unit=metric.label,
+            days=length,
+            previous=() if before is None else _points(before[0], getattr(before[1], metric.name)),
+            outlook=pace.outlook(length) if pace else None,
+            limit=getattr(limits, metric.name) if limits else None,
+            size=_LARGE,
+        )
+        charts[f"new-{metric.option}"] = daily_chart(
+            points, unit=metric.label, days=length, size=_LOW
+        )
+    return charts
 
 
 def _places(charts: Iterable[Sequence[str]]) -> dict[str, int]:

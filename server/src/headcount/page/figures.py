@@ -14,6 +14,7 @@ __all__ = [
     "moment_text",
     "month_text",
     "short_day_text",
+    "weekday_text",
 ]
 
 _TIMES_FROM = 100
@@ -28,6 +29,11 @@ def day_text(day: str) -> str:
     """`2026-11-03` as `3 November`."""
     when = date.fromisoformat(day[:10])
     return f"{when.day} {when:%B}"
+
+
+def weekday_text(day: str) -> str:
+    """`2026-11-03` as `Tue`."""
+    return f"{date.fromisoformat(day[:10]):%a}"
 
 
 def short_day_text(day: date) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import pairwise
 from typing import Any
 
 from msgspec import UNSET
 
 from headcount.api.v1.all_months import MonthsBody
-from headcount.api.v1.daily import DailyBody
+from headcount.api.v1.daily import Columns
 from headcount.api.v1.outcomes import Outcomes, OutcomesBody
 from headcount.api.v1.sources import SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals
@@ -89,6 +90,11 @@ class DayRow:
 
     day: str
     counts: Sequence[tuple[int, int]]
+
+    @property
+    def weekend(self) -> bool:
+        """Whether it is a Saturday or a Sunday."""
+        return date.fromisoformat(self.day).isoweekday() > 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +204,14 @@ def month_rows(months: MonthsBody) -> list[MonthRow]:
     return [MonthRow(month.period, bars) for month, bars in rows][::-1]
 
 
-def day_rows(daily: DailyBody) -> list[DayRow]:
-    """Every day so far, the latest first."""
-    columns: list[list[int]] = [getattr(daily.workspace, metric.name) for metric in COUNTED]
+def day_rows(days: Sequence[str], of_scope: Columns) -> list[DayRow]:
+    """Every day so far, the latest first, of a workspace or a source."""
+    columns: list[list[int]] = [getattr(of_scope, metric.name) for metric in COUNTED]
     new = [[now - before for before, now in pairwise([0, *totals])] for totals in columns]
     rows = [
         DayRow(day, list(zip(came, totals, strict=True)))
         for day, came, totals in zip(
-            daily.days, zip(*new, strict=True), zip(*columns, strict=True), strict=True
+            days, zip(*new, strict=True), zip(*columns, strict=True), strict=True
         )
     ]
     return rows[::-1]

@@ -51,6 +51,7 @@ class Pages:
             count=wording.count_text,
             share=wording.percent_text,
             day=figures.day_text,
+            weekday=figures.weekday_text,
             month=figures.month_text,
             moment=figures.moment_text,
         )

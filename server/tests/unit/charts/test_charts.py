@@ -15,6 +15,7 @@ from headcount.charts import (
     SOURCES_MAX,
     Point,
     cumulative_chart,
+    daily_chart,
     per_source_chart,
     split_largest,
     themed,
@@ -51,6 +52,10 @@ def charts() -> dict[str, dict[str, Any]]:
             few, unit="API calls", days=30, stacked=True, others=month(23, 5), others_count=494
         ),
         "lines": per_source_chart({ODD_NAME: month(2, 1)}, unit="MTU", days=31, stacked=False),
+        "daily": daily_chart(month(23, 10), unit="API calls", days=30),
+        "daily, falling": daily_chart(
+            [Point(date(2026, 11, 1), 5), Point(date(2026, 11, 2), 3)], unit="MTU", days=30
+        ),
         "none": per_source_chart({}, unit="MTU", days=31, stacked=False),
     }
 
@@ -126,3 +131,14 @@ def test_tracked_users_are_not_stacked() -> None:
     lines = charts()["lines"]
     assert "stack" not in lines["encoding"]["y"]
     assert lines["encoding"]["color"]["scale"]["domain"] == [ODD_NAME]
+
+
+def test_new_counts_are_told_by_day_and_weekends_apart() -> None:
+    totals = [100, 200, 800, 810]
+    points = [Point(date(2026, 11, 5 + place), total) for place, total in enumerate(totals)]
+    rows = daily_chart(points, unit="API calls", days=30)["data"]["values"]
+    assert [(row["new"], row["kind"]) for row in rows] == [
+        (100, "weekday"), (100, "weekday"), (600, "weekend"), (10, "weekend"),
+    ]  # fmt: skip
+    falling = charts()["daily, falling"]["data"]["values"]
+    assert [row["new"] for row in falling] == [5, -2]

@@ -1,0 +1,99 @@
+"""What the pages of a month share: which months there are, how fresh one is, and none of that name.
+
+An open page asks every second, in one small answer, until when messages are counted and whether any
+count, or what hinders the server, has changed; only then it asks for the page again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+
+from headcount.api.v1.daily import DailyBody
+from headcount.counting.calendar import parse_period
+from headcount.counting.months import periods_of
+from headcount.page.asking import ApiRefusal
+from headcount.page.visits import Visit, visit_of
+
+__all__ = ["DAILY", "MONTH_HANDLERS", "no_such_month", "of_month"]
+
+DAILY = "/headcount/v1/daily"
+_BEHIND_AFTER_S = 10
+
+
+async def of_month(visit: Visit, daily: DailyBody) -> dict[str, Any]:
+    """What the page of a month shows of it, whatever else it shows."""
+    hindrances = await visit.parts.api.hindrances()
+    return {
+        "period": daily.period,
+        "periods": _periods(daily),
+        "runs": daily.period == daily.current_period,
+        "version": _version(daily, hindrances),
+        "hindrances": hindrances,
+        "freshness": _freshness(daily, visit.parts.clock()),
+    }
+
+
+async def no_such_month(
+    request: Request[Any, Any, Any], visit: Visit, refusal: ApiRefusal
+) -> Response[bytes]:
+    """The page that is answered where the API knows no such month.
+
+    Raises:
+        ApiRefusal: the one given, where it says something else.
+    """
+    if refusal.status not in (404, 422):
+        raise refusal
+    return await visit.parts.pages.send(
+        request,
+        "failure",
+        refusal.status,
+        asset=visit.parts.assets.address,
+        title="There is no such month here",
+        message=refusal.message,
+        link_address=visit.address("/"),
+        link="Show the current month",
+    )
+
+
+@get("/page/fresh")
+async def fresh(request: Request[Any, Any, Any]) -> Response[bytes]:
+    visit = visit_of(request)
+    period = request.query_params.get("period")
+    daily = await visit.ask(DailyBody, DAILY, query=[("period", period)] if period else [])
+    body = {
+        **_freshness(daily, visit.parts.clock()),
+        "version": _version(daily, await visit.parts.api.hindrances()),
+        "period": daily.period,
+    }
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _freshness(daily: DailyBody, now_ms: int) -> dict[str, str]:
+    until = datetime.fromisoformat(daily.counted_until)
+    behind_s = now_ms // 1000 - int(until.timestamp())
+    lag = ""
+    if behind_s >= 120:
+        lag = f"{behind_s // 60:,} min behind"
+    elif behind_s >= _BEHIND_AFTER_S:
+        lag = f"{behind_s} s behind"
+    return {"until": daily.counted_until, "text": f"{until:%H:%M:%S}", "lag": lag}
+
+
+def _version(daily: DailyBody, hindrances: list[str]) -> str:
+    """Changes with any count of the workspace, and so of its sources, and with what hinders."""
+    shown = msgspec.json.encode((daily.days, daily.rejected, daily.workspace, hindrances))
+    return blake2b(shown, digest_size=9).hexdigest()
+
+
+def _periods(daily: DailyBody) -> list[str]:
+    """Every month from the first usage on, the current one first."""
+    first = daily.first_period or daily.current_period
+    return list(map(str, periods_of(parse_period(first), parse_period(daily.current_period))))
+
+
+MONTH_HANDLERS = [fresh]

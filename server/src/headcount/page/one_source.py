@@ -1,0 +1,153 @@
+"""A source's month on its own page: its counts, days, make-up, outcomes, and how to connect it.
+
+Takes a workspace, a source and a month from the address, gives the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request, Response, get
+from msgspec import UNSET
+
+from headcount.api.v1.daily import Columns, DailyBody
+from headcount.api.v1.outcomes import OutcomesBody
+from headcount.api.v1.sources import SourceListBody, SourceRecord
+from headcount.api.v1.summary import SummaryBody, Totals
+from headcount.api.v1.workspace import WorkspaceBody
+from headcount.counting.calendar import parse_period
+from headcount.counting.metrics import HEADLINES, REPORTED, Metric
+from headcount.extras import install_command
+from headcount.page.asking import ApiRefusal
+from headcount.page.assets import LIBRARY
+from headcount.page.attention import REMEDIES
+from headcount.page.cards import UsageCard, usage_card
+from headcount.page.connecting import snippets
+from headcount.page.drawings import source_drawings
+from headcount.page.listings import COUNTED, OTHERS, PARTS, day_rows
+from headcount.page.one_month import DAILY, no_such_month, of_month
+from headcount.page.visits import Visit, visit_of
+
+__all__ = ["SOURCE_PAGE_HANDLERS"]
+
+
+@dataclass(frozen=True, slots=True)
+class _SourceAnswers:
+    """What the API says about one month of one source."""
+
+    daily: DailyBody
+    outcomes: OutcomesBody
+    previous: DailyBody | None
+    compared_day: str | None
+
+    @property
+    def columns(self) -> Columns:
+        return self.daily.sources[0].totals
+
+    @property
+    def length(self) -> int:
+        return parse_period(self.daily.period).length
+
+    def totals(self) -> Totals:
+        return Totals(*[getattr(self.columns, metric.name)[-1] for metric in REPORTED])
+
+    def card(self, metric: Metric) -> UsageCard:
+        before = None
+        if self.previous is not None and self.compared_day is not None:
+            place = self.previous.days.index(self.compared_day)
+            before = getattr(self.previous.sources[0].totals, metric.name)[place]
+        return usage_card(
+            metric,
+            days=self.daily.days,
+            totals=getattr(self.columns, metric.name),
+            length=self.length,
+            runs=self.daily.period == self.daily.current_period,
+            previous=before,
+            previous_day=self.compared_day,
+            limit=None,
+        )
+
+    def last_day(self) -> str | None:
+        """The last day of the month on which a message came, whatever became of it."""
+        for each in reversed(self.outcomes.days):
+            came = each.outcomes
+            if came.accepted or came.duplicate or came.rejected:
+                return each.day
+        return None
+
+
+async def _read(visit: Visit, source: SourceRecord, period: str | None) -> _SourceAnswers:
+    """Everything the page shows, for a month as the address names it."""
+    asked = [("period", period)] if period else []
+    summary = await visit.ask(SummaryBody, "/headcount/v1/summary", query=asked)
+    # The month may turn between two questions; from here on all are about the same one.
+    named = ("sourceId", source.id)
+    asked = [("period", summary.month.period), named]
+    daily = await visit.ask(DailyBody, DAILY, query=asked)
+    outcomes = await visit.ask(OutcomesBody, "/headcount/v1/outcomes", query=asked)
+    previous = compared_day = None
+    if summary.previous is not UNSET:
+        compared_day = summary.previous.day
+        asked = [("period", summary.previous.period), named]
+        previous = await visit.ask(DailyBody, DAILY, query=asked)
+    return _SourceAnswers(daily, outcomes, previous, compared_day)
+
+
+@get("/page/source")
+async def source_page(request: Request[Any, Any, Any]) -> Response[bytes]:
+    visit = visit_of(request)
+    workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
+    sources = (await visit.ask(SourceListBody, "/headcount/v1/sources")).sources
+    wanted = request.query_params.get("source")
+    source = next((each for each in sources if each.id == wanted), None)
+    if source is None:
+        return await _no_such_source(request, visit)
+    try:
+        month = await _read(visit, source, request.query_params.get("period"))
+    except ApiRefusal as refusal:
+        return await no_such_month(request, visit, refusal)
+    assets = visit.parts.assets
+    charts = None
+    if assets.can_draw and any(month.columns.api_calls):
+        charts = source_drawings(month.daily, month.previous, month.length)
+    return await visit.parts.pages.send(
+        request,
+        "source",
+        **visit.common(),
+        **await of_month(visit, month.daily),
+        asset=assets.address,
+        library=assets.address(LIBRARY) if charts else None,
+        may_draw=assets.can_draw,
+        charts_come_by=install_command("plot"),
+        workspace=workspace,
+        source=source,
+        standing=[month.card(metric) for metric in HEADLINES],
+        totals=month.totals(),
+        outcomes=month.outcomes.totals,
+        remedies=REMEDIES,
+        last_day=month.last_day(),
+        days=day_rows(month.daily.days, month.columns),
+        counted=COUNTED,
+        parts=PARTS,
+        others=OTHERS,
+        charts=charts,
+        ids={source.name: source.id},
+        snippets=snippets(request, source),
+    )
+
+
+async def _no_such_source(request: Request[Any, Any, Any], visit: Visit) -> Response[bytes]:
+    return await visit.parts.pages.send(
+        request,
+        "failure",
+        404,
+        asset=visit.parts.assets.address,
+        title="There is no such source here",
+        message="This workspace has no source of that id. The first page lists all of them.",
+        link_address=visit.address("/"),
+        link="Show all sources",
+    )
+
+
+SOURCE_PAGE_HANDLERS = [source_page]
