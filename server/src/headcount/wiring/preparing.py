@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from pathlib import Path
 
 from headcount.allowances import reserve_allowances
 from headcount.datafolder import DataFolder
+from headcount.folderlock import errors_named
 
 __all__ = ["prepare_run_folder"]
 
@@ -20,16 +22,26 @@ def prepare_run_folder(folder: DataFolder, workers: int) -> None:
         workers: how many intake processes there will be.
 
     Raises:
-        OSError: the disk refused.
+        DataFolderError: the disk, or the permissions of something there, refused.
     """
-    # What the server before us announced holds no longer.
-    folder.listening.unlink(missing_ok=True)
-    folder.backlog.unlink(missing_ok=True)
-    folder.state.unlink(missing_ok=True)
-    shutil.rmtree(folder.metrics, ignore_errors=True)
-    shutil.rmtree(folder.troubles, ignore_errors=True)
-    folder.metrics.mkdir(parents=True)
+    with errors_named(folder.metrics.parent):
+        # Nothing that counts lies there, so whatever stands in the way goes.
+        _remove_unless_folder(folder.metrics.parent)
+        # What the server before us announced holds no longer.
+        for path in (folder.listening, folder.backlog, folder.state, folder.allowances):
+            if path.is_dir():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+        for path in (folder.metrics, folder.troubles):
+            _remove_unless_folder(path)
+            shutil.rmtree(path, ignore_errors=True)
+        folder.metrics.mkdir(parents=True)
     with contextlib.suppress(OSError):  # a full disk must not keep readers waiting
         reserve_allowances(folder.allowances, workers)
     # Read by prometheus-client in every child, when it is imported.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder.metrics.absolute())
+
+
+def _remove_unless_folder(path: Path) -> None:
+    if os.path.lexists(path) and not path.is_dir():
+        path.unlink()

@@ -108,6 +108,14 @@ def test_it_says_what_it_could_not_read(folder: DataFolder) -> None:
     assert "a link cannot be read" in found.message
 
 
+def test_rows_of_keys_are_read_whole(folder: DataFolder) -> None:
+    # A start leaves what is in them to whoever reads the keys.
+    changed(folder.store, "UPDATE key_block SET size_class = size_class + 1")
+    named = [f for f in examined(folder) if f.level == Level.PROBLEM]
+    assert {f.check for f in named} == {"store"}
+    assert "a row of the table key_block" in named[0].message
+
+
 def test_of_what_nothing_confirms_it_does_not_say_that_it_is_whole(folder: DataFolder) -> None:
     shutil.rmtree(folder.path / "confirmed")
     folder.store.with_suffix(".confirmed").unlink()
