@@ -85,8 +85,9 @@ def themed(spec: Spec, *, dark: bool = False) -> Spec:
             "gridColor": line,
             "tickColor": line,
             "labelColor": quiet,
-            "labelFontSize": 11,
+            "labelFontSize": 12,
             "titleColor": quiet,
+            "titleFontSize": 13,
             "titleFontWeight": "normal",
         },
         "legend": {
@@ -95,10 +96,12 @@ def themed(spec: Spec, *, dark: bool = False) -> Spec:
             "columns": 3,
             "title": None,
             "labelColor": text,
-            "labelLimit": 160,
+            "labelFontSize": 13,
+            "labelLimit": 200,
+            "symbolSize": 120,
             "symbolStrokeWidth": 3,
         },
         "rule": {"color": text},
-        "text": {"color": text},
+        "text": {"color": text, "fontSize": 12},
     }
     return {**spec, "config": config}

@@ -15,6 +15,7 @@ from typing import Any
 
 from headcount.charts.look import PALETTE, SIZE, Size, Spec, framed
 from headcount.charts.points import Point, count_axis, day_axis
+from headcount.wording import number_of
 
 __all__ = ["SOURCES_MAX", "per_source_chart", "split_largest"]
 
@@ -70,7 +71,7 @@ def per_source_chart(
     marks = range(len(sources)) if places is None else places
     colours = [PALETTE[mark] for mark in marks]
     if stacked and others:
-        series[f"{others_count:,} others"] = others
+        series[number_of(others_count, "other")] = others
         colours.append(_OTHERS)
     y = count_axis("total", unit, _highest(series.values(), stacked=stacked))
     encoding: dict[str, Any] = {

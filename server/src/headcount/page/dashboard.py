@@ -18,15 +18,16 @@ from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals
 from headcount.api.v1.workspace import WorkspaceBody, WorkspaceRecord
+from headcount.charts import SOURCES_MAX
 from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import HEADLINES, Metric
 from headcount.extras import install_command
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
-from headcount.page.attention import REMEDIES
+from headcount.page.attention import REMEDIES, attention_of
 from headcount.page.cards import UsageCard, usage_card
 from headcount.page.connecting import snippets
-from headcount.page.drawings import drawings, largest_ids
+from headcount.page.drawings import Largest, drawings, largest_ids
 from headcount.page.listings import (
     COLUMNS,
     COUNTED,
@@ -34,15 +35,19 @@ from headcount.page.listings import (
     OTHERS,
     PARTS,
     day_rows,
+    found_in,
     month_rows,
     outcome_rows,
     parse_order,
     source_rows,
+    sums,
 )
 from headcount.page.one_month import DAILY, no_such_month, of_month
 from headcount.page.visits import Visit, visit_of
 
 __all__ = ["DASHBOARD_HANDLERS"]
+
+_DIGITS_MAX = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class _MonthAnswers:
     daily: DailyBody
     previous: DailyBody | None
     months: MonthsBody
+    first: int
+    largest: Largest
 
     @property
     def runs(self) -> bool:
@@ -90,8 +97,14 @@ class _MonthAnswers:
         )
 
 
-async def _read(visit: Visit, period: str | None) -> _MonthAnswers:
-    """Everything the page shows, for a month as the address names it."""
+async def _read(visit: Visit, period: str | None, first: int) -> _MonthAnswers:
+    """Everything the page shows, for a month as the address names it.
+
+    Args:
+        visit: whose it is.
+        period: the month; the one that runs when None.
+        first: the place of the first source that charts name.
+    """
     asked = [("period", period)] if period else []
     workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
     sources = (await visit.ask(SourceListBody, "/headcount/v1/sources")).sources
@@ -100,14 +113,19 @@ async def _read(visit: Visit, period: str | None) -> _MonthAnswers:
     asked = [("period", summary.month.period)]
     outcomes = await visit.ask(OutcomesBody, "/headcount/v1/outcomes", query=asked)
     known = {source.id for source in sources}
-    largest = largest_ids([s for s in summary.sources if s.source_id in known])
+    named = [s for s in summary.sources if s.source_id in known]
+    if first > sum(1 for each in named if each.totals.api_calls):
+        first = 1
+    largest = largest_ids(named, first)
     shown = [("sourceId", each) for each in set(chain.from_iterable(largest.values()))]
     daily = await visit.ask(DailyBody, DAILY, query=[*asked, *shown])
     previous = None
     if summary.previous is not UNSET:
         previous = await visit.ask(DailyBody, DAILY, query=[("period", summary.previous.period)])
     months = await visit.ask(MonthsBody, "/headcount/v1/months")
-    return _MonthAnswers(workspace, sources, summary, outcomes, daily, previous, months)
+    return _MonthAnswers(
+        workspace, sources, summary, outcomes, daily, previous, months, first, largest
+    )
 
 
 @get("/")
@@ -115,17 +133,23 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
     visit = visit_of(request)
     asked = request.query_params
     try:
-        month = await _read(visit, asked.get("period"))
+        month = await _read(visit, asked.get("period"), _place_in(asked.get("from")))
     except ApiRefusal as refusal:
         return await no_such_month(request, visit, refusal)
     order = parse_order(asked.get("sort"), asked.get("order"))
+    rows, find = source_rows(month.summary, month.sources, order), asked.get("find", "").strip()
     daily, parts, totals = month.daily, visit.parts, month.summary.month.totals
-    largest = largest_ids(month.summary.sources)
     used = sum(1 for each in month.summary.sources if each.totals.api_calls)
     charts = None
     if parts.assets.can_draw and used:
         charts = drawings(
-            daily, month.previous, month.summary.plan_limits, month.length, largest, used
+            daily,
+            month.previous,
+            month.summary.plan_limits,
+            month.length,
+            month.largest,
+            used,
+            month.first,
         )
     ever = daily.first_period is not UNSET or month.outcomes.totals.rejected
     first_source = next((source for source in month.sources if source.enabled), None)
@@ -143,7 +167,13 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         ids={source.name: source.id for source in month.sources},
         standing=month.standing(),
         totals=totals,
-        rows=source_rows(month.summary, month.sources, order),
+        rows=found_in(rows, find),
+        listed=len(rows),
+        find=find,
+        first=month.first,
+        at_once=SOURCES_MAX,
+        sums=sums(month.summary),
+        attention=attention_of(month.outcomes),
         columns=COLUMNS,
         order=order,
         used=used,
@@ -160,6 +190,12 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         snippets=snippets(request, first_source) if first_source and not ever else None,
         first_source=first_source,
     )
+
+
+def _place_in(text: str | None) -> int:
+    """The place of a source by its size, as an address names it; the first when it names none."""
+    known = text is not None and text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+    return max(1, int(text or 1)) if known else 1
 
 
 DASHBOARD_HANDLERS = [dashboard]

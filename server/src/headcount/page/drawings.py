@@ -28,7 +28,7 @@ from headcount.charts import (
 from headcount.counting.forecast import pace_of
 from headcount.counting.metrics import HEADLINES, Metric
 
-__all__ = ["drawings", "largest_ids", "source_drawings"]
+__all__ = ["Largest", "drawings", "largest_ids", "source_drawings"]
 
 _LARGE = Size("container", 240)
 _LOW = Size("container", 160)
@@ -37,13 +37,20 @@ Largest = Mapping[str, Sequence[str]]
 """Ids of sources, the largest one first, by the name of each headline metric."""
 
 
-def largest_ids(sources: Sequence[SourceTotals]) -> Largest:
-    """The sources that the charts name."""
+def largest_ids(sources: Sequence[SourceTotals], first: int = 1) -> Largest:
+    """The sources that the charts name.
+
+    Args:
+        sources: all of them.
+        first: the place of the first one that is wanted, 1 for the largest.
+    """
 
     def largest(metric: Metric) -> list[str]:
         totals = {each.source_id: getattr(each.totals, metric.name) for each in sources}
         used = [source_id for source_id, total in totals.items() if total]
-        return sorted(used, key=lambda source_id: (-totals[source_id], source_id))[:SOURCES_MAX]
+        return sorted(used, key=lambda source_id: (-totals[source_id], source_id))[
+            first - 1 : first - 1 + SOURCES_MAX
+        ]
 
     return {metric.name: largest(metric) for metric in HEADLINES}
 
@@ -55,6 +62,7 @@ def drawings(
     length: int,
     largest: Largest,
     sources_used: int,
+    first: int = 1,
 ) -> Markup:
     """All charts of a month and both looks.
 
@@ -65,6 +73,7 @@ def drawings(
         length: how many days the month has.
         largest: the sources to show.
         sources_used: how many sources have usage in the month.
+        first: the place of the first source to show; further ones stand without all others.
     """
     before = None if previous is None else (previous.days, previous.workspace)
     charts = _of_scope(daily, daily.workspace, before, limits, length)
@@ -73,7 +82,7 @@ def drawings(
     places = _places(largest[metric.name] for metric in order)
     for metric in HEADLINES:
         charts[f"source-{metric.option}"] = _by_source(
-            daily, length, metric, largest[metric.name], places, sources_used
+            daily, length, metric, largest[metric.name], places, sources_used if first == 1 else 0
         )
     return _in_both_looks(charts)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -32,10 +32,12 @@ __all__ = [
     "OutcomeRow",
     "SourceRow",
     "day_rows",
+    "found_in",
     "month_rows",
     "outcome_rows",
     "parse_order",
     "source_rows",
+    "sums",
 ]
 
 NOTHING = Totals(*[0] * len(REPORTED))
@@ -171,6 +173,19 @@ def source_rows(
     # Stable, so that equal ones stay in the order of their names.
     rows.sort(key=_KEYS[order.column], reverse=order.descending)
     return rows
+
+
+def found_in(rows: Sequence[SourceRow], find: str) -> list[SourceRow]:
+    """The rows whose names hold every word that is looked for, whatever their case."""
+    words = find.casefold().split()
+    return [row for row in rows if all(word in row.name.casefold() for word in words)]
+
+
+def sums(summary: SummaryBody) -> list[Figure]:
+    """The workspace's own figures, as they stand beneath its sources."""
+    now = summary.month.totals
+    before = summary.previous.totals if summary.previous is not UNSET else NOTHING
+    return [replace(_figure(metric, now, before, summary), share="") for metric in COUNTED]
 
 
 def _figure(metric: Metric, now: Totals, before: Totals, summary: SummaryBody) -> Figure:

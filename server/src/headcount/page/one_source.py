@@ -21,7 +21,7 @@ from headcount.counting.metrics import HEADLINES, REPORTED, Metric
 from headcount.extras import install_command
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
-from headcount.page.attention import REMEDIES
+from headcount.page.attention import REMEDIES, attention_of
 from headcount.page.cards import UsageCard, usage_card
 from headcount.page.connecting import snippets
 from headcount.page.drawings import source_drawings
@@ -126,6 +126,7 @@ async def source_page(request: Request[Any, Any, Any]) -> Response[bytes]:
         totals=month.totals(),
         outcomes=month.outcomes.totals,
         remedies=REMEDIES,
+        attention=attention_of(month.outcomes),
         last_day=month.last_day(),
         days=day_rows(month.daily.days, month.columns),
         counted=COUNTED,

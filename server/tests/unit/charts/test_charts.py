@@ -142,3 +142,20 @@ def test_new_counts_are_told_by_day_and_weekends_apart() -> None:
     ]  # fmt: skip
     falling = charts()["daily, falling"]["data"]["values"]
     assert [row["new"] for row in falling] == [5, -2]
+
+
+def test_one_other_is_not_several() -> None:
+    few = {"a": month(2, 5), "b": month(2, 4)}
+    for count, words in ((1, "1 other"), (2, "2 others")):
+        chart = per_source_chart(
+            few, unit="MTU", days=31, stacked=True, others=month(2, 1), others_count=count
+        )
+        assert chart["encoding"]["color"]["scale"]["domain"][-1] == words
+
+
+@pytest.mark.parametrize("name", charts())
+def test_words_on_charts_have_reading_size(name: str) -> None:
+    drawn = vl_convert.vegalite_to_svg(themed(charts()[name]))
+    sizes = {int(size) for size in re.findall(r'font-size="(\d+)px"', drawn)}
+    assert sizes
+    assert min(sizes) >= 12

@@ -4,6 +4,7 @@
 const CHECK_EVERY_MS = 1_000;
 const RELOAD_AT_LEAST_EVERY_MS = 30_000;
 const WAIT_MOST_MS = 15_000;
+const FIND_AFTER_MS = 250;
 
 const byId = (id) => document.getElementById(id);
 
@@ -284,8 +285,28 @@ function setUpSorting() {
   });
 }
 
+function setUpFinding() {
+  const field = document.querySelector("input[data-find]");
+  if (!field) return;
+  let asked = 0;
+  const find = async () => {
+    const address = new URL(location.href);
+    if (field.value.trim()) address.searchParams.set("find", field.value.trim());
+    else address.searchParams.delete("find");
+    const mine = ++asked;
+    await new Promise((resolve) => setTimeout(resolve, FIND_AFTER_MS));
+    if (mine !== asked) return;
+    history.replaceState(null, "", address);
+    // Should it fail, the next look at the page takes what the address then says.
+    await refresh(address.href).catch(() => {});
+  };
+  field.addEventListener("input", find);
+  field.form.addEventListener("submit", (event) => { event.preventDefault(); find(); });
+}
+
 setUpTheme();
 setUpControls();
 setUpSorting();
+setUpFinding();
 drawAll();
 keepUpToDate();
