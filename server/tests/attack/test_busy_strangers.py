@@ -65,7 +65,7 @@ def test_readers_are_served_whatever_strangers_ask(
     "request_",
     [GET % b"/healthz", GET % b"/nothing", NO_HTTP, b"OPTIONS /v1/p HTTP/1.1\r\nHost: t\r\n\r\n",
      POSTED % (b"/v1/p", b"text/plain"), POSTED % (b"/v1/m", b"text/plain"),
-     GET % b"/v1/projects/none/settings"],
+     GET % b"/v1/projects/none/settings", GET[:-2] % b"/nothing" + b"a:b\r\n" * 250 + b"\r\n"],
 )  # fmt: skip
 def test_senders_are_served_whatever_strangers_ask(
     server: Server, shop: Shop, request_: bytes

@@ -1,8 +1,7 @@
 """Accepting: takes a listening socket, gives sockets, many in a round of the loop.
 
 The loop's own server accepts one connection a round: where each round has work to do, whoever comes
-behind a thousand others waits for a thousand rounds before anybody sees what it asks. That server
-takes less time for each, which is worth more where rounds are short, as on the tracking address.
+behind a thousand others waits for a thousand rounds before anybody sees what it asks.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ _UNSENT_BYTES_MAX = 4 * 1024
 _HEAD_COPIES = 3
 # Ends every head, and every body in chunks.
 _END = b"\r\n\r\n"
-# Of a body that comes with its head, and is looked through for another one.
-_SHORT_BYTES = 2048
+# Of a body that comes with its head, and is looked through for another one; and of a head.
+_SHORT_BYTES, _SHORT_HEAD_BYTES = 2048, 1024
 # What is parsed at a time of heads and of bodies in chunks: each byte of them may be a step.
 _PIECE_BYTES = 16 * 1024
 # So that a body in chunks that is full of such ends is not looked at end by end.
@@ -165,7 +165,7 @@ class Connection(HttpToolsProtocol):
         """
         at, size = 0, len(data)
         while at < size and self.parser is not None:
-            is_open = False  # whether it is a part of a head that does not end in it
+            is_slow = False  # whether it is a large head, or one that goes on
             if self._is_whole:
                 if self.cycle is not None and not self.cycle.response_complete:
                     self._behind = data[at:]
@@ -173,6 +173,7 @@ class Connection(HttpToolsProtocol):
                 end = data.find(_END, at) + len(_END)
                 # What is short and holds no other end is one request at most, head and body.
                 is_open = end < len(_END)
+                is_slow = is_open or end - at > _SHORT_HEAD_BYTES
                 if is_open or (size - end < _SHORT_BYTES and data.find(_END, end) < 0):
                     end = size
             elif self._left_bytes > 0 and not self._is_chunked:
@@ -181,8 +182,8 @@ class Connection(HttpToolsProtocol):
                 skipped = _CHUNKED_BYTES_MIN if self._is_chunked else 0
                 end = data.find(_END, at + skipped) + len(_END)
                 if end < len(_END):
-                    is_open, end = not self._is_chunked, size
-            if (is_open or end - at > _SHORT_BYTES) and (self._left_bytes <= 0 or self._is_chunked):
+                    is_slow, end = not self._is_chunked, size
+            if (is_slow or end - at > _SHORT_BYTES) and (self._left_bytes <= 0 or self._is_chunked):
                 end = min(end, at + _PIECE_BYTES)
                 if is_granted:
                     is_granted = False

@@ -69,12 +69,9 @@ class _UvicornServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._crowd.tick(asyncio.get_running_loop().time())
-        if self._certificates is None and self._crowd.entrance is None:
-            await super().startup(sockets)
-        else:
-            await super().startup([])
-            listeners: list[Any] = [self._listener(sock) for sock in sockets or ()]
-            self.servers = listeners
+        await super().startup([])
+        listeners: list[Any] = [self._listener(sock) for sock in sockets or ()]
+        self.servers = listeners
         self._lifetime.ready()
 
     def _listener(self, sock: socket.socket) -> Listener | TlsListener:
