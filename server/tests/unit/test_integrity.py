@@ -143,6 +143,17 @@ def anothers(folder: DataFolder, name: str) -> None:
     shutil.copy(other.path / name, folder.path / name)
 
 
+def another_of_its_own(folder: DataFolder) -> None:
+    """Put a new store of this very installation in the place of the one that has counted."""
+    identity = (folder.path / "identity").read_bytes()
+    lose(folder, "store.*", "identity")
+    lines = identity.decode().splitlines(keepends=True)
+    (folder.path / "identity").write_text("".join(x for x in lines if "store.sqlite" not in x))
+    open_store(folder.store).close()
+    lose(folder, "confirmed/*", "store.confirmed")
+    (folder.path / "identity").write_bytes(identity)
+
+
 def anothers_journal(folder: DataFolder) -> None:
     other = counted_folder(folder.path.parent / "other").folder
     shutil.copy(journal_of(other), folder.journals / "copied.sqlite")
@@ -190,6 +201,8 @@ LOSSES: dict[str, tuple[Callable[[DataFolder], object], str]] = {
         ),
         r"older than the store"),
     "another's store": (lambda f: anothers(f, "store.sqlite"), "another installation"),
+    "another store of this installation": (
+        another_of_its_own, "another file than the one that this data folder knows"),
     "another's catalog": (lambda f: anothers(f, "catalog.sqlite"), "another installation"),
     "another's journal": (anothers_journal, "another installation"),
     "the identity": (lambda f: lose(f, "identity"), "identity is missing"),

@@ -10,9 +10,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from headcount.confirmed import witness_of
+from headcount.confirmed import read_confirmed, witness_of
 from headcount.counting.facts import FACT_BYTES, Rejection
-from headcount.errors import DamagedDataError, DataFolderError
+from headcount.errors import DamagedDataError, DataFolderError, StorageUnavailableError
 from headcount.journal import JournalEntry, JournalFile
 from headcount.journal.schema import DAMAGED
 from headcount.journal.view import journal_view
@@ -229,6 +229,13 @@ def test_what_is_confirmed_is_never_ahead_of_what_is_durable(tmp_path: Path) -> 
             with closing(JournalFile(path)) as other:
                 assert other.last_id() == number
         assert witness_of(path).stat().st_size == 64
+        confirmed = read_confirmed(path)
+        assert confirmed is not None
+        assert (confirmed.sequence, confirmed.messages) == (5, 5)
+        journal._db.pragma("max_page_count", 1)  # a disk without room
+        with pytest.raises(StorageUnavailableError):
+            journal.append(fact(6) * 2000, [], 6)
+        assert read_confirmed(path) == confirmed
 
 
 def test_a_journal_gives_its_room_back(tmp_path: Path) -> None:
