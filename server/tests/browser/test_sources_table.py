@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from browser.support import Window, window
 from headcount.counting.facts import Rejection
@@ -165,3 +166,39 @@ def test_paper_has_the_name_of_the_workspace_and_no_controls(
         opened.picture("sixty-sources-print")
         paper = opened.page.pdf(format="A4")
         assert paper.startswith(b"%PDF")
+
+
+def test_what_is_shown_can_be_taken_along(place: Installation, browser: Browser, home: str) -> None:
+    with window(browser, home) as opened:
+        opened.sign_in(place.read_secret)
+        opened.await_charts()
+        field = opened.page.get_by_label("Find a source")
+        field.fill("nord")
+        expect(opened.page.locator("#sources-body tr")).to_have_count(3)
+        name, text = taken(opened, opened.page.get_by_role("link", name="CSV of the sources"))
+        assert name == "headcount-2026-11-sources.csv"
+        lines = text.decode().splitlines()
+        assert lines[0] == "source_id,source_name,api_calls,api_calls_change,mtu,mtu_change"
+        cells = [line.split(",")[1:] for line in lines[1:]]
+        assert cells == [
+            ["Shop 40 Nord", "1040", "", "115", ""],
+            ["Shop 20 Nord", "1020", "", "113", ""],
+            ["Shop 00 Nord", "1000", "", "111", ""],
+        ]
+        _, text = taken(opened, opened.page.get_by_role("link", name="CSV of the days"))
+        assert "2026-11-05,61770,61770,6837,6837" in text.decode().splitlines()
+        _, text = taken(opened, opened.page.get_by_role("link", name="CSV of the outcomes"))
+        assert text.decode().splitlines()[1] == "Shop 30,1030,0,500,no_user_anon_id 500"
+        name, text = taken(opened, opened.page.get_by_role("button", name="SVG of API calls, run"))
+        assert name == "headcount-2026-11-api-calls.svg"
+        assert text.startswith(b"<svg")
+        assert b"Acme, November 2026" in text
+        _, text = taken(opened, opened.page.get_by_role("button", name="PNG of MTU by day"))
+        assert text.startswith(b"\x89PNG")
+
+
+def taken(opened: Window, control: Locator) -> tuple[str, bytes]:
+    """The name and the bytes of the file that a click gives."""
+    with opened.page.expect_download() as given:
+        control.click()
+    return given.value.suggested_filename, Path(given.value.path()).read_bytes()

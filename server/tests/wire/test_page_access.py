@@ -54,7 +54,9 @@ def test_every_answer_is_hardened(visitor: httpx.Client) -> None:
             assert "cache-control" in headers
 
 
-@pytest.mark.parametrize("path", ["/", "/page/manage", "/page/connect", "/?workspace=x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/page/manage", "/page/connect", "/?workspace=x", "/page/source"]
+)
 def test_nothing_without_signing_in(visitor: httpx.Client, path: str) -> None:
     query = {} if path == "/" else {"next": path}
     answer = visitor.get(path)
@@ -253,3 +255,20 @@ def test_files_may_be_kept(visitor: httpx.Client) -> None:
         tag = {"If-None-Match": answer.headers["etag"]}
         assert visitor.get(path, headers=tag).status_code == 304
     assert visitor.get("/page/assets/../app.py").status_code == 404
+
+
+def test_tables_are_taken_along_by_who_is_signed_in_and_run_nothing(
+    visitor: httpx.Client, place: Installation
+) -> None:
+    source = place.source('=HYPERLINK("https://evil.example")')
+    place.use(source, NOVEMBER, {3: {"api_calls": 7, "admitted": 7, "identified": 2}})
+    assert visitor.get("/page/csv/sources").status_code == 303
+    sign_in(visitor, place.read_secret)
+    answer = visitor.get("/page/csv/sources")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith("attachment; ")
+    assert ""","'=HYPERLINK(""https://evil.example"")",7,""" in answer.text
+    days = visitor.get("/page/csv/days", params={"source": source.id}).text
+    assert "2026-11-03,7,7,2,2" in days
+    assert visitor.get("/page/csv/days", params={"source": "nobody"}).status_code == 404
+    assert visitor.get("/page/csv/secrets").status_code == 404

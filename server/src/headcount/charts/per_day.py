@@ -60,6 +60,7 @@ def daily_chart(
             "field": "kind",
             "type": "nominal",
             "scale": {"domain": list(_KINDS), "range": list(_KINDS.values())},
+            "legend": {"columns": len(_KINDS)},
         },
         "tooltip": [
             {"field": "date", "title": "Day"},

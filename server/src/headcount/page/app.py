@@ -27,6 +27,7 @@ from headcount.page.one_month import MONTH_HANDLERS
 from headcount.page.one_source import SOURCE_PAGE_HANDLERS
 from headcount.page.pages import Pages, redirect
 from headcount.page.sessions import Sessions
+from headcount.page.taking_along import TAKING_HANDLERS
 from headcount.page.visits import Forbidden, Parts, SignedOut, parts_of
 
 __all__ = ["create_page", "is_of_page"]
@@ -70,6 +71,7 @@ def create_page(
             *DASHBOARD_HANDLERS,
             *SOURCE_PAGE_HANDLERS,
             *MONTH_HANDLERS,
+            *TAKING_HANDLERS,
             *CONNECTING_HANDLERS,
             *MANAGING_HANDLERS,
             *LOGIN_HANDLERS,

@@ -178,6 +178,7 @@ async def dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
         order=order,
         used=used,
         outcomes=month.outcomes.totals,
+        subject="",
         remedies=REMEDIES,
         outcome_rows=outcome_rows(month.outcomes),
         days=day_rows(daily.days, daily.workspace),

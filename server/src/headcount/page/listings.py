@@ -200,8 +200,11 @@ def _figure(metric: Metric, now: Totals, before: Totals, summary: SummaryBody) -
 
 
 def outcome_rows(outcomes: OutcomesBody) -> list[OutcomeRow]:
-    """Sources with any message, by name."""
-    listed = sorted(outcomes.sources, key=lambda each: each.source_name.casefold())
+    """Sources with any message: those with the most rejected ones first, then by name."""
+    listed = sorted(
+        outcomes.sources,
+        key=lambda each: (-each.outcomes.rejected, each.source_name.casefold()),
+    )
     return [OutcomeRow(each.source_name, each.outcomes) for each in listed]
 
 

@@ -125,6 +125,7 @@ async def source_page(request: Request[Any, Any, Any]) -> Response[bytes]:
         standing=[month.card(metric) for metric in HEADLINES],
         totals=month.totals(),
         outcomes=month.outcomes.totals,
+        subject=source.name,
         remedies=REMEDIES,
         attention=attention_of(month.outcomes),
         last_day=month.last_day(),

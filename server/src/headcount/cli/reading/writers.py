@@ -6,25 +6,18 @@ Refuses Parquet where its library is missing, saying what to install.
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Any, BinaryIO, Protocol
 
 from headcount.cli.reading.usage_rows import Row
 from headcount.errors import UsageError
 from headcount.extras import install_command
+from headcount.spreadsheets import csv_line
 
 __all__ = ["FORMATS", "RowWriter", "row_as_data", "row_writer"]
 
 FORMATS = ("json", "ndjson", "csv", "parquet")
 """The formats that can be written to a file."""
-
-_TO_QUOTE = re.compile(r'[,"\r\n]')
-_FORMULA_MARKS = ("=", "+", "-", "@")
-# What becomes a break of cells or lines where a table is pasted.
-_BREAKS = ("\t", "\r", "\n")
-_SKIPPED = "".join(map(chr, range(0x21))) + "\x7f\x85\u200b\u200c\u200d\u2028\u2029\u2060\ufeff'\""
 
 
 class RowWriter(Protocol):
@@ -100,18 +93,6 @@ class _JsonLinesWriter:
         pass
 
 
-def _as_text(cell: object) -> object:
-    """A cell that a spreadsheet shows as the text that it is; numbers and days stay what they are.
-
-    A text that looks like a formula to one of them gets an apostrophe in front. They skip blanks
-    and quotation marks, begin formulas with one of four marks, and take wide forms for them too.
-    """
-    if not isinstance(cell, str):
-        return cell
-    plain = unicodedata.normalize("NFKC", cell).lstrip(_SKIPPED)
-    return f"'{cell}" if plain.startswith(_FORMULA_MARKS) or cell[:1] in _BREAKS else cell
-
-
 class _CsvWriter:
     """A heading and a line a row, in UTF-8."""
 
@@ -119,25 +100,15 @@ class _CsvWriter:
         self._stream = stream
         self._columns = columns
         # Where nothing can be read, nothing is written either.
-        self._heading = _line(columns)
+        self._heading = csv_line(columns)
 
     def write(self, rows: Sequence[Row]) -> None:
-        lines = [_line([_as_text(row[name]) for name in self._columns]) for row in rows]
+        lines = [csv_line([row[name] for name in self._columns]) for row in rows]
         self._stream.write(self._heading + b"".join(lines))
         self._heading = b""
 
     def close(self) -> None:
         self.write(())
-
-
-def _line(cells: Sequence[object]) -> bytes:
-    return (",".join(map(_quoted, cells)) + "\n").encode()
-
-
-def _quoted(cell: object) -> str:
-    # Not by the csv module: it leaves a carriage return bare, and readers begin a row behind it.
-    text = "" if cell is None else str(cell)
-    return '"' + text.replace('"', '""') + '"' if _TO_QUOTE.search(text) else text
 
 
 class _ParquetWriter:

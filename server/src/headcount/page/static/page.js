@@ -79,7 +79,13 @@ function lookFor(look, width) {
   return { ...look, legend: { ...look.legend, columns } };
 }
 
-async function draw(embed, place, spec, look) {
+function heightFor(spec, width) {
+  const names = spec.encoding?.color?.legend ? 0 : spec.encoding?.color?.scale?.domain?.length ?? 0;
+  return spec.height + (width < 420 ? 18 * Math.max(0, names - 2) : 0); // one name a line there
+}
+
+async function draw(embed, place, given, look) {
+  const spec = { ...given, height: heightFor(given, place.clientWidth) };
   const { data, ...rest } = spec;
   const shape = JSON.stringify(rest);
   const former = drawn.get(place);
@@ -102,7 +108,53 @@ async function draw(embed, place, spec, look) {
     tooltip: showTip,
   });
   former?.view.finalize();
+  if (!former) offerToSave(embed, place);
   drawn.set(place, { view: made.view, shape, look, rows: JSON.stringify(data.values) });
+}
+
+// A chart as a file: drawn once more at a size for files, with a title that says whose it is.
+
+function offerToSave(embed, place) {
+  const line = document.createElement("p");
+  line.className = "take";
+  for (const format of ["svg", "png"]) {
+    const button = document.createElement("button");
+    const of = document.createElement("span");
+    of.className = "unseen";
+    of.textContent = ` of ${place.dataset.title}`;
+    button.type = "button";
+    button.className = "plain small";
+    button.append(format.toUpperCase(), of);
+    button.addEventListener("click", () => save(embed, place, format));
+    line.append(button);
+  }
+  place.after(line);
+}
+
+async function save(embed, place, format) {
+  const { charts } = JSON.parse(byId("charts").textContent);
+  const { chart, title } = place.dataset;
+  const spec = { ...charts[chart], title, width: 720, height: 360 };
+  const made = await embed(document.createElement("div"), spec, {
+    actions: false,
+    ast: true,
+    config: looks[isDark() ? "dark" : "light"],
+    defaultStyle: false, // nor any style that stands in the page itself
+    mode: "vega-lite",
+    tooltip: showTip,
+  });
+  const link = document.createElement("a");
+  if (format === "svg") {
+    const type = "image/svg+xml";
+    link.href = URL.createObjectURL(new Blob([await made.view.toSVG()], { type }));
+  } else {
+    const canvas = await made.view.toCanvas(2);
+    link.href = URL.createObjectURL(await new Promise((done) => canvas.toBlob(done)));
+  }
+  link.download = `headcount-${byId("state").dataset.period.slice(0, 7)}-${chart}.${format}`;
+  link.click();
+  made.view.finalize();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 let looks;
