@@ -22,5 +22,6 @@ def test_a_store_that_cannot_be_opened_is_an_outage_and_no_mistake_of_ours(tmp_p
         troubles = Troubles(None, "intake", now_ms)
         months = SealedMonths(store)
         history = CatalogHistory(catalog, CatalogSources(catalog), months, troubles)
-        with pytest.raises(StorageUnavailableError, match="cannot be opened"):
+        with pytest.raises(StorageUnavailableError, match=r"store\.sqlite is no file"):
             history.sealed(1)
+        assert [each.kind for each in troubles.now()] == ["imports_months"]
