@@ -74,8 +74,10 @@ class Troubles:
         self._now[kind] = Trouble(kind, message, remedy, since_ms, times + 1, hinders)
         if former is None:
             _log.error("%s", f"{message} {remedy}".strip())
+        # The files of metrics may be refused, or gone: that is no reason not to say it elsewhere.
+        with contextlib.suppress(OSError):
             metrics.TROUBLES.labels(kind).set(1)
-        metrics.TROUBLES_MET.labels(kind).inc()
+            metrics.TROUBLES_MET.labels(kind).inc()
         self._write()
 
     def restate(self, kind: str, message: str, remedy: str = "", *, hinders: bool = True) -> None:
@@ -93,7 +95,8 @@ class Troubles:
         lasted_s = max(0, self._clock_ms() - former.since_ms) / 1000
         met = "once" if former.times == 1 else f"{former.times:,} times"
         _log.warning("over after %.1f s, met %s: %s", lasted_s, met, former.message)
-        metrics.TROUBLES.labels(kind).set(0)
+        with contextlib.suppress(OSError):
+            metrics.TROUBLES.labels(kind).set(0)
         self._write()
 
     def now(self) -> list[Trouble]:

@@ -34,6 +34,28 @@ def test_a_trouble_is_logged_at_its_beginning_and_its_end_only(
     troubles.close()
 
 
+def test_it_is_said_though_the_files_of_metrics_are_gone(tmp_path: Path) -> None:
+    program = (
+        "import shutil, sys; from pathlib import Path\n"
+        "from headcount.troubles import Troubles, read_troubles\n"
+        "troubles = Troubles(Path(sys.argv[1]), 'meter', lambda: 0)\n"
+        "shutil.rmtree(sys.argv[2])\n"
+        "troubles.begin('storage', 'The disk is gone.')\n"
+        "print([trouble.message for trouble in read_troubles(Path(sys.argv[1]))])\n"
+        "troubles.end('storage')\n"
+    )
+    gone = tmp_path / "metrics"
+    gone.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "troubles"), str(gone)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(gone)},
+    )
+    assert "Traceback" not in done.stderr
+    assert done.stdout == "['The disk is gone.']\n"
+
+
 def test_the_file_takes_no_more_room_than_it_had_from_the_start(tmp_path: Path) -> None:
     troubles = Troubles(tmp_path, "meter", lambda: 0)
     [path] = tmp_path.iterdir()
