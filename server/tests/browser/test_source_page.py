@@ -122,3 +122,22 @@ def test_new_counts_stand_beside_the_running_total(place: Installation, browser:
         opened.await_charts()
         expect(opened.page.locator("[data-chart=source-mtu] canvas")).to_be_visible()
         assert drawn_bars(opened) == 2
+
+
+def test_a_link_leads_there_after_signing_in(place: Installation, browser: Browser) -> None:
+    till = next(each for each in place.catalog.sources() if each.name.startswith("Till"))
+    wanted = f"/page/source?workspace={place.workspace.id}&source={till.id}&period={NOVEMBER}"
+    with page_of(place) as home, window(browser, home) as opened:
+        opened.go(wanted)
+        opened.page.get_by_label("API token").fill(place.read_secret)
+        opened.page.locator("button.primary").click()
+        expect(heading(opened, till.name)).to_be_visible()
+        assert opened.page.url == home + wanted
+        # A session that ends under an open page leads back to it, too.
+        opened.page.context.clear_cookies()
+        opened.page.get_by_role("link", name="Sign in again").click()
+        opened.page.get_by_label("API token").fill(place.read_secret)
+        opened.page.locator("button.primary").click()
+        expect(heading(opened, till.name)).to_be_visible()
+        assert opened.page.url == home + wanted
+        opened.complaints.clear()  # the 401 itself
