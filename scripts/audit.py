@@ -87,7 +87,7 @@ def judged(asked: Iterable[Pin], answer: Mapping[str, Any] | None, failure: str 
             continue
         for found in told[pin]["vulns"]:
             versions = ", ".join(found.get("fix_versions", ())) or "no version"
-            findings.vulnerable.append(f"{pin}: {found['id']}, mended in {versions}")
+            findings.vulnerable.append(f"{pin}: {found['id']}, fixed in {versions}")
     return findings
 
 

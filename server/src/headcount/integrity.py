@@ -84,6 +84,7 @@ def part_faults(folder: Path) -> list[PartFault]:
         folder: a data folder of this version's format.
     """
     found = _Found()
+    places = DataFolder(folder)
     identity: Identity | None = None
 
     def look() -> None:
@@ -96,19 +97,19 @@ def part_faults(folder: Path) -> list[PartFault]:
     missing = {fault.part for fault in found.faults}
     with ExitStack() as stack:
         # The journals come first: what a meter deletes of them later is in the store by then.
-        for path in DataFolder(folder).journal_files():
+        for path in places.journal_files():
             name = part_name(folder, path)
             if name not in missing and _is_begun(identity, name, path):
                 found.tried(name, partial(_look_at_journal, found, stack, path))
-        for name, look_at in _LOOKS:
-            if name not in missing and _is_begun(identity, name, folder / name):
-                found.tried(name, partial(look_at, found, stack, folder / name))
-        if "store.sqlite" not in {fault.part for fault in found.faults}:
-            found.faults += _between_journals_and_store(found)
+        for path, look_at in ((places.store, _look_at_store), (places.catalog, _look_at_catalog)):
+            if path.name not in missing and _is_begun(identity, path.name, path):
+                found.tried(path.name, partial(look_at, found, stack, path))
+        if places.store.name not in {fault.part for fault in found.faults}:
+            found.faults += _between_journals_and_store(found, places)
         if found.catalog is not None:
             catalog = found.catalog
-            found.tried("catalog.sqlite", lambda: _require_known(catalog, found.scopes))
-            found.tried("catalog.sqlite", lambda: _require_newest(catalog, found.catalog_seen))
+            found.tried(places.catalog.name, lambda: _require_known(catalog, found.scopes))
+            found.tried(places.catalog.name, lambda: _require_newest(catalog, found.catalog_seen))
     return found.faults
 
 
@@ -152,18 +153,15 @@ def _look_at_catalog(found: _Found, stack: ExitStack, path: Path) -> None:
     if fault is not None:
         raise DamagedDataError(
             f"{path} is damaged: {fault}.",
-            "Mend it with `headcount doctor --repair`, or restore the data folder from a backup.",
+            "Repair it with `headcount doctor --repair`, or restore the data folder from a backup.",
         )
     found.catalog = catalog
 
 
-_LOOKS = (("store.sqlite", _look_at_store), ("catalog.sqlite", _look_at_catalog))
-
-
-def _between_journals_and_store(found: _Found) -> Iterator[PartFault]:
+def _between_journals_and_store(found: _Found, places: DataFolder) -> Iterator[PartFault]:
     positions = found.positions or {}
     for journal in found.journals:
-        name = f"journals/{journal.path.name}"
+        name = part_name(places.path, journal.path)
         position = positions.get(journal.uuid, 0)
         # It may have gone on meanwhile, and what came is counted already.
         if position > journal.last_id and position > last_id_of(journal.path):
@@ -176,7 +174,7 @@ def _between_journals_and_store(found: _Found) -> Iterator[PartFault]:
             )
         if position < journal.pruned_id:
             yield PartFault(
-                "store.sqlite",
+                places.store.name,
                 f"The store is older than {journal.path}: it has counted the entries up to"
                 f" {position:,}, and those up to {journal.pruned_id:,} were counted and deleted, so"
                 " that what came in between is in neither.",
@@ -238,11 +236,11 @@ def refuse_unknown_workspaces(folder: Path) -> None:
         DamagedDataError: it does not; DataFolderError: one of the two cannot be read.
     """
     identity = read_identity(folder)
-    for name in ("store.sqlite", "catalog.sqlite"):
-        require_part(folder / name)
-        if not _is_begun(identity, name, folder / name):
-            return
     places = DataFolder(folder)
+    for path in (places.store, places.catalog):
+        require_part(path)
+        if not _is_begun(identity, path.name, path):
+            return
     with open_at_one_moment(places.store, version=sql.VERSION) as store:
         scopes = [(workspace, source) for workspace, source in rows(store, _SCOPES)]
         seen = catalog_seen(Ledger(places.store, store, TABLES))

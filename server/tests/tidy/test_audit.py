@@ -59,7 +59,7 @@ def answer(*dependencies: dict[str, Any]) -> str:
     ("said", "tool", "status", "words"),
     [
         (answer(CLEAN, FINE), 0, 0, "2 of 2 locked versions were looked at; 0 known"),
-        (answer(CLEAN, VULNERABLE), 1, 1, "urllib3 1.26.4: PYSEC-2021-108, mended in 1.26.5"),
+        (answer(CLEAN, VULNERABLE), 1, 1, "urllib3 1.26.4: PYSEC-2021-108, fixed in 1.26.5"),
         (answer(SKIPPED, VULNERABLE), 1, 1, "1 of 2"),
         (answer(SKIPPED, FINE), 0, 2, "idna 3.20: Dependency not found on PyPI"),
         (answer(FINE), 0, 2, "idna 3.20: the answer does not name it"),

@@ -15,8 +15,11 @@ from headcount.errors import DataFolderError
 __all__ = ["CopiedFile", "HashKey", "Manifest", "read_manifest", "write_manifest"]
 
 BACKUP_FORMAT = 1
+_PLACES = DataFolder(Path())
 _PATH = re.compile(
-    r"catalog\.sqlite|store\.sqlite|hash\.key|journals/[\w-]+\.sqlite|keys/[\w-]+\.keys", re.ASCII
+    "|".join(re.escape(str(each)) for each in (_PLACES.catalog, _PLACES.store, _PLACES.hash_key))
+    + rf"|{_PLACES.journals}/[\w-]+\.sqlite|{_PLACES.keys}/[\w-]+\.keys",
+    re.ASCII,
 )
 
 

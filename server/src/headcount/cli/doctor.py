@@ -94,7 +94,7 @@ def doctor(settings: Settings, confirm_clock: bool, repair: bool, yes: bool, as_
 
 
 def _repair(settings: Settings, now: int, *, yes: bool, as_json: bool) -> list[dict[str, str]]:
-    """Mend the folder; what was done and what could not be, for programs."""
+    """Repair the folder; what was done and what could not be, for programs."""
     from headcount.datafolder import DataFolder, open_data_folder
     from headcount.doctor.repair import repair
     from headcount.errors import DataFolderError, UsageError

@@ -67,7 +67,7 @@ class DemoServer:
         if not announced:
             raise OperatorError(
                 f"The demo's server did not start: {self._log.read_text().strip()}",
-                "Mend that, then run the demo again.",
+                "Fix that, then run the demo again.",
             )
         return Addresses(**json.loads(announced))
 

@@ -40,8 +40,8 @@ class Change:
     Attributes:
         keys: (period, family) to keys that are new, or known with an earlier day, and whose they
             are. A key's state is the minimum over all that was ever committed of it.
-        counts: (period, workspace number, source number) to counts to add, shape (31, 5); source
-            number 0 is the workspace itself.
+        counts: (period, workspace number, source number) to counts to add, a day and column
+            each, shape (31, columns); source number 0 is the workspace itself.
         rejections: tallies to add.
         positions: journal UUID to the id of the last entry that is metered with this change.
         counted_until_ms: new value of the freshness mark, or None to leave it.

@@ -21,7 +21,7 @@ from headcount.errors import StorageUnavailableError
 from headcount.layout import DataFolder
 from headcount.store.runs import Run, write_run
 
-__all__ = ["RunFolder"]
+__all__ = ["RUN_NAME", "RunFolder"]
 
 _DRAFT = ".draft"
 # About half a second's reading, once in the life of a process.
@@ -29,7 +29,8 @@ _VERIFIED_AT_ONCE_BYTES = 512 << 20
 # What the journals and the store's log can use before a merged run gives back what it replaces.
 _RESERVE_BYTES = 256_000_000
 _END = ".keys"
-_NAME = re.compile(r"(tracked|message)-\d{4}-\d{2}-[0-9a-f]{16}(-[0-9a-f]{32})?\.keys")
+RUN_NAME = re.compile(r"(tracked|message)-(\d{4}-\d{2})-[0-9a-f]{16}(?:-[0-9a-f]{32})?\.keys")
+"""What a run is called: the family and the month of its keys are the groups."""
 
 
 class RunFolder:
@@ -151,12 +152,12 @@ class RunFolder:
         for draft in self._keys.glob(f"*{_DRAFT}"):
             draft.unlink()
         names = sorted(path.name for path in self._keys.iterdir())
-        return [name for name in names if _NAME.fullmatch(name) and name not in known]
+        return [name for name in names if RUN_NAME.fullmatch(name) and name not in known]
 
     def empty_trash(self, before_ms: int) -> None:
         """Delete for good what was discarded before a moment (milliseconds since 1970)."""
         if not self._trash.is_dir():
             return
         for path in self._trash.iterdir():
-            if _NAME.fullmatch(path.name) and path.stat().st_mtime_ns < before_ms * 1_000_000:
+            if RUN_NAME.fullmatch(path.name) and path.stat().st_mtime_ns < before_ms * 1_000_000:
                 path.unlink()

@@ -86,7 +86,7 @@ class WatchedDatabases:
     def fault(self) -> str | None:
         """What was removed or replaced, as a sentence; None where nothing was."""
         folder = self._folder
-        for path in (folder.catalog, folder.store, *folder.journals.glob("*.sqlite")):
+        for path in (folder.catalog, folder.store, *folder.journal_files()):
             if path not in self._known and _inode(path) is not None:
                 self._known[path] = WatchedFile(path)
         return next(filter(None, (each.fault() for each in self._known.values())), None)

@@ -6,7 +6,6 @@ only a backup can bring back.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -32,6 +31,7 @@ from headcount.sqlite.connection import connect, transaction
 from headcount.sqlite.rows import PART, Ledger, Table
 from headcount.store import blocks, sql
 from headcount.store.counts import counts_of, encoded
+from headcount.store.run_folder import RUN_NAME
 from headcount.store.runs import Run
 from headcount.store.tables import (
     ASIDE,
@@ -56,8 +56,6 @@ __all__ = [
 ]
 
 Row = tuple[Any, ...]
-
-_RUN_NAME = re.compile(r"(tracked|message)-(\d{4}-\d{2})-[0-9a-f]{16}(?:-[0-9a-f]{32})?\.keys")
 _FAMILIES: tuple[Family, ...] = (TRACKED, MESSAGE)
 _LAST_METERED_DAY = "last_metered_day"
 
@@ -113,7 +111,7 @@ def _name_runs(found: Found, folder: Path) -> Iterator[Act]:
         return
     named = {row[0] for row in found.of(KEY_RUN)}
     for path in DataFolder(folder).key_files():
-        match = _RUN_NAME.fullmatch(path.name)
+        match = RUN_NAME.fullmatch(path.name)
         if match is None or path.name in named:
             continue
         family, month = match.groups()

@@ -90,7 +90,7 @@ def repair_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
 def _differing(folder: DataFolder) -> Iterator[tuple[str, bool]]:
     """Databases of another version than this one's, and whether it is a newer one."""
     known = [(folder.catalog, SCHEMA_VERSION), (folder.store, sql.VERSION)]
-    known += [(path, JOURNAL_VERSION) for path in sorted(folder.journals.glob("*.sqlite"))]
+    known += [(path, JOURNAL_VERSION) for path in folder.journal_files()]
     for path, version in known:
         found = _version_of(path)
         if found not in (0, version):

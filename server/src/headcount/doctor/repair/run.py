@@ -82,7 +82,7 @@ class _Store:
 
 
 def repair(folder: DataFolder, hash_key: Path | None, moment: str) -> Iterator[Act]:
-    """Mend a data folder; the caller holds the locks of its server and its meter.
+    """Repair a data folder; the caller holds the locks of its server and its meter.
 
     Args:
         folder: the folder, whatever state it is in.
