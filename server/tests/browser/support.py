@@ -87,6 +87,14 @@ class Window:
         wide, room = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= room, f"{wide} pixels wide in a window of {room}"
 
+    def cut_off(self) -> list[str]:
+        """What is wider than its place, so that its end must be scrolled to."""
+        script = """() => [...document.querySelectorAll(".scroll, figure, .card")]
+            .filter(part => part.scrollWidth > part.clientWidth + 1)
+            .map(part => part.outerHTML.slice(0, 200))"""
+        found: list[str] = self.page.evaluate(script)
+        return found
+
     def check(self, name: str) -> None:
         """Take a picture, and see that nothing keeps anybody out."""
         self.picture(name)

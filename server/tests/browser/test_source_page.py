@@ -106,9 +106,11 @@ def test_looks(place: Installation, browser: Browser, theme: str, size: str) -> 
         opened.sign_in(place.admin_secret)
         opened.await_charts()
         opened.check(f"sources-{size}-{theme}")
+        assert opened.cut_off() == []
         opened.page.locator("#sources").get_by_role("link", name="Website").click()
         opened.await_charts()
         opened.check(f"source-{size}-{theme}")
+        assert opened.cut_off() == []
 
 
 def drawn_bars(opened: Window) -> int:

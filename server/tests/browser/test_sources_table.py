@@ -143,12 +143,7 @@ def test_nothing_is_cut_on_a_narrow_phone(
         opened.sign_in(place.read_secret)
         opened.await_charts()
         opened.check(f"sixty-sources-narrow-{theme}")
-        cut = opened.page.evaluate(
-            """() => [...document.querySelectorAll(".scroll, pre, figure, .card")]
-                .filter(part => part.scrollWidth > part.clientWidth + 1)
-                .map(part => part.outerHTML.slice(0, 200))"""
-        )
-        assert cut == []
+        assert opened.cut_off() == []
 
 
 def test_paper_has_the_name_of_the_workspace_and_no_controls(
