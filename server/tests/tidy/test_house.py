@@ -102,12 +102,13 @@ ROOMS = {
     "wire",
     "commands",
     "serving",
+    "processes",
     "attack",
     "browser",
     "clients",
     "install",
 }
-STARTING_PROGRAMS = ("support.program", "support.server_fixture")
+STARTING_PROGRAMS = ("subprocess", "support.program", "support.server_fixture")
 
 
 def test_tests_take_what_they_are_made_with_from_their_own_room_or_from_support() -> None:
@@ -120,7 +121,7 @@ def test_tests_take_what_they_are_made_with_from_their_own_room_or_from_support(
     assert found == []
 
 
-def test_no_unit_test_starts_the_program_and_no_contract_is_of_the_wire() -> None:
+def test_no_unit_test_starts_a_program_and_no_contract_is_of_the_wire() -> None:
     found = [
         f"{name} imports {each}"
         for room in ("unit", "contract")

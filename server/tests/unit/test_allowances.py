@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 from headcount.allowances import Allowances, reserve_allowances
 
 NOW_MS = 1_795_478_400_000
-_OTHER_WORKER = """
-import sys
-from pathlib import Path
-from headcount.allowances import Allowances
-table = Allowances(Path(sys.argv[1]), worker=True)
-table.add_messages(7, 40, int(sys.argv[2]))
-print("done", flush=True)
-sys.stdin.read()
-"""
-
-
-def test_what_all_workers_took_is_one_number_in_each_of_them(tmp_path: Path) -> None:
-    path = tmp_path / "allowances"
-    reserve_allowances(path, workers=2)
-    with closing(Allowances(path, worker=True)) as own:
-        own.add_messages(7, 2, NOW_MS)
-        other = subprocess.Popen(
-            [sys.executable, "-c", _OTHER_WORKER, str(path), str(NOW_MS)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        with other:
-            assert other.stdout is not None
-            assert other.stdout.readline() == b"done\n"
-            assert own.messages(7, NOW_MS) == 42
-            own.add_messages(7, 1, NOW_MS)
-            assert own.messages(7, NOW_MS) == 43
-            assert own.messages(8, NOW_MS) == 0
-        # What a worker took that has ended since was taken all the same.
-        assert own.messages(7, NOW_MS) == 43
 
 
 def test_each_minute_begins_at_nothing() -> None:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -137,38 +133,6 @@ def test_what_others_could_read_is_closed_to_them_by_whoever_writes(folder: Data
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o750
 
 
-def test_a_folder_that_cannot_be_written_is_refused_by_those_who_must_write(
-    tmp_path: Path,
-) -> None:
-    program = (
-        "import os, sys\n"
-        "from pathlib import Path\n"
-        "from headcount.datafolder import open_data_folder\n"
-        "from headcount.errors import DataFolderError\n"
-        "os.chdir(sys.argv[1])\n"
-        "if os.geteuid() == 0: os.setuid(65534)\n"
-        "for path in (Path('data'), Path('new')):\n"
-        "    try: open_data_folder(path, create=True)\n"
-        "    except DataFolderError as error: print(error)\n"
-        "open_data_folder(Path('data'), create=False)\n"
-    )
-    folder = open_data_folder(tmp_path / "data", create=True)
-    if os.geteuid() == 0:  # permissions do not bind root, so the program becomes nobody
-        for each in (folder.path, *folder.path.iterdir()):
-            os.chown(each, 65534, 65534)
-    folder.path.chmod(0o555)
-    tmp_path.chmod(0o555)
-    finished = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True
-    )
-    tmp_path.chmod(0o755)
-    folder.path.chmod(0o755)
-    assert finished.stderr == ""
-    first, second = finished.stdout.splitlines()
-    assert "data cannot be used: Permission denied. Headcount must be able to write" in first
-    assert "new cannot be used: Permission denied. Headcount must be able to write" in second
-
-
 def test_the_hash_key_is_made_once_and_kept_secret(folder: DataFolder, catalog: Catalog) -> None:
     key = load_hash_key(folder, catalog)
     assert len(key) == 32
@@ -206,90 +170,6 @@ def test_a_damaged_hash_key_is_refused_and_not_remembered(
         load_hash_key(folder, catalog)
     assert folder.hash_key.read_bytes() == content
     assert catalog.hash_key_fingerprint() is None
-
-
-def test_processes_that_start_at_once_agree_on_one_hash_key(path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path\n"
-        "from headcount.catalog import Catalog\n"
-        "from headcount.datafolder import load_hash_key, open_data_folder\n"
-        "sys.stdin.readline()\n"
-        "folder = open_data_folder(Path(sys.argv[1]), create=True)\n"
-        "with Catalog(folder.catalog) as catalog: print(load_hash_key(folder, catalog).hex())"
-    )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    keys = {process.communicate()[0] for process in started}
-    assert len(keys) == 1
-    assert len(keys.pop().strip()) == 64
-
-
-HOLDER = """
-import os, sys
-from pathlib import Path
-from headcount.datafolder import FolderLock
-lock = FolderLock(Path(sys.argv[1]), "serve")
-if sys.argv[2] == "fork" and os.fork():
-    os._exit(0)
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def _holder(path: Path, mode: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that holds the lock until its standard input ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path), mode],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
-        assert process.stdout.readline() == "held\n"
-        if mode == "fork":
-            process.wait()
-        yield process
-    finally:
-        process.stdin.close()
-        process.stdout.read()  # ends when the last process that holds the pipe has
-        process.stdout.close()
-        process.wait()
-
-
-def test_a_living_server_is_named_and_its_death_frees_the_folder(folder: DataFolder) -> None:
-    with _holder(folder.serve_lock, "alone") as process:
-        assert FolderLock.held(folder.serve_lock)
-        with pytest.raises(DataFolderError, match=rf"headcount serve \(pid {process.pid}\) uses"):
-            FolderLock(folder.serve_lock, "serve")
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert not FolderLock.held(folder.serve_lock)
-        with FolderLock(folder.serve_lock, "serve"):
-            assert FolderLock.held(folder.serve_lock)
-        assert not FolderLock.held(folder.serve_lock)
-
-
-def test_children_of_a_dead_server_are_waited_for(folder: DataFolder) -> None:
-    with _holder(folder.serve_lock, "fork") as parent:
-        with pytest.raises(DataFolderError, match=rf"ended \(pid {parent.pid}\) still use"):
-            FolderLock(folder.serve_lock, "serve", wait_s=0.2)
-        assert parent.stdin is not None
-        parent.stdin.close()
-        FolderLock(folder.serve_lock, "serve").release()
 
 
 def test_the_remedy_against_a_command_is_to_wait(folder: DataFolder) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -194,30 +192,6 @@ def test_threads_share_one_catalog(catalog: Catalog) -> None:
     for each in threads:
         each.join()
     assert [source.number for source in catalog.sources()] == list(range(1, 41))
-
-
-def test_processes_that_open_a_new_catalog_at_once_all_succeed(path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from headcount.catalog import Catalog\n"
-        "sys.stdin.readline()\n"
-        "with Catalog(Path(sys.argv[1])) as catalog: catalog.add_workspace(sys.argv[2], 0)"
-    )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(path), f"workspace {number}"],
-            stdin=subprocess.PIPE,
-        )
-        for number in range(4)
-    ]
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-    for process in started:
-        process.communicate()
-    assert [process.returncode for process in started] == [0] * 4
-    with Catalog(path) as catalog:
-        assert len(catalog.workspaces()) == 4
 
 
 def test_files_that_are_no_catalog_are_refused_and_left_alone(path: Path) -> None:

@@ -7,8 +7,6 @@ import os
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -123,55 +121,6 @@ def test_of_what_nothing_confirms_it_does_not_say_that_it_is_whole(folder: DataF
     assert found.level == Level.OK
     assert "Of store.sqlite nothing says what that was" in found.message
     assert found.details["unconfirmed"] == ["store.sqlite"]
-
-
-def told_to_nobody(folder: DataFolder) -> str:
-    """The problems that a user is told who is not the superuser, and owns the folder."""
-    program = (
-        "import os, sys; from pathlib import Path\n"
-        "from headcount.datafolder import DataFolder\n"
-        "from headcount.doctor import Level, examine\n"
-        "os.chdir(sys.argv[1])\n"
-        "if os.geteuid() == 0: os.setuid(65534)\n"
-        "for f in examine(DataFolder(Path('data')), None, int(sys.argv[2])):\n"
-        "    if f.level == Level.PROBLEM: print(f.check + ':', f.message)\n"
-    )
-    if os.geteuid() == 0:
-        for path in (folder.path, *folder.path.rglob("*")):
-            os.chown(path, 65534, 65534)
-    finished = subprocess.run(
-        [sys.executable, "-c", program, str(folder.path.parent), str(NOW_MS)],
-        capture_output=True,
-        text=True,
-    )
-    assert finished.stderr == ""
-    return finished.stdout
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    ["confirmed", "**/*.confirmed", "**/*.sqlite", "journals", "keys", "keys/*", "*.lock"],
-)
-def test_a_user_who_may_not_read_all_is_told_so(folder: DataFolder, pattern: str) -> None:
-    folder.serve_lock.touch()
-    folder.path.parent.chmod(0o755)
-    closed = list(folder.path.glob(pattern))
-    assert closed
-    for path in closed:
-        path.chmod(0)
-    told = told_to_nobody(folder)
-    for path in closed:
-        path.chmod(0o700)
-    assert "permissions: data/" in told
-    assert "cannot be read by this user" in told
-
-
-def test_a_user_who_may_read_nothing_is_told_so_by_every_check(folder: DataFolder) -> None:
-    folder.path.chmod(0)
-    told = told_to_nobody(folder)
-    folder.path.chmod(0o700)
-    said = {line.partition(":")[0] for line in told.splitlines()}
-    assert said >= {"parts", "store", "catalog"}
 
 
 def test_a_new_folder_is_healthy(tmp_path: Path) -> None:
