@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from headcount.counting.metrics import METRICS
+from headcount.counting.metrics import METRICS, REPORTED
 from tidy.sources import text_of, tracked_files
 
 SPELLED = {
@@ -21,6 +21,19 @@ NAMES = re.compile(
         for name in (metric.name, metric.wire, metric.option, metric.name.upper())
     )
 )
+
+
+OF_TEMPLATES = re.compile(rf"\.(?:{'|'.join(metric.name for metric in REPORTED)})\b")
+
+
+def test_no_template_of_the_page_spells_a_metric() -> None:
+    found = [
+        f"{name}: {each[0]}"
+        for name in tracked_files()
+        if name.is_relative_to("server/src/headcount/page/templates")
+        for each in OF_TEMPLATES.finditer(text_of(name) or "")
+    ]
+    assert found == []
 
 
 def test_no_other_file_of_the_server_spells_the_metrics() -> None:

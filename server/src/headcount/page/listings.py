@@ -25,6 +25,7 @@ __all__ = [
     "NOTHING",
     "OTHERS",
     "PARTS",
+    "USERS",
     "DayRow",
     "Figure",
     "MonthRow",
@@ -46,10 +47,11 @@ NOTHING = Totals(*[0] * len(REPORTED))
 COUNTED = tuple(metric for metric in REPORTED if metric.headline)
 """What tables have columns of, in their order."""
 
-_USERS = BY_NAME["mtu"]
-PARTS = _USERS.plus
+USERS = BY_NAME["mtu"]
+"""The metric that is shown with what it is made of."""
+PARTS = USERS.plus
 """What tracked users are made of."""
-OTHERS = tuple(m for m in REPORTED if m.report == _USERS.name and m not in (_USERS, *PARTS))
+OTHERS = tuple(m for m in REPORTED if m.report == USERS.name and m not in (USERS, *PARTS))
 """What else is told of them."""
 
 

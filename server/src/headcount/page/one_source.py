@@ -25,7 +25,7 @@ from headcount.page.attention import REMEDIES, attention_of
 from headcount.page.cards import UsageCard, usage_card
 from headcount.page.connecting import snippets
 from headcount.page.drawings import source_drawings
-from headcount.page.listings import COUNTED, OTHERS, PARTS, day_rows
+from headcount.page.listings import COUNTED, OTHERS, PARTS, USERS, day_rows
 from headcount.page.one_month import DAILY, no_such_month, of_month
 from headcount.page.visits import Visit, visit_of
 
@@ -131,6 +131,7 @@ async def source_page(request: Request[Any, Any, Any]) -> Response[bytes]:
         last_day=month.last_day(),
         days=day_rows(month.daily.days, month.columns),
         counted=COUNTED,
+        users=USERS,
         parts=PARTS,
         others=OTHERS,
         charts=charts,
