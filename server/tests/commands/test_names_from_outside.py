@@ -213,7 +213,7 @@ def test_an_export_is_not_written_under_anothers_ending(tmp_path: Path, ending: 
     assert (done.returncode, done.stdout) == (2, "")
     [line] = done.stderr.splitlines()
     assert f'"usage.{ending}"' in line
-    assert ".csv, .json or .parquet" in line
+    assert ".json, .ndjson, .csv, .parquet" in line
     assert "--format" in line
     assert list(tmp_path.iterdir()) == []
 
