@@ -137,7 +137,7 @@ def test_what_a_room_says_is_in_it_is_there() -> None:
     for name in sources(SERVER):
         doc = ast.get_docstring(tree_of(name), clean=False) if name.stem == "__init__" else None
         for line in (doc or "").splitlines():
-            if found := re.match(r"    ([a-z_0-9]+(?:, [a-z_0-9]+)*) {2,}\S", line):
+            if found := re.match(r" {0,4}([a-z_0-9]+(?:, [a-z_0-9]+)*) {2,}\S", line):
                 for each in found[1].split(", "):
                     place = ROOT / name.parent / each
                     if not (place.with_suffix(".py").exists() or place.is_dir()):

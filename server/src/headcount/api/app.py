@@ -22,8 +22,8 @@ from headcount.api.names import Directory
 from headcount.api.services import ApiSettings, Services
 from headcount.api.usage.routes import USAGE_HANDLERS
 from headcount.api.v1 import V1_HANDLERS
+from headcount.api.wire.context import context_of
 from headcount.api.wire.contract import CONTRACT_KEY
-from headcount.api.wire.exchange import exchange_of
 from headcount.api.wire.gate import Gate
 from headcount.api.wire.media import JSON
 from headcount.api.wire.problems import problem_of
@@ -96,7 +96,7 @@ def create_app(
 
 
 def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    problem = problem_of(error, exchange_of(request).request_id)
+    problem = problem_of(error, context_of(request).request_id)
     return Response(
         problem.body(),
         status_code=problem.status,

@@ -10,8 +10,8 @@ from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.month import moment_text
+from headcount.api.wire.context import services_of
 from headcount.api.wire.contract import Contract, answer, endpoint
-from headcount.api.wire.exchange import services_of
 from headcount.api.wire.problems import Problem
 from headcount.backlog import Backlog
 from headcount.troubles import Trouble

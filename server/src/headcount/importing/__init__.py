@@ -7,5 +7,6 @@ those of a running server. What a record is, and when it is refused, is intake's
     objects       those that lie elsewhere
     compression   gzip and zstd as streams
     chunks        lines into facts, some thousand at once, each chunk with a checkpoint
+    rejects       lines that are refused, kept as they came
     history       one import: its journal, and the counting of all that it brought
 """

@@ -11,10 +11,15 @@ HTTP server in one place. Imports nothing by itself: each process loads only wha
     intake       one intake worker
     meter        the meter's process, and metering a stopped folder to its end
     api          the api process
+    backlog      telling how far the meter is behind
+    memory       keeping the meter within its memory
+    standing     where counting stands
     sources      the catalog's sources, kept in memory and up to date
     journal_sink   where an intake worker's facts become durable
     import_access  who may import over HTTP, and what into
+    callers      whose a request to the API address is, and who is turned away
     whole_bodies   bodies on the API address, whole and in time
     storage      storage that refuses, and files that were removed
+    endings      how often a child has ended, and what is said of it
     duties       what a process does again and again beside its work
 """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from headcount.api.wire.exchange import Caller
+from headcount.api.wire.context import Caller
 from headcount.api.wire.problems import Problem
 from headcount.counting.calendar import MS_PER_DAY, Period, day_text
 from headcount.counting.months import current_period, day_reached, days_so_far, is_there

@@ -17,9 +17,9 @@ from headcount.api.usage.bodies import OPERATIONS, PaginationOutput, UsageOperat
 from headcount.api.usage.grid import Grid
 from headcount.api.usage.month import MonthView, read_month
 from headcount.api.usage.scopes import source_scopes, workspace_scope
+from headcount.api.wire.context import Caller, caller_of, context_of
 from headcount.api.wire.contract import Contract, endpoint
 from headcount.api.wire.cursors import START, CursorPosition, QueryName
-from headcount.api.wire.exchange import Caller, caller_of, exchange_of
 from headcount.api.wire.media import JSON
 from headcount.api.wire.query import (
     PAGINATION,
@@ -129,7 +129,7 @@ def _answer(request: Request[Any, Any, Any], month: MonthView, body: bytes) -> R
     if not month.past:
         return Response(body, media_type=JSON, headers={**headers, "Cache-Control": "no-store"})
     # The tag is over the bytes themselves, label included: it is right whatever they came from.
-    label = exchange_of(request).label or JSON
+    label = context_of(request).label or JSON
     tag = blake2b(label.encode() + b"\n" + body, digest_size=16).hexdigest()
     headers |= {"Cache-Control": "private, no-cache", "ETag": f'"{tag}"'}
     # If-Modified-Since stays unanswered: the date moves on while nothing changes, and two changes

@@ -12,7 +12,7 @@ import numpy as np
 
 from headcount.api.usage.grid import Indexes
 from headcount.api.usage.month import MonthView
-from headcount.api.wire.exchange import Caller
+from headcount.api.wire.context import Caller
 from headcount.counting.metrics import API_CALLS
 from headcount.counting.usage import Counts
 

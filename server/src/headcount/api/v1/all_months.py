@@ -14,8 +14,8 @@ from msgspec import Meta
 
 from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.v1.summary import Totals
+from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, answer, endpoint
-from headcount.api.wire.exchange import caller_of
 from headcount.counting.metrics import REPORTED
 from headcount.counting.months import periods_of
 from headcount.counting.usage import all_of

@@ -8,8 +8,8 @@ import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
+from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
-from headcount.api.wire.exchange import Caller, caller_of
 from headcount.counting.by_metric import by_metric
 from headcount.counting.metrics import HEADLINES
 

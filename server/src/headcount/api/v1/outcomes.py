@@ -15,8 +15,8 @@ from litestar import Request, Response
 from msgspec import Meta
 
 from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
-from headcount.api.wire.exchange import Caller, caller_of
 from headcount.api.wire.problems import Problem
 from headcount.api.wire.query import (
     OPTIONAL_PERIOD,

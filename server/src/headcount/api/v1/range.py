@@ -17,8 +17,8 @@ from msgspec import UNSET, Meta, UnsetType
 from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.usage.scopes import source_scopes
 from headcount.api.v1.daily import Columns, SourceColumns, columns_of
+from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
-from headcount.api.wire.exchange import Caller, caller_of
 from headcount.api.wire.problems import invalid
 from headcount.api.wire.query import (
     PERIOD_TEXT,

@@ -9,8 +9,8 @@ from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.month import moment_text
+from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
-from headcount.api.wire.exchange import caller_of
 from headcount.api.wire.problems import Problem, invalid
 from headcount.catalog import Token
 from headcount.counting.calendar import parse_moment_ms

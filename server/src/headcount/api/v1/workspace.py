@@ -9,8 +9,8 @@ from litestar import Request, Response
 from msgspec import Meta
 
 from headcount.api.usage.month import moment_text
+from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, answer, endpoint
-from headcount.api.wire.exchange import caller_of
 
 __all__ = ["WORKSPACE_HANDLERS"]
 

@@ -18,7 +18,7 @@ from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler, route
 from litestar.types import Guard, Method
 
-from headcount.api.wire.exchange import require_admin, require_token
+from headcount.api.wire.context import require_admin, require_token
 from headcount.api.wire.media import JSON
 from headcount.api.wire.problems import Problem
 

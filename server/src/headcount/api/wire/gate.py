@@ -20,7 +20,7 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from headcount.api.services import Services
-from headcount.api.wire.exchange import STATE_KEY, RequestContext
+from headcount.api.wire.context import STATE_KEY, RequestContext
 from headcount.api.wire.media import JSON, negotiate
 from headcount.api.wire.problems import Problem, RateLimitData, problem_of
 from headcount.api.wire.ratelimit import RateLimiter, RateLimitStatus
@@ -63,24 +63,24 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started_s = time.perf_counter()
-        exchange = RequestContext(secrets.token_hex(16), negotiate(_header(scope, b"accept")))
+        context = RequestContext(secrets.token_hex(16), negotiate(_header(scope, b"accept")))
         # A HEAD is a GET whose body stays here; the copy leaves the server's own scope alone.
-        inner: HTTPScope = {**scope, "state": {**scope.get("state", {}), STATE_KEY: exchange}}
+        inner: HTTPScope = {**scope, "state": {**scope.get("state", {}), STATE_KEY: context}}
         if scope["method"] == "HEAD":
             inner["method"] = "GET"
-        answer = _Answer(exchange, send, without_body=scope["method"] == "HEAD")
+        answer = _Answer(context, send, without_body=scope["method"] == "HEAD")
         try:
-            self._identify(scope, exchange)
+            self._identify(scope, context)
             await self._app(inner, receive, answer.send)
         except Exception as error:
             if answer.status is not None:
                 raise
-            await answer.refuse(problem_of(error, exchange.request_id))
+            await answer.refuse(problem_of(error, context.request_id))
         route = str(inner.get("path_template") or "unmatched")
         elapsed_s = time.perf_counter() - started_s
         self._services.metrics.observe(route, answer.status or 500, elapsed_s)
 
-    def _identify(self, scope: HTTPScope, exchange: RequestContext) -> None:
+    def _identify(self, scope: HTTPScope, context: RequestContext) -> None:
         """Find the token, count the request.
 
         Raises:
@@ -91,7 +91,7 @@ class Gate:
         now_ms = self._services.clock()
         secret = bearer_secret(scope)
         if secret is None:
-            exchange.refusal = Problem(
+            context.refusal = Problem(
                 401,
                 'An API token is needed, as one header "Authorization: Bearer <token>".',
                 headers=_CHALLENGE,
@@ -104,13 +104,13 @@ class Gate:
                 else "has been revoked" if token.revoked_at_ms is not None
                 else "has expired"
             )  # fmt: skip
-            exchange.refusal = Problem(
+            context.refusal = Problem(
                 401, f"This API token {fault}; make a new one.", headers=_BAD_TOKEN
             )
             return
-        exchange.token = token
+        context.token = token
         standing = self._limiter.take(token.id, now_ms)
-        exchange.headers.update(_standing_headers(standing))
+        context.headers.update(_standing_headers(standing))
         if standing.refused:
             raise _too_many(standing)
 
@@ -129,8 +129,8 @@ class _Answer:
         status: HTTP status; None until the answer has started.
     """
 
-    def __init__(self, exchange: RequestContext, send: Send, *, without_body: bool) -> None:
-        self._exchange = exchange
+    def __init__(self, context: RequestContext, send: Send, *, without_body: bool) -> None:
+        self._context = context
         self._send = send
         self._without_body = without_body
         self.status: int | None = None
@@ -163,12 +163,12 @@ class _Answer:
         for name, value in given:
             lowered = name.lower()
             if lowered == b"content-type" and value == JSON.encode():
-                value = (self._exchange.label or JSON).encode()
+                value = (self._context.label or JSON).encode()
             elif lowered == b"allow" and b"GET" in value and b"HEAD" not in value:
                 value += b", HEAD"
             headers.append((lowered, value))
         present = {name for name, _ in headers}
-        common = {**_HARDENING, **self._exchange.headers, "X-Request-Id": self._exchange.request_id}
+        common = {**_HARDENING, **self._context.headers, "X-Request-Id": self._context.request_id}
         return headers + [pair for pair in _encoded(common) if pair[0] not in present]
 
 

@@ -22,13 +22,13 @@ __all__ = [
     "Caller",
     "RequestContext",
     "caller_of",
-    "exchange_of",
+    "context_of",
     "require_admin",
     "require_token",
     "services_of",
 ]
 
-STATE_KEY = "headcount_exchange"
+STATE_KEY = "headcount_context"
 
 
 @dataclass(slots=True)
@@ -59,11 +59,11 @@ class Caller:
     workspace: Workspace
 
 
-def exchange_of(connection: ASGIConnection[Any, Any, Any, Any]) -> RequestContext:
-    """The exchange that the gate attached to a request."""
-    exchange = connection.scope["state"][STATE_KEY]
-    assert isinstance(exchange, RequestContext)
-    return exchange
+def context_of(connection: ASGIConnection[Any, Any, Any, Any]) -> RequestContext:
+    """The context that the gate attached to a request."""
+    context = connection.scope["state"][STATE_KEY]
+    assert isinstance(context, RequestContext)
+    return context
 
 
 def services_of(request: Request[Any, Any, Any]) -> Services:
@@ -80,7 +80,7 @@ def caller_of(request: Request[Any, Any, Any]) -> Caller:
         Problem: 401 when the token's workspace is gone from the catalog.
     """
     services = services_of(request)
-    token = exchange_of(request).token
+    token = context_of(request).token
     assert token is not None
     workspace = services.directory.workspace(token.workspace)
     if workspace is None:
@@ -97,11 +97,11 @@ async def require_token(
     Raises:
         Problem: 401 or 406.
     """
-    exchange = exchange_of(connection)
-    if exchange.token is None:
-        assert exchange.refusal is not None
-        raise exchange.refusal
-    if exchange.label is None:
+    context = context_of(connection)
+    if context.token is None:
+        assert context.refusal is not None
+        raise context.refusal
+    if context.label is None:
         raise Problem(
             406, f'The "Accept" header allows none of {", ".join(NAMES)}.', field="Accept"
         )
@@ -116,6 +116,6 @@ async def require_admin(
         Problem: 401, 403 or 406.
     """
     await require_token(connection, handler)
-    token = exchange_of(connection).token
+    token = context_of(connection).token
     if token is None or token.scope != "admin":
         raise Problem(403, 'This needs an API token of scope "admin"; this one only reads.')
