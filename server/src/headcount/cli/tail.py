@@ -13,7 +13,7 @@ import click
 from headcount.cli.options import as_json_option
 from headcount.cli.reading.api_connection import connected, reading_options
 from headcount.cli.reading.own import get_own
-from headcount.cli.reading.patience import Asking
+from headcount.cli.reading.polling import Poller
 from headcount.errors import UsageError
 from headcount.shown import shown
 from headcount.terminal import print_json_line, say, write_text
@@ -45,14 +45,14 @@ def tail(settings: Settings, source: str | None, as_json: bool) -> None:
     Reads Headcount over HTTP with an API token; messages imported into past months are not shown.
     """
     with connected(settings) as connection:
-        asking = Asking(connection)
-        begun = asking.answer(lambda: _read(connection))
+        poller = Poller(connection)
+        begun = poller.answer(lambda: _read(connection))
         assert begun is not None, "the first answer is there, or it raises"
-        news = _News(connection, asking, begun)
+        news = _News(connection, poller, begun)
         only = None if source is None else _source_id(connection, source)
         say(f"Waiting for messages at {connection.host}. Ctrl-C ends.")
         while True:
-            asking.pause(news.requests)
+            poller.pause(news.requests)
             for change in news.more():
                 if only is None or change.source_id == only:
                     _print(change, as_json)
@@ -131,13 +131,13 @@ class _News:
     """What came since it was last asked, over the turn of a month too.
 
     Args:
-        connection, asking: whom to ask, and how.
+        connection, poller: whom to ask, and how.
         begun: the reading that all others are compared with.
     """
 
-    def __init__(self, connection: ApiConnection, asking: Asking, begun: _OutcomesReading) -> None:
+    def __init__(self, connection: ApiConnection, poller: Poller, begun: _OutcomesReading) -> None:
         self._connection = connection
-        self._asking = asking
+        self._poller = poller
         self._last = begun
         self._former: _OutcomesReading | None = None  # of the month before, until it is settled
 
@@ -148,7 +148,7 @@ class _News:
 
     def more(self) -> list[_Outcomes]:
         """What came; nothing while the server is away."""
-        now = self._asking.answer(lambda: _read(self._connection))
+        now = self._poller.answer(lambda: _read(self._connection))
         if now is None:
             return []
         if now.period != self._last.period:
@@ -162,7 +162,7 @@ class _News:
         former = self._former
         if former is None:
             return []
-        now = self._asking.answer(lambda: _read(self._connection, period=former.period))
+        now = self._poller.answer(lambda: _read(self._connection, period=former.period))
         if now is None:
             return []
         settled = now.counted_until >= f"{self._last.period}{_SETTLED_AT}"

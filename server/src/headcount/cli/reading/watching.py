@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from headcount.cli.reading.own import source_names
-from headcount.cli.reading.patience import Asking
+from headcount.cli.reading.polling import Poller
 from headcount.cli.reading.showing import headings, line_of, rows_of_last_day
 from headcount.cli.reading.usage_rows import Query, Row, month_rows
 from headcount.cli.reading.writers import row_as_data, row_writer
@@ -48,14 +48,14 @@ def watch_usage(
         ApiException: the first answer was a refusal, or a later one that waiting will not fix.
     """
     reading = _MonthReader(connection, query, period)
-    asking = Asking(connection)
+    poller = Poller(connection)
     drawing, show = _shown(query, shown_as)
     with drawing:
         while True:
-            rows = asking.answer(reading.rows)
+            rows = poller.answer(reading.rows)
             if rows is not None:
                 show(rows_of_last_day(rows) if last else rows)
-            asking.pause(len(query.headlines) * (1 + len(rows or ()) // _ROWS_A_REQUEST))
+            poller.pause(len(query.headlines) * (1 + len(rows or ()) // _ROWS_A_REQUEST))
 
 
 class _MonthReader:

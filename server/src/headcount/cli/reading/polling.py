@@ -16,14 +16,14 @@ from headcount.terminal import say
 if TYPE_CHECKING:
     from headcount.cli.reading.api_connection import ApiConnection
 
-__all__ = ["Asking"]
+__all__ = ["Poller"]
 
 _SECONDS_A_REQUEST = 1.5  # 40 a minute, of the 60 that a token has by default
 
 Answer = TypeVar("Answer")
 
 
-class Asking:
+class Poller:
     """One command that asks until it is ended.
 
     Args:
