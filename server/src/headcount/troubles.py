@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from headcount import metrics
+from headcount import telemetry
 from headcount.durable import read_small
 from headcount.machine import lives
 
@@ -76,8 +76,8 @@ class Troubles:
             _log.error("%s", f"{message} {remedy}".strip())
         # The files of metrics may be refused, or gone: that is no reason not to say it elsewhere.
         with contextlib.suppress(OSError):
-            metrics.TROUBLES.labels(kind).set(1)
-            metrics.TROUBLES_MET.labels(kind).inc()
+            telemetry.TROUBLES.labels(kind).set(1)
+            telemetry.TROUBLES_MET.labels(kind).inc()
         self._write()
 
     def restate(self, kind: str, message: str, remedy: str = "", *, hinders: bool = True) -> None:
@@ -96,7 +96,7 @@ class Troubles:
         met = "once" if former.times == 1 else f"{former.times:,} times"
         _log.warning("over after %.1f s, met %s: %s", lasted_s, met, former.message)
         with contextlib.suppress(OSError):
-            metrics.TROUBLES.labels(kind).set(0)
+            telemetry.TROUBLES.labels(kind).set(0)
         self._write()
 
     def now(self) -> list[Trouble]:

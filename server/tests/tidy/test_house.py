@@ -35,7 +35,7 @@ SAME_THING = {
     "memory": "the meter's memory",
     "merging": "merging runs of keys",
     "meter": "the meter, and its process",
-    "metrics": "what a process tells Prometheus",
+    "telemetry": "what a process tells Prometheus",
     "opening": "opening a store, or a database",
     "parts": "the parts of a data folder",
     "routes": "the paths that an application answers",

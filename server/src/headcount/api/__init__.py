@@ -9,7 +9,7 @@ nothing: whatever it says is arithmetic on one reading.
     v1            this server's own additions under /headcount/v1/
     description   /openapi.json, and /docs made from it
     health        /healthz, /readyz, /metrics
-    metrics       what the API tells Prometheus of itself
+    telemetry     what the API tells Prometheus of itself
     names         names of workspaces and sources, in memory
     services      what the handlers work with
 """

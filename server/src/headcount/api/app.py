@@ -17,9 +17,9 @@ from litestar.types import ASGIApp
 from headcount.api.description.docs import DOCS_HANDLERS, docs_page
 from headcount.api.description.openapi import OPENAPI_HANDLERS, openapi_document
 from headcount.api.health import HEALTH_HANDLERS
-from headcount.api.metrics import ApiMetrics
 from headcount.api.names import Directory
 from headcount.api.services import ApiSettings, Services
+from headcount.api.telemetry import ApiMetrics
 from headcount.api.usage.routes import USAGE_HANDLERS
 from headcount.api.v1 import V1_HANDLERS
 from headcount.api.wire.context import context_of

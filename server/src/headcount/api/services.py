@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from headcount.api.metrics import ApiMetrics
 from headcount.api.names import Directory
+from headcount.api.telemetry import ApiMetrics
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.config import DEFAULTS

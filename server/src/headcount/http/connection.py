@@ -20,7 +20,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from headcount import metrics
+from headcount import telemetry
 from headcount.http.crowd import ConnectionBounds, Crowd
 from headcount.http.cycle import Cycle
 from headcount.http.declined import ToldAgain
@@ -369,7 +369,7 @@ class Connection(HttpToolsProtocol):
         if now_s - self.since_s <= within_s:
             return
         if not self.is_idle:
-            metrics.CONNECTIONS_DROPPED.labels(self._crowd.address, "late").inc()
+            telemetry.CONNECTIONS_DROPPED.labels(self._crowd.address, "late").inc()
         self.hang_up()
 
     def hang_up(self) -> None:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
-from headcount import metrics
+from headcount import telemetry
 from headcount.config import DEFAULTS
 from headcount.http.entrance import Entrance
 from headcount.http.pace import ProcessPace
@@ -289,7 +289,7 @@ class Crowd:
             self._abort(member, "unread")
 
     def _tell(self) -> None:
-        metrics.CONNECTIONS.labels(self.address).set(len(self._members))
+        telemetry.CONNECTIONS.labels(self.address).set(len(self._members))
         self._tell_of(
             "connections",
             self._dropped_at_s,
@@ -326,6 +326,6 @@ class Crowd:
             self._troubles.end(kind)
 
     def _abort(self, member: Member, why: str) -> None:
-        metrics.CONNECTIONS_DROPPED.labels(self.address, why).inc()
+        telemetry.CONNECTIONS_DROPPED.labels(self.address, why).inc()
         self._leaving.add(member)
         member.abort()

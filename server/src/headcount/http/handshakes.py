@@ -21,7 +21,7 @@ import socket
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from headcount import metrics
+from headcount import telemetry
 from headcount.http.accepting import Accepting
 from headcount.http.certificates import Certificates
 from headcount.http.crowd import connections_max
@@ -119,7 +119,7 @@ class TlsListener:
     ) -> None:
         self._certificates = certificates
         self._protocol = protocol
-        self._failed = metrics.CONNECTIONS_DROPPED.labels(address, "handshake")
+        self._failed = telemetry.CONNECTIONS_DROPPED.labels(address, "handshake")
         self._most = handshakes_most
         # In the order in which they began.
         self._under_way: dict[asyncio.Task[None], None] = {}

@@ -14,7 +14,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from headcount import metrics
+from headcount import telemetry
 
 __all__ = ["HEADER_BYTES", "LARGE_BYTES", "NO_SCOPE", "ProcessPace", "is_large"]
 
@@ -52,7 +52,7 @@ class ProcessPace:
     def __init__(self, address: str) -> None:
         self.put_off = 0
         self._delay_s = 0.0
-        self._counted = metrics.ANSWERS_PUT_OFF.labels(address)
+        self._counted = telemetry.ANSWERS_PUT_OFF.labels(address)
 
     def tick(self, late_s: float) -> None:
         """Hear how much later than wanted a regular call has come, several times a second."""

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from headcount import metrics
+from headcount import telemetry
 from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.journal.file import JournalFile
 
@@ -57,8 +57,8 @@ class GroupCommit:
         self._writer: asyncio.Task[None] | None = None
         self.pending_bytes = 0
         # Once, since finding them takes some microseconds.
-        self._commit_seconds = metrics.COMMIT_SECONDS.labels("journal")
-        self._admitted = metrics.MESSAGES.labels("admitted", "")
+        self._commit_seconds = telemetry.COMMIT_SECONDS.labels("journal")
+        self._admitted = telemetry.MESSAGES.labels("admitted", "")
 
     async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
         """Return once facts and tallies are durable.
@@ -117,7 +117,7 @@ class GroupCommit:
     def _report(self, admitted: int, rejections: list[Rejection]) -> None:
         self._admitted.inc(admitted)
         for rejection in rejections:
-            metrics.MESSAGES.labels("rejected", rejection.reason).inc(rejection.messages)
+            telemetry.MESSAGES.labels("rejected", rejection.reason).inc(rejection.messages)
 
     async def close(self) -> None:
         """Finish what is under way and release the journal."""

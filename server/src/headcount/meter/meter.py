@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import apsw
 
-from headcount import metrics
+from headcount import telemetry
 from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.batch import Facts, facts_from_bytes
 from headcount.counting.calendar import day_of_ms
@@ -237,7 +237,7 @@ class Meter:
         change.trusted_day = self._sealing.trusted_after(folded.live_days)
         change.imported = self._sealing.imported(facts)
         change.aside = [*change.aside, *late, *undigestible]
-        with metrics.COMMIT_SECONDS.labels("store").time():
+        with telemetry.COMMIT_SECONDS.labels("store").time():
             self._store.commit(change)
         folded.apply_to(self.indexes)
         self.on_folded(folded)
@@ -245,8 +245,8 @@ class Meter:
         self._report(folded)
 
     def _report(self, folded: Folded) -> None:
-        metrics.MESSAGES.labels("accepted", "").inc(folded.facts - folded.duplicates)
-        metrics.MESSAGES.labels("duplicate", "").inc(folded.duplicates)
+        telemetry.MESSAGES.labels("accepted", "").inc(folded.facts - folded.duplicates)
+        telemetry.MESSAGES.labels("duplicate", "").inc(folded.duplicates)
 
     def _mark(self, now_ms: int, until_ms: int | None) -> None:
         """Say that there was nothing to meter, about once a second."""
@@ -260,8 +260,8 @@ class Meter:
     def report_sizes(self) -> None:
         """Set the gauges of index size."""
         for family, (keys, nbytes) in self.indexes.sizes().items():
-            metrics.INDEX_KEYS.labels(family).set(keys)
-            metrics.INDEX_BYTES.labels(family).set(nbytes)
+            telemetry.INDEX_KEYS.labels(family).set(keys)
+            telemetry.INDEX_BYTES.labels(family).set(nbytes)
 
     def lag_facts(self) -> int:
         """How many facts the journals hold that are not metered yet, as far as can be read."""

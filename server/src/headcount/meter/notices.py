@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from headcount import metrics
+from headcount import telemetry
 from headcount.counting.aside import AsideReason, AsideSum
 from headcount.counting.calendar import day_text
 from headcount.counting.plausible import AHEAD_DAYS_MAX, is_clock_plausible
@@ -59,7 +59,7 @@ class Telling:
         for each in sums:
             messages[each.reason] += each.messages
         for reason in AsideReason:
-            metrics.FACTS_ASIDE.labels(reason.value).set(messages[reason])
+            telemetry.FACTS_ASIDE.labels(reason.value).set(messages[reason])
         self._tell_waiting([s for s in sums if s.reason in _PENDING], clock_day, last_day)
         self._tell_set_aside([s for s in sums if s.reason not in _LATER])
         self._tell_today(clock_day, last_day)

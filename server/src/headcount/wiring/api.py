@@ -21,9 +21,9 @@ from headcount.http.entrance import Entrance
 from headcount.http.front import front_of
 from headcount.http.pace import ProcessPace
 from headcount.http.serving import serve_http
-from headcount.metrics import OF_EVERYBODY
 from headcount.runfiles import ChildState, read_whole
 from headcount.store.opening import open_store
+from headcount.telemetry import OF_EVERYBODY
 from headcount.troubles import Trouble, Troubles, read_troubles
 from headcount.wiring.lifetime import Child
 from headcount.wiring.storage import STORAGE, WatchedDatabases

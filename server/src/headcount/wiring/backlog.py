@@ -8,7 +8,7 @@ import logging
 import math
 import time
 
-from headcount import metrics
+from headcount import telemetry
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder
 from headcount.meter import Meter
@@ -43,10 +43,10 @@ class BacklogReport:
             waiting=self._meter.lag_facts(),
             counted_until_ms=self._meter.counted_until_ms,
         )
-        metrics.JOURNAL_LAG_MESSAGES.set(backlog.messages)
-        metrics.JOURNAL_LAG_SECONDS.set(backlog.behind_ms / 1000)
+        telemetry.JOURNAL_LAG_MESSAGES.set(backlog.messages)
+        telemetry.JOURNAL_LAG_SECONDS.set(backlog.behind_ms / 1000)
         left_s = backlog.caught_up_in_s
-        metrics.CATCH_UP_SECONDS.set(math.nan if left_s is None else left_s)
+        telemetry.CATCH_UP_SECONDS.set(math.nan if left_s is None else left_s)
         write_whole(self._file, backlog)
         if said := self._teller.hear(moment_s, backlog):
             _log.warning("%s", said)

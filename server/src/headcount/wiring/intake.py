@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, closing
 
 import uvloop
 
-from headcount import metrics
+from headcount import telemetry
 from headcount.allowances import Allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
@@ -103,4 +103,4 @@ async def _run(task: Task, child: Child) -> None:
 
 def _count_answers(answered: RequestTally) -> None:
     for (status, reason), requests in answered.take().items():
-        metrics.REQUESTS.labels(str(status), reason).inc(requests)
+        telemetry.REQUESTS.labels(str(status), reason).inc(requests)
