@@ -64,7 +64,7 @@ damages: setup ## damage a data folder in hundreds of ways: [SEEDS=200] [DAMAGES
 bench: setup ## the benchmark table, on this machine; ARGS=--write keeps it
 	$(BIN)/python -m bench $(ARGS)
 
-demo: .venv/.run ## a month and a half of traffic, counted and served; Ctrl-C ends it
+demo: .venv/.run ## thirteen months of traffic, counted and served; Ctrl-C ends it
 	$(BIN)/headcount demo
 
 serve: .venv/.run ## a server on DATA (default ./headcount-data)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +20,8 @@ import pytest
 
 from headcount.demo.expected import Key, Usage, expected_usage
 from headcount.demo.readback import differences
-from headcount.demo.traffic import APP, DAYS, SERVER, SOURCES, WEB, Sent, made_traffic
+from headcount.demo.traffic import APP, SERVER, SOURCES, WEB, Sent, made_traffic
+from headcount.demo.trying import typed_program
 from support.program import PROGRAM, environment
 
 NOW = datetime(2026, 3, 10, 15, 30, tzinfo=UTC)
@@ -26,18 +29,45 @@ KEYS = {source: f"key-{number}" for number, source in enumerate(SOURCES)}
 
 
 def test_made_traffic_is_the_same_every_time_and_never_of_the_future() -> None:
-    lines = list(made_traffic(NOW, KEYS))
-    assert lines == list(made_traffic(NOW, KEYS))
+    traffic = made_traffic(NOW, KEYS)
+    assert traffic == made_traffic(NOW, KEYS)
+    lines = traffic.history
     sent = [line.sent for line in lines if line.sent is not None]
     assert {message.source for message in sent} == set(SOURCES)
-    assert min(message.day for message in sent) == NOW.date() - timedelta(days=DAYS - 1)
     moments = [json.loads(line.text)["receivedAt"] for line in lines if line.sent is not None]
     assert max(moments) < NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert moments == sorted(moments)
     assert max(message.day for message in sent) == NOW.date()
 
 
+@pytest.mark.parametrize(
+    ("now", "first_day"),
+    [
+        (NOW, date(2025, 3, 1)),
+        (datetime(2025, 1, 1, 0, 1, tzinfo=UTC), date(2024, 1, 1)),
+        (datetime(2024, 2, 29, 12, tzinfo=UTC), date(2023, 2, 1)),
+        (datetime(2026, 12, 31, 23, 59, tzinfo=UTC), date(2025, 12, 1)),
+    ],
+)
+def test_made_traffic_has_something_to_compare(now: datetime, first_day: date) -> None:
+    traffic = made_traffic(now, KEYS)
+    sent = [line.sent for line in traffic.history if line.sent is not None]
+    days = {message.day for message in sent}
+    yesterday = now.date() - timedelta(days=1)
+    every_day = {first_day + timedelta(days=n) for n in range((yesterday - first_day).days + 1)}
+    assert every_day <= days <= every_day | {now.date()}, "whole months, and none before them"
+    months = Counter(f"{message.day:%Y-%m}" for message in sent)
+    whole = [months[month] for month in sorted(months) if month != f"{now:%Y-%m}"]
+    assert len(whole) == 12
+    assert 1.5 < whole[-1] / whole[0] < 4, "it grows, and did not begin with nothing"
+    by_weekday = Counter(message.day.weekday() >= 5 for message in sent)
+    assert by_weekday[True] / 2 < 0.8 * by_weekday[False] / 5, "weekends are quieter"
+    assert len({f"{message.day:%Y-%m}" for message in traffic.this_month}) == 1
+    assert set(traffic.this_month) >= {m for m in sent if m.day >= now.date().replace(day=1)}
+
+
 def test_made_traffic_shows_what_the_demo_speaks_of() -> None:
-    lines = list(made_traffic(NOW, KEYS))
+    lines = made_traffic(NOW, KEYS).history
     sent = [line.sent for line in lines if line.sent is not None]
     deliveries = Counter(message.message_id for message in sent)
     assert set(deliveries.values()) == {1, 2}, "some are delivered twice"
@@ -120,14 +150,10 @@ def test_the_check_passes(tmp_path: Path, taken_ports: list[int]) -> None:
 
 
 @pytest.mark.usefixtures("taken_ports")
-def test_what_it_says_to_try_works_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [*PROGRAM, "demo"],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        env=environment(TMPDIR=str(tmp_path)),
-    ) as process:
+def test_what_it_says_to_try_works_as_printed_and_ctrl_c_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
+    with _started(tmp_path) as process:
         assert process.stdout is not None
         said = ""
         for line in process.stdout:
@@ -136,14 +162,101 @@ def test_what_it_says_to_try_works_and_ctrl_c_leaves_nothing_behind(tmp_path: Pa
                 break
         token = re.search(r"Bearer (\S+)\"", said)
         usage = re.search(r"\"(http://\S+/usage/api-calls/daily\S+)\"", said)
+        page = re.search(r"\n  address  (http://\S+/)\n  token    (\S+)\n", said)
         assert token is not None, said
         assert usage is not None
+        assert page is not None
+        assert page[2] == token[1]
         request = urllib.request.Request(usage[1], headers={"Authorization": f"Bearer {token[1]}"})
         with urllib.request.urlopen(request) as answer:
             assert json.load(answer)["data"]["dailyWorkspaceAPICallsUsage"]
+        with urllib.request.urlopen(page[1]) as answer:
+            assert b"Headcount" in answer.read()
+        *to_try, to_serve = _commands(said)
+        assert len(to_try) == 5, to_try
+        for command in to_try:
+            # Whoever pastes it into a machine without curl is told so by the shell.
+            if not command.startswith("curl ") or shutil.which("curl"):
+                _paste(command, tmp_path)
         process.send_signal(signal.SIGINT)
         assert "Stopping the server" in process.stdout.read()
     assert process.returncode == 0
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OSError, match="refused"), urllib.request.urlopen(request):
         pass
+    _serve(to_serve, tmp_path)
+
+
+@contextmanager
+def _started(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The demo, which also ends when the test fails."""
+    with subprocess.Popen(
+        [*PROGRAM, "demo"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=environment(TMPDIR=str(folder)),
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.terminate()
+            raise
+
+
+def _commands(said: str) -> list[str]:
+    """What can be pasted: all that is indented by four, with the lines that it goes on in."""
+    _, _, suggested = said.partition("Try next")
+    return re.findall(r"^    (\S(?:.*\\\n)*.*)$", suggested, re.MULTILINE)
+
+
+def _paste(command: str, folder: Path) -> None:
+    # A shell that knows nothing of where the program was installed.
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment(PATH="/usr/bin:/bin"),
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert done.stdout, command
+    assert not re.search(r"[Ee]rror", done.stdout), done.stdout
+
+
+def _serve(command: str, folder: Path) -> None:
+    anywhere = {"HEADCOUNT_TRACKING": "127.0.0.1:0", "HEADCOUNT_API": "127.0.0.1:0"}
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {command}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=folder,
+        env=environment(PATH="/usr/bin:/bin", **anywhere),
+    ) as server:
+        assert server.stdout is not None
+        said = "".join(server.stdout.readline() for _ in range(4))
+        server.send_signal(signal.SIGTERM)
+    assert re.search(r"^page +http://127\.0\.0\.1:\d+/$", said, re.MULTILINE), said
+
+
+def test_the_program_is_named_as_it_can_be_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, others, linked = (tmp_path / name for name in ("our own", "others", "linked"))
+    for folder in (ours, others, linked):
+        folder.mkdir()
+    for file in (ours / "python", ours / "headcount", others / "headcount"):
+        file.touch(0o755)
+    (linked / "headcount").symlink_to(ours / "headcount")
+    monkeypatch.setattr(sys, "executable", str(ours / "python"))
+    for path, typed in (
+        (ours, "headcount"),
+        (linked, "headcount"),
+        (others, f"'{ours}/headcount'"),
+        (tmp_path, f"'{ours}/headcount'"),
+    ):
+        monkeypatch.setenv("PATH", str(path))
+        assert typed_program() == typed
+    (ours / "headcount").unlink()
+    assert typed_program() == f"'{ours}/python' -m headcount"

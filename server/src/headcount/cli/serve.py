@@ -47,6 +47,7 @@ def serve(settings: Settings, as_json: bool) -> int:
                     "headcount": f"{__version__}, ready",
                     "tracking": f"{listening.tracking}/v1/track and the like",
                     "usage": f"{listening.api}/usage/mtu/daily and the like; see /docs",
+                    "page": f"{listening.api}/",
                 }
             )
         sys.stdout.flush()

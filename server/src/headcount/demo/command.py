@@ -17,15 +17,17 @@ from headcount.config import SETTINGS
 from headcount.datafolder import open_data_folder
 from headcount.demo.expected import Key, Usage, expected_usage
 from headcount.demo.live import post_live_messages, tracking_client
-from headcount.demo.output import print_heading, print_next, print_seen, print_usage
-from headcount.demo.readback import RowsOf, differences, month_usage, wait_for_calls
-from headcount.demo.server import DemoServer, run_command
-from headcount.demo.traffic import SOURCES, WEB, Sent, made_traffic
+from headcount.demo.output import print_heading, print_seen, print_usage
+from headcount.demo.readback import RowsOf, differences, read_usage, wait_for_calls
+from headcount.demo.server import Addresses, DemoServer, run_command
+from headcount.demo.traffic import SOURCES, WEB, Sent, Traffic, made_traffic
+from headcount.demo.trying import print_next
 
 __all__ = ["run_demo"]
 
 _WORKSPACE = "Demo shop"
-_PLAN = PlanLimits(mtu=2_000, api_calls=20_000)
+# What the plan allows, as a share of what the month comes to: there is something to say of both.
+_CALLS_ALLOWED, _MTU_ALLOWED = 0.96, 1.04
 _MIDNIGHT_MARGIN = timedelta(seconds=30)
 
 
@@ -58,6 +60,7 @@ class _Demo:
         self._names: dict[str, str] = {}
         self._write_keys: dict[str, str] = {}
         self._token = ""
+        self._workspace = 0
 
     def run(self, check: bool) -> int:
         click.echo("Everything below really runs, in a temporary folder, on this machine alone.")
@@ -65,10 +68,14 @@ class _Demo:
         print_heading(1, "A server, with a workspace, three sources and an API token")
         server = DemoServer(self._folder, self._temporary / "server.log")
         try:
-            self._tell_addresses(server)
-            self._import_history()
+            # Made while the server starts.
+            traffic = made_traffic(utc_now(), self._write_keys)
+            self._set_plan(traffic.this_month)
+            addresses = server.addresses()
+            self._tell_addresses(addresses)
+            self._import_history(traffic)
             _wait_over_midnight()
-            status = self._go_live(server, check)
+            status = self._go_live(addresses, check)
             if not check:
                 server.wait()
         except KeyboardInterrupt:
@@ -88,24 +95,27 @@ class _Demo:
                 source = catalog.add_source(workspace.number, name, now_ms())
                 self._names[source.id] = name
                 self._write_keys[name] = source.write_key
-            catalog.set_plan_limits(workspace.number, _PLAN)
+            self._workspace = workspace.number
             _, self._token = catalog.add_token(workspace.number, "read", now_ms())
 
-    def _tell_addresses(self, server: DemoServer) -> None:
-        for name, url in server.addresses._asdict().items():
+    def _set_plan(self, this_month: list[Sent]) -> None:
+        with Catalog(open_data_folder(self._folder, create=False).catalog) as catalog:
+            catalog.set_plan_limits(self._workspace, _near_limits(this_month))
+
+    def _tell_addresses(self, addresses: Addresses) -> None:
+        for name, url in addresses._asdict().items():
             default = SETTINGS[name].default
             taken = "" if url.endswith(f"//{default}") else f" ({default} is in use)"
             click.echo(f"   {name:<9} {url}{taken}")
+        click.echo(f"   page      {addresses.api}/")
         click.echo(f"   sources   {', '.join(SOURCES)}")
 
-    def _import_history(self) -> None:
-        print_heading(2, "A month and a half of past messages, imported")
+    def _import_history(self, traffic: Traffic) -> None:
+        print_heading(2, "Thirteen months of past messages, imported")
         file = self._temporary / "history.ndjson"
         with file.open("w") as history:
-            for line in made_traffic(utc_now(), self._write_keys):
-                history.write(f"{line.text}\n")
-                if line.sent is not None:
-                    self._sent.append(line.sent)
+            history.writelines(f"{line.text}\n" for line in traffic.history)
+        self._sent = [line.sent for line in traffic.history if line.sent is not None]
         # Some of its lines are broken on purpose.
         options = ("--workspace", _WORKSPACE, "--max-rejected", "100")
         click.echo(f"   $ headcount import {file.name} {shlex.join(options)}")
@@ -113,29 +123,41 @@ class _Demo:
         for said_line in said.replace(f"{self._temporary}/", "").splitlines():
             click.echo(f"   {said_line}")
 
-    def _go_live(self, server: DemoServer, check: bool) -> int:
+    def _go_live(self, addresses: Addresses, check: bool) -> int:
         today = utc_now().date()
         print_heading(3, "Live messages, posted with segment-analytics-python")
-        live = post_live_messages(server.addresses.tracking, self._write_keys, today)
+        live = post_live_messages(addresses.tracking, self._write_keys, today)
         self._sent += live
         expected = expected_usage(self._sent, today)
-        rows = self._rows_of(server.addresses.api, self._token)
+        rows = self._rows_of(addresses.api, self._token)
         click.echo(f"   {len(live)} messages to {len(SOURCES)} sources, some of them twice")
         if not wait_for_calls(rows, today, expected[Key(today, None)].api_calls):
             click.echo("   Not all of them are in the usage API yet; the log may say why.")
         print_heading(4, "Usage, read with segment_public_api")
         months = sorted({key.day.replace(day=1) for key in expected})
-        read: dict[Key, Usage] = {}
-        for month in months:
-            read |= month_usage(rows, month, self._names)
+        read = read_usage(rows, months[0], months[-1], self._names)
         # A day that began meanwhile has its rows, too.
         expected = expected_usage(self._sent, max(key.day for key in read))
         print_usage(read, months, SOURCES)
         print_seen()
         if check:
             return _compare(expected, read)
-        print_next(self._folder, server.addresses, self._write_keys[WEB], self._token, today)
+        print_next(self._folder, addresses, self._write_keys[WEB], self._token, today)
         return 0
+
+
+def _near_limits(this_month: list[Sent]) -> PlanLimits:
+    """Limits that a month comes near to."""
+    last_day = max(message.day for message in this_month)
+    end = expected_usage(this_month, last_day)[Key(last_day, None)]
+    return PlanLimits(
+        mtu=_rounded(end.mtu * _MTU_ALLOWED, 10),
+        api_calls=_rounded(end.api_calls * _CALLS_ALLOWED, 100),
+    )
+
+
+def _rounded(number: float, to: int) -> int:
+    return round(number / to) * to
 
 
 def _wait_over_midnight() -> None:

@@ -8,6 +8,7 @@ message is delivered again in another month.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -57,21 +58,24 @@ def expected_usage(sent: Iterable[Sent], today: date) -> dict[Key, Usage]:
         sent: every message that was sent and is not broken, repeated ones too.
         today: the last day with rows.
     """
-    history = list(sent)
+    scopes: defaultdict[tuple[date, str | None], list[Sent]] = defaultdict(list)
+    for message in sent:
+        month = message.day.replace(day=1)
+        scopes[month, None].append(message)
+        scopes[month, message.source].append(message)
     rows: dict[Key, Usage] = {}
-    months = {(message.day.year, message.day.month) for message in history}
-    for year, month in sorted(months):
-        of_month = [m for m in history if (m.day.year, m.day.month) == (year, month)]
-        rows |= _month(of_month, None, date(year, month, 1), today)
-        for source in sorted({message.source for message in of_month}):
-            of_source = [message for message in of_month if message.source == source]
-            first_day = min(message.day for message in of_source)
-            rows |= _month(of_source, source, first_day, today)
+    for (month, source), of_scope in scopes.items():
+        # The workspace has rows from the month's start on, a source from its first day.
+        first_day = month if source is None else min(message.day for message in of_scope)
+        rows |= _month(of_scope, source, first_day, today)
     return rows
 
 
 def _month(sent: list[Sent], source: str | None, first_day: date, today: date) -> dict[Key, Usage]:
     """The rows of one scope and month, from a day to the end of the month, or to today."""
+    of_days: defaultdict[date, list[Sent]] = defaultdict(list)
+    for message in sent:
+        of_days[message.day].append(message)
     rows = {}
     calls: set[tuple[str, str]] = set()
     users: set[str] = set()
@@ -79,9 +83,7 @@ def _month(sent: list[Sent], source: str | None, first_day: date, today: date) -
     with_user: set[str] = set()
     day = first_day
     while day.month == first_day.month and day <= today:
-        for message in sent:
-            if message.day != day:
-                continue
+        for message in of_days[day]:
             calls.add((message.source, message.message_id))
             if message.user_id is not None:
                 users.add(message.user_id)

@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from headcount.demo.expected import Key, Usage
 
-__all__ = ["Rows", "RowsOf", "differences", "month_usage", "wait_for_calls"]
+__all__ = ["Rows", "RowsOf", "differences", "read_usage", "wait_for_calls"]
 
-Rows = Callable[[Literal["workspace", "source"], date], Sequence[Mapping[str, Any]]]
-"""The rows of a workspace, or of its sources, of the month that holds a day."""
+Rows = Callable[[Literal["workspace", "source"], date, date], Sequence[Mapping[str, Any]]]
+"""The rows of a workspace, or of its sources, of the months from one day's to another's."""
 
 RowsOf = Callable[[str, str], Rows]
 """How rows are read from a host, which is the beginning of a URL, with a token."""
@@ -24,18 +24,18 @@ _POLL_S = 0.25
 _VISIBLE_WITHIN_S = 30.0
 
 
-def month_usage(rows: Rows, month: date, names: Mapping[str, str]) -> dict[Key, Usage]:
-    """Every row of a month.
+def read_usage(rows: Rows, first: date, last: date, names: Mapping[str, str]) -> dict[Key, Usage]:
+    """Every row of some months.
 
     Args:
         rows: reads them.
-        month: one of its days.
+        first, last: a day of the first month and one of the last.
         names: source names by source id.
     """
-    read = {Key(row["day"], None): row for row in rows("workspace", month)}
+    read = {Key(row["day"], None): row for row in rows("workspace", first, last)}
     # Lists are read one after the other, and a day may begin meanwhile: it is left out.
     last_day = max(key.day for key in read)
-    for row in rows("source", month):
+    for row in rows("source", first, last):
         read[Key(row["day"], names[row["source_id"]])] = row
     return {
         key: Usage(*(row[name] for name in Usage._fields))
@@ -47,7 +47,7 @@ def month_usage(rows: Rows, month: date, names: Mapping[str, str]) -> dict[Key, 
 def wait_for_calls(rows: Rows, today: date, api_calls: int) -> bool:
     """Whether the workspace's API calls of this month become at least so many, soon."""
     ends_at_s = time.monotonic() + _VISIBLE_WITHIN_S
-    while max(row["api_calls"] or 0 for row in rows("workspace", today)) < api_calls:
+    while max(row["api_calls"] or 0 for row in rows("workspace", today, today)) < api_calls:
         if time.monotonic() > ends_at_s:
             return False
         time.sleep(_POLL_S)

@@ -31,14 +31,11 @@ class Addresses(NamedTuple):
 
 
 class DemoServer:
-    """A running server.
+    """A server that is being started.
 
     Args:
         folder: its data folder.
         log: file for what it says on standard error.
-
-    Raises:
-        OperatorError: it did not start; the message holds what it said.
     """
 
     def __init__(self, folder: Path, log: Path) -> None:
@@ -55,13 +52,13 @@ class DemoServer:
                 # Ctrl-C is for the demo, which then ends its server in order.
                 process_group=0,
             )
-        try:
-            self.addresses = self._announced()
-        except BaseException:
-            self.stop()
-            raise
 
-    def _announced(self) -> Addresses:
+    def addresses(self) -> Addresses:
+        """Where it listens, once it does; to be asked once.
+
+        Raises:
+            OperatorError: it did not start; the message holds what it said.
+        """
         assert self._process.stdout is not None
         announced = self._process.stdout.readline()
         if not announced:
