@@ -23,7 +23,7 @@ from headcount.errors import DamagedDataError, DataFolderError
 from headcount.identity import Identity, admit_part, part_name, read_identity, require_part
 from headcount.journal.view import JournalView, journal_view, last_id_of
 from headcount.layout import DataFolder
-from headcount.sqlite.connection import rows
+from headcount.sqlite.opening import rows
 from headcount.sqlite.reading import damage, open_at_one_moment
 from headcount.sqlite.rows import Ledger
 from headcount.sqlite.unwritable import open_for_reading

@@ -24,7 +24,7 @@ from headcount.counting.metrics import API_CALLS
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalDirectory, JournalEntry, JournalFile
 from headcount.meter import Meter, MeterLimits, merging
-from headcount.sqlite import connection
+from headcount.sqlite import opening
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change, MeterStore
 from support.faulty_vfs import FaultyDisk, checkpoints_every
@@ -314,7 +314,7 @@ async def test_nothing_acknowledged_is_lost_or_counted_twice(
 ) -> None:
     names = random.Random(seed)
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=names.getrandbits(128), version=4))
-    monkeypatch.setattr(connection, "limit_log", checkpoints_every(names.choice([4, 16, 1000])))
+    monkeypatch.setattr(opening, "limit_log", checkpoints_every(names.choice([4, 16, 1000])))
     # In so short a life two runs must do for a merge.
     monkeypatch.setattr(merging, "_PEERS", 2)
     world = World(tmp_path, seed)

@@ -22,7 +22,7 @@ from headcount.journal import GroupCommit, JournalFile, entries
 from headcount.journal import file as journal_file
 from headcount.meter import Meter, meter, sealing
 from headcount.meter.overtaken import Overtaken
-from headcount.sqlite import connection as sqlite_connection
+from headcount.sqlite import opening as sqlite_opening
 from headcount.sqlite import parts as sqlite_parts
 from headcount.sqlite import rows as sqlite_rows
 from headcount.sqlite.rows import Ledger
@@ -86,7 +86,7 @@ def _acknowledge_what_was_refused(patch: Patch) -> None:
 
 
 def _believe_what_is_not_synced(patch: Patch) -> None:
-    patch.setattr(sqlite_connection, "_write_log_again", lambda _connection: None)
+    patch.setattr(sqlite_opening, "_write_log_again", lambda _connection: None)
 
 
 def _sync_what_a_failed_sync_left_out(patch: Patch) -> None:
@@ -104,11 +104,11 @@ def _sync_what_a_failed_sync_left_out(patch: Patch) -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(apsw, name)
 
-    patch.setattr(sqlite_connection, "apsw", Apsw())
+    patch.setattr(sqlite_opening, "apsw", Apsw())
 
 
 def _acknowledge_before_the_sync(patch: Patch) -> None:
-    connect = sqlite_connection.connect
+    connect = sqlite_opening.connect
 
     def lazy(*args: Any, **kwargs: Any) -> apsw.Connection:
         connection = connect(*args, **kwargs)

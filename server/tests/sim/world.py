@@ -25,7 +25,7 @@ from headcount.errors import DamagedDataError, OperatorError, StorageUnavailable
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalEntry
 from headcount.meter import MeterLimits, merging
-from headcount.sqlite import connection
+from headcount.sqlite import opening
 from headcount.store.protocol import Change, sealed_months
 from sim.auditor import Auditor, Violation, day_in_words
 from sim.clock import SimClock, SimLoop
@@ -166,10 +166,10 @@ class World(Watch):
     def run(self) -> None:
         """Let it all happen; raises `Violation` where something is wrong."""
         peers = merging._PEERS
-        limit_log = connection.limit_log
+        limit_log = opening.limit_log
         # In so short a life two runs must do for a merge, and checkpoints are to come often.
         merging._PEERS = 2
-        connection.limit_log = checkpoints_every(self.rng.choice([4, 16, 1000]))
+        opening.limit_log = checkpoints_every(self.rng.choice([4, 16, 1000]))
         try:
             with (
                 _made_up_randomness(self.rng),
@@ -185,7 +185,7 @@ class World(Watch):
                     self._disk.calm()
                     self._stop_all()
         finally:
-            merging._PEERS, connection.limit_log = peers, limit_log
+            merging._PEERS, opening.limit_log = peers, limit_log
 
     def close(self) -> None:
         """Leave nothing behind."""

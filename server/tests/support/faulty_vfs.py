@@ -401,7 +401,7 @@ def _error(code: int, text: str) -> apsw.Error:
 
 
 def checkpoints_every(pages_max: int) -> Callable[[apsw.Connection], None]:
-    """What limits logs in the place of `headcount.sqlite.connection.limit_log`.
+    """What limits logs in the place of `headcount.sqlite.opening.limit_log`.
 
     So checkpoints, which move pages from log to database after a commit, are under fire as well.
     SQLite's own are rare in a test this small; and they hide their errors from the commit, which

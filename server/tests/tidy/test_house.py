@@ -23,15 +23,12 @@ SAME_THING = {
     "aside": "messages that are kept aside",
     "backlog": "what waits to be counted",
     "clock": "the time, and doctor's look at it",
-    "connection": "what stands between two ends: a client's, or a database's",
     "counts": "the counts of a month, as stored and as checked",
-    "demo": "the demo, and its command",
     "files": "the files of a backup, of a store",
     "folder": "the data folder",
     "identity": "which parts belong to a folder",
     "journals": "the journals, as doctor checks and repairs them",
     "keys": "keys of messages and tracked ids",
-    "limits": "what a plan, or a batch, is held to",
     "memory": "the meter's memory",
     "merging": "merging runs of keys",
     "meter": "the meter, and its process",
@@ -39,7 +36,6 @@ SAME_THING = {
     "opening": "opening a store, or a database",
     "parts": "the parts of a data folder",
     "routes": "the paths that an application answers",
-    "rows": "rows of a database",
     "schema": "the tables of a database",
     "sealing": "closing a month",
     "sources": "the sources of a workspace",
@@ -92,6 +88,7 @@ def test_a_file_is_named_as_another_only_where_both_are_about_one_thing() -> Non
             places[name.stem].append(str(name))
     twice = {name: found for name, found in places.items() if len(found) > 1}
     assert {name: found for name, found in twice.items() if name not in SAME_THING} == {}
+    assert SAME_THING.keys() - twice.keys() == set(), "these stand once by now"
 
 
 TESTS = "server/tests"

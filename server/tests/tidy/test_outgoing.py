@@ -40,7 +40,7 @@ def openings(path: Path) -> list[str]:
             names = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
         elif isinstance(node, ast.Call):
             called = node.func
-            # A bare `connect` is that of headcount.sqlite.connection, to a file.
+            # A bare `connect` is that of headcount.sqlite.opening, to a file.
             name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
             if name in CALLS and (name != "connect" or isinstance(called, ast.Attribute)):
                 found.append(f"{path.name}:{node.lineno} calls {name}")

@@ -11,7 +11,7 @@ import apsw
 
 from headcount.catalog.schema import META, SCHEMA_VERSION, TABLES
 from headcount.confirmed import Confirmed
-from headcount.sqlite.connection import rows
+from headcount.sqlite.opening import rows
 from headcount.sqlite.rows import read_checked
 from headcount.sqlite.view import LedgerView, viewed
 

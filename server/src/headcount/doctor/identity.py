@@ -11,7 +11,7 @@ from headcount.counting.hashing import IdHasher
 from headcount.datafolder import read_hash_key
 from headcount.doctor.findings import REPAIR, Finding, ok, problem
 from headcount.errors import DataFolderError
-from headcount.sqlite.connection import rows
+from headcount.sqlite.opening import rows
 from headcount.sqlite.reading import damage
 from headcount.wording import number_of
 

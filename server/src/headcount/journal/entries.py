@@ -20,7 +20,7 @@ from headcount.confirmed import read_confirmed
 from headcount.counting.facts import FACT_FORMAT, Rejection
 from headcount.errors import DamagedDataError
 from headcount.journal.schema import ENTRY_SELECT, JOURNAL, entry_checksum
-from headcount.sqlite.connection import damage_named, refuse_version, rows
+from headcount.sqlite.opening import damage_named, refuse_version, rows
 from headcount.sqlite.rows import read_checked
 from headcount.wording import number_of
 

@@ -29,7 +29,7 @@ from headcount.journal.schema import (
     SCHEMA,
     entry_checksum,
 )
-from headcount.sqlite.connection import connect, damage_named, rows, transaction
+from headcount.sqlite.opening import connect, damage_named, rows, transaction
 from headcount.sqlite.parts import PartState, open_part
 from headcount.sqlite.rows import read_checked
 

@@ -14,7 +14,7 @@ import apsw
 from headcount.confirmed import Confirmed
 from headcount.journal.entries import Damage, journal_state, last_of, read_entries
 from headcount.journal.schema import DAMAGED, IMPORT_CHECKPOINT, JOURNAL_VERSION
-from headcount.sqlite.connection import rows
+from headcount.sqlite.opening import rows
 from headcount.sqlite.rows import read_checked
 from headcount.sqlite.view import View, viewed
 

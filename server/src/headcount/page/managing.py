@@ -14,7 +14,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from headcount.api.v1.limits import LimitsBody
+from headcount.api.v1.plan_limits import LimitsBody
 from headcount.api.v1.sources import SourceBody, SourceListBody
 from headcount.api.v1.tokens import NewTokenBody, TokenListBody
 from headcount.api.v1.workspace import WorkspaceBody

@@ -2,7 +2,7 @@
 
 Takes paths and tables, gives connections that stand in one place, and rows that are checked:
 
-    connection   opening a database to write, and its transactions
+    opening      a database to write, and its transactions
     reading      a database as it is at one moment, read or copied
     parts        whether a database is the part of the folder that belongs there
     rows         rows that carry a checksum, and the ledger of how many there are

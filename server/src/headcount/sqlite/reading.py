@@ -15,7 +15,7 @@ import apsw
 
 from headcount.durable import write_new
 from headcount.errors import DamagedDataError, DataFolderError
-from headcount.sqlite.connection import (
+from headcount.sqlite.opening import (
     REPAIR_OR_RESTORE,
     damage_named,
     refuse_version,

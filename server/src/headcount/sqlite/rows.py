@@ -23,7 +23,7 @@ from isal.isal_zlib import crc32
 from headcount.confirmed import Witness
 from headcount.errors import DamagedDataError
 from headcount.identity import fresh_uuid, installation_for
-from headcount.sqlite.connection import REPAIR_OR_RESTORE, connect, damage_named, rows, transaction
+from headcount.sqlite.opening import REPAIR_OR_RESTORE, connect, damage_named, rows, transaction
 from headcount.sqlite.parts import PartState, open_part
 from headcount.sqlite.reading import connect_to_read
 

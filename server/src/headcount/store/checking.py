@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 
 from headcount.counting.calendar import Period
-from headcount.sqlite.connection import damage_named, rows
+from headcount.sqlite.opening import damage_named, rows
 from headcount.sqlite.reading import refuse_damage
 from headcount.sqlite.rows import Ledger, read_checked
 from headcount.store import sql

@@ -17,7 +17,7 @@ from headcount.counting.calendar import Period
 from headcount.counting.keys import MESSAGE, Family, KeyBlock, merged
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.layout import DataFolder
-from headcount.sqlite.connection import damage_named, rows
+from headcount.sqlite.opening import damage_named, rows
 from headcount.sqlite.rows import Ledger
 from headcount.store import sql, writing
 from headcount.store.blocks import decode

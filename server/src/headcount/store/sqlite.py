@@ -20,7 +20,7 @@ from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import Family, KeyBlock
 from headcount.counting.metrics import API_CALLS, KINDS
 from headcount.counting.usage import DAYS_MAX, UsageReading
-from headcount.sqlite.connection import damage_named, rows
+from headcount.sqlite.opening import damage_named, rows
 from headcount.sqlite.rows import open_checked, read_checked
 from headcount.store import sql, writing
 from headcount.store.aside import aside_sums

@@ -16,7 +16,7 @@ from headcount.counting.calendar import Period
 from headcount.counting.keys import MESSAGE, TRACKED, Family
 from headcount.errors import DataFolderError
 from headcount.layout import DataFolder
-from headcount.sqlite.connection import damage_named, rows
+from headcount.sqlite.opening import damage_named, rows
 from headcount.sqlite.rows import Table, read_checked
 from headcount.sqlite.view import LedgerView, viewed
 from headcount.store import sql

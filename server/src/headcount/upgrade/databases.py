@@ -17,7 +17,7 @@ from headcount.catalog import schema as catalog
 from headcount.errors import DamagedDataError
 from headcount.identity import fresh_uuid
 from headcount.journal import schema as journal
-from headcount.sqlite.connection import connect, rows, transaction
+from headcount.sqlite.opening import connect, rows, transaction
 from headcount.sqlite.rows import Ledger, Row, Table
 from headcount.store import sql, tables
 

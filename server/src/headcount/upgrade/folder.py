@@ -23,7 +23,7 @@ from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
 from headcount.identity import admit_part, begin_identity, read_identity
 from headcount.journal.schema import JOURNAL_VERSION
 from headcount.layout import DataFolder
-from headcount.sqlite.connection import refuse_version, rows
+from headcount.sqlite.opening import refuse_version, rows
 from headcount.sqlite.reading import damage
 from headcount.sqlite.unwritable import is_refusal, require_files
 from headcount.store import sql

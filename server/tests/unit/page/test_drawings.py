@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.api.v1.daily import Columns, DailyBody
-from headcount.api.v1.limits import LimitsRecord
+from headcount.api.v1.plan_limits import LimitsRecord
 from headcount.charts import SOURCES_MAX
 from headcount.counting.metrics import HEADLINES, REPORTED
 from headcount.page.drawings import _places, drawings

@@ -31,7 +31,7 @@ from headcount.journal.schema import (
     SCHEMA,
     entry_checksum,
 )
-from headcount.sqlite.connection import connect, transaction
+from headcount.sqlite.opening import connect, transaction
 from headcount.sqlite.rows import Table
 from headcount.wording import number_of
 

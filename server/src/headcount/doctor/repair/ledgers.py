@@ -27,7 +27,7 @@ from headcount.doctor.repair.side import Act, Side
 from headcount.doctor.repair.tables import Found
 from headcount.errors import DataFolderError
 from headcount.layout import DataFolder
-from headcount.sqlite.connection import connect, transaction
+from headcount.sqlite.opening import connect, transaction
 from headcount.sqlite.rows import PART, Ledger, Table
 from headcount.store import blocks, sql
 from headcount.store.counts import counts_of, encoded
