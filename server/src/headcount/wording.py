@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["count_text", "number_of", "percent_text"]
+__all__ = ["change_text", "count_text", "number_of", "percent_text"]
 
 _MINUS = "\N{MINUS SIGN}"
+_TIMES_FROM = 100
 
 
 def count_text(count: int) -> str:
@@ -19,6 +20,17 @@ def percent_text(part: float, whole: float) -> str:
         return "< 0.1 %"
     digits = 1 if abs(share) < 100 else 0
     return f"{share:,.{digits}f} %".replace("-", _MINUS)
+
+
+def change_text(now: int, before: int) -> str:
+    """A change as a share of what was before, or in words where there is no such number."""
+    if now == before:
+        return "no change"
+    if before <= 0:
+        return "new"
+    if now >= _TIMES_FROM * before:
+        return f"{count_text(now // before)} times"
+    return f"{'+' if now > before else ''}{percent_text(now - before, before)}"
 
 
 def number_of(count: int, noun: str, does: str = "", do: str = "") -> str:

@@ -93,7 +93,7 @@ def test_a_table_has_a_row_a_day_and_its_caption_is_no_data(program: Program, sh
     assert lines[8].split()[1:] == ["9", "9", "0", "9", "9", "0"]
     assert lines[9].split()[1:] == ["11", "10", "1", "9", "10", "1"]
     assert "February 2021, UTC; counted up to 20" in finished.stderr
-    assert "up to 2021-01-31: API calls +28 (+2800%) and MTU +27 (+2700%)." in finished.stderr
+    assert "up to 2021-01-31: API calls +28 (+2,800 %) and MTU +27 (+2,700 %)." in finished.stderr
     assert "Used of the plan: MTU 93.3 % of 30.\n" in finished.stderr
     assert "Estimate" not in finished.stderr, "the month is over"
 
@@ -279,7 +279,7 @@ def test_pictures_are_what_their_names_say(program: Program, shop: Shop, tmp_pat
     assert width > 1000
     assert height > 1000  # two charts, one above the other
     light = drawn("--plot", "light.svg", "--metric", "mtu").decode()
-    assert "MTU, February 2021" in light
+    assert "MTU, February 2021, Shop" in light
     assert "January 2021" in light
     assert "limit 30" in light
     dark = drawn("--plot", "dark.svg", "--metric", "mtu", "--by", "source", "--dark").decode()

@@ -23,6 +23,9 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 
+_AXIS_WIDTH = 70
+
+
 class Size(NamedTuple):
     """The plot's size without axes, in pixels.
 
@@ -53,7 +56,7 @@ def framed(
     """
     return {
         "$schema": _SCHEMA,
-        **({"title": title} if title else {}),
+        **({"title": _title(title, size)} if title else {}),
         "description": words,
         "width": size.width,
         "height": size.height,
@@ -61,6 +64,13 @@ def framed(
         "data": {"name": "rows", "values": rows},
         **drawn,
     }
+
+
+def _title(text: str, size: Size) -> Spec:
+    if size.width == "container":
+        return {"text": text}
+    # What is longer ends in dots; beside the plot stand the numbers of its axis.
+    return {"text": text, "limit": size.width - _AXIS_WIDTH}
 
 
 def themed(spec: Spec, *, dark: bool = False) -> Spec:

@@ -9,7 +9,7 @@ import click
 
 from headcount.cli.options import query_options
 from headcount.cli.reading.api_connection import connected, reading_options
-from headcount.cli.reading.own import get_own, source_names
+from headcount.cli.reading.own import get_own, source_names, workspace_name
 from headcount.cli.reading.showing import (
     by_use,
     caption,
@@ -133,7 +133,8 @@ def _draw(settings: Settings, query: Query, named: Period | None, file: str, dar
             with suppress(NotFoundException):
                 previous = month_rows(connection, query, month.shifted(-1), names)
             limits = (get_own(connection, "summary", period=str(month)) or {}).get("planLimits", {})
-    shown = DrawnMonth(month, rows, previous, limits, runs=month == current)
+        workspace = workspace_name(connection)
+    shown = DrawnMonth(month, rows, previous, limits, month == current, workspace)
     drawn = picture(query, shown, file_format, dark=dark)
     with whole_target(file, binary=True) as stream:
         stream.write(drawn)

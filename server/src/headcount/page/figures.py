@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from headcount.wording import count_text, percent_text
+from headcount.wording import change_text
 
 __all__ = [
     "ChangeText",
@@ -16,8 +16,6 @@ __all__ = [
     "short_day_text",
     "weekday_text",
 ]
-
-_TIMES_FROM = 100
 
 
 def month_text(period: str) -> str:
@@ -65,12 +63,5 @@ class ChangeText:
 def change_of(now: int, before: int) -> ChangeText:
     """The change from one count to another."""
     absolute = now - before
-    if absolute == 0:
-        return ChangeText(0, "no change", "level")
-    direction = "up" if absolute > 0 else "down"
-    if before <= 0:
-        return ChangeText(absolute, "new", direction)
-    if now >= _TIMES_FROM * before:
-        return ChangeText(absolute, f"{count_text(now // before)} times", direction)
-    sign = "+" if absolute > 0 else ""
-    return ChangeText(absolute, sign + percent_text(absolute, before), direction)
+    direction = "up" if absolute > 0 else "down" if absolute < 0 else "level"
+    return ChangeText(absolute, change_text(now, before), direction)

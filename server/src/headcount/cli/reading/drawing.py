@@ -43,6 +43,7 @@ class DrawnMonth(NamedTuple):
         previous: the rows of the month before; none by source.
         limits: what the plan includes, by the API's names; a name that is missing has no limit.
         runs: whether the month is the current one, whose end can be estimated.
+        workspace: whose usage it is; None from a server that does not tell.
     """
 
     period: Period
@@ -50,6 +51,7 @@ class DrawnMonth(NamedTuple):
     previous: Sequence[Row]
     limits: Mapping[str, int | None]
     runs: bool
+    workspace: str | None = None
 
 
 def check_plot(file: str) -> str:
@@ -111,7 +113,7 @@ def _of_workspace(metric: Metric, month: DrawnMonth) -> Spec:
         previous=_points(month.previous, metric.name),
         outlook=pace.outlook(month.period.length) if pace else None,
         limit=month.limits.get(metric.wire),
-        title=_title(metric.label, month.period),
+        title=_title(metric.label, month),
     )
 
 
@@ -135,7 +137,7 @@ def _by_source(metric: Metric, month: DrawnMonth, shown: Sequence[str]) -> Spec:
         stacked=metric.adds_up,
         others=[Point(*each) for each in sorted(summed.items())],
         others_count=len(sources),
-        title=_title(f"{metric.label} by source", month.period),
+        title=_title(f"{metric.label} by source", month),
     )
 
 
@@ -152,8 +154,10 @@ def _points(rows: Sequence[Row], name: str) -> list[Point]:
     return [Point(row["day"], row[name]) for row in rows if row[name] is not None]
 
 
-def _title(words: str, period: Period) -> str:
-    return f"{words}, {month_words(period)}"
+def _title(words: str, month: DrawnMonth) -> str:
+    # The name comes last, because a long one is cut off.
+    whose = "" if month.workspace is None else f", {as_shown(month.workspace)}"
+    return f"{words}, {month_words(month.period)}{whose}"
 
 
 def _stacked(charts: Sequence[Spec]) -> Spec:

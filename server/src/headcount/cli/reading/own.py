@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headcount.cli.reading.api_connection import ApiConnection
 
-__all__ = ["get_own", "source_names"]
+__all__ = ["get_own", "source_names", "workspace_name"]
 
 _PATH = "/headcount/v1/"
 
@@ -48,5 +48,15 @@ def source_names(connection: ApiConnection) -> dict[str, str]:
     """Names of the workspace's sources by id; empty where the server tells none."""
     told = get_own(connection, "sources")
     sources = [] if told is None else told["sources"]
+    return {each["id"]: _writable(each["name"]) for each in sources}
+
+
+def workspace_name(connection: ApiConnection) -> str | None:
+    """The name of the token's workspace; None where the server tells none."""
+    told = get_own(connection, "workspace")
+    return None if told is None else _writable(told["workspace"]["name"])
+
+
+def _writable(name: str) -> str:
     # Halves of characters, which JSON can hold, can be written nowhere.
-    return {each["id"]: each["name"].encode("utf-8", "replace").decode() for each in sources}
+    return name.encode("utf-8", "replace").decode()

@@ -9,11 +9,9 @@ from typing import Any
 from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period, day_text
 from headcount.counting.metrics import HEADLINES, REPORTED
-from headcount.wording import count_text, percent_text
+from headcount.wording import change_text, count_text, percent_text
 
 __all__ = ["by_use", "caption", "headings", "line_of", "month_words", "rows_of_last_day"]
-
-_MINUS = "\N{MINUS SIGN}"
 
 
 def headings(query: Query) -> tuple[str, ...]:
@@ -97,6 +95,8 @@ def _estimates(period: Period, summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _change(before: int, now: int) -> str:
-    sign = _MINUS if now < before else "+"
-    share = f" ({sign}{abs(now - before) / before:.0%})" if before else ""
-    return f"{sign}{abs(now - before):,}{share}"
+    share = change_text(now, before)
+    if now == before:
+        return share
+    sign = "+" if now > before else ""
+    return f"{sign}{count_text(now - before)} ({share})"
