@@ -16,7 +16,7 @@ import pytest
 __all__ = ["CI", "NODE", "lacking", "needed_node", "needed_program", "node_is_here"]
 
 NODE = str(Path(sys.executable).with_name("node"))
-_NODE_MODULES = Path(__file__).parent / "clients/node_modules"
+_NODE_MODULES = Path(__file__).parents[1] / "clients/node_modules"
 
 CI = bool(os.environ.get("CI"))
 """Whether this is the run that decides whether a change lands."""
