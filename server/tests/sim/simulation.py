@@ -42,11 +42,22 @@ class Outcome:
 
 
 @contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing is logged meanwhile; what other tests of this process log later is."""
+    logger = logging.getLogger("headcount")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
 def room() -> Iterator[tuple[Path, Template]]:
     """A folder to simulate in, in memory where the system has such, and the template in it."""
     memory = Path("/dev/shm")
-    logging.getLogger("headcount").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+    with _silence(), tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         path = Path(name)
         template = made_template(path)
         # What stands now stands for good: looking for dead connections need not walk it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,3 +40,11 @@ def test_a_seed_is_one_history(place: tuple[Path, Template]) -> None:
     for seed in range(4):
         first, second = (simulate(*place, seed, STEPS, ALL_FAULTS) for _ in range(2))
         assert first.story == second.story
+
+
+def test_a_room_leaves_logging_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="headcount")
+    logger = logging.getLogger("headcount")
+    with room():
+        assert not logger.isEnabledFor(logging.ERROR)
+    assert logger.level == logging.INFO
