@@ -4,7 +4,8 @@ No room is taken by what a client announces, only by what has come. A body that 
 waits for nothing. Those that come slowly wait in one of two rooms, of those whose key is known and
 of those that showed none, so that strangers crowd out only strangers. Where a room is full, whoever
 has made no progress for the longest goes, and not whoever comes next: a hundred thousand silent
-connections cannot turn away a client that sends. Nobody may take longer than a fixed time.
+connections cannot turn away a client that sends. Where all make progress, of the large ones the
+youngest goes, so that those before it become whole. Nobody may take longer than a fixed time.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from headcount.intake.reasons import Reason, Refused
 
 __all__ = ["BodyReader", "ClientGone", "Room"]
 
-# Whoever sends a byte now and then makes no progress.
+# Whoever sends a byte now and then makes no progress; and whoever takes much room has to send more.
 _PROGRESS_BYTES = 1024
+_PROGRESS_SHARE = 16
+# Whoever has made none for so long has stopped, for what room is concerned.
+_STOPPED_S = 0.5
 # How often the rooms are looked at, while somebody is in one.
 _LOOK_EVERY_S = 0.1
 
@@ -82,7 +86,7 @@ class _Waiting:
         body.held_bytes += size
         self._held_bytes += size
         body.progress_bytes += size
-        if body.progress_bytes >= _PROGRESS_BYTES:
+        if body.progress_bytes >= max(_PROGRESS_BYTES, body.held_bytes // _PROGRESS_SHARE):
             body.progress_bytes = 0
             body.progressed_at_s = now_s
             del self._bodies[body]
@@ -91,15 +95,25 @@ class _Waiting:
             self._make_room(body, now_s)
 
     def _make_room(self, newest: _Body, now_s: float) -> None:
-        """End the body that takes the most room for the longest time without progress."""
+        """End a body that has stopped, the largest for the longest; else the youngest large one.
 
-        def weight(other: _Body) -> float:
-            return other.held_bytes * (now_s - other.progressed_at_s + 0.01)
+        The small ones stay. Were it the largest that goes where none has stopped, it would be the
+        one that is nearest to its end, and of many that come at once none would become whole.
+        """
 
-        others = [other for other in self._bodies if other is not newest and other.held_bytes]
-        if not others:
+        def weight(body: _Body) -> float:
+            return body.held_bytes * (now_s - body.progressed_at_s)
+
+        holding = [body for body in self._bodies if body.held_bytes]
+        stopped = [body for body in holding if now_s - body.progressed_at_s > _STOPPED_S]
+        if stopped:
+            victim = max(stopped, key=weight)
+        else:
+            large = [body for body in holding if body.held_bytes * len(holding) >= self._held_bytes]
+            victim = max(large, key=lambda body: body.due_at_s)
+        if victim is newest:
             raise Refused(Reason.BODY_TOO_SLOW)
-        self.end(max(others, key=weight), Reason.BODY_TOO_SLOW)
+        self.end(victim, Reason.BODY_TOO_SLOW)
 
     def end(self, body: _Body, reason: Reason) -> None:
         """Cut a body off; its reader is told why."""

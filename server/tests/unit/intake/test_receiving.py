@@ -1,7 +1,7 @@
 """Bodies are read as they come; where there is no room, the slowest go."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given
@@ -182,6 +182,40 @@ async def test_the_largest_that_stand_still_make_room_for_the_bytes_of_others() 
     # What left took its bytes along: there is as much room as before.
     await Upload(bodies).send(b"x" * 1000)
     assert not await large.is_cut()
+
+
+async def test_of_many_large_bodies_that_come_at_once_some_become_whole() -> None:
+    """Twenty clients that send again whatever is refused, with room for three bodies of theirs."""
+    crowded = reader(100, known=Room(100, 300))
+    whole, rounds = 0, 200
+
+    async def client() -> None:
+        nonlocal whole
+        for _ in range(rounds):
+            parts = iter(pieces(*[b"12345"] * 20))
+
+            async def receive(parts: Iterator[Event] = parts) -> Event:
+                await asyncio.sleep(0)
+                return next(parts)
+
+            try:
+                await crowded.read(receive, known=True)
+            except Refused:
+                continue
+            whole += 1
+
+    small_parts = iter(pieces(b"1", b"2", b"3"))
+
+    async def small() -> Event:
+        await asyncio.sleep(0)
+        return next(small_parts)
+
+    clients = [asyncio.create_task(client()) for _ in range(20)]
+    await asyncio.sleep(0)
+    # One that takes little room is not put out for theirs.
+    assert await crowded.read(small, known=True) == b"123"
+    await asyncio.gather(*clients)
+    assert whole > rounds / 4
 
 
 async def test_a_body_that_comes_in_one_piece_waits_for_no_room() -> None:
