@@ -19,7 +19,13 @@ from headcount.confirmed import Witness
 from headcount.counting.facts import FACT_BYTES, FACT_FORMAT, Rejection
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.identity import fresh_uuid, installation_for
-from headcount.journal.entries import JournalEntry, journal_state, last_of, read_entries
+from headcount.journal.entries import (
+    JournalEntry,
+    JournalState,
+    journal_state,
+    last_of,
+    read_entries,
+)
 from headcount.journal.schema import (
     DAMAGED,
     IMPORT_CHECKPOINT,
@@ -29,7 +35,7 @@ from headcount.journal.schema import (
     SCHEMA,
     entry_checksum,
 )
-from headcount.sqlite.opening import connect, damage_named, rows, transaction
+from headcount.sqlite.opening import connect, damage_named, one_moment, rows, transaction
 from headcount.sqlite.parts import PartState, open_part
 from headcount.sqlite.rows import read_checked
 
@@ -53,7 +59,7 @@ _GIVE_PAGES_BACK = "PRAGMA incremental_vacuum(256)"
 
 
 class _Written(NamedTuple):
-    """How far this process has appended: the last id, and facts that were ever appended."""
+    """How far a journal was appended to: the last id, and facts that were ever appended."""
 
     last_id: int
     total_facts: int
@@ -93,10 +99,9 @@ class JournalFile:
             )
 
         def state_of(connection: apsw.Connection) -> PartState:
-            state = journal_state(path, connection)
-            self.uuid = state.uuid
-            self._known_id, total = last_of(path, connection, state)
-            return PartState(state.uuid, state.installation, self._known_id, total)
+            state, end = _end_of(path, connection)
+            self.uuid, self._known_id = state.uuid, end.last_id
+            return PartState(state.uuid, state.installation, *end)
 
         self._db = open_part(path, connected, state_of, register=True)
 
@@ -155,10 +160,10 @@ class JournalFile:
         return last_id
 
     def _begin_writing(self) -> _Written:
-        last_id, total = last_of(self.path, self._db, journal_state(self.path, self._db))
+        _, end = _end_of(self.path, self._db)
         if self._witness is None:
             self._witness = Witness(self.path, self.uuid)
-        return _Written(last_id, total)
+        return end
 
     def entries(self, after_id: int) -> Generator[JournalEntry, None, None]:
         """The entries that follow an id, in order, from one moment; damage in their place.
@@ -190,7 +195,7 @@ class JournalFile:
 
     def last_id(self) -> int:
         """Id of the newest entry ever appended, pruned or not; 0 for none."""
-        return last_of(self.path, self._db, journal_state(self.path, self._db))[0]
+        return _end_of(self.path, self._db)[1].last_id
 
     def pruned(self) -> tuple[int, int]:
         """Up to which id entries were deleted, and how many facts had been appended by then."""
@@ -204,8 +209,7 @@ class JournalFile:
         the store has behind it would never be counted. What it holds up to there is counted, and
         goes.
         """
-        state = journal_state(self.path, self._db)
-        last_id, total = last_of(self.path, self._db, state)
+        state, (last_id, total) = _end_of(self.path, self._db)
         if entry_id < last_id:
             while not self.prune(entry_id):
                 pass
@@ -281,6 +285,17 @@ class JournalFile:
             self._witness.close()
             self._witness = None
         self._db.close()
+
+
+def _end_of(path: Path, connection: apsw.Connection) -> tuple[JournalState, _Written]:
+    """What a journal says of itself, and how far it was appended to, both at one moment.
+
+    Were the meter to prune between the two, the entries would be gone and not pruned yet: their ids
+    would be given to others, which the store has behind it and would never count.
+    """
+    with one_moment(connection):
+        state = journal_state(path, connection)
+        return state, _Written(*last_of(path, connection, state))
 
 
 def refuse_older_store(journal: JournalFile, position: int) -> None:

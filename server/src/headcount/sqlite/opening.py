@@ -23,6 +23,7 @@ __all__ = [
     "connect",
     "damage_named",
     "limit_log",
+    "one_moment",
     "refuse_version",
     "require_application",
     "rows",
@@ -248,6 +249,17 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def one_moment(connection: apsw.Connection) -> Iterator[None]:
+    """All that is read in the block is as it was at one moment, whoever writes meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:  # an error may have ended it
+            connection.execute("ROLLBACK")  # which, unlike a commit, damage does not refuse
 
 
 def rows(

@@ -8,8 +8,7 @@ each scope and month, so that a reading costs the same however many keys there a
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import Family, KeyBlock
 from headcount.counting.metrics import API_CALLS, KINDS
 from headcount.counting.usage import DAYS_MAX, UsageReading
-from headcount.sqlite.opening import damage_named, rows
+from headcount.sqlite.opening import damage_named, one_moment, rows
 from headcount.sqlite.rows import open_checked, read_checked
 from headcount.store import sql, writing
 from headcount.store.aside import aside_sums
@@ -78,7 +77,7 @@ class SqliteStore:
 
     def state(self) -> StoreState:
         """How far metering has come."""
-        with self._lock, self._one_moment():
+        with self._lock, one_moment(self._db):
             watermarks: dict[str, int] = dict(self._ledger.read(WATERMARK))
             positions: dict[str, int] = dict(self._ledger.read(POSITION))
             tallied = [place.split() for place in self._ledger.read_part().tallies]
@@ -91,15 +90,6 @@ class SqliteStore:
             watermarks.get(writing.LAST_METERED_DAY),
             watermarks.get(writing.TRUSTED_DAY),
         )
-
-    @contextmanager
-    def _one_moment(self) -> Generator[None, None, None]:
-        self._db.execute("BEGIN")
-        try:
-            yield
-        finally:
-            if self._db.in_transaction:  # an error may have ended it
-                self._db.execute("COMMIT")
 
     def months(self) -> Sequence[Month]:
         """Every month of every workspace that holds anything."""
@@ -150,7 +140,7 @@ class SqliteStore:
 
     def read_usage(self, workspace: int, period: Period) -> UsageReading:
         """The usage of a workspace in a period, all from one moment."""
-        with refusals("could not be read"), self._lock, self._one_moment():
+        with refusals("could not be read"), self._lock, one_moment(self._db):
             watermarks: dict[str, int] = dict(self._ledger.read(WATERMARK))
             first = self._first_period(workspace)
             place = (workspace, period.number)

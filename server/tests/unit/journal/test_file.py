@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -57,6 +58,47 @@ def test_a_pruned_id_is_never_used_again(journal: JournalFile) -> None:
     with closing(JournalFile(journal.path)) as later:
         assert later.last_id() == 5
         assert later.append(fact(6), [], 0) == 6
+
+
+@contextmanager
+def before_reading(table: str, nth: int, act: Callable[[], object]) -> Iterator[None]:
+    """What another process does before a connection made meanwhile reads a table the n-th time."""
+    readings = 0
+
+    def trace(_: apsw.Cursor, statement: str, __: Any) -> bool:
+        nonlocal readings
+        if statement.lstrip().startswith("SELECT") and f"FROM {table}" in statement:
+            readings += 1
+            if readings == nth:
+                act()
+        return True
+
+    def watch(connection: apsw.Connection) -> None:
+        connection.exec_trace = trace
+
+    apsw.connection_hooks.append(watch)
+    try:
+        yield
+    finally:
+        apsw.connection_hooks.remove(watch)
+    assert readings >= nth, "nothing was done"
+
+
+@pytest.mark.parametrize("table", ["journal", "entry"])
+@pytest.mark.parametrize("nth", [1, 2], ids=["as it opens", "as it appends"])
+def test_an_id_that_is_pruned_while_a_writer_begins_is_never_used_again(
+    journal: JournalFile, table: str, nth: int
+) -> None:
+    for number in range(3):
+        journal.append(fact(number), [], 0)
+    with (
+        before_reading(table, nth, lambda: journal.prune(3)),
+        closing(JournalFile(journal.path)) as writer,
+    ):
+        assert writer.append(fact(4), [], 0) == 4
+    # Whoever has metered what was pruned finds what came after it.
+    assert [(entry.id, entry.total_facts) for entry in journal.entries(3)] == [(4, 4)]
+    assert journal.last_id() == 4
 
 
 def test_a_new_journal_has_no_entry_and_no_last_id(journal: JournalFile) -> None:
