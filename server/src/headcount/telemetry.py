@@ -10,7 +10,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
-    "ANSWERS_PUT_OFF",
+    "ANSWERS_DELAYED",
     "CATCH_UP_SECONDS",
     "COMMIT_SECONDS",
     "CONNECTIONS",
@@ -23,7 +23,7 @@ __all__ = [
     "MESSAGES",
     "OF_EVERYBODY",
     "REQUESTS",
-    "REQUESTS_TURNED_AWAY",
+    "REQUESTS_SHED",
     "TROUBLES",
     "TROUBLES_MET",
 ]
@@ -56,14 +56,14 @@ REQUESTS = Counter(
     "Requests answered on the tracking address, by status and, where refused, by reason.",
     ["status", "reason"],
 )
-REQUESTS_TURNED_AWAY = Counter(
-    "headcount_requests_turned_away",
+REQUESTS_SHED = Counter(
+    "headcount_requests_shed",
     "Requests to the API address that found no place to wait, behind others of the same workspace"
-    " or of strangers.",
+    " or of clients without a known token.",
 )
-ANSWERS_PUT_OFF = Counter(
-    "headcount_answers_put_off",
-    "Answers to requests that brought nothing, put off while a process was behind, by address.",
+ANSWERS_DELAYED = Counter(
+    "headcount_answers_delayed",
+    "Answers to requests that brought nothing, delayed while a process was behind, by address.",
     ["address"],
 )
 COMMIT_SECONDS = Histogram(
@@ -117,10 +117,10 @@ TROUBLES_MET = Counter(
 )
 
 OF_EVERYBODY = (
-    "headcount_answers_put_off",
+    "headcount_answers_delayed",
     "headcount_connections",
     "headcount_connections_dropped",
-    "headcount_requests_turned_away",
+    "headcount_requests_shed",
     "headcount_trouble",
     "headcount_troubles_met",
 )

@@ -84,11 +84,9 @@ def test_strangers_who_find_no_place_are_counted_and_said(server: Server, shop: 
 
         def is_said() -> bool:
             troubles = server.ask("/readyz").json().get("troubles", [])
-            return any(each["kind"] == "strangers" for each in troubles)
+            return any(each["kind"] == "unauthenticated" for each in troubles)
 
         eventually(is_said, "the operator to be told")
     metrics = server.ask("/metrics").body.decode()
-    [line] = [
-        line for line in metrics.splitlines() if line.startswith("headcount_requests_turned_away_t")
-    ]
+    [line] = [line for line in metrics.splitlines() if line.startswith("headcount_requests_shed_t")]
     assert float(line.split()[1]) >= statuses["503"]

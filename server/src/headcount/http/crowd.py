@@ -36,7 +36,7 @@ _TLS_BYTES = 50 * 1024
 _TLS_COPIES = 2
 _CALM_AFTER_S = 10.0
 # So many requests are answered late or turned away in a second before it is said.
-_PUT_OFF_MIN = 100
+_DELAYED_MIN = 100
 # A few milliseconds of a round: bytes of what is expensive to parse.
 _PARSED_IN_ROUND_BYTES = 32 * 1024
 
@@ -160,8 +160,8 @@ class Crowd:
         self._unread: dict[Member, _Unread] = {}
         self._unread_bytes = 0
         self._dropped_at_s: float | None = None
-        self._put_off = 0
-        self._put_off_at_s: float | None = None
+        self._delayed = 0
+        self._delayed_at_s: float | None = None
         self._told: set[str] = set()
 
     def admit(self, newcomer: Member) -> None:
@@ -297,19 +297,19 @@ class Crowd:
             f" {self.address} address: those that are silent are dropped, so that others are"
             " answered.",
             "If they are your clients', raise the limit of open files (ulimit -n) or"
-            " --workers; else let the proxy or firewall in front keep strangers off.",
+            " --workers; else let the proxy or firewall in front block whoever opens them.",
         )
-        put_off = self.pace.put_off + (self.entrance.turned_away if self.entrance else 0)
-        if put_off - self._put_off >= _PUT_OFF_MIN:
-            self._put_off_at_s = self.now_s
-        self._put_off = put_off
+        delayed = self.pace.delayed + (self.entrance.shed if self.entrance else 0)
+        if delayed - self._delayed >= _DELAYED_MIN:
+            self._delayed_at_s = self.now_s
+        self._delayed = delayed
         self._tell_of(
-            "strangers",
-            self._put_off_at_s,
+            "unauthenticated",
+            self._delayed_at_s,
             f"More is asked of the {self.address} address, without a key or token that is known,"
-            " than can be answered at once: those who ask wait or are turned away, so that others"
+            " than can be answered at once: such requests are delayed or refused, so that others"
             " are served.",
-            "Let the proxy or firewall in front keep strangers off; headcount_requests_total and"
+            "Let the proxy or firewall in front block them; headcount_requests_total and"
             " headcount_api_requests_total say what they ask.",
         )
 

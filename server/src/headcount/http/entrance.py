@@ -51,7 +51,7 @@ class Entrance:
         in_round: how many requests begin in a round of the loop.
 
     Attributes:
-        turned_away: how many requests found no place so far.
+        shed: how many requests found no place so far.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Entrance:
         *,
         in_round: int = _IN_ROUND,
     ) -> None:
-        self.turned_away = 0
+        self.shed = 0
         self._owner_of = owner_of
         self._refuse = refuse
         self._in_round = in_round
@@ -93,7 +93,7 @@ class Entrance:
         waiting_max = min(owner.waiting_max, _LARGE_MAX) if is_large(scope) else owner.waiting_max
         queue = self._waiting.setdefault(owner, deque())
         if len(queue) >= waiting_max:
-            self.turned_away += 1
+            self.shed += 1
             begin(self._refuse)
         else:
             queue.append(lambda: begin(app))

@@ -46,13 +46,13 @@ class ProcessPace:
         address: the one that it serves, `"tracking"` or `"api"`; a metric's label.
 
     Attributes:
-        put_off: how many answers were put off so far.
+        delayed: how many answers were put off so far.
     """
 
     def __init__(self, address: str) -> None:
-        self.put_off = 0
+        self.delayed = 0
         self._delay_s = 0.0
-        self._counted = telemetry.ANSWERS_PUT_OFF.labels(address)
+        self._counted = telemetry.ANSWERS_DELAYED.labels(address)
 
     def tick(self, late_s: float) -> None:
         """Hear how much later than wanted a regular call has come, several times a second."""
@@ -69,7 +69,7 @@ class ProcessPace:
         """
         if not self._delay_s or is_large(scope):
             return 0.0
-        self.put_off += 1
+        self.delayed += 1
         self._counted.inc()
         # So that those who ask at one moment do not ask at one moment again.
         return self._delay_s * random.uniform(0.75, 1.25)  # noqa: S311

@@ -68,7 +68,7 @@ _FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW, *_OF_ONE_SOURCE)
 # with refusals: they are answered after so many seconds.
 _REFUSED_AFTER_S = 0.3
 # Of health, which must be said within a second, an answer is put off for so long at most.
-_HEALTH_PUT_OFF_MOST_S = 0.3
+_HEALTH_DELAYED_MOST_S = 0.3
 _IGNORED = SUCCESS._replace(brought=False)
 _HEALTHY = json_answer(200, {"status": "ok"})._replace(brought=False)
 # Tracking bodies become about so much larger when they are decompressed.
@@ -92,7 +92,7 @@ def create_app(
     budgets: Budgets | None = None,
     answered: RequestTally | None = None,
     proxies: Container[object] = (),
-    put_off_s: Callable[[Scope], float] = lambda _: 0.0,
+    delay_s: Callable[[Scope], float] = lambda _: 0.0,
 ) -> Application:
     """The tracking API.
 
@@ -109,7 +109,7 @@ def create_app(
         budgets: what each source may send; None for no bounds.
         answered: where answers are counted.
         proxies: the addresses whose word is taken for how a browser came to them.
-        put_off_s: for how long, in seconds, to put an answer off to a request that brought nothing.
+        delay_s: for how long, in seconds, to put an answer off to a request that brought nothing.
     """
     return _Intake(
         keys,
@@ -121,7 +121,7 @@ def create_app(
         budgets or Budgets(Allowances(None), clock),
         answered or RequestTally(),
         proxies,
-        put_off_s,
+        delay_s,
     )
 
 
@@ -137,10 +137,10 @@ class _Intake:
         budgets: Budgets,
         answered: RequestTally,
         proxies: Container[object],
-        put_off_s: Callable[[Scope], float],
+        delay_s: Callable[[Scope], float],
     ) -> None:
         self._proxies = proxies
-        self._put_off_s = put_off_s
+        self._put_off_s = delay_s
         self._tracker = Tracker(keys, hasher, limits)
         self._history = history
         self._hasher = hasher
@@ -178,7 +178,7 @@ class _Intake:
             delay_s := self._put_off_s(scope)
         ):
             # Here nothing is held but the scope: of others a body too.
-            most_s = _HEALTH_PUT_OFF_MOST_S if answer is _HEALTHY else delay_s
+            most_s = _HEALTH_DELAYED_MOST_S if answer is _HEALTHY else delay_s
             await asyncio.sleep(min(delay_s, most_s))
         self._answered.count(answer)
         await send_answer(send, answer, cors=cors)

@@ -37,7 +37,7 @@ __all__ = ["run"]
 _PAGE_REQUESTS_PER_MINUTE = 6_000
 
 # Health must be said within a second, whoever asks for it all the time.
-_HEALTH_PUT_OFF_MOST_S = 0.3
+_HEALTH_DELAYED_MOST_S = 0.3
 
 
 def run(task: Task, child: Child) -> None:
@@ -88,7 +88,7 @@ def run(task: Task, child: Child) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             of_page = scope["type"] == ScopeType.HTTP and is_of_page(scope["path"])
             if scope["type"] == ScopeType.HTTP and scope["path"] in HEALTH_PATHS:
-                await asyncio.sleep(min(_HEALTH_PUT_OFF_MOST_S, pace.delay_s(scope)))
+                await asyncio.sleep(min(_HEALTH_DELAYED_MOST_S, pace.delay_s(scope)))
             await (page if of_page else programs)(scope, receive, send)
 
         # What stands now stands for good: the collector need not walk it during a request.

@@ -96,7 +96,7 @@ def turning_away(delay_s: Callable[[Mapping[str, Any]], float]) -> Any:
     """
 
     async def turn_away(scope: Mapping[str, Any], _receive: object, send: Any) -> None:
-        telemetry.REQUESTS_TURNED_AWAY.inc()
+        telemetry.REQUESTS_SHED.inc()
         if not is_large(scope):
             await asyncio.sleep(max(_TURNED_AWAY_AFTER_S, delay_s(scope)))
         again = random.randint(*_COME_AGAIN_AFTER_S)  # noqa: S311 to spread clients

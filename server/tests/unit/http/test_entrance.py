@@ -92,7 +92,7 @@ def test_what_finds_no_place_is_refused_and_others_find_theirs() -> None:
         ("/strangers/", "refused"): 1000 - 4 - WAITING_MAX,
         ("/reader/", "answered"): 1,
     }
-    assert rounds.entrance.turned_away == 1000 - 4 - WAITING_MAX
+    assert rounds.entrance.shed == 1000 - 4 - WAITING_MAX
     assert rounds.of("/reader/")[0] <= 2
 
 

@@ -14,7 +14,7 @@ def test_nobody_is_put_off_while_the_loop_keeps_up() -> None:
     for late_s in (0.0, 0.02, 0.049):
         pace.tick(late_s)
         assert pace.delay_s(SCOPE) == 0
-    assert pace.put_off == 0
+    assert pace.delayed == 0
 
 
 def test_answers_are_put_off_for_longer_while_it_does_not_but_not_without_bound() -> None:
@@ -26,7 +26,7 @@ def test_answers_are_put_off_for_longer_while_it_does_not_but_not_without_bound(
     assert delays[0] <= 0.125
     assert all(later > sooner for sooner, later in pairwise(delays[:4]))
     assert max(delays) <= 2.5
-    assert pace.put_off == 12
+    assert pace.delayed == 12
 
 
 def test_they_come_at_once_again_when_it_has_caught_up() -> None:
