@@ -37,6 +37,9 @@ __all__ = [
     "read_hash_key",
 ]
 
+# The first format whose folders say which parts belong to them.
+_WITH_IDENTITY = 2
+
 
 def open_data_folder(
     path: Path, *, create: bool, write: bool | None = None, require_existing: bool = False
@@ -77,19 +80,19 @@ def open_data_folder(
             mark_data_folder(path)
             version = FORMAT_VERSION
         writes = create if write is None else write
-        if version < FORMAT_VERSION:
-            _upgrade(folder, version, write=writes)
-        elif folder.identity.is_file():
-            if writes and folder.former.is_dir():
-                # What is left of an upgrade that is done can wait.
-                with contextlib.suppress(OSError, DataFolderError):
-                    _upgrade(folder, version, write=True)
-        else:
+        if version >= _WITH_IDENTITY and not folder.identity.is_file():
             raise DamagedDataError(
                 f"{folder.identity} is missing or no file, which says what the data folder holds.",
-                "Restore the data folder from a backup, or let it be rewritten:"
+                "Restore the data folder from a backup, or let it be rewritten"
+                f"{'' if version == FORMAT_VERSION else ' by the version that made it'}:"
                 " headcount doctor --repair",
             )
+        if version < FORMAT_VERSION:
+            _upgrade(folder, version, write=writes)
+        elif writes and folder.former.is_dir():
+            # What is left of an upgrade that is done can wait.
+            with contextlib.suppress(OSError, DataFolderError):
+                _upgrade(folder, version, write=True)
         if writes:
             close_to_others(path)
         if create:

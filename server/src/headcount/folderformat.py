@@ -15,17 +15,17 @@ from headcount.layout import DataFolder
 
 __all__ = [
     "FORMAT_VERSION",
-    "UPGRADED_VERSION",
+    "UPGRADED_VERSIONS",
     "mark_data_folder",
     "require_format",
     "stated_format",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """The format that this version reads and writes."""
 
-UPGRADED_VERSION = 1
-"""The former one, which it can upgrade."""
+UPGRADED_VERSIONS = (1, 2)
+"""The former ones, which it can upgrade."""
 
 _WORDS = "Headcount data folder, format "
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -82,7 +82,7 @@ def require_format(path: Path) -> int | None:
             f" knows {FORMAT_VERSION}).",
             "Install that version or a later one.",
         )
-    if version not in (UPGRADED_VERSION, FORMAT_VERSION):
+    if version not in (*UPGRADED_VERSIONS, FORMAT_VERSION):
         raise DataFolderError(
             f"{path} has format {version}, which no version of Headcount has made.",
             f"{_WRITE_ANEW} {path}",

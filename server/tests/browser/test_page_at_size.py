@@ -56,7 +56,7 @@ def fill(place: Installation) -> None:
                 scope[0, [0, 4]] += HUGE
         counts[period, number, 0] = whole
     place.store.commit(Change(counts=counts, rejections=tuple(rejections), counted_until_ms=NOW_MS))
-    place.catalog.set_plan_limits(number, PlanLimits(mtu=None, api_calls=2 * HUGE))
+    place.limit(PlanLimits(mtu=None, api_calls=2 * HUGE), number)
 
 
 @pytest.fixture

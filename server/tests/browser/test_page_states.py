@@ -102,7 +102,7 @@ def test_a_source_of_markup_is_text_wherever_it_stands(
 def test_where_the_month_will_end_and_what_drives_it(place: Installation, browser: Browser) -> None:
     place.use(place.source("web"), OCTOBER, steady(70, 31))
     place.use(place.source("app"), NOVEMBER, steady(100))
-    place.catalog.set_plan_limits(place.workspace.number, PlanLimits(mtu=1_000, api_calls=2_500))
+    place.limit(PlanLimits(mtu=1_000, api_calls=2_500))
     with page_of(place) as home, window(browser, home) as opened:
         opened.sign_in(place.read_secret)
         card = opened.page.locator("#standing-api-calls")

@@ -130,12 +130,19 @@ def test_expiries_that_are_not(program: Program, shop: Any, expires: str, word: 
 
 def test_a_plan_keeps_what_was_not_named(program: Program, shop: Any) -> None:
     plan = ("plan", "set", "--workspace", "Shop")
-    assert program.json("plan", "show", "--workspace", "Shop") == {"mtu": None, "apiCalls": None}
-    assert program.json(*plan, "--mtu", "10000") == {"mtu": 10000, "apiCalls": None}
-    assert program.json(*plan, "--api-calls", "5") == {"mtu": 10000, "apiCalls": 5}
-    assert program.json(*plan, "--mtu", "none") == {"mtu": None, "apiCalls": 5}
+
+    def in_force(*arguments: str) -> dict[str, Any]:
+        shown: dict[str, Any] = program.json(*arguments)
+        shown.pop("dated")
+        return shown
+
+    shown = program.json("plan", "show", "--workspace", "Shop")
+    assert shown == {"mtu": None, "apiCalls": None, "dated": []}
+    assert in_force(*plan, "--mtu", "10000") == {"mtu": 10000, "apiCalls": None}
+    assert in_force(*plan, "--api-calls", "5") == {"mtu": 10000, "apiCalls": 5}
+    assert in_force(*plan, "--mtu", "none") == {"mtu": None, "apiCalls": 5}
     shown = program.run("plan", "show", "--workspace", "Shop")
-    assert shown.stdout == "MTU        no limit\nAPI calls  5\n"
+    assert shown.stdout.startswith("MTU        no limit\nAPI calls  5\n")
     refused(program.run(*plan), 2, "--mtu")
     refused(program.run(*plan, "--mtu", "many"), 2, "--mtu", '"many"', "whole number")
     refused(program.run(*plan, "--mtu", "9" * 16), 2, "15 digits")
@@ -163,6 +170,26 @@ def test_data_comes_from_the_flag_else_the_variable_else_the_file(tmp_path: Path
         assert workspace["name"] == name
 
 
+def test_a_limit_has_a_day_and_can_be_taken_back(program: Program, shop: Any) -> None:
+    shop = ("--workspace", "Shop")
+    program.json("plan", "set", *shop, "--mtu", "100", "--from", "beginning")
+    program.json("plan", "set", *shop, "--mtu", "250", "--from", "2026-03-01")
+    told = program.json("plan", "set", *shop, "--mtu", "900", "--from", "2999-01-01")
+    assert told["mtu"] == 250
+    assert [(each["inForceFrom"], each["limit"]) for each in told["dated"]] == [
+        ("beginning", 100), ("2026-03-01", 250), ("2999-01-01", 900)
+    ]  # fmt: skip
+    shown = program.run("plan", "show", *shop).stdout
+    assert "2026-03-01" in shown
+    assert "250" in shown
+    take = ("plan", "take-back", *shop, "--metric")
+    assert program.json(*take, "mtu", "--from", "2026-03-01")["mtu"] == 100
+    refused(program.run(*take, "mtu", "--from", "2026-03-01"), 2, "2026-03-01", "plan show")
+    refused(program.run(*take, "api-calls", "--from", "beginning"), 2, "api-calls", "plan show")
+    refused(program.run(*take, "mtu", "--from", "March"), 2, '"March"', "2026-11-01")
+    assert program.json(*take, "mtu", "--from", "beginning")["mtu"] is None
+
+
 def test_folders_that_cannot_be_used_are_one_sentence_and_status_1(program: Program) -> None:
     refused(program.run("workspace", "list"), 1, "There is no data folder", "--data")
     program.data.mkdir()
@@ -172,7 +199,7 @@ def test_folders_that_cannot_be_used_are_one_sentence_and_status_1(program: Prog
     program.json("workspace", "add", "x")
     (program.data / "format").write_text("Headcount data folder, format 9\n")
     refused(program.run("workspace", "list"), 1, "newer version", "Install")
-    (program.data / "format").write_text("Headcount data folder, format 1\n")
+    (program.data / "format").write_text("Headcount data folder, format 2\n")
     (program.data / "catalog.sqlite").write_bytes(b"x" * 5000)
     refused(program.run("workspace", "list"), 1, "catalog.sqlite", "backup")
 

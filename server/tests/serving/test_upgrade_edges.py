@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headcount.folderformat import FORMAT_VERSION, stated_format
 from support.disks import read_only, small_disk
 from support.former_folder import unpack
 from support.program import PROGRAM, Program, environment
@@ -59,7 +60,10 @@ def test_a_disk_for_reading_only_is_said_with_a_remedy(tmp_path: Path) -> None:
     with read_only(tmp_path / "rw", tmp_path / "ro") as place:
         said = refusals(place / "data", tmp_path)
     for who in ("serve", "source"):
-        assert "upgraded from format 1 to 2, and the disk refuses: Read-only" in said[who]
+        assert (
+            f"upgraded from format 1 to {FORMAT_VERSION}, and the disk refuses: Read-only"
+            in said[who]
+        )
         assert "Make room on the disk, or let the data folder be written" in said[who]
     assert "mounted for reading only" in said["repair"]
 
@@ -93,7 +97,7 @@ def test_of_several_servers_that_start_at_once_one_upgrades_and_serves(tmp_path:
     for said in ended:
         assert "uses" in said
         assert "Traceback" not in said
-    assert (data / "format").read_text() == "Headcount data folder, format 2\n"
+    assert stated_format(data) == FORMAT_VERSION
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

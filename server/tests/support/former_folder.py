@@ -1,7 +1,8 @@
-"""The data folder of the former format that the repository keeps, and what is known of it.
+"""The data folders of former formats that the repository keeps, and what is known of them.
 
-It was made by the version that had that format, as a server leaves it that is killed: two
-workspaces, three sources, a closed month, an import, runs of keys, and a journal half drained.
+Each was made by the version that had that format, as a server leaves it that is killed: two
+workspaces, three sources, a closed month, an import, runs of keys, and a journal half drained. The
+one of format 2 is that of format 1 as its version upgraded it, with limits of a plan set since.
 """
 
 from __future__ import annotations
@@ -14,18 +15,29 @@ from typing import Any
 from headcount.counting.calendar import day_of_ms, parse_period
 from support.oracle import Oracle, PlainFact
 
-__all__ = ["KNOWN", "facts_of", "metered_oracle", "unpack"]
+__all__ = ["FORMATS", "KNOWN", "PLAN_LIMITS", "facts_of", "metered_oracle", "unpack"]
 
-_PLACE = Path(__file__).parents[1] / "data" / "format-1"
+_PLACE = Path(__file__).parents[1] / "data"
 
-KNOWN: dict[str, Any] = json.loads((_PLACE / "known.json").read_text("utf-8"))
-"""Its counts, its secrets, and the facts that were metered and that wait, in order."""
+FORMATS = (1, 2)
+"""The former formats."""
 
 
-def unpack(folder: Path) -> Path:
-    """Lay the folder down at a path."""
+def _known(number: int) -> Any:
+    return json.loads((_PLACE / f"format-{number}" / "known.json").read_text("utf-8"))
+
+
+KNOWN: dict[str, Any] = _known(1)
+"""Their counts and secrets, and the facts that were metered and that wait, in order."""
+
+PLAN_LIMITS: dict[int, dict[str, dict[str, int]]] = {1: {}, 2: _known(2)["planLimits"]}
+"""Format to workspace to the limits that were set."""
+
+
+def unpack(folder: Path, number: int = 1) -> Path:
+    """Lay the folder of a format down at a path."""
     folder.mkdir(mode=0o700, parents=True)
-    with tarfile.open(_PLACE / "folder.tar.gz") as archive:
+    with tarfile.open(_PLACE / f"format-{number}" / "folder.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     return folder
 

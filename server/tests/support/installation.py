@@ -17,7 +17,7 @@ import numpy as np
 
 from headcount.api import ApiSettings, create_app
 from headcount.backlog import Backlog
-from headcount.catalog import Catalog, Source, Workspace
+from headcount.catalog import FROM_THE_BEGINNING, Catalog, PlanLimits, Source, Workspace
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_moment_ms
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import KINDS
@@ -81,6 +81,13 @@ class Installation:
 
     def token(self, scope: Any, expires_at_ms: int | None = None) -> Any:
         return self.catalog.add_token(self.workspace.number, scope, NOW_MS, expires_at_ms)
+
+    def limit(
+        self, limits: PlanLimits, number: int | None = None, from_day: int = FROM_THE_BEGINNING
+    ) -> None:
+        """Set limits of a workspace's plan, of this one unless a number is given."""
+        owner = self.workspace.number if number is None else number
+        self.catalog.set_plan_limits(owner, limits, from_day=from_day, now_ms=NOW_MS)
 
     def source(self, name: str, workspace: Workspace | None = None) -> Source:
         return self.catalog.add_source((workspace or self.workspace).number, name, NOW_MS)

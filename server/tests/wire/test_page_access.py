@@ -175,7 +175,7 @@ def test_a_reading_token_changes_nothing(visitor: httpx.Client, place: Installat
         assert answer.status_code == 303
         assert "only reads" in visitor.get(answer.headers["location"]).text
     assert place.catalog.sources() == [source]
-    assert place.catalog.plan_limits(place.workspace.number)["mtu"] is None
+    assert place.catalog.dated_limits(place.workspace.number) == []
     assert len(place.catalog.tokens(place.workspace.number)) == 2
 
 

@@ -39,7 +39,7 @@ def document(place: Installation) -> dict[str, Any]:
 
 def test_every_route_is_described(place: Installation, document: dict[str, Any]) -> None:
     routes = {
-        (re.sub(r"\{(\w+)_id:str\}", r"{\1Id}", path), method)
+        (re.sub(r"\{(\w+):str\}", r"{\1}", path).replace("_id}", "Id}"), method)
         for path, method in (
             (route.path, method)
             for route in place.app._app.routes

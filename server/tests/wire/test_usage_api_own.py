@@ -144,8 +144,14 @@ def test_tokens_of_another_workspace_are_out_of_reach(
 
 def test_plan_limits_are_replaced_whole(admin: httpx.Client) -> None:
     path = f"{HOME}/plan-limits"
-    none = {"planLimits": {"mtu": None, "apiCalls": None}}
-    some = {"planLimits": {"mtu": 10_000, "apiCalls": None}}
+    none: Any = {"planLimits": {"mtu": None, "apiCalls": None}, "day": "2026-11-23", "dated": []}
+    first = {
+        "metric": "mtu",
+        "limit": 10_000,
+        "inForceFrom": "2026-11-23",
+        "setAt": "2026-11-23T10:00:00.000Z",
+    }
+    some = none | {"planLimits": {"mtu": 10_000, "apiCalls": None}, "dated": [first]}
     assert data(admin.get(path)) == none
     assert data(admin.put(path, json=some["planLimits"])) == some
     assert data(admin.get(path)) == some
@@ -154,9 +160,41 @@ def test_plan_limits_are_replaced_whole(admin: httpx.Client) -> None:
         ({"mtu": 1.5, "apiCalls": 1}, "mtu"),
         ({"mtu": 1}, "apiCalls"),
         ({"mtu": 1, "apiCalls": 2**70}, "apiCalls"),
+        ({"mtu": 1, "apiCalls": 1, "inForceFrom": "soon"}, "inForceFrom"),
+        ({"mtu": 1, "apiCalls": 1, "inForceFrom": "1969-12-31"}, "inForceFrom"),
+        ({"mtu": 1, "apiCalls": 1, "from": "2026-11-01"}, "from"),
     ):
         assert error(admin.put(path, json=wrong), 422)["field"] == field
     assert data(admin.get(path)) == some
+
+
+def test_a_month_is_judged_by_the_limit_that_was_in_force_in_it(
+    place: Installation, admin: httpx.Client
+) -> None:
+    web = place.source("web")
+    september, october = NOVEMBER.shifted(-2), NOVEMBER.shifted(-1)
+    for period, calls in ((september, 50), (october, 60), (NOVEMBER, 70)):
+        place.use(web, period, {1: {"api_calls": calls}})
+    for day, limit in (("2026-09-30", 40), ("2026-10-31", 55), ("2026-11-24", 1)):
+        body = {"mtu": None, "apiCalls": limit, "inForceFrom": day}
+        admin.put(f"{HOME}/plan-limits", json=body)
+    # The last day decides; of the month that runs, today, and tomorrow's limit is to come.
+    found = {}
+    for period in (september, october, NOVEMBER):
+        told = data(admin.get(f"{HOME}/summary?period={period}"))
+        asked = data(admin.get(f"{HOME}/plan-limits?period={period}"))
+        assert asked["planLimits"] == told["planLimits"]
+        assert asked["day"] == told["month"]["day"]
+        found[str(period)] = told["planLimits"]["apiCalls"]
+    assert found == {"2026-09-01": 40, "2026-10-01": 55, "2026-11-01": 55}
+    error(admin.get(f"{HOME}/plan-limits?period=2026-08-01"), 404)
+
+    taken = f"{HOME}/plan-limits/apiCalls"
+    for wrong in (f"{taken}/2026-10-30", f"{taken}/soon", f"{HOME}/plan-limits/calls/2026-10-31"):
+        assert error(admin.delete(wrong), 404)["field"] == "day"
+    assert data(admin.delete(f"{taken}/2026-10-31"))["planLimits"]["apiCalls"] == 40
+    told = data(admin.get(f"{HOME}/summary?period={october}"))
+    assert told["planLimits"]["apiCalls"] == 40
 
 
 def test_a_reading_token_reads_and_no_more(place: Installation) -> None:
@@ -170,6 +208,7 @@ def test_a_reading_token_reads_and_no_more(place: Installation) -> None:
             ("POST", "/tokens", {"scope": "admin"}),
             ("DELETE", f"/tokens/{place.admin_token.id}", None),
             ("PUT", "/plan-limits", {"mtu": 1, "apiCalls": 1}),
+            ("DELETE", "/plan-limits/mtu/2026-11-01", None),
         ):
             answer = client.request(method, HOME + path, json=body)
             assert error(answer, 403)["type"] == "forbidden"

@@ -1,11 +1,33 @@
-"""Who may send and who may read: workspaces, sources, write keys, API tokens and plan limits.
+"""Who may send and who may read: workspaces, sources, write keys, API tokens, links, plan limits.
 
 Takes names and numbers from the command line and the API, hands records to intake (write keys),
 api (tokens, names, limits) and cli. Owns `catalog.sqlite` and the numbers that facts and counts
 carry in place of names. Knows nothing of counting.
 """
 
-from headcount.catalog.entities import PlanLimits, Scope, Source, Token, Workspace
+from headcount.catalog.entities import (
+    FROM_THE_BEGINNING,
+    DatedLimit,
+    Link,
+    PlanLimits,
+    Scope,
+    Source,
+    Token,
+    Workspace,
+)
+from headcount.catalog.plans import LIMIT_MAX, limits_on
 from headcount.catalog.sqlite import Catalog
 
-__all__ = ["Catalog", "PlanLimits", "Scope", "Source", "Token", "Workspace"]
+__all__ = [
+    "FROM_THE_BEGINNING",
+    "LIMIT_MAX",
+    "Catalog",
+    "DatedLimit",
+    "Link",
+    "PlanLimits",
+    "Scope",
+    "Source",
+    "Token",
+    "Workspace",
+    "limits_on",
+]

@@ -15,6 +15,9 @@ from typing import Literal
 from headcount.errors import UsageError
 
 __all__ = [
+    "FROM_THE_BEGINNING",
+    "DatedLimit",
+    "Link",
     "PlanLimits",
     "Scope",
     "Source",
@@ -22,6 +25,7 @@ __all__ = [
     "Workspace",
     "clean_name",
     "fresh_id",
+    "fresh_link_secret",
     "fresh_token_secret",
     "fresh_write_key",
     "secret_hash",
@@ -31,8 +35,11 @@ Scope = Literal["read", "admin"]
 """What a token may do: read usage, or also change sources, tokens and past days."""
 
 PlanLimits = dict[str, int | None]
-"""What a workspace's plan includes in a month, by the name of each headline metric; None where
+"""What a workspace's plan includes in a month, by the name of the metric; none, or None, where
 there is no limit."""
+
+FROM_THE_BEGINNING = 0
+"""The day from which a limit is in force that has always been; no message is as old."""
 
 _NAME_CHARACTERS_MAX = 200
 # Letters and digits only: an id that began with a dash would be taken for an option on a command
@@ -108,6 +115,58 @@ class Token:
         return self.expires_at_ms is None or now_ms < self.expires_at_ms
 
 
+@dataclass(frozen=True, slots=True)
+class DatedLimit:
+    """What a plan includes of one metric in a month, from a day on until the next one of it.
+
+    Attributes:
+        metric: the metric's name.
+        from_day: the first day (days since 1970) on which it is in force; `FROM_THE_BEGINNING`
+            where it has always been.
+        amount: a count a month; None for no limit.
+        set_at_ms: when it was set, milliseconds since 1970, UTC; None where a former format of
+            the catalog held it, which did not say.
+    """
+
+    metric: str
+    from_day: int
+    amount: int | None
+    set_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link to a view that needs no token, without its secret, which is kept only as a hash.
+
+    Attributes:
+        id: random text by which the link is listed and revoked.
+        workspace: the number of the workspace whose usage it shows.
+        source: the number of the one source that it shows; None for the workspace's page.
+        period: the number of the month that it shows; None for the one that runs.
+        name: what a person calls it; may be empty.
+        created_at_ms: milliseconds since 1970, UTC.
+        expires_at_ms: first moment at which it is no longer valid; None for never.
+        revoked_at_ms: when it was revoked; None if it was not.
+        used_at_ms: when somebody last looked, as far as it was written down; None for never.
+    """
+
+    id: str
+    workspace: int
+    source: int | None
+    period: int | None
+    name: str
+    created_at_ms: int
+    expires_at_ms: int | None
+    revoked_at_ms: int | None
+    used_at_ms: int | None
+
+    def valid_at(self, now_ms: int) -> bool:
+        """Whether it shows anything at that moment."""
+        if self.revoked_at_ms is not None:
+            return False
+        return self.expires_at_ms is None or now_ms < self.expires_at_ms
+
+
 def clean_name(kind: str, name: str) -> str:
     """A name as it is kept: trimmed, in Unicode's composed form.
 
@@ -149,8 +208,13 @@ def fresh_token_secret() -> str:
     return "hct_" + _random_text(43)
 
 
+def fresh_link_secret() -> str:
+    """A random link's secret, which is told from a token's by its beginning."""
+    return "hcl_" + _random_text(43)
+
+
 def secret_hash(secret: str) -> bytes:
-    """The only form in which a token's secret is kept: 32 bytes.
+    """The only form in which the secret of a token or link is kept: 32 bytes.
 
     The secret is random and long, so a plain fast hash keeps it safe; there is nothing to guess.
     """

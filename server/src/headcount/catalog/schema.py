@@ -17,8 +17,9 @@ from headcount.remedies import remedy_for
 from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table, open_checked
 
 __all__ = [
-    "LIMITED",
+    "LINK",
     "META",
+    "PLAN_LIMIT",
     "SCHEMA_VERSION",
     "SOURCE",
     "TABLES",
@@ -31,7 +32,7 @@ __all__ = [
 
 _RESTORE = "Point --data at a folder that Headcount made, or restore it from a backup."
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _APPLICATION_ID = 0x48434354  # "HCCT", so that another program's file is not taken for ours
 
 # AUTOINCREMENT, because a number that stood in facts must never name something else later.
@@ -43,8 +44,6 @@ CREATE TABLE workspace (
     id TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL UNIQUE,
     created_at_ms INTEGER NOT NULL,
-    mtu_limit INTEGER,
-    api_calls_limit INTEGER,
     checksum INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE source (
@@ -69,6 +68,33 @@ CREATE TABLE token (
     checksum INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX token_workspace ON token (workspace);
+-- What a plan includes of a metric in a month, from a day on (days since 1970; 0 is the beginning)
+-- until the next row's; no amount is no limit. Nobody knows when those of former formats were set.
+CREATE TABLE plan_limit (
+    workspace INTEGER NOT NULL REFERENCES workspace (number),
+    metric TEXT NOT NULL,
+    from_day INTEGER NOT NULL,
+    amount INTEGER,
+    set_at_ms INTEGER,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workspace, metric, from_day)
+) STRICT, WITHOUT ROWID;
+-- Who has the secret of one sees a page, without a token: of a workspace or of one of its sources,
+-- for one month or, where that is NULL, always for the one that runs.
+CREATE TABLE link (
+    id TEXT PRIMARY KEY,
+    workspace INTEGER NOT NULL REFERENCES workspace (number),
+    source INTEGER REFERENCES source (number),
+    period INTEGER,
+    name TEXT NOT NULL,
+    secret_hash BLOB NOT NULL UNIQUE,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER,
+    revoked_at_ms INTEGER,
+    used_at_ms INTEGER,
+    checksum INTEGER NOT NULL
+) STRICT;
+CREATE INDEX link_workspace ON link (workspace);
 CREATE TABLE mark (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL,
@@ -77,18 +103,20 @@ CREATE TABLE mark (
 """
 )
 
-WORKSPACE = Table("workspace", "number", "id name created_at_ms mtu_limit api_calls_limit")
-LIMITED = tuple(
-    name.removesuffix("_limit") for name in WORKSPACE.columns if name.endswith("_limit")
-)
-"""The metrics that have a limit, in the order of a workspace's columns, the last ones."""
+WORKSPACE = Table("workspace", "number", "id name created_at_ms")
 SOURCE = Table("source", "number", "id name workspace write_key enabled created_at_ms")
 TOKEN = Table(
     "token", "id", "workspace scope secret_hash created_at_ms expires_at_ms revoked_at_ms"
 )
+PLAN_LIMIT = Table("plan_limit", "workspace metric from_day", "amount set_at_ms")
+LINK = Table(
+    "link",
+    "id",
+    "workspace source period name secret_hash created_at_ms expires_at_ms revoked_at_ms used_at_ms",
+)
 # What is known of the catalog as a whole. What is stored keeps its name.
 META = Table("mark", "name", "value")
-TABLES = (WORKSPACE, SOURCE, TOKEN, META)
+TABLES = (WORKSPACE, SOURCE, TOKEN, PLAN_LIMIT, LINK, META)
 
 
 def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, Ledger]:
@@ -115,10 +143,19 @@ def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, 
     return connection, ledger
 
 
-def make_tables(connection: apsw.Connection, uuid: str, installation: str) -> None:
-    """Make the tables of a new catalog; in a transaction."""
+def make_tables(
+    connection: apsw.Connection, uuid: str, installation: str, generation: int = 0
+) -> None:
+    """Make the tables of a new catalog, or of one that has seen changes already; in a transaction.
+
+    Args:
+        connection: to a file that holds nothing.
+        uuid: which catalog it is.
+        installation: whose it is.
+        generation: how many changes it has seen.
+    """
     connection.execute(_SCHEMA)
-    Ledger.begin(connection, uuid, installation)
+    Ledger.begin(connection, uuid, installation, generation)
     connection.pragma("application_id", _APPLICATION_ID)
     connection.pragma("user_version", SCHEMA_VERSION)
 

@@ -1,23 +1,14 @@
-"""The catalog in one SQLite file: takes names and numbers, gives records.
-
-Any number of processes may use one file at once; a change is durable and visible to all of them
-when the method returns. Refuses duplicate names, files that are not a catalog and files that a
-newer version wrote.
+"""The catalog: takes names and numbers, gives workspaces, sources and tokens, and what stands in
+`plans` and `links`. Refuses duplicate names, and what `base` refuses.
 """
 
 from __future__ import annotations
 
-import threading
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import astuple, replace
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from headcount.catalog.entities import (
-    PlanLimits,
     Scope,
     Source,
     Token,
@@ -28,27 +19,18 @@ from headcount.catalog.entities import (
     fresh_write_key,
     secret_hash,
 )
-from headcount.catalog.schema import (
-    LIMITED,
-    META,
-    SOURCE,
-    TABLES,
-    TOKEN,
-    WORKSPACE,
-    errors_named,
-    open_catalog_file,
-)
+from headcount.catalog.links import LinkedCatalog
+from headcount.catalog.plans import LimitedCatalog
+from headcount.catalog.schema import META, SOURCE, TOKEN, WORKSPACE
 from headcount.errors import UsageError
-from headcount.sqlite.reading import refuse_damage
-from headcount.sqlite.rows import Table
 
 __all__ = ["Catalog"]
 
 _HASH_KEY_FINGERPRINT = "hash_key_fingerprint"
 
 
-class Catalog:
-    """Workspaces, sources, tokens and plan limits, in one SQLite file.
+class Catalog(LimitedCatalog, LinkedCatalog):
+    """Workspaces, sources, tokens, plan limits and links, in one SQLite file.
 
     Safe to share between threads; every process opens its own.
 
@@ -60,12 +42,6 @@ class Catalog:
         DataFolderError: the file is missing (read_only), unreadable, not a catalog, or newer than
             this version of Headcount.
     """
-
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._own_commits = 0
-        self._connection, self._ledger = open_catalog_file(path, read_only=read_only)
 
     # Workspaces
 
@@ -87,12 +63,12 @@ class Catalog:
                     "Choose another name, or see `headcount workspace list`.",
                 )
             made = Workspace(self._ledger.next_id(WORKSPACE), fresh_id(), name, now_ms)
-            self._ledger.add(WORKSPACE, *astuple(made), *[None] * len(LIMITED))
+            self._ledger.add(WORKSPACE, *astuple(made))
         return made
 
     def workspaces(self) -> list[Workspace]:
         """All workspaces, in the order in which they were made."""
-        return [Workspace(*row[:4]) for row in self._read(WORKSPACE, "ORDER BY number")]
+        return [Workspace(*row) for row in self._read(WORKSPACE, "ORDER BY number")]
 
     def workspace(self, id_or_name: str) -> Workspace | None:
         """The workspace of that id, else the one of that name."""
@@ -101,12 +77,12 @@ class Catalog:
             "WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1",
             _comparable(id_or_name),
         )
-        return Workspace(*rows[0][:4]) if rows else None
+        return Workspace(*rows[0]) if rows else None
 
     def workspace_by_number(self, number: int) -> Workspace | None:
         """The workspace that facts and counts call by that number."""
         rows = self._read(WORKSPACE, "WHERE number = ?", number)
-        return Workspace(*rows[0][:4]) if rows else None
+        return Workspace(*rows[0]) if rows else None
 
     # Sources
 
@@ -235,23 +211,6 @@ class Catalog:
         rows = self._read(TOKEN, "WHERE secret_hash = ?", secret_hash(secret))
         return _token(rows[0]) if rows else None
 
-    # Plan limits
-
-    def plan_limits(self, workspace_number: int) -> PlanLimits:
-        """What the workspace's plan includes in a month."""
-        rows = self._read(WORKSPACE, "WHERE number = ?", workspace_number)
-        if not rows:
-            return dict.fromkeys(LIMITED)
-        return dict(zip(LIMITED, rows[0][-len(LIMITED) :], strict=True))
-
-    def set_plan_limits(self, workspace_number: int, limits: PlanLimits) -> None:
-        """Replace all limits of a workspace."""
-        with self._transaction():
-            row = self._ledger.get(WORKSPACE, workspace_number)
-            if row is not None:
-                wanted = [limits[name] for name in LIMITED]
-                self._ledger.put(WORKSPACE, *row[: -len(LIMITED)], *wanted)
-
     # The installation
 
     def hash_key_fingerprint(self) -> str | None:
@@ -274,64 +233,6 @@ class Catalog:
                 row = (_HASH_KEY_FINGERPRINT, fingerprint)
                 self._ledger.add(META, *row)
         return str(row[1])
-
-    def check(self) -> None:
-        """Read everything, and see that no row is lost, there twice, or other than it was written.
-
-        Raises:
-            DamagedDataError: one is.
-        """
-        with self._lock, errors_named(self._path, "read"):
-            self._ledger.check()
-            for table in TABLES:
-                refuse_damage(self._path, self._connection, table.name)
-
-    def version(self) -> int:
-        """A number that differs from an earlier one of this object when anything changed between.
-
-        Cheap enough to ask several times a second: no page of the file is read.
-        """
-        with self._lock, errors_named(self._path, "read"):
-            # SQLite's own counter leaves out this connection's commits.
-            return int(self._connection.pragma("data_version")) + self._own_commits
-
-    def generation(self) -> int:
-        """How many changes it has seen; the next one makes it one more.
-
-        Raises:
-            DamagedDataError: it does not say.
-        """
-        with self._lock, errors_named(self._path, "read"):
-            return self._ledger.read_part().generation
-
-    def close(self) -> None:
-        """Release the file; idempotent."""
-        self._ledger.close()
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    # SQL
-
-    def _read(self, table: Table, clause: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._lock, errors_named(self._path, "read"):
-            return self._ledger.read(table, clause, values)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock, errors_named(self._path, "written"):
-            with self._ledger.transaction():
-                yield
-            self._own_commits += 1
 
 
 def _source(row: tuple[Any, ...]) -> Source:

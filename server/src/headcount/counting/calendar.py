@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 
-__all__ = ["MS_PER_DAY", "Period", "day_of_ms", "day_text", "parse_moment_ms", "parse_period"]
+__all__ = [
+    "MS_PER_DAY",
+    "Period",
+    "day_of_ms",
+    "day_text",
+    "parse_day",
+    "parse_moment_ms",
+    "parse_period",
+]
 
 MS_PER_DAY = 86_400_000
 _EPOCH = date(1970, 1, 1)
@@ -72,6 +80,23 @@ def day_of_ms(moment_ms: int) -> int:
 def day_text(day: int) -> str:
     """A day as `YYYY-MM-DD`."""
     return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+def parse_day(text: str) -> int:
+    """The day (days since 1970-01-01) that a date names.
+
+    Args:
+        text: `YYYY-MM-DD`.
+
+    Raises:
+        ValueError: anything else, a date that no calendar has, or one before 1970.
+    """
+    if not _DATE.fullmatch(text):
+        raise ValueError("not a date such as 2026-11-23")
+    day = _day_of_date(text)
+    if day < 0:
+        raise ValueError("the day lies before 1970")
+    return day
 
 
 def parse_period(text: str) -> Period:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from headcount.catalog import Catalog, PlanLimits
+from headcount.catalog import FROM_THE_BEGINNING, Catalog, PlanLimits
 from headcount.clock import now_ms, utc_now
 from headcount.config import SETTINGS
 from headcount.datafolder import open_data_folder
@@ -100,7 +100,12 @@ class _Demo:
 
     def _set_plan(self, this_month: list[Sent]) -> None:
         with Catalog(open_data_folder(self._folder, create=False).catalog) as catalog:
-            catalog.set_plan_limits(self._workspace, _near_limits(this_month))
+            catalog.set_plan_limits(
+                self._workspace,
+                _near_limits(this_month),
+                from_day=FROM_THE_BEGINNING,
+                now_ms=now_ms(),
+            )
 
     def _tell_addresses(self, addresses: Addresses) -> None:
         for name, url in addresses._asdict().items():

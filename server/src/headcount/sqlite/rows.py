@@ -200,9 +200,11 @@ class Ledger:
         self.part = self.read_part()
 
     @staticmethod
-    def begin(connection: apsw.Connection, uuid: str, installation: str) -> None:
+    def begin(
+        connection: apsw.Connection, uuid: str, installation: str, generation: int = 0
+    ) -> None:
         """Write the `part` row of a new database; in a transaction."""
-        values = (1, uuid, installation, 0, "{}")
+        values = (1, uuid, installation, generation, "{}")
         connection.execute(PART.insert, (*values, PART.checksum(values)))
 
     def read_part(self) -> Part:

@@ -1,7 +1,8 @@
-"""Copying one database of format 1 into a new one of format 2, row by row, and comparing the two.
+"""Copying one database of a former format into a new one of today's, row by row, and comparing the
+two.
 
 Takes a connection to the former and the path of the new one, which must not exist. Changes nothing
-in the former.
+in the former. Stores and journals are as format 2 has them; catalogs have changed since.
 """
 
 from __future__ import annotations
@@ -14,14 +15,25 @@ from typing import Any
 import apsw
 
 from headcount.catalog import schema as catalog
+from headcount.confirmed import read_confirmed, refuse_if_behind
 from headcount.errors import DamagedDataError
-from headcount.identity import fresh_uuid
+from headcount.identity import admit_part, fresh_uuid
 from headcount.journal import schema as journal
 from headcount.sqlite.opening import connect, rows, transaction
-from headcount.sqlite.rows import Ledger, Row, Table
+from headcount.sqlite.rows import Ledger, Part, Row, Table
 from headcount.store import sql, tables
+from headcount.upgrade.former import CATALOG_OF_FORMAT_2, former_rows
 
-__all__ = ["copy_catalog", "copy_journal", "copy_store"]
+__all__ = ["AS_IT_WAS", "copy_catalog", "copy_journal", "copy_store"]
+
+AS_IT_WAS = (
+    "It is as it was. Restore the data folder from a backup, or repair it with the version of"
+    " Headcount that made it."
+)
+"""What to do about a database that cannot be upgraded, since it is damaged."""
+
+# The first format whose databases say which ones they are.
+_WITH_PARTS = 2
 
 # What stood in a closed month was all that was ever set aside.
 _ASIDE = "SELECT id, 'sealed', workspace, period, NULL, messages, '', facts FROM aside"
@@ -63,13 +75,35 @@ def copy_store(former: apsw.Connection, place: Path, installation: str) -> None:
 def copy_catalog(former: apsw.Connection, place: Path, installation: str) -> None:
     """Copy a catalog.
 
+    The copy is the same part of its folder, and has seen the same changes: what is confirmed of
+    the former, and what the store knows of it, holds for the copy.
+
     Raises:
-        DamagedDataError: the copy is not what the former is.
+        DamagedDataError: the former is damaged, is another one than belongs there or behind what
+            was confirmed of it; or the copy is not what the former is.
     """
+    part = Part(fresh_uuid(), installation, 1, {})
+    if former.pragma("user_version") >= _WITH_PARTS:
+        part = _checked_part(Path(former.filename), former)
     with closing(apsw.Connection(str(place))) as connection:
         with transaction(connection):
-            catalog.make_tables(connection, fresh_uuid(), installation)
-        _copy(former, connection, place, catalog.TABLES, {})
+            # Copying is one change more.
+            catalog.make_tables(connection, part.uuid, part.installation, part.generation - 1)
+        queries = {table.name: former_rows(table) for table in catalog.TABLES}
+        _copy(former, connection, place, catalog.TABLES, queries)
+
+
+def _checked_part(path: Path, former: apsw.Connection) -> Part:
+    """Which part a catalog is that says so, if it is the one that belongs there, whole."""
+    try:
+        ledger = Ledger(path, former, CATALOG_OF_FORMAT_2)
+        ledger.check()
+        admit_part(path, ledger.part.uuid, ledger.part.installation, register=False)
+        refuse_if_behind(path, read_confirmed(path), ledger.part.uuid, ledger.part.generation)
+    except DamagedDataError as error:
+        # What is said there to do is said of today's format.
+        raise DamagedDataError(f"{error.problem} So it is not upgraded.", AS_IT_WAS) from error
+    return ledger.part
 
 
 def _copy(

@@ -20,18 +20,26 @@ import apsw
 from headcount.catalog.schema import SCHEMA_VERSION
 from headcount.durable import sync
 from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
-from headcount.identity import admit_part, begin_identity, read_identity
+from headcount.identity import (
+    Identity,
+    admit_part,
+    begin_identity,
+    fresh_uuid,
+    read_identity,
+    require_part,
+)
 from headcount.journal.schema import JOURNAL_VERSION
 from headcount.layout import DataFolder
 from headcount.sqlite.opening import refuse_version, rows
 from headcount.sqlite.reading import damage
 from headcount.sqlite.unwritable import is_refusal, require_files
 from headcount.store import sql
-from headcount.upgrade.databases import copy_catalog, copy_journal, copy_store
+from headcount.upgrade.databases import AS_IT_WAS, copy_catalog, copy_journal, copy_store
 
 __all__ = ["remove_former", "upgrade_databases", "upgrade_folder"]
 
-_OLD_VERSION = 1
+# The first format whose databases say whose they are.
+_WITH_PARTS = 2
 _SPARE_BYTES = 16 << 20
 _BUSY_TIMEOUT_MS = 2_000
 
@@ -74,9 +82,12 @@ def upgrade_databases(folder: Path) -> None:
     with _journals_unused(folder):
         _check_room(folder)
         DataFolder(folder).former.mkdir(mode=0o700, exist_ok=True)
-        begin_identity(folder)
+        # A folder of a format that has parts has an identity; a backup of one is given it here.
+        begin_identity(folder, Identity(_installation_of(DataFolder(folder).catalog)))
         identity = read_identity(folder)
         assert identity is not None, "it was just written"
+        # What is to be copied; of the others, today's version says itself what is missing.
+        require_part(DataFolder(folder).catalog)
         installation = identity.installation
         places = DataFolder(folder)
         store, catalog = places.store, places.catalog
@@ -90,20 +101,32 @@ def upgrade_databases(folder: Path) -> None:
             _upgrade(folder, path, JOURNAL_VERSION, copied_journal)
         # After the journals, of which only the store knows how far they are counted.
         _upgrade(folder, store, sql.VERSION, _with(copy_store, installation))
-        for path, table in _databases(folder):
+        for path, table, _ in _databases(folder):
             _register(path, table)
+
+
+def _installation_of(catalog: Path) -> str:
+    """Whose a catalog says it is; a new installation's id where it does not say."""
+    if catalog.exists():
+        with _opened(catalog) as connection:
+            if connection.pragma("user_version") >= _WITH_PARTS:
+                for (installation,) in rows(connection, "SELECT installation FROM part"):
+                    return str(installation) or fresh_uuid()
+    return fresh_uuid()
 
 
 def _with(copy: Callable[[apsw.Connection, Path, str], None], installation: str) -> Copy:
     return lambda former, place: copy(former, place, installation)
 
 
-def _databases(folder: Path) -> list[tuple[Path, str]]:
-    """The databases there are, each with the table that says which one it is."""
+def _databases(folder: Path) -> list[tuple[Path, str, int]]:
+    """The databases there are, each with the table that says which one it is, and the version of
+    today's.
+    """
     places = DataFolder(folder)
-    found = [(places.catalog, "part"), (places.store, "part")]
-    found += [(path, "journal") for path in places.journal_files()]
-    return [(path, table) for path, table in found if path.exists()]
+    found = [(places.catalog, "part", SCHEMA_VERSION), (places.store, "part", sql.VERSION)]
+    found += [(path, "journal", JOURNAL_VERSION) for path in places.journal_files()]
+    return [each for each in found if each[0].exists()]
 
 
 @contextmanager
@@ -126,8 +149,8 @@ def _journals_unused(folder: Path) -> Iterator[None]:
 def _check_room(folder: Path) -> None:
     needed = sum(
         _size(path) + _size(path.with_name(path.name + "-wal"))
-        for path, _ in _databases(folder)
-        if _version(path) == _OLD_VERSION
+        for path, _, version in _databases(folder)
+        if 0 < _version(path) < version
     )
     free = shutil.disk_usage(folder).free
     if needed and needed + needed // 4 + _SPARE_BYTES > free:
@@ -166,7 +189,7 @@ def _opened(path: Path) -> Iterator[apsw.Connection]:
             ) from error
         raise DamagedDataError(
             f"{path} cannot be upgraded: {error}.",
-            "It is as it was. Restore the data folder from a backup.",
+            AS_IT_WAS,
         ) from error
 
 
@@ -207,7 +230,7 @@ def _upgrade(folder: Path, path: Path, version: int, copy: Copy) -> None:
         if fault := damage(connection):
             raise DamagedDataError(
                 f"{path} is damaged, and cannot be upgraded: {fault}.",
-                "It is as it was. Restore the data folder from a backup.",
+                AS_IT_WAS,
             )
         copy(connection, draft)
     draft.chmod(0o600)

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from headcount.catalog import Catalog, PlanLimits
-from headcount.catalog.schema import LIMITED
-from headcount.counting.metrics import HEADLINES
+from headcount.catalog import FROM_THE_BEGINNING, LIMIT_MAX, Catalog, DatedLimit, PlanLimits
 from headcount.errors import DamagedDataError, DataFolderError, UsageError
 
 NOW_MS = 1_795_000_000_000
@@ -131,17 +129,92 @@ def test_the_secret_of_a_token_is_not_in_the_file(path: Path) -> None:
     assert secret.encode() not in held
 
 
-def test_every_headline_metric_has_a_limit_and_nothing_else_has() -> None:
-    assert set(LIMITED) == {metric.name for metric in HEADLINES}
+def test_a_limit_is_in_force_from_its_day_until_the_next_one(catalog: Catalog) -> None:
+    one, two = (catalog.add_workspace(name, NOW_MS).number for name in ("one", "two"))
+    catalog.set_plan_limits(one, PlanLimits(mtu=12_000), from_day=100, now_ms=NOW_MS)
+    catalog.set_plan_limits(one, PlanLimits(mtu=20_000, api_calls=5), from_day=200, now_ms=1)
+    catalog.set_plan_limits(one, PlanLimits(mtu=None), from_day=300, now_ms=2)
+    in_force = {day: catalog.plan_limits(one, day) for day in (0, 99, 100, 199, 200, 299, 300, 999)}
+    assert in_force == {
+        0: {}, 99: {},
+        100: {"mtu": 12_000}, 199: {"mtu": 12_000},
+        200: {"mtu": 20_000, "api_calls": 5}, 299: {"mtu": 20_000, "api_calls": 5},
+        300: {"mtu": None, "api_calls": 5}, 999: {"mtu": None, "api_calls": 5},
+    }  # fmt: skip
+    assert catalog.plan_limits(two, 999) == {}
+    # What is brought in later of earlier days changes what was in force then, and no more.
+    catalog.set_plan_limits(one, PlanLimits(mtu=1), from_day=FROM_THE_BEGINNING, now_ms=3)
+    in_force[0] = in_force[99] = {"mtu": 1}
+    assert {day: catalog.plan_limits(one, day) for day in in_force} == in_force
 
 
-def test_plan_limits_are_none_until_set_and_none_again_when_removed(catalog: Catalog) -> None:
-    workspace = catalog.add_workspace("shop", NOW_MS)
-    assert catalog.plan_limits(workspace.number) == PlanLimits(mtu=None, api_calls=None)
-    catalog.set_plan_limits(workspace.number, PlanLimits(mtu=10_000, api_calls=None))
-    assert catalog.plan_limits(workspace.number) == PlanLimits(mtu=10_000, api_calls=None)
-    catalog.set_plan_limits(workspace.number, PlanLimits(mtu=None, api_calls=0))
-    assert catalog.plan_limits(workspace.number) == PlanLimits(mtu=None, api_calls=0)
+def test_a_limit_that_is_in_force_already_is_not_set_again(catalog: Catalog) -> None:
+    number = catalog.add_workspace("shop", NOW_MS).number
+    for day, limits in ((1, PlanLimits(mtu=5, api_calls=None)), (9, PlanLimits(mtu=5))):
+        catalog.set_plan_limits(number, limits, from_day=day, now_ms=NOW_MS)
+    assert catalog.dated_limits(number) == [DatedLimit("mtu", 1, 5, NOW_MS)]
+    catalog.set_plan_limits(number, PlanLimits(mtu=6), from_day=1, now_ms=NOW_MS + 1)
+    assert catalog.dated_limits(number) == [DatedLimit("mtu", 1, 6, NOW_MS + 1)]
+
+
+def test_a_limit_is_taken_back_and_the_one_before_it_is_in_force(catalog: Catalog) -> None:
+    number = catalog.add_workspace("shop", NOW_MS).number
+    for day in (0, 10):
+        catalog.set_plan_limits(number, PlanLimits(mtu=day + 1), from_day=day, now_ms=NOW_MS)
+    assert catalog.take_back_limit(number, "mtu", 9) is None
+    assert catalog.take_back_limit(number, "api_calls", 10) is None
+    assert catalog.take_back_limit(number + 1, "mtu", 10) is None
+    assert catalog.take_back_limit(number, "mtu", 10) == DatedLimit("mtu", 10, 11, NOW_MS)
+    assert catalog.plan_limits(number, 99) == {"mtu": 1}
+    catalog.check()
+
+
+@pytest.mark.parametrize("limit", [0.5, 1.0, -1, True, "7", LIMIT_MAX + 1])
+def test_a_limit_is_a_whole_number(catalog: Catalog, limit: int) -> None:
+    number = catalog.add_workspace("shop", NOW_MS).number
+    with pytest.raises(UsageError, match="whole number"):
+        catalog.set_plan_limits(
+            number, PlanLimits(api_calls=3, mtu=limit), from_day=0, now_ms=NOW_MS
+        )
+    assert catalog.dated_limits(number) == []
+    for fine in (0, LIMIT_MAX):
+        catalog.set_plan_limits(number, PlanLimits(mtu=fine), from_day=0, now_ms=NOW_MS)
+        assert catalog.plan_limits(number, 0) == {"mtu": fine}
+
+
+def test_a_link_is_known_by_its_secret_until_it_expires_or_is_revoked(catalog: Catalog) -> None:
+    one, two = (catalog.add_workspace(name, NOW_MS) for name in ("one", "two"))
+    web = catalog.add_source(one.number, "web", NOW_MS)
+    link, secret = catalog.add_link(
+        one.number, NOW_MS, name="board", source=web.number, period=24_322, expires_at_ms=NOW_MS + 9
+    )
+    assert secret.startswith("hcl_")
+    assert catalog.link_by_secret(secret) == link
+    assert (link.source, link.period, link.name, link.used_at_ms) == (1, 24_322, "board", None)
+    assert catalog.link_by_secret(secret[:-1]) is None
+    # A link is no token, nor a token a link.
+    assert catalog.token_by_secret(secret) is None
+    assert catalog.link_by_secret(catalog.add_token(one.number, "read", NOW_MS)[1]) is None
+    assert (link.valid_at(NOW_MS + 8), link.valid_at(NOW_MS + 9)) == (True, False)
+    catalog.note_link_use(link.id, NOW_MS + 3)
+    [used] = catalog.links(one.number)
+    assert used.used_at_ms == NOW_MS + 3
+    assert catalog.links(two.number) == []
+    assert catalog.revoke_link(two.number, link.id, NOW_MS + 4) is None
+    revoked = catalog.revoke_link(one.number, link.id, NOW_MS + 4)
+    assert revoked is not None
+    assert not revoked.valid_at(NOW_MS)
+    assert catalog.revoke_link(one.number, link.id, NOW_MS + 5) == revoked
+    assert catalog.links(one.number) == [revoked]
+    catalog.check()
+
+
+def test_the_secret_of_a_link_is_not_in_the_file(path: Path) -> None:
+    with Catalog(path) as catalog:
+        link, secret = catalog.add_link(catalog.add_workspace("shop", NOW_MS).number, NOW_MS)
+    held = b"".join(each.read_bytes() for each in path.parent.iterdir())
+    assert link.id.encode() in held
+    assert secret.encode() not in held
 
 
 def test_version_changes_with_own_commits_and_with_those_of_others(path: Path) -> None:

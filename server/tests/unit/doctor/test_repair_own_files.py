@@ -17,7 +17,7 @@ from headcount.errors import DataFolderError
 from headcount.folderformat import FORMAT_VERSION, stated_format
 from headcount.identity import read_identity
 from support.counted_folder import NOW_MS, counted_folder
-from support.former_folder import unpack
+from support.former_folder import FORMATS, unpack
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("version", [3, 99])
+@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 99])
 def test_a_folder_of_a_newer_format_is_left_as_it_is(folder: DataFolder, version: int) -> None:
     (folder.path / "format").write_text(f"Headcount data folder, format {version}\n")
     (folder.path / "identity").unlink()  # which a repair would write anew
@@ -82,8 +82,11 @@ def test_the_identity_is_written_anew_as_the_databases_say(folder: DataFolder) -
     assert problems(folder) == []
 
 
-def test_a_folder_of_the_former_format_is_upgraded_and_not_called_todays(tmp_path: Path) -> None:
-    folder = DataFolder(unpack(tmp_path / "data"))
+@pytest.mark.parametrize("number", FORMATS)
+def test_a_folder_of_a_former_format_is_upgraded_and_not_called_todays(
+    tmp_path: Path, number: int
+) -> None:
+    folder = DataFolder(unpack(tmp_path / "data", number))
     before = contents(folder.path)
     [act] = repaired(folder)
     assert "headcount serve` upgrades it" in act.remedy
@@ -91,7 +94,7 @@ def test_a_folder_of_the_former_format_is_upgraded_and_not_called_todays(tmp_pat
     (folder.path / "format").unlink()
     [act] = repaired(folder)
     assert "headcount serve` upgrades it" in act.remedy
-    assert stated_format(folder.path) == 1
+    assert stated_format(folder.path) == number
     open_data_folder(folder.path, create=True)
     assert stated_format(folder.path) == FORMAT_VERSION
 

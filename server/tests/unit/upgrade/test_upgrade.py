@@ -1,4 +1,4 @@
-"""A data folder of the former format: upgraded whole, at whatever point a try is killed; then it
+"""A data folder of a former format: upgraded whole, at whatever point a try is killed; then it
 counts on."""
 
 from __future__ import annotations
@@ -25,28 +25,42 @@ from headcount.backup.manifest import (
     write_manifest,
 )
 from headcount.catalog import Catalog
+from headcount.confirmed import read_confirmed
 from headcount.counting.calendar import MS_PER_DAY, day_of_ms, parse_period
 from headcount.counting.hashing import IdHasher
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import DataFolderError
+from headcount.folderformat import FORMAT_VERSION, stated_format
 from headcount.identity import read_identity
 from headcount.integrity import refuse_faults
 from headcount.journal import JournalDirectory
 from headcount.store.opening import open_store
 from headcount.store.protocol import sealed_months
-from support.former_folder import KNOWN, facts_of, metered_oracle, unpack
+from support.former_folder import (
+    FORMATS,
+    KNOWN,
+    PLAN_LIMITS,
+    facts_of,
+    metered_oracle,
+    unpack,
+)
 from support.rig import Rig, assert_equal_to_oracle, totals
 
 KILLED = 9
 EVENTS = ("os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir")
 
 
+@pytest.fixture(params=FORMATS)
+def number(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 @pytest.fixture
-def former(tmp_path: Path) -> Path:
-    return unpack(tmp_path / "data")
+def former(tmp_path: Path, number: int) -> Path:
+    return unpack(tmp_path / "data", number)
 
 
-def assert_as_known(path: Path) -> None:
+def assert_as_known(path: Path, number: int) -> None:
     """Everything that the former version had is there, and nothing else."""
     folder = open_data_folder(path, create=False)
     with closing(open_store(folder.store)) as store:
@@ -71,6 +85,12 @@ def assert_as_known(path: Path) -> None:
         assert (token.workspace, token.scope) == (1, "read")
         assert len([t for t in catalog.tokens(1) if t.revoked_at_ms]) == 1
         assert load_hash_key(folder, catalog) == bytes(range(32))
+        for workspace, limits in PLAN_LIMITS[number].items():
+            dated = catalog.dated_limits(int(workspace))
+            assert {each.metric: each.amount for each in dated} == limits
+            # They had no day: whatever month they are compared with, they were in force.
+            assert {(each.from_day, each.set_at_ms) for each in dated} <= {(0, None)}
+            assert catalog.links(int(workspace)) == []
     journals = JournalDirectory(folder.journals)
     (place_of_journal,) = journals.paths()
     with closing(journals.open(place_of_journal)) as journal:
@@ -89,11 +109,11 @@ def assert_as_known(path: Path) -> None:
     ]
 
 
-def test_it_is_upgraded_and_counts_on(former: Path) -> None:
+def test_it_is_upgraded_and_counts_on(former: Path, number: int) -> None:
     open_data_folder(former, create=True)
-    assert (former / "format").read_text() == "Headcount data folder, format 2\n"
+    assert stated_format(former) == FORMAT_VERSION
     assert not DataFolder(former).former.exists()
-    assert_as_known(former)
+    assert_as_known(former, number)
     now_ms = KNOWN["nowMs"]
     rig = Rig(former, lambda: now_ms)
     oracle = metered_oracle()
@@ -157,7 +177,7 @@ def file_events(run: Callable[[], None], end_at: int | None) -> int:
     return int(count or 0)
 
 
-def test_a_try_may_be_killed_at_any_point(former: Path, tmp_path: Path) -> None:
+def test_a_try_may_be_killed_at_any_point(former: Path, number: int, tmp_path: Path) -> None:
     def upgrade(path: Path) -> Callable[[], None]:
         def run() -> None:
             open_data_folder(path, create=True)
@@ -165,18 +185,19 @@ def test_a_try_may_be_killed_at_any_point(former: Path, tmp_path: Path) -> None:
         return run
 
     steps = file_events(upgrade(former), None)
-    assert steps > 30
+    assert steps > 15
     for step in range(1, steps + 1):
-        path = unpack(tmp_path / str(step))
+        path = unpack(tmp_path / str(step), number)
         file_events(upgrade(path), step)
         open_data_folder(path, create=True)
         assert not DataFolder(path).former.exists()
-        assert_as_known(path)
+        assert_as_known(path, number)
 
 
-def test_those_who_only_read_say_who_upgrades(former: Path) -> None:
+def test_those_who_only_read_say_who_upgrades(former: Path, number: int) -> None:
     before = contents(former)
-    with pytest.raises(DataFolderError, match=r"has format 1, and .* reads format 2") as refused:
+    words = rf"has format {number}, and .* reads format {FORMAT_VERSION}"
+    with pytest.raises(DataFolderError, match=words) as refused:
         open_data_folder(former, create=False)
     assert "next `headcount serve` upgrades it" in refused.value.remedy
     assert contents(former) == before
@@ -215,6 +236,7 @@ def test_a_disk_without_room_is_said_before_anything_is_changed(former: Path) ->
     assert {path: after[path] for path in before} == before
 
 
+@pytest.mark.parametrize("number", [1])
 def test_a_damaged_database_is_not_upgraded(former: Path) -> None:
     with closing(apsw.Connection(str(former / "store.sqlite"))) as db:
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -231,10 +253,57 @@ def test_a_damaged_database_is_not_upgraded(former: Path) -> None:
 
 def test_a_newer_format_is_refused_as_newer_and_an_older_one_is_not(tmp_path: Path) -> None:
     open_data_folder(tmp_path / "data", create=True)
-    for version, message in ((3, "newer version of Headcount"), (0, "no version of Headcount has")):
+    for version, message in (
+        (FORMAT_VERSION + 1, "newer version of Headcount"),
+        (0, "no version of Headcount has"),
+    ):
         (tmp_path / "data" / "format").write_text(f"Headcount data folder, format {version}\n")
         with pytest.raises(DataFolderError, match=message):
             open_data_folder(tmp_path / "data", create=True)
+
+
+@pytest.fixture
+def of_format_2(tmp_path: Path) -> DataFolder:
+    return DataFolder(unpack(tmp_path / "data", 2))
+
+
+def test_a_copy_is_the_same_part_and_knows_as_many_changes(of_format_2: DataFolder) -> None:
+    """What is confirmed of the former holds for the copy: an older one is told from it still."""
+    before = read_confirmed(of_format_2.catalog)
+    assert before is not None
+    open_data_folder(of_format_2.path, create=True)
+    assert read_confirmed(of_format_2.catalog) == before
+    with Catalog(of_format_2.catalog) as catalog:
+        assert catalog.generation() == before.sequence
+    refuse_faults(of_format_2.path)
+
+
+def test_a_catalog_that_is_behind_is_not_upgraded(of_format_2: DataFolder) -> None:
+    of_format_2.catalog.with_name("catalog.sqlite-wal").unlink()  # with the limits that were set
+    with pytest.raises(DataFolderError, match=r"holds less than was confirmed.*not upgraded") as no:
+        open_data_folder(of_format_2.path, create=True)
+    assert "version of Headcount that made it" in no.value.remedy
+    assert stated_format(of_format_2.path) == 2
+
+
+@pytest.mark.parametrize("change", ["name = 'Shop '", "number = 7"])
+def test_a_catalog_with_another_row_than_was_written_is_not_upgraded(
+    of_format_2: DataFolder, change: str
+) -> None:
+    with closing(apsw.Connection(str(of_format_2.catalog))) as db:
+        db.execute(f"UPDATE workspace SET {change} WHERE number = 1")
+    with pytest.raises(DataFolderError, match=r"is not what was written.*not upgraded"):
+        open_data_folder(of_format_2.path, create=True)
+    assert stated_format(of_format_2.path) == 2
+
+
+def test_without_its_catalog_or_its_identity_a_folder_is_not_upgraded(tmp_path: Path) -> None:
+    for name, words in (("catalog.sqlite", "is missing"), ("identity", "is missing or no file")):
+        folder = unpack(tmp_path / name, 2)
+        (folder / name).unlink()
+        with pytest.raises(DataFolderError, match=words):
+            open_data_folder(folder, create=True)
+        assert stated_format(folder) == 2
 
 
 class Quiet:
@@ -244,15 +313,19 @@ class Quiet:
 
 
 def test_a_backup_that_the_former_version_took_is_restored_and_upgraded(
-    former: Path, tmp_path: Path
+    former: Path, number: int, tmp_path: Path
 ) -> None:
     """A backup is the folder's databases without logs, its runs and its key, and a manifest."""
     for place in former.rglob("*.sqlite"):
         with closing(apsw.Connection(str(place))) as db:
-            assert db.pragma("user_version") == 1
+            assert db.pragma("user_version") == number
             db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     shutil.rmtree(former / "trash")
     (former / "format").unlink()
+    (former / "identity").unlink(missing_ok=True)  # a restored folder is given its own
+    shutil.rmtree(former / "confirmed", ignore_errors=True)
+    for left in former.rglob("*.confirmed"):
+        left.unlink()
     files = [
         CopiedFile(
             str(path.relative_to(former)), path.stat().st_size, checksum_of(path, lambda _: None)
@@ -262,11 +335,11 @@ def test_a_backup_that_the_former_version_took_is_restored_and_upgraded(
     ]
     fingerprint = IdHasher(bytes(range(32))).fingerprint
     key = HashKey(fingerprint, included=True)
-    manifest = Manifest(BACKUP_FORMAT, 1, "0.1.0", "2026-03-13T00:00:00Z", key, files)
+    manifest = Manifest(BACKUP_FORMAT, number, "0.1.0", "2026-03-13T00:00:00Z", key, files)
     write_manifest(former, manifest)
     for left in [*former.rglob("*-wal"), *former.rglob("*-shm"), *former.rglob("*.lock")]:
         left.unlink()
     restore(former, tmp_path / "restored", None, Quiet())
     assert not DataFolder(tmp_path / "restored").former.exists()
     refuse_faults(tmp_path / "restored")
-    assert_as_known(tmp_path / "restored")
+    assert_as_known(tmp_path / "restored", number)

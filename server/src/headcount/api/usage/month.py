@@ -38,6 +38,11 @@ class MonthView:
         """The month."""
         return self.reading.period
 
+    @property
+    def last_day(self) -> int:
+        """The last day that has rows: of a month that is over its last, else today."""
+        return self.period.first_day + self.days - 1
+
     def day_names(self) -> list[str]:
         """`YYYY-MM-DD` of each day that has rows."""
         first = self.period.first_day

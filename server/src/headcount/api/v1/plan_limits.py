@@ -1,31 +1,86 @@
-"""What a workspace's plan includes in a month: read it, replace it. Limits refuse no message."""
+"""What a workspace's plan includes in a month, and since when: read it, set it, take it back.
+
+A limit holds from its day on until the next one of its metric, and refuses no message. A month is
+judged by what was in force on its last day; the month that runs, by what is in force today.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
+from headcount.api.wire.problems import Problem, invalid
+from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, parse_period_param
+from headcount.catalog import FROM_THE_BEGINNING, LIMIT_MAX, DatedLimit
 from headcount.counting.by_metric import by_metric
+from headcount.counting.calendar import day_text, parse_day
 from headcount.counting.metrics import HEADLINES
 
-__all__ = ["LIMIT_HANDLERS", "LimitsRecord", "limits_of"]
+__all__ = [
+    "LIMIT_HANDLERS",
+    "DatedLimitRecord",
+    "LimitsBody",
+    "LimitsRecord",
+    "limits_of",
+]
 
-Limit = Annotated[int, Meta(description="A count a month; null for no limit.", ge=0, le=10**15)]
+_BEGINNING = "beginning"
+_BY_WIRE = {metric.wire: metric for metric in HEADLINES}
+_BY_NAME = {metric.name: metric.wire for metric in HEADLINES}
+_DATE = {"format": "date"}
+
+Limit = Annotated[int, Meta(description="A count a month; null for no limit.", ge=0, le=LIMIT_MAX)]
 
 
-class LimitsRecord(by_metric(HEADLINES, Limit | None), forbid_unknown_fields=True):  # type: ignore[misc, call-arg]
+class LimitsRecord(by_metric(HEADLINES, Limit | None)):  # type: ignore[misc]
     """What the plan includes in a month; null where it sets no limit."""
+
+
+class NewLimits(by_metric(HEADLINES, Limit | None), rename="camel", forbid_unknown_fields=True):  # type: ignore[misc, call-arg]
+    """What the plan is to include in a month from a day on; null for no limit."""
+
+    in_force_from: (
+        Annotated[
+            str,
+            Meta(
+                description="First day on which they are in force, YYYY-MM-DD, in the past or to"
+                " come; today when it is not given.",
+                extra_json_schema=_DATE,
+            ),
+        ]
+        | None
+    ) = None
+
+
+class DatedLimitRecord(msgspec.Struct, rename="camel"):
+    """A limit and the day from which it is in force, until the next one of the same metric."""
+
+    metric: Literal[tuple(_BY_WIRE)]  # type: ignore[valid-type]
+    limit: Limit | None
+    in_force_from: (
+        Annotated[str, Meta(description="YYYY-MM-DD.", extra_json_schema=_DATE)] | UnsetType
+    ) = UNSET
+    set_at: Annotated[str, Meta(description="RFC 3339, UTC.")] | UnsetType = UNSET
 
 
 class LimitsBody(msgspec.Struct, rename="camel"):
     """The limits of the plan."""
 
-    plan_limits: LimitsRecord
+    plan_limits: Annotated[LimitsRecord, Meta(description="Those in force on `day`.")]
+    day: Annotated[str, Meta(description="The month's last day; today while it runs.")]
+    dated: Annotated[
+        list[DatedLimitRecord],
+        Meta(
+            description="All that were ever set, by day; `inForceFrom` is absent where a limit has"
+            " always been in force, and `setAt` where nobody knows."
+        ),
+    ]
 
 
 class LimitsAnswer(msgspec.Struct):
@@ -34,9 +89,28 @@ class LimitsAnswer(msgspec.Struct):
     data: LimitsBody
 
 
-def limits_of(caller: Caller) -> LimitsRecord:
-    """The limits of the caller's workspace."""
-    return LimitsRecord(**caller.services.catalog.plan_limits(caller.workspace.number))
+def limits_of(caller: Caller, month: MonthView) -> LimitsRecord:
+    """The limits that a month of the caller's workspace is judged by."""
+    limits = caller.services.catalog.plan_limits(caller.workspace.number, month.last_day)
+    return LimitsRecord(*(limits.get(metric.name) for metric in HEADLINES))
+
+
+def _body(caller: Caller, month: MonthView) -> LimitsBody:
+    dated = caller.services.catalog.dated_limits(caller.workspace.number)
+    return LimitsBody(
+        limits_of(caller, month),
+        day_text(month.last_day),
+        [_record(each) for each in dated if each.metric in _BY_NAME],
+    )
+
+
+def _record(dated: DatedLimit) -> DatedLimitRecord:
+    return DatedLimitRecord(
+        _BY_NAME[dated.metric],
+        dated.amount,
+        UNSET if dated.from_day == FROM_THE_BEGINNING else day_text(dated.from_day),
+        UNSET if dated.set_at_ms is None else moment_text(dated.set_at_ms),
+    )
 
 
 @endpoint(
@@ -45,14 +119,20 @@ def limits_of(caller: Caller) -> LimitsRecord:
     Contract(
         name="getPlanLimits",
         summary="The plan's limits",
-        description="What the plan includes of each metric. Limits refuse"
-        " nothing: they are what usage is compared with.",
+        description="What the plan includes of each metric in a month: as in force on the month's"
+        " last day, or today while it runs. Limits refuse nothing: they are what usage is compared"
+        " with.",
         tag="Plan limits",
         answer=LimitsAnswer,
+        query=(OPTIONAL_PERIOD,),
+        errors=(404, 422),
     ),
 )
 def read_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
-    return answer(LimitsAnswer(LimitsBody(limits_of(caller_of(request)))))
+    caller = caller_of(request)
+    pairs = pairs_of(request.scope["query_string"])
+    month = read_month(caller, parse_period_param(pairs, required=False))
+    return answer(LimitsAnswer(_body(caller, month)))
 
 
 @endpoint(
@@ -60,20 +140,73 @@ def read_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
     "/headcount/v1/plan-limits",
     Contract(
         name="setPlanLimits",
-        summary="Replace the plan's limits",
-        description="Sets all of them; null takes a limit away.",
+        summary="Set the plan's limits",
+        description="Sets all of them from a day on; null takes a limit away from then on. What"
+        " was in force before that day stays, and so does what is set from a later one. The answer"
+        " is as for today.",
         tag="Plan limits",
         answer=LimitsAnswer,
-        body=LimitsRecord,
+        body=NewLimits,
         errors=(413, 422),
         access="admin",
     ),
 )
-async def replace_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def set_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
-    wanted = await body_of(request, LimitsRecord)
-    caller.services.catalog.set_plan_limits(caller.workspace.number, msgspec.structs.asdict(wanted))
-    return answer(LimitsAnswer(LimitsBody(limits_of(caller))))
+    wanted = await body_of(request, NewLimits)
+    month = read_month(caller, None)
+    day = month.last_day if wanted.in_force_from is None else _day(wanted.in_force_from)
+    caller.services.catalog.set_plan_limits(
+        caller.workspace.number,
+        {metric.name: getattr(wanted, metric.name) for metric in HEADLINES},
+        from_day=day,
+        now_ms=caller.services.clock(),
+    )
+    return answer(LimitsAnswer(_body(caller, month)))
 
 
-LIMIT_HANDLERS = [read_limits, replace_limits]
+def _day(text: str) -> int:
+    try:
+        return parse_day(text)
+    except ValueError:
+        raise invalid("inForceFrom", "must be a date such as 2026-11-01.") from None
+
+
+@endpoint(
+    "DELETE",
+    "/headcount/v1/plan-limits/{metric:str}/{day:str}",
+    Contract(
+        name="takeBackPlanLimit",
+        summary="Take back a plan's limit",
+        description="Undoes the setting of a limit from a day on: the one before it is in force"
+        f" instead. The day is that of `dated`, or `{_BEGINNING}`. The answer is as for today.",
+        tag="Plan limits",
+        answer=LimitsAnswer,
+        errors=(404,),
+        access="admin",
+    ),
+)
+def take_back_limit(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    metric = _BY_WIRE.get(request.path_params["metric"])
+    day = _named_day(request.path_params["day"])
+    number = caller.workspace.number
+    if metric is None or day is None:
+        found = None
+    else:
+        found = caller.services.catalog.take_back_limit(number, metric.name, day)
+    if found is None:
+        raise Problem(404, "No limit of that metric was set from that day on.", field="day")
+    return answer(LimitsAnswer(_body(caller, read_month(caller, None))))
+
+
+def _named_day(text: str) -> int | None:
+    if text == _BEGINNING:
+        return FROM_THE_BEGINNING
+    try:
+        return parse_day(text)
+    except ValueError:
+        return None
+
+
+LIMIT_HANDLERS = [read_limits, set_limits, take_back_limit]

@@ -70,7 +70,7 @@ class SummaryBody(msgspec.Struct, rename="camel"):
 
     month: MonthTotals
     sources: Annotated[list[SourceTotals], Meta(description="Sources with usage, by id.")]
-    plan_limits: LimitsRecord
+    plan_limits: Annotated[LimitsRecord, Meta(description="Those in force on the month's day.")]
     previous: MonthTotals | UnsetType = UNSET
     change: TotalsChange | UnsetType = UNSET
     estimates: Estimates | UnsetType = UNSET
@@ -107,7 +107,7 @@ def read_summary(request: Request[Any, Any, Any]) -> Response[bytes]:
     month = read_month(caller, parse_period_param(pairs, required=False))
     before = _month_before(caller, month)
     month_totals = _month_totals(month, month.days)
-    body = SummaryBody(month_totals, [], limits_of(caller))
+    body = SummaryBody(month_totals, [], limits_of(caller, month))
     compared_days = 0
     if before is not None:
         compared_days = before.days if month.past else min(month.days, before.days)

@@ -28,7 +28,7 @@ from headcount.doctor.repair.tables import Found
 from headcount.errors import DataFolderError
 from headcount.layout import DataFolder
 from headcount.sqlite.opening import connect, transaction
-from headcount.sqlite.rows import PART, Ledger, Table
+from headcount.sqlite.rows import Ledger, Table
 from headcount.store import blocks, sql
 from headcount.store.counts import counts_of, encoded
 from headcount.store.run_folder import RUN_NAME
@@ -233,7 +233,17 @@ def repair_catalog(found: Found, key_fingerprint: str | None, side: Side) -> Ite
     for table, row in damaged:
         side.drop(f"a damaged row of the table {table.name}", row)
         found.taken_out.append((table, row))
-        if table is catalog.TOKEN:
+        if table is catalog.PLAN_LIMIT:
+            yield Act(
+                "A damaged limit of a plan was taken out.",
+                "Months are judged by the limit before it; see `headcount plan show`.",
+            )
+        elif table is catalog.LINK:
+            yield Act(
+                f"The damaged link {str(row[0])[:40]} was taken out.",
+                "Whoever used it is refused; make another with `headcount link add`.",
+            )
+        elif table is catalog.TOKEN:
             yield Act(
                 f"The damaged API token {str(row[0])[:40]} was taken out.",
                 "Whoever used it is refused; make another with `headcount token add`.",
@@ -251,7 +261,7 @@ def new_store(place: Path, uuid: str, installation: str, generation: int) -> aps
         place,
         schema=sql.SCHEMA,
         version=sql.VERSION,
-        begin=lambda made: _begin(made, uuid, installation, generation),
+        begin=lambda made: Ledger.begin(made, uuid, installation, generation),
     )
 
 
@@ -260,15 +270,8 @@ def new_catalog(place: Path, uuid: str, installation: str, generation: int) -> a
     connection = apsw.Connection(str(place))
     connection.pragma("journal_mode", "wal")
     with transaction(connection):
-        catalog.make_tables(connection, uuid, installation)
-        connection.execute("DELETE FROM part")
-        _begin(connection, uuid, installation, generation)
+        catalog.make_tables(connection, uuid, installation, generation)
     return connection
-
-
-def _begin(connection: apsw.Connection, uuid: str, installation: str, generation: int) -> None:
-    values = (1, uuid, installation, generation, "{}")
-    connection.execute(PART.insert, (*values, PART.checksum(values)))
 
 
 def write_ledger(
@@ -321,6 +324,9 @@ def missing_rows(found: Found, tables: Sequence[Table], losable: Sequence[Table]
 _LOST_WITH = {
     catalog.TOKEN.name: "API tokens are refused that were valid; make others with"
     " `headcount token add`.",
+    catalog.PLAN_LIMIT.name: "Months are judged by the limits that are left; see"
+    " `headcount plan show`.",
+    catalog.LINK.name: "Links are refused that were valid; make others with `headcount link add`.",
     POSITION.name: "What is left of a journal may be read again: API calls and tracked users stay"
     " exact, and messages that were counted already may stand among the duplicates.",
     REJECTION.name: "Rejected messages are missing from the outcomes.",

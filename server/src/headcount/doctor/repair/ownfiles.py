@@ -19,7 +19,7 @@ from headcount.doctor.repair.side import Act, Side
 from headcount.errors import DamagedDataError
 from headcount.folderformat import (
     FORMAT_VERSION,
-    UPGRADED_VERSION,
+    UPGRADED_VERSIONS,
     mark_data_folder,
     stated_format,
 )
@@ -48,7 +48,7 @@ def repair_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
     stated = stated_format(path)
     if stated == FORMAT_VERSION:
         return True
-    if stated == UPGRADED_VERSION:
+    if stated in UPGRADED_VERSIONS:
         yield Act(
             f"{path} has format {stated}, and a repair takes one of today's.",
             remedy=_UPGRADE,
@@ -67,34 +67,33 @@ def repair_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
             remedy="Restore a backup that is whole into a new folder: headcount restore",
         )
         return False
-    found = dict(_differing(folder))
-    if any(found.values()):
-        name = next(name for name, is_newer in found.items() if is_newer)
+    differing = list(_differing(folder))
+    if newer := [name for name, _, is_newer in differing if is_newer]:
         yield Act(
-            f"{name} was made by a newer version of Headcount: nothing was changed.",
+            f"{newer[0]} was made by a newer version of Headcount: nothing was changed.",
             remedy="Install that version or a later one.",
         )
         return False
     if folder.format.exists():
         side.keep(folder.format)
-    mark_data_folder(path, UPGRADED_VERSION if found else FORMAT_VERSION)
-    remedy = _UPGRADE if found else ""
+    # Each format has brought new tables to the catalog at least, so no database is of a later one.
+    version = min((found for _, found, _ in differing), default=FORMAT_VERSION)
+    mark_data_folder(path, version)
     yield Act(
-        "The file format was rewritten, as the databases say themselves"
-        f" (format {UPGRADED_VERSION if found else FORMAT_VERSION}).",
-        remedy=remedy,
+        f"The file format was rewritten, as the databases say themselves (format {version}).",
+        remedy=_UPGRADE if differing else "",
     )
-    return not found
+    return not differing
 
 
-def _differing(folder: DataFolder) -> Iterator[tuple[str, bool]]:
-    """Databases of another version than this one's, and whether it is a newer one."""
+def _differing(folder: DataFolder) -> Iterator[tuple[str, int, bool]]:
+    """Databases of another version than this one's: which, and whether it is a newer one."""
     known = [(folder.catalog, SCHEMA_VERSION), (folder.store, sql.VERSION)]
     known += [(path, JOURNAL_VERSION) for path in folder.journal_files()]
     for path, version in known:
         found = _version_of(path)
         if found not in (0, version):
-            yield path.name, found > version
+            yield path.name, found, found > version
 
 
 def _version_of(path: Path) -> int:
