@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from headcount.http import connection as connections
+from headcount.http import ending
 from headcount.http.crowd import connections_max
 from headcount.http.entrance import Entrance, Owner
 from headcount.troubles import Troubles
@@ -145,7 +146,7 @@ def test_a_large_head_that_ends_is_taken(shop: Shop) -> None:
 def test_whoever_never_ends_a_head_is_hung_up_on(
     start: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_HEAD_WITHIN_S", 0.05)
+    monkeypatch.setattr(ending, "_HEAD_WITHIN_S", 0.05)
 
     async def app(_scope: object, _receive: object, send: Callable[..., object]) -> None:
         raise AssertionError("no request came")

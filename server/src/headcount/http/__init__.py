@@ -11,6 +11,7 @@ say. Bounds what connections take, and whom they can keep waiting:
     front          what the addresses know of the network around them
     proxies        whose forwarded headers are believed
     connection     one connection and its requests: uvicorn's protocol, changed
+    ending         how a connection ends, so that its answer is read
     declined       a request that offered to change to another protocol
     flow           when a connection reads on
     cycle          one request and its answer: uvicorn's cycle, changed

@@ -18,12 +18,11 @@ from typing import Any
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from headcount import telemetry
-from headcount.http.crowd import ConnectionBounds, Crowd
 from headcount.http.cycle import Cycle
 from headcount.http.declined import ToldAgain
+from headcount.http.ending import EndingConnection, bad_request
 from headcount.http.flow import Flow
 from headcount.http.pace import HEADER_BYTES, LARGE_BYTES, NO_SCOPE
 
@@ -32,7 +31,6 @@ __all__ = ["Connection"]
 # Room for a pixel whose message is as large as a message may be.
 _HEAD_BYTES_MAX = 64 * 1024
 _HEADERS_MAX = 256
-_HEAD_WITHIN_S = 30.0
 # An answer is mostly smaller; what waits beyond this is known to the crowd.
 _UNSENT_BYTES_MAX = 4 * 1024
 # How often a head's bytes are there while its request is under way.
@@ -47,30 +45,23 @@ _PIECE_BYTES = 16 * 1024
 _CHUNKED_BYTES_MIN = 512
 
 
-class Connection(HttpToolsProtocol):
-    """uvicorn makes one for each connection.
+class Connection(EndingConnection):
+    """uvicorn makes one for each connection."""
 
-    Attributes:
-        since_s: when it began, last began a request, or was last given an answer to its end.
-    """
+    cycle: Cycle
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        crowd: Crowd | None = getattr(self.server_state, "crowd", None)
-        self._crowd = crowd or Crowd(self.connections, ConnectionBounds())  # type: ignore[arg-type]
-        self.since_s = self._crowd.now_s
         # Received since the last end of a head or part of a body: a head, or what follows a body.
         self._head_bytes = 0
-        # Whether what was received last ends a request, and what is left of its body, if declared.
-        self._is_whole = True
+        # What is left of the body of a request, if it was declared.
         self._is_chunked = False
         self._left_bytes = 0
         # Of the head of the request that is under way, if that is large.
         self._large_head_bytes = 0
         # The most that came at once, where TLS keeps as much room for what comes next.
         self._came_bytes = -1
-        # What came behind a request that is not answered yet; told to the crowd.
-        self._behind = b""
+        # Whether the crowd was told of what waits behind a request.
         self._is_told = False
         # Whether what is kept waits for a round of the loop, and not for an answer.
         self._waits_for_round = False
@@ -107,34 +98,15 @@ class Connection(HttpToolsProtocol):
         self._crowd.read(self)
 
     @property
-    def is_silent(self) -> bool:
-        """Whether no request is under way."""
-        return self.cycle is None or self.cycle.response_complete
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it is between two requests."""
-        return self._is_whole and self.cycle is not None and self.cycle.response_complete
-
-    @property
     def is_held(self) -> bool:
         """Whether something was read that waits until a request is answered."""
         return bool(self._behind or self.pipeline)
 
-    @property
-    def unsent_bytes(self) -> int:
-        """What of its answers waits in this process."""
-        size: int = self.transport.get_write_buffer_size()
-        return size
-
-    def abort(self) -> None:
-        """End at once, whatever was still to be sent."""
-        # Much of what comes in one round of the loop may have to go before that round is over.
-        self._behind, self.url, self.headers = b"", b"", []
-        self.transport.abort()
-
     def data_received(self, data: bytes) -> None:
         """Take what has come; part of asyncio's interface."""
+        if self.parser is None:
+            self.drop(len(data))
+            return
         if 0 <= self._came_bytes < len(data):
             self._came_bytes = len(data)
             self._crowd.hold_tls(self, len(data))
@@ -241,6 +213,14 @@ class Connection(HttpToolsProtocol):
         self.flow.pause_reading()
         self.loop.call_later(self._crowd.pace.delay_s(NO_SCOPE), self.send_400_response, sentence)
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request, and end."""
+        if self.is_silent:
+            self.transport.write(bad_request(msg))
+            self.linger()
+        else:
+            super().send_400_response(msg)
+
     @property
     def _is_head_too_large(self) -> bool:
         return self._head_bytes > _HEAD_BYTES_MAX or len(self.headers or ()) > _HEADERS_MAX
@@ -339,6 +319,8 @@ class Connection(HttpToolsProtocol):
         self.since_s = self._crowd.now_s
         if self._large_head_bytes:
             self._forget_head()
+        if self.cycle.lingers:
+            self.linger()
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -354,30 +336,6 @@ class Connection(HttpToolsProtocol):
         self.url, self.headers = b"", []
         self.scope = self.cycle.scope = {}  # type: ignore[typeddict-item]
         self._tell()
-
-    def end_if_late(self, now_s: float) -> None:
-        """Hang up if what is waited for does not come; to be asked from time to time."""
-        bounds = self._crowd.bounds
-        if self.transport.is_closing():
-            within_s = bounds.unread_s
-        elif not self.is_silent:
-            return
-        elif self.is_idle:
-            within_s = bounds.idle_s
-        else:
-            within_s = _HEAD_WITHIN_S
-        if now_s - self.since_s <= within_s:
-            return
-        if not self.is_idle:
-            telemetry.CONNECTIONS_DROPPED.labels(self._crowd.address, "late").inc()
-        self.hang_up()
-
-    def hang_up(self) -> None:
-        """End, and wait for nobody who does not read."""
-        if self.unsent_bytes:
-            self.transport.abort()
-        else:
-            self.transport.close()
 
     def _decline_upgrade(self) -> None:
         """Go on with HTTP/1.1, as if nothing else had been offered.

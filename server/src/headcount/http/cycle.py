@@ -17,7 +17,14 @@ _WITHOUT_BODY = (204, 304)
 
 
 class Cycle(RequestResponseCycle):
-    """A connection makes one for each request."""
+    """A connection makes one for each request.
+
+    Attributes:
+        lingers: whether the connection ends with this answer, and the rest of the request's body
+            is still to come.
+    """
+
+    lingers = False
 
     _head = b""
     # The last head that a connection which goes on was sent, and of what it was made: the headers
@@ -107,4 +114,7 @@ class Cycle(RequestResponseCycle):
             raise RuntimeError("a header of the answer holds the end of a line")
         if self.keep_alive and self.chunked_encoding is False and isinstance(given, tuple):
             Cycle._made = (self.default_headers, given, status, head, self.expected_content_length)
+        if not self.keep_alive and self.more_body:
+            # Whoever gets the answer ends the connection; it is not ended here behind it.
+            self.lingers = self.keep_alive = True
         return head

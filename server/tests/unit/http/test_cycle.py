@@ -40,6 +40,7 @@ async def answered(
     keep_alive: bool = True,
     method: str = "POST",
     body: bytes = b"ok",
+    is_whole: bool = True,
 ) -> tuple[bytes, bool]:
     transport: Any = _Transport()
     unused: Any = None
@@ -56,6 +57,7 @@ async def answered(
         keep_alive=keep_alive,
         on_response=lambda: None,
     )
+    cycle.more_body = not is_whole
     await cycle.send({"type": "http.response.start", "status": status, "headers": headers})
     await cycle.send({"type": "http.response.body", "body": body})
     return transport.sent, transport.closed
@@ -89,3 +91,11 @@ async def test_a_list_of_headers_may_change_between_two_answers() -> None:
     await answered(headers=headers)
     headers[1] = (b"x-made", b"twice")
     assert b"x-made: twice" in (await answered(headers=headers))[0]
+
+
+async def test_a_connection_is_not_closed_behind_the_answer_to_a_request_that_still_comes() -> None:
+    sent, closed = await answered(keep_alive=False, is_whole=False)
+    assert b"connection: close" in sent
+    assert not closed
+    # Nor is its head taken for that of an answer after which the connection goes on.
+    assert b"connection: close" not in (await answered())[0]
