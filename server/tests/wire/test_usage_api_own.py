@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from headcount.catalog import PlanLimits
 from headcount.counting.facts import Rejection
 from support.installation import NOVEMBER, NOW_MS, Installation, day_of, ms_of
 
@@ -320,6 +321,63 @@ def test_the_same_day_of_a_shorter_month_is_its_last(
     found = data(admin.get(f"{HOME}/summary"))
     assert (found["month"]["day"], found["previous"]["day"]) == ("2027-03-31", "2027-02-28")
     assert found["change"]["apiCalls"] == -2
+
+
+def test_a_month_is_compared_with_any_other(place: Installation, admin: httpx.Client) -> None:
+    web, app = place.source("web"), place.source("app")
+    year_ago, october = NOVEMBER.shifted(-12), NOVEMBER.shifted(-1)
+    place.use(web, year_ago, {1: {"api_calls": 5}, 23: {"api_calls": 6}, 24: {"api_calls": 700}})
+    place.use(app, october, {23: {"api_calls": 30}, 31: {"api_calls": 40}})
+    place.use(web, NOVEMBER, {1: {"api_calls": 100}, 23: {"api_calls": 20}})
+
+    def told(period: str, against: str = "") -> Any:
+        named = {"period": period} | ({"against": against} if against else {})
+        return data(admin.get(f"{HOME}/summary", params=named))
+
+    # The month that runs, and the same month a year ago up to the same day.
+    found = told("2026-11-01", "2025-11-15")
+    assert found["previous"]["period"] == "2025-11-01"
+    assert (found["previous"]["day"], found["previous"]["totals"]["apiCalls"]) == ("2025-11-23", 11)
+    assert found["change"]["apiCalls"] == 120 - 11
+    assert "compared" not in found
+    [of_web] = found["sources"]
+    assert (of_web["previous"]["apiCalls"], of_web["change"]["apiCalls"]) == (11, 109)
+    # Two months that are over, the earlier against the later: all of both.
+    found = told("2025-11-01", "2026-10-01")
+    assert (found["previous"]["day"], found["change"]["apiCalls"]) == ("2026-10-31", 711 - 70)
+    # One that is over against the one that runs: the days that both have.
+    found = told("2025-11-01", "2026-11-01")
+    assert found["month"]["totals"]["apiCalls"] == 711
+    compared = [
+        (found[of]["day"], found[of]["totals"]["apiCalls"]) for of in ("compared", "previous")
+    ]
+    assert compared == [("2025-11-23", 11), ("2026-11-23", 120)]
+    assert found["change"]["apiCalls"] == 11 - 120
+    [of_web] = found["sources"]
+    assert (of_web["totals"]["apiCalls"], of_web["change"]["apiCalls"]) == (711, 11 - 120)
+    # Without a name, the month before.
+    assert told("2026-11-01")["previous"]["period"] == "2026-10-01"
+    for wrong, status in (("2025-10-01", 404), ("2026-12-01", 404), ("soon", 422)):
+        answer = admin.get(f"{HOME}/summary", params={"against": wrong})
+        assert error(answer, status)["field"] == "against"
+
+
+def test_what_was_used_beyond_the_plan_is_a_number(
+    place: Installation, admin: httpx.Client
+) -> None:
+    place.use(place.source("web"), NOVEMBER.shifted(-1), {1: {"api_calls": 20_942, "anonymous": 9}})
+    place.use(place.source("app"), NOVEMBER, {1: {"api_calls": 12_000, "anonymous": 1}})
+    place.limit(PlanLimits(api_calls=12_000, mtu=9))
+    october, november = data(admin.get(f"{HOME}/months"))["months"]
+    for month in (october, november):
+        found = data(admin.get(f"{HOME}/summary", params={"period": month["period"]}))
+        assert found.get("overage") == month.get("overage")
+        assert found["planLimits"] == month["planLimits"] == {"mtu": 9, "apiCalls": 12_000}
+    assert october["overage"] == {"apiCalls": 8_942}
+    assert "overage" not in november  # all of it is used, and no more
+    place.limit(PlanLimits(mtu=None, api_calls=0), from_day=day_of(NOVEMBER, 23))
+    october, november = data(admin.get(f"{HOME}/months"))["months"]
+    assert (october["overage"], november["overage"]) == ({"apiCalls": 8_942}, {"apiCalls": 12_000})
 
 
 def test_a_workspace_without_usage_has_a_summary(admin: httpx.Client) -> None:

@@ -13,6 +13,7 @@ from headcount.catalog.entities import (
     Scope,
     Source,
     Token,
+    View,
     Workspace,
 )
 from headcount.catalog.plans import LIMIT_MAX, limits_on
@@ -28,6 +29,7 @@ __all__ = [
     "Scope",
     "Source",
     "Token",
+    "View",
     "Workspace",
     "limits_on",
 ]

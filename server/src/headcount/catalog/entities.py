@@ -22,6 +22,7 @@ __all__ = [
     "Scope",
     "Source",
     "Token",
+    "View",
     "Workspace",
     "clean_name",
     "fresh_id",
@@ -33,6 +34,10 @@ __all__ = [
 
 Scope = Literal["read", "admin"]
 """What a token may do: read usage, or also change sources, tokens and past days."""
+
+View = Literal["workspace", "source", "all"]
+"""What a link shows: a workspace's page, the page of one source, or the workspace's and those of
+all of its sources."""
 
 PlanLimits = dict[str, int | None]
 """What a workspace's plan includes in a month, by the name of the metric; none, or None, where
@@ -141,8 +146,10 @@ class Link:
     Attributes:
         id: random text by which the link is listed and revoked.
         workspace: the number of the workspace whose usage it shows.
-        source: the number of the one source that it shows; None for the workspace's page.
+        view: which pages it shows.
+        source: the number of the source whose page it shows; None where it shows another view.
         period: the number of the month that it shows; None for the one that runs.
+        against: how many months before lies the month that this one is held against.
         name: what a person calls it; may be empty.
         created_at_ms: milliseconds since 1970, UTC.
         expires_at_ms: first moment at which it is no longer valid; None for never.
@@ -152,8 +159,10 @@ class Link:
 
     id: str
     workspace: int
+    view: View
     source: int | None
     period: int | None
+    against: int
     name: str
     created_at_ms: int
     expires_at_ms: int | None

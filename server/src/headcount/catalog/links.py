@@ -10,6 +10,7 @@ from typing import Any
 from headcount.catalog.base import CatalogFile
 from headcount.catalog.entities import (
     Link,
+    View,
     fresh_id,
     fresh_link_secret,
     secret_hash,
@@ -32,8 +33,10 @@ class LinkedCatalog(CatalogFile):
         now_ms: int,
         *,
         name: str = "",
+        view: View = "workspace",
         source: int | None = None,
         period: int | None = None,
+        against: int = 1,
         expires_at_ms: int | None = None,
     ) -> tuple[Link, str]:
         """Make a link.
@@ -42,21 +45,24 @@ class LinkedCatalog(CatalogFile):
             workspace_number: whose usage it shows; must exist.
             now_ms: milliseconds since 1970, UTC.
             name: what people call it.
-            source: the number of the one source that it shows, of this workspace; None for all.
+            view: which pages it shows.
+            source: the number of the source whose page it shows, of this workspace; None where it
+                shows another view.
             period: the number of the month that it shows; None for the one that runs.
+            against: how many months before lies the month that this one is held against.
             expires_at_ms: first moment at which it is no longer valid; None for never.
 
         Returns:
             The link, and its secret, which cannot be had again.
         """
         secret = fresh_link_secret()
-        link = Link(
-            fresh_id(), workspace_number, source, period, name, now_ms, expires_at_ms, None, None
-        )
+        assert (view == "source") == (source is not None), "a page of a source is of one"
+        shown = (workspace_number, view, source, period, against, name)
+        link = Link(fresh_id(), *shown, now_ms, expires_at_ms, None, None)
         with self._transaction():
             self._ledger.add(
                 LINK,
-                *(link.id, workspace_number, source, period, name, secret_hash(secret)),
+                *(link.id, *shown, secret_hash(secret)),
                 *(now_ms, expires_at_ms, None, None),
             )
         return link, secret

@@ -79,13 +79,16 @@ CREATE TABLE plan_limit (
     checksum INTEGER NOT NULL,
     PRIMARY KEY (workspace, metric, from_day)
 ) STRICT, WITHOUT ROWID;
--- Who has the secret of one sees a page, without a token: of a workspace or of one of its sources,
--- for one month or, where that is NULL, always for the one that runs.
+-- Who has the secret of one sees a view without a token: the page of a workspace, of one of its
+-- sources, or all of these, for one month or, where that is NULL, always for the one that runs;
+-- held against the month that lies `against` months before.
 CREATE TABLE link (
     id TEXT PRIMARY KEY,
     workspace INTEGER NOT NULL REFERENCES workspace (number),
+    view TEXT NOT NULL CHECK (view IN ('workspace', 'source', 'all')),
     source INTEGER REFERENCES source (number),
     period INTEGER,
+    against INTEGER NOT NULL,
     name TEXT NOT NULL,
     secret_hash BLOB NOT NULL UNIQUE,
     created_at_ms INTEGER NOT NULL,
@@ -112,7 +115,8 @@ PLAN_LIMIT = Table("plan_limit", "workspace metric from_day", "amount set_at_ms"
 LINK = Table(
     "link",
     "id",
-    "workspace source period name secret_hash created_at_ms expires_at_ms revoked_at_ms used_at_ms",
+    "workspace view source period against name secret_hash created_at_ms expires_at_ms"
+    " revoked_at_ms used_at_ms",
 )
 # What is known of the catalog as a whole. What is stored keeps its name.
 META = Table("mark", "name", "value")

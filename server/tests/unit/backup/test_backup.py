@@ -16,7 +16,7 @@ import pytest
 
 from headcount.backup import Manifest, back_up, restore
 from headcount.backup.files import check_room
-from headcount.datafolder import DataFolder, open_data_folder
+from headcount.datafolder import FORMAT_VERSION, DataFolder, open_data_folder
 from headcount.doctor import Level, examine, worst
 from headcount.doctor.repair import repair
 from headcount.errors import DataFolderError, OperatorError, UsageError
@@ -306,7 +306,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a newer backup": (lambda b: rewrite(b, backupFormat=2), "newer version"),
     "no backup's format": (lambda b: rewrite(b, backupFormat=0), "no version of Headcount has"),
     "no folder's format": (lambda b: rewrite(b, dataFormat=-1), "no version of Headcount has"),
-    "a newer data folder": (lambda b: rewrite(b, dataFormat=3), "newer version"),
+    "a newer data folder": (lambda b: rewrite(b, dataFormat=FORMAT_VERSION + 1), "newer version"),
     "a path that leads out": (
         lambda b: rewrite(b, files=[{"path": "../x", "bytes": 1, "blake2b": ""}]), "no backup has"),
     "a file is gone": (lambda b: (b / "store.sqlite").unlink(), "is missing"),

@@ -186,11 +186,19 @@ def test_a_link_is_known_by_its_secret_until_it_expires_or_is_revoked(catalog: C
     one, two = (catalog.add_workspace(name, NOW_MS) for name in ("one", "two"))
     web = catalog.add_source(one.number, "web", NOW_MS)
     link, secret = catalog.add_link(
-        one.number, NOW_MS, name="board", source=web.number, period=24_322, expires_at_ms=NOW_MS + 9
+        one.number,
+        NOW_MS,
+        name="board",
+        view="source",
+        source=web.number,
+        period=24_322,
+        against=12,
+        expires_at_ms=NOW_MS + 9,
     )
     assert secret.startswith("hcl_")
     assert catalog.link_by_secret(secret) == link
-    assert (link.source, link.period, link.name, link.used_at_ms) == (1, 24_322, "board", None)
+    assert (link.view, link.source, link.period, link.against) == ("source", 1, 24_322, 12)
+    assert (link.name, link.used_at_ms) == ("board", None)
     assert catalog.link_by_secret(secret[:-1]) is None
     # A link is no token, nor a token a link.
     assert catalog.token_by_secret(secret) is None

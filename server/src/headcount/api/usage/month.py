@@ -58,8 +58,13 @@ class MonthView:
         return {"Last-Modified": http_date(self.reading.counted_until_ms)}
 
 
-def read_month(caller: Caller, period: Period | None) -> MonthView:
+def read_month(caller: Caller, period: Period | None, field: str = "period") -> MonthView:
     """Read a month of the caller's workspace; the current one when none is named.
+
+    Args:
+        caller: whose workspace.
+        period: which month.
+        field: the parameter that names it.
 
     Raises:
         Problem: 404 when it lies in the future, or before the workspace's first usage.
@@ -73,11 +78,11 @@ def read_month(caller: Caller, period: Period | None) -> MonthView:
         reading = read(workspace, current)
     asked = reading.period
     if asked > current:
-        raise _missing(f"{asked} lies in the future; the current one is {current}.")
+        raise _missing(field, f"{asked} lies in the future; the current one is {current}.")
     if not is_there(asked, reading.first_period, current):
         first = reading.first_period or current
         raise _missing(
-            f"{asked} lies before this workspace's first usage; the first one is {first}."
+            field, f"{asked} lies before this workspace's first usage; the first one is {first}."
         )
     return MonthView(reading, days_so_far(asked, day), asked < current)
 
@@ -93,5 +98,5 @@ def moment_text(moment_ms: int) -> str:
     return f"{when:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
 
 
-def _missing(sentence: str) -> Problem:
-    return Problem(404, f'"period" {sentence}', field="period")
+def _missing(field: str, sentence: str) -> Problem:
+    return Problem(404, f'"{field}" {sentence}', field=field)

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.month import MonthView, moment_text, read_month
-from headcount.api.v1.summary import Totals
-from headcount.api.wire.context import caller_of
+from headcount.api.v1.plan_limits import LimitsRecord, limits_of
+from headcount.api.v1.summary import Overage, Totals, overage_of
+from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.counting.metrics import REPORTED
 from headcount.counting.months import periods_of
@@ -32,6 +33,10 @@ class MonthRecord(msgspec.Struct, rename="camel", gc=False):
     period: Annotated[str, Meta(description="First day of the month, YYYY-MM-DD.")]
     counted_until: Annotated[str, Meta(description="Messages received until then are in here.")]
     totals: Totals
+    plan_limits: Annotated[
+        LimitsRecord, Meta(description="In force on its last day; today while it runs.")
+    ]
+    overage: Overage | UnsetType = UNSET
 
 
 class MonthsBody(msgspec.Struct, rename="camel"):
@@ -66,15 +71,15 @@ def read_months(request: Request[Any, Any, Any]) -> Response[bytes]:
     current = read_month(caller, None)
     periods = periods_of(current.reading.first_period, current.period)[:_MONTHS_MAX]
     months = [current, *(read_month(caller, period) for period in periods[1:])]
-    body = MonthsBody([_record(month) for month in reversed(months)])
+    body = MonthsBody([_record(caller, month) for month in reversed(months)])
     return answer(MonthsAnswer(body), current.headers())
 
 
-def _record(month: MonthView) -> MonthRecord:
-    totals = all_of(REPORTED, month.reading.workspace[: month.days].sum(axis=0)).tolist()
-    return MonthRecord(
-        str(month.period), moment_text(month.reading.counted_until_ms), Totals(*totals)
-    )
+def _record(caller: Caller, month: MonthView) -> MonthRecord:
+    totals = Totals(*all_of(REPORTED, month.reading.workspace[: month.days].sum(axis=0)).tolist())
+    limits = limits_of(caller, month)
+    until = moment_text(month.reading.counted_until_ms)
+    return MonthRecord(str(month.period), until, totals, limits, overage_of(totals, limits))
 
 
 MONTHS_HANDLERS = [read_months]

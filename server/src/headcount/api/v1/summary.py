@@ -1,11 +1,11 @@
-"""A month in one answer: totals to date, by source, and against the month before.
+"""A month in one answer: totals to date, by source, and against another month.
 
-Takes two readings, of the month and of the one before it, each from one moment and saying which.
+Takes two readings, of the month and of the other one, each from one moment and saying which.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from litestar import Request, Response
@@ -14,15 +14,28 @@ from msgspec import UNSET, Meta, UnsetType
 from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.v1.plan_limits import LimitsRecord, limits_of
 from headcount.api.wire.context import Caller, caller_of
-from headcount.api.wire.contract import Contract, answer, endpoint
-from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, parse_period_param
+from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
+from headcount.api.wire.query import (
+    OPTIONAL_PERIOD,
+    PERIOD_TEXT,
+    pairs_of,
+    parse_period_param,
+)
 from headcount.counting.by_metric import by_metric
+from headcount.counting.calendar import Period
 from headcount.counting.forecast import pace_of
 from headcount.counting.metrics import API_CALLS, HEADLINES, REPORTED
 from headcount.counting.usage import Counts, all_of
 
-__all__ = ["SUMMARY_HANDLERS"]
+__all__ = ["SUMMARY_HANDLERS", "overage_of"]
 
+_AGAINST = QueryParameter(
+    "against",
+    "The month to compare with, named as `period` is: any other, earlier or later. Without it, the"
+    " month before.",
+    PERIOD_TEXT,
+)
+_OVER = "How much more than the plan includes; absent while it is not more, or without a limit."
 _ESTIMATED = "At the end of the month; absent while nothing can be told."
 
 
@@ -31,7 +44,11 @@ class Totals(by_metric(REPORTED, int)):  # type: ignore[misc]
 
 
 class TotalsChange(by_metric(HEADLINES, int, "Now, less then.")):  # type: ignore[misc]
-    """How much more than in the month before, up to the day that is compared with."""
+    """How much more than in the other month, over the days that are compared."""
+
+
+class Overage(by_metric(HEADLINES, int | UnsetType, _OVER, default=UNSET)):  # type: ignore[misc]
+    """What was used beyond the plan."""
 
 
 class MonthTotals(msgspec.Struct, rename="camel"):
@@ -44,7 +61,7 @@ class MonthTotals(msgspec.Struct, rename="camel"):
 
 
 class SourceTotals(msgspec.Struct, rename="camel", gc=False):
-    """A source in the month and up to the same day of the month before."""
+    """A source in the month, and in the other month up to the day that is compared with."""
 
     source_id: str
     source_name: str
@@ -71,7 +88,15 @@ class SummaryBody(msgspec.Struct, rename="camel"):
     month: MonthTotals
     sources: Annotated[list[SourceTotals], Meta(description="Sources with usage, by id.")]
     plan_limits: Annotated[LimitsRecord, Meta(description="Those in force on the month's day.")]
+    overage: Overage | UnsetType = UNSET
     previous: MonthTotals | UnsetType = UNSET
+    compared: (
+        Annotated[
+            MonthTotals,
+            Meta(description="This month up to the day that is compared, where that is not `day`."),
+        ]
+        | UnsetType
+    ) = UNSET
     change: TotalsChange | UnsetType = UNSET
     estimates: Estimates | UnsetType = UNSET
 
@@ -88,16 +113,19 @@ class SummaryAnswer(msgspec.Struct):
     Contract(
         name="getSummary",
         summary="A month in one answer",
-        description="Totals to date of the workspace and of every source, the plan's limits, and"
-        " the change against the month before: up to the same day of it (or its last, when it is"
-        " shorter) while the month runs, all of it once the month is over. `previous` and `change`"
-        " are absent when the month before holds no usage of this workspace. `estimates` says where"
+        description="Totals to date of the workspace and of every source; what the plan included"
+        " on the month's last day, or includes today while it runs, and what was used beyond it;"
+        " and the change against another month, the one before unless `against` names one: up to"
+        " the same day of it (or its last, when it is shorter) while the month runs, all of it once"
+        " both are over. Against the month that runs, `compared` is this month up to the same day,"
+        " and `change` is between these two. `previous` and `change` are absent when there is no"
+        " month before with usage of this workspace. `estimates` says where"
         " the month that runs will end, if days go on as the last ones did; each is absent while"
         " nothing can be told: for up to three complete days of usage, for a single message, and"
         " for one day's usage alone.",
         tag="Reports",
         answer=SummaryAnswer,
-        query=(OPTIONAL_PERIOD,),
+        query=(OPTIONAL_PERIOD, _AGAINST),
         errors=(404, 422),
     ),
 )
@@ -105,24 +133,52 @@ def read_summary(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     pairs = pairs_of(request.scope["query_string"])
     month = read_month(caller, parse_period_param(pairs, required=False))
-    before = _month_before(caller, month)
-    month_totals = _month_totals(month, month.days)
-    body = SummaryBody(month_totals, [], limits_of(caller, month))
-    compared_days = 0
-    if before is not None:
-        compared_days = before.days if month.past else min(month.days, before.days)
-        body.previous = _month_totals(before, compared_days)
-        body.change = _change(month_totals.totals, body.previous.totals)
-    body.sources = _sources(caller, month, before, compared_days)
+    against = parse_period_param(pairs, "against", required=False)
+    other = _other_month(caller, month, against)
+    totals = _month_totals(month, month.days)
+    limits = limits_of(caller, month)
+    body = SummaryBody(totals, [], limits, overage_of(totals.totals, limits))
+    if other is not None:
+        body.previous = _month_totals(other.month, other.days)
+        now = _month_totals(month, other.days_now)
+        if other.days_now != month.days:
+            body.compared = now
+        body.change = _change(now.totals, body.previous.totals)
+    body.sources = _sources(caller, month, other)
     body.estimates = _estimates(month)
     return answer(SummaryAnswer(body), month.headers())
 
 
-def _month_before(caller: Caller, month: MonthView) -> MonthView | None:
-    first = month.reading.first_period
-    if first is None or month.period <= first:
-        return None
-    return read_month(caller, month.period.shifted(-1))
+class _Other(NamedTuple):
+    """The month that is compared with: how many of its days, and of this month's, are."""
+
+    month: MonthView
+    days: int
+    days_now: int
+
+
+def _other_month(caller: Caller, month: MonthView, named: Period | None) -> _Other | None:
+    if named is None:
+        first = month.reading.first_period
+        if first is None or month.period <= first:
+            return None
+        named = month.period.shifted(-1)
+    other = read_month(caller, named, "against")
+    if month.past and other.past:
+        return _Other(other, other.days, month.days)
+    days = min(month.days, other.days)
+    return _Other(other, days, days if month.past else month.days)
+
+
+def overage_of(totals: Totals, limits: LimitsRecord) -> Overage | UnsetType:
+    """What was used beyond what the plan included; nothing while it is not more."""
+    over = {
+        metric.name: getattr(totals, metric.name) - limit
+        for metric in HEADLINES
+        if (limit := getattr(limits, metric.name)) is not None
+    }
+    beyond = {name: count for name, count in over.items() if count > 0}
+    return Overage(**beyond) if beyond else UNSET
 
 
 def _estimates(month: MonthView) -> Estimates | UnsetType:
@@ -143,11 +199,12 @@ def _month_totals(month: MonthView, days: int) -> MonthTotals:
     )
 
 
-def _sources(
-    caller: Caller, month: MonthView, before: MonthView | None, compared_days: int
-) -> list[SourceTotals]:
+def _sources(caller: Caller, month: MonthView, other: _Other | None) -> list[SourceTotals]:
     now = _by_source(month, month.days)
-    past = _by_source(before, compared_days) if before is not None else {}
+    past = _by_source(other.month, other.days) if other is not None else {}
+    compared = now
+    if other is not None and other.days_now != month.days:
+        compared = _by_source(month, other.days_now)
     numbers = sorted(now.keys() | past.keys())
     known = caller.services.directory.sources(caller.workspace.number)
     ids = caller.services.directory.source_ids(caller.workspace.number, numbers)
@@ -155,9 +212,9 @@ def _sources(
     for number, source_id in sorted(zip(numbers, ids, strict=True), key=lambda pair: pair[1]):
         name = known[number].name if number in known else source_id
         entry = SourceTotals(source_id, name, now.get(number, _NOTHING))
-        if before is not None:
+        if other is not None:
             entry.previous = past.get(number, _NOTHING)
-            entry.change = _change(entry.totals, entry.previous)
+            entry.change = _change(compared.get(number, _NOTHING), entry.previous)
         entries.append(entry)
     return entries
 
