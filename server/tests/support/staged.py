@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from headcount.intake.description import tracking_document
 from headcount.page import Sessions, create_page
 from support.installation import Installation
 from support.served_app import plainly_served
@@ -35,6 +36,7 @@ def page_of(
         sessions=Sessions(place.clock),
         clock=place.clock,
         tracking_url=tracking_url,
+        tracking_document=tracking_document(),
     )
     with plainly_served(app, port) as address:
         yield address

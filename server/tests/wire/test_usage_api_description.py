@@ -1,11 +1,9 @@
-"""The OpenAPI description is true, whole, and readable by people."""
+"""The OpenAPI description of the API is true and whole."""
 
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from typing import Any
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import given, settings
@@ -15,7 +13,7 @@ from headcount.api.wire.contract import CONTRACT_KEY
 from headcount.counting.facts import Rejection
 from support.installation import NOVEMBER, Installation
 
-_UNTOKENED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
+_UNTOKENED = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +96,15 @@ def test_whatever_is_asked_is_answered_as_described(
 
         ask()
         asked += 1
-    assert asked >= 17
+    assert asked >= 16
 
 
 def test_every_reading_is_shaped_as_described(
     place: Installation, address: str, document: dict[str, Any]
 ) -> None:
     described = schemathesis.openapi.from_url(f"{address}/openapi.json")
+    # The one that gives this very document is not among those that are read out of it.
+    reads = sum("get" in item for item in document["paths"].values()) - 1
     read = 0
     for found in described.get_all_operations():
         operation = found.ok()
@@ -122,44 +122,16 @@ def test_every_reading_is_shaped_as_described(
                 )
                 assert answer.status_code == 200
         read += 1
-    assert read == 17
+    assert read == reads
 
 
-class _Page(HTMLParser):
-    """Collects what a browser would load, and which ids and links there are."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.ids: set[str] = set()
-        self.links: set[str] = set()
-        self.loaded: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name == "id":
-                self.ids.add(str(value))
-            elif name == "href" and tag == "a":
-                self.links.add(str(value))
-            elif name in ("src", "href", "style") or name.startswith("on"):
-                self.loaded.append(f"{tag} {name}={value}")
-
-
-def test_the_page_names_everything_and_loads_nothing(
-    address: str, document: dict[str, Any]
-) -> None:
-    answer = httpx.get(f"{address}/docs")
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "script" not in answer.headers["content-security-policy"]
-    page = _Page()
-    page.feed(answer.text)
-    assert page.loaded == []
-    assert not {"script", "iframe", "img", "link"} & set(page.tags)
-    inside = {link[1:] for link in page.links if link.startswith("#")}
-    assert inside <= page.ids
-    operations = {
-        each["operationId"] for item in document["paths"].values() for each in item.values()
-    }
-    assert operations <= inside
-    assert page.links - {f"#{name}" for name in inside} == {"/openapi.json"}
+def test_a_page_is_two_flat_parameters(document: dict[str, Any]) -> None:
+    """As generators of clients understand them: they leave out JSON, and flatten objects."""
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            for each in operation["parameters"]:
+                assert "content" not in each
+                assert each["schema"].get("type") != "object"
+            names = {each["name"] for each in operation["parameters"]}
+            paged = {"pagination[count]", "pagination[cursor]"}
+            assert names & paged == (paged if path.startswith("/usage/") else set())

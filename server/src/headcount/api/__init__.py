@@ -7,7 +7,7 @@ nothing: whatever it says is arithmetic on one reading.
     wire          what all requests and answers have in common
     usage         the four GETs of the usage API
     v1            this server's own additions under /headcount/v1/
-    description   /openapi.json, and /docs made from it
+    description   /openapi.json
     health        /healthz, /readyz, /metrics
     telemetry     what the API tells Prometheus of itself
     names         names of workspaces and sources, in memory
@@ -17,5 +17,6 @@ nothing: whatever it says is arithmetic on one reading.
 from headcount.api.app import create_app
 from headcount.api.services import ApiSettings
 from headcount.api.wire.gate import bearer_secret
+from headcount.api.wire.problems import Problem
 
-__all__ = ["ApiSettings", "bearer_secret", "create_app"]
+__all__ = ["ApiSettings", "Problem", "bearer_secret", "create_app"]

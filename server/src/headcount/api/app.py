@@ -14,7 +14,6 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from headcount.api.description.docs import DOCS_HANDLERS, docs_page
 from headcount.api.description.openapi import OPENAPI_HANDLERS, openapi_document
 from headcount.api.health import HEALTH_HANDLERS
 from headcount.api.names import Directory
@@ -37,7 +36,7 @@ from headcount.troubles import Trouble
 __all__ = ["create_app"]
 
 _BODY_BYTES_MAX = 64 * 1024
-_HANDLERS = [*USAGE_HANDLERS, *V1_HANDLERS, *HEALTH_HANDLERS, *OPENAPI_HANDLERS, *DOCS_HANDLERS]
+_HANDLERS = [*USAGE_HANDLERS, *V1_HANDLERS, *HEALTH_HANDLERS, *OPENAPI_HANDLERS]
 
 
 def create_app(
@@ -84,8 +83,7 @@ def create_app(
         logging_config=None,
         request_max_body_size=_BODY_BYTES_MAX,
     )
-    document = openapi_document(app)
-    app.state.openapi, app.state.docs_page = msgspec.json.encode(document), docs_page(document)
+    app.state.openapi = msgspec.json.encode(openapi_document(app))
     open_paths = frozenset(
         path
         for handler in _HANDLERS

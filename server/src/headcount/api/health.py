@@ -116,7 +116,10 @@ def healthz() -> Response[bytes]:
         " operator should look at.",
         tag="Health",
         answer=Readiness,
-        errors=(503,),
+        errors=(500, 503),
+        meanings={
+            503: "Messages are not taken, not counted or cannot be read; the error says why."
+        },
         access="open",
     ),
 )
@@ -165,6 +168,7 @@ def _behind(backlog: Backlog) -> Behind | None:
         tag="Health",
         answer=None,
         media_type=_PROMETHEUS,
+        errors=(500,),
         access="open",
     ),
 )

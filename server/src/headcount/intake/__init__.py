@@ -23,6 +23,7 @@ the meter says. Raw ids never leave this package.
     browser     the settings that analytics.js asks for, and the pixel
     answers     statuses, headers and JSON of every answer
     reasons     every refusal, once
+    description what the address says about itself
     ports       what the application is given
     asgi        the shapes of the ASGI interface
     records     messages that bring their own time and source, into facts

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ __all__ = [
     "SUCCESS",
     "Answer",
     "batch_answer",
+    "description_answer",
     "json_answer",
     "options_answer",
     "pixel_answer",
@@ -102,6 +104,15 @@ def batch_answer(rejected: Sequence[tuple[int, Reason]]) -> Answer:
     if len(rejected) > len(listed):
         document["rejectedMore"] = len(rejected) - len(listed)
     return json_answer(200, document)
+
+
+@cache
+def description_answer() -> Answer:
+    """What describes the tracking address; the same all the time."""
+    # Imported when it is asked for: most workers never are.
+    from headcount.intake.description import tracking_document
+
+    return json_answer(200, tracking_document())._replace(brought=False)
 
 
 def refusal(reason: Reason, methods: Sequence[str] = ()) -> Answer:

@@ -21,6 +21,7 @@ from headcount.intake.answers import (
     SUCCESS,
     Answer,
     batch_answer,
+    description_answer,
     json_answer,
     options_answer,
     pixel_answer,
@@ -197,6 +198,8 @@ class _Intake:
             return _HEALTHY
         if route.action is Action.IGNORE:
             return _IGNORED
+        if route.action is Action.DESCRIPTION:
+            return description_answer()
         headers: HeaderMap = dict(scope["headers"])
         if route.action is Action.SETTINGS:
             return self._settings(route.argument, headers, scope)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from headcount.counting.facts import MESSAGE_TYPES
 
-__all__ = ["Action", "Route", "route_of"]
+__all__ = ["Action", "Route", "all_paths", "other_paths", "route_of"]
 
 
 class Action(Enum):
@@ -20,6 +20,7 @@ class Action(Enum):
     SETTINGS = auto()
     IGNORE = auto()
     HEALTH = auto()
+    DESCRIPTION = auto()
 
 
 class Route(NamedTuple):
@@ -43,6 +44,7 @@ _POST = ("POST", "OPTIONS")
 
 _ROUTES: dict[str, Route] = {
     "/healthz": Route(Action.HEALTH, _GET),
+    "/openapi.json": Route(Action.DESCRIPTION, _GET),
     "/v1/batch": Route(Action.BATCH, _POST),
     "/v1/b": Route(Action.BATCH, _POST, short=True),
     "/v1/import": Route(Action.IMPORT, _POST),
@@ -63,3 +65,18 @@ def route_of(path: str) -> Route | None:
         if write_key and "/" not in write_key:
             return Route(Action.SETTINGS, _GET, write_key)
     return route
+
+
+def all_paths() -> list[str]:
+    """Every path that is there as it stands, without those that hold a write key."""
+    return list(_ROUTES)
+
+
+def other_paths(path: str) -> list[str]:
+    """The other paths that do the same as one."""
+    wanted = _ROUTES[path]
+    return [
+        other
+        for other, route in _ROUTES.items()
+        if other != path and (route.action, route.argument) == (wanted.action, wanted.argument)
+    ]

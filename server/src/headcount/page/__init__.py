@@ -14,6 +14,7 @@ of its own, counts nothing, and fetches nothing from other hosts.
     one_month     what both share, and keeping an open page up to date
     cards, listings, drawings, figures, attention    what stands on them
     taking_along  the tables as CSV
+    docs, descriptions    what both addresses say about themselves, for people
     managing   sources, tokens and plan limits
     assets     style, script, icon, and the library that draws charts
     pages      templates and how HTML is sent

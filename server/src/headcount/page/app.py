@@ -1,13 +1,14 @@
 """The page as an ASGI application: routes, the headers of every answer, and failures.
 
-Takes the API's own application, which it asks in the process; gives an application for `/` and
-everything under `/page/`. Whatever fails is answered with a page that says what to do next.
+Takes the API's own application, which it asks in the process; gives an application for `/`,
+`/docs` and everything under `/page/`. Whatever fails is answered with a page that says what to do
+next.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,6 +22,8 @@ from headcount.page.asking import Api, ApiRefusal
 from headcount.page.assets import Assets
 from headcount.page.connecting import CONNECTING_HANDLERS
 from headcount.page.dashboard import DASHBOARD_HANDLERS
+from headcount.page.descriptions import Descriptions
+from headcount.page.docs import DOCS_HANDLERS
 from headcount.page.login import LOGIN_HANDLERS, sign_in_address
 from headcount.page.managing import MANAGING_HANDLERS
 from headcount.page.one_month import MONTH_HANDLERS
@@ -50,11 +53,16 @@ _FOR_PROGRAMS = "/page/fresh"
 
 def is_of_page(path: str) -> bool:
     """Whether a path is the page's to answer."""
-    return path == "/" or path == "/page" or path.startswith("/page/")
+    return path in ("/", "/page", "/docs") or path.startswith("/page/")
 
 
 def create_page(
-    *, api: ASGIApp, sessions: Sessions, clock: Callable[[], int], tracking_url: str
+    *,
+    api: ASGIApp,
+    sessions: Sessions,
+    clock: Callable[[], int],
+    tracking_url: str,
+    tracking_document: Mapping[str, Any],
 ) -> ASGIApp:
     """The page, for one process and one event loop.
 
@@ -64,8 +72,11 @@ def create_page(
         sessions: who is signed in.
         clock: the time, in milliseconds since 1970.
         tracking_url: where tracking SDKs post, as shown in snippets.
+        tracking_document: what describes that address, in OpenAPI.
     """
-    parts = Parts(Api(api), sessions, Pages(), Assets(), clock, tracking_url)
+    asked, pages = Api(api), Pages()
+    descriptions = Descriptions(asked, tracking_document, pages)
+    parts = Parts(asked, sessions, pages, Assets(), clock, tracking_url, descriptions)
     app = Litestar(
         route_handlers=[
             *DASHBOARD_HANDLERS,
@@ -75,6 +86,7 @@ def create_page(
             *CONNECTING_HANDLERS,
             *MANAGING_HANDLERS,
             *LOGIN_HANDLERS,
+            *DOCS_HANDLERS,
             asset,
         ],
         state=State({"parts": parts}),

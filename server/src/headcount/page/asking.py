@@ -104,6 +104,12 @@ class Api:
             said = msgspec.json.decode(content, type=_Failure).errors
         return [each.message for each in said]
 
+    async def document(self) -> dict[str, Any]:
+        """What describes the API, as plain JSON values."""
+        _, _, content = await self._exchange(None, "/openapi.json", "GET", (), None)
+        document: dict[str, Any] = msgspec.json.decode(content)
+        return document
+
     async def _exchange(
         self, token: str | None, path: str, method: str, query: Query, body: object
     ) -> tuple[int, dict[bytes, bytes], bytes]:

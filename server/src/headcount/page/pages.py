@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Request, Response
+from markupsafe import Markup
 
 from headcount import wording
 from headcount.page import figures
@@ -55,6 +56,16 @@ class Pages:
             month=figures.month_text,
             moment=figures.moment_text,
         )
+
+    def part(self, template: str, **values: Any) -> Markup:
+        """A part of a page, to be put into one.
+
+        Args:
+            template: its file's name without ending.
+            values: what the template shows.
+        """
+        made = self._environment.get_template(f"{template}.html").render(values)
+        return Markup(made)  # noqa: S704 - a template of ours, which has escaped what it was given
 
     async def send(
         self, request: Request[Any, Any, Any], template: str, status: int = 200, **values: Any

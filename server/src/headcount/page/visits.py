@@ -18,6 +18,7 @@ from litestar.exceptions import ClientException, InternalServerException
 
 from headcount.page.asking import Api, ApiRefusal, Query
 from headcount.page.assets import Assets
+from headcount.page.descriptions import Descriptions
 from headcount.page.pages import Pages
 from headcount.page.sessions import Grant, Session, Sessions
 
@@ -70,6 +71,7 @@ class Parts:
         assets: the files that pages load.
         clock: the time, in milliseconds since 1970.
         tracking_url: where tracking SDKs post, as the server knows it.
+        descriptions: what both addresses say about themselves.
     """
 
     api: Api
@@ -78,6 +80,7 @@ class Parts:
     assets: Assets
     clock: Callable[[], int]
     tracking_url: str
+    descriptions: Descriptions
 
 
 @dataclass(frozen=True, slots=True)

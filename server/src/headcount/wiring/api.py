@@ -47,6 +47,7 @@ def run(task: Task, child: Child) -> None:
         DataFolderError: the data folder cannot be used as it is.
     """
     from headcount.api import ApiSettings, create_app
+    from headcount.intake.description import tracking_document
     from headcount.page import Sessions, create_page, is_of_page
     from headcount.wiring.callers import HEALTH_PATHS, Callers, turning_away
 
@@ -82,6 +83,7 @@ def run(task: Task, child: Child) -> None:
             sessions=sessions,
             clock=now_ms,
             tracking_url=task.tracking_url,
+            tracking_document=tracking_document(),
         )
         callers, pace = Callers(catalog, sessions, now_ms), ProcessPace("api")
 

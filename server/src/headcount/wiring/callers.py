@@ -65,7 +65,7 @@ class Callers:
         path: str = scope["path"]
         if (workspace := self._workspace(path, scope)) is not None:
             return Owner(workspace, _WAITING_OF_WORKSPACE)
-        return _OF_PAGE if is_of_page(path) else _STRANGERS.get(path, _OTHER)
+        return _STRANGERS.get(path, _OF_PAGE if is_of_page(path) else _OTHER)
 
     def is_known(self, scope: Mapping[str, Any]) -> bool:
         """Whether a request shows a token or a session that is valid."""
@@ -103,7 +103,6 @@ def turning_away(delay_s: Callable[[Mapping[str, Any]], float]) -> Any:
         await send_problem(
             send,
             503,
-            "unavailable",
             "Too many requests like this one are waiting; try again in a moment.",
             (b"retry-after", b"%d" % again),
         )

@@ -6,12 +6,12 @@ same rules hold for them as on the tracking address (`headcount.intake.receiving
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-import msgspec
-
+from headcount.api import Problem
 from headcount.intake import BodyReader, ClientGone, Reason, Refused, Room
 
 __all__ = ["WholeBodies", "send_problem"]
@@ -21,13 +21,12 @@ _BODY_BYTES_MAX = 128 * 1024
 _WITHIN_S = 30.0
 _ROOM = Room(bodies_max=512, bytes_max=8 << 20)
 _ANSWERS = {
-    Reason.BODY_TIMEOUT: (408, "request-timeout", "The body did not arrive in time."),
+    Reason.BODY_TIMEOUT: (408, "The body did not arrive in time."),
     Reason.BODY_TOO_SLOW: (
         503,
-        "unavailable",
         "Too many bodies were arriving, and this was among the slowest; send it again.",
     ),
-    Reason.BODY_TOO_LARGE: (413, "payload-too-large", "The body is too large."),
+    Reason.BODY_TOO_LARGE: (413, "The body is too large."),
 }
 
 
@@ -83,18 +82,22 @@ async def _refuse(send: Any, reason: Reason) -> None:
 
 
 async def send_problem(
-    send: Any, status: int, kind: str, sentence: str, *headers: tuple[bytes, bytes]
+    send: Any, status: int, sentence: str, *headers: tuple[bytes, bytes]
 ) -> None:
     """Answer a request that no application sees, as the API would.
 
     Args:
         send: of ASGI.
         status: HTTP status.
-        kind: the `type` of the error.
         sentence: its `message`.
         headers: besides those of the body.
     """
-    body = msgspec.json.encode({"errors": [{"type": kind, "message": sentence}]})
-    framing = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": [*framing, *headers]})
+    body = Problem(status, sentence).body()
+    every = (
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"x-request-id", secrets.token_hex(16).encode()),
+    )
+    await send({"type": "http.response.start", "status": status, "headers": [*every, *headers]})
     await send({"type": "http.response.body", "body": body})

@@ -1,1 +1,1 @@
-"""What the API says about itself: the OpenAPI document, and a page for people made from it."""
+"""What the API says about itself: an OpenAPI document, made from the routes and their contracts."""

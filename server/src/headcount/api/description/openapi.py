@@ -14,13 +14,26 @@ from litestar import Litestar, Request, Response
 from litestar.routes import HTTPRoute
 
 import headcount
+from headcount.api.description.sample_values import SAMPLE_VALUES
 from headcount.api.wire.contract import CONTRACT_KEY, Contract, QueryParameter, endpoint
 from headcount.api.wire.media import JSON, NAMES
 from headcount.api.wire.problems import RequestErrorEnvelope
+from headcount.openapi import (
+    Call,
+    Samples,
+    bodies,
+    code_samples,
+    headers,
+    in_curl,
+    in_python,
+    reference,
+    schemas,
+    statuses,
+)
+from headcount.openapi.parts import UNREADABLE
 
 __all__ = ["OPENAPI_HANDLERS", "openapi_document"]
 
-_PREFIX = "#/components/schemas/"
 _TOKEN_SCHEME = "token"  # noqa: S105 - the name of a scheme
 _INTRODUCTION = (
     "Exact daily usage, by workspace and source: API calls and monthly tracked users. Every"
@@ -31,6 +44,33 @@ _INTRODUCTION = (
     + ", ".join(f"`{name}`" for name in NAMES)
     + "; it is labelled with the one that the client likes best."
 )
+_GROUPS = {
+    "Usage": "Daily running totals, page by page: the usage API of Segment, answered by this"
+    " server.",
+    "Reports": "A month, or many, in one answer; counts are numbers.",
+    "Sources": "The streams of messages, each with its own write key.",
+    "Plan limits": "What the plan includes in a month; usage is compared with it.",
+    "Tokens": "Who may read, and who may change things.",
+    "Workspace": "Whose usage this is.",
+    "Health": "For load balancers and monitoring; no token needed.",
+    "Description": "What this page is made from; no token needed.",
+}
+_MEANINGS = {
+    401: "There is no token, or one that is unknown, revoked or has expired.",
+    403: "The token only reads; this needs one of scope `admin`.",
+    404: "There is none: a month to come or before the first usage, or an unknown id.",
+    406: "The `Accept` header allows none of the media types.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large; no operation takes more than 64 KiB.",
+    422: "A parameter or the body is not as it should be; `field` names it.",
+    429: "The token has made its requests of a minute; `Retry-After` says when it may again.",
+    500: "The server failed, and its log says how under the `X-Request-Id`.",
+    503: "The storage cannot be read or written, or is damaged, or too many requests wait; where"
+    " trying again helps, `Retry-After` says when.",
+}
+
+_ALSO_OPEN = (500, 503)
+_SHARED = "#/components/responses/"
 
 
 def openapi_document(app: Litestar) -> dict[str, Any]:
@@ -43,11 +83,15 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
         if CONTRACT_KEY in handler.opt
     ]
     contracts = [handler.opt[CONTRACT_KEY] for _, handler in handlers]
+    components = schemas(_shapes(contracts))
+    samples = Samples(components, SAMPLE_VALUES)
     paths: dict[str, dict[str, Any]] = {}
     for path, handler in handlers:
         contract: Contract = handler.opt[CONTRACT_KEY]
-        method = next(iter(handler.http_methods - {"OPTIONS"})).lower()
-        paths.setdefault(_template(path), {})[method] = _operation(path, contract)
+        method = next(iter(handler.http_methods - {"OPTIONS"}))
+        described = _operation(method, path, contract, samples)
+        paths.setdefault(_template(path), {})[method.lower()] = described
+    tags = dict.fromkeys(contract.tag for contract in contracts)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -56,30 +100,46 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
             "description": _INTRODUCTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "tags": [{"name": tag, "description": _GROUPS.get(tag, "")} for tag in tags],
         "paths": paths,
         "components": {
-            "schemas": _schemas(contracts),
+            "schemas": components,
+            "responses": _shared_responses(),
             "securitySchemes": {_TOKEN_SCHEME: {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def _operation(path: str, contract: Contract) -> dict[str, Any]:
+def _operation(method: str, path: str, contract: Contract, samples: Samples) -> dict[str, Any]:
+    body = None if contract.body is None else samples.of_body(reference(contract.body))
+    call = Call(
+        base="API",
+        method=method,
+        path=_template(path),
+        within_path=contract.path_examples,
+        query={each.name: each.example for each in contract.query if each.example is not None},
+        body=body,
+        access="none" if contract.access == "open" else "token",
+        is_json=contract.media_type == JSON,
+    )
     operation: dict[str, Any] = {
         "operationId": contract.name,
         "summary": contract.summary,
         "description": contract.description,
         "tags": [contract.tag],
         "parameters": [*_path_parameters(path), *map(_query_parameter, contract.query)],
-        "responses": _responses(contract),
+        "responses": _responses(contract, samples),
         "security": [] if contract.access == "open" else [{_TOKEN_SCHEME: []}],
+        "x-codeSamples": code_samples(
+            shell=in_curl(call), python=contract.python or in_python(call)
+        ),
     }
     if contract.access == "admin":
         operation["description"] += " Needs a token of scope `admin`."
     if contract.body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {JSON: {"schema": _reference(contract.body)}},
+            "content": bodies(reference(contract.body), (JSON,), body),
         }
     return operation
 
@@ -105,87 +165,103 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 
 def _query_parameter(parameter: QueryParameter) -> dict[str, Any]:
-    described: dict[str, Any] = {
+    return {
         "name": parameter.name,
         "in": "query",
         "description": parameter.description,
         "required": parameter.required,
+        "schema": parameter.schema,
     }
-    if parameter.content is not None:
-        described["content"] = {JSON: {"schema": _reference(parameter.content)}}
-    else:
-        described["schema"] = parameter.schema
-    return described
 
 
-_HEADERS = {
-    "X-Request-Id": ("Names this answer, in the server's log too.", {"type": "string"}),
-    "X-RateLimit-Remaining": ("Requests left in this window.", {"type": "string"}),
-    "X-RateLimit-Consumed": ("Requests made in this window.", {"type": "string"}),
-    "X-RateLimit-Reset": ("When it starts again, an RFC 5322 date.", {"type": "string"}),
-    "Retry-After": ("Whole seconds to wait.", {"type": "string", "pattern": "^[0-9]+$"}),
-    "ETag": ("Names this answer's bytes; past months only.", {"type": "string"}),
-    "Last-Modified": ("Messages received until then are counted.", {"type": "string"}),
-    "Allow": ("Methods that the path takes.", {"type": "string"}),
-    "WWW-Authenticate": ("How to authenticate.", {"type": "string"}),
-}
+def _refusals(contract: Contract) -> set[int]:
+    """The statuses of all refusals that an operation may give."""
+    found = {*contract.errors, 503}
+    if contract.access != "open":
+        found |= {401, 406, 429, 500}
+    if contract.access == "admin":
+        found.add(403)
+    if contract.body is not None:
+        found |= {408, 413, 422}
+    return found
 
 
-def _headers(status: int, contract: Contract) -> dict[str, Any]:
+def _header_names(status: int, *, is_open: bool) -> list[str]:
     names = ["X-Request-Id"]
-    if contract.access != "open" and status != HTTPStatus.UNAUTHORIZED:
+    if not is_open and status not in (401, 408):
         names += ["X-RateLimit-Remaining", "X-RateLimit-Consumed", "X-RateLimit-Reset"]
-    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+    if status in (429, 503):
         names.append("Retry-After")
     if status == HTTPStatus.UNAUTHORIZED:
         names.append("WWW-Authenticate")
-    if contract.conditional and status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
-        names += ["ETag", "Last-Modified"]
-    return {name: {"description": _HEADERS[name][0], "schema": _HEADERS[name][1]} for name in names}
+    return names
 
 
-def _responses(contract: Contract) -> dict[str, Any]:
-    statuses = {*contract.errors, 500}
-    if contract.access != "open":
-        statuses |= {401, 406, 429, 503}
-    if contract.access == "admin":
-        statuses.add(403)
+def _responses(contract: Contract, samples: Samples) -> dict[str, Any]:
     media_types = NAMES if contract.media_type == JSON else (contract.media_type,)
-    schema = {"type": "string"} if contract.answer is None else _reference(contract.answer)
-    success = {
-        "description": "Success.",
-        "headers": _headers(contract.status, contract),
-        "content": {name: {"schema": schema} for name in media_types},
+    schema: dict[str, Any] = {"type": "string"}
+    sample = None
+    if contract.answer is not None:
+        schema = reference(contract.answer)
+        sample = samples.of(schema)
+    elif contract.media_type == JSON:
+        schema = {"type": "object"}
+    own = _header_names(contract.status, is_open=contract.access == "open")
+    kept = ["ETag", "Last-Modified"] if contract.conditional else []
+    answers: dict[int, dict[str, Any]] = {
+        400: {"$ref": f"{_SHARED}Unreadable"},
+        contract.status: {
+            "description": "Success.",
+            "headers": headers(own + kept),
+            "content": bodies(schema, media_types, sample),
+        },
     }
-    responses: dict[str, Any] = {str(contract.status): success}
     if contract.conditional:
-        responses["304"] = {
+        answers[304] = {
             "description": "What the client has is still right.",
-            "headers": _headers(304, contract),
+            "headers": headers(own + kept),
         }
-    envelope = {name: {"schema": _reference(RequestErrorEnvelope)} for name in NAMES}
-    for status in sorted(statuses):
-        responses[str(status)] = {
-            "description": HTTPStatus(status).phrase + ".",
-            "headers": _headers(status, contract),
-            "content": envelope,
-        }
-    return responses
+    for status in _refusals(contract):
+        meaning = contract.meanings.get(status)
+        name = _shared_name(status, is_open=contract.access == "open")
+        answers[status] = (
+            _refusal(status, meaning, is_open=contract.access == "open")
+            if meaning is not None
+            else {"$ref": _SHARED + name}
+        )
+    return statuses(answers)
 
 
-def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:
-    return {"$ref": _PREFIX + shape.__name__}
+def _shared_responses() -> dict[str, Any]:
+    """Refusals that say the same wherever they are given, by name."""
+    return {
+        "Unreadable": UNREADABLE,
+        **{
+            _shared_name(status, is_open=is_open): _refusal(status, meaning, is_open=is_open)
+            for status, meaning in _MEANINGS.items()
+            for is_open in ((False, True) if status in _ALSO_OPEN else (False,))
+        },
+    }
 
 
-def _schemas(contracts: Iterable[Contract]) -> dict[str, Any]:
+def _shared_name(status: int, *, is_open: bool) -> str:
+    words = HTTPStatus(status).phrase.title()
+    return "".join(filter(str.isalpha, words)) + ("WithoutToken" if is_open else "")
+
+
+def _refusal(status: int, meaning: str, *, is_open: bool) -> dict[str, Any]:
+    return {
+        "description": meaning,
+        "headers": headers(_header_names(status, is_open=is_open)),
+        "content": bodies(reference(RequestErrorEnvelope), NAMES),
+    }
+
+
+def _shapes(contracts: Iterable[Contract]) -> list[type[msgspec.Struct]]:
     shapes: list[type[msgspec.Struct]] = [RequestErrorEnvelope]
     for contract in contracts:
         shapes += [shape for shape in (contract.answer, contract.body) if shape is not None]
-        shapes += [query.content for query in contract.query if query.content is not None]
-    _, components = msgspec.json.schema_components(
-        list(dict.fromkeys(shapes)), ref_template=_PREFIX + "{name}"
-    )
-    return dict(sorted(components.items()))
+    return shapes
 
 
 @endpoint(

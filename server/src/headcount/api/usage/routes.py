@@ -22,7 +22,8 @@ from headcount.api.wire.contract import Contract, endpoint
 from headcount.api.wire.cursors import START, CursorPosition, QueryName
 from headcount.api.wire.media import JSON
 from headcount.api.wire.query import (
-    PAGINATION,
+    PAGE_COUNT,
+    PAGE_CURSOR,
     PERIOD,
     PageRequest,
     pairs_of,
@@ -75,9 +76,10 @@ def _handler(operation: UsageOperation) -> HTTPRouteHandler:
         description=words + _COMMON,
         tag="Usage",
         answer=operation.body,
-        query=(PERIOD, PAGINATION),
+        query=(PERIOD, PAGE_COUNT, PAGE_CURSOR),
         errors=(404, 422),
         conditional=True,
+        python=_python(operation),
     )
 
     @endpoint("GET", path, contract)
@@ -89,6 +91,33 @@ def _handler(operation: UsageOperation) -> HTTPRouteHandler:
         return _answer(request, month, msgspec.json.encode(_body(operation, caller, month, page)))
 
     return read
+
+
+def _python(operation: UsageOperation) -> str:
+    """How to read all pages with the client that comes with Headcount."""
+    kind = "APICallsApi" if operation.report == "api_calls" else "MonthlyTrackedUsersApi"
+    scope, unit = (
+        "per_source" if operation.per_source else "workspace",
+        "api_calls" if operation.report == "api_calls" else "mtu",
+    )
+    count = "api_calls_int" if unit == "api_calls" else "mtu"
+    shown = f"row.source_id, row.{count}" if operation.per_source else f"row.{count}"
+    return (
+        "import os\n"
+        "from datetime import UTC, datetime\n"
+        "\n"
+        "# The client that comes with Headcount.\n"
+        "import segment_public_api as usage\n"
+        "\n"
+        "configuration = usage.Configuration(\n"
+        '    host=os.environ["API"], access_token=os.environ["TOKEN"]\n'
+        ")\n"
+        "with usage.ApiClient(configuration) as client:\n"
+        f"    api = usage.{kind}(client)\n"
+        f"    read = api.get_daily_{scope}_{unit}_usage\n"
+        "    for row in usage.iter_rows(read, datetime.now(UTC).date()):\n"
+        f"        print(row.day, {shown})"
+    )
 
 
 def _body(operation: UsageOperation, caller: Caller, month: MonthView, page: PageRequest) -> Any:

@@ -28,7 +28,8 @@ _SOURCES_MAX = 50
 _SOURCE_IDS = QueryParameter(
     "sourceId",
     f"A source whose totals are wanted too; may be given up to {_SOURCES_MAX} times.",
-    {"type": "string"},
+    {"type": "array", "items": {"type": "string"}, "maxItems": _SOURCES_MAX},
+    example="$SOURCE_ID",
 )
 _SHOWN = (*REPORTED, BY_NAME["duplicate"])
 

@@ -80,6 +80,7 @@ _SOURCE_ID = QueryParameter(
     "sourceId",
     "Only this source: totals and days are then its own. Without it they are the workspace's.",
     {"type": "string"},
+    example="$SOURCE_ID",
 )
 
 

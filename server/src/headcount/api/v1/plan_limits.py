@@ -21,6 +21,7 @@ from headcount.catalog import FROM_THE_BEGINNING, LIMIT_MAX, DatedLimit
 from headcount.counting.by_metric import by_metric
 from headcount.counting.calendar import day_text, parse_day
 from headcount.counting.metrics import HEADLINES
+from headcount.openapi import TODAY
 
 __all__ = [
     "LIMIT_HANDLERS",
@@ -182,6 +183,7 @@ def _day(text: str) -> int:
         f" instead. The day is that of `dated`, or `{_BEGINNING}`. The answer is as for today.",
         tag="Plan limits",
         answer=LimitsAnswer,
+        path_examples={"metric": HEADLINES[0].wire, "day": TODAY},
         errors=(404,),
         access="admin",
     ),

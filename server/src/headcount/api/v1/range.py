@@ -28,6 +28,7 @@ from headcount.api.wire.query import (
     parse_value_param,
 )
 from headcount.counting.calendar import Period
+from headcount.openapi import THIS_MONTH
 
 __all__ = ["RANGE_HANDLERS"]
 
@@ -35,11 +36,18 @@ _SCOPES_MAX = 1_000
 """How many columns of a month an answer holds, about: a thousand are some megabytes."""
 
 _FROM = QueryParameter(
-    "from", "The first month: any of its days will do.", PERIOD_TEXT, required=True
+    "from",
+    "The first month: any of its days will do.",
+    PERIOD_TEXT,
+    required=True,
+    example=THIS_MONTH,
 )
 _TO = QueryParameter("to", "The last month. Without it, the current one.", PERIOD_TEXT)
 _BY = QueryParameter(
-    "by", "Whose totals are wanted.", {"type": "string", "enum": ["workspace", "source"]}
+    "by",
+    "Whose totals are wanted.",
+    {"type": "string", "enum": ["workspace", "source"]},
+    example="source",
 )
 _AFTER = QueryParameter(
     "afterSource",

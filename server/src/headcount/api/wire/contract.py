@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -21,6 +21,7 @@ from litestar.types import Guard, Method
 from headcount.api.wire.context import require_admin, require_token
 from headcount.api.wire.media import JSON
 from headcount.api.wire.problems import Problem
+from headcount.openapi import Computed
 
 __all__ = [
     "CONTRACT_KEY",
@@ -46,16 +47,16 @@ class QueryParameter:
     Attributes:
         name: its name on the wire.
         description: what it means, with the forms that are accepted.
-        schema: JSON schema of its text.
+        schema: JSON schema of its text; of an array, the parameter may be given several times.
         required: whether it must be there.
-        content: JSON schema of its value, for a parameter whose text is itself JSON.
+        example: what it is in examples; None to leave it out there.
     """
 
     name: str
     description: str
-    schema: dict[str, Any] | None = None
+    schema: dict[str, Any]
     required: bool = False
-    content: type[msgspec.Struct] | None = None
+    example: str | Computed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +73,14 @@ class Contract:
         status: of a success.
         body: shape of the request's body, if it takes one.
         query: its query parameters.
-        errors: statuses of refusals, beside those that every operation of its access has.
+        path_examples: what members of the path, as the wire spells them, are in examples; the
+            others are variables.
+        errors: statuses of refusals, beside those that every operation of its access, or with a
+            body, has.
+        meanings: what these say, where that is not what they say everywhere.
         access: which token it needs.
         conditional: whether `If-None-Match` can be answered 304.
+        python: how to ask it from Python, where there is more to say than the request itself.
     """
 
     name: str
@@ -86,9 +92,12 @@ class Contract:
     status: int = 200
     body: type[msgspec.Struct] | None = None
     query: tuple[QueryParameter, ...] = ()
+    path_examples: Mapping[str, str | Computed] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
+    meanings: Mapping[int, str] = field(default_factory=dict)
     access: Literal["open", "read", "admin"] = "read"
     conditional: bool = False
+    python: str = ""
 
 
 def endpoint(

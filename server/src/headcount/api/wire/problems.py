@@ -33,6 +33,7 @@ TYPES = {
     404: "not-found",
     405: "method-not-allowed",
     406: "not-acceptable",
+    408: "request-timeout",
     413: "too-large",
     422: "input-validation",
     429: "rate-limit",

@@ -15,25 +15,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.wire.contract import QueryParameter
 from headcount.api.wire.problems import invalid
 from headcount.counting.calendar import Period, parse_period
+from headcount.openapi import THIS_MONTH
 
 __all__ = [
     "COUNT_DEFAULT",
     "COUNT_MAX",
     "OPTIONAL_PERIOD",
-    "PAGINATION",
+    "PAGE_COUNT",
+    "PAGE_CURSOR",
     "PERIOD",
     "PERIOD_TEXT",
     "PageRequest",
-    "PaginationInput",
     "Pairs",
     "pairs_of",
     "parse_page_param",
@@ -50,24 +50,6 @@ Pairs = Sequence[tuple[str, str]]
 """Names and values of a query string, decoded, in their order."""
 
 
-class PaginationInput(msgspec.Struct):
-    """Which page of rows is asked for."""
-
-    count: Annotated[int, Meta(description="Rows on the page.", ge=1, le=COUNT_MAX)] | UnsetType = (
-        UNSET
-    )
-    cursor: (
-        Annotated[
-            str,
-            Meta(
-                description="`next` or `previous` of another page of the same query.",
-                pattern="^[A-Za-z0-9_-]{20}$",
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-
-
 @dataclass(frozen=True, slots=True)
 class PageRequest:
     """Which page is asked for.
@@ -82,24 +64,32 @@ class PageRequest:
 
 
 PERIOD_TEXT: dict[str, Any] = {
-    "type": "string",
-    "anyOf": [{"format": "date"}, {"format": "date-time"}],
+    "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
 }
 _PERIOD_WORDS = (
     "The month, in UTC: a date (`2026-11-01`; any day of the month will do) or an RFC 3339"
     " date-time with a zone, whose `+` is sent as `%2B`."
 )
-PERIOD = QueryParameter("period", _PERIOD_WORDS, PERIOD_TEXT, required=True)
+PERIOD = QueryParameter("period", _PERIOD_WORDS, PERIOD_TEXT, required=True, example=THIS_MONTH)
 OPTIONAL_PERIOD = QueryParameter(
     "period", _PERIOD_WORDS + " Without it, the current month.", PERIOD_TEXT
 )
-PAGINATION = QueryParameter(
-    "pagination",
-    f"Which page: `count` rows (1 to {COUNT_MAX}, default {COUNT_DEFAULT}; it may change from page"
-    " to page) and the `cursor` of the page, none for the first. Besides one JSON object,"
-    " `pagination[count]=10&pagination[cursor]=…` and `pagination.count=10&pagination.cursor=…`"
-    " are understood.",
-    content=PaginationInput,
+# As flat parameters: generators of clients leave out a parameter whose text is JSON, and flatten
+# one that is an object.
+PAGE_COUNT = QueryParameter(
+    "pagination[count]",
+    "Rows on the page; it may change from page to page. Instead of this parameter and"
+    " `pagination[cursor]`, one parameter `pagination` may hold both as the text of a JSON object,"
+    ' `{"count":10,"cursor":"…"}`, and `pagination.count` and `pagination.cursor` are understood'
+    " too; forms that contradict each other are refused.",
+    {"type": "integer", "minimum": 1, "maximum": COUNT_MAX, "default": COUNT_DEFAULT},
+    example=str(COUNT_MAX),
+)
+PAGE_CURSOR = QueryParameter(
+    "pagination[cursor]",
+    "Which page: `next` or `previous` of the `pagination` of another page of the same query."
+    " Without it, the first.",
+    {"type": "string", "pattern": "^[A-Za-z0-9_-]{20}$"},
 )
 
 

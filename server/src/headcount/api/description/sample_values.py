@@ -1,0 +1,142 @@
+"""What samples in the description are made of: values by the name of a member.
+
+One small workspace in the last week of a November, so that the samples tell one story.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from headcount.counting.metrics import HEADLINES, KINDS, METRICS, REPORTED, Metric
+from headcount.counting.usage import Counts
+
+__all__ = ["SAMPLE_VALUES"]
+
+_SOURCE = "5tGq0cVbN1xWm8RyKp3ZaL"
+# A row of counts as a store keeps it, by column; what is new on two days, and totals of a month and
+# of the one before it. A column that is added later is a zero here.
+_TWO_DAYS = ["2026-11-01", "2026-11-02"]
+_NEW = ((1_204, 150, 140, 50, 1_204), (1_327, 105, 98, 31, 1_329))
+_NOW = (48_210, 1_210, 1_302, 578, 48_247)
+_BEFORE = (45_109, 1_155, 1_240, 549, 45_120)
+
+
+def _row(counts: Sequence[int]) -> Counts:
+    return np.array([*counts, *[0] * (len(KINDS) - len(counts))], np.int64)
+
+
+def _of(metrics: Iterable[Metric], counts: Counts) -> dict[str, Any]:
+    return {metric.wire: metric.of(counts).tolist() for metric in metrics}
+
+
+_COUNTS, _COUNTS_BEFORE = _of(METRICS, _row(_NOW)), _of(REPORTED, _row(_BEFORE))
+_OF_TWO_DAYS = _of(METRICS, np.array([_row(day) for day in _NEW]).cumsum(axis=0))
+_OUTCOMES = {
+    "accepted": 48_210,
+    "duplicate": 37,
+    "rejected": 3,
+    "rejectedByReason": {"no_user_anon_id": 3},
+}
+
+
+def _of_headlines(shape: str, values: Mapping[str, object]) -> dict[str, Any]:
+    return {f"{shape}.{each.wire}": values[each.wire] for each in HEADLINES}
+
+
+def _limit(now: int, *, is_over: bool) -> int:
+    """A number that is one digit and noughts, below a count or well above it."""
+    digits: int = 10 ** (len(str(now)) - 1)
+    return now // digits * digits if is_over else (now // digits + 2) * digits
+
+
+def _estimate(now: int) -> dict[str, int]:
+    likely = now * 30 // 26
+    return {"likely": likely, "low": likely - likely // 50, "high": likely + likely // 50}
+
+
+_CHANGES = {wire: _COUNTS[wire] - before for wire, before in _COUNTS_BEFORE.items()}
+_LIMITS = {each.wire: _limit(_COUNTS[each.wire], is_over=each.adds_up) for each in HEADLINES}
+_BEYOND = {wire: _COUNTS[wire] - limit for wire, limit in _LIMITS.items()}
+
+SAMPLE_VALUES: dict[str, Any] = {
+    # Whose, and when.
+    "period": "2026-11-01",
+    "day": "2026-11-26",
+    "timestamp": "2026-11-26T00:00:00.000Z",
+    "periodStart": 1_793_491_200,
+    "periodEnd": 1_796_083_200,
+    "countedUntil": "2026-11-26T10:00:00.250Z",
+    "createdAt": "2026-01-05T09:30:00.000Z",
+    "from": "2026-11-01",
+    "currentPeriod": "2026-11-01",
+    "firstPeriod": "2026-01-01",
+    "sourceId": _SOURCE,
+    "afterSource": _SOURCE,
+    "sourceName": "Website",
+    "SourceRecord.id": _SOURCE,
+    "SourceRecord.name": "Website",
+    "SourceRecord.writeKey": "Vb2kQ7mXt9RsJw4LpZc6HdNf8YgEu1Ta",
+    "NewSource.name": "Mobile app",
+    "SourceChange.enabled": False,
+    "WorkspaceRecord.id": "8sKd02LmQx7VbTn4YcRf1W",
+    "WorkspaceRecord.name": "Shop",
+    "tokenScope": "admin",
+    "TokenRecord.id": "2nHj9PwEr5UzXo6AgDk7Ms",
+    "TokenRecord.expiresAt": "2027-01-05T09:30:00.000Z",
+    "TokenRecord.valid": False,
+    "TokenRecord.revokedAt": "2026-11-20T12:00:00.000Z",
+    "NewTokenBody.token": {"scope": "read", "valid": True, "expiresAt": ..., "revokedAt": ...},
+    "secret": "hct_" + "x" * 43,
+    # Counts: numbers, and in rows of the usage API texts.
+    **_COUNTS,
+    **{
+        f"{row}.{name}": str(count)
+        for row in (
+            "APICallSnapshotV1",
+            "SourceAPICallSnapshotV1",
+            "MtuSnapshotV1",
+            "UsersPerSourceSnapshotV1",
+        )
+        for name, count in _COUNTS.items()
+    },
+    "DailyBody.days": _TWO_DAYS,
+    "MonthColumns.days": _TWO_DAYS,
+    **{f"Columns.{name}": counts for name, counts in _OF_TWO_DAYS.items()},
+    "SummaryBody.previous": {
+        "period": "2026-10-01",
+        "day": "2026-10-26",
+        "totals": _COUNTS_BEFORE,
+    },
+    "SourceTotals.previous": _COUNTS_BEFORE,
+    **_of_headlines("TotalsChange", _CHANGES),
+    **_of_headlines("Estimates", {wire: _estimate(now) for wire, now in _COUNTS.items()}),
+    **_of_headlines("LimitsRecord", _LIMITS),
+    **_of_headlines("NewLimits", _LIMITS),
+    **_of_headlines("Overage", {wire: over if over > 0 else ... for wire, over in _BEYOND.items()}),
+    "SummaryBody.compared": ...,
+    "DatedLimitRecord.metric": HEADLINES[0].wire,
+    "DatedLimitRecord.limit": _LIMITS[HEADLINES[0].wire],
+    "inForceFrom": "2026-11-01",
+    "setAt": "2026-10-28T14:00:00.000Z",
+    **{f"Outcomes.{name}": value for name, value in _OUTCOMES.items()},
+    "DayOutcomes.day": "2026-11-26",
+    # Pages.
+    "current": "AAEAAAAAZm9vYmFyYmF6",
+    "next": "AgEAAAAAYmF6Zm9vYmFy",
+    "previous": "AQEAAAAAYmFyYmF6Zm9v",
+    "RangeBody.next": {"from": "2026-12-01"},
+    "totalEntries": 26,
+    # Health.
+    "status": "ok",
+    "Behind.messages": 1_200,
+    "Behind.seconds": 2.5,
+    "Behind.caughtUpInSeconds": 4.0,
+    "Behind.message": "1,200 messages wait to be counted, the oldest for 2.5 s.",
+    "Readiness.meterSilentSeconds": ...,
+    "Noted.kind": "set-aside",
+    "Noted.since": "2026-11-26T08:00:00.000Z",
+    "Noted.message": "3 messages wait aside.",
+}
