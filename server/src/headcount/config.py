@@ -229,6 +229,17 @@ class Settings:
         ),
     ] = None
 
+    metrics_from: Annotated[
+        tuple[Network, ...] | None,
+        _About(
+            "ADDRESSES",
+            networks,
+            "Who is told the usage and the plan of every workspace in /metrics: addresses or"
+            " networks, with commas between them. Others are told how the server does, and nothing"
+            " of what it counted. The default is this machine itself.",
+        ),
+    ] = None
+
     allow_http: Annotated[
         bool,
         _About(

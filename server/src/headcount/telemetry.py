@@ -7,10 +7,13 @@ up. Importing this module outside a server keeps the numbers in memory, which ha
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from collections.abc import Sequence
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 __all__ = [
     "ANSWERS_DELAYED",
+    "API_BODIES_REFUSED",
     "CATCH_UP_SECONDS",
     "COMMIT_SECONDS",
     "CONNECTIONS",
@@ -20,15 +23,39 @@ __all__ = [
     "INDEX_KEYS",
     "JOURNAL_LAG_MESSAGES",
     "JOURNAL_LAG_SECONDS",
+    "MALFORMED_REQUESTS",
     "MESSAGES",
-    "OF_EVERYBODY",
+    "PAGE_REQUESTS",
     "REQUESTS",
     "REQUESTS_SHED",
+    "REQUEST_SECONDS",
+    "REQUEST_SECONDS_BOUNDS",
     "TROUBLES",
     "TROUBLES_MET",
+    "TalliedHistogram",
 ]
 
+# When a series began is of no use to anybody here, and there would be twice as many of them.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
 _LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+
+class TalliedHistogram(Histogram):
+    """A histogram that is given many observations at once, which were tallied elsewhere."""
+
+    def add(self, tally: Sequence[int], seconds: float) -> None:
+        """Add observations.
+
+        Args:
+            tally: how many fell into each bucket, the last one being that without a bound.
+            seconds: what all of them add up to.
+        """
+        self._sum.inc(seconds)
+        for bucket, observations in zip(self._buckets, tally, strict=True):
+            if observations:
+                bucket.inc(observations)
+
 
 MESSAGES = Counter(
     "headcount_messages",
@@ -56,10 +83,33 @@ REQUESTS = Counter(
     "Requests answered on the tracking address, by status and, where refused, by reason.",
     ["status", "reason"],
 )
+REQUEST_SECONDS_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""The upper bounds of the buckets of `REQUEST_SECONDS`, save the one without a bound."""
+REQUEST_SECONDS = TalliedHistogram(
+    "headcount_request_seconds",
+    "Time of requests on the tracking address from their head to their answer, the body's arrival"
+    " and the durable commit included.",
+    buckets=REQUEST_SECONDS_BOUNDS,
+)
 REQUESTS_SHED = Counter(
     "headcount_requests_shed",
     "Requests to the API address that found no place to wait, behind others of the same workspace"
     " or of clients without a known token.",
+)
+API_BODIES_REFUSED = Counter(
+    "headcount_api_bodies_refused",
+    "Requests to the API address whose body was too large, too late or too slow, by status.",
+    ["status"],
+)
+PAGE_REQUESTS = Counter(
+    "headcount_page_requests",
+    "Requests answered by the page, by status.",
+    ["status"],
+)
+MALFORMED_REQUESTS = Counter(
+    "headcount_malformed_requests",
+    "What came to an address and was no HTTP, or had too large a head, by address; answered 400.",
+    ["address"],
 )
 ANSWERS_DELAYED = Counter(
     "headcount_answers_delayed",
@@ -115,13 +165,3 @@ TROUBLES_MET = Counter(
     "How often something hindered a process of the server, by kind.",
     ["kind"],
 )
-
-OF_EVERYBODY = (
-    "headcount_answers_delayed",
-    "headcount_connections",
-    "headcount_connections_dropped",
-    "headcount_requests_shed",
-    "headcount_trouble",
-    "headcount_troubles_met",
-)
-"""The names of the metrics that the api process has as well."""

@@ -22,9 +22,32 @@ from headcount import telemetry
 from headcount.durable import read_small
 from headcount.machine import lives
 
-__all__ = ["Trouble", "Troubles", "read_troubles"]
+__all__ = ["KINDS", "Trouble", "Troubles", "read_troubles"]
 
 _log = logging.getLogger("headcount.troubles")
+
+KINDS = frozenset(
+    {
+        "api_ends",
+        "clock_behind",
+        "connections",
+        "disk",
+        "imports_months",
+        "imports_tokens",
+        "intake_ends",
+        "journal",
+        "keys",
+        "memory",
+        "messages_set_aside",
+        "messages_waiting",
+        "meter_ends",
+        "storage",
+        "tls",
+        "unauthenticated",
+    }
+)
+"""Every kind of trouble, save those of further workers (`intake_2_ends` and so on): their series
+of metrics begin with zero."""
 
 _FILE_BYTES = 16_384
 _SUFFIX = ".troubles"

@@ -6,7 +6,7 @@ application. Opens and closes nothing: whoever hands the parts in owns them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -22,12 +22,13 @@ from headcount.api.telemetry import ApiMetrics
 from headcount.api.usage.routes import USAGE_HANDLERS
 from headcount.api.v1 import V1_HANDLERS
 from headcount.api.wire.context import context_of
-from headcount.api.wire.contract import CONTRACT_KEY
+from headcount.api.wire.contract import CONTRACT_KEY, Contract
 from headcount.api.wire.gate import Gate
 from headcount.api.wire.media import JSON
 from headcount.api.wire.problems import problem_of
 from headcount.api.wire.ratelimit import RateLimiter
 from headcount.api.wire.remembered import Remembered
+from headcount.api.workspace_usage import WorkspaceUsage
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.store.protocol import UsageStore
@@ -73,7 +74,9 @@ def create_app(
         troubles=Remembered(troubles),
         backlog=Remembered(backlog),
         server_metrics=Remembered(server_metrics),
-        metrics=ApiMetrics(),
+        metrics=ApiMetrics(_operations()),
+        workspace_usage=WorkspaceUsage(store, catalog, clock).text,
+        settings=settings,
     )
     app = Litestar(
         route_handlers=_HANDLERS,
@@ -91,6 +94,14 @@ def create_app(
         if handler.opt[CONTRACT_KEY].access == "open"
     )
     return Gate(app, services, RateLimiter(settings.requests_per_minute), open_paths)
+
+
+def _operations() -> Iterator[tuple[str, Iterable[int]]]:
+    """Path templates, and the statuses that are answered there."""
+    for handler in _HANDLERS:
+        contract: Contract = handler.opt[CONTRACT_KEY]
+        for path in handler.paths:
+            yield path, {contract.status, 500, *contract.refusals()}
 
 
 def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

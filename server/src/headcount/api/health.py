@@ -9,6 +9,8 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
+from headcount.api.services import Services
+from headcount.api.telemetry import standing_text
 from headcount.api.usage.month import moment_text
 from headcount.api.wire.context import services_of
 from headcount.api.wire.contract import Contract, answer, endpoint
@@ -19,6 +21,8 @@ from headcount.troubles import Trouble
 __all__ = ["HEALTH_HANDLERS"]
 
 _PROMETHEUS = "text/plain; version=0.0.4"
+# What proxies add, whom nobody outside shall ask for the usage of others.
+_FORWARDING = ("x-forwarded-for", "forwarded", "x-forwarded-host", "via")
 # The meter speaks about once a second; what it said longer ago than this need not be true now.
 _SAID_WITHIN_MS = 10_000
 
@@ -126,9 +130,7 @@ def healthz() -> Response[bytes]:
 def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
     services = services_of(request)
     troubles = services.troubles()
-    reasons = list(services.not_ready())
-    # A process that keeps ending is missed, and is a trouble as well.
-    reasons += [_said(t) for t in troubles if t.hinders and _said(t) not in reasons]
+    reasons = _reasons(services)
     if reasons:
         # What hinders nobody by itself may well be why something else does.
         reasons += [_said(t) for t in troubles if not t.hinders and _said(t) not in reasons]
@@ -143,6 +145,14 @@ def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
         else:
             ready.behind = _behind(backlog)
     return answer(ready)
+
+
+def _reasons(services: Services) -> list[str]:
+    """Why there should be no traffic yet; none when the server is ready."""
+    reasons = list(services.not_ready())
+    # A process that keeps ending is missed, and is a trouble as well.
+    reasons += [_said(t) for t in services.troubles() if t.hinders and _said(t) not in reasons]
+    return reasons
 
 
 def _said(trouble: Trouble) -> str:
@@ -164,7 +174,9 @@ def _behind(backlog: Backlog) -> Behind | None:
     Contract(
         name="getMetrics",
         summary="Metrics",
-        description="Metrics of all processes of the server in Prometheus' text format.",
+        description="Metrics of all processes of the server in Prometheus' text format. Who asks"
+        " from the machine of the server, or from where --metrics-from says, and through no proxy,"
+        " is told the usage and the plan of every workspace as well.",
         tag="Health",
         answer=None,
         media_type=_PROMETHEUS,
@@ -172,13 +184,22 @@ def _behind(backlog: Backlog) -> Behind | None:
         access="open",
     ),
 )
-def metrics(request: Request[Any, Any, Any]) -> Response[str]:
+async def metrics(request: Request[Any, Any, Any]) -> Response[str]:
     services = services_of(request)
-    return Response(
-        services.server_metrics() + services.metrics.text(),
-        media_type=_PROMETHEUS,
-        headers={"Cache-Control": "no-store"},
-    )
+    backlog = services.backlog()
+    silent_ms = 0 if backlog is None else max(0, services.clock() - backlog.at_ms)
+    text = services.server_metrics() + services.metrics.text()
+    text += standing_text(ready=not _reasons(services), meter_silent_s=silent_ms / 1000)
+    if _is_told_usage(request, services):
+        text += await services.workspace_usage()
+    return Response(text, media_type=_PROMETHEUS, headers={"Cache-Control": "no-store"})
+
+
+def _is_told_usage(request: Request[Any, Any, Any], services: Services) -> bool:
+    """Whether the operator's own machines ask, and nobody through a proxy."""
+    if any(name in request.headers for name in _FORWARDING):
+        return False
+    return request.client is not None and request.client.host in services.settings.metrics_from
 
 
 HEALTH_HANDLERS = [healthz, readyz, metrics]

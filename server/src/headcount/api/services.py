@@ -5,7 +5,7 @@ Plain data, put together by `create_app` and found again from a request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 
 from headcount.api.names import Directory
@@ -25,9 +25,11 @@ class ApiSettings:
 
     Attributes:
         requests_per_minute: requests that one token may make in a minute.
+        metrics_from: the addresses that are told the usage of all workspaces with the metrics.
     """
 
     requests_per_minute: int = DEFAULTS.rate_limit_per_minute
+    metrics_from: Container[object] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Services:
         backlog: what the meter last said of how far it is behind; None before it has.
         server_metrics: metrics of the other processes, in Prometheus' text format.
         metrics: the API's own.
+        workspace_usage: the metrics of all workspaces.
+        settings: of the API.
     """
 
     store: UsageStore
@@ -55,3 +59,5 @@ class Services:
     backlog: Callable[[], Backlog | None]
     server_metrics: Callable[[], str]
     metrics: ApiMetrics
+    workspace_usage: Callable[[], Awaitable[str]]
+    settings: ApiSettings

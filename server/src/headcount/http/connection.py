@@ -20,6 +20,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from headcount import telemetry
 from headcount.http.cycle import Cycle
 from headcount.http.declined import ToldAgain
 from headcount.http.ending import EndingConnection, bad_request
@@ -207,6 +208,7 @@ class Connection(EndingConnection):
     def _refuse(self, sentence: str) -> None:
         """Answer what is no request, and hang up; later, where the process falls behind."""
         self.since_s = self._crowd.now_s
+        telemetry.MALFORMED_REQUESTS.labels(self._crowd.address).inc()
         # Nothing more is read of it, or kept.
         self.parser = None  # type: ignore[assignment]
         self.url, self.headers, self._head_bytes = b"", [], 0

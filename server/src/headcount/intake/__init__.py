@@ -33,12 +33,13 @@ the meter says. Raw ids never leave this package.
 from headcount.intake.app import create_app
 from headcount.intake.budgets import Budgets
 from headcount.intake.ports import FactSink, History, Limits, SourceRef, TokenRef, WriteKeys
-from headcount.intake.reasons import Reason, Refused
+from headcount.intake.reasons import EXPLANATIONS, Reason, Refused
 from headcount.intake.receiving import BodyReader, ClientGone, Room
 from headcount.intake.records import FindSource
 from headcount.intake.requests import RequestTally
 
 __all__ = [
+    "EXPLANATIONS",
     "BodyReader",
     "Budgets",
     "ClientGone",

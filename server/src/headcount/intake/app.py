@@ -13,6 +13,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Container
+from time import perf_counter
 
 from headcount.allowances import Allowances
 from headcount.counting.hashing import IdHasher
@@ -164,6 +165,7 @@ class _Intake:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"the tracking API speaks HTTP only, not {scope['type']}")
+        began_s = perf_counter()
         path: str = scope["path"]
         cors = path == "/v1" or path.startswith("/v1/")
         try:
@@ -174,6 +176,7 @@ class _Intake:
             lines = "".join(traceback.format_tb(error.__traceback__))
             _log.error("%s while answering a request\n%s", type(error).__qualname__, lines)
             answer = refusal(Reason.INTERNAL_ERROR)
+        self._answered.count(answer, perf_counter() - began_s)
         # What is refused for want of room may be anybody's.
         if (not answer.brought or 200 != answer.status < 429) and (
             delay_s := self._put_off_s(scope)
@@ -181,7 +184,6 @@ class _Intake:
             # Here nothing is held but the scope: of others a body too.
             most_s = _HEALTH_DELAYED_MOST_S if answer is _HEALTHY else delay_s
             await asyncio.sleep(min(delay_s, most_s))
-        self._answered.count(answer)
         await send_answer(send, answer, cors=cors)
 
     async def _answer(

@@ -20,8 +20,8 @@ of its own, counts nothing, and fetches nothing from other hosts.
     pages      templates and how HTML is sent
 """
 
-from headcount.page.app import create_page, is_of_page
+from headcount.page.app import PAGE_STATUSES, create_page, is_of_page
 from headcount.page.sessions import Sessions
 from headcount.page.visits import workspace_seen
 
-__all__ = ["Sessions", "create_page", "is_of_page", "workspace_seen"]
+__all__ = ["PAGE_STATUSES", "Sessions", "create_page", "is_of_page", "workspace_seen"]

@@ -18,6 +18,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from headcount import telemetry
 from headcount.page.asking import Api, ApiRefusal
 from headcount.page.assets import Assets
 from headcount.page.connecting import CONNECTING_HANDLERS
@@ -33,7 +34,10 @@ from headcount.page.sessions import Sessions
 from headcount.page.taking_along import TAKING_HANDLERS
 from headcount.page.visits import Forbidden, Parts, SignedOut, parts_of
 
-__all__ = ["create_page", "is_of_page"]
+__all__ = ["PAGE_STATUSES", "create_page", "is_of_page"]
+
+PAGE_STATUSES = frozenset((200, 303, 304, 400, 401, 403, 404, 405, 413, 422, 429, 500, 503))
+"""The statuses that the page answers with."""
 
 _log = logging.getLogger(__name__)
 
@@ -105,6 +109,7 @@ def create_page(
 
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
+                telemetry.PAGE_REQUESTS.labels(str(message["status"])).inc()
                 present = {name.lower() for name, _ in message["headers"]}
                 added = {**_HARDENING, b"cache-control": b"no-store"}
                 message["headers"] = [

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import operator
-from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 
 import uvloop
@@ -20,10 +17,10 @@ from headcount.datafolder import DataFolder, open_data_folder
 from headcount.http.entrance import Entrance
 from headcount.http.front import front_of
 from headcount.http.pace import ProcessPace
+from headcount.http.proxies import TrustedProxies
 from headcount.http.serving import serve_http
 from headcount.runfiles import ChildState, read_whole
 from headcount.store.opening import open_store
-from headcount.telemetry import OF_EVERYBODY
 from headcount.troubles import Trouble, Troubles, read_troubles
 from headcount.wiring.lifetime import Child
 from headcount.wiring.storage import STORAGE, WatchedDatabases
@@ -50,6 +47,7 @@ def run(task: Task, child: Child) -> None:
     from headcount.intake.description import tracking_document
     from headcount.page import Sessions, create_page, is_of_page
     from headcount.wiring.callers import HEALTH_PATHS, Callers, turning_away
+    from headcount.wiring.exposition import Exposition
 
     reading = task.reading is not None
     settings = task.settings()
@@ -64,6 +62,8 @@ def run(task: Task, child: Child) -> None:
         if task.reading is not None:
             troubles.begin(STORAGE, task.reading)
 
+        exposition = Exposition(folder, shared=not reading)
+
         def api(requests_per_minute: int) -> ASGIApp:
             return create_app(
                 store=store,
@@ -72,8 +72,8 @@ def run(task: Task, child: Child) -> None:
                 not_ready=lambda: [task.reading] if task.reading else _not_ready(folder, places),
                 troubles=lambda: [] if reading else _troubles(folder, troubles),
                 backlog=lambda: read_whole(folder.backlog, Backlog),
-                server_metrics=lambda: _own_metrics() if reading else _server_metrics(folder),
-                settings=ApiSettings(requests_per_minute=requests_per_minute),
+                server_metrics=exposition.text,
+                settings=ApiSettings(requests_per_minute, TrustedProxies(settings.metrics_from)),
             )
 
         programs = api(settings.rate_limit_per_minute)
@@ -135,56 +135,3 @@ def _not_ready(folder: DataFolder, places: WatchedDatabases) -> list[str]:
     }
     # One that has ended is not starting: how often it has, and why, is what there is to say.
     return sorted({s.said or what[s.role] for s in states if not s.ready and s.role in what})
-
-
-def _own_metrics() -> str:
-    """Where processes cannot share their numbers, those of this one."""
-    from prometheus_client import generate_latest
-
-    return generate_latest().decode()
-
-
-def _server_metrics(folder: DataFolder) -> str:
-    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
-    from prometheus_client.metrics_core import Metric
-    from prometheus_client.multiprocess import MultiProcessCollector
-    from prometheus_client.samples import Sample
-
-    # This process has connections and troubles too; its other numbers are of other processes.
-    own = {each.name: each for each in REGISTRY.collect() if each.name in OF_EVERYBODY}
-
-    class _AndOwn:
-        def collect(self) -> Iterator[Metric]:
-            for shared in MultiProcessCollector(None, path=str(folder.metrics)).collect():  # type: ignore[no-untyped-call]
-                if shared.name in own:
-                    shared.samples = _added_up(shared, own.pop(shared.name))
-                yield shared
-            yield from own.values()
-
-    def _added_up(shared: Metric, own: Metric) -> list[Sample]:
-        found: dict[tuple[object, ...], Sample] = {}
-        join = max if shared.type == "gauge" else operator.add
-        for sample in (*shared.samples, *own.samples):
-            series = (sample.name, *sorted(sample.labels.items()))
-            former = found.get(series)
-            value = sample.value if former is None else join(former.value, sample.value)
-            found[series] = sample._replace(value=value)
-        return list(found.values())
-
-    registry = CollectorRegistry()
-    registry.register(_AndOwn())
-    return generate_latest(registry).decode() + _endings_text(folder)
-
-
-def _endings_text(folder: DataFolder) -> str:
-    """How often processes have ended: the supervisor has no metrics of its own."""
-    endings: Counter[str] = Counter()
-    for state in read_whole(folder.state, list[ChildState]) or []:
-        endings[state.role] += state.endings
-    lines = [
-        "# HELP headcount_process_endings How often processes of a role have ended without having"
-        " been told to, since they last lived for a while.",
-        "# TYPE headcount_process_endings gauge",
-        *(f'headcount_process_endings{{role="{role}"}} {n}' for role, n in sorted(endings.items())),
-    ]
-    return "\n".join(lines) + "\n"

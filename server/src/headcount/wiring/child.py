@@ -9,6 +9,7 @@ reports as well, leaving the trace in a file.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -19,6 +20,7 @@ import msgspec
 
 from headcount.datafolder import DataFolder
 from headcount.errors import OperatorError
+from headcount.machine import lives
 from headcount.privacy import keep_to_ourselves
 from headcount.wiring.lifetime import Child, report
 from headcount.wiring.task import Refusal, Role, Task
@@ -38,17 +40,35 @@ def _reserve_metrics() -> None:
 
     prometheus-client writes them through mapped memory, and where a full disk has no room for such
     a write the system ends the process. Without room it keeps its numbers to itself, and works.
+
+    It goes on with the files of a process that has ended, if there are any: their numbers are part
+    of the sums, and there are no more files however often processes end.
     """
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     files = [folder / f"{kind}_{os.getpid()}.db" for kind in _METRIC_KINDS]
     try:
         for file in files:
-            file.write_bytes(bytes(_METRICS_FILE_BYTES))
+            if not _takes_over(folder, file):
+                file.write_bytes(bytes(_METRICS_FILE_BYTES))
     except OSError as error:
         _log.warning("the metrics of this process are not shared: %s", error.strerror)
         del os.environ["PROMETHEUS_MULTIPROC_DIR"]
         for file in files:
             file.unlink(missing_ok=True)
+
+
+def _takes_over(folder: Path, file: Path) -> bool:
+    """Whether a file of its kind was there whose process is dead, and is this one's now."""
+    kind = file.stem.rpartition("_")[0]
+    if "live" in kind:
+        return False  # what a process was holding counts no longer when it has ended
+    for former in folder.glob(f"{kind}_*.db"):
+        if not lives(int(former.stem.rpartition("_")[2])):
+            # Another process that starts may be faster, and then the next one is looked at.
+            with contextlib.suppress(FileNotFoundError):
+                former.rename(file)
+                return True
+    return False
 
 
 def main(role: Role) -> int:

@@ -63,7 +63,7 @@ async def _run(task: Task, child: Child) -> None:
         hasher = IdHasher(load_hash_key(folder, catalog, settings.hash_key))
         sources = CatalogSources(catalog)
         history = CatalogHistory(catalog, sources, months, troubles)
-        answered = RequestTally()
+        answered = RequestTally(telemetry.REQUEST_SECONDS_BOUNDS)
 
         async def refresh() -> bool:
             _count_answers(answered)
@@ -104,3 +104,4 @@ async def _run(task: Task, child: Child) -> None:
 def _count_answers(answered: RequestTally) -> None:
     for (status, reason), requests in answered.take().items():
         telemetry.REQUESTS.labels(str(status), reason).inc(requests)
+    telemetry.REQUEST_SECONDS.add(*answered.take_times())

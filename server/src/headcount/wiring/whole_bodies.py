@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from headcount import telemetry
 from headcount.api import Problem
 from headcount.intake import BodyReader, ClientGone, Reason, Refused, Room
 
-__all__ = ["WholeBodies", "send_problem"]
+__all__ = ["BODY_STATUSES", "WholeBodies", "send_problem"]
 
 # Above what the applications take, who say so themselves.
 _BODY_BYTES_MAX = 128 * 1024
@@ -28,6 +29,9 @@ _ANSWERS = {
     ),
     Reason.BODY_TOO_LARGE: (413, "The body is too large."),
 }
+
+BODY_STATUSES = frozenset(status for status, *_ in _ANSWERS.values())
+"""The statuses with which a body is refused."""
 
 
 class _Over(BaseException):
@@ -78,6 +82,7 @@ class WholeBodies:
 
 async def _refuse(send: Any, reason: Reason) -> None:
     # What is still to come of the body would be taken for the next request.
+    telemetry.API_BODIES_REFUSED.labels(str(_ANSWERS[reason][0])).inc()
     await send_problem(send, *_ANSWERS[reason], (b"connection", b"close"))
 
 

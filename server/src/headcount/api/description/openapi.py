@@ -174,18 +174,6 @@ def _query_parameter(parameter: QueryParameter) -> dict[str, Any]:
     }
 
 
-def _refusals(contract: Contract) -> set[int]:
-    """The statuses of all refusals that an operation may give."""
-    found = {*contract.errors, 503}
-    if contract.access != "open":
-        found |= {401, 406, 429, 500}
-    if contract.access == "admin":
-        found.add(403)
-    if contract.body is not None:
-        found |= {408, 413, 422}
-    return found
-
-
 def _header_names(status: int, *, is_open: bool) -> list[str]:
     names = ["X-Request-Id"]
     if not is_open and status not in (401, 408):
@@ -221,7 +209,7 @@ def _responses(contract: Contract, samples: Samples) -> dict[str, Any]:
             "description": "What the client has is still right.",
             "headers": headers(own + kept),
         }
-    for status in _refusals(contract):
+    for status in contract.refusals():
         meaning = contract.meanings.get(status)
         name = _shared_name(status, is_open=contract.access == "open")
         answers[status] = (

@@ -15,8 +15,9 @@ from headcount.api.wire.problems import Problem
 from headcount.counting.calendar import MS_PER_DAY, Period, day_text
 from headcount.counting.months import current_period, day_reached, days_so_far, is_there
 from headcount.counting.usage import UsageReading
+from headcount.store.protocol import UsageStore
 
-__all__ = ["MonthView", "http_date", "moment_text", "read_month"]
+__all__ = ["MonthView", "http_date", "moment_text", "month_of", "read_month"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,19 @@ def read_month(caller: Caller, period: Period | None, field: str = "period") -> 
     Raises:
         Problem: 404 when it lies in the future, or before the workspace's first usage.
     """
-    read, workspace = caller.services.store.read_usage, caller.workspace.number
-    now_ms = caller.services.clock()
+    services = caller.services
+    return month_of(services.store, caller.workspace.number, period, services.clock(), field)
+
+
+def month_of(
+    store: UsageStore, workspace: int, period: Period | None, now_ms: int, field: str = "period"
+) -> MonthView:
+    """Read a month of a workspace, by its number; the current one when none is named.
+
+    Raises:
+        Problem: as for `read_month`.
+    """
+    read = store.read_usage
     reading = read(workspace, period or current_period(now_ms))
     day = day_reached(now_ms, reading.last_metered_day)
     current = Period.of_day(day)

@@ -97,6 +97,18 @@ class Contract:
     meanings: Mapping[int, str] = field(default_factory=dict)
     access: Literal["open", "read", "admin"] = "read"
     conditional: bool = False
+
+    def refusals(self) -> set[int]:
+        """The statuses of all refusals that the operation may give."""
+        found = {*self.errors, 503}
+        if self.access != "open":
+            found |= {401, 406, 429, 500}
+        if self.access == "admin":
+            found.add(403)
+        if self.body is not None:
+            found |= {408, 413, 422}
+        return found
+
     python: str = ""
 
 

@@ -20,6 +20,7 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from headcount.api.services import Services
+from headcount.api.telemetry import UNMATCHED
 from headcount.api.wire.context import STATE_KEY, RequestContext
 from headcount.api.wire.media import JSON, negotiate
 from headcount.api.wire.problems import Problem, RateLimitData, problem_of
@@ -76,7 +77,7 @@ class Gate:
             if answer.status is not None:
                 raise
             await answer.refuse(problem_of(error, context.request_id))
-        route = str(inner.get("path_template") or "unmatched")
+        route = str(inner.get("path_template") or UNMATCHED)
         elapsed_s = time.perf_counter() - started_s
         self._services.metrics.observe(route, answer.status or 500, elapsed_s)
 
