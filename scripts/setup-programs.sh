@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs, for CI, the programs of Debian that the tests of the operator's page run: proxies, what checks a unit file, and what
+# Installs, for CI, the programs of Debian that the tests of the operator's page run: proxies, what checks a unit file, Prometheus, and what
 # makes a small root to build the container in. Starts none of them. Elsewhere tests that lack one of them are skipped.
 set -euo pipefail
 declare -A package=(
   [nginx]=nginx-light [caddy]=caddy [systemd-analyze]=systemd [setpriv]=util-linux [debootstrap]=debootstrap
+  [prometheus]=prometheus [promtool]=prometheus
 )
 missing=()
 for program in "${!package[@]}"; do
