@@ -194,6 +194,7 @@ GIVEN = {
     "tls_cert": "/tls/chain.pem",
     "tls_key": "/tls/key.pem",
     "trusted_proxies": "10.0.0.5,192.168.1.0/24,::1",
+    "metrics_from": "10.0.0.9",
     "allow_http": "true",
     "require_existing": "true",
     "host": "eu",

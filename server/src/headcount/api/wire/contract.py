@@ -97,6 +97,7 @@ class Contract:
     meanings: Mapping[int, str] = field(default_factory=dict)
     access: Literal["open", "read", "admin"] = "read"
     conditional: bool = False
+    python: str = ""
 
     def refusals(self) -> set[int]:
         """The statuses of all refusals that the operation may give."""
@@ -108,8 +109,6 @@ class Contract:
         if self.body is not None:
             found |= {408, 413, 422}
         return found
-
-    python: str = ""
 
 
 def endpoint(
