@@ -45,8 +45,8 @@ def run(task: Task, child: Child) -> None:
     """
     from headcount.api import ApiSettings, create_app
     from headcount.intake.description import tracking_document
-    from headcount.page import Sessions, create_page, is_of_page
-    from headcount.wiring.callers import HEALTH_PATHS, Callers, turning_away
+    from headcount.page import Sessions, create_page
+    from headcount.wiring.callers import Callers, turning_away
     from headcount.wiring.exposition import Exposition
 
     reading = task.reading is not None
@@ -61,7 +61,6 @@ def run(task: Task, child: Child) -> None:
         places.fault()  # remembers what is there now
         if task.reading is not None:
             troubles.begin(STORAGE, task.reading)
-
         exposition = Exposition(folder, shared=not reading)
 
         def api(requests_per_minute: int) -> ASGIApp:
@@ -86,19 +85,12 @@ def run(task: Task, child: Child) -> None:
             tracking_document=tracking_document(),
         )
         callers, pace = Callers(catalog, sessions, now_ms), ProcessPace("api")
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            of_page = scope["type"] == ScopeType.HTTP and is_of_page(scope["path"])
-            if scope["type"] == ScopeType.HTTP and scope["path"] in HEALTH_PATHS:
-                await asyncio.sleep(min(_HEALTH_DELAYED_MOST_S, pace.delay_s(scope)))
-            await (page if of_page else programs)(scope, receive, send)
-
         # What stands now stands for good: the collector need not walk it during a request.
         gc.collect()
         gc.freeze()
         # The page asks for cookies that only travel by TLS, if that is how the browser came.
         serving = serve_http(
-            WholeBodies(app, is_known=callers.is_known),
+            WholeBodies(_routed(page, programs, pace), is_known=callers.is_known),
             task.listen_fd,
             child,
             address="api",
@@ -110,6 +102,20 @@ def run(task: Task, child: Child) -> None:
             pace=pace,
         )
         uvloop.run(serving)
+
+
+def _routed(page: ASGIApp, programs: ASGIApp, pace: ProcessPace) -> ASGIApp:
+    """The page where it is asked for, else the API."""
+    from headcount.page import is_of_page
+    from headcount.wiring.callers import HEALTH_PATHS
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        of_page = scope["type"] == ScopeType.HTTP and is_of_page(scope["path"])
+        if scope["type"] == ScopeType.HTTP and scope["path"] in HEALTH_PATHS:
+            await asyncio.sleep(min(_HEALTH_DELAYED_MOST_S, pace.delay_s(scope)))
+        await (page if of_page else programs)(scope, receive, send)
+
+    return app
 
 
 def _troubles(folder: DataFolder, troubles: Troubles) -> list[Trouble]:
