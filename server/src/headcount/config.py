@@ -32,6 +32,7 @@ __all__ = [
     "CONFIG_ENV",
     "DEFAULTS",
     "ENV_PREFIX",
+    "FORWARD_KEY_ENV",
     "MEMORY_BYTES_MIN",
     "SETTINGS",
     "TOKEN_ENV",
@@ -49,12 +50,18 @@ CONFIG_ENV = "HEADCOUNT_CONFIG"
 TOKEN_ENV = "HEADCOUNT_TOKEN"  # noqa: S105 — the name of a variable, not a secret
 """The variable that holds an API token itself; no flag does, since anybody can list those."""
 
+FORWARD_KEY_ENV = "HEADCOUNT_FORWARD_WRITE_KEY"
+"""The variable that holds the vendor's write key of a source that is to forward."""
+
 ENV_PREFIX = "HEADCOUNT_"
 """What the variables of all settings begin with."""
 
 _WORKERS_DEFAULT_MAX = 4
 MEMORY_BYTES_MIN = 128 << 20
 """With less, a meter would have no room for tables."""
+
+
+_SPOOL_BYTES_MIN = 16 << 20
 
 
 def _workers_default() -> int:
@@ -170,6 +177,26 @@ class Settings:
             " any number.",
         ),
     ] = None
+
+    forward_spool: Annotated[
+        int,
+        _About(
+            "SIZE",
+            size_from(_SPOOL_BYTES_MIN),
+            "Disk that what waits for the vendor of one source may take, such as 512M or 4G. A"
+            " source that is at it does what `headcount source forward --when-full` says.",
+        ),
+    ] = 1 << 30
+
+    forward_days: Annotated[
+        int,
+        _About(
+            "DAYS",
+            whole_number(1, 35),
+            "How many days a message may wait for the vendor of its source; what is older is not"
+            " delivered any more. It is counted all the same.",
+        ),
+    ] = 7
 
     # Message ids are dropped 35 days after their month: a longer window could not be kept.
     dedup_window_days: Annotated[

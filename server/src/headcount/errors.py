@@ -8,6 +8,7 @@ HeadcountError
 │       ├── FolderBusyError  another process uses it                             (status 1)
 │       └── DamagedDataError it holds less than was acknowledged, or other bytes (status 1)
 └── StorageUnavailableError  a disk refused a write; what was sent is not acknowledged
+    └── SpoolUnavailableError  likewise, and it concerns only sources that forward
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = [
     "HeadcountError",
     "OperatorError",
     "SettingError",
+    "SpoolUnavailableError",
     "StorageUnavailableError",
     "UsageError",
 ]
@@ -70,3 +72,7 @@ class DamagedDataError(DataFolderError):
 
 class StorageUnavailableError(HeadcountError):
     """A write did not become durable (full disk, failed sync); the caller may try again."""
+
+
+class SpoolUnavailableError(StorageUnavailableError):
+    """What is to be forwarded did not become durable; other sources are taken all the same."""

@@ -86,6 +86,11 @@ class DataFolder:
         return self.path / "hash.key"
 
     @property
+    def spool(self) -> Path:
+        """The folder of what waits to be forwarded."""
+        return self.path / "spool"
+
+    @property
     def manifest(self) -> Path:
         """Says what a backup holds, where the folder is one."""
         return self.path / "backup.json"
@@ -139,6 +144,11 @@ class DataFolder:
     def failures(self) -> Path:
         """The folder in which a process that has failed leaves the trace of it."""
         return self.path / "run" / "failures"
+
+    @property
+    def forwarding(self) -> Path:
+        """How far the sources of a running server that forward are behind."""
+        return self.path / "run" / "forwarding.json"
 
     @property
     def listening(self) -> Path:

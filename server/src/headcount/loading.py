@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headcount.config import CONFIG_ENV, ENV_PREFIX, SETTINGS, TOKEN_ENV, Setting, Settings
+from headcount.config import (
+    CONFIG_ENV,
+    ENV_PREFIX,
+    FORWARD_KEY_ENV,
+    SETTINGS,
+    TOKEN_ENV,
+    Setting,
+    Settings,
+)
 from headcount.errors import SettingError
 
 __all__ = ["load_settings"]
@@ -115,7 +123,8 @@ def _parsed(setting: Setting, text: str, place: str) -> object:
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    known = [CONFIG_ENV, TOKEN_ENV, *(setting.env for setting in SETTINGS.values())]
+    apart = [CONFIG_ENV, FORWARD_KEY_ENV, TOKEN_ENV]
+    known = [*apart, *(setting.env for setting in SETTINGS.values())]
     return [
         f"The variable {name} is not a known setting and is ignored. {_did_you_mean(name, known)}"
         for name in sorted(environ)

@@ -21,7 +21,7 @@ class ChildState(msgspec.Struct, frozen=True):
     """One process of a server, as its supervisor describes it.
 
     Attributes:
-        role: `"intake"`, `"meter"` or `"api"`.
+        role: `"intake"`, `"meter"`, `"api"` or `"forward"`.
         ready: whether it does its work.
         endings: how often it has ended without having been told to, since it last lived for a
             while.

@@ -19,6 +19,12 @@ __all__ = [
     "CONNECTIONS",
     "CONNECTIONS_DROPPED",
     "FACTS_ASIDE",
+    "FORWARD_ANSWERS",
+    "FORWARD_LAG_SECONDS",
+    "FORWARD_MESSAGES",
+    "FORWARD_REQUESTS",
+    "FORWARD_WAITING_BYTES",
+    "FORWARD_WAITING_MESSAGES",
     "INDEX_BYTES",
     "INDEX_KEYS",
     "JOURNAL_LAG_MESSAGES",
@@ -153,6 +159,43 @@ CONNECTIONS_DROPPED = Counter(
     " unread, answers not read; late, a head or the rest of a body that did not come; handshake,"
     " none of TLS.",
     ["address", "why"],
+)
+FORWARD_ANSWERS = Counter(
+    "headcount_forward_answers",
+    "Answers of vendors to requests that are forwarded, tries that come again included, by source"
+    " and status; none where there was no answer.",
+    ["source", "status"],
+)
+FORWARD_REQUESTS = Gauge(
+    "headcount_forward_requests",
+    "Requests of sources that forward, since they first did, by what became of them: delivered,"
+    " refused by the vendor, expired, dropped by the operator, damaged.",
+    ["source", "outcome"],
+    multiprocess_mode="mostrecent",
+)
+FORWARD_MESSAGES = Gauge(
+    "headcount_forward_messages",
+    "The messages in those requests.",
+    ["source", "outcome"],
+    multiprocess_mode="mostrecent",
+)
+FORWARD_WAITING_MESSAGES = Gauge(
+    "headcount_forward_waiting_messages",
+    "Messages that wait for the vendor of their source.",
+    ["source"],
+    multiprocess_mode="mostrecent",
+)
+FORWARD_WAITING_BYTES = Gauge(
+    "headcount_forward_waiting_bytes",
+    "How much of the spool they take.",
+    ["source"],
+    multiprocess_mode="mostrecent",
+)
+FORWARD_LAG_SECONDS = Gauge(
+    "headcount_forward_lag_seconds",
+    "How long the oldest of them has been waiting; 0 where none waits.",
+    ["source"],
+    multiprocess_mode="mostrecent",
 )
 TROUBLES = Gauge(
     "headcount_trouble",

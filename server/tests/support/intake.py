@@ -13,6 +13,7 @@ from headcount.counting.facts import ABSENT, FACT_BYTES, LIBRARIES, MESSAGE_TYPE
 from headcount.counting.hashing import IdHasher
 from headcount.errors import StorageUnavailableError
 from headcount.intake import SourceRef, TokenRef
+from headcount.spool.letters import Posted
 
 HASHER = IdHasher(bytes(range(32)))
 NOW_MS = 1_795_478_400_000
@@ -68,8 +69,11 @@ class ListSink:
     waiting: int = 0
     facts: bytes = b""
     rejections: list[Rejection] = field(default_factory=list)
+    posted: list[Posted] = field(default_factory=list)
 
-    async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
+    async def append(
+        self, facts: bytes, rejections: Sequence[Rejection] = (), posted: Sequence[Posted] = ()
+    ) -> None:
         if self.held is not None:
             self.waiting += 1
             await self.held.wait()
@@ -78,6 +82,7 @@ class ListSink:
             raise StorageUnavailableError("the disk is full")
         self.facts += facts
         self.rejections += rejections
+        self.posted += posted
 
 
 class Fact(NamedTuple):

@@ -115,7 +115,7 @@ class Server:
         return shop
 
     def children(self, role: str) -> list[psutil.Process]:
-        """The living processes of a role: `"intake"`, `"meter"` or `"api"`."""
+        """The living processes of a role: `"intake"`, `"meter"`, `"api"` or `"forward"`."""
         living = []
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children():
@@ -135,7 +135,7 @@ class Server:
         """Leave no process behind, however the test went; idempotent."""
         if self.process.poll() is None:
             family = [psutil.Process(self.process.pid), *self.children("intake")]
-            family += [*self.children("meter"), *self.children("api")]
+            family += [*self.children("meter"), *self.children("api"), *self.children("forward")]
             for process in family:
                 if process.is_running():
                     process.kill()

@@ -1,15 +1,18 @@
-"""No process of a server opens a connection to anywhere, so nobody's request can make it do so.
+"""One room of a server opens connections, to the vendors of sources that forward, and goes nowhere
+private for anybody who only holds a token.
 
-Only the command line does: it reads usage and fetches what a person at the terminal names. Whoever
-holds a token names no address that a server would go to; should a room of the server ever need to,
-this test is where the refusal of private addresses has to be shown first.
+Else only the command line does: it reads usage and fetches what a person at the terminal names.
 """
 
 from __future__ import annotations
 
 import ast
+import socket
 from pathlib import Path
 
+import pytest
+
+from headcount.forwarding import vendor
 from tidy.sources import ROOT
 
 SOURCES = ROOT / "server" / "src" / "headcount"
@@ -19,6 +22,7 @@ OF_PEOPLE = [
     # Run by `headcount import` alone.
     SOURCES / "importing" / "objects.py",
 ]
+TO_VENDORS = SOURCES / "forwarding" / "vendor.py"
 CLIENTS = {
     "aiohttp", "ftplib", "http.client", "httpcore", "httpx", "obstore", "poplib", "requests",
     "segment", "segment_public_api", "smtplib", "telnetlib", "urllib.request", "urllib3", "xmlrpc",
@@ -52,11 +56,11 @@ def openings(path: Path) -> list[str]:
     return found
 
 
-def test_only_the_command_line_opens_connections() -> None:
+def test_only_the_command_line_and_what_forwards_open_connections() -> None:
     found = [
         each
         for path in sorted(SOURCES.rglob("*.py"))
-        if path not in OF_PEOPLE
+        if path not in (*OF_PEOPLE, TO_VENDORS)
         for each in openings(path)
     ]
     assert found == []
@@ -66,3 +70,28 @@ def test_what_opens_one_is_seen() -> None:
     told = [each for path in OF_PEOPLE for each in openings(path)]
     assert any("obstore" in each for each in told)
     assert any("segment_public_api" in each for each in told)
+    assert any("urllib3" in each for each in openings(TO_VENDORS))
+
+
+@pytest.mark.parametrize("looked_up", ["private", "public when it was looked up"])
+def test_what_a_token_names_is_not_spoken_to_where_it_is_private(
+    looked_up: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if looked_up != "private":
+        # A name may be given another address between being looked up and being connected to.
+        monkeypatch.setattr(vendor, "public_addresses", lambda host, port: None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+        port = listener.getsockname()[1]
+        target = vendor.Vendor(f"https://127.0.0.1:{port}", "key", by_token=True)
+        answer = target.post("/v1/track", b"{}")
+        target.close()
+        assert answer.status is None
+        assert "private network" in answer.said
+        if looked_up == "private":
+            listener.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+        else:
+            with listener.accept()[0] as came:
+                assert came.recv(1) == b"", "not a byte was said to it"

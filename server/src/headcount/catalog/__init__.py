@@ -8,12 +8,15 @@ carry in place of names. Knows nothing of counting.
 from headcount.catalog.entities import (
     FROM_THE_BEGINNING,
     DatedLimit,
+    Forwarding,
+    ForwardingState,
     Link,
     PlanLimits,
     Scope,
     Source,
     Token,
     View,
+    WhenFull,
     Workspace,
 )
 from headcount.catalog.plans import LIMIT_MAX, limits_on
@@ -24,12 +27,15 @@ __all__ = [
     "LIMIT_MAX",
     "Catalog",
     "DatedLimit",
+    "Forwarding",
+    "ForwardingState",
     "Link",
     "PlanLimits",
     "Scope",
     "Source",
     "Token",
     "View",
+    "WhenFull",
     "Workspace",
     "limits_on",
 ]

@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import string
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from headcount.errors import UsageError
@@ -17,12 +17,15 @@ from headcount.errors import UsageError
 __all__ = [
     "FROM_THE_BEGINNING",
     "DatedLimit",
+    "Forwarding",
+    "ForwardingState",
     "Link",
     "PlanLimits",
     "Scope",
     "Source",
     "Token",
     "View",
+    "WhenFull",
     "Workspace",
     "clean_name",
     "fresh_id",
@@ -174,6 +177,40 @@ class Link:
         if self.revoked_at_ms is not None:
             return False
         return self.expires_at_ms is None or now_ms < self.expires_at_ms
+
+
+WhenFull = Literal["refuse", "stop"]
+"""What a source does whose messages find no room to wait for its vendor: refuse them, or count them
+and forward no more."""
+
+ForwardingState = Literal["on", "ending", "off"]
+"""Whether a source forwards what it sends, only delivers what waits, or neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """Where a source's messages are delivered on to.
+
+    Attributes:
+        source: the source's number.
+        url: the beginning of the vendor's addresses, such as `https://api.segment.io`.
+        write_key: the vendor's key for it; a secret, shown nowhere.
+        when_full: what to do when what waits takes all the room there is.
+        state: whether it does.
+        by_token: whether somebody with a token named the address, rather than the operator: it may
+            then not lead into the operator's own network.
+        changes: how often this was changed; grows with each.
+        changed_at_ms: when it was last, milliseconds since 1970, UTC.
+    """
+
+    source: int
+    url: str
+    write_key: str = field(repr=False)
+    when_full: WhenFull
+    state: ForwardingState
+    by_token: bool
+    changes: int
+    changed_at_ms: int
 
 
 def clean_name(kind: str, name: str) -> str:

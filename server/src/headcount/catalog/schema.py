@@ -17,6 +17,7 @@ from headcount.remedies import remedy_for
 from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table, open_checked
 
 __all__ = [
+    "FORWARDING",
     "LINK",
     "META",
     "PLAN_LIMIT",
@@ -98,6 +99,19 @@ CREATE TABLE link (
     checksum INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX link_workspace ON link (workspace);
+-- Where a source's messages are delivered on to, one row a source that ever forwarded. The number
+-- of changes grows with each; `by_token` says that the address was named over the API.
+CREATE TABLE forwarding (
+    source INTEGER PRIMARY KEY,
+    url TEXT NOT NULL,
+    write_key TEXT NOT NULL,
+    when_full TEXT NOT NULL CHECK (when_full IN ('refuse', 'stop')),
+    state TEXT NOT NULL CHECK (state IN ('on', 'ending', 'off')),
+    by_token INTEGER NOT NULL CHECK (by_token IN (0, 1)),
+    changes INTEGER NOT NULL,
+    changed_at_ms INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT;
 CREATE TABLE mark (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL,
@@ -118,9 +132,12 @@ LINK = Table(
     "workspace view source period against name secret_hash created_at_ms expires_at_ms"
     " revoked_at_ms used_at_ms",
 )
+FORWARDING = Table(
+    "forwarding", "source", "url write_key when_full state by_token changes changed_at_ms"
+)
 # What is known of the catalog as a whole. What is stored keeps its name.
 META = Table("mark", "name", "value")
-TABLES = (WORKSPACE, SOURCE, TOKEN, PLAN_LIMIT, LINK, META)
+TABLES = (WORKSPACE, SOURCE, TOKEN, PLAN_LIMIT, LINK, FORWARDING, META)
 
 
 def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, Ledger]:

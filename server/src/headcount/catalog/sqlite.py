@@ -1,5 +1,5 @@
 """The catalog: takes names and numbers, gives workspaces, sources and tokens, and what stands in
-`plans` and `links`. Refuses duplicate names, and what `base` refuses.
+`plans`, `links` and `forwardings`. Refuses duplicate names, and what `base` refuses.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from headcount.catalog.entities import (
     fresh_write_key,
     secret_hash,
 )
+from headcount.catalog.forwardings import ForwardedCatalog
 from headcount.catalog.links import LinkedCatalog
 from headcount.catalog.plans import LimitedCatalog
 from headcount.catalog.schema import META, SOURCE, TOKEN, WORKSPACE
@@ -29,8 +30,8 @@ __all__ = ["Catalog"]
 _HASH_KEY_FINGERPRINT = "hash_key_fingerprint"
 
 
-class Catalog(LimitedCatalog, LinkedCatalog):
-    """Workspaces, sources, tokens, plan limits and links, in one SQLite file.
+class Catalog(LimitedCatalog, LinkedCatalog, ForwardedCatalog):
+    """Workspaces, sources, tokens, plan limits, links and forwardings, in one SQLite file.
 
     Safe to share between threads; every process opens its own.
 

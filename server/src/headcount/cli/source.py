@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from headcount.cli.forwarding import forward
 from headcount.cli.lookup import (
     found_source,
     found_workspace,
@@ -148,6 +149,9 @@ Example:
 def rotate_key(settings: Settings, source: str, workspace: str | None, as_json: bool) -> None:
     """Give SOURCE (an id or a name) a fresh write key; the former one stops working."""
     _change(settings, source, workspace, as_json, lambda c, n: c.rotate_write_key(n))
+
+
+source.add_command(forward)
 
 
 def _change(

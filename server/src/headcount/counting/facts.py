@@ -20,6 +20,7 @@ __all__ = [
     "MESSAGE_TYPES",
     "Rejection",
     "fact_head",
+    "sources_of",
     "tags_of",
 ]
 
@@ -80,3 +81,8 @@ def fact_head(received_at_ms: int, workspace: int, source: int, tags: int, flags
         flags: 0, or `IMPORTED`.
     """
     return _HEAD.pack(received_at_ms, workspace, source, tags, flags)
+
+
+def sources_of(facts: bytes) -> list[int]:
+    """The number of the source of each of some facts."""
+    return [_HEAD.unpack_from(facts, at)[2] for at in range(0, len(facts), FACT_BYTES)]

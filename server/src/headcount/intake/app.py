@@ -10,9 +10,10 @@ code, not its text, which may quote what was sent.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import traceback
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from time import perf_counter
 
 from headcount.allowances import Allowances
@@ -33,6 +34,7 @@ from headcount.intake.asgi import Application, Receive, Scope, Send
 from headcount.intake.browser import pixel_message, settings_document
 from headcount.intake.budgets import Budgets
 from headcount.intake.decompression import decompress
+from headcount.intake.forwarding import Forwards, letters_of
 from headcount.intake.headers import (
     HeaderMap,
     basic_user_name,
@@ -51,7 +53,7 @@ from headcount.intake.ports import (
     TokenRef,
     WriteKeys,
 )
-from headcount.intake.reasons import Reason, Refused
+from headcount.intake.reasons import FOR_WANT_OF_ROOM, OF_ONE_SOURCE, Reason, Refused
 from headcount.intake.receiving import BodyReader, ClientGone, Room
 from headcount.intake.records import RecordTaker, take_records
 from headcount.intake.requests import RequestTally
@@ -59,13 +61,12 @@ from headcount.intake.routes import Action, Route, route_of
 from headcount.intake.tracking import BatchResult, Receipt, Tracker, tally
 from headcount.intake.turns import Turns
 from headcount.intake.work import at_once, in_turns
+from headcount.spool.letters import Posted
 
 __all__ = ["create_app"]
 
 _log = logging.getLogger("headcount.intake")
 
-_OF_ONE_SOURCE = (Reason.SOURCE_OVER_SHARE, Reason.SOURCE_OVER_BUDGET, Reason.MEMORY_SHORT)
-_FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW, *_OF_ONE_SOURCE)
 # Whoever sends more than may be taken, and sends it again at once, must not keep the loop busy
 # with refusals: they are answered after so many seconds.
 _REFUSED_AFTER_S = 0.3
@@ -93,6 +94,7 @@ def create_app(
     limits: Limits | None = None,
     budgets: Budgets | None = None,
     answered: RequestTally | None = None,
+    forwards: Forwards | None = None,
     proxies: Container[object] = (),
     delay_s: Callable[[Scope], float] = lambda _: 0.0,
 ) -> Application:
@@ -110,6 +112,7 @@ def create_app(
         limits: bounds on what is taken in.
         budgets: what each source may send; None for no bounds.
         answered: where answers are counted.
+        forwards: which sources forward; None for none.
         proxies: the addresses whose word is taken for how a browser came to them.
         delay_s: for how long, in seconds, to put an answer off to a request that brought nothing.
     """
@@ -122,6 +125,7 @@ def create_app(
         limits or Limits(),
         budgets or Budgets(Allowances(None), clock),
         answered or RequestTally(),
+        forwards or Forwards(),
         proxies,
         delay_s,
     )
@@ -138,14 +142,14 @@ class _Intake:
         limits: Limits,
         budgets: Budgets,
         answered: RequestTally,
+        forwards: Forwards,
         proxies: Container[object],
         delay_s: Callable[[Scope], float],
     ) -> None:
         self._proxies = proxies
         self._put_off_s = delay_s
         self._tracker = Tracker(keys, hasher, limits)
-        self._history = history
-        self._hasher = hasher
+        self._history, self._hasher = history, hasher
         self._sink = sink
         self._clock = clock
         self._limits = limits
@@ -155,6 +159,7 @@ class _Intake:
         self._turns = Turns(limits.work_waiting_max)
         self._small_bytes_max = min(_SMALL_BODY_BYTES, limits.body_bytes_max)
         self._answered = answered
+        self._forwards, self._numbers = forwards, itertools.count()
         self._bodies = BodyReader(
             limits.body_bytes_max,
             limits.body_timeout_s,
@@ -236,7 +241,7 @@ class _Intake:
         try:
             return await self._take(route, headers, scope, receive)
         except Refused as refused:
-            if refused.reason in _OF_ONE_SOURCE:
+            if refused.reason in OF_ONE_SOURCE:
                 await asyncio.sleep(_REFUSED_AFTER_S)
             return refusal(refused.reason)
         except (StorageUnavailableError, DataFolderError):
@@ -259,6 +264,7 @@ class _Intake:
         self._in_flight.check(owner)
         if source is not None:
             self._budgets.check(owner)
+            self._forwards.check(owner)
             self._turns.check(owner)
             if self._known_lane.is_full:
                 self._known_lane.check(owner, length_bytes(headers) or 0)
@@ -269,7 +275,8 @@ class _Intake:
                 body = pixel_message(scope["query_string"])
             else:
                 body = await self._body(headers, receive, known=source is not None)
-            receipt = Receipt(self._clock(), library_of(headers, short=route.short))
+            forwards, library = self._forwards.sources, library_of(headers, short=route.short)
+            receipt = Receipt(self._clock(), library, next(self._numbers), forwards)
             owner = owner or self._likely_owner(body)
             is_simple = len(body) <= self._small_bytes_max and b"content-encoding" not in headers
             # What is asked first costs next to nothing, and is so for nearly all.
@@ -291,14 +298,15 @@ class _Intake:
                     if lane is not None:
                         lane.leave()
                 self._budgets.spend(result.source, result.facts)
-                return await self._keep(result)
+                letters = letters_of(result, body, route.argument, receipt) if forwards else ()
+                return await self._keep(result, letters)
             finally:
                 self._in_flight.leave(owner)
         except Refused as refused:
             tallied = refused.source or source
             # Of a batch that is refused whole nobody knows how many messages it has; and what was
             # turned away for want of room comes again.
-            if tallied is not None and not is_batch and refused.reason not in _FOR_WANT_OF_ROOM:
+            if tallied is not None and not is_batch and refused.reason not in FOR_WANT_OF_ROOM:
                 await self._sink.append(b"", [tally(tallied, refused.reason, self._clock())])
             raise
 
@@ -342,10 +350,10 @@ class _Intake:
         taker.begin(self._clock())
         return taker
 
-    async def _keep(self, result: BatchResult) -> Answer:
+    async def _keep(self, result: BatchResult, posted: Sequence[Posted] = ()) -> Answer:
         """Make a batch durable, and only then say what became of it."""
         if result.facts or result.rejections:
-            await self._sink.append(result.facts, result.rejections)
+            await self._sink.append(result.facts, result.rejections, posted)
         answer = batch_answer(result.rejected)
         return answer if result.facts else answer._replace(brought=False)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
+from headcount.spool.letters import Posted
 
 __all__ = ["Clock", "FactSink", "History", "Limits", "SourceRef", "TokenRef", "WriteKeys"]
 
@@ -71,11 +72,14 @@ class FactSink(Protocol):
         """Bytes of facts that were handed in and are not yet durable."""
         ...
 
-    async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
-        """Keep facts (whole records, any number) and tallies; return once they are durable.
+    async def append(
+        self, facts: bytes, rejections: Sequence[Rejection] = (), posted: Sequence[Posted] = ()
+    ) -> None:
+        """Keep facts (whole records, any number), tallies, and what is to be forwarded of them;
+        return once all of it is durable.
 
         Raises:
-            StorageUnavailableError: nothing of them was kept.
+            StorageUnavailableError: nothing of it was kept.
         """
         ...
 

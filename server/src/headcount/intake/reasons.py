@@ -10,7 +10,14 @@ from typing import NamedTuple
 
 from headcount.intake.ports import SourceRef
 
-__all__ = ["EXPLANATIONS", "Explanation", "Reason", "Refused"]
+__all__ = [
+    "EXPLANATIONS",
+    "FOR_WANT_OF_ROOM",
+    "OF_ONE_SOURCE",
+    "Explanation",
+    "Reason",
+    "Refused",
+]
 
 
 class Reason(StrEnum):
@@ -51,6 +58,7 @@ class Reason(StrEnum):
     SOURCE_OVER_SHARE = "source_over_share"
     SOURCE_OVER_BUDGET = "source_over_budget"
     MEMORY_SHORT = "memory_short"
+    FORWARDING_FULL = "forwarding_full"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     INTERNAL_ERROR = "internal_error"
     # An imported record.
@@ -62,6 +70,18 @@ class Reason(StrEnum):
     RECEIVED_AT_IN_FUTURE = "received_at_in_future"
     RECEIVED_AT_BEFORE_2000 = "received_at_before_2000"
     PERIOD_SEALED = "period_sealed"
+
+
+OF_ONE_SOURCE = (
+    Reason.SOURCE_OVER_SHARE,
+    Reason.SOURCE_OVER_BUDGET,
+    Reason.MEMORY_SHORT,
+    Reason.FORWARDING_FULL,
+)
+"""Why one source has to send again later, and others need not."""
+
+FOR_WANT_OF_ROOM = (Reason.OVERLOADED, Reason.BODY_TOO_SLOW, *OF_ONE_SOURCE)
+"""Why whoever was refused sends again."""
 
 
 class Explanation(NamedTuple):
@@ -158,6 +178,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         429,
         "The meter has no memory for more ids of this source; send again after Retry-After, and"
         " tell the operator.",
+    ),
+    Reason.FORWARDING_FULL: Explanation(
+        429,
+        "This source forwards to a vendor that has fallen behind, and what waits for it takes all"
+        " the room there is; send again after Retry-After, and tell the operator.",
     ),
     Reason.STORAGE_UNAVAILABLE: Explanation(
         503, "The messages could not be stored and are not counted; send them again."

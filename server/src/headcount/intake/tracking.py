@@ -5,22 +5,24 @@ gives packed facts, tallies and what to tell the client; does no I/O.
 from __future__ import annotations
 
 import re
+import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from headcount.counting.calendar import day_of_ms
 from headcount.counting.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head
 from headcount.counting.hashing import IdHasher
-from headcount.intake.admission import TAGS, fact_tail
+from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.batches import PlainMessage, decode_batch, decode_item
 from headcount.intake.decoding import Message, decode_message
 from headcount.intake.ports import Limits, SourceRef, WriteKeys
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.scanning import JSON_SPACE
 from headcount.intake.work import TURN_MESSAGES, TURN_STEPS, StepBudget, Work, messages_a_turn
+from headcount.spool.letters import made_id
 
-__all__ = ["BatchResult", "Receipt", "Tracker", "tally"]
+__all__ = ["BatchResult", "Receipt", "Tracker", "id_stem", "tally"]
 
 # A batch in which nobody has a key, as far as they could be read, is a request without one.
 _KEYLESS = {Reason.NO_WRITE_KEY, Reason.TOO_COMPLEX}
@@ -31,15 +33,27 @@ _UNKNOWN_STEPS_DIVISOR = 4
 _KEY_IN_BODY = re.compile(rb'"writeKey":\s?"([!-~]{1,200}?)"')
 _LOOK_BYTES = 300
 
+# Message ids that are made here begin like those of no other process, whenever it lives.
+_LIFE = secrets.token_hex(8)
+
 # Types whose messages need no more than an id (and a track its event).
 _PLAIN_TYPES = ("track", "identify", "page", "screen")
 
 
 class Receipt(NamedTuple):
-    """When and through which library (one of `LIBRARIES`) a request was received."""
+    """How a request came.
+
+    Attributes:
+        received_at_ms: when, milliseconds since 1970.
+        library: through which library, one of `LIBRARIES`.
+        number: tells it from the other requests of this process, where any source forwards.
+        forwards: the numbers of the sources that forward what they send.
+    """
 
     received_at_ms: int
     library: str
+    number: int = 0
+    forwards: Mapping[int, bool] = {}
 
 
 class BatchResult(NamedTuple):
@@ -118,7 +132,8 @@ class Tracker:
             raise Refused(message, source)
         if source is None:
             source = self.source_of(message.write_key)
-        tail = fact_tail(self._hasher, message, message_type)
+        made = self._made_id(message, receipt, source, 0) if receipt.forwards else None
+        tail = fact_tail(self._hasher, message, message_type, made)
         if isinstance(tail, Reason):
             raise Refused(tail, source)
         return _head(receipt, source, message_type) + tail
@@ -159,7 +174,7 @@ class Tracker:
                 next_index, next_steps = index + a_turn, budget.spent + TURN_STEPS
                 yield
             message = plain[index] if plain else decode_item(items[index], limits, budget)
-            owner, outcome = self._take(message, receipt, source, heads)
+            owner, outcome = self._take(message, receipt, source, heads, index)
             if isinstance(outcome, bytes):
                 facts.append(outcome)
                 continue
@@ -220,6 +235,7 @@ class Tracker:
         receipt: Receipt,
         source: SourceRef | None,
         heads: dict[tuple[SourceRef, str], bytes],
+        index: int,
     ) -> tuple[SourceRef | None, bytes | Reason]:
         """A message's source, where it is known, and its fact or the reason to reject it."""
         if isinstance(message, Reason):
@@ -235,14 +251,28 @@ class Tracker:
         head = heads.get((source, message_type))
         if head is None:
             head = heads[source, message_type] = _head(receipt, source, message_type)
-        tail = fact_tail(self._hasher, message, message_type)
+        made = self._made_id(message, receipt, source, index) if receipt.forwards else None
+        tail = fact_tail(self._hasher, message, message_type, made)
         return source, tail if isinstance(tail, Reason) else head + tail
+
+    def _made_id(
+        self, message: Message, receipt: Receipt, source: SourceRef, index: int
+    ) -> bytes | None:
+        """The hash of the id that a message without one is forwarded with, if it is."""
+        if has_message_id(message) or source.source not in receipt.forwards:
+            return None
+        return self._hasher.message(made_id(id_stem(receipt.number), index))
 
     def _look_up(self, write_key: str | None) -> SourceRef | Reason:
         if not write_key:
             return Reason.NO_WRITE_KEY
         source = self._keys.lookup(write_key)
         return source if source is not None and source.enabled else Reason.UNKNOWN_WRITE_KEY
+
+
+def id_stem(request: int) -> str:
+    """What the ids begin with that are made for messages of a request, by its number."""
+    return f"headcount-{_LIFE}-{request}"
 
 
 def tally(source: SourceRef, reason: Reason, received_at_ms: int, messages: int = 1) -> Rejection:

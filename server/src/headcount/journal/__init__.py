@@ -9,9 +9,10 @@ what is durable already.
 from headcount.journal.directory import JournalDirectory
 from headcount.journal.entries import Damage, JournalEntry
 from headcount.journal.file import JournalFile, refuse_older_store
-from headcount.journal.group import GroupCommit
+from headcount.journal.group import Companion, GroupCommit
 
 __all__ = [
+    "Companion",
     "Damage",
     "GroupCommit",
     "JournalDirectory",

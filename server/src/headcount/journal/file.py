@@ -159,6 +159,17 @@ class JournalFile:
             self._witness.confirm(last_id, total)
         return last_id
 
+    def next_id(self) -> int:
+        """The id that the next entry will have, if it is appended.
+
+        Raises:
+            StorageUnavailableError: the file does not say.
+        """
+        try:
+            return (self._written or self._begin_writing()).last_id + 1
+        except apsw.Error as error:
+            raise StorageUnavailableError(f"{self.path} cannot be read: {error}") from error
+
     def _begin_writing(self) -> _Written:
         _, end = _end_of(self.path, self._db)
         if self._witness is None:

@@ -11,19 +11,57 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, Protocol
 
 from headcount import telemetry
 from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.journal.file import JournalFile
 
-__all__ = ["GroupCommit"]
+__all__ = ["Companion", "GroupCommit"]
 
 # A commit costs about as much however many messages it has. Where one follows another, those go
 # with it who come in the next rounds of the loop; under load a round is a fraction of a
 # millisecond, and else it is next to nothing.
 _ROUNDS_MAX = 4
 
-Waiting = tuple[bytes, Sequence[Rejection], "asyncio.Future[None]"]
+
+class Companion(Protocol):
+    """What is written beside the journal, and stands only if its entry does.
+
+    All of it is called where the journal is written, one call at a time.
+    """
+
+    @property
+    def must_undo(self) -> bool:
+        """Whether something is left of an entry that did not become durable."""
+        ...
+
+    def write(self, posted: Sequence[Any], entry: int) -> None:
+        """Make something durable for the entry of that id, which is appended next.
+
+        Raises:
+            StorageUnavailableError: nothing of it was kept.
+        """
+        ...
+
+    def committed(self, entry: int) -> None:
+        """The entry of that id is durable."""
+        ...
+
+    def undo(self) -> None:
+        """The entry is not: take back what was written for it.
+
+        Raises:
+            StorageUnavailableError: it is still there, and no entry may be appended.
+        """
+        ...
+
+    def close(self) -> None:
+        """End writing; idempotent."""
+        ...
+
+
+Waiting = tuple[bytes, Sequence[Rejection], "asyncio.Future[None]", Sequence[Any]]
 
 
 class GroupCommit:
@@ -36,6 +74,8 @@ class GroupCommit:
             this. A thread of its own when None.
         insist: called in there after each transaction; where it raises, nobody is told that what
             the transaction brought is durable.
+        beside: what takes the part of a request that does not go into the journal; None where
+            nothing ever has such a part.
 
     Attributes:
         pending_bytes: bytes of facts handed in and not durable yet.
@@ -47,9 +87,11 @@ class GroupCommit:
         clock_ms: Callable[[], int],
         executor: Executor | None = None,
         insist: Callable[[], None] = lambda: None,
+        beside: Companion | None = None,
     ) -> None:
         self._journal = journal
         self._insist = insist
+        self._beside = beside
         self._clock_ms = clock_ms
         # One thread: SQLite releases the interpreter while it waits for the disk.
         self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -60,14 +102,16 @@ class GroupCommit:
         self._commit_seconds = telemetry.COMMIT_SECONDS.labels("journal")
         self._admitted = telemetry.MESSAGES.labels("admitted", "")
 
-    async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
-        """Return once facts and tallies are durable.
+    async def append(
+        self, facts: bytes, rejections: Sequence[Rejection] = (), posted: Sequence[Any] = ()
+    ) -> None:
+        """Return once facts, tallies and what goes beside them are durable.
 
         Raises:
             StorageUnavailableError: they are not, and nothing of them was kept.
         """
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((facts, rejections, durable))
+        self._waiting.append((facts, rejections, durable, posted))
         self.pending_bytes += len(facts)
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
@@ -81,6 +125,10 @@ class GroupCommit:
                 await self._gather()
             follows = True
             group, self._waiting = self._waiting, []
+            if self._beside is not None and any(item[3] for item in group):
+                group = await self._write_beside(group)
+                if not group:
+                    continue
             failure: Exception | None = None
             try:
                 facts = b"".join(item[0] for item in group)
@@ -92,19 +140,52 @@ class GroupCommit:
                 self._report(len(facts) // FACT_BYTES, rejections)
             except Exception as error:  # whatever it is, each caller must hear of it
                 failure = error
-            self.pending_bytes -= sum(len(item[0]) for item in group)
-            for _, _, durable in group:
-                if durable.done():  # its client has gone; the facts stand all the same
-                    continue
-                if failure is None:
-                    durable.set_result(None)
-                else:
-                    durable.set_exception(failure)
+            self._answer(group, failure)
         self._writer = None
 
+    def _answer(self, group: Iterable[Waiting], failure: Exception | None) -> None:
+        """Let requests go on, whose facts are durable unless something failed."""
+        for facts, _, durable, _ in group:
+            self.pending_bytes -= len(facts)
+            if durable.done():  # its client has gone; the facts stand all the same
+                continue
+            if failure is None:
+                durable.set_result(None)
+            else:
+                durable.set_exception(failure)
+
     def _append(self, facts: bytes, rejections: list[Rejection], now_ms: int) -> None:
-        self._journal.append(facts, rejections, now_ms)
+        beside = self._beside
+        if beside is not None and beside.must_undo:
+            beside.undo()
+        try:
+            entry = self._journal.append(facts, rejections, now_ms)
+        except BaseException:
+            if beside is not None:
+                beside.undo()
+            raise
+        if beside is not None:
+            beside.committed(entry)
         self._insist()
+
+    async def _write_beside(self, group: list[Waiting]) -> list[Waiting]:
+        """Write what goes beside the journal; those are left for whom that did not fail."""
+        assert self._beside is not None
+        beside, journal = self._beside, self._journal
+        with_part = [item for item in group if item[3]]
+        posted = [each for item in with_part for each in item[3]]
+        try:
+            await asyncio.get_running_loop().run_in_executor(
+                self._executor, lambda: beside.write(posted, journal.next_id())
+            )
+        except Exception as error:  # the others have nothing to do with it
+            self._answer(with_part, error)
+            return [item for item in group if not item[3]]
+        return group
+
+    async def run_between(self, act: Callable[[], None]) -> None:
+        """Call something where the journal is written, between two transactions."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, act)
 
     async def _gather(self) -> None:
         """Wait a few rounds of the loop, while each brings somebody."""
@@ -123,6 +204,8 @@ class GroupCommit:
         """Finish what is under way and release the journal."""
         if self._writer is not None:
             await self._writer
+        if self._beside is not None:
+            await self.run_between(self._beside.close)
         self._executor.shutdown()
         self._journal.close()
 

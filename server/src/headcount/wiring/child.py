@@ -97,6 +97,8 @@ def main(role: Role) -> int:
             from headcount.wiring.intake import run
         elif role == "meter":
             from headcount.wiring.meter import run
+        elif role == "forward":
+            from headcount.wiring.forward import run
         else:
             from headcount.wiring.api import run
         run(task, child)

@@ -29,6 +29,10 @@ _WHAT = {
         "A process that takes messages",
         "The others take them meanwhile, if there are any.",
     ),
+    "forward": (
+        "The process that forwards",
+        "Messages are taken and counted meanwhile, and wait to be forwarded.",
+    ),
     "api": ("The process that answers readers", "Messages are taken and counted meanwhile."),
 }
 

@@ -16,8 +16,9 @@ from headcount.datafolder import load_hash_key, open_data_folder
 from headcount.http.front import front_of
 from headcount.http.pace import ProcessPace
 from headcount.http.serving import serve_http
-from headcount.intake import Budgets, Limits, RequestTally, create_app
+from headcount.intake import Budgets, Forwards, Limits, RequestTally, create_app
 from headcount.journal import JournalDirectory
+from headcount.spool.keyfile import spool_key_place
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty
@@ -25,6 +26,7 @@ from headcount.wiring.import_access import CatalogHistory
 from headcount.wiring.journal_sink import JournalSink
 from headcount.wiring.lifetime import Child
 from headcount.wiring.sources import CatalogSources
+from headcount.wiring.spooling import ForwardedSources, JournalSpool
 from headcount.wiring.task import Task
 
 __all__ = ["run"]
@@ -63,19 +65,29 @@ async def _run(task: Task, child: Child) -> None:
         hasher = IdHasher(load_hash_key(folder, catalog, settings.hash_key))
         sources = CatalogSources(catalog)
         history = CatalogHistory(catalog, sources, months, troubles)
-        answered = RequestTally(telemetry.REQUEST_SECONDS_BOUNDS)
-
-        async def refresh() -> bool:
-            _count_answers(answered)
-            sources.refresh()
-            return False
+        answered, forwards = RequestTally(telemetry.REQUEST_SECONDS_BOUNDS), Forwards()
+        forwarded = ForwardedSources(
+            catalog, folder.spool, settings.forward_spool, forwards, now_ms, troubles
+        )
+        spool_key = spool_key_place(folder, settings.hash_key)
 
         async with AsyncExitStack() as stack:
             journals = stack.enter_context(closing(JournalDirectory(folder.journals)))
-            sink = JournalSink(journals.claim, now_ms, troubles, insist=not task.again)
+            sink = JournalSink(
+                journals.claim, now_ms, troubles, insist=not task.again,
+                spool_beside=lambda journal: JournalSpool(folder.spool, spool_key, journal),
+            )  # fmt: skip
             stack.push_async_callback(sink.close)
             if task.reading is None:
                 await sink.open()
+
+            async def refresh() -> bool:
+                _count_answers(answered)
+                sources.refresh()
+                forwarded.refresh()
+                await sink.tend()
+                return False
+
             refreshing = Duty(refresh, _REFRESH_EVERY_S, troubles, "keys", _KEYS_STAY)
             stack.push_async_callback(refreshing.end)
             budgets = Budgets(
@@ -86,7 +98,7 @@ async def _run(task: Task, child: Child) -> None:
             )
             pace = ProcessPace("tracking")
             app = create_app(
-                sources, history, sink, hasher, now_ms, Limits(), budgets, answered,
+                sources, history, sink, hasher, now_ms, Limits(), budgets, answered, forwards,
                 front.proxies, pace.delay_s,
             )  # fmt: skip
             await serve_http(

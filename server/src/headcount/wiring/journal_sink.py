@@ -11,16 +11,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from headcount.counting.facts import Rejection
-from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.errors import DataFolderError, SpoolUnavailableError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile
+from headcount.spool.letters import Posted
 from headcount.sqlite.unwritable import is_refusal
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty, explained
+from headcount.wiring.spooling import JournalSpool
 from headcount.wiring.storage import STORAGE, WatchedFile
 
 __all__ = ["JournalSink"]
 
 _TRY_EVERY_S = 1.0
+_SPOOL = "spool"
 
 
 class JournalSink:
@@ -30,6 +33,7 @@ class JournalSink:
         claim: gives a journal that is locked for this process; called again after it has failed.
         clock_ms: the time, in milliseconds since 1970.
         troubles: where it is said that the disk refuses.
+        spool_beside: gives the spool beside a journal that was just claimed; None for none.
         insist: whether a journal that is damaged, or of another version, keeps this worker from
             starting; otherwise requests are refused, since somebody waits for an answer.
     """
@@ -41,11 +45,14 @@ class JournalSink:
         troubles: Troubles,
         *,
         insist: bool,
+        spool_beside: Callable[[JournalFile], JournalSpool] | None = None,
     ) -> None:
         self._claim = claim
         self._clock_ms = clock_ms
         self._troubles = troubles
         self._insist = insist
+        self._spool_beside = spool_beside
+        self._spool: JournalSpool | None = None
         self._journal: GroupCommit | None = None
         self._trying: Duty | None = None
         self._refused_lately = False
@@ -72,16 +79,24 @@ class JournalSink:
         # In a thread: a disk that does not answer must not keep others waiting for theirs.
         claimed = await asyncio.to_thread(self._claim)
         place = WatchedFile(claimed.path)
+        if self._spool_beside is not None:
+            try:
+                self._spool = await asyncio.to_thread(self._spool_beside, claimed)
+            except BaseException:
+                claimed.close()
+                raise
 
         def insist() -> None:
             if fault := place.fault():
                 # What went into a file that nobody will find again is not acknowledged.
                 raise StorageUnavailableError(fault.rstrip("."))
 
-        self._journal = GroupCommit(claimed, self._clock_ms, insist=insist)
+        self._journal = GroupCommit(claimed, self._clock_ms, insist=insist, beside=self._spool)
 
-    async def append(self, facts: bytes, rejections: Sequence[Rejection] = ()) -> None:
-        """Return once facts and tallies are durable.
+    async def append(
+        self, facts: bytes, rejections: Sequence[Rejection] = (), posted: Sequence[Posted] = ()
+    ) -> None:
+        """Return once facts, tallies and what is to be forwarded are durable.
 
         Raises:
             StorageUnavailableError: they are not, and nothing of them was kept.
@@ -90,10 +105,23 @@ class JournalSink:
             self._refused_lately = True
             raise StorageUnavailableError("no journal can be written")
         try:
-            await self._journal.append(facts, rejections)
+            await self._journal.append(facts, rejections, posted)
+        except SpoolUnavailableError as error:
+            said, remedy = explained(error)
+            self._troubles.begin(
+                _SPOOL, f"Messages of sources that forward are refused: {said}", remedy
+            )
+            raise
         except StorageUnavailableError as error:
             self._refused(error)
             raise
+        if posted:
+            self._troubles.end(_SPOOL)
+
+    async def tend(self) -> None:
+        """Do what the spool needs from time to time."""
+        if self._journal is not None and self._spool is not None and self._spool.is_open:
+            await self._journal.run_between(self._spool.tend)
 
     def _refused(self, error: DataFolderError | StorageUnavailableError) -> None:
         self._refused_lately = True

@@ -28,7 +28,13 @@ def prepare_run_folder(folder: DataFolder, workers: int) -> None:
         # Nothing that counts lies there, so whatever stands in the way goes.
         _remove_unless_folder(folder.metrics.parent)
         # What the server before us announced holds no longer.
-        for path in (folder.listening, folder.backlog, folder.state, folder.allowances):
+        for path in (
+            folder.listening,
+            folder.backlog,
+            folder.state,
+            folder.allowances,
+            folder.forwarding,
+        ):
             if path.is_dir():
                 shutil.rmtree(path)
             path.unlink(missing_ok=True)

@@ -34,6 +34,7 @@ from headcount.sqlite.unwritable import identity_of
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty, begun, explained
 from headcount.wiring.endings import Endings
+from headcount.wiring.forwarding_wanted import forwarding_wanted
 from headcount.wiring.preparing import prepare_run_folder
 from headcount.wiring.standing import counting_position
 from headcount.wiring.storage import refusal_to_write
@@ -183,6 +184,7 @@ class _Processes:
         self._front = [process("intake", sock, number) for number, sock in enumerate(tracking)]
         self._front.append(process("api", api))
         self._meter = process("meter", None)
+        self._forward = process("forward", None)
         self._alive_fd, self._alive_kept_fd = os.pipe()
         self._stopping = asyncio.Event()
         self._failure: OperatorError | None = None
@@ -205,6 +207,8 @@ class _Processes:
         watching = None if self._reading is None else self._await_writable()
         kept = [*self._front, self._meter] if watching is None else self._front
         watches = [begun(self._keep(process)) for process in kept]
+        if watching is None:
+            watches.append(begun(self._keep_forwarding()))
         announcing = begun(self._announce_when_ready())
         await self._stopping.wait()
         announcing.cancel()
@@ -213,7 +217,7 @@ class _Processes:
             if process.sock is not None and not self._writable_again:
                 process.sock.close()
         clean = await self._end(self._front, _FRONT_STOP_TIMEOUT_S)
-        clean &= await self._end([self._meter], _METER_STOP_TIMEOUT_S)
+        clean &= await self._end([self._meter, self._forward], _METER_STOP_TIMEOUT_S)
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, announcing, return_exceptions=True)
@@ -230,7 +234,7 @@ class _Processes:
             self._stopping.set()
             return
         # Told twice: somebody is in a hurry. What was acknowledged is durable already.
-        for process in (*self._front, self._meter):
+        for process in (*self._front, self._meter, self._forward):
             _signal(process, signal.SIGKILL)
         os._exit(1)
 
@@ -260,6 +264,11 @@ class _Processes:
         write_whole(self._folder.listening, self._listening)
         self._announce(self._listening)
 
+    async def _keep_forwarding(self) -> None:
+        """Keep a process that forwards, from when on any source does."""
+        if await forwarding_wanted(self._folder, self._stopping):
+            await self._keep(self._forward)
+
     async def _keep(self, process: _Process) -> None:
         """Start a child, and start it again whenever it dies, with growing pauses."""
         pause_s = _RESTART_FIRST_S
@@ -268,7 +277,8 @@ class _Processes:
             status, refusal = await self._life(process)
             if self._stopping.is_set():
                 return
-            if status in (1, 2) and not process.ever_ready.is_set():
+            fatal = status in (1, 2) and process is not self._forward
+            if fatal and not process.ever_ready.is_set():
                 # Trying again would not fix it.
                 refusal = refusal or Refusal(
                     f"A process of the server ({process.role}) could not start.",
@@ -369,7 +379,8 @@ class _Processes:
         """Tell the api process, for `/readyz`, which children do their work."""
         state = [
             ChildState(p.role, p.ready, p.endings.count, p.endings.sentence)
-            for p in (*self._front, self._meter)
+            for p in (*self._front, self._meter, self._forward)
+            if p is not self._forward or p.process is not None
         ]
         write_whole(self._folder.state, state)
 

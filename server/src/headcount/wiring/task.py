@@ -16,7 +16,7 @@ READY = b"ready\n"
 """What a child writes to standard output once it does its work."""
 
 Role = str
-"""`"intake"`, `"meter"` or `"api"`."""
+"""`"intake"`, `"meter"`, `"api"` or `"forward"`."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class Task(msgspec.Struct, frozen=True):
     Attributes:
         setting_texts: the server's settings, as `texts_of` writes them.
         tracking_url: where tracking SDKs reach this server.
-        listen_fd: the inherited socket to accept on; -1 for the meter.
+        listen_fd: the inherited socket to accept on; -1 for one that listens on none.
         alive_fd: the inherited end of a pipe that closes when the supervisor ends.
         again: whether a process of this role has done its work before: then somebody relies on it.
         reading: why nothing can be written, where the server is there for reading only.

@@ -41,6 +41,7 @@ PROMISED = {
     "source_over_share": 429,
     "source_over_budget": 429,
     "memory_short": 429,
+    "forwarding_full": 429,
     "storage_unavailable": 503,
     "internal_error": 500,
     "not_utf8": 400,

@@ -243,6 +243,11 @@ def repair_catalog(found: Found, key_fingerprint: str | None, side: Side) -> Ite
                 f"The damaged link {str(row[0])[:40]} was taken out.",
                 "Whoever used it is refused; make another with `headcount link add`.",
             )
+        elif table is catalog.FORWARDING:
+            yield Act(
+                f"The damaged forwarding of source number {str(row[0])[:40]} was taken out.",
+                "It forwards nothing now; set it again with `headcount source forward`.",
+            )
         elif table is catalog.TOKEN:
             yield Act(
                 f"The damaged API token {str(row[0])[:40]} was taken out.",
@@ -327,6 +332,8 @@ _LOST_WITH = {
     catalog.PLAN_LIMIT.name: "Months are judged by the limits that are left; see"
     " `headcount plan show`.",
     catalog.LINK.name: "Links are refused that were valid; make others with `headcount link add`.",
+    catalog.FORWARDING.name: "Sources that forwarded may not now; see `headcount source forward"
+    " --show`.",
     POSITION.name: "What is left of a journal may be read again: API calls and tracked users stay"
     " exact, and messages that were counted already may stand among the duplicates.",
     REJECTION.name: "Rejected messages are missing from the outcomes.",

@@ -61,7 +61,13 @@ __all__ = ["Act", "repair"]
 _RESTORE = "Restore the data folder from a backup; what is there is unchanged."
 
 _STORE_LOSABLE = (WATERMARK, POSITION, REJECTION, ASIDE)
-_CATALOG_LOSABLE = (catalog.TOKEN, catalog.PLAN_LIMIT, catalog.LINK, catalog.META)
+_CATALOG_LOSABLE = (
+    catalog.TOKEN,
+    catalog.PLAN_LIMIT,
+    catalog.LINK,
+    catalog.FORWARDING,
+    catalog.META,
+)
 
 Make = Callable[[Path, str, str, int], apsw.Connection]
 

@@ -1,0 +1,180 @@
+"""One request to a vendor: takes a path and a body, gives what became of it.
+
+Speaks TLS as the system trusts it, goes through the proxy that the environment names, follows no
+redirect, since the key would go along, and reads no more of an answer than it needs.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import ssl
+import time
+import urllib.parse
+import urllib.request
+from enum import Enum, auto
+from http.client import HTTPException
+from typing import Any, NamedTuple
+
+import urllib3
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+
+from headcount import __version__
+from headcount.forwarding.addresses import is_public, public_addresses
+
+__all__ = ["Answer", "Vendor", "Verdict", "retry_after_s", "verdict_of"]
+
+_TIMEOUT = urllib3.Timeout(connect=10, read=30)
+_ANSWER_BYTES_MAX = 1 << 16
+# Statuses of the client's fault that are over when they are over.
+_AGAIN = frozenset({408, 425, 429})
+
+
+class Verdict(Enum):
+    """What an answer means for the request."""
+
+    DELIVERED = auto()
+    REFUSED = auto()
+    AGAIN = auto()
+
+
+class Answer(NamedTuple):
+    """What a vendor answered.
+
+    Attributes:
+        status: the HTTP status; None where there was no answer.
+        retry_after_s: for how long it asks to be left alone; None where it does not say.
+        said: the answer, or why there is none, as a clause.
+    """
+
+    status: int | None
+    retry_after_s: float | None
+    said: str
+
+
+def verdict_of(status: int | None) -> Verdict:
+    """What a status means: all of 2xx takes the request, all of 4xx refuses it for good but what is
+    over in a while; and the rest, redirects included, is tried again."""
+    if status is None or status in _AGAIN:
+        return Verdict.AGAIN
+    if 200 <= status < 300:
+        return Verdict.DELIVERED
+    return Verdict.REFUSED if 400 <= status < 500 else Verdict.AGAIN
+
+
+class Vendor:
+    """Where one source's messages go.
+
+    Args:
+        url: the beginning of its addresses.
+        write_key: its key.
+        by_token: whether it has to be public, since a token's holder named it.
+    """
+
+    def __init__(self, url: str, write_key: str, *, by_token: bool) -> None:
+        self._url = url
+        self._split = urllib.parse.urlsplit(url)
+        self._by_token = by_token
+        self._pool = _pool(self._split, by_token=by_token)
+        basic = base64.b64encode(f"{write_key}:".encode()).decode()
+        self._headers = {
+            "Authorization": f"Basic {basic}",
+            "Content-Type": "application/json",
+            "User-Agent": f"headcount/{__version__}",
+        }
+
+    def post(self, path: str, body: bytes) -> Answer:
+        """Post one request; never raises for what a vendor or a network does."""
+        try:
+            if self._by_token:
+                public_addresses(self._split.hostname or "", self._split.port or 443)
+            response = self._pool.request(
+                "POST",
+                self._url + path,
+                body=body,
+                headers=self._headers,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                timeout=_TIMEOUT,
+            )
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
+            return Answer(None, None, _why(error))
+        _leave(response)
+        asked = retry_after_s(response.headers.get("Retry-After"), time.time())
+        return Answer(response.status, asked, f"it answers {response.status}")
+
+    def close(self) -> None:
+        """Close its connections; idempotent."""
+        self._pool.clear()
+
+
+def _leave(response: urllib3.BaseHTTPResponse) -> None:
+    """Read the rest of an answer, if it is short, so that its connection serves once more."""
+    try:
+        response.read(_ANSWER_BYTES_MAX, decode_content=False)
+        whole = not response.read(1, decode_content=False)
+    except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError):
+        whole = False
+    if whole:
+        response.release_conn()
+    else:
+        response.close()
+
+
+def retry_after_s(header: str | None, now_s: float) -> float | None:
+    """For how long a header asks to be left alone, in seconds; None where it does not say."""
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return float(text)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        return max(0.0, moment.timestamp() - now_s)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _why(error: Exception) -> str:
+    """Why there is no answer, as a clause without what was sent."""
+    reason = getattr(error, "reason", None) or error.__cause__ or error
+    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProtocolError):
+        reason = error.__cause__ or error.__context__ or error
+    if isinstance(reason, ssl.SSLError):
+        return f"its TLS cannot be trusted or used: {reason.reason or 'SSLError'}"
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return "it does not answer in time"
+    if isinstance(reason, OSError) and reason.strerror:
+        return f"it cannot be reached: {reason.strerror}"
+    return f"its answer is none ({type(reason).__name__})"
+
+
+class _PublicConnection(HTTPSConnection):
+    """A connection that says nothing to a host that is not public."""
+
+    def _new_conn(self) -> Any:
+        found = super()._new_conn()
+        # Its name may have been given another address since it was looked up.
+        if not is_public(str(found.getpeername()[0])):
+            found.close()
+            raise OSError(None, "it is an address of a private network")
+        return found
+
+
+class _PublicPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicConnection
+
+
+def _pool(split: urllib.parse.SplitResult, *, by_token: bool) -> urllib3.PoolManager:
+    context = ssl.create_default_context()
+    proxies = urllib.request.getproxies_environment()
+    proxy = proxies.get(split.scheme) or proxies.get("all")
+    host = split.hostname or ""
+    if proxy and not urllib.request.proxy_bypass(host):
+        return urllib3.ProxyManager(proxy, num_pools=1, maxsize=1, ssl_context=context)
+    pool = urllib3.PoolManager(num_pools=1, maxsize=1, ssl_context=context)
+    if by_token:
+        pool.pool_classes_by_scheme = {"https": _PublicPool}
+    return pool
