@@ -150,15 +150,12 @@ class _Intake:
         self._put_off_s = delay_s
         self._tracker = Tracker(keys, hasher, limits)
         self._history, self._hasher = history, hasher
-        self._sink = sink
-        self._clock = clock
-        self._limits = limits
+        self._sink, self._clock, self._limits = sink, clock, limits
         self._in_flight = InFlightLimiter(limits, sink)
         self._known_lane, self._keyless_lane = Lane(*_KNOWN_LANE), Lane(*_KEYLESS_LANE)
-        self._budgets = budgets
+        self._budgets, self._answered = budgets, answered
         self._turns = Turns(limits.work_waiting_max)
         self._small_bytes_max = min(_SMALL_BODY_BYTES, limits.body_bytes_max)
-        self._answered = answered
         self._forwards, self._numbers = forwards, itertools.count()
         self._bodies = BodyReader(
             limits.body_bytes_max,
