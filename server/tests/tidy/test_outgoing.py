@@ -56,7 +56,7 @@ def openings(path: Path) -> list[str]:
     return found
 
 
-def test_only_the_command_line_and_what_forwards_open_connections() -> None:
+def test_only_the_command_line_opens_connections() -> None:
     found = [
         each
         for path in sorted(SOURCES.rglob("*.py"))

@@ -121,7 +121,7 @@ def _set(
 ) -> None:
     from headcount.datafolder import DataFolder
     from headcount.forwarding.addresses import target_url
-    from headcount.spool.keyfile import load_spool_key, spool_key_place
+    from headcount.spool.spool_key import load_spool_key, spool_key_place
 
     url = target_url(target, by_token=False)
     former = catalog.forwarding(source.number)
@@ -212,8 +212,8 @@ def _told(settings: Settings, source: Source, forwarding: Forwarding | None) -> 
     from headcount.datafolder import DataFolder, FolderLock
     from headcount.forwarding.status import ForwardingStatus
     from headcount.runfiles import read_whole
-    from headcount.spool.files import folder_of_source
-    from headcount.spool.progress import read_progress
+    from headcount.spool.delivered import read_progress
+    from headcount.spool.segment_files import folder_of_source
     from headcount.spool.sizes import bytes_of
     from headcount.spool.stops import read_stop
 

@@ -4,7 +4,7 @@ Takes letters out of the spool, one source at a time and each in order, and post
 what the vendor said. Counting never waits for any of this, and whatever a vendor does, what was
 counted stays counted.
 
-    bodies      a letter as the request that the vendor gets
+    outgoing    a letter as the request that the vendor gets
     addresses   which addresses a token's holder may name
     vendor      one request to a vendor, and what its answer means
     delivery    one source: what is due, again and again until it is done

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from headcount.catalog import Forwarding
 from headcount.errors import DataFolderError
-from headcount.forwarding.bodies import Outgoing, Unreadable, outgoing
+from headcount.forwarding.outgoing import Outgoing, Unreadable, outgoing
 from headcount.forwarding.status import ForwardingStatus, OutcomeTally, StatusCount
-from headcount.forwarding.vendor import Answer, Vendor, Verdict, verdict_of
+from headcount.forwarding.vendor import DeliveryVerdict, Vendor, VendorAnswer, verdict_of
 from headcount.spool.letters import Letter
-from headcount.spool.reading import Due, OtherKey, SourceSpool, Waiting
 from headcount.spool.segments import RecordHead
+from headcount.spool.source_spool import Due, OtherKey, SourceSpool, SpoolBacklog
 
 __all__ = ["Delivery", "DeliveryLimits"]
 
@@ -79,7 +79,7 @@ class Delivery:
         self._stopping = False
         self._failing, self._failures = "", 0
         self._retry_at_ms: int | None = None
-        self._waiting = Waiting(0, 0, None)
+        self._waiting = SpoolBacklog(0, 0, None)
         self._rounds = 0
         self.fault: Exception | None = None
         self.refusals = 0
@@ -188,16 +188,16 @@ class Delivery:
         self.answers.append(answer.status)
         return self._judge(due, answer)
 
-    def _judge(self, due: Due, answer: Answer) -> float:
+    def _judge(self, due: Due, answer: VendorAnswer) -> float:
         verdict = verdict_of(answer.status)
-        if verdict is Verdict.AGAIN:
+        if verdict is DeliveryVerdict.AGAIN:
             self._failing = answer.said
             self._failures += 1
             pause_s = self._pause_s(answer.retry_after_s)
             self._retry_at_ms = self._clock_ms() + round(1000 * pause_s)
             self._waiting = self._spool.waiting()
             return pause_s
-        if verdict is Verdict.DELIVERED:
+        if verdict is DeliveryVerdict.DELIVERED:
             self.refusals = 0
             return self._ended(due, "delivered")
         self.refusals += 1

@@ -23,7 +23,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from headcount import __version__
 from headcount.forwarding.addresses import is_public, public_addresses
 
-__all__ = ["Answer", "Vendor", "Verdict", "retry_after_s", "verdict_of"]
+__all__ = ["DeliveryVerdict", "Vendor", "VendorAnswer", "retry_after_s", "verdict_of"]
 
 _TIMEOUT = urllib3.Timeout(connect=10, read=30)
 _ANSWER_BYTES_MAX = 1 << 16
@@ -31,7 +31,7 @@ _ANSWER_BYTES_MAX = 1 << 16
 _AGAIN = frozenset({408, 425, 429})
 
 
-class Verdict(Enum):
+class DeliveryVerdict(Enum):
     """What an answer means for the request."""
 
     DELIVERED = auto()
@@ -39,7 +39,7 @@ class Verdict(Enum):
     AGAIN = auto()
 
 
-class Answer(NamedTuple):
+class VendorAnswer(NamedTuple):
     """What a vendor answered.
 
     Attributes:
@@ -53,14 +53,14 @@ class Answer(NamedTuple):
     said: str
 
 
-def verdict_of(status: int | None) -> Verdict:
+def verdict_of(status: int | None) -> DeliveryVerdict:
     """What a status means: all of 2xx takes the request, all of 4xx refuses it for good but what is
     over in a while; and the rest, redirects included, is tried again."""
     if status is None or status in _AGAIN:
-        return Verdict.AGAIN
+        return DeliveryVerdict.AGAIN
     if 200 <= status < 300:
-        return Verdict.DELIVERED
-    return Verdict.REFUSED if 400 <= status < 500 else Verdict.AGAIN
+        return DeliveryVerdict.DELIVERED
+    return DeliveryVerdict.REFUSED if 400 <= status < 500 else DeliveryVerdict.AGAIN
 
 
 class Vendor:
@@ -84,7 +84,7 @@ class Vendor:
             "User-Agent": f"headcount/{__version__}",
         }
 
-    def post(self, path: str, body: bytes) -> Answer:
+    def post(self, path: str, body: bytes) -> VendorAnswer:
         """Post one request; never raises for what a vendor or a network does."""
         try:
             if self._by_token:
@@ -100,10 +100,10 @@ class Vendor:
                 timeout=_TIMEOUT,
             )
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-            return Answer(None, None, _why(error))
+            return VendorAnswer(None, None, _why(error))
         _leave(response)
         asked = retry_after_s(response.headers.get("Retry-After"), time.time())
-        return Answer(response.status, asked, f"it answers {response.status}")
+        return VendorAnswer(response.status, asked, f"it answers {response.status}")
 
     def close(self) -> None:
         """Close its connections; idempotent."""

@@ -19,7 +19,7 @@ the meter says. Raw ids never leave this package.
     shares      how a bound is shared between sources
     turns       whose request is served next
     budgets     what one source may send
-    forwarding  what a request leaves to forward
+    forwards    what a request leaves to forward
     requests    how many requests were answered, and how
     browser     the settings that analytics.js asks for, and the pixel
     answers     statuses, headers and JSON of every answer
@@ -33,7 +33,7 @@ the meter says. Raw ids never leave this package.
 
 from headcount.intake.app import create_app
 from headcount.intake.budgets import Budgets
-from headcount.intake.forwarding import Forwards
+from headcount.intake.forwards import Forwards
 from headcount.intake.ports import FactSink, History, Limits, SourceRef, TokenRef, WriteKeys
 from headcount.intake.reasons import EXPLANATIONS, Reason, Refused
 from headcount.intake.receiving import BodyReader, ClientGone, Room

@@ -34,7 +34,7 @@ from headcount.intake.asgi import Application, Receive, Scope, Send
 from headcount.intake.browser import pixel_message, settings_document
 from headcount.intake.budgets import Budgets
 from headcount.intake.decompression import decompress
-from headcount.intake.forwarding import Forwards, letters_of
+from headcount.intake.forwards import Forwards, letters_of
 from headcount.intake.headers import (
     HeaderMap,
     basic_user_name,

@@ -1,13 +1,13 @@
-"""How much of the disk the spool takes: takes its folder, gives bytes by source."""
+"""How much of the disk the spool takes: takes its folder and a source, gives bytes."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from headcount.spool.files import SEGMENT_SUFFIX, folder_of_source
+from headcount.spool.segment_files import SEGMENT_SUFFIX, folder_of_source
 
-__all__ = ["SpoolSizes", "bytes_of"]
+__all__ = ["bytes_of"]
 
 
 def bytes_of(spool: Path, source: int) -> int:
@@ -24,20 +24,3 @@ def bytes_of(spool: Path, source: int) -> int:
     except (FileNotFoundError, NotADirectoryError):
         return 0
     return total
-
-
-class SpoolSizes:
-    """Which sources have no room left.
-
-    Args:
-        spool: the spool's folder.
-        bytes_max: how much the segments of one source may take.
-    """
-
-    def __init__(self, spool: Path, bytes_max: int) -> None:
-        self._spool = spool
-        self._bytes_max = bytes_max
-
-    def is_full(self, source: int) -> bool:
-        """Whether the source has no room left, as of now."""
-        return bytes_of(self._spool, source) >= self._bytes_max

@@ -18,7 +18,7 @@ from headcount.http.pace import ProcessPace
 from headcount.http.serving import serve_http
 from headcount.intake import Budgets, Forwards, Limits, RequestTally, create_app
 from headcount.journal import JournalDirectory
-from headcount.spool.keyfile import spool_key_place
+from headcount.spool.spool_key import spool_key_place
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty

@@ -17,15 +17,15 @@ from headcount.errors import DataFolderError, SpoolUnavailableError
 from headcount.folderlock import errors_named
 from headcount.intake import Forwards
 from headcount.journal import JournalFile
-from headcount.spool.files import folder_of_source
-from headcount.spool.keyfile import load_spool_key
+from headcount.spool.segment_files import folder_of_source
 from headcount.spool.sizes import bytes_of
+from headcount.spool.spool_key import load_spool_key
 from headcount.spool.stops import Stop, read_stop, write_stop
 from headcount.troubles import Troubles
 from headcount.wiring.telling import tell
 
 if TYPE_CHECKING:
-    from headcount.spool.writing import SpoolWriter
+    from headcount.spool.writer import SpoolWriter
 
 __all__ = ["ForwardedSources", "JournalSpool"]
 
@@ -162,7 +162,7 @@ class JournalSpool:
         self._journal = journal.uuid
         self._writer: SpoolWriter | None = None
         if spool.is_dir() and any(spool.glob(f"*/{journal.uuid}.*")):
-            from headcount.spool.writing import settle
+            from headcount.spool.writer import settle
 
             with errors_named(spool):
                 settle(spool, journal.uuid, journal.last_id())
@@ -183,7 +183,7 @@ class JournalSpool:
         self._writer.write(posted, entry)
 
     def _opened(self) -> SpoolWriter:
-        from headcount.spool.writing import SpoolWriter
+        from headcount.spool.writer import SpoolWriter
 
         try:
             key = load_spool_key(self._key_place)

@@ -22,15 +22,14 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from headcount.spool.files import (
+from headcount.spool.delivered import ProgressFile
+from headcount.spool.letters import Letter, decoded
+from headcount.spool.segment_files import (
     SegmentFile,
     folder_of_source,
     open_segment,
     segments_of,
 )
-from headcount.spool.keyfile import fingerprint_of
-from headcount.spool.letters import Letter, decoded
-from headcount.spool.progress import ProgressFile
 from headcount.spool.segments import (
     FIRST_RECORD,
     RECORD_HEAD_BYTES,
@@ -40,8 +39,9 @@ from headcount.spool.segments import (
     nonce_of,
     segment_key,
 )
+from headcount.spool.spool_key import fingerprint_of
 
-__all__ = ["Due", "OtherKey", "SourceSpool", "Waiting"]
+__all__ = ["Due", "OtherKey", "SourceSpool", "SpoolBacklog"]
 
 _ASK_AFTER_S = 0.3
 
@@ -65,7 +65,7 @@ class Due(NamedTuple):
     record: RecordHead | None
 
 
-class Waiting(NamedTuple):
+class SpoolBacklog(NamedTuple):
     """What a source has in the spool.
 
     Attributes:
@@ -142,7 +142,7 @@ class SourceSpool:
 
         Args:
             due: from `due`.
-            outcome: one of `progress.OUTCOMES`.
+            outcome: one of `delivered.OUTCOMES`.
             status: of what was refused, the vendor's.
         """
         messages = 0 if due.record is None else due.record.messages
@@ -152,7 +152,7 @@ class SourceSpool:
             count.leave(due.end, messages)
         self._file.write()
 
-    def waiting(self) -> Waiting:
+    def waiting(self) -> SpoolBacklog:
         """How much there is still to deliver.
 
         Raises:
@@ -167,7 +167,7 @@ class SourceSpool:
                 nbytes += max(0, count.upto - self._at(name))
                 if count.messages and count.oldest_ms is not None:
                     oldest.append(count.oldest_ms)
-        return Waiting(messages, nbytes, min(oldest, default=None))
+        return SpoolBacklog(messages, nbytes, min(oldest, default=None))
 
     def rest(self) -> None:
         """Make what is known durable, and let files go that nothing is read from for now."""

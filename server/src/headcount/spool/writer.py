@@ -24,9 +24,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from headcount.durable import sync
 from headcount.errors import SpoolUnavailableError, StorageUnavailableError
 from headcount.spool.boots import epoch_of
-from headcount.spool.files import SEGMENT_SUFFIX, end_within, folder_of_source, opened_segment
-from headcount.spool.keyfile import fingerprint_of
 from headcount.spool.letters import Posted
+from headcount.spool.segment_files import (
+    SEGMENT_SUFFIX,
+    end_within,
+    folder_of_source,
+    opened_segment,
+)
 from headcount.spool.segments import (
     FIRST_RECORD,
     MARK_AT,
@@ -40,6 +44,7 @@ from headcount.spool.segments import (
     pack_record_head,
     segment_key,
 )
+from headcount.spool.spool_key import fingerprint_of
 
 __all__ = ["SpoolWriter", "settle"]
 

@@ -16,7 +16,7 @@ import msgspec
 
 from headcount.durable import put_whole, read_small
 
-__all__ = ["OUTCOMES", "Progress", "ProgressFile", "Tally", "read_progress"]
+__all__ = ["OUTCOMES", "DeliveryProgress", "ProgressFile", "Tally", "read_progress"]
 
 OUTCOMES = ("delivered", "refused", "expired", "dropped", "damaged")
 """What can become of a request: the vendor took it; it refused it for good; it waited for longer
@@ -33,7 +33,7 @@ class Tally(msgspec.Struct):
     messages: int = 0
 
 
-class Progress(msgspec.Struct, rename="camel"):
+class DeliveryProgress(msgspec.Struct, rename="camel"):
     """How far one source is delivered.
 
     Attributes:
@@ -66,20 +66,20 @@ class Progress(msgspec.Struct, rename="camel"):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Progress).decode
+_decode = msgspec.json.Decoder(DeliveryProgress).decode
 
 
-def read_progress(folder: Path) -> Progress:
+def read_progress(folder: Path) -> DeliveryProgress:
     """What the files of a source say; a new one where they say nothing.
 
     Args:
         folder: the source's, in the spool.
     """
     found = [each for name in (_NAME, _SYNCED) if (each := _read(folder / name)) is not None]
-    return max(found, key=lambda each: each.sequence, default=Progress())
+    return max(found, key=lambda each: each.sequence, default=DeliveryProgress())
 
 
-def _read(place: Path) -> Progress | None:
+def _read(place: Path) -> DeliveryProgress | None:
     try:
         data = read_small(place)
         return _decode(data[8:]) if int(data[:8], 16) == zlib.crc32(data[8:]) else None
