@@ -10,7 +10,6 @@ code, not its text, which may quote what was sent.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import traceback
 from collections.abc import Callable, Container, Sequence
@@ -146,8 +145,7 @@ class _Intake:
         proxies: Container[object],
         delay_s: Callable[[Scope], float],
     ) -> None:
-        self._proxies = proxies
-        self._put_off_s = delay_s
+        self._proxies, self._put_off_s = proxies, delay_s
         self._tracker = Tracker(keys, hasher, limits)
         self._history, self._hasher = history, hasher
         self._sink, self._clock, self._limits = sink, clock, limits
@@ -156,7 +154,7 @@ class _Intake:
         self._budgets, self._answered = budgets, answered
         self._turns = Turns(limits.work_waiting_max)
         self._small_bytes_max = min(_SMALL_BODY_BYTES, limits.body_bytes_max)
-        self._forwards, self._numbers = forwards, itertools.count()
+        self._forwards = forwards
         self._bodies = BodyReader(
             limits.body_bytes_max,
             limits.body_timeout_s,
@@ -273,7 +271,7 @@ class _Intake:
             else:
                 body = await self._body(headers, receive, known=source is not None)
             forwards, library = self._forwards.sources, library_of(headers, short=route.short)
-            receipt = Receipt(self._clock(), library, next(self._numbers), forwards)
+            receipt = Receipt(self._clock(), library, self._forwards.next_number(), forwards)
             owner = owner or self._likely_owner(body)
             is_simple = len(body) <= self._small_bytes_max and b"content-encoding" not in headers
             # What is asked first costs next to nothing, and is so for nearly all.

@@ -6,6 +6,7 @@ A source that forwards nothing pays for none of this but the look at a table tha
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 
@@ -23,10 +24,12 @@ class Forwards:
     Attributes:
         sources: the numbers of those that forward, and whether each has room left. Replaced, and
             never changed, so that all of one request is done by the same.
+        next_number: tells each request of this process from the others.
     """
 
     def __init__(self) -> None:
         self.sources: Mapping[int, bool] = {}
+        self.next_number = itertools.count().__next__
 
     def check(self, source: int) -> None:
         """See that a source may send, which may forward.
