@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, get_type_hints
 
 from headcount import machine
 from headcount.setting_values import (
@@ -40,8 +40,6 @@ __all__ = [
     "Network",
     "Setting",
     "Settings",
-    "settings_from",
-    "texts_of",
 ]
 
 CONFIG_ENV = "HEADCOUNT_CONFIG"
@@ -378,32 +376,3 @@ def _described() -> dict[str, Setting]:
 
 SETTINGS: Mapping[str, Setting] = _described()
 """Every setting by name, in the order in which help shows them."""
-
-
-def texts_of(settings: Settings) -> dict[str, str]:
-    """Settings as texts, for another process: what `settings_from` reads.
-
-    Those without a value are left out; paths are absolute, wherever the other process works.
-    """
-    values = {name: getattr(settings, name) for name in SETTINGS}
-    return {name: _text_of(value) for name, value in values.items() if value is not None}
-
-
-def settings_from(texts: Mapping[str, str]) -> Settings:
-    """The settings that `texts_of` wrote."""
-    values: dict[str, Any] = {name: SETTINGS[name].parse(text) for name, text in texts.items()}
-    return Settings(**values)
-
-
-def _text_of(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case Path():
-            return str(value.absolute())
-        case Address():
-            return str(value)
-        case tuple():
-            return ",".join(map(str, value))
-        case _:
-            return str(value)

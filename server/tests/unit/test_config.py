@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from headcount.config import SETTINGS, Address, Settings, settings_from, texts_of
+from headcount.config import SETTINGS, Address, Settings
 from headcount.errors import SettingError
 from headcount.loading import load_settings
+from headcount.setting_texts import settings_from, texts_of
 
 
 @pytest.fixture(autouse=True)

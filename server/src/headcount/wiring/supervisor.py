@@ -23,13 +23,14 @@ import msgspec
 
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
-from headcount.config import Settings, texts_of
+from headcount.config import Settings
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import OperatorError
 from headcount.http.front import check_front, front_of
 from headcount.http.listening import listen, url_of
 from headcount.integrity import refuse_faults
 from headcount.runfiles import ChildState, write_whole
+from headcount.setting_texts import texts_of
 from headcount.sqlite.unwritable import identity_of
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty, begun, explained

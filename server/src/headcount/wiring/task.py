@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from headcount.config import Settings, settings_from
+from headcount.config import Settings
+from headcount.setting_texts import settings_from
 
 __all__ = ["READY", "Refusal", "Role", "Task", "read_refusal"]
 
