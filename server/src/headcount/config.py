@@ -19,6 +19,7 @@ from headcount.setting_values import (
     Address,
     Network,
     a_path,
+    a_path_prefix,
     a_text,
     a_url,
     an_address,
@@ -223,8 +224,29 @@ class Settings:
         _About(
             "URL",
             a_url,
-            "Where tracking SDKs reach the tracking address, as the page shows it in snippets to"
-            " copy; for servers behind a proxy. The default is the tracking address itself.",
+            "Where tracking SDKs reach the tracking address, with its path behind a proxy: shown in"
+            " snippets, and told to browsers and apps whatever headers say. The default is the"
+            " tracking address itself, or where a request says that it came.",
+        ),
+    ] = None
+
+    path_prefix: Annotated[
+        str | None,
+        _About(
+            "PATH",
+            a_path_prefix,
+            "What a proxy on a site's own host leaves before every path, such as /analytics. Paths"
+            " without it are taken too.",
+        ),
+    ] = None
+
+    analytics_js: Annotated[
+        Path | None,
+        _About(
+            "FILE",
+            a_path,
+            "The analytics.min.js for Segment's snippet, which asks for it at the tracking address:"
+            " dist/umd/standalone.js of the npm package @segment/analytics-next.",
         ),
     ] = None
 
@@ -249,8 +271,8 @@ class Settings:
             "ADDRESSES",
             networks,
             "Proxies that say truly how a client came to them: addresses or networks, with commas"
-            " between them. X-Forwarded-Proto and -For of anybody else mean nothing. The default is"
-            " this machine itself.",
+            " between them. X-Forwarded-Proto, -Host, -Prefix and -For of others mean nothing."
+            " The default is this machine itself.",
         ),
     ] = None
 

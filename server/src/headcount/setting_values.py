@@ -16,6 +16,7 @@ __all__ = [
     "Address",
     "Network",
     "a_path",
+    "a_path_prefix",
     "a_text",
     "a_url",
     "an_address",
@@ -32,6 +33,7 @@ _SWITCHES = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(
     ("false", "0", "no", "off"), False
 )
 _URL = re.compile(r"[A-Za-z0-9:/._~\[\]-]+", re.ASCII)
+_PATH_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
 
 
 class Address(NamedTuple):
@@ -120,6 +122,14 @@ def a_url(text: str) -> str:
     ):
         raise ValueError("an address such as https://tracking.example.com")
     return url
+
+
+def a_path_prefix(text: str) -> str:
+    """The beginning of a path, with a slash before it and none after. Raises `ValueError`."""
+    prefix = "/" + text.strip().strip("/")
+    if not _PATH_PREFIX.fullmatch(prefix):
+        raise ValueError("the beginning of a path, such as /analytics")
+    return prefix
 
 
 def networks(text: str) -> tuple[Network, ...]:

@@ -192,6 +192,8 @@ GIVEN = {
     "dedup_window_days": "3",
     "idle_timeout_s": "9",
     "tracking_url": "https://tracking.example.com",
+    "path_prefix": "/analytics",
+    "analytics_js": "/srv/analytics.min.js",
     "tls_cert": "/tls/chain.pem",
     "tls_key": "/tls/key.pem",
     "trusted_proxies": "10.0.0.5,192.168.1.0/24,::1",
@@ -236,3 +238,15 @@ def test_tracking_urls(text: str, url: str) -> None:
 def test_what_is_no_tracking_url(text: str) -> None:
     with pytest.raises(SettingError, match="an address such as https"):
         load_settings({"tracking_url": text}, {})
+
+
+@pytest.mark.parametrize("text", ["/analytics", "analytics/", " /analytics ", "//analytics"])
+def test_path_prefixes(text: str) -> None:
+    settings, _ = load_settings({"path_prefix": text}, {})
+    assert settings.path_prefix == "/analytics"
+
+
+@pytest.mark.parametrize("text", ["", "/", "/a b", "/a//b", "/a?b", "/ü"])
+def test_what_is_no_path_prefix(text: str) -> None:
+    with pytest.raises(SettingError, match="the beginning of a path"):
+        load_settings({"path_prefix": text}, {})

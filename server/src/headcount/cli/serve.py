@@ -36,7 +36,10 @@ def serve(settings: Settings, as_json: bool) -> int:
     Says on standard output where it listens, once it is ready. Ctrl-C or SIGTERM lets it finish
     what is in flight and end with status 0; a second one ends it at once.
     """
+    from headcount.wiring.hosting import check_library
     from headcount.wiring.supervisor import serve as run
+
+    check_library(settings)
 
     def announce(listening: Listening) -> None:
         if as_json:

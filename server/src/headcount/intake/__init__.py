@@ -21,7 +21,9 @@ the meter says. Raw ids never leave this package.
     budgets     what one source may send
     forwards    what a request leaves to forward
     requests    how many requests were answered, and how
-    browser     the settings that analytics.js asks for, and the pixel
+    webhooks    bodies that may be a message, an array, or CloudEvents around them
+    documents   what clients ask for before they send, and where it says that this server is
+    browser     the settings themselves, and the pixel's message
     answers     statuses, headers and JSON of every answer
     reasons     every refusal, once
     description what the address says about itself
@@ -33,6 +35,7 @@ the meter says. Raw ids never leave this package.
 
 from headcount.intake.app import create_app
 from headcount.intake.budgets import Budgets
+from headcount.intake.documents import Hosting
 from headcount.intake.forwards import Forwards
 from headcount.intake.ports import FactSink, History, Limits, SourceRef, TokenRef, WriteKeys
 from headcount.intake.reasons import EXPLANATIONS, Reason, Refused
@@ -49,6 +52,7 @@ __all__ = [
     "FindSource",
     "Forwards",
     "History",
+    "Hosting",
     "Limits",
     "Reason",
     "Refused",

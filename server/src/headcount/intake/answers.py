@@ -44,7 +44,8 @@ _CORS: _Headers = (
 _PREFLIGHT: _Headers = (
     (
         b"access-control-allow-headers",
-        b"Authorization, Content-Type, Content-Encoding, X-Retry-Count, *",
+        b"Authorization, Content-Type, Content-Encoding, X-Retry-Count, X-Write-Key,"
+        b" X-Enable-Debug, AnonymousId, *",
     ),
     (b"access-control-max-age", b"86400"),
 )
@@ -115,14 +116,16 @@ def description_answer() -> Answer:
     return json_answer(200, tracking_document())._replace(brought=False)
 
 
-def refusal(reason: Reason, methods: Sequence[str] = ()) -> Answer:
+def refusal(reason: Reason, methods: Sequence[str] = (), more: str = "") -> Answer:
     """What a refused request is told.
 
     Args:
         reason: why it is refused.
         methods: those that the address takes, for METHOD_NOT_ALLOWED.
+        more: a sentence that follows the explanation.
     """
     status, sentence = EXPLANATIONS[reason]
+    sentence = f"{sentence} {more}" if more else sentence
     headers: _Headers = ((b"allow", _listed(methods)),) if methods else ()
     if reason in _RETRY_AFTER_S:
         # How clients spread is no secret.
@@ -146,7 +149,7 @@ def pixel_answer(answer: Answer) -> Answer:
 
 
 def options_answer(methods: Sequence[str], *, preflight: bool) -> Answer:
-    """What OPTIONS is told: the methods, and under /v1/ what a browser asks before it posts."""
+    """What OPTIONS is told: the methods, and what a browser asks before it posts."""
     allow = _listed(methods)
     headers: _Headers = ((b"allow", allow),)
     if preflight:

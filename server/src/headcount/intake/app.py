@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 from headcount.allowances import Allowances
@@ -30,14 +30,15 @@ from headcount.intake.answers import (
     send_answer,
 )
 from headcount.intake.asgi import Application, Receive, Scope, Send
-from headcount.intake.browser import pixel_message, settings_document
+from headcount.intake.browser import pixel_message
 from headcount.intake.budgets import Budgets
 from headcount.intake.decompression import decompress
+from headcount.intake.documents import Documents, Hosting
 from headcount.intake.forwards import Forwards, letters_of
 from headcount.intake.headers import (
     HeaderMap,
-    basic_user_name,
     bearer_token,
+    key_in_head,
     length_bytes,
     library_of,
 )
@@ -52,13 +53,14 @@ from headcount.intake.ports import (
     TokenRef,
     WriteKeys,
 )
-from headcount.intake.reasons import FOR_WANT_OF_ROOM, OF_ONE_SOURCE, Reason, Refused
+from headcount.intake.reasons import FOR_WANT_OF_ROOM, OF_FORM, OF_ONE_SOURCE, Reason, Refused
 from headcount.intake.receiving import BodyReader, ClientGone, Room
 from headcount.intake.records import RecordTaker, take_records
 from headcount.intake.requests import RequestTally
-from headcount.intake.routes import Action, Route, route_of
+from headcount.intake.routes import Action, Form, Route, Router, nearest_path
 from headcount.intake.tracking import BatchResult, Receipt, Tracker, tally
 from headcount.intake.turns import Turns
+from headcount.intake.webhooks import in_batch, is_array, plain_batch, plain_message
 from headcount.intake.work import at_once, in_turns
 from headcount.spool.letters import Posted
 
@@ -94,7 +96,7 @@ def create_app(
     budgets: Budgets | None = None,
     answered: RequestTally | None = None,
     forwards: Forwards | None = None,
-    proxies: Container[object] = (),
+    hosting: Hosting | None = None,
     delay_s: Callable[[Scope], float] = lambda _: 0.0,
 ) -> Application:
     """The tracking API.
@@ -112,7 +114,7 @@ def create_app(
         budgets: what each source may send; None for no bounds.
         answered: where answers are counted.
         forwards: which sources forward; None for none.
-        proxies: the addresses whose word is taken for how a browser came to them.
+        hosting: how clients reach this server.
         delay_s: for how long, in seconds, to put an answer off to a request that brought nothing.
     """
     return _Intake(
@@ -125,7 +127,7 @@ def create_app(
         budgets or Budgets(Allowances(None), clock),
         answered or RequestTally(),
         forwards or Forwards(),
-        proxies,
+        hosting or Hosting(),
         delay_s,
     )
 
@@ -142,11 +144,12 @@ class _Intake:
         budgets: Budgets,
         answered: RequestTally,
         forwards: Forwards,
-        proxies: Container[object],
+        hosting: Hosting,
         delay_s: Callable[[Scope], float],
     ) -> None:
-        self._proxies, self._put_off_s = proxies, delay_s
+        self._router, self._put_off_s = Router(hosting.path_prefix), delay_s
         self._tracker = Tracker(keys, hasher, limits)
+        self._documents = Documents(self._tracker, hosting)
         self._history, self._hasher = history, hasher
         self._sink, self._clock, self._limits = sink, clock, limits
         self._in_flight = InFlightLimiter(limits, sink)
@@ -166,10 +169,10 @@ class _Intake:
         if scope["type"] != "http":
             raise ValueError(f"the tracking API speaks HTTP only, not {scope['type']}")
         began_s = perf_counter()
-        path: str = scope["path"]
-        cors = path == "/v1" or path.startswith("/v1/")
+        route = self._router.find(scope["path"])
+        cors = route is None or route.cors
         try:
-            answer = await self._answer(route_of(path), scope, receive, cors=cors)
+            answer = await self._answer(route, scope, receive)
         except ClientGone:
             return
         except Exception as error:
@@ -186,14 +189,13 @@ class _Intake:
             await asyncio.sleep(min(delay_s, most_s))
         await send_answer(send, answer, cors=cors)
 
-    async def _answer(
-        self, route: Route | None, scope: Scope, receive: Receive, *, cors: bool
-    ) -> Answer:
+    async def _answer(self, route: Route | None, scope: Scope, receive: Receive) -> Answer:
         if route is None:
-            return refusal(Reason.NOT_FOUND)
+            nearest = f"The nearest known one is {nearest_path(scope['path'])}."
+            return refusal(Reason.NOT_FOUND, more=nearest)
         method: str = scope["method"]
         if method == "OPTIONS":
-            return options_answer(route.methods, preflight=cors)
+            return options_answer(route.methods, preflight=route.cors)
         if method not in route.methods:
             return refusal(Reason.METHOD_NOT_ALLOWED, route.methods)
         if route.action is Action.HEALTH:
@@ -203,31 +205,17 @@ class _Intake:
         if route.action is Action.DESCRIPTION:
             return description_answer()
         headers: HeaderMap = dict(scope["headers"])
-        if route.action is Action.SETTINGS:
-            return self._settings(route.argument, headers, scope)
+        if route.form is Form.NOTHING:
+            try:
+                return self._documents.answer(route, headers, scope)
+            except Refused as refused:
+                return refusal(refused.reason)
         if route.action is Action.PIXEL:
             if method == "HEAD":
                 # Whoever only looks has sent nothing to be counted.
                 return pixel_answer(SUCCESS)
             return pixel_answer(await self._track(route, headers, scope, receive))
         return await self._track(route, headers, scope, receive)
-
-    def _settings(self, write_key: str, headers: HeaderMap, scope: Scope) -> Answer:
-        try:
-            self._tracker.source_of(write_key)
-        except Refused as refused:
-            return refusal(refused.reason)
-        # Behind a proxy that ends TLS only this header knows how the browser came.
-        forwarded = headers.get(b"x-forwarded-proto", b"").decode("latin-1").lower()
-        peer = (scope.get("client") or (None,))[0]
-        is_told = forwarded in ("http", "https") and peer in self._proxies
-        document = settings_document(
-            write_key,
-            headers.get(b"host", b"").decode("latin-1"),
-            forwarded if is_told else scope["scheme"],
-        )
-        # The answer depends on those two headers, so a shared cache must not keep it.
-        return json_answer(200, document, ((b"cache-control", b"no-store"),))
 
     async def _track(
         self, route: Route, headers: HeaderMap, scope: Scope, receive: Receive
@@ -238,7 +226,8 @@ class _Intake:
         except Refused as refused:
             if refused.reason in OF_ONE_SOURCE:
                 await asyncio.sleep(_REFUSED_AFTER_S)
-            return refusal(refused.reason)
+            more = f"This address takes {route.form.value}." if refused.reason in OF_FORM else ""
+            return refusal(refused.reason, more=more)
         except (StorageUnavailableError, DataFolderError):
             return refusal(Reason.STORAGE_UNAVAILABLE)
 
@@ -253,7 +242,7 @@ class _Intake:
         authorization = headers.get(b"authorization", b"")
         if route.action is Action.IMPORT and (secret := bearer_token(authorization)) is not None:
             return await self._import(secret, headers, receive)
-        write_key = basic_user_name(authorization)
+        write_key = key_in_head(headers, scope["query_string"])
         source = self._tracker.source_of(write_key) if write_key else None
         owner = source.source if source is not None else 0
         self._in_flight.check(owner)
@@ -284,6 +273,12 @@ class _Intake:
                     known = source is not None
                     body, lane = await self._unpacked(body, headers, owner, known=known)
                 try:
+                    if route.action is Action.ANY:
+                        is_batch = is_array(body)
+                        if is_batch:
+                            body = await in_turns(plain_batch(body, self._limits))
+                        else:
+                            body = plain_message(body, headers, self._limits)
                     if is_batch:
                         result = await in_turns(self._tracker.take_batch(body, receipt, source))
                     else:
@@ -293,6 +288,8 @@ class _Intake:
                     if lane is not None:
                         lane.leave()
                 self._budgets.spend(result.source, result.facts)
+                if forwards and not (is_batch or route.argument):
+                    body = in_batch(body)
                 letters = letters_of(result, body, route.argument, receipt) if forwards else ()
                 return await self._keep(result, letters)
             finally:

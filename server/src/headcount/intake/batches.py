@@ -33,6 +33,7 @@ from headcount.intake.scanning import (
     only_value,
     opened_object,
     separator,
+    skip_space,
     string_of,
     value_end,
     without_bom,
@@ -46,6 +47,7 @@ __all__ = [
     "decode_batch",
     "decode_item",
     "decode_whole",
+    "find_array",
     "find_items",
     "find_items_tolerantly",
 ]
@@ -93,6 +95,7 @@ class _Envelope(msgspec.Struct, rename="camel"):
 
 
 _fast_items = msgspec.json.Decoder(Items).decode
+_fast_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _fast_envelope = msgspec.json.Decoder(_Envelope).decode
 _fast_messages = msgspec.json.Decoder(list[PlainMessage]).decode
 
@@ -114,6 +117,31 @@ def decode_batch(body: bytes, limits: Limits, budget: StepBudget) -> Work[Batch]
         return whole
     items = yield from find_items(body, limits.batch_messages_max, budget)
     return Batch(items.write_key, (), items.batch)
+
+
+def find_array(body: bytes, limits: Limits, budget: StepBudget) -> Work[list[msgspec.Raw]]:
+    """The items of a body that is an array.
+
+    Raises:
+        Refused: the body is no JSON array, or a too long one, or finding its items would take more
+            than the budget. Malformed JSON inside one item is found when that item is decoded.
+    """
+    data = without_bom(body)
+    try:
+        items = _fast_array(data)
+    except FAST_REFUSALS:
+        try:
+            items, end = yield from _items_of(
+                data, skip_space(data, 0), limits.batch_messages_max, budget
+            )
+            if skip_space(data, end) != len(data):
+                raise Malformed from None
+        except Malformed:
+            raise Refused(Reason.MALFORMED_JSON) from None
+        except TooComplex:
+            raise Refused(Reason.TOO_COMPLEX) from None
+    _check_length(items, limits.batch_messages_max)
+    return items
 
 
 def decode_item(item: msgspec.Raw, limits: Limits, budget: StepBudget) -> Message | Reason:

@@ -6,9 +6,21 @@ Takes headers, gives what can be read of them; refuses nothing.
 from __future__ import annotations
 
 import binascii
+import urllib.parse
 from collections.abc import Mapping
 
-__all__ = ["HeaderMap", "basic_user_name", "bearer_token", "length_bytes", "library_of"]
+__all__ = [
+    "HeaderMap",
+    "basic_user_name",
+    "bearer_token",
+    "key_in_head",
+    "length_bytes",
+    "library_of",
+    "query_fields",
+]
+
+# AMP sends a dozen, and whoever makes a pixel by hand may add what they like.
+_QUERY_FIELDS_MAX = 128
 
 HeaderMap = Mapping[bytes, bytes]
 """Names in lower case to values."""
@@ -39,6 +51,37 @@ def basic_user_name(authorization: bytes) -> str:
         return binascii.a2b_base64(credentials).partition(b":")[0].decode()
     except (binascii.Error, UnicodeDecodeError):
         return ""
+
+
+def key_in_head(headers: HeaderMap, query: bytes) -> str:
+    """The write key of a request's head; empty where it has none that can be read.
+
+    HTTP Basic goes first, then X-Write-Key, then the query's `writeKey`.
+    """
+    write_key = basic_user_name(headers.get(b"authorization", b""))
+    if write_key:
+        return write_key
+    # Jitsu's keys have two parts, and its libraries take no others; no key of ours has a colon.
+    write_key = headers.get(b"x-write-key", b"").decode("latin-1").partition(":")[0].strip()
+    if write_key or b"writeKey=" not in query:
+        return write_key
+    try:
+        return query_fields(query).get("writeKey", "")
+    except ValueError:
+        return ""
+
+
+def query_fields(query: bytes) -> dict[str, str]:
+    """The parameters of a query string; of those that occur more than once, the last.
+
+    Raises:
+        ValueError: they are too many, or no text.
+    """
+    # Bytes that are no UTF-8 must not all become the same character, and so two people one.
+    found = urllib.parse.parse_qs(
+        query.decode("ascii"), errors="strict", max_num_fields=_QUERY_FIELDS_MAX
+    )
+    return {name: values[-1] for name, values in found.items()}
 
 
 def bearer_token(authorization: bytes) -> str | None:

@@ -20,11 +20,15 @@ _MIB = 1024 * 1024
 
 
 class SourceRef(NamedTuple):
-    """A source as intake needs it: the numbers that facts carry, and whether it takes messages."""
+    """A source as intake needs it: the numbers that facts carry, and whether it takes messages.
+
+    Its id, by which the usage API names it, is empty where nobody needs it.
+    """
 
     workspace: int
     source: int
     enabled: bool
+    id: str = ""
 
 
 class WriteKeys(Protocol):

@@ -13,6 +13,7 @@ from headcount.intake.ports import SourceRef
 __all__ = [
     "EXPLANATIONS",
     "FOR_WANT_OF_ROOM",
+    "OF_FORM",
     "OF_ONE_SOURCE",
     "Explanation",
     "Reason",
@@ -53,6 +54,7 @@ class Reason(StrEnum):
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     INVALID_PIXEL_DATA = "invalid_pixel_data"
     NOT_FOUND = "not_found"
+    NO_LIBRARY = "no_library"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     OVERLOADED = "overloaded"
     SOURCE_OVER_SHARE = "source_over_share"
@@ -122,7 +124,9 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         " send simpler JSON, or fewer messages at a time.",
     ),
     Reason.NO_WRITE_KEY: Explanation(
-        401, 'Send the source\'s write key as HTTP Basic user name or as "writeKey" in the body.'
+        401,
+        'Send the source\'s write key as HTTP Basic user name, as X-Write-Key, or as "writeKey" in'
+        " the query or the body.",
     ),
     Reason.UNKNOWN_WRITE_KEY: Explanation(
         401, "No enabled source has this write key; compare it with the list of sources."
@@ -157,9 +161,16 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         415, "Content-Encoding must be gzip, identity or absent."
     ),
     Reason.INVALID_PIXEL_DATA: Explanation(
-        400, 'The query parameter "data" must be the message\'s JSON in base64.'
+        400,
+        'The query parameter "data" must be the message\'s JSON in base64; without it, the'
+        " message's fields must be parameters.",
     ),
-    Reason.NOT_FOUND: Explanation(404, "There is nothing at this address; see the tracking API."),
+    Reason.NOT_FOUND: Explanation(404, "There is nothing at this address."),
+    Reason.NO_LIBRARY: Explanation(
+        404,
+        "This server was given no analytics.min.js to serve: start it with --analytics-js FILE, or"
+        " load the library from elsewhere.",
+    ),
     Reason.METHOD_NOT_ALLOWED: Explanation(405, "Use a method that the Allow header names."),
     Reason.OVERLOADED: Explanation(
         429, "The server has more requests than it can take; send again after Retry-After."
@@ -217,6 +228,18 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         " import into it, its ids are dropped and nothing more can be counted in it.",
     ),
 }
+
+
+OF_FORM = (
+    Reason.MALFORMED_JSON,
+    Reason.NOT_AN_OBJECT,
+    Reason.BATCH_NOT_ARRAY,
+    Reason.INVALID_PIXEL_DATA,
+    Reason.UNKNOWN_TYPE,
+    Reason.NO_USER_ANON_ID,
+    Reason.EVENT_NOT_STRING,
+)
+"""What is wrong with a body that is made for another address, and so may need that one's name."""
 
 
 class Refused(Exception):

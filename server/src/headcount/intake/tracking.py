@@ -115,7 +115,7 @@ class Tracker:
 
         Args:
             body: the message.
-            message_type: what the path says, one of `MESSAGE_TYPES`.
+            message_type: what the path says, one of `MESSAGE_TYPES`; empty where the message says.
             receipt: how the request came.
             source: from the request's headers; None when the message has to name it.
 
@@ -132,6 +132,9 @@ class Tracker:
             raise Refused(message, source)
         if source is None:
             source = self.source_of(message.write_key)
+        message_type = message_type or message.type or ""
+        if message_type not in MESSAGE_TYPES:
+            raise Refused(Reason.UNKNOWN_TYPE, source)
         made = self._made_id(message, receipt, source, 0) if receipt.forwards else None
         tail = fact_tail(self._hasher, message, message_type, made)
         if isinstance(tail, Reason):

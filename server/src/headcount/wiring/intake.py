@@ -22,6 +22,7 @@ from headcount.spool.spool_key import spool_key_place
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty
+from headcount.wiring.hosting import hosting_of
 from headcount.wiring.import_access import CatalogHistory
 from headcount.wiring.journal_sink import JournalSink
 from headcount.wiring.lifetime import Child
@@ -99,7 +100,7 @@ async def _run(task: Task, child: Child) -> None:
             pace = ProcessPace("tracking")
             app = create_app(
                 sources, history, sink, hasher, now_ms, Limits(), budgets, answered, forwards,
-                front.proxies, pace.delay_s,
+                hosting_of(settings, front, troubles), pace.delay_s,
             )  # fmt: skip
             await serve_http(
                 app,

@@ -36,6 +36,7 @@ PROMISED = {
     "unsupported_encoding": 415,
     "invalid_pixel_data": 400,
     "not_found": 404,
+    "no_library": 404,
     "method_not_allowed": 405,
     "overloaded": 429,
     "source_over_share": 429,
