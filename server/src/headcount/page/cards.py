@@ -11,16 +11,10 @@ from datetime import date, timedelta
 
 from headcount.counting.forecast import Pace, pace_of
 from headcount.counting.metrics import Metric
-from headcount.page.figures import (
-    ChangeText,
-    change_of,
-    day_text,
-    month_text,
-    short_day_text,
-)
+from headcount.page.figures import ChangeText, change_of, day_text, short_day_text
 from headcount.wording import count_text, percent_text
 
-__all__ = ["Driver", "EstimateText", "LimitUse", "UsageCard", "drivers_of", "usage_card"]
+__all__ = ["Against", "Driver", "EstimateText", "LimitUse", "UsageCard", "drivers_of", "usage_card"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +39,7 @@ class LimitUse:
     Attributes:
         limit: what it includes in a month.
         share: used of it, in words.
+        over: how much more than it was used; 0 while it is not more.
         permille: used of it in thousandths, at most 1000, for a bar.
         permille_ahead: what is estimated to be used at the month's end, in the same way.
         reached: the day on which it was reached, in words; None while it was not.
@@ -52,6 +47,7 @@ class LimitUse:
 
     limit: int
     share: str
+    over: int
     permille: int
     permille_ahead: int
     reached: str | None
@@ -75,6 +71,21 @@ class Driver:
 
 
 @dataclass(frozen=True, slots=True)
+class Against:
+    """What a count is held against.
+
+    Attributes:
+        now: the count, over the days that are compared.
+        before: the other month's.
+        words: what stands there, such as `40 in October 2026`.
+    """
+
+    now: int
+    before: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class UsageCard:
     """One large figure and what belongs to it.
 
@@ -84,8 +95,8 @@ class UsageCard:
         unit: the same within a sentence.
         may_fall: whether what a day brings may be less than nothing.
         total: so far.
-        change: against the month before; None without one.
-        compared: what it is compared with, in words.
+        change: against the other month; None without one.
+        compared: what it is held against, in words.
         drivers: the sources that stand out.
         limit: None without one.
         estimates: of the month's end, then of the limit; none for a month that is over, or too
@@ -115,8 +126,7 @@ def usage_card(
     totals: Sequence[int],
     length: int,
     runs: bool,
-    previous: int | None,
-    previous_day: str | None,
+    against: Against | None,
     sources: Sequence[tuple[str, int, int]] = (),
     limit: int | None,
 ) -> UsageCard:
@@ -127,8 +137,8 @@ def usage_card(
         days, totals: the days so far and the running total of each.
         length: how many days the month has.
         runs: whether it is the current month.
-        previous, previous_day: total of the month before and the day up to which it counts.
-        sources: name, count so far and count of the month before, up to that day, of each.
+        against: what it is held against; None without another month.
+        sources: name, count so far and how much more than in the other month, of each.
         limit: of the plan.
     """
     now = totals[-1]
@@ -136,20 +146,15 @@ def usage_card(
     ahead = now if pace is None else pace.at_end_of(length).likely
     use = None if limit is None else _limit_use(now, ahead, limit, days, totals)
     estimates = [] if pace is None else _estimates(pace, date.fromisoformat(days[0]), length, use)
-    compared = ""
-    if previous is not None and previous_day is not None:
-        last = f"at the end of {day_text(previous_day)}"
-        when = last if runs else f"in {month_text(previous_day)}"
-        compared = f"{count_text(previous)} {when}"
     return UsageCard(
         metric.option,
         metric.title,
         metric.label,
         metric.may_fall,
         now,
-        None if previous is None else change_of(now, previous),
-        compared,
-        drivers_of(sources, now, compared=previous is not None),
+        None if against is None else change_of(against.now, against.before),
+        "" if against is None else against.words,
+        drivers_of(sources, now, compared=against is not None),
         use,
         estimates,
         0 if pace is None else pace.looked_at,
@@ -160,12 +165,12 @@ def usage_card(
 def drivers_of(
     sources: Sequence[tuple[str, int, int]], whole: int, *, compared: bool
 ) -> list[Driver]:
-    """The largest source, and the one that moved the count most against the month before.
+    """The largest source, and the one that moved the count most against the other month.
 
     Args:
         sources: as for `usage_card`.
         whole: the workspace's count.
-        compared: whether there is a month before.
+        compared: whether there is another month.
     """
     if not sources or whole == 0:
         return []
@@ -173,10 +178,10 @@ def drivers_of(
     # A source may have more tracked users than its workspace: one is known elsewhere.
     share = percent_text(now, whole) if now <= whole else ""
     found = [Driver("Largest source", name, count_text(now), share)]
-    name, now, before = max(sources, key=lambda each: abs(each[1] - each[2]))
-    if compared and now != before:
-        sign = "+" if now > before else ""
-        found.append(Driver("Moved most", name, f"{sign}{count_text(now - before)}", ""))
+    name, _, more = max(sources, key=lambda each: abs(each[2]))
+    if compared and more:
+        sign = "+" if more > 0 else ""
+        found.append(Driver("Moved most", name, f"{sign}{count_text(more)}", ""))
     return found
 
 
@@ -188,10 +193,11 @@ def _limit_use(
         reached = day_text(
             next(day for day, total in zip(days, totals, strict=True) if total >= limit)
         )
+    over = max(0, now - limit)
     if limit == 0:
-        return LimitUse(limit, "all", 1000, 1000, reached)
+        return LimitUse(limit, "all", over, 1000, 1000, reached)
     permille, permille_ahead = (min(1000, 1000 * each // limit) for each in (now, ahead))
-    return LimitUse(limit, percent_text(now, limit), permille, permille_ahead, reached)
+    return LimitUse(limit, percent_text(now, limit), over, permille, permille_ahead, reached)
 
 
 def _estimates(pace: Pace, first: date, length: int, use: LimitUse | None) -> list[EstimateText]:

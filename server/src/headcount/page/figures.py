@@ -11,6 +11,7 @@ __all__ = [
     "ChangeText",
     "change_of",
     "day_text",
+    "full_day_text",
     "moment_text",
     "month_text",
     "short_day_text",
@@ -27,6 +28,11 @@ def day_text(day: str) -> str:
     """`2026-11-03` as `3 November`."""
     when = date.fromisoformat(day[:10])
     return f"{when.day} {when:%B}"
+
+
+def full_day_text(day: str, beside: str) -> str:
+    """`2026-11-03` as `3 November`, with its year where the day that stands beside has another."""
+    return day_text(day) if day[:4] == beside[:4] else f"{day_text(day)} {day[:4]}"
 
 
 def weekday_text(day: str) -> str:

@@ -8,13 +8,13 @@ from datetime import date
 from itertools import pairwise
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from headcount.api.v1.all_months import MonthsBody
+from headcount.api.v1.all_months import MonthRecord, MonthsBody
 from headcount.api.v1.daily import Columns
 from headcount.api.v1.outcomes import Outcomes, OutcomesBody
 from headcount.api.v1.sources import SourceRecord
-from headcount.api.v1.summary import SummaryBody, Totals
+from headcount.api.v1.summary import SummaryBody, Totals, TotalsChange
 from headcount.counting.metrics import BY_NAME, REPORTED, Metric
 from headcount.page.figures import ChangeText, change_of
 from headcount.wording import percent_text
@@ -28,6 +28,7 @@ __all__ = [
     "USERS",
     "DayRow",
     "Figure",
+    "MonthBar",
     "MonthRow",
     "Order",
     "OutcomeRow",
@@ -61,11 +62,13 @@ class Figure:
 
     Attributes:
         total: so far.
-        change: against the month before; None without one.
+        before: in the other month, as far as it is compared.
+        change: against that; None without another month.
         share: of the workspace's count, in words; empty where there is none.
     """
 
     total: int
+    before: int
     change: ChangeText | None
     share: str
 
@@ -102,11 +105,28 @@ class DayRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MonthBar:
+    """One count of a month.
+
+    Attributes:
+        total: the count.
+        permille: how long its bar is, in thousandths.
+        limit: what the plan included then; None without a limit.
+        over: how much more than that was used; 0 while it was not more.
+    """
+
+    total: int
+    permille: int
+    limit: int | None
+    over: int
+
+
+@dataclass(frozen=True, slots=True)
 class MonthRow:
-    """One month: for each of `COUNTED`, its total, and how long its bar is in thousandths."""
+    """One month, with a bar for each of `COUNTED`."""
 
     period: str
-    bars: Sequence[tuple[int, int]]
+    bars: Sequence[MonthBar]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +183,13 @@ def source_rows(
         entry, source = used.get(source_id), known.get(source_id)
         now = entry.totals if entry else NOTHING
         before = entry.previous or NOTHING if entry else NOTHING
+        change = entry.change if entry else UNSET
         rows.append(
             SourceRow(
                 source_id,
                 source.name if source else used[source_id].source_name,
                 source.enabled if source else True,
-                [_figure(metric, now, before, summary) for metric in COUNTED],
+                [_figure(metric, now, before, change, summary) for metric in COUNTED],
             )
         )
     rows.sort(key=_KEYS["name"])
@@ -187,16 +208,26 @@ def sums(summary: SummaryBody) -> list[Figure]:
     """The workspace's own figures, as they stand beneath its sources."""
     now = summary.month.totals
     before = summary.previous.totals if summary.previous is not UNSET else NOTHING
-    return [replace(_figure(metric, now, before, summary), share="") for metric in COUNTED]
+    figures = [_figure(metric, now, before, summary.change, summary) for metric in COUNTED]
+    return [replace(figure, share="") for figure in figures]
 
 
-def _figure(metric: Metric, now: Totals, before: Totals, summary: SummaryBody) -> Figure:
+def _figure(
+    metric: Metric,
+    now: Totals,
+    before: Totals,
+    change: TotalsChange | UnsetType,
+    summary: SummaryBody,
+) -> Figure:
     total: int = getattr(now, metric.name)
+    earlier: int = getattr(before, metric.name)
     whole: int = getattr(summary.month.totals, metric.name)
-    compared = summary.previous is not UNSET
+    # What the change is of may be less than the total: only some days are compared then.
+    more = 0 if change is UNSET else int(getattr(change, metric.name))
     return Figure(
         total,
-        change_of(total, getattr(before, metric.name)) if compared else None,
+        earlier,
+        change_of(earlier + more, earlier) if summary.previous is not UNSET else None,
         percent_text(total, whole) if whole and metric.adds_up else "",
     )
 
@@ -215,13 +246,23 @@ def month_rows(months: MonthsBody) -> list[MonthRow]:
     shown = months.months
     if len(shown) < 2:
         return []
-    columns = []
-    for metric in COUNTED:
-        totals = [int(getattr(month.totals, metric.name)) for month in shown]
-        highest = max(1, *totals)
-        columns.append([(total, 1000 * total // highest) for total in totals])
-    rows = zip(shown, zip(*columns, strict=True), strict=True)
-    return [MonthRow(month.period, bars) for month, bars in rows][::-1]
+    highest = {
+        metric.name: max(1, *(getattr(month.totals, metric.name) for month in shown))
+        for metric in COUNTED
+    }
+    return [
+        MonthRow(
+            month.period, [_month_bar(metric, month, highest[metric.name]) for metric in COUNTED]
+        )
+        for month in reversed(shown)
+    ]
+
+
+def _month_bar(metric: Metric, month: MonthRecord, highest: int) -> MonthBar:
+    total: int = getattr(month.totals, metric.name)
+    limit: int | None = getattr(month.plan_limits, metric.name)
+    over = 0 if month.overage is UNSET else getattr(month.overage, metric.name) or 0
+    return MonthBar(total, 1000 * total // highest, limit, over)
 
 
 def day_rows(days: Sequence[str], of_scope: Columns) -> list[DayRow]:

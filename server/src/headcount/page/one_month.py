@@ -17,20 +17,32 @@ from headcount.api.v1.daily import DailyBody
 from headcount.counting.calendar import parse_period
 from headcount.counting.months import periods_of
 from headcount.page.asking import ApiRefusal
-from headcount.page.visits import Visit, visit_of
+from headcount.page.comparing import OtherMonth, other_months
+from headcount.page.visits import Viewer, visit_of
 
-__all__ = ["DAILY", "MONTH_HANDLERS", "no_such_month", "of_month"]
+__all__ = ["DAILY", "MONTH_HANDLERS", "freshness_of", "no_such_month", "of_month"]
 
 DAILY = "/headcount/v1/daily"
 _BEHIND_AFTER_S = 10
 
 
-async def of_month(visit: Visit, daily: DailyBody) -> dict[str, Any]:
-    """What the page of a month shows of it, whatever else it shows."""
-    hindrances = await visit.parts.api.hindrances()
+async def of_month(visit: Viewer, daily: DailyBody, other: OtherMonth | None) -> dict[str, Any]:
+    """What the page of a month shows of it, whatever else it shows.
+
+    Args:
+        visit: who looks.
+        daily: the month.
+        other: the month that it is held against.
+    """
+    hindrances = [] if visit.shared else await visit.parts.api.hindrances()
+    periods = _periods(daily)
     return {
         "period": daily.period,
-        "periods": _periods(daily),
+        "periods": periods,
+        "other": other,
+        "choices": other_months(daily, periods),
+        # What the address of a page says of the other month, where it says anything.
+        "against": other.period if other is not None and other.named else None,
         "runs": daily.period == daily.current_period,
         "version": _version(daily, hindrances),
         "hindrances": hindrances,
@@ -39,7 +51,7 @@ async def of_month(visit: Visit, daily: DailyBody) -> dict[str, Any]:
 
 
 async def no_such_month(
-    request: Request[Any, Any, Any], visit: Visit, refusal: ApiRefusal
+    request: Request[Any, Any, Any], visit: Viewer, refusal: ApiRefusal
 ) -> Response[bytes]:
     """The page that is answered where the API knows no such month.
 
@@ -65,9 +77,21 @@ async def fresh(request: Request[Any, Any, Any]) -> Response[bytes]:
     visit = visit_of(request)
     period = request.query_params.get("period")
     daily = await visit.ask(DailyBody, DAILY, query=[("period", period)] if period else [])
+    hindrances = await visit.parts.api.hindrances()
+    return freshness_of(daily, visit.parts.clock(), hindrances)
+
+
+def freshness_of(daily: DailyBody, now_ms: int, hindrances: list[str]) -> Response[bytes]:
+    """What an open page asks every second.
+
+    Args:
+        daily: the month that it shows.
+        now_ms: milliseconds since 1970.
+        hindrances: what the page tells of what hinders the server.
+    """
     body = {
-        **_freshness(daily, visit.parts.clock()),
-        "version": _version(daily, await visit.parts.api.hindrances()),
+        **_freshness(daily, now_ms),
+        "version": _version(daily, hindrances),
         "period": daily.period,
     }
     return Response(msgspec.json.encode(body), media_type="application/json")

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from headcount.api.v1.daily import Columns, DailyBody
 from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
-from headcount.api.v1.summary import SummaryBody, Totals
+from headcount.api.v1.summary import Totals
 from headcount.api.v1.workspace import WorkspaceBody
 from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import HEADLINES, REPORTED, Metric
@@ -23,13 +23,21 @@ from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
 from headcount.page.attention import REMEDIES, attention_of
 from headcount.page.cards import UsageCard, usage_card
+from headcount.page.comparing import (
+    BesideRow,
+    OtherMonth,
+    beside,
+    other_of,
+    read_summary,
+    totals_on,
+)
 from headcount.page.connecting import snippets
 from headcount.page.drawings import source_drawings
 from headcount.page.listings import COUNTED, OTHERS, PARTS, USERS, day_rows
 from headcount.page.one_month import DAILY, no_such_month, of_month
-from headcount.page.visits import Visit, visit_of
+from headcount.page.visits import Viewer, visit_of
 
-__all__ = ["SOURCE_PAGE_HANDLERS"]
+__all__ = ["SOURCE_PAGE_HANDLERS", "show_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +46,8 @@ class _SourceAnswers:
 
     daily: DailyBody
     outcomes: OutcomesBody
+    other: OtherMonth | None
     previous: DailyBody | None
-    compared_day: str | None
 
     @property
     def columns(self) -> Columns:
@@ -52,19 +60,24 @@ class _SourceAnswers:
     def totals(self) -> Totals:
         return Totals(*[getattr(self.columns, metric.name)[-1] for metric in REPORTED])
 
+    def beside(self) -> list[BesideRow]:
+        if self.other is None or self.previous is None:
+            return []
+        of_other = self.previous.sources[0].totals
+        return beside(
+            totals_on(self.daily, self.columns, self.other.now_day),
+            totals_on(self.previous, of_other, self.other.day),
+        )
+
     def card(self, metric: Metric) -> UsageCard:
-        before = None
-        if self.previous is not None and self.compared_day is not None:
-            place = self.previous.days.index(self.compared_day)
-            before = getattr(self.previous.sources[0].totals, metric.name)[place]
+        row = next((each for each in self.beside() if each.metric is metric), None)
         return usage_card(
             metric,
             days=self.daily.days,
             totals=getattr(self.columns, metric.name),
             length=self.length,
             runs=self.daily.period == self.daily.current_period,
-            previous=before,
-            previous_day=self.compared_day,
+            against=self.other.held_against(row) if self.other and row else None,
             limit=None,
         )
 
@@ -77,37 +90,61 @@ class _SourceAnswers:
         return None
 
 
-async def _read(visit: Visit, source: SourceRecord, period: str | None) -> _SourceAnswers:
-    """Everything the page shows, for a month as the address names it."""
-    asked = [("period", period)] if period else []
-    summary = await visit.ask(SummaryBody, "/headcount/v1/summary", query=asked)
+async def _read(
+    visit: Viewer, source: SourceRecord, period: str | None, against: str | None
+) -> _SourceAnswers:
+    """Everything the page shows, for a month and another as the address names them."""
+    summary, named_other = await read_summary(visit, period, against)
     # The month may turn between two questions; from here on all are about the same one.
     named = ("sourceId", source.id)
     asked = [("period", summary.month.period), named]
     daily = await visit.ask(DailyBody, DAILY, query=asked)
     outcomes = await visit.ask(OutcomesBody, "/headcount/v1/outcomes", query=asked)
-    previous = compared_day = None
+    previous = None
     if summary.previous is not UNSET:
-        compared_day = summary.previous.day
         asked = [("period", summary.previous.period), named]
         previous = await visit.ask(DailyBody, DAILY, query=asked)
-    return _SourceAnswers(daily, outcomes, previous, compared_day)
+    other = other_of(summary, named=named_other, current=daily.current_period)
+    return _SourceAnswers(daily, outcomes, other, previous)
 
 
 @get("/page/source")
 async def source_page(request: Request[Any, Any, Any]) -> Response[bytes]:
-    visit = visit_of(request)
+    asked = request.query_params
+    return await show_source(
+        request, visit_of(request), asked.get("source"), asked.get("period"), asked.get("against")
+    )
+
+
+async def show_source(
+    request: Request[Any, Any, Any],
+    visit: Viewer,
+    wanted: str | None,
+    period: str | None,
+    against: str | None,
+    *,
+    whole: bool = True,
+) -> Response[bytes]:
+    """The page of a source's month.
+
+    Args:
+        request: what is asked.
+        visit: who looks.
+        wanted: the source's id.
+        period, against: as for the workspace's page.
+        whole: whether it leads to that page.
+    """
     workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
     sources = (await visit.ask(SourceListBody, "/headcount/v1/sources")).sources
-    wanted = request.query_params.get("source")
     source = next((each for each in sources if each.id == wanted), None)
     if source is None:
         return await _no_such_source(request, visit)
     try:
-        month = await _read(visit, source, request.query_params.get("period"))
+        month = await _read(visit, source, period, against)
     except ApiRefusal as refusal:
         return await no_such_month(request, visit, refusal)
     assets = visit.parts.assets
+    runs = month.daily.period == month.daily.current_period
     charts = None
     if assets.can_draw and any(month.columns.api_calls):
         charts = source_drawings(month.daily, month.previous, month.length)
@@ -115,13 +152,21 @@ async def source_page(request: Request[Any, Any, Any]) -> Response[bytes]:
         request,
         "source",
         **visit.common(),
-        **await of_month(visit, month.daily),
+        **await of_month(visit, month.daily, month.other),
+        beside=month.beside(),
         asset=assets.address,
         library=assets.address(LIBRARY) if charts else None,
-        may_draw=assets.can_draw,
+        may_draw=assets.can_draw or visit.shared,
         charts_come_by=install_command("plot"),
         workspace=workspace,
         source=source,
+        whole=visit.address(
+            "/",
+            period=None if runs else month.daily.period,
+            against=month.other.period if month.other and month.other.named else None,
+        )
+        if whole
+        else "",
         standing=[month.card(metric) for metric in HEADLINES],
         totals=month.totals(),
         outcomes=month.outcomes.totals,
@@ -135,12 +180,12 @@ async def source_page(request: Request[Any, Any, Any]) -> Response[bytes]:
         parts=PARTS,
         others=OTHERS,
         charts=charts,
-        ids={source.name: source.id},
-        snippets=snippets(request, source),
+        ids={} if visit.shared else {source.name: source.id},
+        snippets=None if visit.shared else snippets(request, source),
     )
 
 
-async def _no_such_source(request: Request[Any, Any, Any], visit: Visit) -> Response[bytes]:
+async def _no_such_source(request: Request[Any, Any, Any], visit: Viewer) -> Response[bytes]:
     return await visit.parts.pages.send(
         request,
         "failure",

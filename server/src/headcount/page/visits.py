@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from litestar import Request
@@ -27,6 +27,7 @@ __all__ = [
     "Forbidden",
     "Parts",
     "SignedOut",
+    "Viewer",
     "Visit",
     "check_origin",
     "form_of",
@@ -83,6 +84,31 @@ class Parts:
     descriptions: Descriptions
 
 
+class Viewer(Protocol):
+    """Whoever looks at pages of one workspace: signed in, or with a link that needs no token."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether a link is all that this person has: nothing is told of the server then."""
+
+    @property
+    def parts(self) -> Parts:
+        """What the handlers work with."""
+
+    async def ask(self, shape: type[Answer], path: str, *, query: Query = ()) -> Answer:
+        """Ask the API in the name of this person; see `Api.ask`.
+
+        Raises:
+            ApiRefusal: it answered with an error.
+        """
+
+    def address(self, path: str, **query: str | None) -> str:
+        """An address of a page that this person may see; empty for any other."""
+
+    def common(self) -> dict[str, Any]:
+        """What every page that this person sees shows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A request of somebody who is signed in, about one workspace."""
@@ -90,6 +116,11 @@ class Visit:
     parts: Parts
     session: Session
     grant: Grant
+
+    @property
+    def shared(self) -> bool:
+        """As for `Viewer`."""
+        return False
 
     async def ask(
         self,
@@ -124,6 +155,8 @@ class Visit:
     def common(self) -> dict[str, Any]:
         """What every page of somebody who is signed in shows."""
         return {
+            "frame": "signed_in.html",
+            "shared": self.shared,
             "workspace_id": self.grant.workspace_id,
             "workspace_name": self.grant.workspace_name,
             "workspaces": sorted(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headcount.counting.metrics import BY_NAME
-from headcount.page.cards import UsageCard, drivers_of, usage_card
+from headcount.page.cards import Against, UsageCard, drivers_of, usage_card
 from headcount.page.figures import change_of, moment_text
 from headcount.wording import count_text, percent_text
 
@@ -50,7 +50,7 @@ def standing(totals: list[int], limit: int | None, *, runs: bool = True) -> Usag
     days = [f"2026-11-{day:02d}" for day in range(1, len(totals) + 1)]
     return usage_card(
         BY_NAME["mtu"], days=days, totals=totals, length=30, runs=runs,
-        previous=40, previous_day="2026-10-31", limit=limit,
+        against=Against(totals[-1], 40, "40 in October 2026"), limit=limit,
     )  # fmt: skip
 
 
@@ -58,12 +58,16 @@ def test_a_limit_that_is_reached_names_the_day() -> None:
     use = standing([10, 50, 90, 90, 100, 120, 125], 100).limit
     assert use is not None
     assert (use.share, use.permille, use.reached) == ("125 %", 1000, "5 November")
+    assert use.over == 25
+    at_it = standing([10, 50, 100], 100).limit
+    assert at_it is not None
+    assert (at_it.over, at_it.reached) == (0, "3 November")
 
 
 def test_a_limit_of_nothing_is_reached_at_once() -> None:
     use = standing([0, 0], 0).limit
     assert use is not None
-    assert (use.permille, use.reached) == (1000, "1 November")
+    assert (use.over, use.permille, use.reached) == (0, 1000, "1 November")
 
 
 def test_a_limit_ahead_is_estimated_with_its_range() -> None:
@@ -85,14 +89,14 @@ def test_the_bar_shows_what_is_used_and_what_is_ahead() -> None:
 
 
 def test_the_sources_that_stand_out() -> None:
-    sources = [("web", 80, 79), ("app", 30, 3), ("till", 2, 40)]
+    sources = [("web", 80, 1), ("app", 30, 27), ("till", 2, -38)]
     largest, moved = drivers_of(sources, 100, compared=True)
     assert (largest.name, largest.figure, largest.share) == ("web", "80", "80.0 %")
     assert (moved.name, moved.figure) == ("till", "\N{MINUS SIGN}38")
     # A source may know more users than the workspace, so no share is told then.
     assert drivers_of(sources, 70, compared=False)[0].share == ""
     assert len(drivers_of(sources, 100, compared=False)) == 1
-    assert len(drivers_of([("web", 5, 5)], 5, compared=True)) == 1
+    assert len(drivers_of([("web", 5, 0)], 5, compared=True)) == 1
     assert drivers_of([], 0, compared=True) == []
 
 

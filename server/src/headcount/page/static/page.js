@@ -151,7 +151,9 @@ async function save(embed, place, format) {
     const canvas = await made.view.toCanvas(2);
     link.href = URL.createObjectURL(await new Promise((done) => canvas.toBlob(done)));
   }
-  link.download = `headcount-${byId("state").dataset.period.slice(0, 7)}-${chart}.${format}`;
+  const { period, against } = byId("state").dataset;
+  const months = period.slice(0, 7) + (against ? `-beside-${against.slice(0, 7)}` : "");
+  link.download = `headcount-${months}-${chart}.${format}`;
   link.click();
   made.view.finalize();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
@@ -211,7 +213,11 @@ function showTip(_handler, event, _item, value) {
 // Keeping up to date.
 
 function swapIn(made) {
-  if (made.getElementById("state")?.dataset.period !== byId("state").dataset.period) return false;
+  const months = (place) => {
+    const { period, against } = place.getElementById("state")?.dataset ?? {};
+    return `${period} ${against}`;
+  };
+  if (months(made) !== months(document)) return false;
   const focused = document.activeElement?.id;
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = made.getElementById(part.id);
@@ -271,7 +277,9 @@ async function check() {
   // Without a month in the address, the month that runs is meant, whichever the page shows yet.
   const query = new URLSearchParams();
   for (const name of ["workspace", "period"]) if (here.has(name)) query.set(name, here.get(name));
-  const answer = await fetch(`/page/fresh?${query}`);
+  const { fresh: own } = byId("state").dataset; // where a link without a token asks
+  const answer = await fetch(own || `/page/fresh?${query}`);
+  if (own && answer.status === 404) location.reload(); // the link has ended, as the page then says
   if (answer.status === 401) throw new SessionOver();
   if (!answer.ok) throw new Refused(answer);
   const fresh = await answer.json();
