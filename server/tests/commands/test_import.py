@@ -74,8 +74,8 @@ def test_a_file_is_counted_without_a_server_and_again_changes_nothing(
     command = ("import", str(file), "--workspace", "Shop", "--source", "web")
     first = program.json(*command)
     assert first == {
-        "files": 1, "unreadable": 0, "records": 100, "earlier": 0, "admitted": 100, "rejected": 0,
-        "reasons": {}, "dryRun": False,
+        "files": 1, "unreadable": 0, "leftOut": 0, "skipped": 0, "records": 100, "earlier": 0,
+        "admitted": 100, "rejected": 0, "reasons": {}, "dryRun": False,
     }  # fmt: skip
     assert totals(program) == (100, 0, 7, 100)
     renamed = program.cwd / "again.ndjson.gz"
@@ -161,6 +161,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(program: Program, web: Any)
     dry = program.json(*command, "--dry-run")
     assert kept_names(program.data) == before
     assert dry.pop("dryRun") is True
+    assert [row["outcome"] for row in dry.pop("firstRows")] == ["counts", "no_received_at"]
     wet = program.json(*command)
     assert wet.pop("dryRun") is False
     assert dry == wet
@@ -174,7 +175,11 @@ def test_folders_and_standard_input_are_read(program: Program, web: Any) -> None
     (folder / "three.json.zst").write_bytes(zstandard.compress(line(4).encode()))
     (folder / "notes.txt").write_text("not records")
     arguments = ("--workspace", "Shop", "--source", "web")
-    assert program.json("import", "archive", *arguments)["files"] == 3
+    left = program.run("import", "archive", *arguments)
+    assert left.returncode == 1
+    assert "archive/2021/notes.txt: left out: its name says of no form" in left.stderr
+    skipping = program.json("import", "archive", *arguments, "--skip", "*.txt")
+    assert (skipping["files"], skipping["leftOut"], skipping["skipped"]) == (3, 0, 1)
     piped = program.run("import", "-", *arguments, stdin=line(3) + "\nbad\n")
     assert piped.returncode == 1
     assert "standard input:2: malformed_json" in piped.stderr
@@ -300,12 +305,14 @@ def test_what_was_taken_under_other_circumstances_is_taken_again(
 ) -> None:
     app = program.json("source", "add", "app", "--workspace", "Shop")
     records = [line(number, sourceId=web["id"]) for number in range(3 * CHUNK)]
+    records[CHUNK] = line(CHUNK, projectId="late")
     with interrupted(program, records, signal.SIGINT):
         pass
     (program.cwd / "all.ndjson").write_text("\n".join(records))
-    # A line that no source was found for may belong to one that has been made since.
+    # A line that no source was found for may belong to one that has been made since; what came
+    # before it is as it was.
     program.json("source", "add", "late", "--workspace", "Shop")
-    assert program.json("import", "all.ndjson", "--workspace", "Shop")["earlier"] == 0
+    assert program.json("import", "all.ndjson", "--workspace", "Shop")["earlier"] == CHUNK
     # Into another source the same lines are other messages.
     for_app = ("import", "all.ndjson", "--workspace", "Shop", "--source", app["name"])
     assert program.json(*for_app)["earlier"] == 0
@@ -353,7 +360,9 @@ def test_a_closed_month_is_refused_by_name_and_a_dry_run_says_so(
     assert totals(program, "2021-03-01")[0] == 1
 
 
-def test_files_that_are_no_records_are_named_line_by_line(program: Program, web: Any) -> None:
+def test_files_that_are_no_records_are_named_and_nothing_of_them_is_taken(
+    program: Program, web: Any
+) -> None:
     text = line(1).replace("a1", "Zoë")
     (program.cwd / "binary.json").write_bytes(bytes(range(256)) * 300)
     (program.cwd / "latin.json").write_bytes(f"{line(2)}\n{text}\n{line(3)}".encode("latin-1"))
@@ -362,10 +371,13 @@ def test_files_that_are_no_records_are_named_line_by_line(program: Program, web:
     finished = program.run("import", ".", "--workspace", "Shop", "--source", "web")
     assert finished.returncode == 1
     assert "Traceback" not in finished.stderr
-    assert "table.json:1-2: malformed_json" in finished.stderr
-    assert "wide.json:1: not_utf8" in finished.stderr
+    assert "table.json: is not taken: none of its lines" in finished.stderr
+    assert 'it begins with "id,name"' in finished.stderr
+    assert "binary.json: is not taken: none of its lines" in finished.stderr
+    assert "latin.json:2: not_utf8" in finished.stderr
     assert "not_utf8: A record must be in UTF-8" in finished.stderr
-    assert totals(program)[0] == 2
+    # What says of itself that it is UTF-16 is read.
+    assert totals(program)[0] == 4
 
 
 def test_a_line_of_100_mb_is_named_and_takes_no_memory(program: Program, web: Any) -> None:

@@ -20,7 +20,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
-from headcount.importing.objects import found_objects
+from headcount.importing.objects import RemoteObject, found_objects
 from support.azure_store import azure
 from support.program import Program, program_with_source
 
@@ -96,8 +96,9 @@ def s3() -> Iterator[dict[str, str]]:
 
 def imported(program: Program, *arguments: str, **variables: str) -> Any:
     finished = program.run(
-        "import", *arguments, "--workspace", "Shop", "--source", "web", "--json", **variables
-    )
+        "import", *arguments, "--workspace", "Shop", "--source", "web", "--json",
+        "--skip", "notes.txt", **variables,
+    )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
     return json.loads(finished.stdout)
 
@@ -109,7 +110,19 @@ def test_objects_are_imported_one_by_one_or_all_below_an_address(
     assert (one["files"], one["admitted"]) == (1, MESSAGES)
     for address in ("s3://bucket/archive/", "s3://bucket/archive"):
         below = imported(program, address, "--dry-run", **s3)
-        assert (below["files"], below["records"]) == (2, 2 * MESSAGES)
+        assert (below["files"], below["records"], below["skipped"]) == (2, 2 * MESSAGES, 1)
+    left = program.run(
+        "import",
+        "s3://bucket/archive/",
+        "--dry-run",
+        "--workspace",
+        "Shop",
+        "--source",
+        "web",
+        **s3,
+    )
+    assert left.returncode == 1
+    assert "s3://bucket/archive/notes.txt: left out" in left.stderr
     odd = imported(program, "s3://bucket/odd name?.ndjson", "--dry-run", **s3)
     assert odd["records"] == 1
 
@@ -271,10 +284,16 @@ def test_a_file_of_the_web_is_read_by_its_signed_address_which_is_not_shown(
     assert "s3cret" not in finished.stderr + missing.stderr
 
 
+def _found(address: str) -> RemoteObject:
+    [found], below = found_objects(address)
+    assert not below
+    return found
+
+
 def test_a_connection_that_breaks_is_taken_up_where_it_broke() -> None:
     file = lines(0, 40_000)
     with web(file, cut_bytes=len(file) // 3) as (state, url):
-        [found] = found_objects(f"{url}/large.ndjson", (".ndjson",))
+        found = _found(f"{url}/large.ndjson")
         assert found.opened().read() == file
     assert state.ranges[0] == 0
     assert sorted(state.ranges) == state.ranges
@@ -284,7 +303,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke() -> None:
 def test_a_large_object_is_never_kept_whole() -> None:
     file = b"x" * (64 << 20)
     with web(file) as (_, url):
-        [found] = found_objects(f"{url}/large.ndjson", (".ndjson",))
+        found = _found(f"{url}/large.ndjson")
         process = psutil.Process()
         with found.opened() as stream:
             stream.read(1)

@@ -6,7 +6,6 @@ Files go through the real path: compressed, decompressed, decoded, marked, appen
 from __future__ import annotations
 
 import gzip
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,6 +25,8 @@ from headcount.counting.calendar import MS_PER_DAY, Period, day_text, parse_peri
 from headcount.counting.facts import FACT_BYTES
 from headcount.datafolder import open_data_folder
 from headcount.importing.chunks import ImportChunk
+from headcount.importing.columns_map import ColumnsMap
+from headcount.importing.forms import Records
 from headcount.importing.history import HistoryImport
 from headcount.importing.inputs import Input
 from headcount.intake import Reason
@@ -115,8 +116,9 @@ class World:
             self.folder, self.catalog, Settings(), self.workspace, None,
             clock=lambda: self.now_ms, chunk_records=2,
         )  # fmt: skip
-        with closing(history), Input(path.name, path, None).opened() as reading:
-            for chunk in history.chunks(io.BufferedReader(reading)):
+        reading = Records(Input(path.name, path, None), ColumnsMap())
+        with closing(history), closing(reading):
+            for chunk in history.chunks(reading.lines()):
                 first = chunk.last_line_number - chunk.records
                 self._learn(chunk, expected[first : chunk.last_line_number])
                 yield

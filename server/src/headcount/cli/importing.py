@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
-from collections import Counter
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,28 +12,29 @@ import click
 
 from headcount.cli.lookup import found_source, found_workspace
 from headcount.cli.options import as_json_option, settings_options, workspace_option
+from headcount.clock import now_ms
 from headcount.errors import OperatorError, StorageUnavailableError, UsageError
-from headcount.terminal import print_json, print_record, say
-from headcount.wording import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from headcount.catalog import Catalog, Source, Workspace
+    from headcount.cli.import_report import ImportReport
     from headcount.cli.progress import ImportProgress
     from headcount.config import Settings
-    from headcount.importing.chunks import ImportChunk, LineError
+    from headcount.datafolder import DataFolder
+    from headcount.importing.archive_sources import ArchiveSources
+    from headcount.importing.chunks import ImportChunk, Line
+    from headcount.importing.columns_map import ColumnsMap
+    from headcount.importing.first_rows import FirstRows
+    from headcount.importing.history import HistoryImport
     from headcount.importing.inputs import Input
-    from headcount.importing.rejects import Lines, Rejects
-    from headcount.intake.reasons import Reason
+    from headcount.importing.rejects import Rejects
 
 __all__ = ["import_"]
 
-_BUFFER_BYTES = 1 << 18
-# Lines of the summary that most imports have no need of.
-_IF_ANY = ("unreadable", "earlier")
-# There are some twenty reasons: with these, no import prints more than three hundred lines.
-_EXAMPLES_MAX = 10
-_FAILURES_SHOWN_MAX = 20
+# Where the numbers of sources begin that are made of nothing, in an import that changes nothing.
+_PRETENDED = 1 << 30
 
 
 @click.command(
@@ -42,7 +43,9 @@ _FAILURES_SHOWN_MAX = 20
 Examples:
   headcount import february.ndjson --workspace Shop --source web
   headcount import archive/ --workspace Shop --dry-run
-  headcount import s3://bucket/archive/2026-02/ --workspace Shop
+  headcount import s3://bucket/segment-logs/ --workspace Shop --make-sources
+  headcount import tracks.csv identifies.parquet --workspace Shop --source web
+  headcount import orders.csv --workspace Shop --source shop --map orders.toml
   xz -dc archive.ndjson.xz | headcount import - --workspace Shop
 
 \b
@@ -55,14 +58,36 @@ A line of such a file, when the source comes from the line:
 @click.option(
     "--source",
     metavar="S",
-    help="Source of all messages, by id or name. Without it each line names its own, by"
-    " writeKey or sourceId.",
+    help="Source of all messages, by id or name. Without it each message names its own, by"
+    " writeKey, sourceId or projectId, or its folder does (segment-logs/SOURCE/,"
+    " rudder-logs/SOURCE/).",
+)
+@click.option(
+    "--make-sources",
+    is_flag=True,
+    help="Make a source for each projectId, or source of such a folder, that there is none for,"
+    " named by it.",
+)
+@click.option(
+    "--map",
+    "map_",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file that says which column or member is what, and what sources are called here.",
+)
+@click.option(
+    "--skip",
+    metavar="PATTERN",
+    multiple=True,
+    help="Pass over files of folders whose name or path is like this, such as '*.log'. May be given"
+    " several times.",
 )
 @click.option(
     "--rejects",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Keep refused lines here, as they came and in their order; the file is written anew.",
+    help="Keep refused lines here, as they came and in their order; the file is written anew. Of a"
+    " table, a refused row is kept as the JSON that was made of it.",
 )
 @click.option(
     "--max-rejected",
@@ -70,9 +95,13 @@ A line of such a file, when the source comes from the line:
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="How many lines may be refused: with more, the status is 1.",
+    help="How many records may be refused: with more, the status is 1.",
 )
-@click.option("--dry-run", is_flag=True, help="Check every line and change nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Check every record, show how the first ones are understood, and change nothing.",
+)
 @settings_options("data", "hash_key", "memory")
 @as_json_option
 def import_(
@@ -80,60 +109,146 @@ def import_(
     files: tuple[str, ...],
     workspace: str,
     source: str | None,
+    make_sources: bool,
+    map_: Path | None,
+    skip: tuple[str, ...],
     rejects: Path | None,
     max_rejected: int,
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Count past messages, one JSON object a line, on the days of their receivedAt.
+    """Count past messages on the days of their receivedAt.
 
-    A FILE may be plain, gzip or zstd, a folder (of .ndjson, .jsonl and .json files, with or without
-    .gz or .zst), an address (s3://, gs:// or az://, of an object or of what lies below it, or
-    https://), or - for standard input. A message without receivedAt counts on the day of its
-    timestamp.
+    A FILE may be JSON (an object a line, an array, or one behind the other), CSV or Parquet, plain,
+    gzip or zstd; a folder; an address (s3://, gs:// or az://, of an object or of what lies below
+    it, or https://); or - for standard input. Of a folder those files are taken whose names end in
+    .ndjson, .jsonl, .json, .csv, .tsv, .parquet, .gz or .zst, in any case; every other one is
+    named, and the status is 1. A message without receivedAt counts on the day of its timestamp.
+
+    Of a table the columns are taken for what Segment and RudderStack call them in a warehouse, with
+    id as the message id; the type of its messages comes from the name of its file, such as
+    tracks.csv or identifies.parquet. For all else there is --map. docs/importing.md has a section
+    for each archive.
 
     Works while the server runs, and while it is stopped. After Ctrl-C or a crash the same command
-    goes on where it was. Importing a file again changes no count. A line that cannot be counted is
-    refused and left out: ten of each reason are named on standard error. Returns once everything
-    is counted, with status 0, or 1 if a file could not be read to its end, or more lines were
-    refused than --max-rejected says.
+    goes on where it was. Importing a file again changes no count. A record that cannot be counted
+    is refused and left out: ten of each reason are named on standard error. Returns once everything
+    is counted, with status 0, or 1 if a file was left out or could not be read to its end, or more
+    records were refused than --max-rejected says.
     """
     from headcount.catalog import Catalog
+    from headcount.cli.import_report import ImportReport
     from headcount.cli.progress import ImportProgress
     from headcount.datafolder import FolderLock, open_data_folder
-    from headcount.importing.history import HistoryImport, checked_chunks
+    from headcount.importing.columns_map import ColumnsMap, read_map
+    from headcount.importing.history import HistoryImport
     from headcount.importing.inputs import found_inputs
     from headcount.integrity import refuse_faults
 
-    inputs = found_inputs(files)
+    if source is not None and make_sources:
+        raise UsageError(
+            "--source gives one source for all messages, and --make-sources one for each name.",
+            "Leave one of the two out.",
+        )
+    mapping = ColumnsMap() if map_ is None else read_map(map_)
+    found = found_inputs(files, skip)
+    _require_libraries(found.inputs)
     folder = open_data_folder(settings.data, create=False, write=not dry_run)
     if not FolderLock.held(folder.serve_lock):  # a server has looked when it started
         refuse_faults(folder.path)
     with Catalog(folder.catalog, read_only=dry_run) as catalog:
         owner = found_workspace(catalog, workspace)
         only = None if source is None else found_source(catalog, source, workspace)
-        with ImportProgress(inputs) as progress, _opened(rejects, inputs) as kept:
-            taken = _Taken(kept, progress.say)
+        sources = _archive_sources(catalog, owner, mapping, make_sources, dry_run)
+        with ImportProgress(found.inputs) as progress, _opened(rejects, found.inputs) as kept:
+            report = ImportReport(found, progress.say)
+            reader = _Reader(found.inputs, mapping, sources, kept, report, progress)
             if dry_run:
-                for each in inputs:
-                    taken.take(
-                        each,
-                        lambda file: checked_chunks(folder, catalog, owner, only, file),
-                        progress,
-                    )
+                reader.check(folder, owner, only)
             else:
-                history = HistoryImport(folder, catalog, settings, owner, only)
-                with closing(history), _interruptions_explained(taken, progress):
-                    for each in inputs:
-                        taken.take(each, history.chunks, progress)
-                    history.meter(progress.metering)
-                    history.finish()
-    taken.report(as_json, dry_run)
-    is_too_many = taken.rejected > max_rejected
-    if is_too_many:
-        refused = number_of(taken.rejected, "line", "was", "were")
-        say(f"{refused} refused, and --max-rejected is {max_rejected:,}: the status is 1.")
-    return 1 if taken.unreadable or is_too_many else 0
+                reader.count(HistoryImport(folder, catalog, settings, owner, only, sources))
+    report.print(sources, reader.first, as_json=as_json)
+    return report.status(max_rejected)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads all files of one import."""
+
+    inputs: Sequence[Input]
+    mapping: ColumnsMap
+    sources: ArchiveSources
+    kept: Rejects | None
+    report: ImportReport
+    progress: ImportProgress
+    first: FirstRows | None = None
+
+    def check(self, folder: DataFolder, owner: Workspace, only: Source | None) -> None:
+        """Read everything, and change nothing."""
+        from headcount.importing.first_rows import FirstRows
+        from headcount.importing.history import checked_chunks
+
+        self.first = FirstRows(self.sources, only)
+        for each in self.inputs:
+            self._take(each, lambda lines: checked_chunks(folder, owner, only, self.sources, lines))
+
+    def count(self, history: HistoryImport) -> None:
+        """Read everything, and return once it is counted."""
+        with closing(history), _interruptions_explained(self.report, self.progress):
+            for each in self.inputs:
+                self._take(each, history.chunks)
+            history.meter(self.progress.metering)
+            history.finish()
+
+    def _take(
+        self, each: Input, chunks_of: Callable[[Iterable[Line]], Iterator[ImportChunk]]
+    ) -> None:
+        from headcount.importing.archive_sources import vendors_source
+        from headcount.importing.forms import Records
+
+        self.sources.of_file = vendors_source(each.path)
+        records = Records(each, self.mapping, self.kept)
+        self.report.take(each, records, chunks_of, self.progress, self.first)
+
+
+def _archive_sources(
+    catalog: Catalog, owner: Workspace, mapping: ColumnsMap, make: bool, dry_run: bool
+) -> ArchiveSources:
+    """The sources that records may name, some of them under the names of a map."""
+    from headcount.catalog import Source
+    from headcount.importing.archive_sources import ArchiveSources
+
+    mapped = {}
+    for name, wanted in mapping.sources.items():
+        source = catalog.source(owner.number, wanted)
+        if source is None:
+            raise UsageError(
+                f'sources.{name} in the map {mapping.name} names "{wanted}", and workspace'
+                f' "{owner.name}" has no such source.',
+                "See `headcount source list`, or make it with `headcount source add`.",
+            )
+        mapped[name] = source
+    numbers = count(_PRETENDED)
+
+    def pretended(name: str) -> Source:
+        return Source(next(numbers), name, name, owner.number, "", True, 0)
+
+    def made(name: str) -> Source:
+        return catalog.add_source(owner.number, name, now_ms())
+
+    return ArchiveSources(
+        catalog, owner, mapped, (pretended if dry_run else made) if make else None
+    )
+
+
+def _require_libraries(inputs: Sequence[Input]) -> None:
+    """See, before anything is read, that all of it can be."""
+    from headcount.importing.parquet_rows import require_parquet
+
+    for each in inputs:
+        if ".parquet" in each.name.lower().rpartition("/")[2]:
+            require_parquet(each.name)
+            return
 
 
 @contextmanager
@@ -155,7 +270,7 @@ def _opened(path: Path | None, inputs: Sequence[Input]) -> Iterator[Rejects | No
 
 
 @contextmanager
-def _interruptions_explained(taken: _Taken, progress: ImportProgress) -> Iterator[None]:
+def _interruptions_explained(report: ImportReport, progress: ImportProgress) -> Iterator[None]:
     """Say how far an import came that ends too early, and how it goes on."""
     try:
         yield
@@ -167,111 +282,7 @@ def _interruptions_explained(taken: _Taken, progress: ImportProgress) -> Iterato
         ) from error
     except KeyboardInterrupt:
         progress.say(
-            f"{taken.records:,} records were read and are kept; run the same command again to go"
+            f"{report.records:,} records were read and are kept; run the same command again to go"
             " on from there."
         )
         raise
-
-
-class _Taken:
-    """What was read so far.
-
-    Args:
-        rejects: where refused lines are kept; None for nowhere.
-        say: prints a line.
-    """
-
-    def __init__(self, rejects: Rejects | None, say: Callable[[str], None]) -> None:
-        self._rejects = rejects
-        self._say = say
-        self.files = 0
-        self.unreadable = 0
-        self.records = 0
-        self._earlier = 0
-        self._reasons: Counter[Reason] = Counter()
-        self._examples: Counter[Reason] = Counter()
-        self._named: Counter[Reason] = Counter()
-
-    @property
-    def rejected(self) -> int:
-        """How many lines were refused."""
-        return self._reasons.total()
-
-    def take(
-        self,
-        each: Input,
-        chunks_of: Callable[[Lines], Iterator[ImportChunk]],
-        progress: ImportProgress,
-    ) -> None:
-        """Read one file to its end, or as far as that is possible."""
-        self.files += 1
-        progress.begins(each)
-        with ExitStack() as stack:
-            reading = stack.enter_context(each.opened())
-            file: Lines = io.BufferedReader(reading, _BUFFER_BYTES)
-            watched = None
-            if self._rejects is not None:
-                file = watched = stack.enter_context(closing(self._rejects.watched(file)))
-            for chunk in chunks_of(file):
-                if watched is not None:
-                    watched.keep(error.line_number for error in chunk.errors)
-                self._tell(each.name, chunk.errors)
-                self._reasons.update(error.reason for error in chunk.errors)
-                self.records += chunk.records
-                if chunk.is_passed_over:
-                    self._earlier += chunk.records - len(chunk.errors)
-                progress.read(reading.bytes_read, self.records)
-        if reading.failure is not None:
-            self.unreadable += 1
-            if self.unreadable <= _FAILURES_SHOWN_MAX:
-                self._say(f"{each.name}: {reading.failure}")
-
-    def _tell(self, name: str, errors: list[LineError]) -> None:
-        """Name some of the refused lines: as many as somebody reads."""
-        for first, last, reason in _ranges(errors):
-            if self._examples[reason] < _EXAMPLES_MAX:
-                self._examples[reason] += 1
-                self._named[reason] += last - first + 1
-                lines = f"{first}" if first == last else f"{first}-{last}"
-                self._say(f"{name}:{lines}: {reason.value}")
-
-    def report(self, as_json: bool, dry_run: bool) -> None:
-        """Print the summary."""
-        from headcount.intake.reasons import EXPLANATIONS
-
-        counts = {
-            "files": self.files,
-            "unreadable": self.unreadable,
-            "records": self.records,
-            "earlier": self._earlier,
-            "admitted": self.records - self._earlier - self.rejected,
-            "rejected": self.rejected,
-        }
-        reasons = {reason.value: records for reason, records in self._reasons.most_common()}
-        if as_json:
-            print_json({**counts, "reasons": reasons, "dryRun": dry_run})
-            return
-        shown = {name: counts[name] for name in counts if counts[name] or name not in _IF_ANY}
-        shown |= {f"  {reason}": records for reason, records in reasons.items()}
-        print_record({name: f"{number:,}" for name, number in shown.items()})
-        for reason, records in self._reasons.most_common():
-            more = records - self._named[reason]
-            left_out = f" ({number_of(more, 'line')} more not named above.)" if more else ""
-            say(f"{reason.value}: {EXPLANATIONS[reason].sentence}{left_out}")
-        if self.unreadable > _FAILURES_SHOWN_MAX:
-            more = self.unreadable - _FAILURES_SHOWN_MAX
-            say(f"{number_of(more, 'file')} more could not be read to the end.")
-        if dry_run:
-            say("Nothing was changed (--dry-run).")
-
-
-def _ranges(errors: list[LineError]) -> Iterator[tuple[int, int, Reason]]:
-    """First and last of neighbouring lines that were refused for the same reason."""
-    place = 0
-    while place < len(errors):
-        first = last = errors[place]
-        place += 1
-        while place < len(errors) and errors[place].follows(last):
-            last = errors[place]
-            place += 1
-        yield first.line_number, last.line_number, first.reason

@@ -3,10 +3,19 @@
 Reads wherever files lie, however they are compressed, and writes to a journal of its own beside
 those of a running server. What a record is, and when it is refused, is intake's to say.
 
-    inputs        the files that somebody names
-    objects       those that lie elsewhere
-    compression   gzip and zstd as streams
-    chunks        lines into facts, some thousand at once, each chunk with a checkpoint
-    rejects       lines that are refused, kept as they came
-    history       one import: its journal, and the counting of all that it brought
+    inputs           the files that somebody names, and those of a folder that are not taken
+    objects          those that lie elsewhere
+    compression      gzip and zstd as streams
+    contents         what is in a file, as bytes of UTF-8
+    forms            in which form it holds records; gives these, numbered
+    json_values      records in arrays, and one behind the other
+    csv_rows         tables in text
+    parquet_rows     tables in Parquet
+    tables           what their columns are; rows into records
+    columns_map      what somebody says about columns and sources
+    archive_sources  whose a record is, by the names that a vendor gives
+    chunks           records into facts, some thousand at once, each chunk with a checkpoint
+    rejects          records that are refused, kept as they came
+    first_rows       how the first records were understood
+    history          one import: its journal, and the counting of all that it brought
 """

@@ -1,9 +1,10 @@
-"""Newline-delimited records into facts: takes lines, gives chunks of facts, tallies and errors.
+"""Records into facts: takes numbered records, gives chunks of facts, tallies and errors.
 
-What is wrong with a record is named by its line. Each chunk carries a checkpoint that stands for
-all lines of its file up to its end: a chunk whose checkpoint is known was taken by an earlier
-import of the same content, and is passed over. Memory stays bounded: by the chunk, by the longest
-line, and by some 24 bytes for each record that comes without a messageId.
+What is wrong with a record is named by its number. Each chunk carries a checkpoint that stands for
+all records of its file up to its end, and for the sources that they were found to be of: a chunk
+whose checkpoint is known was taken by an earlier import of the same content, and is passed over.
+Memory stays bounded: by the chunk, by the longest record, and by some 24 bytes for each record that
+comes without a messageId.
 """
 
 from __future__ import annotations
@@ -11,21 +12,32 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from headcount.counting.facts import Rejection
 from headcount.counting.hashing import IdHasher
 from headcount.importing.rejects import Lines
-from headcount.intake.ports import Clock, Limits
+from headcount.intake.ports import Clock, Limits, SourceRef
 from headcount.intake.reasons import Reason
 from headcount.intake.records import (
     FindSource,
     RecordTaker,
+    RejectedRecord,
     SealedPeriods,
     Tallies,
 )
 from headcount.intake.scanning import JSON_SPACE, without_bom
 
-__all__ = ["CHUNK_RECORDS", "Context", "ImportChunk", "LineError", "import_chunks", "read_lines"]
+__all__ = [
+    "CHUNK_RECORDS",
+    "Context",
+    "ImportChunk",
+    "Line",
+    "LineError",
+    "UnreadRecord",
+    "import_chunks",
+    "read_lines",
+]
 
 CHUNK_RECORDS = 10_000
 """How many records a chunk holds, unless they are long."""
@@ -42,7 +54,24 @@ _MAY_PASS = Reason.RECEIVED_AT_IN_FUTURE
 _SINCE_THEN = Reason.PERIOD_SEALED
 
 Line = tuple[int, bytes]
-"""A record with the number of its line, from 1."""
+"""A record with its number in its file, from 1: that of its line, where it has one of its own."""
+
+
+class UnreadRecord(bytes):
+    """A record that its reader could not make sense of, as it came.
+
+    Attributes:
+        reason: why.
+    """
+
+    reason: Reason
+
+    @classmethod
+    def of(cls, raw: bytes, reason: Reason) -> UnreadRecord:
+        """Such a record."""
+        unread = cls(raw)
+        unread.reason = reason
+        return unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +79,14 @@ class Context:
     """Under which circumstances records are taken.
 
     Attributes:
-        find_source: names the source of each record.
+        find_source: names the source of each record; asked once in a chunk for the same names.
         sealed: which months nothing can be brought into any more.
         hasher: hashes ids under the installation's key.
         clock: the present moment; a record of a later one is rejected.
         record_bytes_max: a record that is longer is rejected.
         name: bytes that differ when the same lines could become other facts, or be rejected for
-            other reasons; checkpoints hold for one name alone.
+            other reasons; checkpoints hold for one name alone. Which sources records are of
+            need not be in it.
     """
 
     find_source: FindSource
@@ -69,7 +99,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class LineError:
-    """A record that was rejected: the number of its line, from 1, and why."""
+    """A record that was rejected: its number, as `Line` has it, and why."""
 
     line_number: int
     reason: Reason
@@ -136,45 +166,69 @@ def import_chunks(
     the byte-equal ones in `lines`, so `lines` must be one whole file in order.
 
     Args:
-        lines: records with their line numbers, as `read_lines` gives them.
+        lines: records with their numbers, as `read_lines` gives them.
         context: under which circumstances they are taken.
         known_checkpoints: checkpoints of chunks that are to be passed over.
         chunk_records: how many records a chunk may hold.
     """
-    taker = RecordTaker(
-        context.find_source, context.sealed, context.hasher, context.record_bytes_max
-    )
+    found: dict[tuple[str | None, str | None, str | None], SourceRef | None] = {}
+
+    def find_source(
+        write_key: str | None, source_id: str | None, project_id: str | None
+    ) -> SourceRef | None:
+        names = write_key, source_id, project_id
+        if names not in found:
+            found[names] = context.find_source(*names)
+        return found[names]
+
+    taker = RecordTaker(find_source, context.sealed, context.hasher, context.record_bytes_max)
     checkpoint = hashlib.blake2b(context.name, digest_size=_CHECKPOINT_BYTES).digest()
     for gathered in _gathered(lines, chunk_records):
-        # Each checkpoint is made from the one before, so it stands for all lines up to here. No
-        # record holds a line end, so what is hashed can be read in one way only.
-        content = b"\n".join([line for _, line in gathered])
-        checkpoint = hashlib.blake2b(
-            content, key=checkpoint, digest_size=_CHECKPOINT_BYTES
-        ).digest()
-        chunk = ImportChunk(
-            records=len(gathered), last_line_number=gathered[-1][0], checkpoint=checkpoint
-        )
+        chunk = ImportChunk(records=len(gathered), last_line_number=gathered[-1][0])
+        found.clear()
         taker.begin(context.clock())
-        if checkpoint in known_checkpoints:
-            chunk.is_passed_over = True
-        _take(gathered, taker, chunk)
+        outcomes = [
+            taker.take(line) if type(line) is bytes else _unread(taker, line)
+            for _, line in gathered
+        ]
+        checkpoint = _checkpoint(gathered, found, checkpoint)
+        # Records are taken also where they were taken before: equal ones without ids are numbered,
+        # and what was refused is to be said again.
+        chunk.is_passed_over = checkpoint in known_checkpoints
+        chunk.checkpoint = checkpoint
+        _sort(gathered, outcomes, chunk)
         yield chunk
 
 
-def _take(gathered: list[Line], taker: RecordTaker, chunk: ImportChunk) -> None:
+def _unread(taker: RecordTaker, record: bytes) -> RejectedRecord:
+    assert isinstance(record, UnreadRecord), "no other kind of bytes is a record"
+    return taker.refuse(record.reason)
+
+
+def _checkpoint(gathered: list[Line], found: dict[Any, Any], before: bytes) -> bytes:
+    """What stands for all records up to the end of a chunk, and for whose they are.
+
+    It is made from the one before. No record of lines holds a line end, and one of another form
+    has no end that its reader would not find again, so what is hashed can be read in one way only.
+    """
+    made = hashlib.blake2b(key=before, digest_size=_CHECKPOINT_BYTES)
+    made.update(b"\n".join([line for _, line in gathered]))
+    # In the order in which they were met, which follows from the records.
+    made.update(repr([(names, source and source[:2]) for names, source in found.items()]).encode())
+    return made.digest()
+
+
+def _sort(gathered: list[Line], outcomes: list[bytes | RejectedRecord], chunk: ImportChunk) -> None:
+    """Put what became of a chunk's records into it."""
     facts: list[bytes] = []
     tallies = Tallies()
-    for line_number, line in gathered:
-        # Also where it was taken before: equal records without ids are numbered, and what was
-        # refused is to be said again.
-        outcome = taker.take(line)
+    for (number, _), outcome in zip(gathered, outcomes, strict=True):
         if isinstance(outcome, bytes):
             facts.append(outcome)
             continue
         if chunk.is_passed_over and outcome.reason is _SINCE_THEN:
             continue
-        chunk.errors.append(LineError(line_number, outcome.reason))
+        chunk.errors.append(LineError(number, outcome.reason))
         tallies.add(outcome)
         if outcome.reason is _MAY_PASS:
             chunk.checkpoint = None

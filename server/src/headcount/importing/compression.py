@@ -14,7 +14,7 @@ from isal import isal_zlib
 
 from headcount.errors import HeadcountError
 
-__all__ = ["Damaged", "Pieces", "decompressed"]
+__all__ = ["Damaged", "Pieces", "Unfit", "decompressed"]
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after a first byte of which there are sixteen
@@ -30,6 +30,10 @@ _ISAL_ERROR = cast(type[Exception], isal_zlib.error)
 
 class Damaged(HeadcountError):
     """A file cannot be read further; the text says why."""
+
+
+class Unfit(Damaged):
+    """A file is whole, and no messages can be made of it; the text says why."""
 
 
 class Pieces(Protocol):
@@ -50,7 +54,8 @@ def decompressed(raw: io.BufferedReader, name: str) -> Pieces:
 
     Args:
         raw: the file, at its beginning.
-        name: what it is called; an ending in .gz or .zst says how it is compressed.
+        name: what it is called; an ending in .gz or .zst, in any case, says how it is
+            compressed.
 
     Raises:
         Damaged: its beginning is not what its name says.
@@ -60,7 +65,7 @@ def decompressed(raw: io.BufferedReader, name: str) -> Pieces:
     is_gzip = start.startswith(_GZIP)
     is_zstd = start == _ZSTD or start[1:] == _ZSTD_SKIPPABLE
     for ending, is_so, kind in ((".gz", is_gzip, "gzip"), (".zst", is_zstd, "zstd")):
-        if name.endswith(ending) and not is_so:
+        if name.lower().endswith(ending) and not is_so:
             raise Damaged(f"it is empty or not {kind}, as its name says it is")
     if is_gzip:
         return _Gzip(raw)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 
 from headcount import __version__
@@ -23,20 +23,19 @@ from headcount.config import Settings
 from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key
 from headcount.errors import FolderBusyError
+from headcount.importing.archive_sources import ArchiveSources
 from headcount.importing.chunks import (
     CHUNK_RECORDS,
     Context,
     ImportChunk,
+    Line,
     import_chunks,
-    read_lines,
 )
-from headcount.importing.rejects import Lines
 from headcount.intake import FindSource, Limits, SourceRef
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.store.opening import open_store
 from headcount.store.sealed import SealedMonths
 from headcount.wiring.meter import meter_until_drained
-from headcount.wiring.sources import CatalogSources
 
 __all__ = ["HistoryImport", "checked_chunks"]
 
@@ -52,6 +51,7 @@ class HistoryImport:
         settings: for the hash key, the deduplication window and the memory that counting may take.
         workspace: whose records they are.
         source: the source of all records; when None, each record names its own.
+        sources: finds the source that a record names; those of the workspace when None.
         clock: the present moment, in milliseconds since 1970.
         chunk_records: how many records become durable together.
         limits: bounds on what is taken in, as at the tracking address.
@@ -67,6 +67,8 @@ class HistoryImport:
         settings: Settings,
         workspace: Workspace,
         source: Source | None,
+        sources: ArchiveSources | None = None,
+        *,
         clock: Callable[[], int] = now_ms,
         chunk_records: int = CHUNK_RECORDS,
         limits: Limits = Limits(),  # noqa: B008 (it is frozen)
@@ -78,17 +80,18 @@ class HistoryImport:
         self._chunk_records = chunk_records
         self._months = SealedMonths(folder.store)
         hasher = IdHasher(load_hash_key(folder, catalog, settings.hash_key))
-        self._context = _context(catalog, workspace, source, hasher, self._months, clock, limits)
+        sources = sources or ArchiveSources(catalog, workspace, {})
+        self._context = _context(workspace, source, sources, hasher, self._months, clock, limits)
         self._journals = JournalDirectory(folder.journals)
         self._journal: JournalFile | None = None
         self._known_checkpoints: set[bytes] | None = None
         self._checkpoints: set[bytes] = set()
 
-    def chunks(self, file: Lines) -> Iterator[ImportChunk]:
+    def chunks(self, lines: Iterable[Line]) -> Iterator[ImportChunk]:
         """Append the records of one whole file; a chunk is durable when it is given.
 
         Args:
-            file: newline-delimited JSON, from its beginning.
+            lines: the records, with their numbers, in order.
 
         Raises:
             StorageUnavailableError: the chunk did not become durable; those before it are.
@@ -99,7 +102,7 @@ class HistoryImport:
                     checkpoint for each in journals.values() for checkpoint in each.checkpoints()
                 }
         chunks = import_chunks(
-            read_lines(file, self._context.record_bytes_max),
+            lines,
             self._context,
             known_checkpoints=self._known_checkpoints,
             chunk_records=self._chunk_records,
@@ -188,55 +191,50 @@ def _is_behind(positions: Mapping[str, int], last_ids: Mapping[str, int]) -> boo
 
 def checked_chunks(
     folder: DataFolder,
-    catalog: Catalog,
     workspace: Workspace,
     source: Source | None,
-    file: Lines,
+    sources: ArchiveSources,
+    lines: Iterable[Line],
 ) -> Iterator[ImportChunk]:
     """What `HistoryImport.chunks` would give for a file, with nothing written anywhere.
 
     Args:
         folder: the data folder.
-        catalog: its catalog, where records' sources are looked up.
         workspace: whose records they would be.
         source: the source of all records; when None, each record names its own.
-        file: newline-delimited JSON, from its beginning.
+        sources: finds the source that a record names.
+        lines: the records, with their numbers, in order.
     """
     # The hashes go nowhere, so any key will do, and the secret one need not be there.
     hasher = IdHasher(os.urandom(HASH_KEY_BYTES))
     with closing(SealedMonths(folder.store)) as months:
-        context = _context(catalog, workspace, source, hasher, months, now_ms, Limits())
-        yield from import_chunks(read_lines(file, context.record_bytes_max), context)
+        context = _context(workspace, source, sources, hasher, months, now_ms, Limits())
+        yield from import_chunks(lines, context)
 
 
 def _context(
-    catalog: Catalog,
     workspace: Workspace,
     source: Source | None,
+    sources: ArchiveSources,
     hasher: IdHasher,
     months: SealedMonths,
     clock: Callable[[], int],
     limits: Limits,
 ) -> Context:
     # Whatever decides about a record beside its own bytes; of what is missing here, a checkpoint
-    # would hide the change. Months are: one that is closed stays so.
+    # would hide the change. Months are: one that is closed stays so. And sources, since checkpoints
+    # hold for those that records were found to be of.
     parts = [__version__, hasher.fingerprint, workspace.number, source and source.number]
     parts += [limits.record_bytes_max]
-    if source is None:
-        parts += [(s.number, s.id, s.write_key) for s in catalog.sources(workspace.number)]
+    find_source: FindSource = sources.find
+    if source is not None:
+        only = SourceRef(source.workspace, source.number, source.enabled)
+        find_source = lambda _key, _id, _project: only  # noqa: E731
     return Context(
-        find_source=_finder(catalog, workspace, source),
+        find_source=find_source,
         sealed=months.of,
         hasher=hasher,
         clock=clock,
         name=repr(parts).encode(),
         record_bytes_max=limits.record_bytes_max,
     )
-
-
-def _finder(catalog: Catalog, workspace: Workspace, source: Source | None) -> FindSource:
-    if source is not None:
-        only = SourceRef(source.workspace, source.number, source.enabled)
-        return lambda _key, _id: only
-    sources = CatalogSources(catalog)
-    return lambda write_key, source_id: sources.of_workspace(workspace.number, write_key, source_id)

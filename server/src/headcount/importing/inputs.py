@@ -1,67 +1,30 @@
-"""The files of an import: takes paths, folders, addresses and "-", gives readers that never raise
-half-way.
+"""The files of an import: takes paths, folders, addresses and "-", gives what is to be read and
+what is not.
 
-Refuses, before anything is read, what is not there and what it cannot decompress.
+Refuses, before anything is read, what is not there and what it cannot decompress. Of a folder, and
+of what lies below an address, every file is either taken or left out by name: none is passed over.
 """
 
 from __future__ import annotations
 
-import io
+import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 from headcount.errors import UsageError
-from headcount.importing.compression import Damaged, Pieces, decompressed
+from headcount.importing.contents import Reading
 from headcount.importing.objects import RemoteObject, found_objects, is_address
 
-__all__ = ["Input", "Reading", "found_inputs"]
+__all__ = ["ENDINGS", "FoundFiles", "Input", "LeftOut", "found_inputs"]
 
-_KINDS = (".ndjson", ".jsonl", ".json")
-_ENDINGS = tuple(kind + how for kind in _KINDS for how in ("", ".gz", ".zst"))
+ENDINGS = (".ndjson", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz", ".zst")
+"""What the name of a file ends in, in any case, that is taken out of a folder."""
 
-
-class Reading(io.RawIOBase):
-    """What is in a file, decompressed; it ends where the file breaks, and then says how.
-
-    Attributes:
-        failure: why it could not be read to its end; None if it could.
-    """
-
-    def __init__(self, raw: io.BufferedReader, name: str) -> None:
-        self._raw = raw
-        self._name = name
-        self._pieces: Pieces | None = None
-        self.failure: str | None = None
-
-    @property
-    def bytes_read(self) -> int:
-        """How far it was read, in bytes of the file itself, compressed or not."""
-        try:
-            return 0 if self._raw.closed else self._raw.tell()
-        except OSError:
-            return 0  # a pipe does not know where it stands
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        try:
-            if self._pieces is None:
-                self._pieces = decompressed(self._raw, self._name)
-            piece = self._pieces.read1(len(buffer))
-        except Damaged as error:
-            self.failure = f"cannot be read to its end: {error}."
-            return 0
-        except OSError as error:
-            self.failure = f"cannot be read to its end: {error.strerror or error}."
-            return 0
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
+_COMPRESSIONS = {".bz2": "bzip2", ".xz": "xz", ".lz4": "lz4"}
+_ZIP = ".zip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,53 +41,147 @@ class Input:
     place: Path | RemoteObject | None
     size_bytes: int | None
 
+    @property
+    def path(self) -> str:
+        """Its whole path or address, parts separated by "/"; empty for standard input."""
+        if self.place is None:
+            return ""
+        if isinstance(self.place, RemoteObject):
+            return self.place.name
+        return self.place.absolute().as_posix()
+
     def opened(self) -> Reading:
-        """The file's decompressed bytes, from its beginning."""
+        """The file's decompressed bytes, from its beginning.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
         place = self.place
         if place is None:
             # A second reader of the same file: closing it must not close standard input itself.
             return Reading(open(sys.stdin.fileno(), "rb", closefd=False), "")
         if isinstance(place, RemoteObject):
             return Reading(place.opened(), place.name)
-        try:
-            return Reading(place.open("rb"), place.name)
-        except OSError as error:
-            broken = Reading(io.BufferedReader(io.BytesIO()), "")
-            broken.failure = f"cannot be opened: {error.strerror}."
-            return broken
+        return Reading(place.open("rb"), place.name)
 
 
-def found_inputs(names: tuple[str, ...]) -> list[Input]:
-    """The files that a command line names, those inside of folders in the order of their names.
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file of a folder that is not taken, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(slots=True)
+class FoundFiles:
+    """What a command line names, the files of a folder in the order of their names."""
+
+    inputs: list[Input] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    skipped: int = 0
+
+    @property
+    def files(self) -> int:
+        """How many there are, whatever becomes of them."""
+        return len(self.inputs) + len(self.left_out) + self.skipped
+
+
+def found_inputs(names: Sequence[str], skip: Sequence[str] = ()) -> FoundFiles:
+    """The files that a command line names.
+
+    Args:
+        names: paths, addresses, or "-".
+        skip: patterns of names, or of whole paths, that are passed over inside of folders and
+            below addresses, because somebody said so.
 
     Raises:
         UsageError: something is not there, is empty of records, or is compressed in a way that
             this version does not read.
     """
-    inputs: list[Input] = []
+    found = FoundFiles()
     for name in names:
         path = Path(name)
         if name == "-":
-            inputs.append(Input("standard input", None, None))
+            found.inputs.append(Input("standard input", None, None))
         elif is_address(name):
-            objects = found_objects(name, _ENDINGS)
-            inputs.extend(Input(each.name, each, each.size_bytes) for each in objects)
+            _add_objects(name, skip, found)
         elif path.is_dir():
-            inside = sorted(
-                each for each in path.rglob("*") if each.name.endswith(_ENDINGS) and each.is_file()
-            )
-            if not inside:
-                raise UsageError(
-                    f"The folder {name} holds no file to import.",
-                    f"Name its files one by one, or let their names end in {_ENDINGS[0]}.",
-                )
-            inputs.extend(Input(str(each), each, _size_bytes(each)) for each in inside)
+            _add_folder(path, skip, found)
         else:
             if not path.exists():
                 raise UsageError(f"There is no file {name}.", "Check its path.")
             _refuse_unknown_compression(name)
-            inputs.append(Input(name, path, _size_bytes(path)))
-    return inputs
+            found.inputs.append(Input(name, path, _size_bytes(path)))
+    return found
+
+
+def _add_folder(folder: Path, skip: Sequence[str], found: FoundFiles) -> None:
+    before = found.files
+    files: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+
+    def unread(error: OSError) -> None:
+        found.left_out.append(LeftOut(str(error.filename), f"it cannot be read: {error.strerror}"))
+
+    # Links are followed, each folder once, so that a link to what is around it ends.
+    for place, folders, inside in os.walk(folder, onerror=unread, followlinks=True):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        files += [Path(place) / name for name in inside]
+    for each in sorted(files):
+        if _matches(each.as_posix(), skip):
+            found.skipped += 1
+            continue
+        why = _why_not(each.name)
+        if why is None and not each.is_file():
+            why = "it is no file, or a link to nothing"
+        if why is None:
+            found.inputs.append(Input(str(each), each, _size_bytes(each)))
+        else:
+            found.left_out.append(LeftOut(str(each), why))
+    if found.files == before:
+        raise UsageError(
+            f"The folder {folder} holds no file to import.",
+            f"Name files one by one, or let their names end in {ENDINGS[0]} or the like.",
+        )
+
+
+def _add_objects(address: str, skip: Sequence[str], found: FoundFiles) -> None:
+    named, below = found_objects(address)
+    found.inputs.extend(Input(each.name, each, each.size_bytes) for each in named)
+    for each in below:
+        if _matches(each.name, skip):
+            found.skipped += 1
+            continue
+        why = _why_not(each.path.rpartition("/")[2])
+        if why is None:
+            found.inputs.append(Input(each.name, each, each.size_bytes))
+        else:
+            found.left_out.append(LeftOut(each.name, why))
+    if not named and not below:
+        raise UsageError(f"There is nothing to import at {address}.", "Check the address.")
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(name, each) or fnmatchcase(path, each) for each in patterns)
+
+
+def _why_not(name: str) -> str | None:
+    """Why a file of that name is not taken out of a folder; None where it is."""
+    lowered = name.lower()
+    if lowered.endswith(ENDINGS):
+        return None
+    ending = PurePosixPath(lowered).suffix
+    if program := _COMPRESSIONS.get(ending):
+        return f"it is compressed with {program}; use: {program} -dc FILE | headcount import -"
+    if ending == _ZIP:
+        return "it is a zip file; unpack it first"
+    return "its name says of no form that is read; if it holds messages, name it on its own"
 
 
 def _size_bytes(path: Path) -> int | None:
@@ -133,9 +190,9 @@ def _size_bytes(path: Path) -> int | None:
 
 
 def _refuse_unknown_compression(name: str) -> None:
-    for ending, program in ((".bz2", "bzip2"), (".xz", "xz"), (".lz4", "lz4")):
-        if name.endswith(ending):
-            raise UsageError(
-                f"{name} is compressed with {program}; only .gz and .zst are read directly.",
-                f"Use: {program} -dc {name} | headcount import - ...",
-            )
+    program = _COMPRESSIONS.get(PurePosixPath(name.lower()).suffix)
+    if program is not None:
+        raise UsageError(
+            f"{name} is compressed with {program}; only .gz and .zst are read directly.",
+            f"Use: {program} -dc {name} | headcount import - ...",
+        )

@@ -71,16 +71,25 @@ class RemoteObject:
         """
         return io.BufferedReader(_Stream(self), _BUFFER_BYTES)
 
+    def seekable(self) -> io.BufferedReader | None:
+        """The same, to be read here and there; None where the server does not say its size.
 
-def found_objects(address: str, endings: tuple[str, ...]) -> list[RemoteObject]:
-    """The object at an address, or those below it, in the order of their names.
+        Raises:
+            OSError: it cannot be read; while reading.
+        """
+        if self.size_bytes is None:
+            return None
+        return io.BufferedReader(_Ranges(self, self.size_bytes), _CHUNK_BYTES)
+
+
+def found_objects(address: str) -> tuple[list[RemoteObject], list[RemoteObject]]:
+    """The object at an address, and, where there is none, those below it by their names.
 
     Args:
         address: of an object; or, in a store, the beginning of the addresses of several.
-        endings: what the names of those end in.
 
     Raises:
-        UsageError: there is none, or the library that reads them is not installed.
+        UsageError: the library that reads them is not installed.
         OperatorError: the store does not answer, or refuses.
     """
     try:
@@ -96,9 +105,9 @@ def found_objects(address: str, endings: tuple[str, ...]) -> list[RemoteObject]:
     scheme = address.partition("://")[0]
     try:
         if scheme in _STORES:
-            return _in_store(address, endings)
+            return _in_store(address)
         store = HTTPStore.from_url(address, client_options=_CLIENT, retry_config=_RETRY)
-        return [RemoteObject(_shown(address), store, "", None)]
+        return [RemoteObject(_shown(address), store, "", None)], []
     except (BaseError, OSError) as error:
         raise OperatorError(
             f"{_shown(address)} cannot be read: {_words(error)}.",
@@ -107,7 +116,7 @@ def found_objects(address: str, endings: tuple[str, ...]) -> list[RemoteObject]:
         ) from error
 
 
-def _in_store(address: str, endings: tuple[str, ...]) -> list[RemoteObject]:
+def _in_store(address: str) -> tuple[list[RemoteObject], list[RemoteObject]]:
     from obstore.exceptions import NotFoundError
     from obstore.store import from_url
 
@@ -118,21 +127,17 @@ def _in_store(address: str, endings: tuple[str, ...]) -> list[RemoteObject]:
     store: Any = from_url(base, client_options=_CLIENT, retry_config=_RETRY)
     if path and not path.endswith("/"):
         try:
-            return [RemoteObject(address, store, path, store.head(path)["size"])]
+            return [RemoteObject(address, store, path, store.head(path)["size"])], []
         except (NotFoundError, FileNotFoundError):
             pass  # it may still be the beginning of others
     inside = sorted(
         (meta["path"], meta["size"])
         for part in store.list(path.rstrip("/") or None)
         for meta in part
-        if meta["path"].endswith(endings)
+        # Some programs make an empty object in place of each folder.
+        if not meta["path"].endswith("/")
     )
-    if not inside:
-        raise UsageError(
-            f"There is nothing to import at {address}.",
-            f"Check the address; below a folder, names must end in {endings[0]} or the like.",
-        )
-    return [RemoteObject(f"{base}/{path}", store, path, size) for path, size in inside]
+    return [], [RemoteObject(f"{base}/{path}", store, path, size) for path, size in inside]
 
 
 class _Stream(io.RawIOBase):
@@ -173,6 +178,44 @@ class _Stream(io.RawIOBase):
         except (BaseError, OSError) as error:
             # Not chained: the library's own text holds the whole address.
             raise OSError(_words(error)) from None
+
+
+class _Ranges(io.RawIOBase):
+    """An object that is read here and there, a range at a time."""
+
+    def __init__(self, source: RemoteObject, size_bytes: int) -> None:
+        self._source = source
+        self._size_bytes = size_bytes
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        before = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}
+        self._position = max(0, before[whence] + offset)
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        import obstore
+        from obstore.exceptions import BaseError
+
+        start, end = self._position, min(self._position + len(buffer), self._size_bytes)
+        if start >= end:
+            return 0
+        try:
+            piece = obstore.get_range(self._source.store, self._source.path, start=start, end=end)
+        except (BaseError, OSError) as error:
+            raise OSError(_words(error)) from None
+        buffer[: len(piece)] = memoryview(piece)
+        self._position += len(piece)
+        return len(piece)
 
 
 def _shown(address: str) -> str:

@@ -1,19 +1,20 @@
 """Refused lines as they came: takes a file while it is read, keeps some of its lines byte for byte.
 
-What was read since the last chunk lies aside until it is known which of it was refused; so a line
-may be as long as it likes, and come from a pipe or a compressed file.
+Of a file whose records are no lines of their own, a refused one is kept as one line. What was read
+since the last chunk lies aside until it is known which of it was refused; so a line may be as long
+as it likes, and come from a pipe or a compressed file.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from headcount.errors import OperatorError
 
-__all__ = ["Lines", "Rejects"]
+__all__ = ["KeptRecords", "Lines", "Rejects"]
 
 _IN_MEMORY_BYTES = 8 << 20
 _PIECE_BYTES = 1 << 20
@@ -134,3 +135,33 @@ class WatchedLines:
     def close(self) -> None:
         """Let go of what was remembered."""
         self._read.close()
+
+
+class KeptRecords:
+    """Records that are not lines of their own, remembered since the last `keep`.
+
+    Args:
+        records: with their numbers.
+        rejects: where they are kept, a line each.
+    """
+
+    def __init__(self, records: Iterator[tuple[int, bytes]], rejects: Rejects) -> None:
+        self._records = records
+        self._rejects = rejects
+        self._read: dict[int, bytes] = {}
+
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        """The records."""
+        for number, record in self._records:
+            self._read[number] = record
+            yield number, record
+
+    def keep(self, numbers: Iterable[int]) -> None:
+        """Keep the records of these numbers, ascending, and forget all that was read.
+
+        Raises:
+            OperatorError: the disk refused.
+        """
+        for number in numbers:
+            self._rejects.add([self._read[number], b"\n"])
+        self._read.clear()

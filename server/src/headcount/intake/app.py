@@ -333,7 +333,9 @@ class _Intake:
             self._in_flight.leave(owner)
 
     def _record_taker(self, token: TokenRef) -> RecordTaker:
-        def find_source(write_key: str | None, source_id: str | None) -> SourceRef | None:
+        def find_source(
+            write_key: str | None, source_id: str | None, _project_id: str | None
+        ) -> SourceRef | None:
             return self._history.source(token.workspace, write_key, source_id)
 
         taker = RecordTaker(

@@ -61,6 +61,7 @@ class ImportedRecord(Message, rename="camel", gc=False):
     """A message that brings its own time and source; a time that is no string is empty."""
 
     source_id: str | None = None
+    project_id: str | None = None
     received_at: str | None = None
     occurred_at: str | None = msgspec.field(name="timestamp", default=None)
 
@@ -147,6 +148,7 @@ _MESSAGE_FIELDS: Mapping[bytes, _Field] = {
 _RECORD_FIELDS: Mapping[bytes, _Field] = {
     **_MESSAGE_FIELDS,
     b"sourceId": ("source_id", string_of),
+    b"projectId": ("project_id", string_of),
     b"receivedAt": ("received_at", _time),
     b"timestamp": ("occurred_at", _time),
 }

@@ -65,6 +65,7 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
     # An imported record.
     NOT_UTF8 = "not_utf8"
+    MALFORMED_ROW = "malformed_row"
     UNKNOWN_SOURCE = "unknown_source"
     NO_RECEIVED_AT = "no_received_at"
     INVALID_RECEIVED_AT = "invalid_received_at"
@@ -202,6 +203,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         500, "The server failed on this request and has logged why; send it again."
     ),
     Reason.NOT_UTF8: Explanation(400, "A record must be in UTF-8; convert the file first."),
+    Reason.MALFORMED_ROW: Explanation(
+        400,
+        "A row of a table must have a cell for each column that the heading names, and its quotes"
+        " must be closed.",
+    ),
     Reason.UNKNOWN_SOURCE: Explanation(
         400, 'The record\'s "writeKey" or "sourceId" must name a source of the workspace.'
     ),

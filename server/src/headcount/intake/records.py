@@ -33,8 +33,8 @@ __all__ = [
     "take_records",
 ]
 
-FindSource = Callable[[str | None, str | None], SourceRef | None]
-"""The source of a record by its `writeKey` and its `sourceId`, either of which may be None.
+FindSource = Callable[[str | None, str | None, str | None], SourceRef | None]
+"""The source of a record by its `writeKey`, `sourceId` and `projectId`, any of which may be None.
 
 Whether the source is enabled does not matter: its history is still its history.
 """
@@ -88,10 +88,10 @@ class RecordTaker:
         Raises:
             Refused: there is no such source.
         """
-        source = self._find_source(write_key, None)
+        source = self._find_source(write_key, None, None)
         if source is None:
             raise Refused(Reason.UNKNOWN_WRITE_KEY)
-        self._find_source = lambda _write_key, _source_id: source
+        self._find_source = lambda _write_key, _source_id, _project_id: source
 
     def take(self, raw: bytes, budget: StepBudget | None = None) -> bytes | RejectedRecord:
         """The fact of a record, or why there is none.
@@ -101,13 +101,13 @@ class RecordTaker:
             budget: of the request that brings it; without one it has what a message may take.
         """
         if len(raw) > self._record_bytes_max:
-            return self._unread(Reason.MESSAGE_TOO_LARGE)
+            return self.refuse(Reason.MESSAGE_TOO_LARGE)
         if not (raw.isascii() or _is_utf8(raw)):
-            return self._unread(Reason.NOT_UTF8)
+            return self.refuse(Reason.NOT_UTF8)
         record = decode_record(raw, budget)
         if isinstance(record, Reason):
-            return self._unread(record)
-        source = self._find_source(record.write_key, record.source_id)
+            return self.refuse(record)
+        source = self._find_source(record.write_key, record.source_id, record.project_id)
         if source is None:
             return self._rejected(Reason.UNKNOWN_SOURCE, None)
         received_at_ms = _received_at_ms(record)
@@ -130,9 +130,9 @@ class RecordTaker:
         tags = TAGS["import"][message_type]
         return fact_head(received_at_ms, source.workspace, source.source, tags, IMPORTED) + tail
 
-    def _unread(self, reason: Reason) -> RejectedRecord:
-        # Of a record that cannot be read the source is known where all records have one source.
-        return self._rejected(reason, self._find_source(None, None))
+    def refuse(self, reason: Reason) -> RejectedRecord:
+        """Refuse a record that cannot be read, whose source is known where all have one source."""
+        return self._rejected(reason, self._find_source(None, None, None))
 
     def _rejected(self, reason: Reason, source: SourceRef | None) -> RejectedRecord:
         # There is no day of receipt to put it to, so it is put to the day of the import.

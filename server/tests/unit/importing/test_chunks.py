@@ -23,12 +23,12 @@ THEN_MS = 1_770_091_506_789
 GOOD = {"type": "page", "userId": "u", "receivedAt": THEN}
 
 
-def web(write_key: str | None, source_id: str | None) -> SourceRef | None:
+def web(write_key: str | None, source_id: str | None, project_id: str | None) -> SourceRef | None:
     """An import into one source."""
     return WEB
 
 
-def named(write_key: str | None, source_id: str | None) -> SourceRef | None:
+def named(write_key: str | None, source_id: str | None, project_id: str | None) -> SourceRef | None:
     """An import whose records name their sources."""
     return Past().source(1, write_key, source_id)
 
@@ -177,7 +177,7 @@ def test_made_ids_are_the_same_each_time_and_all_different(
 def test_made_ids_of_two_sources_differ() -> None:
     one, other = (
         unpack(run(lines({**GOOD, "sourceId": "web"}), find_source).facts)[0]
-        for find_source in (lambda key, source_id: WEB, lambda key, source_id: APP)
+        for find_source in (lambda *names: WEB, lambda *names: APP)
     )
     assert one.message != other.message
 
