@@ -79,10 +79,10 @@ def read_map(path: Path) -> ColumnsMap:
             f"The map {path} is not TOML: {error}.",
             'Write, under a line [columns], lines such as: userId = "customer_id".',
         ) from error
-    return _Reader(path).read(entries)
+    return _MapReader(path).read(entries)
 
 
-class _Reader:
+class _MapReader:
     """Checks the entries of one file."""
 
     def __init__(self, path: Path) -> None:
