@@ -179,6 +179,8 @@ class _Intake:
             lines = "".join(traceback.format_tb(error.__traceback__))
             _log.error("%s while answering a request\n%s", type(error).__qualname__, lines)
             answer = refusal(Reason.INTERNAL_ERROR)
+            if route is not None and route.action is Action.PIXEL:
+                answer = pixel_answer(answer)
         self._answered.count(answer, perf_counter() - began_s)
         # What is refused for want of room may be anybody's.
         if (not answer.brought or 200 != answer.status < 429) and (
