@@ -5,7 +5,9 @@ All answers are small and complete, so each is one pair of ASGI events.
 
 from __future__ import annotations
 
+import logging
 import random
+import traceback
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
@@ -20,12 +22,15 @@ __all__ = [
     "Answer",
     "batch_answer",
     "description_answer",
+    "failure",
     "json_answer",
     "options_answer",
     "pixel_answer",
     "refusal",
     "send_answer",
 ]
+
+_log = logging.getLogger("headcount.intake")
 
 _Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -135,6 +140,17 @@ def refusal(reason: Reason, methods: Sequence[str] = (), more: str = "") -> Answ
         headers = (*headers, (b"connection", b"close"))
     answer = json_answer(status, {"code": reason.value, "message": sentence}, headers)
     return answer._replace(reason=reason.value)
+
+
+def failure(error: Exception) -> Answer:
+    """What a request is told that brought an unexpected exception about.
+
+    Of that the log gets its type and its lines of code, not its text, which may quote what was
+    sent.
+    """
+    lines = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("%s while answering a request\n%s", type(error).__qualname__, lines)
+    return refusal(Reason.INTERNAL_ERROR)
 
 
 def pixel_answer(answer: Answer) -> Answer:

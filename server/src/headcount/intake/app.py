@@ -3,15 +3,12 @@
     request ─ route ─ write key ─ in flight ─ body ─ tracker ─ sink ─ answer
 
 A key that the head carries is looked up, and room asked for, before a body is read. Bodies and
-query strings are never logged; of an unexpected exception the log gets its type and its lines of
-code, not its text, which may quote what was sent.
+query strings are never logged.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import traceback
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
@@ -23,6 +20,7 @@ from headcount.intake.answers import (
     Answer,
     batch_answer,
     description_answer,
+    failure,
     json_answer,
     options_answer,
     pixel_answer,
@@ -65,8 +63,6 @@ from headcount.intake.work import at_once, in_turns
 from headcount.spool.letters import Posted
 
 __all__ = ["create_app"]
-
-_log = logging.getLogger("headcount.intake")
 
 # Whoever sends more than may be taken, and sends it again at once, must not keep the loop busy
 # with refusals: they are answered after so many seconds.
@@ -176,9 +172,7 @@ class _Intake:
         except ClientGone:
             return
         except Exception as error:
-            lines = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("%s while answering a request\n%s", type(error).__qualname__, lines)
-            answer = refusal(Reason.INTERNAL_ERROR)
+            answer = failure(error)
             if route is not None and route.action is Action.PIXEL:
                 answer = pixel_answer(answer)
         self._answered.count(answer, perf_counter() - began_s)
