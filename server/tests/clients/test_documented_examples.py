@@ -22,7 +22,10 @@ Documents = Mapping[str, Mapping[str, Any]]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("server"), "--workers", "1") as server:
+    folder = tmp_path_factory.mktemp("server")
+    library = folder / "analytics.min.js"
+    library.write_text("// the library")
+    with serving(folder, "--workers", "1", "--analytics-js", str(library)) as server:
         yield server
 
 
@@ -114,9 +117,9 @@ def test_every_example_does_what_it_says(
     assert (tmp_path / "pixel.gif").read_bytes().startswith(b"GIF89a")
     shop.wait_until_counted()
     months = shop.ask("/headcount/v1/range?from=2020-01-01").data["months"]
-    # One of each of six types, two in a batch, one by the pixel, an imported one, and the two from
-    # before.
-    assert sum(month["workspace"]["apiCalls"][-1] for month in months) == 12
+    # One of each of six types, one of any type, two in a batch, one each by webhook and pixel, an
+    # imported one, and the two from before.
+    assert sum(month["workspace"]["apiCalls"][-1] for month in months) == 14
 
 
 def compare_with_sample(document: Any, operation: Any, printed: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,10 +14,10 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from headcount.intake import Limits, Reason, SourceRef, create_app
+from headcount.intake import Hosting, Limits, Reason, SourceRef, create_app
 from headcount.intake.description import tracking_document
 from headcount.intake.reasons import EXPLANATIONS
-from headcount.intake.routes import all_paths
+from headcount.intake.routes import ROUTES
 from support.intake import HASHER, NOW_MS, Keys, ListSink, Past
 from support.served_app import served
 
@@ -92,12 +93,27 @@ class Described:
 @pytest.fixture
 def address() -> Iterator[Described]:
     sink = ListSink()
-    app = create_app(BrokenKeys(), Past(), sink, HASHER, lambda: NOW_MS, LIMITS)
+    given = {"limits": LIMITS, "hosting": Hosting(library=b"the library")}
+    app = create_app(BrokenKeys(), Past(), sink, HASHER, lambda: NOW_MS, **given)  # type: ignore[arg-type]
     with (
         served(app) as (_, port),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
         yield Described(client, sink)
+
+
+def add_what_is_given_without_a_library(address: Described) -> None:
+    app = create_app(BrokenKeys(), Past(), ListSink(), HASHER, lambda: NOW_MS, LIMITS)
+    with (
+        served(app) as (_, port),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+        other = Described(client, address.sink)
+        for path, method, described in other.operations():
+            if described["operationId"] == "library":
+                assert other.ask(path, method, described).status_code == 404
+        for name, statuses in other.given.items():
+            address.given[name] |= statuses
 
 
 def test_every_status_that_is_given_is_described_and_every_other_one_is_not(
@@ -137,6 +153,7 @@ def test_every_status_that_is_given_is_described_and_every_other_one_is_not(
         address.sink.pending_bytes = LIMITS.pending_fact_bytes_max + 1
         address.ask(*asked)
         address.sink.broken, address.sink.pending_bytes = False, 0
+    add_what_is_given_without_a_library(address)
     assert address.given == {
         described["operationId"]: {int(status) for status in described["responses"]}
         for _, _, described in address.operations()
@@ -150,20 +167,23 @@ def basic() -> str:
 def test_every_path_is_described_or_named_by_the_one_that_does_the_same(
     address: Described,
 ) -> None:
-    described = {path.replace("{type}", kind) for path, _, _ in address.operations()
-                 for kind in ("track", "identify", "page", "screen", "group", "alias")}  # fmt: skip
+    described = {path for path, _, _ in address.operations()}
     words = " ".join(each["description"] for _, _, each in address.operations())
-    assert {
-        path for path in all_paths() if path not in described and f"`{path}`" not in words
-    } == set()
+    types = "|".join(["track", "identify", "page", "screen", "group", "alias"])
+    missing = {
+        path
+        for path in ROUTES
+        if not {path, re.sub(rf"(?<=/)({types})$", "{type}", path)}
+        & (described | set(re.findall("`([^`]+)`", words)))
+    }
+    assert missing == set()
 
 
 def test_every_reason_for_which_a_request_is_refused_is_described() -> None:
-    """Reasons for which only a message of a batch is refused stand in no status."""
+    """Reasons for which only a record of an import is refused stand in no status."""
     text = json.dumps(tracking_document())
     of_paths = {Reason.NOT_FOUND, Reason.METHOD_NOT_ALLOWED}
     of_records = set(list(Reason)[list(Reason).index(Reason.NOT_UTF8) :])
-    of_items = {Reason.UNKNOWN_TYPE}
     missing = {reason for reason in Reason if f"`{reason.value}`" not in text}
-    assert missing == of_paths | of_records | of_items
-    assert all(EXPLANATIONS[reason].status == 400 for reason in of_records | of_items)
+    assert missing == of_paths | of_records
+    assert all(EXPLANATIONS[reason].status == 400 for reason in of_records)

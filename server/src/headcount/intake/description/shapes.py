@@ -14,6 +14,7 @@ __all__ = [
     "SAMPLE_VALUES",
     "SHAPES",
     "BatchBody",
+    "BatchMessage",
     "ImportBody",
     "Taken",
     "TakenBatch",
@@ -190,6 +191,7 @@ SAMPLE_VALUES: dict[str, Any] = {
             {"type": "track", "userId": "user-1", "event": "Bought"},
         ]
     },
+    "BatchMessage": {"type": "track", "userId": "user-1", "event": "Bought"},
     "ImportBody": {
         "batch": [
             {
