@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from headcount.counting.facts import MESSAGE_TYPES
+from headcount.intake.browser import settings_document, source_config_document
 from headcount.intake.description.refusals import (
     OF_ANY_TYPE,
     OF_BATCH,
@@ -54,6 +55,7 @@ _JSON, _GIF, _SCRIPT = "application/json", "image/gif", "text/javascript"
 
 # Where a write key may stand; else it is in the body.
 _KEYS: list[dict[str, Any]] = [{"writeKey": []}, {"writeKeyInHeader": []}, {"writeKeyInQuery": []}]
+_KEY = "Vb2kQ7mXt9RsJw4LpZc6HdNf8YgEu1Ta"
 _IN_PATH = {"name": "writeKey", "in": "path", "required": True, "schema": {"type": "string"}}
 _FIELDS = {
     "writeKey": "The source's write key.",
@@ -259,10 +261,7 @@ def _pixel() -> dict[str, Any]:
 
 
 def _settings() -> dict[str, Any]:
-    sample = {
-        "integrations": {"Segment.io": {"apiKey": "Vb2kQ7mXt9RsJw4LpZc6HdNf8YgEu1Ta"}},
-        "analyticsNextEnabled": True,
-    }
+    sample = settings_document(_KEY, "tracking.example.com", "https", "")
     reasons = (Reason.UNKNOWN_WRITE_KEY, Reason.INTERNAL_ERROR)
     return _plain(
         "settings",
@@ -275,7 +274,7 @@ def _settings() -> dict[str, Any]:
 
 
 def _source_config() -> dict[str, Any]:
-    sample = {"source": {"id": "5tGq0cVbN1xWm8RyKp3ZaL", "enabled": True}}
+    sample = source_config_document(_KEY, "5tGq0cVbN1xWm8RyKp3ZaL")
     return _plain(
         "sourceConfig",
         "What RudderStack's libraries ask for when they start",
