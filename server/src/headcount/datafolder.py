@@ -11,10 +11,11 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from headcount.catalog import Catalog
-from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
+from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher, KeyPlan, KeyRing
 from headcount.durable import put_new, read_small
 from headcount.errors import DamagedDataError, DataFolderError, FolderBusyError
 from headcount.folderformat import (
@@ -31,10 +32,12 @@ __all__ = [
     "FORMAT_VERSION",
     "DataFolder",
     "FolderLock",
+    "hash_key_lines",
     "load_hash_key",
+    "load_key_ring",
     "mark_data_folder",
     "open_data_folder",
-    "read_hash_key",
+    "read_hash_keys",
 ]
 
 # The first format whose folders say which parts belong to them.
@@ -134,37 +137,65 @@ def _upgrade(folder: DataFolder, version: int, *, write: bool) -> None:
 def load_hash_key(folder: DataFolder, catalog: Catalog, file: Path | None = None) -> bytes:
     """The secret key under which this installation hashes ids; made at the first start.
 
+    While two are in use, the one that serves the later months; otherwise as `load_key_ring`.
+    """
+    return _load_keys(folder, catalog, file)[1][-1]
+
+
+def load_key_ring(folder: DataFolder, catalog: Catalog, file: Path | None = None) -> KeyRing:
+    """The secret keys under which this installation hashes ids; the first is made at a first start.
+
     Args:
         folder: the data folder.
-        catalog: the folder's catalog, which remembers the key's fingerprint.
-        file: where the key lies; the folder's `hash.key` when None.
+        catalog: the folder's catalog, which remembers the keys' fingerprints and months.
+        file: where the keys lie; the folder's `hash.key` when None.
 
     Raises:
-        DataFolderError: the key is missing, unreadable or damaged, or it is another one than the
+        DataFolderError: a key is missing, unreadable or damaged, or it is another one than the
             counts in this folder were made under.
     """
+    return KeyRing(*_load_keys(folder, catalog, file))
+
+
+def _load_keys(
+    folder: DataFolder, catalog: Catalog, file: Path | None
+) -> tuple[KeyPlan, list[bytes]]:
     place = file or folder.hash_key
-    remembered = catalog.hash_key_fingerprint()
+    # Read before the file: a key is in there before the catalog names it.
+    held = catalog.hash_keys()
+    wanted = held.fingerprints
     with errors_named(place):
-        if remembered is None and not place.exists():
-            put_new(place, secrets.token_hex(HASH_KEY_BYTES).encode() + b"\n")
-    key = read_hash_key(place)
-    fingerprint = IdHasher(key).fingerprint
-    # Written at the first start only: the disk may be full later, and the catalog open for reading.
-    if (remembered or catalog.set_hash_key_fingerprint(fingerprint)) != fingerprint:
+        if not wanted and not place.exists():
+            put_new(place, hash_key_lines([secrets.token_bytes(HASH_KEY_BYTES)]))
+    found = read_hash_keys(place)
+    if not wanted:
+        # Written at the first start only: the disk may be full later, and the catalog open for
+        # reading.
+        catalog.set_hash_key_fingerprint(list(found)[-1])
+        held = catalog.hash_keys()
+        wanted = held.fingerprints
+    if not set(wanted) <= set(found):
+        if catalog.hash_keys() != held:
+            # The former key was retired meanwhile.
+            return _load_keys(folder, catalog, file)
         raise DataFolderError(
             f"{place} holds another hash key than the one under which {folder.path} was counted,"
             " and every tracked user would be counted again.",
             "Put the former key back from a backup, or name its place with --hash-key.",
         )
-    return key
+    return held.plan, [found[fingerprint] for fingerprint in wanted]
 
 
-def read_hash_key(place: Path) -> bytes:
-    """The hash key in a file.
+def hash_key_lines(keys: Iterable[bytes]) -> bytes:
+    """The content of a file of hash keys, in the order of the months that they serve."""
+    return b"".join(key.hex().encode() + b"\n" for key in keys)
+
+
+def read_hash_keys(place: Path) -> dict[str, bytes]:
+    """The hash keys in a file by their fingerprints, in its order; at least one.
 
     Raises:
-        DataFolderError: the file is missing or unreadable, or holds no key.
+        DataFolderError: the file is missing or unreadable, or holds something else.
     """
     with errors_named(place):
         try:
@@ -176,11 +207,13 @@ def read_hash_key(place: Path) -> bytes:
                 "Put it back from a backup, or name its place with --hash-key.",
             ) from None
     try:
-        key = bytes.fromhex(text.decode("ascii").strip())
-        IdHasher(key)
-    except ValueError as error:
+        keys = [bytes.fromhex(line) for line in text.decode("ascii").split()]
+        found = {IdHasher(key).fingerprint: key for key in keys}
+    except ValueError:
+        found = {}
+    if not found:
         raise DataFolderError(
             f"{place} does not hold a hash key ({2 * HASH_KEY_BYTES} hexadecimal digits).",
             "Put the key back from a backup, or name its place with --hash-key.",
-        ) from error
-    return key
+        )
+    return found

@@ -13,8 +13,8 @@ import numpy as np
 
 from headcount.counting.batch import facts_from_bytes
 from headcount.counting.calendar import Period
-from headcount.counting.facts import ABSENT, IMPORTED, Rejection, fact_head
-from headcount.counting.hashing import IdHasher
+from headcount.counting.facts import ABSENT, FACT_BYTES, IMPORTED, Rejection, fact_head
+from headcount.counting.hashing import IdHasher, KeyPlan, KeyRing
 from headcount.counting.metrics import KINDS
 from headcount.counting.usage import UsageReading
 from headcount.journal import JournalDirectory, JournalFile
@@ -27,16 +27,18 @@ from support.stores import OpenStore
 HASHER = IdHasher(bytes(range(32)))
 
 
-def pack(fact: PlainFact) -> bytes:
+def pack(fact: PlainFact, ring: KeyRing | IdHasher = HASHER) -> bytes:
     """A fact as intake writes it."""
-    flags = IMPORTED if fact.imported else 0
+    hasher = ring.at(fact.received_at_ms)
+    flags = (IMPORTED if fact.imported else 0) | hasher.flags
     head = fact_head(fact.received_at_ms, fact.workspace, fact.source, 0, flags)
     tracked = (fact.user, fact.anonymous, fact.previous)
     return b"".join(
         [
             head,
-            HASHER.message(fact.message),
-            *(ABSENT if i is None else HASHER.tracked(i) for i in tracked),
+            hasher.message(fact.message),
+            *(ABSENT if i is None else hasher.tracked(i) for i in tracked),
+            b"" if hasher.also is None else hasher.also(fact.message),
         ]
     )
 
@@ -48,6 +50,7 @@ class Rig:
         self, folder: Path, clock_ms: Callable[[], int], *, window_days: int = 35,
         limits: MeterLimits | None = None, vfs: str | None = None,
         sources: Callable[[], Mapping[int, int]] | None = None, store: OpenStore | None = None,
+        key_plan: Callable[[], KeyPlan] = KeyPlan,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.clock_ms = clock_ms
@@ -55,6 +58,7 @@ class Rig:
         self.limits = limits
         self.vfs = vfs
         self.sources = sources
+        self.key_plan = key_plan
         self._open_store = store or (lambda: open_store(folder / "store.sqlite", vfs=vfs))
         self.writers = JournalDirectory(folder / "journals", vfs=vfs)
         self.start()
@@ -69,6 +73,7 @@ class Rig:
             self.window_days,
             self.limits,
             self.sources,
+            key_plan=self.key_plan,
         )
 
     def stop(self) -> None:
@@ -102,13 +107,13 @@ class Recorder:
     def __init__(self) -> None:
         self._plain: dict[bytes, PlainFact] = {}
 
-    def learn(self, facts: Sequence[PlainFact]) -> None:
+    def learn(self, facts: Sequence[PlainFact], ring: KeyRing | IdHasher = HASHER) -> None:
         """Remember what was packed."""
-        self._plain.update((pack(fact), fact) for fact in facts)
+        self._plain.update((pack(fact, ring)[:FACT_BYTES], fact) for fact in facts)
 
     def in_metering_order(self, blocks: Sequence[bytes]) -> list[PlainFact]:
         """The plain facts of one batch, as the fold saw them."""
-        return [self._plain[fact.tobytes()] for fact in facts_from_bytes(blocks)]
+        return [self._plain[fact.tobytes()[:FACT_BYTES]] for fact in facts_from_bytes(blocks)]
 
 
 def totals(reading: UsageReading, source: int | None, day: int) -> dict[str, int]:

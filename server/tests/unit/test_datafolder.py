@@ -84,7 +84,7 @@ def test_a_file_in_place_of_the_folder_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("Headcount data folder, format 3\n", r"newer version of Headcount \(format 3"),
+        ("Headcount data folder, format 4\n", r"newer version of Headcount \(format 4"),
         ("Headcount data folder, format x\n", "does not say which format"),
         ("", "does not say which format"),
         ("dear diary", "does not say which format"),

@@ -37,16 +37,23 @@ class CopiedFile(msgspec.Struct, frozen=True):
     blake2b: str
 
 
-class HashKey(msgspec.Struct, frozen=True):
-    """The key under which ids were hashed.
+class HashKey(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The key under which ids were hashed, or the two where one follows the other.
 
     Attributes:
         fingerprint: by which it is known.
         included: whether it is in the backup.
+        next_fingerprint: of the key that serves from a later month on; None where there is none.
     """
 
     fingerprint: str
     included: bool
+    next_fingerprint: str | None = None
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Of all of them, in the order of the months that they serve."""
+        return [each for each in (self.fingerprint, self.next_fingerprint) if each is not None]
 
 
 class Manifest(msgspec.Struct, frozen=True, rename="camel"):

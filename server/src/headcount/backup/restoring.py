@@ -20,8 +20,13 @@ from headcount.backup.files import (
 from headcount.backup.manifest import HashKey, Manifest, read_manifest
 from headcount.catalog import Catalog
 from headcount.catalog.view import catalog_view
-from headcount.counting.hashing import IdHasher
-from headcount.datafolder import FORMAT_VERSION, DataFolder, mark_data_folder, read_hash_key
+from headcount.datafolder import (
+    FORMAT_VERSION,
+    DataFolder,
+    hash_key_lines,
+    mark_data_folder,
+    read_hash_keys,
+)
 from headcount.durable import sync, write_new
 from headcount.errors import DataFolderError, UsageError
 from headcount.identity import Identity, begin_identity, fresh_uuid
@@ -101,22 +106,21 @@ def _key(backup: Path, expected: HashKey | None, place: Path) -> bytes | None:
     if expected is None:
         return None
     content = None
+    wanted = " and ".join(expected.fingerprints)
     if place.exists():
-        key = read_hash_key(place)
+        found = read_hash_keys(place)
     elif expected.included:
-        key = read_hash_key(backup / _HASH_KEY)
-        content = key.hex().encode() + b"\n"
+        found = read_hash_keys(backup / _HASH_KEY)
+        content = hash_key_lines(found.values())
     else:
         raise UsageError(
-            "This backup was taken without its hash key, whose fingerprint is"
-            f" {expected.fingerprint}.",
+            f"This backup was taken without its hash key, whose fingerprint is {wanted}.",
             "Name the key's file with --hash-key, here and for `headcount serve`.",
         )
-    found = IdHasher(key).fingerprint
-    if found != expected.fingerprint:
+    if not set(expected.fingerprints) <= set(found):
         raise DataFolderError(
             f"The hash key in {place if content is None else backup / _HASH_KEY} has the"
-            f" fingerprint {found}, and the backup was counted under {expected.fingerprint}.",
+            f" fingerprint {' and '.join(found)}, and the backup was counted under {wanted}.",
             "Name the right one with --hash-key.",
         )
     return content

@@ -30,9 +30,9 @@ from headcount.backup.manifest import (
     Manifest,
     write_manifest,
 )
+from headcount.catalog import HashKeys
 from headcount.catalog.view import catalog_view
-from headcount.counting.hashing import IdHasher
-from headcount.datafolder import FORMAT_VERSION, DataFolder, read_hash_key
+from headcount.datafolder import FORMAT_VERSION, DataFolder, hash_key_lines, read_hash_keys
 from headcount.durable import open_file, sync, write_new
 from headcount.errors import DataFolderError, UsageError
 from headcount.integrity import refuse_faults
@@ -88,8 +88,8 @@ def back_up(
         _copy_store(folder, copy, progress)
         with catalog_view(folder.catalog) as catalog:
             copy_database(catalog.connection, copy.catalog, progress.advanced)
-            fingerprint = catalog.hash_key_fingerprint()
-        key = _copy_key(hash_key or folder.hash_key, fingerprint, copy, with_key=with_key)
+            keys = catalog.hash_keys()
+        key = _copy_key(hash_key or folder.hash_key, keys, copy, with_key=with_key)
         _verify(copy)
         files = _files(destination, progress)
         for each in (*(p for p in destination.iterdir() if p.is_dir()), destination):
@@ -141,20 +141,18 @@ def _insist(run: StoredRun[T]) -> T:
     return run.opened
 
 
-def _copy_key(
-    place: Path, fingerprint: str | None, copy: DataFolder, *, with_key: bool
-) -> HashKey | None:
-    if fingerprint is None:
+def _copy_key(place: Path, keys: HashKeys, copy: DataFolder, *, with_key: bool) -> HashKey | None:
+    if keys.fingerprint is None:
         return None
     if with_key:
-        key = read_hash_key(place)
-        if IdHasher(key).fingerprint != fingerprint:
+        found = read_hash_keys(place)
+        if not set(keys.fingerprints) <= set(found):
             raise DataFolderError(
                 f"{place} holds another hash key than the one that was counted under.",
                 "Name the right one with --hash-key, or leave it out with --without-key.",
             )
-        write_new(copy.hash_key, key.hex().encode() + b"\n")
-    return HashKey(fingerprint, with_key)
+        write_new(copy.hash_key, hash_key_lines(found[each] for each in keys.fingerprints))
+    return HashKey(keys.fingerprint, with_key, keys.next_fingerprint)
 
 
 def _verify(copy: DataFolder) -> None:

@@ -10,8 +10,9 @@ import secrets
 import string
 import unicodedata
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from headcount.counting.hashing import KeyPlan
 from headcount.errors import UsageError
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "DatedLimit",
     "Forwarding",
     "ForwardingState",
+    "HashKeys",
     "Link",
     "PlanLimits",
     "Scope",
@@ -48,6 +50,26 @@ there is no limit."""
 
 FROM_THE_BEGINNING = 0
 """The day from which a limit is in force that has always been; no message is as old."""
+
+
+class HashKeys(NamedTuple):
+    """The keys under which ids are hashed, as far as the catalog may know them.
+
+    Attributes:
+        plan: which of them serves which month.
+        fingerprint: of the first; None before the first start.
+        next_fingerprint: of the one after it; None where none is planned.
+    """
+
+    plan: KeyPlan
+    fingerprint: str | None
+    next_fingerprint: str | None
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Of all keys in use, in the order of the months that they serve."""
+        return [each for each in (self.fingerprint, self.next_fingerprint) if each is not None]
+
 
 _NAME_CHARACTERS_MAX = 200
 # Letters and digits only: an id that began with a dash would be taken for an option on a command

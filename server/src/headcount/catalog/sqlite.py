@@ -1,5 +1,5 @@
 """The catalog: takes names and numbers, gives workspaces, sources and tokens, and what stands in
-`plans`, `links` and `forwardings`. Refuses duplicate names, and what `base` refuses.
+`plans`, `links`, `forwardings` and `hash_keys`. Refuses duplicate names, and what `base` refuses.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from headcount.catalog.entities import (
     secret_hash,
 )
 from headcount.catalog.forwardings import ForwardedCatalog
+from headcount.catalog.hash_keys import KeyedCatalog
 from headcount.catalog.links import LinkedCatalog
 from headcount.catalog.plans import LimitedCatalog
-from headcount.catalog.schema import META, SOURCE, TOKEN, WORKSPACE
+from headcount.catalog.schema import SOURCE, TOKEN, WORKSPACE
 from headcount.errors import UsageError
 
 __all__ = ["Catalog"]
 
-_HASH_KEY_FINGERPRINT = "hash_key_fingerprint"
 
-
-class Catalog(LimitedCatalog, LinkedCatalog, ForwardedCatalog):
+class Catalog(KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog):
     """Workspaces, sources, tokens, plan limits, links and forwardings, in one SQLite file.
 
     Safe to share between threads; every process opens its own.
@@ -211,29 +210,6 @@ class Catalog(LimitedCatalog, LinkedCatalog, ForwardedCatalog):
         """The token of that secret, valid or not (see `Token.valid_at`); None if unknown."""
         rows = self._read(TOKEN, "WHERE secret_hash = ?", secret_hash(secret))
         return _token(rows[0]) if rows else None
-
-    # The installation
-
-    def hash_key_fingerprint(self) -> str | None:
-        """The fingerprint of the key under which this installation hashes ids; None at first."""
-        rows = self._read(META, "WHERE name = ?", _HASH_KEY_FINGERPRINT)
-        return rows[0][1] if rows else None
-
-    def set_hash_key_fingerprint(self, fingerprint: str) -> str:
-        """Remember the fingerprint, unless there is one already.
-
-        Returns:
-            The one that is remembered, whoever was first.
-        """
-        # Asked at each start, and by readers of a full disk: what is there is not written again.
-        if (kept := self.hash_key_fingerprint()) is not None:
-            return kept
-        with self._transaction():
-            row = self._ledger.get(META, _HASH_KEY_FINGERPRINT)
-            if row is None:
-                row = (_HASH_KEY_FINGERPRINT, fingerprint)
-                self._ledger.add(META, *row)
-        return str(row[1])
 
 
 def _source(row: tuple[Any, ...]) -> Source:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import apsw
 
+from headcount.catalog.entities import HashKeys
+from headcount.catalog.hash_keys import hash_keys_of
 from headcount.catalog.schema import META, SCHEMA_VERSION, TABLES
 from headcount.confirmed import Confirmed
 from headcount.sqlite.opening import rows
@@ -43,9 +45,11 @@ class CatalogView(LedgerView):
 
     def hash_key_fingerprint(self) -> str | None:
         """The fingerprint of the key under which ids are hashed; None before the first start."""
-        clause = "WHERE name = 'hash_key_fingerprint'"
-        found = list(read_checked(self.path, self.connection, META, clause))
-        return found[0][1] if found else None
+        return self.hash_keys().fingerprint
+
+    def hash_keys(self) -> HashKeys:
+        """The keys under which ids are hashed."""
+        return hash_keys_of(dict(read_checked(self.path, self.connection, META)))
 
 
 def catalog_view(path: Path) -> AbstractContextManager[CatalogView]:

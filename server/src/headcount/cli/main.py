@@ -21,6 +21,7 @@ from headcount.cli.doctor import doctor
 from headcount.cli.export import export
 from headcount.cli.importing import import_
 from headcount.cli.plan import plan
+from headcount.cli.rotate import rotate_hash_key
 from headcount.cli.serve import serve
 from headcount.cli.source import source
 from headcount.cli.tail import tail
@@ -62,7 +63,7 @@ def headcount() -> None:
 
 for command in (
     serve, workspace, source, token, plan, import_, usage, export, tail, doctor, backup, restore,
-    demo, completion,
+    rotate_hash_key, demo, completion,
 ):  # fmt: skip
     headcount.add_command(command)
 

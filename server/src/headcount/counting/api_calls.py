@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from headcount.counting.batch import MonthOfFacts, ScopeCounts
+from headcount.counting.batch import MonthOfFacts, ScopeCounts, is_wide
 from headcount.counting.calendar import Period
 from headcount.counting.facts import IMPORTED
 from headcount.counting.folded import Folded, Indexes
@@ -107,16 +107,15 @@ def _accepted_elsewhere(
     nearest = period.first_day + int(month.days.min()) - window_days
     furthest = period.first_day + int(month.days.max()) + window_days
     left_out: npt.NDArray[np.bool_] | None = None
-    groups: Groups | None = None
+    groups: list[Groups] = []
     for number in range(Period.of_day(nearest).number, Period.of_day(furthest).number + 1):
         other = Period(number)
         if other == period or not overlay.knows(other):
             continue
-        groups = groups or Groups(fingerprints)
-        other_days = overlay.days_of(other, groups.fingerprints)
-        if (other_days == NEVER).all():
+        groups = groups or _groups(month, fingerprints)
+        other_days = _days_in(other, groups, overlay)
+        if other_days is None:
             continue
-        other_days = groups.spread(other_days)
         apart = other_days.astype(np.int64) - month.days + (other.first_day - period.first_day)
         near = (other_days != NEVER) & (np.abs(apart) <= window_days)
         if sealed := overlay.indexes.sealed_workspaces(other):
@@ -124,6 +123,28 @@ def _accepted_elsewhere(
         if near.any():
             left_out = near if left_out is None else left_out | near
     return left_out
+
+
+def _days_in(other: Period, groups: list[Groups], overlay: _Overlay) -> U8 | None:
+    """First days in another month of the messages of all facts; None where it has none of them.
+
+    One group of keys is under the hash key of that month; those of the other are never in there.
+    """
+    found: U8 | None = None
+    for each in groups:
+        days = overlay.days_of(other, each.fingerprints)
+        if (days != NEVER).any():
+            spread = each.spread(days)
+            found = spread if found is None else np.minimum(found, spread)
+    return found
+
+
+def _groups(month: MonthOfFacts, fingerprints: U64) -> list[Groups]:
+    """Message keys of a month, and the same under the other hash key where there are two."""
+    groups = [Groups(fingerprints)]
+    if is_wide(month.facts):
+        groups.append(Groups(message_keys(month.facts["source"], month.facts["also"])))
+    return groups
 
 
 def _fold_month(

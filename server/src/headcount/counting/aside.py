@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from headcount.counting.calendar import Period
-from headcount.counting.facts import FACT_BYTES
+from headcount.counting.facts import fact_bytes
 
 __all__ = ["Aside", "AsideReason", "AsideSum", "ConfirmedAside"]
 
@@ -30,6 +30,9 @@ class AsideReason(StrEnum):
     """No source of the catalog has their numbers."""
     DAMAGED = "damaged"
     """They are not what was written."""
+    OTHER_KEY = "other_key"
+    """Their ids are hashed under another key than those of their month, or cannot be compared with
+    a neighbouring month that has another one."""
 
 
 class Aside(NamedTuple):
@@ -56,7 +59,7 @@ class Aside(NamedTuple):
     @property
     def messages(self) -> int:
         """How many messages they stand for; a fact that is cut off is one."""
-        return self.held if self.held is not None else -(-len(self.facts) // FACT_BYTES)
+        return self.held if self.held is not None else -(-len(self.facts) // fact_bytes(self.facts))
 
 
 class AsideSum(NamedTuple):

@@ -12,12 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from headcount.counting.calendar import MS_PER_DAY, Period
-from headcount.counting.facts import FACT_BYTES
+from headcount.counting.facts import FACT_BYTES, WIDE_FACT_BYTES, WideFacts
 from headcount.counting.keys import U8, U32, Slots
 from headcount.counting.metrics import KINDS
 from headcount.counting.usage import DAYS_MAX, Counts
 
-__all__ = ["FACT_DTYPE", "Facts", "MonthOfFacts", "ScopeCounts", "Scopes", "facts_from_bytes"]
+__all__ = [
+    "FACT_DTYPE",
+    "WIDE_FACT_DTYPE",
+    "Facts",
+    "MonthOfFacts",
+    "ScopeCounts",
+    "Scopes",
+    "bytes_of",
+    "facts_from_bytes",
+    "is_wide",
+]
 
 FACT_DTYPE = np.dtype(
     [
@@ -34,16 +44,45 @@ FACT_DTYPE = np.dtype(
 )
 assert FACT_DTYPE.itemsize == FACT_BYTES
 
+WIDE_FACT_DTYPE = np.dtype([*FACT_DTYPE.descr, ("also", "<u8")])
+"""Of wide facts, and of all facts of a batch in which some are wide; `also` is 0 in the others."""
+assert WIDE_FACT_DTYPE.itemsize == WIDE_FACT_BYTES
+
 Facts = npt.NDArray[np.void]
 
 
 def facts_from_bytes(blocks: Iterable[bytes]) -> Facts:
     """Packed facts in metering order: by time of receipt, then in the order they came."""
-    facts = np.frombuffer(b"".join(blocks), FACT_DTYPE)
+    blocks = list(blocks)
+    if any(isinstance(block, WideFacts) for block in blocks):
+        facts = np.concatenate([_widened(block) for block in blocks])
+    else:
+        facts = np.frombuffer(b"".join(blocks), FACT_DTYPE)
     times = facts["received_at_ms"]
     if len(times) > 1 and np.any(times[1:] < times[:-1]):
         facts = facts[np.argsort(times, kind="stable")]
     return facts
+
+
+def _widened(block: bytes) -> Facts:
+    if isinstance(block, WideFacts):
+        return np.frombuffer(block, WIDE_FACT_DTYPE)
+    narrow = np.frombuffer(block, FACT_DTYPE)
+    wide = np.zeros(len(narrow), WIDE_FACT_DTYPE)
+    for name in FACT_DTYPE.names or ():
+        wide[name] = narrow[name]
+    return wide
+
+
+def bytes_of(facts: Facts) -> bytes:
+    """Facts as they are packed."""
+    packed = facts.tobytes()
+    return WideFacts(packed) if is_wide(facts) else packed
+
+
+def is_wide(facts: Facts) -> bool:
+    """Whether facts have room for the hash of their message ids under another key."""
+    return facts.dtype == WIDE_FACT_DTYPE
 
 
 class Scopes:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from headcount.counting.aside import Aside, AsideReason
-from headcount.counting.batch import Facts
+from headcount.counting.batch import Facts, bytes_of, is_wide
 from headcount.counting.calendar import MS_PER_DAY, Period
-from headcount.counting.facts import FIRST_MS, IMPORTED
+from headcount.counting.facts import FIRST_MS, IMPORTED, KEY_MASK, WIDE
 
 __all__ = [
     "AHEAD_DAYS_MAX",
@@ -74,14 +74,15 @@ def sorted_out(facts: Facts, bounds: BelievedDays) -> tuple[Facts, list[Aside]]:
     if not len(facts):
         return facts, []
     times, flags = facts["received_at_ms"], facts["flags"]
+    unknown_flags = flags & ~np.uint32(IMPORTED | KEY_MASK | (WIDE if is_wide(facts) else 0))
     end_ms = (min(bounds) + 1) * MS_PER_DAY
-    sound = facts["source"].all() and facts["workspace"].all() and int(flags.max()) <= IMPORTED
+    sound = facts["source"].all() and facts["workspace"].all() and not unknown_flags.any()
     if sound and times[0] >= FIRST_MS and times[-1] < end_ms:
         return facts, []
     impossible = (
         (facts["source"] == 0)
         | (facts["workspace"] == 0)
-        | (flags > IMPORTED)
+        | (unknown_flags != 0)
         | (times < 0)
         | (times >= _END_MS)
     )
@@ -90,8 +91,8 @@ def sorted_out(facts: Facts, bounds: BelievedDays) -> tuple[Facts, list[Aside]]:
     waiting = ~impossible & ((times < FIRST_MS) | (days > latest))
     aside = []
     if impossible.any():
-        aside.append(Aside(AsideReason.UNDIGESTIBLE, facts[impossible].tobytes()))
+        aside.append(Aside(AsideReason.UNDIGESTIBLE, bytes_of(facts[impossible])))
     for day in np.unique(days[waiting]).tolist():
-        of_day = facts[waiting & (days == day)].tobytes()
+        of_day = bytes_of(facts[waiting & (days == day)])
         aside.append(Aside(AsideReason.WAITING, of_day, day=day))
     return facts[~(impossible | waiting)], aside

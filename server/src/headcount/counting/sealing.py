@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from headcount.counting.calendar import Period
 
-__all__ = ["CLOCK_JUMP_DAYS", "OPEN_DAYS", "is_due", "is_plausible", "trusted_after"]
+__all__ = ["CLOCK_JUMP_DAYS", "OPEN_DAYS", "due_day", "is_due", "is_plausible", "trusted_after"]
 
 OPEN_DAYS = 35
 """How long a month stays open after its end, or after the last import into it."""
@@ -23,7 +23,12 @@ CLOCK_JUMP_DAYS = 2
 
 def is_due(period: Period, last_import_day: int | None, day: int) -> bool:
     """Whether a month is to be closed on a day (days since 1970)."""
-    return day - max(period.last_day, last_import_day or 0) > OPEN_DAYS
+    return day >= due_day(period, last_import_day)
+
+
+def due_day(period: Period, last_import_day: int | None) -> int:
+    """The first day (since 1970) on which a month is to be closed, unless more is imported."""
+    return max(period.last_day, last_import_day or 0) + OPEN_DAYS + 1
 
 
 def is_plausible(trusted_day: int | None, day: int) -> bool:

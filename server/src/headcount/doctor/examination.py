@@ -21,7 +21,7 @@ from headcount.doctor.clock import check_aside, check_clock
 from headcount.doctor.counts import Recount, check_counts
 from headcount.doctor.findings import REPAIR, Finding, Level, ok, problem
 from headcount.doctor.folder import check_disk, check_permissions, check_server, check_trash
-from headcount.doctor.identity import check_catalog, check_hash_key
+from headcount.doctor.identity import check_catalog, check_hash_key, former_key_needed_until
 from headcount.doctor.journals import check_journals, check_lag, unreadable
 from headcount.doctor.keys import check_rows, check_runs, check_store, run_files
 from headcount.doctor.parts import check_parts
@@ -30,6 +30,7 @@ from headcount.errors import OperatorError
 from headcount.identity import part_name, read_identity
 from headcount.journal.view import JournalView, journal_view
 from headcount.runfiles import ChildState, read_whole
+from headcount.store.protocol import Month
 from headcount.store.runs import Run
 from headcount.store.view import StoreView, store_view
 from headcount.troubles import read_troubles
@@ -102,7 +103,8 @@ def examine(
         referred = (
             set() if store is None else _else(set[tuple[int, int]](), partial(_referred, store))
         )
-        yield from _guarded("catalog", lambda: _identity(folder, place, referred))
+        months = [] if store is None else _else(list[Month](), store.months)
+        yield from _guarded("catalog", lambda: _identity(folder, place, referred, months))
         if store is not None:
             yield from _of_store(folder, store, found_before, now_ms, serving=serving)
     yield from _guarded("trash", lambda: [check_trash(folder)])
@@ -159,12 +161,13 @@ def _size(path: Path) -> int:
 
 
 def _identity(
-    folder: DataFolder, hash_key: Path, referred: set[tuple[int, int]]
+    folder: DataFolder, hash_key: Path, referred: set[tuple[int, int]], months: list[Month]
 ) -> Iterator[Finding]:
     # After the store: whatever it refers to is then in the catalog.
     with catalog_view(folder.catalog) as catalog:
         yield from check_catalog(catalog, referred)
-        yield check_hash_key(catalog.hash_key_fingerprint(), hash_key)
+        keys = catalog.hash_keys()
+        yield check_hash_key(keys, hash_key, former_key_needed_until(keys, months))
 
 
 def _referred(store: StoreView[Run]) -> set[tuple[int, int]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headcount.counting.facts import Rejection
-from headcount.counting.hashing import IdHasher
+from headcount.counting.hashing import Keys
 from headcount.importing.rejects import Lines
 from headcount.intake.ports import Clock, Limits, SourceRef
 from headcount.intake.reasons import Reason
@@ -81,7 +81,7 @@ class Context:
     Attributes:
         find_source: names the source of each record; asked once in a chunk for the same names.
         sealed: which months nothing can be brought into any more.
-        hasher: hashes ids under the installation's key.
+        hash_keys: the keys under which ids are hashed.
         clock: the present moment; a record of a later one is rejected.
         record_bytes_max: a record that is longer is rejected.
         name: bytes that differ when the same lines could become other facts, or be rejected for
@@ -91,7 +91,7 @@ class Context:
 
     find_source: FindSource
     sealed: SealedPeriods
-    hasher: IdHasher
+    hash_keys: Keys
     clock: Clock
     name: bytes
     record_bytes_max: int = Limits().record_bytes_max
@@ -181,7 +181,7 @@ def import_chunks(
             found[names] = context.find_source(*names)
         return found[names]
 
-    taker = RecordTaker(find_source, context.sealed, context.hasher, context.record_bytes_max)
+    taker = RecordTaker(find_source, context.sealed, context.hash_keys, context.record_bytes_max)
     checkpoint = hashlib.blake2b(context.name, digest_size=_CHECKPOINT_BYTES).digest()
     for gathered in _gathered(lines, chunk_records):
         chunk = ImportChunk(records=len(gathered), last_line_number=gathered[-1][0])
@@ -196,7 +196,7 @@ def import_chunks(
         # and what was refused is to be said again.
         chunk.is_passed_over = checkpoint in known_checkpoints
         chunk.checkpoint = checkpoint
-        _sort(gathered, outcomes, chunk)
+        _sort(gathered, outcomes, taker, chunk)
         yield chunk
 
 
@@ -218,7 +218,12 @@ def _checkpoint(gathered: list[Line], found: dict[Any, Any], before: bytes) -> b
     return made.digest()
 
 
-def _sort(gathered: list[Line], outcomes: list[bytes | RejectedRecord], chunk: ImportChunk) -> None:
+def _sort(
+    gathered: list[Line],
+    outcomes: list[bytes | RejectedRecord],
+    taker: RecordTaker,
+    chunk: ImportChunk,
+) -> None:
     """Put what became of a chunk's records into it."""
     facts: list[bytes] = []
     tallies = Tallies()
@@ -233,7 +238,7 @@ def _sort(gathered: list[Line], outcomes: list[bytes | RejectedRecord], chunk: I
         if outcome.reason is _MAY_PASS:
             chunk.checkpoint = None
     if not chunk.is_passed_over:
-        chunk.facts = b"".join(facts)
+        chunk.facts = taker.packed(facts)
         chunk.rejections = tallies.rejections()
 
 

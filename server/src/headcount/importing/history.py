@@ -20,8 +20,8 @@ from headcount import __version__
 from headcount.catalog import Catalog, Source, Workspace
 from headcount.clock import now_ms
 from headcount.config import Settings
-from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher
-from headcount.datafolder import DataFolder, FolderLock, load_hash_key
+from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher, Keys
+from headcount.datafolder import DataFolder, FolderLock
 from headcount.errors import FolderBusyError
 from headcount.importing.archive_sources import ArchiveSources
 from headcount.importing.chunks import (
@@ -35,6 +35,7 @@ from headcount.intake import FindSource, Limits, SourceRef
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.store.opening import open_store
 from headcount.store.sealed import SealedMonths
+from headcount.wiring.keys_in_use import CatalogHashKeys
 from headcount.wiring.meter import meter_until_drained
 
 __all__ = ["HistoryImport", "checked_chunks"]
@@ -79,9 +80,9 @@ class HistoryImport:
         self._clock = clock
         self._chunk_records = chunk_records
         self._months = SealedMonths(folder.store)
-        hasher = IdHasher(load_hash_key(folder, catalog, settings.hash_key))
+        keys = CatalogHashKeys(folder, catalog, settings.hash_key)
         sources = sources or ArchiveSources(catalog, workspace, {})
-        self._context = _context(workspace, source, sources, hasher, self._months, clock, limits)
+        self._context = _context(workspace, source, sources, keys, self._months, clock, limits)
         self._journals = JournalDirectory(folder.journals)
         self._journal: JournalFile | None = None
         self._known_checkpoints: set[bytes] | None = None
@@ -216,7 +217,7 @@ def _context(
     workspace: Workspace,
     source: Source | None,
     sources: ArchiveSources,
-    hasher: IdHasher,
+    hash_keys: Keys,
     months: SealedMonths,
     clock: Callable[[], int],
     limits: Limits,
@@ -224,7 +225,7 @@ def _context(
     # Whatever decides about a record beside its own bytes; of what is missing here, a checkpoint
     # would hide the change. Months are: one that is closed stays so. And sources, since checkpoints
     # hold for those that records were found to be of.
-    parts = [__version__, hasher.fingerprint, workspace.number, source and source.number]
+    parts = [__version__, hash_keys.ring().fingerprint, workspace.number, source and source.number]
     parts += [limits.record_bytes_max]
     find_source: FindSource = sources.find
     if source is not None:
@@ -233,7 +234,7 @@ def _context(
     return Context(
         find_source=find_source,
         sealed=months.of,
-        hasher=hasher,
+        hash_keys=hash_keys,
         clock=clock,
         name=repr(parts).encode(),
         record_bytes_max=limits.record_bytes_max,

@@ -32,10 +32,10 @@ def has_message_id(message: Message) -> bool:
 def fact_tail(
     hasher: IdHasher, message: Message, message_type: str, made_message_id: bytes | None = None
 ) -> bytes | Reason:
-    """The four hashes that end a message's fact, or why the message is rejected.
+    """The hashes that end a message's fact, or why the message is rejected.
 
     Args:
-        hasher: hashes ids under the installation's key.
+        hasher: hashes ids under the key of the message's month.
         message: what was decoded.
         message_type: one of `MESSAGE_TYPES`; the path or the message itself said so.
         made_message_id: hash to use for a message without an id; without it, a fresh one is made.
@@ -68,14 +68,21 @@ def fact_tail(
             return Reason.INVALID_ID
         if group_id is None or group_id == "":
             return Reason.NO_GROUP_ID
-    return b"".join(
-        (
-            hasher.message(message_id) if message_id else made_message_id or hasher.fresh_message(),
-            hasher.tracked(user_id) if user_id else ABSENT,
-            hasher.tracked(anonymous_id) if anonymous_id else ABSENT,
-            previous,
-        )
+    if message_id:
+        known_by = hasher.message(message_id)
+    else:
+        known_by = made_message_id or hasher.fresh_message()
+    hashes = (
+        known_by,
+        hasher.tracked(user_id) if user_id else ABSENT,
+        hasher.tracked(anonymous_id) if anonymous_id else ABSENT,
+        previous,
     )
+    if hasher.also is None:
+        return b"".join(hashes)
+    # An id that was made is never met in another month: one is fresh, and the other is made of all
+    # bytes of a record, its time among them.
+    return b"".join((*hashes, hasher.also(message_id) if message_id else known_by))
 
 
 def _id_text(value: IdValue, characters_max: int) -> str | None:

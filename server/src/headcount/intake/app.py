@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 
 from headcount.allowances import Allowances
-from headcount.counting.hashing import IdHasher
+from headcount.counting.hashing import Keys
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.intake.answers import (
     SUCCESS,
@@ -86,7 +86,7 @@ def create_app(
     keys: WriteKeys,
     history: History,
     sink: FactSink,
-    hasher: IdHasher,
+    hash_keys: Keys,
     clock: Clock,
     limits: Limits | None = None,
     budgets: Budgets | None = None,
@@ -103,7 +103,7 @@ def create_app(
         keys: finds sources by write key.
         history: says who may import, into which sources and months.
         sink: makes facts durable.
-        hasher: hashes ids under the installation's key.
+        hash_keys: the keys under which ids are hashed.
         clock: the present moment in milliseconds since 1970; the time of receipt of all that one
             request brings is one reading, taken when its body is whole.
         limits: bounds on what is taken in.
@@ -117,7 +117,7 @@ def create_app(
         keys,
         history,
         sink,
-        hasher,
+        hash_keys,
         clock,
         limits or Limits(),
         budgets or Budgets(Allowances(None), clock),
@@ -134,7 +134,7 @@ class _Intake:
         keys: WriteKeys,
         history: History,
         sink: FactSink,
-        hasher: IdHasher,
+        hash_keys: Keys,
         clock: Clock,
         limits: Limits,
         budgets: Budgets,
@@ -144,9 +144,9 @@ class _Intake:
         delay_s: Callable[[Scope], float],
     ) -> None:
         self._router, self._put_off_s = Router(hosting.path_prefix), delay_s
-        self._tracker = Tracker(keys, hasher, limits)
+        self._tracker = Tracker(keys, hash_keys, limits)
         self._documents = Documents(self._tracker, hosting)
-        self._history, self._hasher = history, hasher
+        self._history, self._hash_keys = history, hash_keys
         self._sink, self._clock, self._limits = sink, clock, limits
         self._in_flight = InFlightLimiter(limits, sink)
         self._known_lane, self._keyless_lane = Lane(*_KNOWN_LANE), Lane(*_KEYLESS_LANE)
@@ -335,7 +335,7 @@ class _Intake:
             return self._history.source(token.workspace, write_key, source_id)
 
         taker = RecordTaker(
-            find_source, self._history.sealed, self._hasher, self._limits.record_bytes_max
+            find_source, self._history.sealed, self._hash_keys, self._limits.record_bytes_max
         )
         taker.begin(self._clock())
         return taker

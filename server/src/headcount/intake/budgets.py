@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Callable
 
 from headcount.allowances import Allowances
-from headcount.counting.facts import FACT_BYTES
+from headcount.counting.facts import FACT_BYTES, WIDE_FACT_BYTES, WideFacts, fact_bytes
 from headcount.intake.ports import SourceRef
 from headcount.intake.reasons import Reason, Refused
 
 __all__ = ["Budgets"]
 
 # Where in a fact its source stands.
-_SOURCE = struct.Struct("<12xI40x")
-assert _SOURCE.size == FACT_BYTES
+_SOURCE, _WIDE_SOURCE = struct.Struct("<12xI40x"), struct.Struct("<12xI48x")
+assert (_SOURCE.size, _WIDE_SOURCE.size) == (FACT_BYTES, WIDE_FACT_BYTES)
 
 
 class Budgets:
@@ -84,9 +84,10 @@ class Budgets:
             if self._messages_max is None:
                 self.check(source.source)
                 return
-            spent = {source.source: len(facts) // FACT_BYTES}
+            spent = {source.source: len(facts) // fact_bytes(facts)}
         else:
-            spent = Counter(number for (number,) in _SOURCE.iter_unpack(facts))
+            of_source = _WIDE_SOURCE if isinstance(facts, WideFacts) else _SOURCE
+            spent = Counter(number for (number,) in of_source.iter_unpack(facts))
         for number in spent:
             self.check(number)
         if self._messages_max is None:

@@ -13,8 +13,15 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from headcount.counting.calendar import Period, day_of_ms, parse_moment_ms
-from headcount.counting.facts import FIRST_MS, IMPORTED, MESSAGE_TYPES, Rejection, fact_head
-from headcount.counting.hashing import IdHasher
+from headcount.counting.facts import (
+    FIRST_MS,
+    IMPORTED,
+    MESSAGE_TYPES,
+    Rejection,
+    fact_head,
+    packed,
+)
+from headcount.counting.hashing import IdHasher, Keys
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.batches import find_items
 from headcount.intake.decoding import ImportedRecord, decode_record
@@ -58,7 +65,7 @@ class RecordTaker:
         find_source: names the source of each record; for an import into one source it ignores
             what it is asked with.
         sealed: which months nothing can be brought into any more.
-        hasher: hashes ids under the installation's key.
+        hash_keys: the keys under which ids are hashed.
         record_bytes_max: a record that is longer is rejected.
     """
 
@@ -66,21 +73,31 @@ class RecordTaker:
         self,
         find_source: FindSource,
         sealed: SealedPeriods,
-        hasher: IdHasher,
+        hash_keys: Keys,
         record_bytes_max: int = Limits().record_bytes_max,
     ) -> None:
         self._record_bytes_max = record_bytes_max
         self._find_source = find_source
         self._sealed = sealed
-        self._hasher = hasher
+        self._hash_keys = hash_keys
+        self._ring = hash_keys.ring()
         self._now_ms = 0
         self._is_sealed: dict[tuple[int, int], bool] = {}
         self._occurrences = OccurrenceCounter()
 
     def begin(self, now_ms: int) -> None:
-        """Take what follows as of a moment: no record may be later, or of a month then closed."""
+        """Take what follows as of a moment: no record may be later, or of a month then closed.
+
+        Raises:
+            StorageUnavailableError: it is not known under which keys to hash.
+        """
         self._now_ms = now_ms
+        self._ring = self._hash_keys.ring()
         self._is_sealed.clear()
+
+    def packed(self, facts: list[bytes]) -> bytes:
+        """Facts that were taken since `begin`, together."""
+        return packed(b"".join(facts), self._ring.flags)
 
     def keep_to(self, write_key: str) -> None:
         """Take what follows into the source of one write key, whatever each record names.
@@ -123,12 +140,14 @@ class RecordTaker:
         message_type = record.type
         if message_type not in MESSAGE_TYPES:
             return RejectedRecord(Reason.UNKNOWN_TYPE, source, day)
-        made = None if has_message_id(record) else self._made_message_id(raw, source)
-        tail = fact_tail(self._hasher, record, message_type, made)
+        hasher = self._ring.at(received_at_ms)
+        made = None if has_message_id(record) else self._made_message_id(raw, source, hasher)
+        tail = fact_tail(hasher, record, message_type, made)
         if isinstance(tail, Reason):
             return RejectedRecord(tail, source, day)
         tags = TAGS["import"][message_type]
-        return fact_head(received_at_ms, source.workspace, source.source, tags, IMPORTED) + tail
+        flags = IMPORTED | hasher.flags
+        return fact_head(received_at_ms, source.workspace, source.source, tags, flags) + tail
 
     def refuse(self, reason: Reason) -> RejectedRecord:
         """Refuse a record that cannot be read, whose source is known where all have one source."""
@@ -145,11 +164,11 @@ class RecordTaker:
             self._is_sealed[workspace, day] = known
         return known
 
-    def _made_message_id(self, raw: bytes, source: SourceRef) -> bytes:
+    def _made_message_id(self, raw: bytes, source: SourceRef, hasher: IdHasher) -> bytes:
         digest = hashlib.blake2b(raw).digest()
         number = self._occurrences.next(digest)
         # Longer than any messageId can be, so that no client's id is ever the same.
-        return self._hasher.message(f"{source.source} {number} {digest.hex()}")
+        return hasher.message(f"{source.source} {number} {digest.hex()}")
 
 
 class Tallies:
@@ -201,7 +220,7 @@ def take_records(body: bytes, taker: RecordTaker, limits: Limits) -> Work[BatchR
         else:
             rejected.append((index, outcome.reason))
             tallies.add(outcome)
-    return BatchResult(b"".join(facts), tallies.rejections(), rejected)
+    return BatchResult(taker.packed(facts), tallies.rejections(), rejected)
 
 
 def _is_utf8(raw: bytes) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from headcount.counting.calendar import day_of_ms
-from headcount.counting.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head
-from headcount.counting.hashing import IdHasher
+from headcount.counting.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head, packed
+from headcount.counting.hashing import IdHasher, Keys
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.batches import PlainMessage, decode_batch, decode_item
 from headcount.intake.decoding import Message, decode_message
@@ -77,13 +77,13 @@ class Tracker:
 
     Args:
         keys: finds sources by write key.
-        hasher: hashes ids under the installation's key.
+        hash_keys: the keys under which ids are hashed.
         limits: bounds on messages and batches.
     """
 
-    def __init__(self, keys: WriteKeys, hasher: IdHasher, limits: Limits) -> None:
+    def __init__(self, keys: WriteKeys, hash_keys: Keys, limits: Limits) -> None:
         self._keys = keys
-        self._hasher = hasher
+        self._hash_keys = hash_keys
         self._limits = limits
 
     def source_of(self, write_key: str | None) -> SourceRef:
@@ -121,6 +121,7 @@ class Tracker:
 
         Raises:
             Refused: the message, or its write key; with the source, where that is known.
+            StorageUnavailableError: it is not known under which key to hash.
         """
         if len(body) > self._limits.message_bytes_max:
             # White space around the message is not part of it.
@@ -135,11 +136,12 @@ class Tracker:
         message_type = message_type or message.type or ""
         if message_type not in MESSAGE_TYPES:
             raise Refused(Reason.UNKNOWN_TYPE, source)
-        made = self._made_id(message, receipt, source, 0) if receipt.forwards else None
-        tail = fact_tail(self._hasher, message, message_type, made)
+        hasher = self._hash_keys.ring().at(receipt.received_at_ms)
+        made = self._made_id(message, receipt, source, hasher, 0) if receipt.forwards else None
+        tail = fact_tail(hasher, message, message_type, made)
         if isinstance(tail, Reason):
             raise Refused(tail, source)
-        return _head(receipt, source, message_type) + tail
+        return packed(_head(receipt, source, message_type, hasher.flags) + tail, hasher.flags)
 
     def take_batch(
         self, body: bytes, receipt: Receipt, source: SourceRef | None
@@ -154,7 +156,9 @@ class Tracker:
 
         Raises:
             Refused: the batch as a whole is unreadable, or has no write key or an unknown one.
+            StorageUnavailableError: it is not known under which key to hash.
         """
+        hasher = self._hash_keys.ring().at(receipt.received_at_ms)
         steps = self._limits.request_steps_max
         budget = StepBudget(steps if source is not None else steps // _UNKNOWN_STEPS_DIVISOR)
         batch = yield from decode_batch(body, self._limits, budget)
@@ -165,7 +169,7 @@ class Tracker:
         facts: list[bytes] = []
         others: Iterable[int] = range(len(batch.plain or batch.items))
         if source is not None and batch.plain:
-            others = yield from self._take_plain(batch.plain, receipt, source, facts)
+            others = yield from self._take_plain(batch.plain, receipt, source, hasher, facts)
         rejected: list[tuple[int, Reason]] = []
         tallies: Counter[tuple[SourceRef, Reason]] = Counter()
         heads: dict[tuple[SourceRef, str], bytes] = {}
@@ -177,7 +181,7 @@ class Tracker:
                 next_index, next_steps = index + a_turn, budget.spent + TURN_STEPS
                 yield
             message = plain[index] if plain else decode_item(items[index], limits, budget)
-            owner, outcome = self._take(message, receipt, source, heads, index)
+            owner, outcome = self._take(message, receipt, source, hasher, heads, index)
             if isinstance(outcome, bytes):
                 facts.append(outcome)
                 continue
@@ -190,13 +194,15 @@ class Tracker:
             tally(owner, reason, receipt.received_at_ms, messages)
             for (owner, reason), messages in tallies.items()
         ]
-        return BatchResult(b"".join(facts), rejections, rejected, source)
+        all_facts = packed(b"".join(facts), hasher.flags)
+        return BatchResult(all_facts, rejections, rejected, source)
 
     def _take_plain(
         self,
         messages: Sequence[PlainMessage],
         receipt: Receipt,
         source: SourceRef,
+        hasher: IdHasher,
         facts: list[bytes],
     ) -> Work[list[int]]:
         """Append the facts of messages like nearly all; the indexes of the others.
@@ -204,8 +210,8 @@ class Tracker:
         Their types have no rules beyond an event's, and they have ids. The others get the full
         treatment of `_take`, which has the same result; this saves a third of the time of a batch.
         """
-        heads = {kind: _head(receipt, source, kind) for kind in _PLAIN_TYPES}
-        tracked, hashed_message = self._hasher.tracked, self._hasher.message
+        heads = {kind: _head(receipt, source, kind, hasher.flags) for kind in _PLAIN_TYPES}
+        tracked, hashed_message, also = hasher.tracked, hasher.message, hasher.also
         others: list[int] = []
         for first in range(0, len(messages), TURN_MESSAGES):
             if first:
@@ -229,6 +235,8 @@ class Tracker:
                     tracked(anonymous_id) if anonymous_id else ABSENT,
                     ABSENT,
                 )
+                if also is not None:
+                    parts.append(also(message_id))
             facts.append(b"".join(parts))
         return others
 
@@ -237,6 +245,7 @@ class Tracker:
         message: Message | Reason,
         receipt: Receipt,
         source: SourceRef | None,
+        hasher: IdHasher,
         heads: dict[tuple[SourceRef, str], bytes],
         index: int,
     ) -> tuple[SourceRef | None, bytes | Reason]:
@@ -253,18 +262,26 @@ class Tracker:
             return source, Reason.UNKNOWN_TYPE
         head = heads.get((source, message_type))
         if head is None:
-            head = heads[source, message_type] = _head(receipt, source, message_type)
-        made = self._made_id(message, receipt, source, index) if receipt.forwards else None
-        tail = fact_tail(self._hasher, message, message_type, made)
+            head = _head(receipt, source, message_type, hasher.flags)
+            heads[source, message_type] = head
+        made = None
+        if receipt.forwards:
+            made = self._made_id(message, receipt, source, hasher, index)
+        tail = fact_tail(hasher, message, message_type, made)
         return source, tail if isinstance(tail, Reason) else head + tail
 
     def _made_id(
-        self, message: Message, receipt: Receipt, source: SourceRef, index: int
+        self,
+        message: Message,
+        receipt: Receipt,
+        source: SourceRef,
+        hasher: IdHasher,
+        index: int,
     ) -> bytes | None:
         """The hash of the id that a message without one is forwarded with, if it is."""
         if has_message_id(message) or source.source not in receipt.forwards:
             return None
-        return self._hasher.message(made_id(id_stem(receipt.number), index))
+        return hasher.message(made_id(id_stem(receipt.number), index))
 
     def _look_up(self, write_key: str | None) -> SourceRef | Reason:
         if not write_key:
@@ -284,10 +301,11 @@ def tally(source: SourceRef, reason: Reason, received_at_ms: int, messages: int 
     return Rejection(source.workspace, source.source, day, reason.value, messages)
 
 
-def _head(receipt: Receipt, source: SourceRef, message_type: str) -> bytes:
+def _head(receipt: Receipt, source: SourceRef, message_type: str, flags: int) -> bytes:
     return fact_head(
         receipt.received_at_ms,
         source.workspace,
         source.source,
         TAGS[receipt.library][message_type],
+        flags,
     )

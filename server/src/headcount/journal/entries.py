@@ -17,7 +17,7 @@ import apsw
 import msgspec
 
 from headcount.confirmed import read_confirmed
-from headcount.counting.facts import FACT_FORMAT, Rejection
+from headcount.counting.facts import FACT_FORMAT, WIDE_FACT_FORMAT, Rejection, WideFacts
 from headcount.errors import DamagedDataError
 from headcount.journal.schema import ENTRY_SELECT, JOURNAL, entry_checksum
 from headcount.sqlite.opening import damage_named, refuse_version, rows
@@ -66,7 +66,7 @@ class JournalEntry(NamedTuple):
     Attributes:
         id: its place in the queue; ids ascend and are never used twice.
         appended_at_ms: when it was appended, milliseconds since 1970.
-        facts: packed facts, 56 bytes each.
+        facts: packed facts; `WideFacts` where they are wide.
         rejections: tallies that came with them.
         total_facts: how many facts had ever been appended, with these.
         damage: what stands here in the place of entries that cannot be read; then the others are
@@ -212,8 +212,10 @@ class _Walk:
         if not _is_intact(row):
             self._damaged.append((entry_id, _kept(row)))
             return
-        if form != FACT_FORMAT:
-            refuse_version(self._path, form, FACT_FORMAT)
+        if form not in (FACT_FORMAT, WIDE_FACT_FORMAT):
+            refuse_version(self._path, form, WIDE_FACT_FORMAT)
+        if form == WIDE_FACT_FORMAT:
+            facts = WideFacts(facts)
         self._at_ms = appended_at_ms
         if self._damaged:
             yield self._damage(total - count)

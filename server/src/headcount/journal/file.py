@@ -16,7 +16,13 @@ from typing import NamedTuple
 import apsw
 
 from headcount.confirmed import Witness
-from headcount.counting.facts import FACT_BYTES, FACT_FORMAT, Rejection
+from headcount.counting.facts import (
+    FACT_FORMAT,
+    WIDE_FACT_FORMAT,
+    Rejection,
+    WideFacts,
+    fact_bytes,
+)
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.identity import fresh_uuid, installation_for
 from headcount.journal.entries import (
@@ -128,20 +134,21 @@ class JournalFile:
             StorageUnavailableError: it did not become durable; nothing of it was kept.
         """
         tallies = json.dumps(rejections) if rejections else None
-        count = len(facts) // FACT_BYTES
+        count = len(facts) // fact_bytes(facts)
+        form = WIDE_FACT_FORMAT if isinstance(facts, WideFacts) else FACT_FORMAT
         try:
             last_id, total = self._written or self._begin_writing()
             last_id, total = last_id + 1, total + count
             checksum = entry_checksum(
                 last_id,
-                FACT_FORMAT,
+                form,
                 appended_at_ms,
                 count,
                 total,
                 None if tallies is None else tallies.encode("ascii"),
                 facts,
             )
-            entry = (last_id, FACT_FORMAT, appended_at_ms, count, total, tallies, checksum, facts)
+            entry = (last_id, form, appended_at_ms, count, total, tallies, checksum, facts)
             if checkpoint is None:
                 # One statement is a transaction by itself, with fewer turns between this thread and
                 # the event loop's, which want the interpreter at the same time.

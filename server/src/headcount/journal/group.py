@@ -14,7 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from headcount import telemetry
-from headcount.counting.facts import FACT_BYTES, Rejection
+from headcount.counting.facts import Rejection, WideFacts, fact_bytes
 from headcount.journal.file import JournalFile
 
 __all__ = ["Companion", "GroupCommit"]
@@ -124,20 +124,20 @@ class GroupCommit:
             if follows:
                 await self._gather()
             follows = True
-            group, self._waiting = self._waiting, []
+            group, self._waiting = _of_one_size(self._waiting)
             if self._beside is not None and any(item[3] for item in group):
                 group = await self._write_beside(group)
                 if not group:
                     continue
             failure: Exception | None = None
             try:
-                facts = b"".join(item[0] for item in group)
+                facts = _joined(group)
                 rejections = _sum(item[1] for item in group)
                 with self._commit_seconds.time():
                     await loop.run_in_executor(
                         self._executor, self._append, facts, rejections, self._clock_ms()
                     )
-                self._report(len(facts) // FACT_BYTES, rejections)
+                self._report(len(facts) // fact_bytes(facts), rejections)
             except Exception as error:  # whatever it is, each caller must hear of it
                 failure = error
             self._answer(group, failure)
@@ -208,6 +208,24 @@ class GroupCommit:
             await self.run_between(self._beside.close)
         self._executor.shutdown()
         self._journal.close()
+
+
+def _of_one_size(waiting: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
+    """Those at the front whose facts have one size, and the others.
+
+    Facts become wide, or narrow again, when the keys under which ids are hashed change.
+    """
+    sizes = {type(item[0]) for item in waiting if item[0]}
+    if len(sizes) < 2:
+        return waiting, []
+    front = next(type(item[0]) for item in waiting if item[0])
+    end = next(at for at, item in enumerate(waiting) if item[0] and type(item[0]) is not front)
+    return waiting[:end], waiting[end:]
+
+
+def _joined(group: list[Waiting]) -> bytes:
+    facts = b"".join(item[0] for item in group)
+    return WideFacts(facts) if any(isinstance(item[0], WideFacts) for item in group) else facts
 
 
 def _sum(groups: Iterable[Sequence[Rejection]]) -> list[Rejection]:

@@ -25,6 +25,9 @@ SELECT count(*), coalesce(sum(facts_count), 0), min(appended_at_ms) FROM entry W
 """
 
 
+_NEWEST = "SELECT max(appended_at_ms) FROM entry"
+
+
 class Waiting(NamedTuple):
     """What a journal holds that is not metered.
 
@@ -65,6 +68,11 @@ class JournalView(View):
     def waiting(self, position: int) -> Waiting:
         """What follows the last metered entry, whose id is the position."""
         return Waiting(*rows(self.connection, _AFTER, (position,))[0])
+
+    def newest_at_ms(self) -> int | None:
+        """When the newest entry that is still there was appended, by the clock of then."""
+        moment: int | None = rows(self.connection, _NEWEST)[0][0]
+        return moment
 
     def damage(self) -> Iterator[Damage]:
         """The entries that cannot be read; reads them all."""

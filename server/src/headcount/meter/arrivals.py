@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from headcount.counting.aside import Aside, AsideReason
-from headcount.counting.facts import FACT_BYTES, FIRST_MS, Rejection
+from headcount.counting.facts import FACT_BYTES, FIRST_MS, Rejection, fact_bytes
 from headcount.journal import JournalEntry, JournalFile
 
 __all__ = ["Arrivals", "take"]
@@ -47,7 +47,7 @@ class Arrivals:
     @property
     def messages(self) -> int:
         """How many messages they are."""
-        return sum(map(len, self.facts)) // FACT_BYTES
+        return sum(len(each) // fact_bytes(each) for each in self.facts)
 
 
 def take(journals: Iterable[JournalFile], positions: Mapping[str, int], facts_max: int) -> Arrivals:
@@ -97,7 +97,7 @@ def _add(taken: Arrivals, journal: JournalFile, entry: JournalEntry) -> None:
         what = f"{entry.damage.text} of {journal.path.name}"
         held = entry.damage.messages or 0
         taken.aside.append(Aside(AsideReason.DAMAGED, b"", origin=what, held=held))
-    elif len(entry.facts) % FACT_BYTES:
+    elif len(entry.facts) % fact_bytes(entry.facts):
         taken.aside.append(Aside(AsideReason.UNDIGESTIBLE, entry.facts, origin=origin))
     else:
         taken.facts.append(entry.facts)

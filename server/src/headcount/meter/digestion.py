@@ -14,7 +14,7 @@ import apsw
 import numpy as np
 
 from headcount.counting.aside import Aside, AsideReason
-from headcount.counting.batch import Facts, facts_from_bytes
+from headcount.counting.batch import Facts, bytes_of, facts_from_bytes
 from headcount.counting.facts import ABSENT, fact_head
 from headcount.counting.fold import fold
 from headcount.counting.folded import Folded, Indexes
@@ -65,7 +65,7 @@ def digest(
         bad = _bad(facts, can_fold)
         _log.error("%d facts are set aside: counting them fails (%r)", int(bad.sum()), error)
         kept = facts[~bad]
-        aside = Aside(AsideReason.UNDIGESTIBLE, facts[bad].tobytes())
+        aside = Aside(AsideReason.UNDIGESTIBLE, bytes_of(facts[bad]))
         return fold(kept, indexes, window_days), kept, [aside]
 
 

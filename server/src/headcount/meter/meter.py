@@ -17,14 +17,17 @@ import apsw
 
 from headcount import telemetry
 from headcount.counting.aside import Aside, AsideReason
-from headcount.counting.batch import Facts, facts_from_bytes
+from headcount.counting.batch import Facts, bytes_of, facts_from_bytes
 from headcount.counting.calendar import day_of_ms
 from headcount.counting.folded import Folded
+from headcount.counting.hashing import KeyPlan
+from headcount.counting.other_key import other_key
 from headcount.counting.plausible import bounds_of, is_clock_plausible, sorted_out
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.journal import JournalDirectory, JournalFile, refuse_older_store
 from headcount.meter.arrivals import Arrivals, take
 from headcount.meter.digestion import digest
+from headcount.meter.former_key import is_former_key_done
 from headcount.meter.freshness import Freshness
 from headcount.meter.indexes import MeterIndexes
 from headcount.meter.limits import MeterLimits
@@ -69,6 +72,7 @@ class Meter:
         sources: gives the workspace's number by the source's, as the catalog has them at the
             moment; None to believe what most facts say.
         troubles: where it says what is not counted; None to log it only.
+        key_plan: which hash key serves which month, at the moment.
 
     Attributes:
         on_folded: called with each batch, once it is committed and the indexes know it.
@@ -87,7 +91,9 @@ class Meter:
         limits: MeterLimits | None = None,
         sources: Callable[[], Mapping[int, int]] | None = None,
         troubles: Troubles | None = None,
+        key_plan: Callable[[], KeyPlan] = KeyPlan,
     ) -> None:
+        self._key_plan = key_plan
         self._store = store
         self._journals = journals
         self._clock_ms = clock_ms
@@ -208,7 +214,7 @@ class Meter:
         facts, implausible = sorted_out(facts_from_bytes(taken.facts), bounds)
         strangers = self._sources.strangers(facts)
         if strangers is not None:
-            unknown = Aside(AsideReason.UNKNOWN_SOURCE, facts[strangers].tobytes())
+            unknown = Aside(AsideReason.UNKNOWN_SOURCE, bytes_of(facts[strangers]))
             implausible = [*implausible, unknown]
             facts = facts[~strangers]
         change = Change(
@@ -231,6 +237,10 @@ class Meter:
     def _commit(self, facts: Facts, change: Change, now_ms: int) -> None:
         """Count facts with a change that says already what else goes with them."""
         facts, late = self._sealing.split(facts)
+        misfits = other_key(facts, self._key_plan(), self.indexes, self._window_days)
+        if misfits is not None:
+            late.append(Aside(AsideReason.OTHER_KEY, bytes_of(facts[misfits])))
+            facts = facts[~misfits]
         folded, facts, undigestible = digest(facts, self.indexes, self._window_days, now_ms)
         change.keys, change.counts = folded.keys, folded.counts
         change.last_metered_day = max(folded.live_days, default=None)
@@ -256,6 +266,19 @@ class Meter:
             self._store.commit(Change(counted_until_ms=until_ms))
         # A mark that was refused is tried again at once: a step that writes nothing proves nothing.
         self._marked_at_ms = now_ms
+
+    def is_former_key_done(self) -> bool:
+        """Whether nothing is left that was hashed under the former of two keys.
+
+        Every journal must be drained.
+        """
+        return is_former_key_done(
+            self._key_plan(),
+            self._store.months(),
+            self._store.set_aside(),
+            self._store.state().trusted_day,
+            day_of_ms(self._clock_ms()),
+        )
 
     def report_sizes(self) -> None:
         """Set the gauges of index size."""

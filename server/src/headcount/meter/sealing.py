@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from headcount.counting.aside import Aside, AsideReason
-from headcount.counting.batch import Facts
+from headcount.counting.batch import Facts, bytes_of
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.counting.facts import IMPORTED
 from headcount.counting.months import day_reached
@@ -70,7 +70,7 @@ class Sealing:
                 & (days <= period.last_day)
             )
             if of_month.any():
-                late_facts = facts[of_month].tobytes()
+                late_facts = bytes_of(facts[of_month])
                 aside.append(Aside(AsideReason.SEALED, late_facts, workspace, period))
                 late |= of_month
         return (facts[~late] if aside else facts), aside

@@ -15,7 +15,7 @@ import numpy as np
 
 from headcount.counting.aside import AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
-from headcount.counting.facts import FACT_BYTES, Rejection
+from headcount.counting.facts import WIDE_FACT_BYTES, Rejection, WideFacts
 from headcount.counting.keys import Family, KeyBlock
 from headcount.counting.metrics import API_CALLS, KINDS
 from headcount.counting.usage import DAYS_MAX, UsageReading
@@ -121,8 +121,11 @@ class SqliteStore:
         with self._lock:
             clause = "WHERE reason = 'confirmed' ORDER BY id"
             for row in read_checked(self._path, self._db, ASIDE, clause):
-                found.append(ConfirmedAside(row[0], row[-1]))
-                messages_max -= len(found[-1].facts) // FACT_BYTES
+                messages, facts = row[5], row[-1]
+                if len(facts) == messages * WIDE_FACT_BYTES:
+                    facts = WideFacts(facts)
+                found.append(ConfirmedAside(row[0], facts))
+                messages_max -= messages
                 if messages_max <= 0:
                     break
         return found

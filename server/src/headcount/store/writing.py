@@ -56,7 +56,8 @@ def write_change(ledger: Ledger, change: Change) -> None:
         _set_month(ledger, workspace, period, sealed=1)
     for a in change.aside:
         number = a.period and a.period.number
-        values = (a.reason.value, a.workspace, number, a.day, a.messages, a.origin, a.facts)
+        packed = bytes(a.facts)  # plain ones, whatever is known of their size
+        values = (a.reason.value, a.workspace, number, a.day, a.messages, a.origin, packed)
         ledger.add(ASIDE, ledger.next_id(ASIDE), *values)
     for row in change.counted_aside:
         ledger.drop(ASIDE, "WHERE id = ?1", (row,))

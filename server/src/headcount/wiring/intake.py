@@ -11,8 +11,7 @@ from headcount import telemetry
 from headcount.allowances import Allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
-from headcount.counting.hashing import IdHasher
-from headcount.datafolder import load_hash_key, open_data_folder
+from headcount.datafolder import open_data_folder
 from headcount.http.front import front_of
 from headcount.http.pace import ProcessPace
 from headcount.http.serving import serve_http
@@ -25,6 +24,7 @@ from headcount.wiring.duties import Duty
 from headcount.wiring.hosting import hosting_of
 from headcount.wiring.import_access import CatalogHistory
 from headcount.wiring.journal_sink import JournalSink
+from headcount.wiring.keys_in_use import CatalogHashKeys
 from headcount.wiring.lifetime import Child
 from headcount.wiring.sources import CatalogSources
 from headcount.wiring.spooling import ForwardedSources, JournalSpool
@@ -63,7 +63,7 @@ async def _run(task: Task, child: Child) -> None:
         closing(troubles),
         closing(Allowances(folder.allowances, worker=True)) as allowances,
     ):
-        hasher = IdHasher(load_hash_key(folder, catalog, settings.hash_key))
+        hash_keys = CatalogHashKeys(folder, catalog, settings.hash_key)
         sources = CatalogSources(catalog)
         history = CatalogHistory(catalog, sources, months, troubles)
         answered, forwards = RequestTally(telemetry.REQUEST_SECONDS_BOUNDS), Forwards()
@@ -85,6 +85,7 @@ async def _run(task: Task, child: Child) -> None:
             async def refresh() -> bool:
                 _count_answers(answered)
                 sources.refresh()
+                hash_keys.refresh()
                 forwarded.refresh()
                 await sink.tend()
                 return False
@@ -99,7 +100,7 @@ async def _run(task: Task, child: Child) -> None:
             )
             pace = ProcessPace("tracking")
             app = create_app(
-                sources, history, sink, hasher, now_ms, Limits(), budgets, answered, forwards,
+                sources, history, sink, hash_keys, now_ms, Limits(), budgets, answered, forwards,
                 hosting_of(settings, front, troubles), pace.delay_s,
             )  # fmt: skip
             await serve_http(

@@ -29,6 +29,7 @@ from headcount.store.opening import open_store
 from headcount.store.protocol import Change, MeterStore
 from headcount.troubles import Troubles
 from headcount.wiring.backlog import BacklogReport
+from headcount.wiring.keys_in_use import CatalogKeyPlan, FormerKey
 from headcount.wiring.lifetime import Child
 from headcount.wiring.memory import MemoryGuard
 from headcount.wiring.storage import STORAGE
@@ -70,7 +71,9 @@ def run(task: Task, child: Child) -> None:
                 child.stopping.wait(_RETRY_S)
         if meter is not None:
             child.ready()
-            _meter(meter, BacklogReport(meter, folder), child.stopping, troubles, guard)
+            former_key = FormerKey(folder, settings.hash_key, troubles)
+            backlog = BacklogReport(meter, folder)
+            _meter(meter, backlog, child.stopping, troubles, guard, former_key)
 
 
 def _sources_of(catalog: Catalog) -> Callable[[], Mapping[int, int]]:
@@ -115,7 +118,16 @@ def _opened(
     store = stack.enter_context(closing(open_store(folder.store)))
     journals = JournalDirectory(folder.journals)
     sources = _sources_of(catalog)
-    meter = Meter(store, journals, now_ms, window_days, limits, sources=sources, troubles=troubles)
+    meter = Meter(
+        store,
+        journals,
+        now_ms,
+        window_days,
+        limits,
+        sources=sources,
+        troubles=troubles,
+        key_plan=CatalogKeyPlan(catalog),
+    )
     meter.before_step = _CatalogSeen(catalog, store).note
     return stack.enter_context(closing(meter))
 
@@ -151,6 +163,7 @@ def _meter(
     stopping: threading.Event,
     troubles: Troubles,
     guard: MemoryGuard,
+    former_key: FormerKey,
 ) -> None:
     reported_at_s = -math.inf
     while not stopping.is_set():
@@ -171,6 +184,7 @@ def _meter(
         if step is None:
             stopping.wait(_RETRY_S)
         elif step:
+            former_key.look(meter.is_former_key_done)
             # A rest about as long as the work lets facts gather: a busy server makes large steps,
             # which cost less a message, and a quiet one few commits.
             stopping.wait(min(max(took_s, _PAUSE_LEAST_S), _PAUSE_MOST_S))

@@ -14,8 +14,7 @@ import apsw
 
 from headcount.catalog import schema as catalog
 from headcount.confirmed import read_confirmed, second_witness_of, witness_of
-from headcount.counting.hashing import IdHasher
-from headcount.datafolder import DataFolder, read_hash_key
+from headcount.datafolder import DataFolder, read_hash_keys
 from headcount.doctor.repair.journals import (
     FoundJournal,
     find_journal,
@@ -302,8 +301,9 @@ class _Repair:
             yield Act("Nothing can be read of the catalog.", remedy=_RESTORE)
             return
         yield from repair_catalog(found, self._fingerprint(), self._side)
-        yield from missing_rows(found, catalog.TABLES, _CATALOG_LOSABLE)
-        missing = missing_text(found, catalog.TABLES, _CATALOG_LOSABLE)
+        losable = self._losable_of_catalog()
+        yield from missing_rows(found, catalog.TABLES, losable)
+        missing = missing_text(found, catalog.TABLES, losable)
         if missing:
             yield Act(f"The catalog cannot be repaired: {missing}.", remedy=_RESTORE)
             return
@@ -323,10 +323,20 @@ class _Repair:
         yield Act("The catalog was rewritten.")
 
     def _fingerprint(self) -> str | None:
+        found = self._fingerprints()
+        return found[0] if len(found) == 1 else None
+
+    def _fingerprints(self) -> list[str]:
         try:
-            return IdHasher(read_hash_key(self._hash_key)).fingerprint
+            return list(read_hash_keys(self._hash_key))
         except OperatorError:
-            return None
+            return []
+
+    def _losable_of_catalog(self) -> Sequence[Table]:
+        # Which of two hash keys serves from which month on stands nowhere else.
+        if len(self._fingerprints()) > 1:
+            return [table for table in _CATALOG_LOSABLE if table is not catalog.META]
+        return _CATALOG_LOSABLE
 
     def _damaged(
         self, path: Path, version: int, make: Make, tables: Sequence[Table]
