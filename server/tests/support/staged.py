@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from headcount.api import Links
 from headcount.intake.description import tracking_document
 from headcount.page import Sessions, create_page
 from support.installation import Installation
@@ -34,6 +35,7 @@ def page_of(
     app: Any = create_page(
         api=place.app,
         sessions=Sessions(place.clock),
+        links=Links(place.catalog, place.clock),
         clock=place.clock,
         tracking_url=tracking_url,
         tracking_document=tracking_document(),

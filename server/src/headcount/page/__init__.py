@@ -15,7 +15,9 @@ of its own, counts nothing, and fetches nothing from other hosts.
     cards, listings, drawings, figures, attention    what stands on them
     taking_along  the tables as CSV
     docs, descriptions    what both addresses say about themselves, for people
-    managing   sources, tokens and plan limits
+    managing, sharing, changes    sources, tokens and plan limits; links; the forms' way
+    link_visits    views that a link opens, without a token
+    comparing  a month beside another
     assets     style, script, icon, and the library that draws charts
     pages      templates and how HTML is sent
 """
@@ -24,4 +26,10 @@ from headcount.page.app import PAGE_STATUSES, create_page, is_of_page
 from headcount.page.sessions import Sessions
 from headcount.page.visits import workspace_seen
 
-__all__ = ["PAGE_STATUSES", "Sessions", "create_page", "is_of_page", "workspace_seen"]
+__all__ = [
+    "PAGE_STATUSES",
+    "Sessions",
+    "create_page",
+    "is_of_page",
+    "workspace_seen",
+]

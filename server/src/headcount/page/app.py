@@ -19,18 +19,21 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from headcount import telemetry
+from headcount.api.opened_links import LinkOver, Links, link_secret
 from headcount.page.asking import Api, ApiRefusal
 from headcount.page.assets import Assets
 from headcount.page.connecting import CONNECTING_HANDLERS
 from headcount.page.dashboard import DASHBOARD_HANDLERS
 from headcount.page.descriptions import Descriptions
 from headcount.page.docs import DOCS_HANDLERS
+from headcount.page.link_visits import LINK_VISIT_HANDLERS
 from headcount.page.login import LOGIN_HANDLERS, sign_in_address
 from headcount.page.managing import MANAGING_HANDLERS
 from headcount.page.one_month import MONTH_HANDLERS
 from headcount.page.one_source import SOURCE_PAGE_HANDLERS
 from headcount.page.pages import Pages, redirect
 from headcount.page.sessions import Sessions
+from headcount.page.sharing import SHARING_HANDLERS
 from headcount.page.taking_along import TAKING_HANDLERS
 from headcount.page.visits import Forbidden, Parts, SignedOut, parts_of
 
@@ -39,6 +42,9 @@ __all__ = ["PAGE_STATUSES", "create_page", "is_of_page"]
 PAGE_STATUSES = frozenset((200, 303, 304, 400, 401, 403, 404, 405, 413, 422, 429, 500, 503))
 """The statuses that the page answers with."""
 
+_LINK_OVER = (
+    "It was revoked, has expired, or was not copied whole. Ask whoever gave it to you for another."
+)
 _log = logging.getLogger(__name__)
 
 _BODY_BYTES_MAX = 64 * 1024
@@ -52,6 +58,20 @@ _HARDENING = {
     b"referrer-policy": b"same-origin",
     b"x-content-type-options": b"nosniff",
 }
+# Whoever sees the address of a link can use it: no other site is told, and nothing finds it.
+_OF_LINKS = {b"referrer-policy": b"no-referrer", b"x-robots-tag": b"noindex, nofollow, noarchive"}
+_HANDLERS = (
+    *DASHBOARD_HANDLERS,
+    *SOURCE_PAGE_HANDLERS,
+    *MONTH_HANDLERS,
+    *TAKING_HANDLERS,
+    *CONNECTING_HANDLERS,
+    *MANAGING_HANDLERS,
+    *SHARING_HANDLERS,
+    *LINK_VISIT_HANDLERS,
+    *LOGIN_HANDLERS,
+    *DOCS_HANDLERS,
+)
 _FOR_PROGRAMS = "/page/fresh"
 
 
@@ -64,6 +84,7 @@ def create_page(
     *,
     api: ASGIApp,
     sessions: Sessions,
+    links: Links,
     clock: Callable[[], int],
     tracking_url: str,
     tracking_document: Mapping[str, Any],
@@ -74,25 +95,19 @@ def create_page(
         api: the API's application; it should grant a larger budget of requests than to programs,
             since an open page asks often.
         sessions: who is signed in.
+        links: what opens views without a token.
         clock: the time, in milliseconds since 1970.
         tracking_url: where tracking SDKs post, as shown in snippets.
         tracking_document: what describes that address, in OpenAPI.
     """
     asked, pages = Api(api), Pages()
     descriptions = Descriptions(asked, tracking_document, pages)
-    parts = Parts(asked, sessions, pages, Assets(), clock, tracking_url, descriptions)
+    parts = Parts(
+        *(asked, sessions, links, pages, Assets(), clock, tracking_url),
+        descriptions,
+    )
     app = Litestar(
-        route_handlers=[
-            *DASHBOARD_HANDLERS,
-            *SOURCE_PAGE_HANDLERS,
-            *MONTH_HANDLERS,
-            *TAKING_HANDLERS,
-            *CONNECTING_HANDLERS,
-            *MANAGING_HANDLERS,
-            *LOGIN_HANDLERS,
-            *DOCS_HANDLERS,
-            asset,
-        ],
+        route_handlers=[*_HANDLERS, asset],
         state=State({"parts": parts}),
         exception_handlers={Exception: _refuse},
         openapi_config=None,
@@ -112,6 +127,8 @@ def create_page(
                 telemetry.PAGE_REQUESTS.labels(str(message["status"])).inc()
                 present = {name.lower() for name, _ in message["headers"]}
                 added = {**_HARDENING, b"cache-control": b"no-store"}
+                if link_secret(scope["path"]) is not None:
+                    added |= _OF_LINKS
                 message["headers"] = [
                     *message["headers"],
                     *(pair for pair in added.items() if pair[0] not in present),
@@ -162,6 +179,8 @@ def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
         # What a form has sent is not sent again; the page that it stood on is one click away.
         wanted = f"{request.url.path}?{request.url.query}" if request.method == "GET" else ""
         return redirect(sign_in_address(ended=error.ended, wanted=wanted))
+    if isinstance(error, LinkOver):
+        return _failure(request, 404, "This link shows nothing", _LINK_OVER, onward=False)
     headers = {}
     if isinstance(error, ApiRefusal):
         status, title, message = error.status, "That did not work", error.message
@@ -191,7 +210,7 @@ def _for_programs(status: int, message: str) -> Response[bytes]:
 
 
 def _failure(
-    request: Request[Any, Any, Any], status: int, title: str, message: str
+    request: Request[Any, Any, Any], status: int, title: str, message: str, *, onward: bool = True
 ) -> Response[bytes]:
     parts = parts_of(request)
     return parts.pages.send_small(
@@ -201,6 +220,6 @@ def _failure(
         asset=parts.assets.address,
         title=title,
         message=message,
-        link_address="/",
+        link_address="/" if onward else "",
         link="To the first page",
     )

@@ -13,6 +13,9 @@ from urllib.parse import urlencode
 import msgspec
 from litestar.types import ASGIApp
 
+from headcount.api.opened_links import OpenedLink
+from headcount.api.wire.context import LINK_KEY
+
 __all__ = ["Api", "ApiRefusal", "Query"]
 
 Answer = TypeVar("Answer")
@@ -63,7 +66,7 @@ class Api:
 
     async def ask(
         self,
-        token: str,
+        who: str | OpenedLink,
         shape: type[Answer],
         path: str,
         *,
@@ -74,7 +77,8 @@ class Api:
         """Ask one thing.
 
         Args:
-            token: the secret of an API token, in ASCII.
+            who: the secret of an API token, in ASCII; or the link by which somebody looks, whose
+                secret opens nothing there.
             shape: what a success's `data` holds, as far as it is wanted.
             path: the path, not escaped.
             method: the HTTP method.
@@ -84,7 +88,7 @@ class Api:
         Raises:
             ApiRefusal: it answered with an error.
         """
-        status, headers, content = await self._exchange(token, path, method, query, body)
+        status, headers, content = await self._exchange(who, path, method, query, body)
         if status < 400:
             return msgspec.json.decode(content, type=_Success[shape]).data  # type: ignore[valid-type]
         refused = msgspec.json.decode(content, type=_Failure)
@@ -111,7 +115,7 @@ class Api:
         return document
 
     async def _exchange(
-        self, token: str | None, path: str, method: str, query: Query, body: object
+        self, who: str | OpenedLink | None, path: str, method: str, query: Query, body: object
     ) -> tuple[int, dict[bytes, bytes], bytes]:
         scope: dict[str, Any] = {
             "type": "http",
@@ -123,10 +127,14 @@ class Api:
             "raw_path": path.encode(),
             "query_string": urlencode(query).encode(),
             "root_path": "",
-            "headers": [(b"authorization", f"Bearer {token}".encode("ascii"))] if token else [],
+            "headers": [],
             "client": None,
             "server": None,
         }
+        if isinstance(who, OpenedLink):
+            scope[LINK_KEY] = who.link
+        elif who is not None:
+            scope["headers"] = [(b"authorization", f"Bearer {who}".encode("ascii"))]
         content = b"" if body is None else msgspec.json.encode(body)
         parts: list[bytes] = []
         status, headers = 500, dict[bytes, bytes]()

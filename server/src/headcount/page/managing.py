@@ -7,22 +7,20 @@ shows the page again with a sentence about what was done. A secret is shown once
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get, post
-from litestar.handlers import HTTPRouteHandler
+from litestar import Request, Response, get
 
 from headcount.api.v1.plan_limits import LimitsBody
 from headcount.api.v1.sources import SourceBody, SourceListBody
 from headcount.api.v1.tokens import NewTokenBody, TokenListBody
 from headcount.api.v1.workspace import WorkspaceBody
 from headcount.counting.metrics import HEADLINES
-from headcount.page.asking import ApiRefusal
-from headcount.page.pages import redirect
+from headcount.page.changes import changing
 from headcount.page.sessions import Notice
-from headcount.page.visits import Visit, posted, visit_of
+from headcount.page.sharing import read_sharing
+from headcount.page.visits import Visit, visit_of
 
 __all__ = ["MANAGING_HANDLERS"]
 
@@ -40,7 +38,7 @@ async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
     workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
     sources = (await visit.ask(SourceListBody, _SOURCES)).sources
     tokens = (await visit.ask(TokenListBody, _TOKENS)).tokens
-    limits = (await visit.ask(LimitsBody, _LIMITS)).plan_limits
+    limits = await visit.ask(LimitsBody, _LIMITS)
     notice = visit.session.notices.pop(request.query_params.get("notice", ""), None)
     return await visit.parts.pages.send(
         request,
@@ -51,35 +49,16 @@ async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
         sources=sources,
         # The ones that still open the workspace first.
         tokens=sorted(tokens, key=lambda token: not token.valid),
-        limits=[(metric, getattr(limits, metric.name)) for metric in HEADLINES],
+        limits=[(metric, getattr(limits.plan_limits, metric.name)) for metric in HEADLINES],
+        dated=limits.dated[::-1],
+        labels={metric.wire: metric.label for metric in HEADLINES},
         may_change=workspace.token_scope == _ADMIN,
+        sharing=await read_sharing(visit, request.query_params),
         notice=notice,
     )
 
 
-def _changing(
-    path: str,
-) -> Callable[[Callable[[Visit, dict[str, str], str], Awaitable[Notice]]], HTTPRouteHandler]:
-    """Decorator: a change that a form asks for, and the notice it leaves, whatever comes of it."""
-
-    def register(
-        change: Callable[[Visit, dict[str, str], str], Awaitable[Notice]],
-    ) -> HTTPRouteHandler:
-        async def handler(request: Request[Any, Any, Any]) -> Response[bytes]:
-            visit, form = await posted(request)
-            try:
-                notice = await change(visit, form, str(request.path_params.get("named", "")))
-            except ApiRefusal as refusal:
-                notice = Notice(refusal.message, "failed")
-            name = visit.session.leave_notice(notice)
-            return redirect(visit.address("/page/manage", notice=name))
-
-        return post(path, status_code=200)(handler)
-
-    return register
-
-
-@_changing("/page/sources")
+@changing("/page/sources")
 async def add_source(visit: Visit, form: dict[str, str], _named: str) -> Notice:
     body = {"name": form.get("name", "")}
     made = await visit.ask(SourceBody, _SOURCES, method="POST", body=body)
@@ -88,13 +67,13 @@ async def add_source(visit: Visit, form: dict[str, str], _named: str) -> Notice:
     )
 
 
-@_changing("/page/sources/{named:str}/disable")
+@changing("/page/sources/{named:str}/disable")
 async def disable_source(visit: Visit, _form: dict[str, str], named: str) -> Notice:
     source = await _enable(visit, named, enabled=False)
     return Notice(f"{source} is disabled: its messages are refused. What it sent stays counted.")
 
 
-@_changing("/page/sources/{named:str}/enable")
+@changing("/page/sources/{named:str}/enable")
 async def enable_source(visit: Visit, _form: dict[str, str], named: str) -> Notice:
     return Notice(f"{await _enable(visit, named, enabled=True)} takes messages again.")
 
@@ -105,14 +84,14 @@ async def _enable(visit: Visit, source_id: str, *, enabled: bool) -> str:
     return (await visit.ask(SourceBody, path, method="PATCH", body=body)).source.name
 
 
-@_changing("/page/sources/{named:str}/rotate-key")
+@changing("/page/sources/{named:str}/rotate-key")
 async def rotate_key(visit: Visit, _form: dict[str, str], named: str) -> Notice:
     path = f"{_SOURCES}/{named}/rotate-key"
     source = (await visit.ask(SourceBody, path, method="POST")).source
     return Notice(f"{source.name} has a new write key. The former one is refused from now on.")
 
 
-@_changing("/page/tokens")
+@changing("/page/tokens")
 async def add_token(visit: Visit, form: dict[str, str], _named: str) -> Notice:
     expires = form.get("expires", "")
     body = {
@@ -123,13 +102,13 @@ async def add_token(visit: Visit, form: dict[str, str], _named: str) -> Notice:
     return Notice("Copy the new token now: it is not shown again.", secret=made.secret)
 
 
-@_changing("/page/tokens/{named:str}/revoke")
+@changing("/page/tokens/{named:str}/revoke")
 async def revoke_token(visit: Visit, _form: dict[str, str], named: str) -> Notice:
     await visit.ask(msgspec.Raw, f"{_TOKENS}/{named}", method="DELETE")
     return Notice("The token is revoked. Whoever uses it is refused from now on.")
 
 
-@_changing("/page/plan-limits")
+@changing("/page/plan-limits")
 async def set_limits(visit: Visit, form: dict[str, str], _named: str) -> Notice:
     wanted: dict[str, int | None] = {}
     for metric in HEADLINES:
@@ -137,8 +116,16 @@ async def set_limits(visit: Visit, form: dict[str, str], _named: str) -> Notice:
         if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX):
             return Notice("A limit is a whole number, or empty for none.", "failed")
         wanted[metric.wire] = int(digits) if digits else None
-    await visit.ask(LimitsBody, _LIMITS, method="PUT", body=wanted)
-    return Notice("The plan's limits are set.")
+    body = wanted | {"inForceFrom": form.get("from") or None}
+    await visit.ask(LimitsBody, _LIMITS, method="PUT", body=body)
+    return Notice("The plan's limits are set. Months are judged by those of their own time.")
+
+
+@changing("/page/plan-limits/{named:str}/take-back")
+async def take_back_limit(visit: Visit, _form: dict[str, str], named: str) -> Notice:
+    metric, _, day = named.partition("@")
+    await visit.ask(msgspec.Raw, f"{_LIMITS}/{metric}/{day}", method="DELETE")
+    return Notice("The limit is taken back, and the one before it is in force instead.")
 
 
 MANAGING_HANDLERS = [
@@ -150,4 +137,5 @@ MANAGING_HANDLERS = [
     add_token,
     revoke_token,
     set_limits,
+    take_back_limit,
 ]

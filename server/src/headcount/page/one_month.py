@@ -20,7 +20,14 @@ from headcount.page.asking import ApiRefusal
 from headcount.page.comparing import OtherMonth, other_months
 from headcount.page.visits import Viewer, visit_of
 
-__all__ = ["DAILY", "MONTH_HANDLERS", "freshness_of", "no_such_month", "of_month"]
+__all__ = [
+    "DAILY",
+    "MONTH_HANDLERS",
+    "freshness_of",
+    "no_such_month",
+    "of_month",
+    "periods_with_usage",
+]
 
 DAILY = "/headcount/v1/daily"
 _BEHIND_AFTER_S = 10
@@ -35,7 +42,7 @@ async def of_month(visit: Viewer, daily: DailyBody, other: OtherMonth | None) ->
         other: the month that it is held against.
     """
     hindrances = [] if visit.shared else await visit.parts.api.hindrances()
-    periods = _periods(daily)
+    periods = periods_with_usage(daily)
     return {
         "period": daily.period,
         "periods": periods,
@@ -114,7 +121,7 @@ def _version(daily: DailyBody, hindrances: list[str]) -> str:
     return blake2b(shown, digest_size=9).hexdigest()
 
 
-def _periods(daily: DailyBody) -> list[str]:
+def periods_with_usage(daily: DailyBody) -> list[str]:
     """Every month from the first usage on, the current one first."""
     first = daily.first_period or daily.current_period
     return list(map(str, periods_of(parse_period(first), parse_period(daily.current_period))))

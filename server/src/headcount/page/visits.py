@@ -16,6 +16,7 @@ from litestar import Request
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import ClientException, InternalServerException
 
+from headcount.api.opened_links import Links
 from headcount.page.asking import Api, ApiRefusal, Query
 from headcount.page.assets import Assets
 from headcount.page.descriptions import Descriptions
@@ -68,6 +69,7 @@ class Parts:
     Attributes:
         api: the API.
         sessions: who is signed in.
+        links: what opens views without a token.
         pages: the templates.
         assets: the files that pages load.
         clock: the time, in milliseconds since 1970.
@@ -77,6 +79,7 @@ class Parts:
 
     api: Api
     sessions: Sessions
+    links: Links
     pages: Pages
     assets: Assets
     clock: Callable[[], int]

@@ -43,7 +43,7 @@ def run(task: Task, child: Child) -> None:
     Raises:
         DataFolderError: the data folder cannot be used as it is.
     """
-    from headcount.api import ApiSettings, create_app
+    from headcount.api import ApiSettings, Links, create_app
     from headcount.intake.description import tracking_document
     from headcount.page import Sessions, create_page
     from headcount.wiring.callers import Callers, turning_away
@@ -80,6 +80,7 @@ def run(task: Task, child: Child) -> None:
         page = create_page(
             api=api(_PAGE_REQUESTS_PER_MINUTE),
             sessions=sessions,
+            links=Links(catalog, now_ms),
             clock=now_ms,
             tracking_url=task.tracking_url,
             tracking_document=tracking_document(),

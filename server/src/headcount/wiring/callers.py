@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from headcount import telemetry
-from headcount.api import bearer_secret
+from headcount.api import bearer_secret, link_secret
 from headcount.catalog import Catalog
 from headcount.errors import HeadcountError
 from headcount.http.entrance import HEALTH_PATH, Owner
@@ -72,12 +72,13 @@ class Callers:
         return self._workspace(scope["path"], scope) is not None
 
     def _workspace(self, path: str, scope: Mapping[str, Any]) -> tuple[str, object] | None:
+        if (secret := link_secret(path)) is not None:
+            return self._link(secret)
         if is_of_page(path):
             cookies = [value for name, value in scope["headers"] if name == b"cookie"]
             seen = workspace_seen(self._sessions, b";".join(cookies)) if cookies else None
             return None if seen is None else ("page of", seen)
-        secret = bearer_secret(scope)
-        if secret is None:
+        if (secret := bearer_secret(scope)) is None:
             return None
         try:
             token = self._catalog.token_by_secret(secret)
@@ -86,6 +87,14 @@ class Callers:
         if token is None or not token.valid_at(self._clock()):
             return None
         return "workspace", token.workspace
+
+    def _link(self, secret: str) -> tuple[str, object] | None:
+        try:
+            link = self._catalog.link_by_secret(secret)
+        except HeadcountError:
+            return None
+        # Those who look by one link wait behind one another, and nobody else does.
+        return ("link", link.id) if link is not None and link.valid_at(self._clock()) else None
 
 
 def turning_away(delay_s: Callable[[Mapping[str, Any]], float]) -> Any:

@@ -51,6 +51,7 @@ _GROUPS = {
     "Sources": "The streams of messages, each with its own write key.",
     "Plan limits": "What the plan includes in a month; usage is compared with it.",
     "Tokens": "Who may read, and who may change things.",
+    "Links": "Views of the page that whoever has a link sees without a token.",
     "Workspace": "Whose usage this is.",
     "Health": "For load balancers and monitoring; no token needed.",
     "Description": "What this page is made from; no token needed.",

@@ -3,7 +3,7 @@
 Takes the same tokens and answers with the same envelope. Counts are JSON numbers here: they stay
 below 2^53. Reading takes any token, changing anything takes one of scope `admin`.
 
-    workspace, sources, tokens, plan_limits    what the catalog holds
+    workspace, sources, tokens, links, plan_limits    what the catalog holds
     outcomes                              what became of every message, and why
     summary, daily, range                 a month in one answer; day by day, as columns; many
     all_months                            totals of the last thirteen months
@@ -11,6 +11,7 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
 
 from headcount.api.v1.all_months import MONTHS_HANDLERS
 from headcount.api.v1.daily import DAILY_HANDLERS
+from headcount.api.v1.links import LINK_HANDLERS
 from headcount.api.v1.outcomes import OUTCOME_HANDLERS
 from headcount.api.v1.plan_limits import LIMIT_HANDLERS
 from headcount.api.v1.range import RANGE_HANDLERS
@@ -31,4 +32,5 @@ V1_HANDLERS = [
     *SOURCE_HANDLERS,
     *TOKEN_HANDLERS,
     *LIMIT_HANDLERS,
+    *LINK_HANDLERS,
 ]

@@ -15,7 +15,7 @@ from headcount.api.wire.problems import Problem, invalid
 from headcount.catalog import Token
 from headcount.counting.calendar import parse_moment_ms
 
-__all__ = ["TOKEN_HANDLERS"]
+__all__ = ["TOKEN_HANDLERS", "Moment", "future_ms"]
 
 Moment = Annotated[str, Meta(description="RFC 3339, UTC.")]
 
@@ -132,7 +132,7 @@ async def add_token(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     new = await body_of(request, NewToken)
     now_ms = caller.services.clock()
-    expires_at_ms = None if new.expires_at is None else _future_ms(new.expires_at, now_ms)
+    expires_at_ms = None if new.expires_at is None else future_ms(new.expires_at, now_ms)
     token, secret = caller.services.catalog.add_token(
         caller.workspace.number, new.scope, now_ms, expires_at_ms
     )
@@ -163,7 +163,12 @@ def revoke_token(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(TokenAnswer(TokenBody(_record(token, now_ms))))
 
 
-def _future_ms(text: str, now_ms: int) -> int:
+def future_ms(text: str, now_ms: int) -> int:
+    """The moment at which something is to expire.
+
+    Raises:
+        Problem: 422 when it is none, or has passed.
+    """
     try:
         moment_ms = parse_moment_ms(text)
     except ValueError:

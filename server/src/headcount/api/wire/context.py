@@ -18,6 +18,7 @@ from headcount.api.wire.problems import Problem
 from headcount.catalog import Token, Workspace
 
 __all__ = [
+    "LINK_KEY",
     "STATE_KEY",
     "Caller",
     "RequestContext",
@@ -29,6 +30,9 @@ __all__ = [
 ]
 
 STATE_KEY = "headcount_context"
+LINK_KEY = "headcount_link"
+"""What in the scope of a request says by which link somebody looks at the page, instead of a token.
+The page puts it there, in this process: nothing that comes over a network can."""
 
 
 @dataclass(slots=True)

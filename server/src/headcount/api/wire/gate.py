@@ -21,10 +21,11 @@ from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from headcount.api.services import Services
 from headcount.api.telemetry import UNMATCHED
-from headcount.api.wire.context import STATE_KEY, RequestContext
+from headcount.api.wire.context import LINK_KEY, STATE_KEY, RequestContext
 from headcount.api.wire.media import JSON, negotiate
 from headcount.api.wire.problems import Problem, RateLimitData, problem_of
 from headcount.api.wire.ratelimit import RateLimiter, RateLimitStatus
+from headcount.catalog import Link, Token
 
 __all__ = ["Gate", "bearer_secret"]
 
@@ -90,6 +91,10 @@ class Gate:
         if "/" + scope["path"].strip("/") in self._open_paths:
             return
         now_ms = self._services.clock()
+        link = scope.get(LINK_KEY)
+        if isinstance(link, Link):
+            self._admit(_reader_by(link, scope["method"]), context, now_ms)
+            return
         secret = bearer_secret(scope)
         if secret is None:
             context.refusal = Problem(
@@ -109,11 +114,26 @@ class Gate:
                 401, f"This API token {fault}; make a new one.", headers=_BAD_TOKEN
             )
             return
+        self._admit(token, context, now_ms)
+
+    def _admit(self, token: Token, context: RequestContext, now_ms: int) -> None:
+        """Let a request through, if there is room in its budget.
+
+        Raises:
+            Problem: 429.
+        """
         context.token = token
         standing = self._limiter.take(token.id, now_ms)
         context.headers.update(_standing_headers(standing))
         if standing.refused:
             raise _too_many(standing)
+
+
+def _reader_by(link: Link, method: str) -> Token:
+    """What a link is to the API: a token that reads."""
+    assert method == "GET", "the page only looks, where somebody has a link"
+    made, expires, revoked = link.created_at_ms, link.expires_at_ms, link.revoked_at_ms
+    return Token(link.id, link.workspace, "read", made, expires, revoked)
 
 
 def bearer_secret(scope: Mapping[str, Any]) -> str | None:
