@@ -506,11 +506,20 @@ def test_no_import_prints_more_than_three_hundred_lines(program: Program, web: A
     for number in range(200):
         (program.cwd / f"{number}.ndjson.gz").write_bytes(b"not gzip")
     names = ("all.ndjson", *(f"{number}.ndjson.gz" for number in range(200)))
-    finished = program.run("import", *names, "--workspace", "Shop", "--source", "web")
-    assert finished.returncode == 1
-    assert len((finished.stdout + finished.stderr).splitlines()) <= 300
-    assert "180 files more could not be read" in finished.stderr
-    assert "lines were refused" in finished.stderr
+    (program.cwd / "folder").mkdir()
+    (program.cwd / "pages.csv").write_text(
+        "user_id,received_at\nu,2021-02-01T00:00:00Z\n" + "u\n" * 30
+    )
+    for number in range(30):
+        (program.cwd / "folder" / f"{number}.log").write_text("")
+    names = ("pages.csv", *names, "folder")
+    for more in ((), ("--dry-run",)):
+        finished = program.run("import", *names, "--workspace", "Shop", "--source", "web", *more)
+        assert finished.returncode == 1
+        assert len((finished.stdout + finished.stderr).splitlines()) <= 300
+        assert "180 files more could not be read" in finished.stderr
+        assert "lines were refused" in finished.stderr
+        assert "30 files were left out" in finished.stderr
 
 
 @pytest.mark.parametrize("at_most", [0, 1, 2, 3])

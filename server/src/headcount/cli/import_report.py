@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headcount.cli.progress import ImportProgress
     from headcount.importing.archive_sources import ArchiveSources
     from headcount.importing.chunks import ImportChunk, Line, LineError
-    from headcount.importing.first_rows import FirstRows
+    from headcount.importing.first_rows import FirstRow, FirstRows
     from headcount.importing.forms import Records
     from headcount.importing.inputs import FoundFiles, Input
     from headcount.intake.reasons import Reason
@@ -34,8 +34,9 @@ _EXAMPLES_MAX = 10
 _FAILURES_SHOWN_MAX = 20
 _NOTES_MAX = 4
 _NAMES_SHOWN = 10
-_LINES_MAX = 298
-_ROWS_LINES = 25
+_LINES_MAX = 300
+# Those about files that were left out, and why the status is 1.
+_LAST_LINES = 4
 _WORDS = {"leftOut": "left out"}
 # With these alone, it is the file that is wrong, and not what is in its records.
 _FORM_REASONS = ("malformed_json", "not_an_object", "not_utf8", "malformed_row")
@@ -166,16 +167,15 @@ class ImportReport:
             print_json(counts | more)
             self._say_left_out(0)
             return
-        if first is not None and first.rows:
-            headings = ("record", "type", "user", "anonymous", "previous", "time", "source")
-            rows = [row._replace(place=PurePosixPath(row.place).name) for row in first.rows]
-            print_table((*headings, "message id", "outcome"), rows)
         shown = {name: counts[name] for name in counts if counts[name] or name not in _IF_ANY}
         shown = {_WORDS.get(name, name): number for name, number in shown.items()}
         shown |= {f"  {reason}": records for reason, records in reasons.items()}
-        print_record({name: f"{number:,}" for name, number in shown.items()})
         closing_lines = self._closing(sources, is_dry=first is not None)
-        self._say_left_out(len(shown) + len(closing_lines) + (0 if first is None else _ROWS_LINES))
+        others = len(shown) + len(closing_lines) + _LAST_LINES
+        if first is not None and first.rows:
+            others += 1 + _print_rows(first.rows[: max(3, _LINES_MAX - self._said - others)])
+        print_record({name: f"{number:,}" for name, number in shown.items()})
+        self._say_left_out(others)
         for line in closing_lines:
             self._say(line)
 
@@ -208,7 +208,7 @@ class ImportReport:
 
     def _say_left_out(self, other_lines: int) -> None:
         """Name the files that were not taken: each, or the last of very many by their kind."""
-        room = max(1, _LINES_MAX - self._said - other_lines - 2)
+        room = max(1, _LINES_MAX - self._said - other_lines)
         left_out = self._found.left_out
         for each in left_out[:room]:
             self._say(f"{each.name}: left out: {each.why}.")
@@ -225,6 +225,14 @@ class ImportReport:
                 f"{number_of(len(left_out), 'file', 'was', 'were')} left out: the status is 1."
                 " --skip PATTERN passes over what holds no messages."
             )
+
+
+def _print_rows(rows: list[FirstRow]) -> int:
+    """Print how the first records were understood; how many there were."""
+    headings = ("record", "type", "user", "anonymous", "previous", "time", "source")
+    short = [row._replace(place=PurePosixPath(row.place).name) for row in rows]
+    print_table((*headings, "message id", "outcome"), short)
+    return len(rows)
 
 
 def _place(name: str, unit: str, first: int, last: int | None = None) -> str:

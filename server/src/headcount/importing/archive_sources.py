@@ -89,7 +89,7 @@ class ArchiveSources:
                 self._named[foreign] = self._of_name(foreign)
             found = self._named[foreign]
         if found is None:
-            self._miss(foreign or source_id or ("" if write_key is None else "a write key"))
+            self._miss(foreign or source_id)
         return found
 
     def _of_name(self, name: str) -> SourceRef | None:
@@ -110,7 +110,8 @@ class ArchiveSources:
         """What a source is called that was found."""
         return self._names.get(source.source, "")
 
-    def _miss(self, name: str) -> None:
+    def _miss(self, name: str | None) -> None:
+        # Write keys are secrets, also those of others, and are not shown.
         if name and name not in self.unknown and len(self.unknown) < _NAMED_MAX:
             self.unknown.append(name)
 

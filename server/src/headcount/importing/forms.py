@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from headcount.importing.chunks import Line, UnreadRecord, read_lines
-from headcount.importing.columns_map import ColumnsMap
+from headcount.importing.columns_map import FIELDS, ColumnsMap
 from headcount.importing.compression import Damaged, Unfit
 from headcount.importing.contents import Reading
 from headcount.importing.csv_rows import CsvRows, delimiter_of
@@ -41,6 +42,7 @@ _SPOOL_BYTES = 1 << 20
 _PARQUET = b"PAR1"
 _TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
 _SHOWN_BYTES = 24
+_WRAPPED = re.compile(rb'\{\s*"([A-Za-z_]\w*)"\s*:\s*\[\s*\{', re.ASCII)
 
 # How files of other forms begin, what they are called, and what to do with them.
 _OTHERS = (
@@ -157,6 +159,8 @@ class Records:
             return self._kept(self._parquet(), "row")
         _refuse_other_forms(start, self._source.name)
         text = without_bom(start).lstrip(JSON_SPACE)
+        if text[:1] == b"{" and not self._mapping.is_of_records:
+            _refuse_wrapped(text, self._source.name)
         if text[:1] in (b"[", RECORD_SEPARATOR) or (
             text[:1] == b"{" and not _keeps_to_lines(text, is_whole)
         ):
@@ -241,6 +245,45 @@ def _refuse_other_forms(start: bytes, name: str) -> None:
             raise Unfit(f"it is {what}; {remedy.replace('FILE', shlex.quote(name))}")
 
 
+def _refuse_wrapped(text: bytes, name: str) -> None:
+    """Refuse objects whose only sense is to hold an array of messages, as bodies of requests do."""
+    found = _first_object(text)
+    if found is None:
+        # It is too long to be seen whole, unless it is only the first line that is wrong.
+        match = None if _has_line_of_json(text) else _WRAPPED.match(text)
+        inside = None if match is None else match[1].decode()
+    elif found.keys() & set(FIELDS):
+        return
+    else:
+        arrays = (
+            key for key, value in found.items()
+            if isinstance(value, list) and value and isinstance(value[0], dict)
+        )  # fmt: skip
+        inside = next(arrays, None)
+    if inside is not None:
+        file, selected = shlex.quote(name), shlex.quote(f".{inside}[]")
+        is_gzip = name.lower().endswith(".gz")
+        jq = f"gzip -dc {file} | jq -c {selected}" if is_gzip else f"jq -c {selected} {file}"
+        raise Unfit(
+            f'it is an object around the messages, which are its "{inside}"; use: {jq} | headcount'
+            " import -"
+        )
+
+
+def _first_object(text: bytes) -> dict[str, Any] | None:
+    line = text.partition(b"\n")[0]
+    try:
+        end = len(line) if _is_value(line) else value_end(text, 0, _budget(text))
+    except (Malformed, TooComplex):
+        return None
+    found = _decoded(text[:end])
+    return found if isinstance(found, dict) else None
+
+
+def _budget(text: bytes) -> StepBudget:
+    return StepBudget(message_steps(len(text)))
+
+
 def _keeps_to_lines(text: bytes, is_whole: bool) -> bool:
     """Whether a file that begins with an object has one on each line."""
     line, end, _ = text.partition(b"\n")
@@ -250,7 +293,7 @@ def _keeps_to_lines(text: bytes, is_whole: bool) -> bool:
         # One line, as long as can be seen: of many records, or of a single one that is too long.
         return False
     try:
-        value_end(text, 0, StepBudget(message_steps(len(text))))
+        value_end(text, 0, _budget(text))
     except (Malformed, TooComplex):
         # The first record is none; whether the others are on lines is seen at their beginnings.
         return _has_line_of_json(text)
@@ -283,7 +326,7 @@ def _is_value(line: bytes) -> bool:
         # What that decoder refuses may still be taken: half a character, or deep nesting.
         try:
             at = len(line) - len(line.lstrip(JSON_SPACE))
-            end = value_end(line, at, StepBudget(message_steps(len(line))))
+            end = value_end(line, at, _budget(line))
         except (Malformed, TooComplex):
             return False
         return not line[end:].strip(JSON_SPACE)
@@ -292,7 +335,8 @@ def _is_value(line: bytes) -> bool:
 
 def _mapped(records: Iterator[Line], mapping: ColumnsMap) -> Iterator[Line]:
     for number, raw in records:
-        found = _decoded(raw)
+        is_cut = len(raw) > Limits().record_bytes_max
+        found = Reason.MESSAGE_TOO_LARGE if is_cut else _decoded(raw)
         if isinstance(found, Reason):
             yield number, UnreadRecord.of(raw, found)
         else:
@@ -300,8 +344,6 @@ def _mapped(records: Iterator[Line], mapping: ColumnsMap) -> Iterator[Line]:
 
 
 def _decoded(raw: bytes) -> dict[str, Any] | Reason:
-    if len(raw) > Limits().record_bytes_max:
-        return Reason.MESSAGE_TOO_LARGE
     try:
         found = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -122,12 +122,16 @@ class RowTaker:
     def __init__(self, names: Sequence[str], path: str, mapping: ColumnsMap) -> None:
         self._names = list(names)
         self._mapping = mapping
+        self._fixed = dict(mapping.values)
+        # Before a column of that name, which in these tables is a property of the events.
+        is_said = "type" in self._fixed or "type" in mapping.columns
+        if not is_said and (of_name := table_type(path)):
+            self._fixed["type"] = of_name
         self._fields = [
             found
             for name in FIELDS
-            if name not in mapping.values and (found := self._found(name)).places
+            if name not in self._fixed and (found := self._found(name)).places
         ]
-        self._fixed = dict(mapping.values)
         has = {each.name for each in self._fields} | self._fixed.keys()
         self._refuse_what_is_missing(has)
         if "type" not in has:
@@ -177,17 +181,14 @@ class RowTaker:
                 )
 
     def _type(self, path: str, has: set[str]) -> str:
-        of_name = table_type(path)
-        if of_name == "":
+        if table_type(path) == "":
             raise Unfit("it is a table of people or companies, and holds no messages")
-        # Only a track has an event, so such a table is that of one event.
-        of_name = of_name or ("track" if "event" in has else None)
-        if of_name is None:
-            raise Unfit(
-                "nothing says of which type its messages are: name it after its table, such as"
-                " tracks.csv, or say so under [values] in a map (--map)"
-            )
-        return of_name
+        if "event" in has:
+            return "track"  # no other type has an event, so it is the table of one
+        raise Unfit(
+            "nothing says of which type its messages are: name it after its table, such as"
+            " tracks.csv, or say so under [values] in a map (--map)"
+        )
 
     def _shown(self) -> str:
         names = [each or '""' for each in self._names[:_SHOWN_COLUMNS_MAX]]
@@ -206,9 +207,7 @@ class RowTaker:
         values = dict(self._fixed)
         for each in self._fields:
             for place, path in each.places:
-                value = row[place]
-                for step in path:
-                    value = value.get(step) if isinstance(value, dict) else None
+                value = _inside(row[place], path)
                 if value is not None and value != "":
                     values[each.name] = value
                     break
@@ -256,8 +255,14 @@ def record_of(raw: bytes, found: Mapping[str, Any], mapping: ColumnsMap) -> byte
         return json.dumps(values).encode()
 
 
-def _inside(value: Any, path: list[str]) -> Any:
+def _inside(value: Any, path: Sequence[str]) -> Any:
     for step in path:
+        if isinstance(value, str) and value.startswith("{"):
+            # Many databases write an object as its JSON.
+            try:
+                value = msgspec.json.decode(value)
+            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+                return None
         value = value.get(step) if isinstance(value, dict) else None
     return value
 

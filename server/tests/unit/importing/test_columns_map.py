@@ -121,6 +121,18 @@ def test_columns_of_tables_are_found_by_a_map(tmp_path: Path) -> None:
     ]
 
 
+def test_objects_in_cells_are_looked_into(tmp_path: Path) -> None:
+    mapping = mapped(
+        tmp_path,
+        '[columns]\ntype = "raw.type"\nuserId = "raw.who.id"\nreceivedAt = "at"\nmessageId = "n"',
+    )
+    cell = '"{""type"": ""page"", ""who"": {""id"": 7}}"'
+    content = f'n,raw,at\n1,{cell},2026-11-05T10:00:00Z\n2,"{{nope",2026-11-05T10:00:00Z\n'
+    found, _ = read(tmp_path, "x.csv", content, mapping)
+    at = {"receivedAt": "2026-11-05T10:00:00Z"}
+    assert found == [at | {"type": "page", "userId": 7, "messageId": "1"}, at | {"messageId": "2"}]
+
+
 def test_a_column_that_is_not_there_is_named_with_its_key(tmp_path: Path) -> None:
     found, failure = read(tmp_path, "x.csv", "order,guest,at\n1,g,2\n", mapped(tmp_path, MAP))
     assert found == []

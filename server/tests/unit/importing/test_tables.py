@@ -136,7 +136,7 @@ def test_a_name_stands_for_what_the_map_says_then_a_source_then_a_new_one(
         # No source can be called so.
         sources.of_file = None
         assert number(None, None, "a\nb") is None
-        assert sources.unknown == ["a write key", "a\nb"]
+        assert sources.unknown == ["a\nb"]
 
 
 def test_two_imports_that_make_one_source_have_one(catalog: Catalog) -> None:
