@@ -24,6 +24,7 @@ from headcount.setting_values import (
     a_url,
     an_address,
     networks,
+    one_of,
     size_from,
     switch,
     whole_number,
@@ -296,6 +297,16 @@ class Settings:
             " named: write keys, tokens and messages can then be read on the way.",
         ),
     ] = False
+
+    log_format: Annotated[
+        str,
+        _About(
+            "FORMAT",
+            one_of("text", "json"),
+            "How the server's processes log, to standard error: text, or json, one object a"
+            " record.",
+        ),
+    ] = "text"
 
     require_existing: Annotated[
         bool,

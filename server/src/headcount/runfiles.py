@@ -4,7 +4,6 @@ how they are. They are not durable, and nothing that is counted depends on them.
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,12 +33,19 @@ class ChildState(msgspec.Struct, frozen=True):
     said: str = ""
 
 
-def write_whole(path: Path, value: object) -> None:
-    """Write a file, so that readers find the former one or all of the new."""
+def write_whole(path: Path, value: object) -> bool:
+    """Write a file, so that readers find the former one or all of the new.
+
+    Returns:
+        Whether it was written: a full disk must not end whoever tells.
+    """
     draft = path.with_suffix(".draft")
-    with contextlib.suppress(OSError):  # a full disk must not end whoever tells
+    try:
         draft.write_bytes(msgspec.json.encode(value))
         draft.replace(path)
+    except OSError:
+        return False
+    return True
 
 
 def read_whole(path: Path, kind: type[T]) -> T | None:

@@ -21,6 +21,7 @@ __all__ = [
     "a_url",
     "an_address",
     "networks",
+    "one_of",
     "size_from",
     "switch",
     "whole_number",
@@ -55,6 +56,18 @@ def a_path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("the path of a file or folder")
     return Path(text).expanduser()
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """What takes one of some words, and raises `ValueError` for any other."""
+
+    def parse(text: str) -> str:
+        given = text.strip().lower()
+        if given not in choices:
+            raise ValueError(" or ".join(choices))
+        return given
+
+    return parse
 
 
 def a_text(text: str) -> str:

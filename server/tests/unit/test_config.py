@@ -199,6 +199,7 @@ GIVEN = {
     "trusted_proxies": "10.0.0.5,192.168.1.0/24,::1",
     "metrics_from": "10.0.0.9",
     "allow_http": "true",
+    "log_format": "json",
     "require_existing": "true",
     "host": "eu",
     "token_file": "/secret/token",

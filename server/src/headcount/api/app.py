@@ -21,7 +21,6 @@ from headcount.api.services import ApiSettings, Services
 from headcount.api.telemetry import ApiMetrics
 from headcount.api.usage.routes import USAGE_HANDLERS
 from headcount.api.v1 import V1_HANDLERS
-from headcount.api.wire.context import context_of
 from headcount.api.wire.contract import CONTRACT_KEY, Contract
 from headcount.api.wire.gate import Gate
 from headcount.api.wire.media import JSON
@@ -104,8 +103,8 @@ def _operations() -> Iterator[tuple[str, Iterable[int]]]:
             yield path, {contract.status, 500, *contract.refusals()}
 
 
-def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    problem = problem_of(error, context_of(request).request_id)
+def _refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    problem = problem_of(error)
     return Response(
         problem.body(),
         status_code=problem.status,

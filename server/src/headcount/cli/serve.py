@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from headcount import __version__
 from headcount.cli.options import as_json_option, settings_options
 from headcount.config import SETTINGS
+from headcount.errors import OperatorError
 from headcount.terminal import print_json_line, print_record
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from headcount.wiring.supervisor import Listening
 
 __all__ = ["serve"]
+
+_log = logging.getLogger("headcount")
 
 
 @click.command(
@@ -36,10 +40,11 @@ def serve(settings: Settings, as_json: bool) -> int:
     Says on standard output where it listens, once it is ready. Ctrl-C or SIGTERM lets it finish
     what is in flight and end with status 0; a second one ends it at once.
     """
+    from headcount.logs import log_to_stderr
     from headcount.wiring.hosting import check_library
     from headcount.wiring.supervisor import serve as run
 
-    check_library(settings)
+    log_to_stderr("supervisor", settings.log_format)
 
     def announce(listening: Listening) -> None:
         if as_json:
@@ -55,4 +60,10 @@ def serve(settings: Settings, as_json: bool) -> int:
             )
         sys.stdout.flush()
 
-    return run(settings, announce)
+    try:
+        check_library(settings)
+        return run(settings, announce)
+    except OperatorError as error:
+        # As a line of its log: whoever collects that wants to know why a server did not start.
+        _log.error("%s", f"{error.problem} {error.remedy}".strip())
+        return error.exit_status

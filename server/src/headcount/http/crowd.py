@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 
 from headcount import telemetry
 from headcount.config import DEFAULTS
+from headcount.http.cycle import Cycle
 from headcount.http.entrance import Entrance
 from headcount.http.pace import ProcessPace
 from headcount.http.rounds import Rounds
@@ -272,6 +273,7 @@ class Crowd:
             member.end_if_late(self.now_s)
         self._look_at_unread()
         self._tell()
+        Cycle.refusals.tell_rest()
 
     def _look_at_unread(self) -> None:
         bounds = self.bounds

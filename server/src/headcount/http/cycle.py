@@ -11,9 +11,13 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from headcount.http.refusals import Refusals
+from headcount.tracing import id_of
+
 __all__ = ["Cycle"]
 
 _WITHOUT_BODY = (204, 304)
+_NAMED, _END = b"x-request-id: ", b"\r\n\r\n"
 
 
 class Cycle(RequestResponseCycle):
@@ -22,13 +26,16 @@ class Cycle(RequestResponseCycle):
     Attributes:
         lingers: whether the connection ends with this answer, and the rest of the request's body
             is still to come.
+        refusals: names requests that are refused in the log.
     """
 
     lingers = False
+    refusals: ClassVar[Refusals] = Refusals()
 
     _head = b""
-    # The last head that a connection which goes on was sent, and of what it was made: the headers
-    # of the server and of the application, the latter as a tuple, which cannot change; its length.
+    # The last head that a connection which goes on was sent, up to the id of its request, and of
+    # what it was made: the headers of the server and of the application, the latter as a tuple,
+    # which cannot change; its length.
     _made: ClassVar[tuple[Any, Any, int, bytes, int]] = (None, None, 0, b"", 0)
 
     async def send(self, message: Any) -> None:
@@ -80,10 +87,10 @@ class Cycle(RequestResponseCycle):
             and self.keep_alive
         ):
             self.expected_content_length, self.chunked_encoding = body_bytes, False
-            return head
+            return head + id_of(self.scope).encode() + _END
         headers = [*self.default_headers, *given]
         parts = [STATUS_LINE[status]]
-        says_close = False
+        says_close = says_id = False
         for name, value in headers:
             lowered = name.lower()
             if lowered == b"content-length":
@@ -94,6 +101,8 @@ class Cycle(RequestResponseCycle):
                 if value.lower() == b"chunked":
                     self.expected_content_length = 0
                     self.chunked_encoding = True
+            elif lowered == b"x-request-id":
+                says_id = True
             elif lowered == b"connection" and b"close" in value.lower():
                 self.keep_alive = False
                 says_close = True
@@ -113,7 +122,12 @@ class Cycle(RequestResponseCycle):
         if head.count(b"\n") != len(parts) or head.count(b"\r") != len(parts):
             raise RuntimeError("a header of the answer holds the end of a line")
         if self.keep_alive and self.chunked_encoding is False and isinstance(given, tuple):
-            Cycle._made = (self.default_headers, given, status, head, self.expected_content_length)
+            named = head[:-2] + _NAMED
+            Cycle._made = (self.default_headers, given, status, named, self.expected_content_length)
+        if not says_id:
+            head = head[:-2] + _NAMED + id_of(self.scope).encode() + _END
+        if status >= 400:
+            self.refusals.say(self.scope, status)
         if not self.keep_alive and self.more_body:
             # Whoever gets the answer ends the connection; it is not ended here behind it.
             self.lingers = self.keep_alive = True

@@ -15,6 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headcount import telemetry
 from headcount.http.crowd import ConnectionBounds, Crowd
+from headcount.http.cycle import Cycle
+from headcount.tracing import id_of, tell_outcome
 
 __all__ = ["EndingConnection", "bad_request"]
 
@@ -109,9 +111,12 @@ class EndingConnection(HttpToolsProtocol):
 
 
 def bad_request(sentence: str) -> bytes:
-    """The whole answer to what is no request."""
+    """The whole answer to what is no request; the log has its id."""
+    scope: dict[str, Any] = {}
+    tell_outcome(scope, "", "malformed request")
+    Cycle.refusals.say(scope, 400)
     return (
         b"HTTP/1.1 400 Bad Request\r\n"
         b"content-type: text/plain; charset=utf-8\r\n"
-        b"content-length: %d\r\nconnection: close\r\n\r\n%b"
-    ) % (len(sentence), sentence.encode("ascii"))
+        b"content-length: %d\r\nconnection: close\r\nx-request-id: %b\r\n\r\n%b"
+    ) % (len(sentence), id_of(scope).encode("ascii"), sentence.encode("ascii"))

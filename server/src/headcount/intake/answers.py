@@ -148,8 +148,8 @@ def failure(error: Exception) -> Answer:
     Of that the log gets its type and its lines of code, not its text, which may quote what was
     sent.
     """
-    lines = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("%s while answering a request\n%s", type(error).__qualname__, lines)
+    trace = {"trace": "".join(traceback.format_tb(error.__traceback__))}
+    _log.error("%s while answering a request", type(error).__qualname__, extra=trace)
     return refusal(Reason.INTERNAL_ERROR)
 
 

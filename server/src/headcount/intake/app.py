@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
+from headcount import tracing
 from headcount.allowances import Allowances
 from headcount.counting.hashing import Keys
 from headcount.errors import DataFolderError, StorageUnavailableError
@@ -55,7 +56,7 @@ from headcount.intake.reasons import FOR_WANT_OF_ROOM, OF_FORM, OF_ONE_SOURCE, R
 from headcount.intake.receiving import BodyReader, ClientGone, Room
 from headcount.intake.records import RecordTaker, take_records
 from headcount.intake.requests import RequestTally
-from headcount.intake.routes import Action, Form, Route, Router, nearest_path
+from headcount.intake.routes import Action, Form, Route, Router, label_of, nearest_path
 from headcount.intake.tracking import BatchResult, Receipt, Tracker, tally
 from headcount.intake.turns import Turns
 from headcount.intake.webhooks import in_batch, is_array, plain_batch, plain_message
@@ -164,6 +165,7 @@ class _Intake:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"the tracking API speaks HTTP only, not {scope['type']}")
+        tracing.begin(scope)
         began_s = perf_counter()
         route = self._router.find(scope["path"])
         cors = route is None or route.cors
@@ -176,6 +178,8 @@ class _Intake:
             if route is not None and route.action is Action.PIXEL:
                 answer = pixel_answer(answer)
         self._answered.count(answer, perf_counter() - began_s)
+        if answer.status >= 400:
+            tracing.tell_outcome(scope, label_of(scope["path"], route), answer.reason)
         # What is refused for want of room may be anybody's.
         if (not answer.brought or 200 != answer.status < 429) and (
             delay_s := self._put_off_s(scope)
@@ -200,7 +204,7 @@ class _Intake:
             return _IGNORED
         if route.action is Action.DESCRIPTION:
             return description_answer()
-        headers: HeaderMap = dict(scope["headers"])
+        headers: HeaderMap = tracing.headers_of(scope)
         if route.form is Form.NOTHING:
             try:
                 return self._documents.answer(route, headers, scope)

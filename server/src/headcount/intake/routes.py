@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from headcount.counting.facts import MESSAGE_TYPES
 
-__all__ = ["ROUTES", "Action", "Form", "Route", "Router", "nearest_path", "other_paths"]
+__all__ = ["ROUTES", "Action", "Form", "Route", "Router", "label_of", "nearest_path", "other_paths"]
 
 
 class Action(Enum):
@@ -160,6 +160,13 @@ class Router:
                     found = with_key._replace(argument=write_key, prefix=prefix)
                     return found if write_key else None
         return None
+
+
+def label_of(path: str, route: Route | None) -> str:
+    """What a path is called in the log: itself, unless it may hold a write key or anything else."""
+    if path in _FIXED:
+        return path
+    return "an unknown address" if route is None else route.action.name.lower()
 
 
 def other_paths(path: str) -> list[str]:

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import Context
 from typing import Any, Protocol
 
 from headcount import telemetry
@@ -114,7 +115,8 @@ class GroupCommit:
         self._waiting.append((facts, rejections, durable, posted))
         self.pending_bytes += len(facts)
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+            # For many requests, and of none of them.
+            self._writer = asyncio.create_task(self._write(), context=Context())
         await durable
 
     async def _write(self) -> None:

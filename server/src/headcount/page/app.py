@@ -18,7 +18,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from headcount import telemetry
+from headcount import telemetry, tracing
 from headcount.api.opened_links import LinkOver, Links, link_secret
 from headcount.page.asking import Api, ApiRefusal
 from headcount.page.assets import Assets
@@ -125,6 +125,8 @@ def create_page(
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
                 telemetry.PAGE_REQUESTS.labels(str(message["status"])).inc()
+                if message["status"] >= 400:
+                    tracing.tell_outcome(scope, str(inner.get("path_template") or "the page"))
                 present = {name.lower() for name, _ in message["headers"]}
                 added = {**_HARDENING, b"cache-control": b"no-store"}
                 if link_secret(scope["path"]) is not None:
@@ -195,7 +197,10 @@ def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
     else:
         _log.exception("a page could not be made", exc_info=error)
         status, title = 500, "Something went wrong here"
-        message = "The server could not make this page. What was wrong is in its log; try again."
+        message = (
+            "The server could not make this page. What was wrong is in its log; try again. The"
+            f" request was {tracing.current_id()}."
+        )
     if request.url.path == _FOR_PROGRAMS:
         answer = _for_programs(status, message)
     else:

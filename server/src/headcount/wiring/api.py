@@ -10,6 +10,7 @@ import uvloop
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from headcount import tracing
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
@@ -111,6 +112,7 @@ def _routed(page: ASGIApp, programs: ASGIApp, pace: ProcessPace) -> ASGIApp:
     from headcount.wiring.callers import HEALTH_PATHS
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        tracing.begin(scope)
         of_page = scope["type"] == ScopeType.HTTP and is_of_page(scope["path"])
         if scope["type"] == ScopeType.HTTP and scope["path"] in HEALTH_PATHS:
             await asyncio.sleep(min(_HEALTH_DELAYED_MOST_S, pace.delay_s(scope)))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-from headcount import telemetry
+from headcount import telemetry, tracing
 from headcount.api import bearer_secret, link_secret
 from headcount.catalog import Catalog
 from headcount.errors import HeadcountError
@@ -104,7 +104,9 @@ def turning_away(delay_s: Callable[[Mapping[str, Any]], float]) -> Any:
         delay_s: for how long the answer to a request is put off at present, in seconds.
     """
 
-    async def turn_away(scope: Mapping[str, Any], _receive: object, send: Any) -> None:
+    async def turn_away(scope: MutableMapping[str, Any], _receive: object, send: Any) -> None:
+        tracing.begin(scope)
+        tracing.tell_outcome(scope, "", "too many wait")
         telemetry.REQUESTS_SHED.inc()
         if not is_large(scope):
             await asyncio.sleep(max(_TURNED_AWAY_AFTER_S, delay_s(scope)))

@@ -18,8 +18,10 @@ from pathlib import Path
 
 import msgspec
 
+from headcount.config import DEFAULTS
 from headcount.datafolder import DataFolder
 from headcount.errors import OperatorError
+from headcount.logs import log_to_stderr
 from headcount.machine import lives
 from headcount.privacy import keep_to_ourselves
 from headcount.wiring.lifetime import Child, report
@@ -45,15 +47,17 @@ def _reserve_metrics() -> None:
     of the sums, and there are no more files however often processes end.
     """
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
-    files = [folder / f"{kind}_{os.getpid()}.db" for kind in _METRIC_KINDS]
+    made: list[Path] = []
     try:
-        for file in files:
+        for kind in _METRIC_KINDS:
+            file = folder / f"{kind}_{os.getpid()}.db"
             if not _takes_over(folder, file):
+                made.append(file)
                 file.write_bytes(bytes(_METRICS_FILE_BYTES))
     except OSError as error:
         _log.warning("the metrics of this process are not shared: %s", error.strerror)
         del os.environ["PROMETHEUS_MULTIPROC_DIR"]
-        for file in files:
+        for file in made:
             file.unlink(missing_ok=True)
 
 
@@ -78,12 +82,12 @@ def main(role: Role) -> int:
         The exit status.
     """
     keep_to_ourselves()
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
+    log_to_stderr(role, DEFAULTS.log_format)
     try:
         task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     except msgspec.DecodeError:
         return 1  # the supervisor died before it had said what to do
+    log_to_stderr(role, task.settings().log_format)
     child = Child(task.alive_fd)
     if role == "api":
         # The other processes share their metrics in files; this one adds them up, and keeps its own

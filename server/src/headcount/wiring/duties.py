@@ -12,6 +12,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from contextvars import Context
 
 from headcount.errors import OperatorError, StorageUnavailableError
 from headcount.remedies import remedy_for
@@ -46,7 +47,8 @@ class Duty:
         self._troubles = troubles
         self._kind = kind
         self._failing = failing
-        self._task = asyncio.create_task(self._repeat())
+        # Whichever request it was that met the trouble, what is done about it is not for that one.
+        self._task = asyncio.create_task(self._repeat(), context=Context())
 
     async def _repeat(self) -> None:
         done = False

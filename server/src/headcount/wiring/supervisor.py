@@ -189,6 +189,7 @@ class _Processes:
         self._alive_fd, self._alive_kept_fd = os.pipe()
         self._stopping = asyncio.Event()
         self._failure: OperatorError | None = None
+        self._told_again: asyncio.TimerHandle | None = None
 
     async def run(self) -> int | None:
         """Start everything, watch it, and end it in order when told to.
@@ -383,7 +384,15 @@ class _Processes:
             for p in (*self._front, self._meter, self._forward)
             if p is not self._forward or p.process is not None
         ]
-        write_whole(self._folder.state, state)
+        if not write_whole(self._folder.state, state) and self._told_again is None:
+            # Else readers would be told what was, long after the disk is well again.
+            loop = asyncio.get_running_loop()
+            self._told_again = loop.call_later(_TRY_EVERY_S, self._write_state_again)
+
+    def _write_state_again(self) -> None:
+        self._told_again = None
+        if not self._stopping.is_set():
+            self._write_state()
 
 
 async def _watch_steadiness(endings: Endings) -> None:

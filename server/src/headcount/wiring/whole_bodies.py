@@ -6,12 +6,11 @@ same rules hold for them as on the tracking address (`headcount.intake.receiving
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from headcount import telemetry
+from headcount import telemetry, tracing
 from headcount.api import Problem
 from headcount.intake import BodyReader, ClientGone, Reason, Refused, Room
 
@@ -102,7 +101,7 @@ async def send_problem(
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
-        (b"x-request-id", secrets.token_hex(16).encode()),
+        (b"x-request-id", (tracing.current_id() or tracing.made_id()).encode()),
     )
     await send({"type": "http.response.start", "status": status, "headers": [*every, *headers]})
     await send({"type": "http.response.body", "body": body})

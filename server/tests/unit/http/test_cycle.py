@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from headcount import tracing
 from headcount.http.cycle import Cycle
 
 HEADERS = ((b"content-length", b"2"), (b"x-made", b"once"))
@@ -58,9 +59,12 @@ async def answered(
         on_response=lambda: None,
     )
     cycle.more_body = not is_whole
+    named = b"x-request-id: %b\r\n" % tracing.id_of(cycle.scope).encode()
     await cycle.send({"type": "http.response.start", "status": status, "headers": headers})
     await cycle.send({"type": "http.response.body", "body": body})
-    return transport.sent, transport.closed
+    # Every answer has the id of its own request, once.
+    assert transport.sent.partition(b"\r\n\r\n")[0].count(named.strip()) == 1
+    return transport.sent.replace(named, b""), transport.closed
 
 
 async def test_a_head_is_sent_again_only_where_everything_is_the_same() -> None:

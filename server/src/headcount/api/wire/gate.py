@@ -8,7 +8,6 @@ request itself only for too many requests.
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
+from headcount import tracing
 from headcount.api.services import Services
 from headcount.api.telemetry import UNMATCHED
 from headcount.api.wire.context import LINK_KEY, STATE_KEY, RequestContext
@@ -65,22 +65,25 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started_s = time.perf_counter()
-        context = RequestContext(secrets.token_hex(16), negotiate(_header(scope, b"accept")))
+        # The page asks in the task of its own request, and what is logged is of that one.
+        if tracing.current_id() is None:
+            tracing.begin(scope)
+        request_id = tracing.current_id() or tracing.id_of(scope)
+        context = RequestContext(request_id, negotiate(_header(scope, b"accept")))
         # A HEAD is a GET whose body stays here; the copy leaves the server's own scope alone.
         inner: HTTPScope = {**scope, "state": {**scope.get("state", {}), STATE_KEY: context}}
         if scope["method"] == "HEAD":
             inner["method"] = "GET"
-        answer = _Answer(context, send, without_body=scope["method"] == "HEAD")
+        answer = _Answer(context, scope, inner, send)
         try:
             self._identify(scope, context)
             await self._app(inner, receive, answer.send)
         except Exception as error:
             if answer.status is not None:
                 raise
-            await answer.refuse(problem_of(error, context.request_id))
-        route = str(inner.get("path_template") or UNMATCHED)
+            await answer.refuse(problem_of(error))
         elapsed_s = time.perf_counter() - started_s
-        self._services.metrics.observe(route, answer.status or 500, elapsed_s)
+        self._services.metrics.observe(_route_of(inner), answer.status or 500, elapsed_s)
 
     def _identify(self, scope: HTTPScope, context: RequestContext) -> None:
         """Find the token, count the request.
@@ -150,16 +153,22 @@ class _Answer:
         status: HTTP status; None until the answer has started.
     """
 
-    def __init__(self, context: RequestContext, send: Send, *, without_body: bool) -> None:
+    def __init__(
+        self, context: RequestContext, scope: HTTPScope, inner: HTTPScope, send: Send
+    ) -> None:
         self._context = context
+        self._scope = scope
+        self._inner = inner
         self._send = send
-        self._without_body = without_body
+        self._without_body = scope["method"] == "HEAD"
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
         """Take one message of the app, in ASGI's terms."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.status >= 400:
+                tracing.tell_outcome(self._scope, _route_of(self._inner))
             message["headers"] = self._headers(message["headers"])
         elif message["type"] == "http.response.body" and self._without_body:
             message["body"] = b""
@@ -191,6 +200,11 @@ class _Answer:
         present = {name for name, _ in headers}
         common = {**_HARDENING, **self._context.headers, "X-Request-Id": self._context.request_id}
         return headers + [pair for pair in _encoded(common) if pair[0] not in present]
+
+
+def _route_of(inner: HTTPScope) -> str:
+    """The path's template: anybody can make up paths, and put anything into them."""
+    return str(inner.get("path_template") or UNMATCHED)
 
 
 def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:

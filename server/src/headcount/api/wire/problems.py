@@ -121,12 +121,11 @@ def invalid(field: str, message: str) -> Problem:
     return Problem(422, f'"{field}" {message}', field=field)
 
 
-def problem_of(error: Exception, request_id: str) -> Problem:
+def problem_of(error: Exception) -> Problem:
     """What to answer when handling a request raised this.
 
     Args:
         error: anything; what was not raised on purpose is logged and becomes a 500.
-        request_id: names the request in the log.
     """
     if isinstance(error, Problem):
         return error
@@ -135,10 +134,10 @@ def problem_of(error: Exception, request_id: str) -> Problem:
         allow = {name: value for name, value in headers.items() if name.lower() == "allow"}
         return Problem(error.status_code, _SENTENCES[error.status_code], headers=allow)
     if isinstance(error, DamagedDataError):
-        _log.error("request %s: %s", request_id, error)
+        _log.error("%s", error)
         return Problem(503, _DAMAGED)
     if isinstance(error, DataFolderError | StorageUnavailableError):
-        _log.warning("request %s: storage unavailable: %s", request_id, error)
+        _log.warning("storage unavailable: %s", error)
         return Problem(503, _UNAVAILABLE, headers={"Retry-After": "1"})
-    _log.error("request %s failed", request_id, exc_info=error)
+    _log.error("a request failed", exc_info=error)
     return Problem(500, _INTERNAL)
