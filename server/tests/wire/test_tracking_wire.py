@@ -18,6 +18,7 @@ import pytest
 
 from headcount.counting.facts import MESSAGE_TYPES, Rejection
 from headcount.intake import Limits
+from headcount.logs import TextFormatter
 from support.intake import APP, HASHER, NOW_MS, TODAY, WEB, unpack
 from support.tracking_server import Reply, Tracking
 
@@ -327,11 +328,16 @@ def test_a_disk_that_refuses_is_a_503_and_nothing_is_acknowledged(tracking: Trac
 def test_a_bug_is_a_500_and_the_log_tells_nothing_of_the_message(
     tracking: Tracking, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.handler.setFormatter(TextFormatter("intake"))
     with caplog.at_level(logging.DEBUG):
         reply = tracking.post("/v1/page", {**GOOD, "userId": "secret", "writeKey": "bug-key"})
     assert (reply.status, reply.json["code"]) == (500, "internal_error")
     assert "KeyError" in caplog.text
     assert "lookup" in caplog.text
+    request_id = reply.headers["x-request-id"]
+    said = [line for line in caplog.text.splitlines() if "intake ERROR" in line]
+    assert len(said) > 2
+    assert all(f"intake ERROR [{request_id}] " in line for line in said)
     assert "secret" not in caplog.text
     assert "bug-key" not in caplog.text
     assert b"KeyError" not in reply.body

@@ -13,6 +13,7 @@ from headcount.api import ApiSettings
 from headcount.api.wire.media import NAMES
 from headcount.backlog import Backlog
 from headcount.errors import StorageUnavailableError
+from headcount.logs import TextFormatter
 from headcount.troubles import Trouble
 from support.installation import NOVEMBER, NOW_MS, Installation
 
@@ -184,6 +185,7 @@ def test_no_trace_leaves_the_server(
     def unavailable(workspace: int, period: object) -> None:
         raise StorageUnavailableError("disk full at /somewhere")
 
+    caplog.handler.setFormatter(TextFormatter("api"))
     with place.client() as client:
         monkeypatch.setattr(place.store, "read_usage", broken)
         with caplog.at_level(logging.ERROR):
