@@ -62,7 +62,9 @@ def test_every_series_that_is_known_is_there_before_anything_has_happened(
     assert ("429", "overloaded") in answered
     assert labels("headcount_trouble", "kind") == set(KINDS)
     assert labels("headcount_troubles_met_total", "kind") == set(KINDS)
-    assert labels("headcount_process_endings", "role") == {"intake", "meter", "api"}
+    assert labels("headcount_process_endings", "role") == {
+        "intake", "meter", "api", "forward"
+    }  # fmt: skip
     assert labels("headcount_commit_seconds_count", "to") == {"journal", "store"}
     assert labels("headcount_index_keys", "family") == {"message", "tracked"}
     assert labels("headcount_connections", "address") == {"tracking", "api"}

@@ -13,6 +13,9 @@ HTTP server in one place. Imports nothing by itself: each process loads only wha
     api          the api process
     backlog      telling how far the meter is behind
     memory       keeping the meter within its memory
+    states       which children do their work
+    exposition   what all processes say to Prometheus
+    known_series the series that begin with zero
     standing     where counting stands
     sources      the catalog's sources, kept in memory and up to date
     journal_sink   where an intake worker's facts become durable

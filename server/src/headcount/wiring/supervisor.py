@@ -38,6 +38,7 @@ from headcount.wiring.endings import Endings
 from headcount.wiring.forwarding_wanted import forwarding_wanted
 from headcount.wiring.preparing import prepare_run_folder
 from headcount.wiring.standing import counting_position
+from headcount.wiring.states import ToldStates
 from headcount.wiring.storage import refusal_to_write
 from headcount.wiring.task import READY, Refusal, Role, Task, read_refusal
 
@@ -189,7 +190,7 @@ class _Processes:
         self._alive_fd, self._alive_kept_fd = os.pipe()
         self._stopping = asyncio.Event()
         self._failure: OperatorError | None = None
-        self._told_again: asyncio.TimerHandle | None = None
+        self._states = ToldStates(folder.state, self._stopping)
 
     async def run(self) -> int | None:
         """Start everything, watch it, and end it in order when told to.
@@ -377,22 +378,12 @@ class _Processes:
             await asyncio.wait(waits)
         return not late
 
-    def _write_state(self) -> None:
-        """Tell the api process, for `/readyz`, which children do their work."""
-        state = [
+    def _write_state(self) -> None:  # for /readyz, which the api process answers
+        self._states.tell(
             ChildState(p.role, p.ready, p.endings.count, p.endings.sentence)
             for p in (*self._front, self._meter, self._forward)
             if p is not self._forward or p.process is not None
-        ]
-        if not write_whole(self._folder.state, state) and self._told_again is None:
-            # Else readers would be told what was, long after the disk is well again.
-            loop = asyncio.get_running_loop()
-            self._told_again = loop.call_later(_TRY_EVERY_S, self._write_state_again)
-
-    def _write_state_again(self) -> None:
-        self._told_again = None
-        if not self._stopping.is_set():
-            self._write_state()
+        )
 
 
 async def _watch_steadiness(endings: Endings) -> None:
