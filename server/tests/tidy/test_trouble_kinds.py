@@ -15,43 +15,50 @@ _MADE = {"api_ends", "forward_ends", "intake_ends", "meter_ends", "imports_month
 _SOURCES = sorted((ROOT / "server/src/headcount").rglob("*.py"))
 
 
+def constants_of(tree: ast.Module) -> dict[str, object]:
+    """Names of a module to the constants that they stand for."""
+    found: dict[str, object] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            target = node.targets[0]
+            pairs = (
+                zip(target.elts, node.value.elts, strict=True)
+                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+                else [(target, node.value)]
+            )
+            for name, value in pairs:
+                if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
+                    found[name.id] = value.value
+    return found
+
+
 def kinds_said() -> set[str]:
     trees = [ast.parse(path.read_text("utf-8")) for path in _SOURCES]
-    constants = {
-        target.id: node.value.value
-        for tree in trees
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    everywhere: dict[str, object] = {}
+    for tree in trees:
+        everywhere |= constants_of(tree)
     found = set()
     for tree in trees:
         # A name of one file may stand for something else in another.
-        own = {
-            node.targets[0].id: node.value.value
-            for node in tree.body
-            if isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and isinstance(node.value, ast.Constant)
-        }
+        named = everywhere | constants_of(tree)
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Call):
-                continue
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            of_troubles = name != "begin" or "troubles" in ast.unparse(node.func)
-            if name not in _PLACES or not of_troubles or len(node.args) <= _PLACES[name]:
-                continue
-            given = node.args[_PLACES[name]]
-            if isinstance(given, ast.Name):
-                said = own.get(given.id, constants.get(given.id))
-            else:
-                said = given.value if isinstance(given, ast.Constant) else None
-            if isinstance(said, str) and said.isidentifier():
-                found.add(said)
+            if isinstance(node, ast.Call) and (given := _kind_given(node)) is not None:
+                said = named.get(given.id) if isinstance(given, ast.Name) else None
+                if isinstance(given, ast.Constant):
+                    said = given.value
+                if isinstance(said, str):
+                    found.add(said)
     return found
+
+
+def _kind_given(call: ast.Call) -> ast.expr | None:
+    """The argument of a call that names a kind of trouble, if it is such a call."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    place = _PLACES.get(name)
+    if place is None or len(call.args) <= place:
+        return None
+    told = {"begin": call.func, "tell": call.args[0]}.get(name)
+    return None if told is not None and "troubles" not in ast.unparse(told) else call.args[place]
 
 
 def test_every_kind_that_is_said_is_listed_and_no_other() -> None:

@@ -16,7 +16,7 @@ say. Bounds what connections take, and whom they can keep waiting:
     flow           when a connection reads on
     cycle          one request and its answer: uvicorn's cycle, changed
     crowd          all connections of a process, and which has to go when there are too many
-    refusals       what the log says of requests that are refused
+    refused        what the log says of requests that are refused
     entrance       which requests begin next, owner by owner
     pace           how soon those are answered who bring nothing
     rounds         how much is parsed in one round of the event loop

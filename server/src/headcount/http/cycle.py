@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from headcount.http.refusals import Refusals
+from headcount.http.refused import Refusals
 from headcount.tracing import id_of
 
 __all__ = ["Cycle"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headcount import tracing
-from headcount.http.refusals import Refusals
+from headcount.http.refused import Refusals
 
 
 def test_each_is_named_with_what_is_known_of_it(caplog: pytest.LogCaptureFixture) -> None:
