@@ -49,6 +49,7 @@ KINDS = frozenset(
         "messages_set_aside",
         "messages_waiting",
         "meter_ends",
+        "spool",
         "storage",
         "tls",
         "unauthenticated",
