@@ -82,6 +82,8 @@ class Metric:
         report: name of the headline with which it is read and shown; empty for none.
         in_rows: whether the usage API's rows hold it: they hold what Segment documents.
         keys: the keys that its column counts; None where no keys do.
+        decay: the power of the day of the month with which new ones usually become fewer, for a
+            column whose days fill a set up; None where they do not. A forecast starts from it.
         terms: column to the sign with which it counts, out of the above.
     """
 
@@ -99,6 +101,7 @@ class Metric:
     report: str = ""
     in_rows: bool = False
     keys: KeyDays | None = None
+    decay: float | None = None
     terms: tuple[tuple[int, int], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -160,6 +163,7 @@ _IDENTIFIED = Metric(
     report="mtu",
     in_rows=True,
     keys=KeyDays("tracked"),
+    decay=0.5,
 )
 _ANONYMOUS = Metric(
     name="anonymous",
@@ -171,6 +175,7 @@ _ANONYMOUS = Metric(
     report="mtu",
     in_rows=True,
     keys=KeyDays("tracked"),
+    decay=0.2,
 )
 _ANONYMOUS_IDENTIFIED = Metric(
     name="anonymous_identified",
@@ -181,6 +186,7 @@ _ANONYMOUS_IDENTIFIED = Metric(
     report="mtu",
     in_rows=True,
     keys=KeyDays("tracked", "identified_days"),
+    decay=0.2,
 )
 _NEVER_IDENTIFIED = Metric(
     name="never_identified",
