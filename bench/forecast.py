@@ -12,6 +12,7 @@ The public history is the master file of CDNOW (purchases of 23,570 customers of
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import sys
 import warnings
@@ -208,7 +209,7 @@ def _seasonal(
     metric: Metric, period: Period, days: Counts, former: Sequence[Counts], left: int
 ) -> Told:
     """Exponential smoothing with a damped trend and a week's season, by statsmodels."""
-    from statsmodels.tsa.holtwinters import ExponentialSmoothing
+    smoothing = importlib.import_module("statsmodels.tsa.holtwinters")
 
     lengths = [period.shifted(place - len(former)).length for place in range(len(former))]
     new = np.concatenate(
@@ -219,7 +220,7 @@ def _seasonal(
         return np.nan, None, None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = ExponentialSmoothing(
+        model = smoothing.ExponentialSmoothing(
             new, trend="add", damped_trend=True, seasonal="add", seasonal_periods=7
         ).fit()
         return float(metric.of(days).sum() + model.forecast(left).sum()), None, None

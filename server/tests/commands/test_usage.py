@@ -20,6 +20,7 @@ from headcount.cli.reading.showing import caption
 from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period
 from headcount.extras import install_command
+from support.forecasts import forecast_from
 from support.program import PROGRAM, Program, environment
 from support.scripted_api import scripted
 from support.server_fixture import Shop, serving
@@ -295,14 +296,11 @@ def test_a_month_that_runs_is_drawn_with_where_it_will_end() -> None:
     days = [date(2026, 11, day) for day in range(1, 11)]
     rows: list[Row] = [{"day": day, "mtu": 100 * day.day} for day in days]
     month = Period.of_day((days[0] - date(1970, 1, 1)).days)
-    for runs in (True, False):
-        drawn = picture(
-            query, DrawnMonth(month, rows, [], {}, runs=runs), "svg", dark=False
-        ).decode()
-        assert ("estimate, with its range" in drawn) is runs
-    unused: list[Row] = [{"day": day, "mtu": 0} for day in days]
-    drawn = picture(query, DrawnMonth(month, unused, [], {}, runs=True), "svg", dark=False).decode()
-    assert "estimate, with its range" not in drawn
+    forecast = forecast_from([100 * day.day for day in days])
+    assert forecast is not None
+    for told in ({"mtu": forecast}, {}):
+        drawn = picture(query, DrawnMonth(month, rows, [], {}, told), "svg", dark=False).decode()
+        assert ("estimate, with its range" in drawn) is bool(told)
 
 
 def test_a_month_without_usage_by_source_draws_nothing(

@@ -394,7 +394,10 @@ def test_a_summary_says_where_the_month_will_end(place: Installation, admin: htt
     place.use(source, OCTOBER, {day: {"api_calls": 5, "admitted": 5} for day in range(1, 31)})
     found = data(admin.get(f"{HOME}/summary"))
     end = 22 * 28 + 728 + 7 * 28
-    assert found["estimates"] == {"apiCalls": {"likely": end, "low": end, "high": end}}
+    [(name, estimate)] = found["estimates"].items()
+    assert name == "apiCalls"
+    assert estimate["likely"] == pytest.approx(end, abs=10)
+    assert 22 * 28 + 728 < estimate["low"] < estimate["likely"] < estimate["high"] < end + 100
     for day, of_day in new.items():
         of_day |= {"identified": day % 5, "anonymous": 3, "anonymous_identified": 1}
         place.use(source, NOVEMBER, {day: of_day})
@@ -403,6 +406,37 @@ def test_a_summary_says_where_the_month_will_end(place: Installation, admin: htt
     now = data(admin.get(f"{HOME}/daily"))["workspace"]["mtu"][-1]
     assert now < both["mtu"]["low"] < both["mtu"]["likely"] < both["mtu"]["high"]
     assert "estimates" not in data(admin.get(f"{HOME}/summary?period=2026-10-01"))
+
+
+def test_a_forecast_goes_day_by_day_to_the_month_s_end(
+    place: Installation, admin: httpx.Client
+) -> None:
+    web, app = place.source("web"), place.source("app")
+    for source, calls in ((web, 30), (app, 10)):
+        of_day = {"api_calls": calls, "identified": calls, "admitted": calls}
+        place.use(source, OCTOBER, dict.fromkeys(range(1, 32), of_day))
+        place.use(source, NOVEMBER, dict.fromkeys(range(1, 23), of_day))
+    answer = admin.get(f"{HOME}/forecast")
+    whole = data(answer)
+    assert answer.headers["last-modified"] == "Mon, 23 Nov 2026 10:00:00 GMT"
+    assert (whole["period"], list(whole["forecasts"])) == ("2026-11-01", ["mtu", "apiCalls"])
+    calls = whole["forecasts"]["apiCalls"]
+    assert calls["days"] == [f"2026-11-{day}" for day in range(23, 31)]
+    # Nothing came today yet, so that all of an ordinary day is still to come.
+    assert calls["likely"] == pytest.approx([40 * day for day in range(23, 31)], abs=8)
+    assert (calls["learnedDays"], calls["learnedMonths"]) == (53, 1)
+    estimates = data(admin.get(f"{HOME}/summary"))["estimates"]
+    for name, forecast in whole["forecasts"].items():
+        last = {bound: forecast[bound][-1] for bound in ("likely", "low", "high")}
+        assert last == estimates[name]
+    of_app = data(admin.get(f"{HOME}/forecast?sourceId={app.id}"))["forecasts"]
+    assert of_app["apiCalls"]["likely"][-1] == pytest.approx(300, abs=6)
+    assert admin.get(f"{HOME}/forecast?sourceId=none").status_code == 404
+    assert admin.get(f"{HOME}/forecast?sourceId=a&sourceId=b").status_code == 422
+
+
+def test_a_forecast_of_nothing_is_empty(place: Installation, admin: httpx.Client) -> None:
+    assert data(admin.get(f"{HOME}/forecast"))["forecasts"] == {}
 
 
 @pytest.mark.parametrize("first_day", [20, 23])

@@ -9,7 +9,7 @@ import click
 
 from headcount.cli.options import query_options
 from headcount.cli.reading.api_connection import connected, reading_options
-from headcount.cli.reading.own import get_own, source_names, workspace_name
+from headcount.cli.reading.own import forecasts_told, get_own, source_names, workspace_name
 from headcount.cli.reading.showing import (
     by_use,
     caption,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from headcount.cli.reading.usage_rows import Row, Scope
     from headcount.config import Settings
     from headcount.counting.calendar import Period
+    from headcount.counting.forecast import Forecast
 
 __all__ = ["usage"]
 
@@ -129,12 +130,14 @@ def _draw(settings: Settings, query: Query, named: Period | None, file: str, dar
         rows = month_rows(connection, query, month, names)
         previous: list[Row] = []
         limits: Any = {}
+        forecasts: dict[str, Forecast] = {}
         if query.by == "workspace":
             with suppress(NotFoundException):
                 previous = month_rows(connection, query, month.shifted(-1), names)
             limits = (get_own(connection, "summary", period=str(month)) or {}).get("planLimits", {})
+            forecasts = forecasts_told(connection) if month == current else {}
         workspace = workspace_name(connection)
-    shown = DrawnMonth(month, rows, previous, limits, month == current, workspace)
+    shown = DrawnMonth(month, rows, previous, limits, forecasts, workspace)
     drawn = picture(query, shown, file_format, dark=dark)
     with whole_target(file, binary=True) as stream:
         stream.write(drawn)

@@ -104,6 +104,15 @@ class Forecast:
         """The running total at the end of the month."""
         return self.days[-1]
 
+    def outlook(self, now: int) -> dict[int, Range]:
+        """By day of the month: today the running total, then the estimates; empty on its last day.
+
+        Args:
+            now: the running total.
+        """
+        ahead = dict(enumerate(self.days, self.today))
+        return ahead | {self.today: Range(now, now, now)} if len(ahead) > 1 else {}
+
     def reaches(self, limit: int) -> Reach:
         """When a limit above the running total is reached."""
         named = list(enumerate(self.days, self.today))
@@ -211,10 +220,10 @@ def _learned(months: Sequence[_Floats], period: Period, decay: float | None) -> 
     if not new.any():
         return None
     scale = max(1.0, float(new.mean()) / _DAY_WEIGHT)
-    prior = _prior(new / scale, design, count, decay)
-    effects = _fitted(new / scale, design, *prior)
+    effects = _fitted(new / scale, design, count, decay)
     expected = np.exp(np.minimum(design @ effects, _EXPONENT_MAX))
-    curvature = (design * expected[:, None]).T @ design + prior[1]
+    curvature = (design * expected[:, None]).T @ design
+    curvature += _precision(effects, count, decay)
     # How many times as far from what was expected as chance would have it, squared.
     surplus = float((((new - expected * scale) ** 2) / (expected * scale + 0.5)).sum())
     dispersion = max(1.0, surplus / max(1, len(new) - count - 4))
@@ -245,29 +254,40 @@ def _rows(days: npt.NDArray[np.int64], at: int, count: int, start: int, skipped:
     return rows
 
 
-def _prior(
-    new: _Floats, design: _Floats, count: int, decay: float | None
-) -> tuple[_Floats, _Floats]:
-    """What is believed before anything was seen: the effects, and how firmly (their precision)."""
-    effects, precision = np.zeros(count + 8), np.zeros((count + 8, count + 8))
+def _prior(new: _Floats, design: _Floats, count: int, decay: float | None) -> _Floats:
+    """The effects that are believed before anything was seen."""
+    effects = np.zeros(count + 8)
     effects[count] = decay or 0.0
     shape = np.exp(design @ effects)
     effects[:count] = math.log((new.sum() + 0.5) / shape.sum())
-    levels = np.arange(count)
-    precision[levels, levels] = 1e-6
-    for one, next_one in itertools.pairwise(range(count)):
-        precision[[one, next_one], [one, next_one]] += _LEVEL_FOLLOWS
-        precision[[one, next_one], [next_one, one]] -= _LEVEL_FOLLOWS
+    return effects
+
+
+def _precision(effects: _Floats, count: int, decay: float | None) -> _Floats:
+    """How firmly that is believed.
+
+    That levels follow one another has a long tail, as Student's t has with three degrees of
+    freedom: a month that is twice or ten times another is held against it no more than once.
+    """
+    precision = np.zeros((count + 8, count + 8))
+    for one, other in itertools.pairwise(range(count)):
+        apart = float(effects[other] - effects[one])
+        firmly = _LEVEL_FOLLOWS * 4 / (3 + _LEVEL_FOLLOWS * apart * apart)
+        precision[[one, other], [one, other]] += firmly
+        precision[[one, other], [other, one]] -= firmly
+    levels, weekdays = np.arange(count), np.arange(count + 1, count + 8)
+    precision[levels, levels] += 1e-6
     precision[count, count] = 1e9 if decay is None else _DECAY_IS_USUAL
-    weekdays = np.arange(count + 1, count + 8)
     precision[weekdays, weekdays] = _WEEKDAY_IS_NONE
-    return effects, precision
+    return precision
 
 
-def _fitted(new: _Floats, design: _Floats, prior: _Floats, precision: _Floats) -> _Floats:
+def _fitted(new: _Floats, design: _Floats, count: int, decay: float | None) -> _Floats:
     """The effects under which what was seen and believed is likeliest, by Newton's method."""
+    prior = _prior(new, design, count, decay)
     effects = prior.copy()
     for _ in range(_STEPS_MAX):
+        precision = _precision(effects, count, decay)
         expected = np.exp(np.minimum(design @ effects, _EXPONENT_MAX))
         slope = design.T @ (new - expected) - precision @ (effects - prior)
         curvature = (design * expected[:, None]).T @ design + precision

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from headcount.counting.forecast import Pace, pace_of
+from headcount.counting.forecast import Forecast
 from headcount.counting.metrics import Metric
 from headcount.page.figures import ChangeText, change_of, day_text, short_day_text
 from headcount.wording import count_text, percent_text
@@ -101,7 +101,7 @@ class UsageCard:
         limit: None without one.
         estimates: of the month's end, then of the limit; none for a month that is over, or too
             young.
-        looked_at: how many complete days the estimates are made of; 0 without any.
+        forecast: what the estimates are made of; None without any.
         too_early: whether estimates are missing because a month with usage is young.
     """
 
@@ -115,7 +115,7 @@ class UsageCard:
     drivers: Sequence[Driver]
     limit: LimitUse | None
     estimates: Sequence[EstimateText]
-    looked_at: int
+    forecast: Forecast | None
     too_early: bool
 
 
@@ -124,8 +124,8 @@ def usage_card(
     *,
     days: Sequence[str],
     totals: Sequence[int],
-    length: int,
     runs: bool,
+    forecast: Forecast | None,
     against: Against | None,
     sources: Sequence[tuple[str, int, int]] = (),
     limit: int | None,
@@ -135,17 +135,16 @@ def usage_card(
     Args:
         metric: what is counted.
         days, totals: the days so far and the running total of each.
-        length: how many days the month has.
         runs: whether it is the current month.
+        forecast: of the days to come; None where nothing can be told.
         against: what it is held against; None without another month.
         sources: name, count so far and how much more than in the other month, of each.
         limit: of the plan.
     """
     now = totals[-1]
-    pace = pace_of(totals, runs=runs)
-    ahead = now if pace is None else pace.at_end_of(length).likely
+    ahead = now if forecast is None else forecast.at_end.likely
     use = None if limit is None else _limit_use(now, ahead, limit, days, totals)
-    estimates = [] if pace is None else _estimates(pace, date.fromisoformat(days[0]), length, use)
+    estimates = [] if forecast is None else _estimates(forecast, date.fromisoformat(days[-1]), use)
     return UsageCard(
         metric.option,
         metric.title,
@@ -157,8 +156,8 @@ def usage_card(
         drivers_of(sources, now, compared=against is not None),
         use,
         estimates,
-        0 if pace is None else pace.looked_at,
-        runs and now > 0 and pace is None,
+        forecast,
+        runs and now > 0 and forecast is None,
     )
 
 
@@ -200,17 +199,17 @@ def _limit_use(
     return LimitUse(limit, percent_text(now, limit), over, permille, permille_ahead, reached)
 
 
-def _estimates(pace: Pace, first: date, length: int, use: LimitUse | None) -> list[EstimateText]:
-    end = pace.at_end_of(length)
-    last_day = short_day_text(first + timedelta(length - 1))
+def _estimates(forecast: Forecast, today: date, use: LimitUse | None) -> list[EstimateText]:
+    end = forecast.at_end
+    last_day = short_day_text(today + timedelta(len(forecast.days) - 1))
     spread = f"{count_text(end.low)} to {count_text(end.high)}"
     found = [EstimateText(f"Estimate for {last_day}", f"about {count_text(end.likely)}", spread)]
     if use is None or use.reached is not None:
         return found
-    reach = pace.reaches(use.limit, length)
+    reach = forecast.reaches(use.limit)
 
     def named(day: int) -> str:
-        return short_day_text(first + timedelta(day - 1))
+        return short_day_text(today.replace(day=day))
 
     label = f"Limit of {count_text(use.limit)}"
     if reach.earliest is None:

@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from headcount.api.v1.all_months import MonthsBody
 from headcount.api.v1.daily import DailyBody
+from headcount.api.v1.forecast import Forecasts
 from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals, TotalsChange
@@ -44,7 +45,7 @@ from headcount.page.listings import (
     source_rows,
     sums,
 )
-from headcount.page.one_month import DAILY, no_such_month, of_month
+from headcount.page.one_month import DAILY, forecasts_of_month, no_such_month, of_month
 from headcount.page.visits import Viewer, visit_of
 
 __all__ = ["DASHBOARD_HANDLERS", "show_usage"]
@@ -64,6 +65,7 @@ class _MonthAnswers:
     other: OtherMonth | None
     previous: DailyBody | None
     months: MonthsBody
+    forecasts: Forecasts
     first: int
     largest: Largest
 
@@ -89,6 +91,7 @@ class _MonthAnswers:
             self.daily,
             self.previous,
             self.summary.plan_limits,
+            self.forecasts,
             self.length,
             self.largest,
             used,
@@ -105,8 +108,8 @@ class _MonthAnswers:
             metric,
             days=self.daily.days,
             totals=getattr(self.daily.workspace, metric.name),
-            length=self.length,
             runs=self.runs,
+            forecast=self.forecasts.of(metric),
             against=self.other.held_against(row) if self.other and row else None,
             sources=[
                 (each.source_name, count(each.totals), count(each.change))
@@ -145,8 +148,9 @@ async def _read(
         previous = await visit.ask(DailyBody, DAILY, query=[("period", summary.previous.period)])
     other = other_of(summary, named=named_other, current=daily.current_period)
     months = await visit.ask(MonthsBody, "/headcount/v1/months")
+    forecasts = await forecasts_of_month(visit, daily)
     return _MonthAnswers(
-        workspace, sources, summary, outcomes, daily, other, previous, months, first, largest
+        workspace, sources, summary, outcomes, daily, other, previous, months, forecasts, first, largest
     )
 
 

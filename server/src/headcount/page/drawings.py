@@ -13,6 +13,7 @@ import msgspec
 from markupsafe import Markup
 
 from headcount.api.v1.daily import Columns, DailyBody
+from headcount.api.v1.forecast import Forecasts
 from headcount.api.v1.plan_limits import LimitsRecord
 from headcount.api.v1.summary import SourceTotals
 from headcount.charts import (
@@ -25,7 +26,6 @@ from headcount.charts import (
     per_source_chart,
     themed,
 )
-from headcount.counting.forecast import pace_of
 from headcount.counting.metrics import HEADLINES, Metric
 
 __all__ = ["Largest", "drawings", "largest_ids", "source_drawings"]
@@ -59,6 +59,7 @@ def drawings(
     daily: DailyBody,
     previous: DailyBody | None,
     limits: LimitsRecord,
+    forecasts: Forecasts,
     length: int,
     largest: Largest,
     sources_used: int,
@@ -70,13 +71,14 @@ def drawings(
         daily: the month, with all sources of the lists.
         previous: the month before; None without one.
         limits: of the plan.
+        forecasts: of the days to come.
         length: how many days the month has.
         largest: the sources to show.
         sources_used: how many sources have usage in the month.
         first: the place of the first source to show; further ones stand without all others.
     """
     before = None if previous is None else (previous.days, previous.workspace)
-    charts = _of_scope(daily, daily.workspace, before, limits, length)
+    charts = _of_scope(daily, daily.workspace, before, limits, forecasts, length)
     # What is stacked has the palette's order.
     order = sorted(HEADLINES, key=lambda metric: not metric.adds_up)
     places = _places(largest[metric.name] for metric in order)
@@ -87,16 +89,21 @@ def drawings(
     return _in_both_looks(charts)
 
 
-def source_drawings(daily: DailyBody, previous: DailyBody | None, length: int) -> Markup:
+def source_drawings(
+    daily: DailyBody, previous: DailyBody | None, forecasts: Forecasts, length: int
+) -> Markup:
     """The charts of one source and both looks.
 
     Args:
         daily: the month, with that source alone.
         previous: the month before, with that source alone; None without one.
+        forecasts: of that source.
         length: how many days the month has.
     """
     before = None if previous is None else (previous.days, previous.sources[0].totals)
-    return _in_both_looks(_of_scope(daily, daily.sources[0].totals, before, None, length))
+    return _in_both_looks(
+        _of_scope(daily, daily.sources[0].totals, before, None, forecasts, length)
+    )
 
 
 def _in_both_looks(charts: Mapping[str, Spec]) -> Markup:
@@ -110,20 +117,21 @@ def _of_scope(
     columns: Columns,
     before: tuple[Sequence[str], Columns] | None,
     limits: LimitsRecord | None,
+    forecasts: Forecasts,
     length: int,
 ) -> dict[str, Spec]:
     """The running total and the new counts of each headline metric, of a workspace or a source."""
     charts = {}
     for metric in HEADLINES:
         totals: list[int] = getattr(columns, metric.name)
-        pace = pace_of(totals, runs=daily.period == daily.current_period)
+        forecast = forecasts.of(metric)
         points = _points(daily.days, totals)
         charts[metric.option] = cumulative_chart(
             points,
             unit=metric.label,
             days=length,
             previous=() if before is None else _points(before[0], getattr(before[1], metric.name)),
-            outlook=pace.outlook(length) if pace else None,
+            outlook=forecast.outlook(totals[-1]) if forecast else None,
             limit=getattr(limits, metric.name) if limits else None,
             size=_LARGE,
         )

@@ -14,6 +14,7 @@ import msgspec
 from litestar import Request, Response, get
 
 from headcount.api.v1.daily import DailyBody
+from headcount.api.v1.forecast import ForecastBody, Forecasts
 from headcount.counting.calendar import parse_period
 from headcount.counting.months import periods_of
 from headcount.page.asking import ApiRefusal
@@ -23,6 +24,7 @@ from headcount.page.visits import Viewer, visit_of
 __all__ = [
     "DAILY",
     "MONTH_HANDLERS",
+    "forecasts_of_month",
     "freshness_of",
     "no_such_month",
     "of_month",
@@ -55,6 +57,25 @@ async def of_month(visit: Viewer, daily: DailyBody, other: OtherMonth | None) ->
         "hindrances": hindrances,
         "freshness": _freshness(daily, visit.parts.clock()),
     }
+
+
+async def forecasts_of_month(
+    visit: Viewer, daily: DailyBody, source_id: str | None = None
+) -> Forecasts:
+    """Forecasts of a month's headline metrics: none of one that is over.
+
+    Args:
+        visit: whose it is.
+        daily: the month.
+        source_id: of which source; None for the workspace.
+    """
+    asked = [] if source_id is None else [("sourceId", source_id)]
+    if daily.period == daily.current_period:
+        body = await visit.ask(ForecastBody, "/headcount/v1/forecast", query=asked)
+        # The month may have turned since the other answers.
+        if body.period == daily.period:
+            return body.forecasts
+    return Forecasts()
 
 
 async def no_such_month(

@@ -12,6 +12,7 @@ from litestar import Request, Response, get
 from msgspec import UNSET
 
 from headcount.api.v1.daily import Columns, DailyBody
+from headcount.api.v1.forecast import Forecasts
 from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
 from headcount.api.v1.summary import Totals
@@ -34,7 +35,7 @@ from headcount.page.comparing import (
 from headcount.page.connecting import snippets
 from headcount.page.drawings import source_drawings
 from headcount.page.listings import COUNTED, OTHERS, PARTS, USERS, day_rows
-from headcount.page.one_month import DAILY, no_such_month, of_month
+from headcount.page.one_month import DAILY, forecasts_of_month, no_such_month, of_month
 from headcount.page.visits import Viewer, visit_of
 
 __all__ = ["SOURCE_PAGE_HANDLERS", "show_source"]
@@ -48,6 +49,7 @@ class _SourceAnswers:
     outcomes: OutcomesBody
     other: OtherMonth | None
     previous: DailyBody | None
+    forecasts: Forecasts
 
     @property
     def columns(self) -> Columns:
@@ -75,8 +77,8 @@ class _SourceAnswers:
             metric,
             days=self.daily.days,
             totals=getattr(self.columns, metric.name),
-            length=self.length,
             runs=self.daily.period == self.daily.current_period,
+            forecast=self.forecasts.of(metric),
             against=self.other.held_against(row) if self.other and row else None,
             limit=None,
         )
@@ -105,7 +107,8 @@ async def _read(
         asked = [("period", summary.previous.period), named]
         previous = await visit.ask(DailyBody, DAILY, query=asked)
     other = other_of(summary, named=named_other, current=daily.current_period)
-    return _SourceAnswers(daily, outcomes, other, previous)
+    forecasts = await forecasts_of_month(visit, daily, source.id)
+    return _SourceAnswers(daily, outcomes, other, previous, forecasts)
 
 
 @get("/page/source")
@@ -147,7 +150,7 @@ async def show_source(
     runs = month.daily.period == month.daily.current_period
     charts = None
     if assets.can_draw and any(month.columns.api_calls):
-        charts = source_drawings(month.daily, month.previous, month.length)
+        charts = source_drawings(month.daily, month.previous, month.forecasts, month.length)
     return await visit.parts.pages.send(
         request,
         "source",

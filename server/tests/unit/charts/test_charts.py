@@ -21,7 +21,7 @@ from headcount.charts import (
     themed,
 )
 from headcount.charts.look import PALETTE
-from headcount.counting.forecast import pace_of
+from support.forecasts import forecast_from
 
 ODD_NAME = "'<script>\\ \" datum.x [0] モバイル"
 
@@ -31,10 +31,10 @@ def month(days: int, step: int, number: int = 11) -> list[Point]:
     return [Point(first + timedelta(day), step * (day + 1)) for day in range(days)]
 
 
-def outlook(points: list[Point], days: int) -> Any:
-    pace = pace_of([point.total for point in points], runs=True)
-    assert pace is not None
-    return pace.outlook(days)
+def outlook(points: list[Point]) -> Any:
+    forecast = forecast_from([point.total for point in points])
+    assert forecast is not None
+    return forecast.outlook(points[-1].total)
 
 
 def charts() -> dict[str, dict[str, Any]]:
@@ -44,7 +44,7 @@ def charts() -> dict[str, dict[str, Any]]:
             month(23, 10), unit="MTU", days=30, previous=month(31, 9, 10), limit=400, title="T"
         ),
         "with an outlook": cumulative_chart(
-            month(23, 10), unit="MTU", days=30, outlook=outlook(month(23, 10), 30), limit=1_100
+            month(23, 10), unit="MTU", days=30, outlook=outlook(month(23, 10)), limit=1_100
         ),
         "first day": cumulative_chart(month(1, 0), unit="API calls", days=31),
         "far limit": cumulative_chart(month(2, 1), unit="MTU", days=31, limit=10**12),
@@ -79,10 +79,9 @@ def test_the_days_to_come_go_on_from_today() -> None:
     rows = charts()["with an outlook"]["data"]["values"]
     assert "likely" not in rows[21]
     assert [rows[22][name] for name in ("total", "low", "likely", "high")] == [230] * 4
-    assert rows[29] == {
-        "day": 30, "total": None, "previous": None,
-        "low": 300, "likely": 300, "high": 300,
-    }  # fmt: skip
+    end = outlook(month(23, 10))[30]
+    assert rows[29] == {"day": 30, "total": None, "previous": None, **end._asdict()}
+    assert 230 < end.low < end.likely < end.high
     # Four times the highest estimate, not the highest count, is where a limit is left out.
     assert "limit 1,100" in json.dumps(charts()["with an outlook"])
 

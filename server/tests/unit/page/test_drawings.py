@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.api.v1.daily import Columns, DailyBody
+from headcount.api.v1.forecast import ForecastRecord, Forecasts
 from headcount.api.v1.plan_limits import LimitsRecord
 from headcount.charts import SOURCES_MAX
+from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import HEADLINES, REPORTED
 from headcount.page.drawings import _places, drawings
+from support.forecasts import forecast_from
 
 NO_SOURCES: dict[str, list[str]] = {metric.name: [] for metric in HEADLINES}
 ids = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=SOURCES_MAX)
@@ -27,13 +30,16 @@ def test_every_source_has_one_colour_and_every_chart_tells_its_sources_apart(
     assert all(0 <= place < SOURCES_MAX for place in shown)
 
 
-@pytest.mark.parametrize("calls_a_day", [0, 10])
-@pytest.mark.parametrize("current", ["2026-11-01", "2026-12-01"])
-def test_only_a_month_that_runs_and_is_used_has_an_estimate(calls_a_day: int, current: str) -> None:
+@pytest.mark.parametrize("told", [False, True])
+def test_a_month_has_an_estimate_where_one_is_told(told: bool) -> None:
     days = [f"2026-11-{day:02d}" for day in range(1, 11)]
-    totals = [calls_a_day * day for day in range(1, 11)]
+    totals = [10 * day for day in range(1, 11)]
     columns = Columns(*[totals] * (len(REPORTED) + 1))
-    daily = DailyBody("2026-11-01", current, "2026-11-10T12:00:00.000Z", days, 0, columns, [])
-    drawn = drawings(daily, None, LimitsRecord(mtu=None, api_calls=None), 30, NO_SOURCES, 0)
-    expected = calls_a_day > 0 and current == "2026-11-01"
-    assert ("estimate, with its range" in drawn) is expected
+    daily = DailyBody("2026-11-01", "2026-11-01", "2026-11-10T12:00:00.000Z", days, 0, columns, [])
+    forecast = forecast_from(totals)
+    assert forecast is not None
+    record = ForecastRecord.of(forecast, parse_period("2026-11-01"))
+    forecasts = Forecasts(mtu=record) if told else Forecasts()
+    limits = LimitsRecord(mtu=None, api_calls=None)
+    drawn = drawings(daily, None, limits, forecasts, 30, NO_SOURCES, 0)
+    assert ("estimate, with its range" in drawn) is told

@@ -8,6 +8,7 @@ from headcount.counting.metrics import BY_NAME
 from headcount.page.cards import Against, UsageCard, drivers_of, usage_card
 from headcount.page.figures import change_of, moment_text
 from headcount.wording import count_text, percent_text
+from support.forecasts import forecast_from
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,8 @@ def test_moments_are_in_utc() -> None:
 def standing(totals: list[int], limit: int | None, *, runs: bool = True) -> UsageCard:
     days = [f"2026-11-{day:02d}" for day in range(1, len(totals) + 1)]
     return usage_card(
-        BY_NAME["mtu"], days=days, totals=totals, length=30, runs=runs,
+        BY_NAME["mtu"], days=days, totals=totals, runs=runs,
+        forecast=forecast_from(totals) if runs else None,
         against=Against(totals[-1], 40, "40 in October 2026"), limit=limit,
     )  # fmt: skip
 
@@ -75,8 +77,10 @@ def test_a_limit_ahead_is_estimated_with_its_range() -> None:
     month_end, limit = shown.estimates
     assert (month_end.label, limit.label) == ("Estimate for 30 Nov", "Limit of 200")
     assert limit.likely == "about 20 Nov"
-    assert limit.range == "19 Nov to 22 Nov"
-    assert shown.looked_at == 7
+    earliest, latest = (int(each.removesuffix(" Nov")) for each in limit.range.split(" to "))
+    assert 18 <= earliest < 20 < latest <= 25
+    assert shown.forecast is not None
+    assert shown.forecast.learned_days == 8
 
 
 def test_the_bar_shows_what_is_used_and_what_is_ahead() -> None:

@@ -18,11 +18,19 @@ from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.problems import Problem, invalid
 from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, parse_period_param
+from headcount.catalog import Source
 from headcount.counting.by_metric import by_metric
 from headcount.counting.metrics import BY_NAME, REPORTED
 from headcount.counting.usage import Counts, all_of
 
-__all__ = ["DAILY_HANDLERS", "Columns", "SourceColumns", "columns_of"]
+__all__ = [
+    "DAILY_HANDLERS",
+    "Columns",
+    "SourceColumns",
+    "columns_of",
+    "counts_of_source",
+    "source_named",
+]
 
 _SOURCES_MAX = 50
 _SOURCE_IDS = QueryParameter(
@@ -106,14 +114,29 @@ def read_daily(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 def _source(caller: Caller, month: MonthView, source_id: str) -> SourceColumns:
+    source = source_named(caller, source_id)
+    counts = counts_of_source(month, source)
+    return SourceColumns(source.id, source.name, columns_of(counts, month.days))
+
+
+def source_named(caller: Caller, source_id: str) -> Source:
+    """The source of the caller's workspace that a query names.
+
+    Raises:
+        Problem: 404 where there is none.
+    """
     known = caller.services.directory.sources(caller.workspace.number).values()
     source = next((each for each in known if each.id == source_id), None)
     if source is None:
         raise Problem(404, "This workspace has no source of that id.", field="sourceId")
+    return source
+
+
+def counts_of_source(month: MonthView, source: Source) -> Counts:
+    """What was new of a source on each day of a month, zeros where it had no usage."""
     place = np.flatnonzero(month.reading.source_numbers == source.number)
-    # A source without usage in the month has totals too: zeros.
-    counts = month.reading.sources[place].sum(axis=0)
-    return SourceColumns(source.id, source.name, columns_of(counts, month.days))
+    counts: Counts = month.reading.sources[place].sum(axis=0)
+    return counts
 
 
 def columns_of(new: Counts, days: int) -> Columns:

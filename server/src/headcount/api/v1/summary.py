@@ -12,6 +12,7 @@ from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.v1.forecast import forecasts_of
 from headcount.api.v1.plan_limits import LimitsRecord, limits_of
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
@@ -23,7 +24,6 @@ from headcount.api.wire.query import (
 )
 from headcount.counting.by_metric import by_metric
 from headcount.counting.calendar import Period
-from headcount.counting.forecast import pace_of
 from headcount.counting.metrics import API_CALLS, HEADLINES, REPORTED
 from headcount.counting.usage import Counts, all_of
 
@@ -145,7 +145,7 @@ def read_summary(request: Request[Any, Any, Any]) -> Response[bytes]:
             body.compared = now
         body.change = _change(now.totals, body.previous.totals)
     body.sources = _sources(caller, month, other)
-    body.estimates = _estimates(month)
+    body.estimates = _estimates(caller, month)
     return answer(SummaryAnswer(body), month.headers())
 
 
@@ -181,12 +181,9 @@ def overage_of(totals: Totals, limits: LimitsRecord) -> Overage | UnsetType:
     return Overage(**beyond) if beyond else UNSET
 
 
-def _estimates(month: MonthView) -> Estimates | UnsetType:
-    found = {}
-    for metric in HEADLINES:
-        totals = metric.of(month.reading.workspace[: month.days]).cumsum().tolist()
-        if pace := pace_of(totals, runs=not month.past):
-            found[metric.name] = Estimate(*pace.at_end_of(month.period.length))
+def _estimates(caller: Caller, month: MonthView) -> Estimates | UnsetType:
+    told = forecasts_of(caller, month)
+    found = {metric.name: Estimate(*forecast.at_end) for metric, forecast in told.items()}
     return Estimates(**found) if found else UNSET
 
 

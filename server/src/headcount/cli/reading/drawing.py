@@ -25,7 +25,7 @@ from headcount.charts.pictures import DRAWN_FORMATS, drawn
 from headcount.cli.reading.showing import month_words
 from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period
-from headcount.counting.forecast import pace_of
+from headcount.counting.forecast import Forecast
 from headcount.counting.metrics import Metric
 from headcount.errors import OperatorError, UsageError
 from headcount.extras import install_command
@@ -42,7 +42,7 @@ class DrawnMonth(NamedTuple):
         rows: its rows.
         previous: the rows of the month before; none by source.
         limits: what the plan includes, by the API's names; a name that is missing has no limit.
-        runs: whether the month is the current one, whose end can be estimated.
+        forecasts: of the days to come, by the API's names; a name is missing where nothing is told.
         workspace: whose usage it is; None from a server that does not tell.
     """
 
@@ -50,7 +50,7 @@ class DrawnMonth(NamedTuple):
     rows: Sequence[Row]
     previous: Sequence[Row]
     limits: Mapping[str, int | None]
-    runs: bool
+    forecasts: Mapping[str, Forecast]
     workspace: str | None = None
 
 
@@ -105,13 +105,13 @@ def picture(query: Query, month: DrawnMonth, file_format: str, *, dark: bool) ->
 
 def _of_workspace(metric: Metric, month: DrawnMonth) -> Spec:
     points = _points(month.rows, metric.name)
-    pace = pace_of([point.total for point in points], runs=month.runs)
+    forecast = month.forecasts.get(metric.wire)
     return cumulative_chart(
         points,
         unit=metric.label,
         days=month.period.length,
         previous=_points(month.previous, metric.name),
-        outlook=pace.outlook(month.period.length) if pace else None,
+        outlook=forecast.outlook(points[-1].total) if forecast else None,
         limit=month.limits.get(metric.wire),
         title=_title(metric.label, month),
     )

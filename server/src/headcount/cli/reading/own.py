@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headcount.cli.reading.api_connection import ApiConnection
+    from headcount.counting.forecast import Forecast
 
-__all__ = ["get_own", "source_names", "workspace_name"]
+__all__ = ["forecasts_told", "get_own", "source_names", "workspace_name"]
 
 _PATH = "/headcount/v1/"
 
@@ -55,6 +56,22 @@ def workspace_name(connection: ApiConnection) -> str | None:
     """The name of the token's workspace; None where the server tells none."""
     told = get_own(connection, "workspace")
     return None if told is None else _writable(told["workspace"]["name"])
+
+
+def forecasts_told(connection: ApiConnection) -> dict[str, Forecast]:
+    """Forecasts of the month that runs, by the API's names; empty where the server tells none."""
+    from headcount.counting.forecast import Forecast, Range
+
+    told = get_own(connection, "forecast")
+    return {
+        name: Forecast(
+            int(each["days"][0][-2:]),
+            tuple(map(Range, each["likely"], each["low"], each["high"])),
+            each["learnedDays"],
+            each["learnedMonths"],
+        )
+        for name, each in ({} if told is None else told["forecasts"]).items()
+    }
 
 
 def _writable(name: str) -> str:

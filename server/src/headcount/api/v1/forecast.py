@@ -1,0 +1,148 @@
+"""Where the month that runs will end, day by day, of the workspace or of one source.
+
+Takes readings of the month and of the twelve before it, gives what `counting.forecast` tells.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response
+from msgspec import UNSET, Meta, UnsetType
+
+from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.v1.daily import counts_of_source, source_named
+from headcount.api.wire.context import Caller, caller_of
+from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
+from headcount.api.wire.query import pairs_of, parse_value_param
+from headcount.counting.by_metric import by_metric
+from headcount.counting.calendar import Period, day_text
+from headcount.counting.forecast import FORMER_MONTHS, Forecast, Range, forecast_of
+from headcount.counting.metrics import HEADLINES, Metric
+from headcount.counting.months import periods_of
+
+__all__ = ["FORECAST_HANDLERS", "ForecastBody", "forecasts_of"]
+
+_SOURCE_ID = QueryParameter(
+    "sourceId", "A source whose forecast is wanted, instead of the workspace's.", {"type": "string"}
+)
+
+
+class ForecastRecord(msgspec.Struct, rename="camel", gc=False):
+    """Running totals to come, one entry in each list for each day."""
+
+    days: Annotated[list[str], Meta(description="From today to the month's last day.")]
+    likely: Annotated[list[int], Meta(description="In the middle, at the end of the day.")]
+    low: Annotated[list[int], Meta(description="Four cases of five lie from here on.")]
+    high: Annotated[list[int], Meta(description="Four cases of five lie up to here.")]
+    learned_days: Annotated[
+        int, Meta(description="Complete days of usage that this was learned from.", ge=0)
+    ]
+    learned_months: Annotated[int, Meta(description="Months before among them.", ge=0)]
+
+    @classmethod
+    def of(cls, forecast: Forecast, period: Period) -> ForecastRecord:
+        """What is answered of a forecast of a month."""
+        first = period.first_day + forecast.today - 1
+        likely, low, high = (list(each) for each in zip(*forecast.days, strict=True))
+        return cls(
+            [day_text(first + place) for place in range(len(likely))],
+            likely,
+            low,
+            high,
+            forecast.learned_days,
+            forecast.learned_months,
+        )
+
+    def told(self) -> Forecast:
+        """The forecast that this was made of."""
+        ranges = tuple(map(Range, self.likely, self.low, self.high))
+        return Forecast(int(self.days[0][-2:]), ranges, self.learned_days, self.learned_months)
+
+
+class Forecasts(
+    by_metric(  # type: ignore[misc]
+        HEADLINES, ForecastRecord | UnsetType, "Absent while nothing can be told.", default=UNSET
+    )
+):
+    """Of each headline metric."""
+
+    def of(self, metric: Metric) -> Forecast | None:
+        """The forecast of a metric; None while nothing can be told."""
+        found = getattr(self, metric.name)
+        return None if found is UNSET else found.told()
+
+
+class ForecastBody(msgspec.Struct, rename="camel"):
+    """Where the month that runs will end."""
+
+    period: Annotated[str, Meta(description="First day of the month that runs, YYYY-MM-DD.")]
+    counted_until: Annotated[str, Meta(description="Messages received until then are in here.")]
+    forecasts: Forecasts
+
+
+class ForecastAnswer(msgspec.Struct):
+    """Where the month that runs will end."""
+
+    data: ForecastBody
+
+
+@endpoint(
+    "GET",
+    "/headcount/v1/forecast",
+    Contract(
+        name="getForecast",
+        summary="Where the month will end",
+        description="Running totals to come of the month that runs, by day, each with the range in"
+        f" which four cases of five lie: learned from its complete days and from up to"
+        f" {FORMER_MONTHS} months before. A metric is absent while nothing can be told: for up to"
+        " three complete days of usage, for a single message, and for one day's usage alone.",
+        tag="Reports",
+        answer=ForecastAnswer,
+        query=(_SOURCE_ID,),
+        errors=(404, 422),
+    ),
+)
+def read_forecast(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    source_id = parse_value_param(pairs_of(request.scope["query_string"]), "sourceId")
+    month = read_month(caller, None)
+    found = {
+        metric.name: ForecastRecord.of(forecast, month.period)
+        for metric, forecast in forecasts_of(caller, month, source_id).items()
+    }
+    until = moment_text(month.reading.counted_until_ms)
+    body = ForecastBody(str(month.period), until, Forecasts(**found))
+    return answer(ForecastAnswer(body), month.headers())
+
+
+def forecasts_of(
+    caller: Caller, month: MonthView, source_id: str | None = None
+) -> dict[Metric, Forecast]:
+    """Forecasts of the headline metrics of which something can be told.
+
+    Args:
+        caller: whose usage it is.
+        month: a reading; of a month that is over nothing is told.
+        source_id: of which source; None for the workspace.
+
+    Raises:
+        Problem: 404 where the workspace has no such source.
+    """
+    source = None if source_id is None else source_named(caller, source_id)
+    if month.past:
+        return {}
+    periods = periods_of(month.reading.first_period, month.period)[1 : FORMER_MONTHS + 1]
+    former = [read_month(caller, period) for period in reversed(periods)]
+    now, *before = (
+        each.reading.workspace if source is None else counts_of_source(each, source)
+        for each in (month, *former)
+    )
+    told = (
+        (each, forecast_of(each, month.period, now[: month.days], before)) for each in HEADLINES
+    )
+    return {metric: forecast for metric, forecast in told if forecast is not None}
+
+
+FORECAST_HANDLERS = [read_forecast]
