@@ -144,7 +144,8 @@ def usage_card(
     now = totals[-1]
     ahead = now if forecast is None else forecast.at_end.likely
     use = None if limit is None else _limit_use(now, ahead, limit, days, totals)
-    estimates = [] if forecast is None else _estimates(forecast, date.fromisoformat(days[-1]), use)
+    today = date.fromisoformat(days[-1])
+    estimates = [] if forecast is None else _estimates(forecast, today, use)
     return UsageCard(
         metric.option,
         metric.title,

@@ -150,7 +150,17 @@ async def _read(
     months = await visit.ask(MonthsBody, "/headcount/v1/months")
     forecasts = await forecasts_of_month(visit, daily)
     return _MonthAnswers(
-        workspace, sources, summary, outcomes, daily, other, previous, months, forecasts, first, largest
+        workspace,
+        sources,
+        summary,
+        outcomes,
+        daily,
+        other,
+        previous,
+        months,
+        forecasts,
+        first,
+        largest,
     )
 
 
