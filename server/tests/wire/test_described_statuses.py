@@ -80,8 +80,10 @@ class Place:
         self.installation.catalog.set_plan_limits(
             self.installation.workspace.number, {"mtu": 5}, from_day=NOVEMBER.first_day, now_ms=1
         )
+        link, _ = self.installation.catalog.add_link(self.installation.workspace.number, 1)
         known = {
-            "sourceId": source.id, "tokenId": token.id, "metric": "mtu", "day": "2026-11-01",
+            "sourceId": source.id, "tokenId": token.id, "linkId": link.id,
+            "metric": "mtu", "day": "2026-11-01",
         }  # fmt: skip
         return asked.path.format_map(known)
 
@@ -201,7 +203,10 @@ def is_not_there(place: Place, asked: Asked, _: pytest.MonkeyPatch) -> None:
     for query in (asked.query, *({name: "2030-01-01"} for name in ("period", "from"))):
         place.ask(asked, place.installation.admin_secret, path=missing, params=query)
         place.ask(asked, place.installation.admin_secret, params=query)
-    place.ask(asked, place.installation.admin_secret, params={**asked.query, "sourceId": "nobody"})
+    secret, nobody_s = place.installation.admin_secret, {"sourceId": "nobody"}
+    place.ask(asked, secret, params={**asked.query, **nobody_s})
+    if asked.body is not None and "view" in asked.body:
+        place.ask(asked, secret, json={**asked.body, "view": "source", **nobody_s})
 
 
 def is_malformed(place: Place, asked: Asked, _: pytest.MonkeyPatch) -> None:
@@ -210,6 +215,7 @@ def is_malformed(place: Place, asked: Asked, _: pytest.MonkeyPatch) -> None:
     for each in asked.described["parameters"]:
         if each["in"] == "query":
             place.ask(asked, secret, params={**asked.query, each["name"]: "\x00"})
+            place.ask(asked, secret, params={**asked.query, each["name"]: ["a", "b"]})
     place.ask(asked, secret, params={})
     if asked.body is not None:
         assert place.ask(asked, secret, content=b"[").status_code == 422

@@ -100,7 +100,7 @@ SAMPLE_VALUES: dict[str, Any] = {
     "LinkBody.link": {"valid": False, "revokedAt": "2026-11-26T10:00:00.000Z"},
     "NewLinkBody.link": {"lastUsedAt": ..., "createdAt": "2026-11-26T10:00:00.000Z"},
     "NewLinkBody.path": "/page/view/hcl_" + "x" * 43,
-    "NewLink.view": "source",
+    "NewLink.view": "workspace",
     "NewLink.name": "Board",
     "NewLink.period": ...,
     "NewLink.expiresAt": "2027-01-05T09:30:00.000Z",

@@ -12,8 +12,8 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
 
 from headcount.api.v1.all_months import MONTHS_HANDLERS
 from headcount.api.v1.daily import DAILY_HANDLERS
-from headcount.api.v1.links import LINK_HANDLERS
 from headcount.api.v1.forecast import FORECAST_HANDLERS
+from headcount.api.v1.links import LINK_HANDLERS
 from headcount.api.v1.outcomes import OUTCOME_HANDLERS
 from headcount.api.v1.plan_limits import LIMIT_HANDLERS
 from headcount.api.v1.range import RANGE_HANDLERS
