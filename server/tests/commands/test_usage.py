@@ -55,7 +55,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             file.write_text("".join(json.dumps(each) + "\n" for each in lines))
             imported = server.program.run("import", str(file), "--workspace", "Shop")
             assert imported.returncode == 0, imported.stderr
-        server.program.run("plan", "set", "--workspace", "Shop", "--mtu", "30")
+        server.program.run(
+            "plan", "set", "--workspace", "Shop", "--mtu", "30", "--from", "2021-01-01"
+        )
         (folder / "token").write_text(shop.token + "\n")
         yield shop
 
