@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from headcount.api.v1.all_months import MonthsBody
 from headcount.api.v1.daily import DailyBody
-from headcount.api.v1.forecast import Forecasts
+from headcount.api.v1.month_end import Forecasts
 from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals, TotalsChange

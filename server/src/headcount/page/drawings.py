@@ -13,7 +13,7 @@ import msgspec
 from markupsafe import Markup
 
 from headcount.api.v1.daily import Columns, DailyBody
-from headcount.api.v1.forecast import Forecasts
+from headcount.api.v1.month_end import Forecasts
 from headcount.api.v1.plan_limits import LimitsRecord
 from headcount.api.v1.summary import SourceTotals
 from headcount.charts import (

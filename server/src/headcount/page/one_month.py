@@ -14,7 +14,7 @@ import msgspec
 from litestar import Request, Response, get
 
 from headcount.api.v1.daily import DailyBody
-from headcount.api.v1.forecast import ForecastBody, Forecasts
+from headcount.api.v1.month_end import ForecastBody, Forecasts
 from headcount.counting.calendar import parse_period
 from headcount.counting.months import periods_of
 from headcount.page.asking import ApiRefusal

@@ -12,7 +12,7 @@ from litestar import Request, Response, get
 from msgspec import UNSET
 
 from headcount.api.v1.daily import Columns, DailyBody
-from headcount.api.v1.forecast import Forecasts
+from headcount.api.v1.month_end import Forecasts
 from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
 from headcount.api.v1.summary import Totals

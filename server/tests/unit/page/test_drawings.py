@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headcount.api.v1.daily import Columns, DailyBody
-from headcount.api.v1.forecast import ForecastRecord, Forecasts
+from headcount.api.v1.month_end import ForecastRecord, Forecasts
 from headcount.api.v1.plan_limits import LimitsRecord
 from headcount.charts import SOURCES_MAX
 from headcount.counting.calendar import parse_period

@@ -7,13 +7,13 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
     outcomes                              what became of every message, and why
     summary, daily, range                 a month in one answer; day by day, as columns; many
     all_months                            totals of the last thirteen months
-    forecast                              where the month that runs will end
+    month_end                             where the month that runs will end
 """
 
 from headcount.api.v1.all_months import MONTHS_HANDLERS
 from headcount.api.v1.daily import DAILY_HANDLERS
-from headcount.api.v1.forecast import FORECAST_HANDLERS
 from headcount.api.v1.links import LINK_HANDLERS
+from headcount.api.v1.month_end import FORECAST_HANDLERS
 from headcount.api.v1.outcomes import OUTCOME_HANDLERS
 from headcount.api.v1.plan_limits import LIMIT_HANDLERS
 from headcount.api.v1.range import RANGE_HANDLERS

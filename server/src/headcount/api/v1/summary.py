@@ -12,7 +12,7 @@ from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.month import MonthView, moment_text, read_month
-from headcount.api.v1.forecast import forecasts_of
+from headcount.api.v1.month_end import forecasts_of
 from headcount.api.v1.plan_limits import LimitsRecord, limits_of
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
