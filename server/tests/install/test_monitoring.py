@@ -67,6 +67,14 @@ def test_the_page_says_of_every_alert_what_to_do() -> None:
     assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(ALERTS)
 
 
+def test_the_page_names_files_that_are_there() -> None:
+    section = OPERATIONS.partition("## Monitoring")[2].partition("\n## ")[0]
+    linked = re.findall(r"\]\((operating/[^)]+)\)", section)
+    copied = re.findall(r"\bdocs/(operating/\S+)", section)
+    assert set(linked) >= set(copied) != set()
+    assert all((ROOT / "docs" / name).is_file() for name in linked)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("scraped"), "--workers", "2") as server:
@@ -159,6 +167,8 @@ def test_every_query_of_the_dashboard_finds_something(server: Server, ask: Ask) 
             metric = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["definition"])
             assert metric is not None
             assert all(metric[2] in each["metric"] for each in ask(metric[1]))
+    for query in re.findall(r"^```promql\n(.*?)^```", OPERATIONS, re.M | re.S):
+        assert ask(query), query
     # Of a server that does well, none of the alerts is there.
     assert ask("ALERTS") == []
 

@@ -14,6 +14,7 @@ import pytest
 
 from headcount.logs import FORMATS
 from support.server_fixture import PROGRAM, Server, eventually, serving
+from tidy.sources import ROOT
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?P<process>supervisor|intake|meter|api)"
@@ -43,6 +44,14 @@ def read(line: str) -> tuple[str, str | None, str]:
     match = LINE.fullmatch(line[:-1])
     assert match is not None, line
     return match["process"], match["id"], match["message"]
+
+
+def test_the_operators_page_shows_a_line_as_it_is() -> None:
+    section = (ROOT / "docs/operations.md").read_text("utf-8").partition("## The log")[2]
+    shown = section.partition("```\n")[2].partition("```")[0]
+    process, request_id, message = read(shown)
+    assert (process, request_id is not None) == ("intake", True)
+    assert message.startswith("answered 400 ")
 
 
 def not_http(url: str) -> str:
