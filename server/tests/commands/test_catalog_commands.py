@@ -190,6 +190,40 @@ def test_a_limit_has_a_day_and_can_be_taken_back(program: Program, shop: Any) ->
     assert program.json(*take, "mtu", "--from", "beginning")["mtu"] is None
 
 
+def test_a_link_is_made_listed_and_revoked(program: Program, shop: Any) -> None:
+    program.json("source", "add", "web", "--workspace", "Shop")
+    add = ("link", "add", "--workspace", "Shop")
+    shown = program.run(*add, "--name", "Board", "--beside", "12", "--url", "https://u.example/")
+    assert "https://u.example/page/view/hcl_" in shown.stdout
+    assert "beside 12 months before" in shown.stdout
+    assert "cannot be shown again" in shown.stderr
+    made = program.json(*add, "--source", "web", "--period", "2026-10", "--expires", "30d")
+    assert made["link"].startswith("http://127.0.0.1:8081/page/view/hcl_")
+    secret = made["link"].rpartition("/")[2]
+    listed = program.json("link", "list")
+    assert secret not in json.dumps(listed)
+    assert [(each["view"], each["sourceName"], each["period"], each["against"], each["state"])
+            for each in listed] == [
+        ("workspace", None, None, 12, "valid"), ("source", "web", "2026-10", 1, "valid")
+    ]  # fmt: skip
+    assert listed[0]["lastUsedAt"] is None
+    table = program.run("link", "list", "--workspace", "Shop").stdout
+    assert "source web, 2026-10" in table
+    assert "never" in table
+    with Catalog(program.data / "catalog.sqlite") as catalog:
+        found = catalog.link_by_secret(secret)
+        assert found is not None
+        assert found.id == made["id"] == listed[1]["id"]
+    assert program.json("link", "revoke", made["id"])["state"] == "revoked"
+    assert program.json("link", "list")[1]["state"] == "revoked"
+    refused(program.run("link", "revoke", "nobody"), 2, "nobody", "link list")
+    refused(program.run(*add, "--source", "web", "--all-sources"), 2, "--all-sources")
+    refused(program.run(*add, "--source", "nobody"), 2, "nobody", "source list")
+    refused(program.run(*add, "--period", "soon"), 2, "--period", '"soon"')
+    refused(program.run(*add, "--expires", "2020-01-01"), 2, "passed")
+    refused(program.run(*add, "--name", "two\nlines"), 2, "control character")
+
+
 def test_folders_that_cannot_be_used_are_one_sentence_and_status_1(program: Program) -> None:
     refused(program.run("workspace", "list"), 1, "There is no data folder", "--data")
     program.data.mkdir()

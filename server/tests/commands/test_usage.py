@@ -55,9 +55,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             file.write_text("".join(json.dumps(each) + "\n" for each in lines))
             imported = server.program.run("import", str(file), "--workspace", "Shop")
             assert imported.returncode == 0, imported.stderr
-        server.program.run(
-            "plan", "set", "--workspace", "Shop", "--mtu", "30", "--from", "2021-01-01"
-        )
+        plan = ("plan", "set", "--workspace", "Shop")
+        server.program.run(*plan, "--mtu", "27", "--from", "beginning")
+        server.program.run(*plan, "--mtu", "30", "--from", "2021-02-28")
+        server.program.run(*plan, "--mtu", "1")  # from today on
         (folder / "token").write_text(shop.token + "\n")
         yield shop
 
@@ -118,6 +119,33 @@ def test_a_caption_says_where_the_month_will_end() -> None:
         "Estimate for 2026-11-30, right in four cases of five:"
         " API calls about 1,540 (1,496 to 1,600)."
     )
+
+
+def test_a_caption_says_what_was_used_beyond_the_plan() -> None:
+    used = {"mtu": 20_942, "apiCalls": 5}
+    told = {
+        "month": {"countedUntil": "2026-11-23T10:00:00.000Z", "totals": used},
+        "planLimits": {"mtu": 12_000, "apiCalls": 0},
+    }
+    _, plan = caption(Period(2026 * 12 + 10), told)
+    assert plan == (
+        "Used of the plan: MTU 175 % of 12,000 (8,942 over 12,000), API calls 5 of 0 (5 over 0)."
+    )
+
+
+def test_an_export_says_what_the_plan_of_each_month_included(program: Program, shop: Shop) -> None:
+    wanted = ("export", "--from", "2021-01", "--to", "2021-02", "--metric", "mtu", "--limits")
+    lines = list(csv.DictReader(read(program, shop, *wanted).splitlines()))
+    assert {line["day"][:7]: line["mtu_limit"] for line in lines} == {
+        "2021-01": "27", "2021-02": "30"
+    }  # fmt: skip
+    for line in lines:
+        over = int(line["mtu"]) - int(line["mtu_limit"])
+        assert line["mtu_over"] == str(max(0, over))
+    rows = json.loads(read(program, shop, *wanted, "--new", "--json"))
+    assert rows[-1]["mtuLimit"] == 30
+    assert {"newMtu", "mtuOver"} <= rows[-1].keys()
+    refused(program.run(*wanted, "--by", "source", HEADCOUNT_TOKEN=shop.token), 2, "--by workspace")
 
 
 def test_every_format_holds_the_same_rows(program: Program, shop: Shop) -> None:

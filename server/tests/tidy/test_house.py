@@ -36,6 +36,7 @@ SAME_THING = {
     "telemetry": "what a process tells Prometheus",
     "opening": "opening a store, or a database",
     "parts": "the parts of a data folder",
+    "plans": "what plans include in a month",
     "routes": "the paths that an application answers",
     "schema": "the tables of a database",
     "sealing": "closing a month",

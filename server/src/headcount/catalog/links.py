@@ -11,6 +11,7 @@ from headcount.catalog.base import CatalogFile
 from headcount.catalog.entities import (
     Link,
     View,
+    clean_name,
     fresh_id,
     fresh_link_secret,
     secret_hash,
@@ -54,7 +55,11 @@ class LinkedCatalog(CatalogFile):
 
         Returns:
             The link, and its secret, which cannot be had again.
+
+        Raises:
+            UsageError: the name cannot be used.
         """
+        name = clean_name("link", name) if name.strip() else ""
         secret = fresh_link_secret()
         assert (view == "source") == (source is not None), "a page of a source is of one"
         shown = (workspace_number, view, source, period, against, name)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import apsw
 
-from headcount.catalog.entities import HashKeys
+from headcount.catalog.entities import DatedLimit, HashKeys
 from headcount.catalog.hash_keys import hash_keys_of
-from headcount.catalog.schema import META, SCHEMA_VERSION, TABLES
+from headcount.catalog.schema import META, PLAN_LIMIT, SCHEMA_VERSION, TABLES
 from headcount.confirmed import Confirmed
 from headcount.sqlite.opening import rows
 from headcount.sqlite.rows import read_checked
@@ -42,6 +42,13 @@ class CatalogView(LedgerView):
     def sources(self) -> dict[int, int]:
         """Source number to the number of its workspace."""
         return dict(rows(self.connection, "SELECT number, workspace FROM source"))
+
+    def dated_limits(self) -> dict[int, list[DatedLimit]]:
+        """Workspace number to the limits of its plan, for those that have any."""
+        found: dict[int, list[DatedLimit]] = {}
+        for workspace, *limit in read_checked(self.path, self.connection, PLAN_LIMIT):
+            found.setdefault(workspace, []).append(DatedLimit(*limit))
+        return found
 
     def hash_key_fingerprint(self) -> str | None:
         """The fingerprint of the key under which ids are hashed; None before the first start."""

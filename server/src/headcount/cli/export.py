@@ -12,6 +12,7 @@ import click
 from headcount.cli.options import query_options
 from headcount.cli.reading.api_connection import connected, reading_options
 from headcount.cli.reading.own import source_names
+from headcount.cli.reading.plan_columns import PlanColumns
 from headcount.cli.reading.target import STDOUT, whole_target
 from headcount.cli.reading.usage_rows import (
     Query,
@@ -45,6 +46,7 @@ Examples:
   headcount export --from 2026-01 --to 2026-03 --by source first-quarter.parquet
   headcount export --from 2025-01 --metric mtu --format csv | gzip > mtu.csv.gz
   headcount export --from 2026-01 --new daily.ndjson
+  headcount export --from 2026-01 --limits against-the-plan.csv
 
 Every row counts from the start of its month to the end of its day, in UTC."""
 )
@@ -60,6 +62,11 @@ Every row counts from the start of its month to the end of its day, in UTC."""
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--new", is_flag=True, help="Also what each day brought, as columns new_….")
+@click.option(
+    "--limits",
+    is_flag=True,
+    help="Also what the plan included in each month, and what was used beyond it.",
+)
 @reading_options
 def export(
     settings: Settings,
@@ -71,6 +78,7 @@ def export(
     file_format: str | None,
     as_json: bool,
     new: bool,
+    limits: bool,
 ) -> None:
     """Write the daily usage of a range of months to FILE, or to standard output.
 
@@ -84,11 +92,13 @@ def export(
         connected(settings) as connection,
         whole_target(file, binary=wanted == "parquet") as stream,
     ):
-        columns = (*query.columns, *new_columns(query)) if new else query.columns
-        writer = row_writer(wanted, columns, stream)
+        plan = PlanColumns(connection, query) if limits else None
+        columns = (*query.columns, *(new_columns(query) if new else ()))
+        writer = row_writer(wanted, (*columns, *(plan.names if plan else ())), stream)
         written = 0
-        for rows in _rows_by_month(connection, query, months):
-            writer.write(with_new(query, rows) if new else rows)
+        for month, rows in _rows_by_month(connection, query, months):
+            told = with_new(query, rows) if new else rows
+            writer.write(plan.added_to(month, told) if plan else told)
             written += len(rows)
         writer.close()
     if file != STDOUT:
@@ -127,8 +137,8 @@ def _months(first: str, last: str | None) -> list[Period]:
 
 def _rows_by_month(
     connection: ApiConnection, query: Query, months: list[Period]
-) -> Iterator[list[Row]]:
-    """The rows of each month from the workspace's first usage on.
+) -> Iterator[tuple[Period, list[Row]]]:
+    """Each month with its rows, from the workspace's first usage on.
 
     Raises:
         OperatorError: none of them does.
@@ -144,9 +154,8 @@ def _rows_by_month(
     missing = first[0].number - months[0].number
     if missing:
         say(f"There is no usage before {first[0]}; {missing:,} months are left out.")
-    yield first[1]
-    for _, rows in found:
-        yield rows
+    yield first
+    yield from found
 
 
 def _read_one_by_one(

@@ -20,6 +20,7 @@ from headcount.cli.demo import demo
 from headcount.cli.doctor import doctor
 from headcount.cli.export import export
 from headcount.cli.importing import import_
+from headcount.cli.link import link
 from headcount.cli.plan import plan
 from headcount.cli.rotate import rotate_hash_key
 from headcount.cli.serve import serve
@@ -62,8 +63,8 @@ def headcount() -> None:
 
 
 for command in (
-    serve, workspace, source, token, plan, import_, usage, export, tail, doctor, backup, restore,
-    rotate_hash_key, demo, completion,
+    serve, workspace, source, token, link, plan, import_, usage, export, tail, doctor, backup,
+    restore, rotate_hash_key, demo, completion,
 ):  # fmt: skip
     headcount.add_command(command)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, cast
 
 import click
 
+from headcount.cli.expiry import EXPIRES_HELP, expiry_ms
 from headcount.cli.lookup import found_workspace, listed, opened_catalog, selected_workspaces
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.clock import now_ms
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from headcount.config import Settings
 
 __all__ = ["token"]
-
-_UNIT_MS = {"h": 3_600_000, "d": 86_400_000}
-_SPAN = re.compile(r"(\d{1,5})([hd])", re.ASCII)
 
 
 @click.group()
@@ -49,15 +46,14 @@ Examples:
 @click.option(
     "--expires",
     metavar="WHEN",
-    help="30d or 12h from now, a date (its first second, UTC) or a date-time with a zone."
-    " Without it the token does not expire.",
+    help=EXPIRES_HELP.format("token"),
 )
 @settings_options("data")
 @as_json_option
 def add(settings: Settings, workspace: str, scope: str, expires: str | None, as_json: bool) -> None:
     """Make an API token and print it, once: only its hash is kept."""
     made_at_ms = now_ms()
-    expires_at_ms = None if expires is None else _expiry_ms(expires, made_at_ms)
+    expires_at_ms = None if expires is None else expiry_ms(expires, made_at_ms)
     with opened_catalog(settings) as catalog:
         owner = found_workspace(catalog, workspace)
         made, secret = catalog.add_token(
@@ -155,21 +151,3 @@ def _state(token: Token) -> str:
     if token.revoked_at_ms is not None:
         return "revoked"
     return "valid" if token.valid_at(now_ms()) else "expired"
-
-
-def _expiry_ms(text: str, made_at_ms: int) -> int:
-    from headcount.counting.calendar import parse_moment_ms
-
-    if span := _SPAN.fullmatch(text):
-        expires_at_ms = made_at_ms + int(span[1]) * _UNIT_MS[span[2]]
-    else:
-        try:
-            expires_at_ms = parse_moment_ms(text if len(text) > 10 else f"{text}T00:00:00Z")
-        except ValueError as error:
-            raise UsageError(
-                f'--expires is "{text}".',
-                "Give 30d, 12h, a date such as 2027-01-01, or a date-time with a zone.",
-            ) from error
-    if expires_at_ms <= made_at_ms:
-        raise UsageError(f"--expires {text} has passed already.", "Give a later moment.")
-    return expires_at_ms

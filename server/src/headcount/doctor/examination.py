@@ -25,6 +25,7 @@ from headcount.doctor.identity import check_catalog, check_hash_key, former_key_
 from headcount.doctor.journals import check_journals, check_lag, unreadable
 from headcount.doctor.keys import check_rows, check_runs, check_store, run_files
 from headcount.doctor.parts import check_parts
+from headcount.doctor.plans import check_plans
 from headcount.doctor.troubles import check_troubles, keeps_ending
 from headcount.errors import OperatorError
 from headcount.identity import part_name, read_identity
@@ -129,6 +130,7 @@ def _of_store(
     yield from _guarded("runs", lambda: check_runs(store, folder, found_before, serving=serving))
     yield from _guarded("counts", recounted)
     yield from _guarded("aside", lambda: _aside(folder, store))
+    yield from _guarded("plan", lambda: _plans(folder, store, now_ms))
     yield from _guarded("clock", lambda: [check_clock(store.watermarks(), store.months(), now_ms)])
     yield from _guarded(
         "disk", lambda: [check_disk(folder, recount.new_bytes, _rewriting(store), now_ms)]
@@ -177,6 +179,13 @@ def _referred(store: StoreView[Run]) -> set[tuple[int, int]]:
 def _aside(folder: DataFolder, store: StoreView[Run]) -> Iterator[Finding]:
     with catalog_view(folder.catalog) as catalog:
         yield from check_aside(store.set_aside(), catalog.workspaces())
+
+
+def _plans(folder: DataFolder, store: StoreView[Run], now_ms: int) -> Iterator[Finding]:
+    last = store.watermarks().get("last_metered_day")
+    with catalog_view(folder.catalog) as catalog:
+        limits, names = catalog.dated_limits(), catalog.workspaces()
+    yield from check_plans(store.usage(), limits, names, now_ms, last)
 
 
 def _else(otherwise: T, look: Callable[[], T]) -> T:

@@ -20,6 +20,7 @@ from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem, invalid
 from headcount.catalog import Link, View
 from headcount.counting.calendar import Period, parse_period
+from headcount.errors import UsageError
 
 __all__ = ["LINK_HANDLERS", "LinkListBody", "LinkRecord", "NewLinkBody"]
 
@@ -195,16 +196,20 @@ async def add_link(request: Request[Any, Any, Any]) -> Response[bytes]:
     now_ms = caller.services.clock()
     source = _source_number(caller, new)
     period = None if new.period is None else _period(caller, new.period)
-    link, secret = caller.services.catalog.add_link(
-        caller.workspace.number,
-        now_ms,
-        name=new.name.strip(),
-        view=new.view,
-        source=source,
-        period=period,
-        against=new.against,
-        expires_at_ms=None if new.expires_at is None else future_ms(new.expires_at, now_ms),
-    )
+    expires_at_ms = None if new.expires_at is None else future_ms(new.expires_at, now_ms)
+    try:
+        link, secret = caller.services.catalog.add_link(
+            caller.workspace.number,
+            now_ms,
+            name=new.name,
+            view=new.view,
+            source=source,
+            period=period,
+            against=new.against,
+            expires_at_ms=expires_at_ms,
+        )
+    except UsageError as error:
+        raise Problem(422, f"{error.problem} {error.remedy}", field="name") from error
     body = NewLinkBody(_record(caller, link), f"{VIEWS}{secret}")
     return answer(NewLinkAnswer(body))
 

@@ -70,15 +70,20 @@ def caption(period: Period, summary: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _plan(summary: Mapping[str, Any]) -> Iterator[str]:
-    limits = summary["planLimits"]
+    totals, limits = summary["month"]["totals"], summary["planLimits"]
     shares = [
-        f"{metric.label} {percent_text(summary['month']['totals'][metric.wire], limit)}"
-        f" of {count_text(limit)}"
+        _of_plan(metric.label, totals[metric.wire], limit)
         for metric in HEADLINES
-        if (limit := limits.get(metric.wire))
+        if (limit := limits.get(metric.wire)) is not None
     ]
     if shares:
         yield f"Used of the plan: {', '.join(shares)}."
+
+
+def _of_plan(label: str, used: int, limit: int) -> str:
+    share = f"{percent_text(used, limit)} of " if limit else ""
+    over = f" ({count_text(used - limit)} over {count_text(limit)})" if used > limit else ""
+    return f"{label} {share or f'{count_text(used)} of '}{count_text(limit)}{over}"
 
 
 def _estimates(period: Period, summary: Mapping[str, Any]) -> Iterator[str]:
