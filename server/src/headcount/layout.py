@@ -81,6 +81,11 @@ class DataFolder:
         return self.path / "repaired"
 
     @property
+    def forgetting(self) -> Path:
+        """The folder of what is to be forgotten, and what was found of it: one file a request."""
+        return self.path / "forgetting"
+
+    @property
     def hash_key(self) -> Path:
         """The secret key under which ids are hashed, unless the settings place it elsewhere."""
         return self.path / "hash.key"

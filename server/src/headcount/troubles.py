@@ -33,6 +33,7 @@ KINDS = frozenset(
         "connections",
         "disk",
         "forward_ends",
+        "forgetting",
         "forward_spool",
         "forwarding_behind",
         "forwarding_full",

@@ -7,7 +7,7 @@ good: whoever opens the same `Held` again sees what is in it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 
@@ -16,10 +16,10 @@ import numpy as np
 from headcount.counting.aside import Aside, AsideReason, AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
-from headcount.counting.keys import Family, KeyBlock
+from headcount.counting.keys import TRACKED, Family, KeyBlock
 from headcount.counting.metrics import API_CALLS, KINDS
 from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
-from headcount.store.protocol import Change, Month, StoreState
+from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, StoreState
 
 
 @dataclass
@@ -83,6 +83,12 @@ def _later(held: int | None, day: int | None) -> int | None:
     return max((each for each in (held, day) if each is not None), default=None)
 
 
+def _renamed(block: KeyBlock, renamed: Mapping[int, int]) -> KeyBlock:
+    names = [renamed.get(key, key) for key in block.fingerprints.tolist()]
+    order = np.argsort(np.array(names, np.uint64))
+    return KeyBlock(np.array(names, np.uint64), *block.of_days()).chosen(order)
+
+
 class Held:
     """What outlives the stores that are opened on it."""
 
@@ -139,6 +145,30 @@ class MemoryStore:
             now = self._held.moment.copied()
             now.keys = {place: keys for place, keys in now.keys.items() if place[0] != period}
             now.dropped |= {month for month in now.sealed if month[1] == period}
+            self._held.moment = now
+
+    @property
+    def erasure(self) -> KeyErasure:
+        return self
+
+    def forget_replaced(self, periods: Iterable[Period]) -> None:
+        """Nothing is left."""
+
+    def aside_facts(self) -> Iterator[ConfirmedAside]:
+        for row, each in sorted(self._held.moment.aside.items()):
+            yield ConfirmedAside(row, each.facts)
+
+    def replace_keys(self, replaced: Sequence[KeyReplacement], aside: Mapping[int, bytes]) -> None:
+        with self._held.lock:
+            now = self._held.moment.copied()
+            for period, former, new in replaced:
+                place = period, TRACKED
+                renamed = dict(zip(former.tolist(), new.tolist(), strict=True))
+                now.keys[place] = tuple(
+                    _renamed(block, renamed) for block in now.keys.get(place, ())
+                )
+            for row, facts in aside.items():
+                now.aside[row] = now.aside[row]._replace(facts=facts)
             self._held.moment = now
 
     def set_aside(self) -> Sequence[AsideSum]:

@@ -7,8 +7,8 @@ scope's counts must be on every day. It shares no code with what it judges but t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 from headcount.counting.calendar import Period
 
@@ -61,6 +61,7 @@ class Oracle:
     confirmed: list[list[PlainFact]] = field(default_factory=list)
     trusted_day: int | None = None
     last_live_day: int = 0
+    forgotten: int = 0
 
     def today(self, clock_day: int) -> int:
         """The day that it is: never before one that was metered."""
@@ -158,6 +159,42 @@ class Oracle:
             if fact.previous is not None:
                 _join(sets["anonymous"], fact.previous, fact.day)
                 _join(sets["anonymous_identified"], fact.previous, fact.day)
+
+    def forget(
+        self, user: str | None, anonymous: str | None, workspaces: Collection[int] | None
+    ) -> None:
+        """Let ids that were seen so far be those of somebody else, in each month and workspace."""
+        self.forgotten += 1
+
+        def name(period: Period, workspace: int) -> str:
+            return f"forgotten {self.forgotten} in {period} of {workspace}"
+
+        for (period, scope, number), sets in self.joined.items():
+            workspace = number if scope == "workspace" else self.workspace_of[number]
+            if workspaces is not None and workspace not in workspaces:
+                continue
+            for kind, members in sets.items():
+                known = user if kind == "identified" else anonymous
+                if known is not None and known in members:
+                    members[name(period, workspace)] = members.pop(known)
+
+        def renamed(fact: PlainFact) -> PlainFact:
+            if workspaces is not None and fact.workspace not in workspaces:
+                return fact
+            fresh = name(Period.of_day(fact.day), fact.workspace)
+            return replace(
+                fact,
+                user=fresh if user is not None and fact.user == user else fact.user,
+                **{
+                    part: fresh
+                    if anonymous is not None and getattr(fact, part) == anonymous
+                    else getattr(fact, part)
+                    for part in ("anonymous", "previous")
+                },
+            )
+
+        self.waiting = [[renamed(fact) for fact in row] for row in self.waiting]
+        self.confirmed = [[renamed(fact) for fact in row] for row in self.confirmed]
 
     def seal(self, today: int) -> None:
         """Close the months that are due, if the clock can be believed."""

@@ -19,6 +19,7 @@ from headcount.cli.completion import completion
 from headcount.cli.demo import demo
 from headcount.cli.doctor import doctor
 from headcount.cli.export import export
+from headcount.cli.forget import forget
 from headcount.cli.importing import import_
 from headcount.cli.link import link
 from headcount.cli.plan import plan
@@ -64,7 +65,7 @@ def headcount() -> None:
 
 for command in (
     serve, workspace, source, token, link, plan, import_, usage, export, tail, doctor, backup,
-    restore, rotate_hash_key, demo, completion,
+    restore, forget, rotate_hash_key, demo, completion,
 ):  # fmt: skip
     headcount.add_command(command)
 

@@ -64,6 +64,7 @@ class IdHasher:
         other: while two keys are in use, the hasher of the other one.
 
     Attributes:
+        number: which of the installation's keys it is.
         flags: of the facts that are made with it.
         also: the 8-byte hash of a messageId under the other key; None where there is none.
         tracked: the 8-byte hash of a userId or anonymousId; never all zero, which means absent.
@@ -82,6 +83,7 @@ class IdHasher:
         self.fingerprint = hashlib.blake2b(
             key=key, digest_size=16, person=b"fingerprint"
         ).hexdigest()
+        self.number = number
         self.flags = number << KEY_SHIFT | (WIDE if other is not None else 0)
         self.also: Callable[[str], bytes] | None = None if other is None else other.message
 
@@ -109,6 +111,7 @@ class KeyRing:
     Attributes:
         plan: as given.
         flags: of all facts that are made with it, as far as their size goes.
+        hashers: one for each key.
         fingerprint: tells these keys from others.
     """
 
@@ -116,6 +119,7 @@ class KeyRing:
         self.plan = plan
         first, *rest = (IdHasher(key, plan.first + place) for place, key in enumerate(keys))
         self.fingerprint = (rest or [first])[-1].fingerprint
+        self.hashers = [first, *rest]
         self._first = self._next = first
         self._next_from_ms = 0
         if rest:

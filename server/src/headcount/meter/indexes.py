@@ -130,6 +130,13 @@ class MeterIndexes:
         self._states.pop((period, TRACKED), None)
         self._states.pop((period, MESSAGE), None)
 
+    def reload(self, period: Period) -> None:
+        """Load the tracked ids of a period anew when they are asked for next."""
+        if self._upkeep is not None:
+            self._upkeep.abandon(period)
+        if (state := self._states.get((period, TRACKED))) is not None:
+            state.index = None
+
     def upkeep(self) -> None:
         """Evict what nobody has asked for; write a part of the store's runs, if any is due."""
         self._evict_idle()

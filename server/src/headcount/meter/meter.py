@@ -9,7 +9,7 @@ end this process, and the next one rebuilds the indexes from the store.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import apsw
 from headcount import telemetry
 from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.batch import Facts, bytes_of, facts_from_bytes
-from headcount.counting.calendar import day_of_ms
+from headcount.counting.calendar import Period, day_of_ms
 from headcount.counting.folded import Folded
 from headcount.counting.hashing import KeyPlan
 from headcount.counting.other_key import other_key
@@ -27,6 +27,7 @@ from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.journal import JournalDirectory, JournalFile, refuse_older_store
 from headcount.meter.arrivals import Arrivals, take
 from headcount.meter.digestion import digest
+from headcount.meter.forgetting import Forgetting, IdHashes
 from headcount.meter.former_key import is_former_key_done
 from headcount.meter.freshness import Freshness
 from headcount.meter.indexes import MeterIndexes
@@ -266,6 +267,48 @@ class Meter:
             self._store.commit(Change(counted_until_ms=until_ms))
         # A mark that was refused is tried again at once: a step that writes nothing proves nothing.
         self._marked_at_ms = now_ms
+
+    def has_metered(self, last_ids: Mapping[str, int]) -> bool:
+        """Whether every journal is metered up to an entry.
+
+        Args:
+            last_ids: journal UUID to the id of that entry.
+        """
+        return all(self._positions.get(uuid, 0) >= last for uuid, last in last_ids.items())
+
+    def forget(
+        self,
+        hashes: Mapping[int, IdHashes],
+        workspaces: Collection[int] | None,
+        begins: Callable[[Forgetting], None] = lambda _: None,
+    ) -> Forgetting:
+        """Put random keys in the place of a person's, as far as is metered.
+
+        Args:
+            hashes: number of a hash key to the person's ids under it.
+            workspaces: numbers of the workspaces to look in; None for all.
+            begins: told what was found, before any of it is changed.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and nothing is changed.
+            OperatorError: a month has a key that the hashes are not of, or keys are damaged.
+        """
+        forgetting = Forgetting(self._store, self._key_plan(), hashes, workspaces)
+        begins(forgetting)
+        # First, or a run that is being written of what was known would bring it back.
+        for each in forgetting.replaced:
+            self.indexes.reload(each.period)
+        if forgetting.replaced or forgetting.aside:
+            self._store.erasure.replace_keys(forgetting.replaced, forgetting.aside)
+        return forgetting
+
+    def forget_replaced(self, periods: Collection[Period]) -> None:
+        """Delete what an interrupted `forget` has left of what was replaced in some months.
+
+        Raises:
+            StorageUnavailableError: the disk refused.
+        """
+        self._store.erasure.forget_replaced(periods)
 
     def is_former_key_done(self) -> bool:
         """Whether nothing is left that was hashed under the former of two keys.

@@ -6,26 +6,30 @@ puts away what is done with. Nothing here changes a count.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
 
 from headcount.counting.calendar import Period
-from headcount.counting.keys import MESSAGE, Family, KeyBlock, merged
+from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.layout import DataFolder
 from headcount.sqlite.opening import damage_named, rows
 from headcount.sqlite.rows import Ledger
 from headcount.store import sql, writing
-from headcount.store.blocks import decode
+from headcount.store.blocks import decode, encode
 from headcount.store.checking import check_store
 from headcount.store.merging import merged_runs
+from headcount.store.protocol import KeyReplacement
+from headcount.store.replacing import holds, replaced_blocks, replaced_in
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run
-from headcount.store.tables import KEY_BLOCK, KEY_RUN, MONTH
+from headcount.store.tables import ASIDE, KEY_BLOCK, KEY_RUN, MONTH
 
 __all__ = ["SqliteFiles", "refusals"]
 
@@ -47,6 +51,16 @@ def refusals(what: str) -> Generator[None, None, None]:
         yield
     except (OSError, apsw.Error) as error:
         raise StorageUnavailableError(f"the store {what}: {error}") from error
+
+
+@contextmanager
+def overwriting(connection: apsw.Connection) -> Iterator[None]:
+    """Have SQLite write zeros over what is changed or deleted meanwhile."""
+    connection.pragma("secure_delete", True)
+    try:
+        yield
+    finally:
+        connection.pragma("secure_delete", False)
 
 
 class SqliteFiles:
@@ -185,6 +199,81 @@ class SqliteFiles:
         with self._lock:
             count: int = rows(self._db, sql.FREE_PAGES)[0][0]
         return count
+
+    def replace_keys(self, replaced: Sequence[KeyReplacement], aside: Mapping[int, bytes]) -> None:
+        """Put other tracked ids in the place of some, over all months or not at all.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and nothing is changed.
+            DataFolderError: keys are damaged, and nothing is changed.
+        """
+        runs: dict[str, tuple[str, tuple[int, int]]] = {}
+        with refusals("could not replace keys"):
+            for each in replaced:
+                for run in self.runs(each.period, TRACKED):
+                    if holds(run, each.former):
+                        name = self._rewritten(each, run)
+                        runs[run.name] = name, writing.place_of(each.period, TRACKED)
+            with self._lock, overwriting(self._db), self._ledger.transaction():
+                for former_name, (name, place) in runs.items():
+                    self._replace_runs([former_name], name, place)
+                for each in replaced:
+                    self._replace_in_blocks(each)
+                for row, facts in aside.items():
+                    held = self._ledger.get(ASIDE, row)
+                    if held is not None:
+                        self._ledger.put(ASIDE, *held[:-1], bytes(facts))
+        with refusals("has replaced keys, but could not delete a file of the former ones"):
+            for former_name in runs:
+                self._folder.delete(former_name)
+        self.forget_replaced([each.period for each in replaced])
+
+    def _rewritten(self, each: KeyReplacement, run: Run) -> str:
+        """Write a run anew with other keys in the place of some; its name."""
+        # Written anew, a fault would get a checksum of its own, and nobody could find it.
+        deque(run.verify(), maxlen=0)
+        self._folder.require_room([run.name])
+        blocks = replaced_blocks(run, each.former, each.new)
+        writer = self._folder.write(
+            self._folder.new_name(each.period, TRACKED), blocks, filter_keys=0
+        )
+        while True:
+            try:
+                next(writer)
+            except StopIteration as done:
+                name: str = done.value
+                return name
+
+    def _replace_in_blocks(self, each: KeyReplacement) -> None:
+        place = writing.place_of(each.period, TRACKED)
+        for (block_id,) in rows(self._db, sql.KEY_BLOCK_IDS, place):
+            held = self._ledger.get(KEY_BLOCK, block_id)
+            assert held is not None
+            block = replaced_in(decode(held[-1], TRACKED), each.former, each.new)
+            if block is not None:
+                self._ledger.put(KEY_BLOCK, *held[:-1], encode(block))
+
+    def forget_replaced(self, periods: Iterable[Period]) -> None:
+        """Delete what is left of tracked ids of some open months after others took their place.
+
+        Raises:
+            StorageUnavailableError: the disk refused.
+        """
+        with refusals("could not delete what was left in the trash"):
+            for period in periods:
+                self._folder.delete_trashed(period, TRACKED)
+        self._give_all_pages_back()
+
+    def _give_all_pages_back(self) -> None:
+        """Let go of pages that rows have stood in, and of the log, as far as readers let us."""
+        with contextlib.suppress(apsw.Error):
+            before, left = 0, self._free_pages()
+            while left != before:
+                with self._lock:
+                    rows(self._db, sql.GIVE_PAGES_BACK)
+                before, left = left, self._free_pages()
+            with self._lock:
+                rows(self._db, "PRAGMA wal_checkpoint(TRUNCATE)")
 
     def drop(self, period: Period, now_ms: int) -> None:
         """Move the keys of a period to the trash; its counts stay.

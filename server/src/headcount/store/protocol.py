@@ -4,7 +4,8 @@ Takes a meter's changes, each whole or not at all; gives usage to anybody, and t
 all that it needs to go on: how far the journals are metered, and the keys of open months. Nine
 verbs say what a store is for (`MeterStore`). What an engine needs beside them, because it keeps
 keys in files of its own that somebody must write, merge and put away, is a second protocol
-(`StoreFiles`); an engine that needs no such care has none. One contract suite runs over all stores.
+(`StoreFiles`); an engine that needs no such care has none. Forgetting a person is a third
+(`KeyErasure`). One contract suite runs over all stores.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from headcount.counting.usage import Counts, UsageReading
 
 __all__ = [
     "Change",
+    "KeyErasure",
+    "KeyReplacement",
     "KeyRun",
     "MeterStore",
     "Month",
@@ -98,6 +101,20 @@ def sealed_months(months: Iterable[Month]) -> set[tuple[int, Period]]:
     return {(month.workspace, month.period) for month in months if month.sealed}
 
 
+class KeyReplacement(NamedTuple):
+    """Tracked ids of one month that other keys take the place of, on the same days.
+
+    Attributes:
+        period: the month.
+        former: which keys, ascending, each once.
+        new: what stands in the place of each; none of them is a key of the month.
+    """
+
+    period: Period
+    former: U64
+    new: U64
+
+
 class StoreState(NamedTuple):
     """How far metering has come, all from one moment.
 
@@ -166,6 +183,11 @@ class MeterStore(UsageStore, Protocol):
         """The care that its own files need; None where they need none."""
         ...
 
+    @property
+    def erasure(self) -> KeyErasure:
+        """How keys are replaced by others."""
+        ...
+
     def state(self) -> StoreState:
         """How far metering has come."""
         ...
@@ -210,6 +232,44 @@ class MeterStore(UsageStore, Protocol):
 
         Args:
             messages_max: how many messages are enough; the last row is given whole.
+        """
+        ...
+
+
+class KeyErasure(Protocol):
+    """What forgetting a person needs of a store: to find what is kept aside, and replace keys."""
+
+    def aside_facts(self) -> Iterator[ConfirmedAside]:
+        """All facts that are kept and not counted, row by row.
+
+        Nothing may be committed before it has ended.
+        """
+        ...
+
+    def replace_keys(self, replaced: Sequence[KeyReplacement], aside: Mapping[int, bytes]) -> None:
+        """Put other keys in the place of some, wherever these stand; no count changes.
+
+        Whole or not at all, over all months. What was replaced is overwritten, as far as this store
+        can do that.
+
+        Args:
+            replaced: which keys of which months.
+            aside: rows of facts that are kept and not counted, and what they hold from now on, of
+                the same size.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and nothing is changed.
+            DataFolderError: keys are damaged, and nothing is changed.
+        """
+        ...
+
+    def forget_replaced(self, periods: Iterable[Period]) -> None:
+        """Delete what is left of tracked ids of some open months after others took their place.
+
+        `replace_keys` does that itself, unless it is interrupted.
+
+        Raises:
+            StorageUnavailableError: the disk refused.
         """
         ...
 

@@ -130,6 +130,15 @@ class RunFolder:
         self._open.pop(name, None)
         (self._keys / name).unlink(missing_ok=True)
 
+    def delete_trashed(self, period: Period, family: Family) -> None:
+        """Delete the runs in the trash that hold keys of a month.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        for path in self._trash.glob(f"{family}-{str(period)[:7]}-*{_END}"):
+            path.unlink(missing_ok=True)
+
     def discard(self, name: str, now_ms: int) -> None:
         """Move a run to the trash, marked with the moment (milliseconds since 1970).
 

@@ -8,8 +8,9 @@ each scope and month, so that a reading costs the same however many keys there a
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from headcount.store.aside import aside_sums
 from headcount.store.checking import months_of
 from headcount.store.counts import all_counts_of, counts_of
 from headcount.store.files import SqliteFiles, refusals
-from headcount.store.protocol import Change, Month, StoreState
+from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, StoreState
 from headcount.store.tables import (
     ASIDE,
     KEY_BLOCK,
@@ -39,6 +40,12 @@ from headcount.store.tables import (
 )
 
 __all__ = ["SqliteStore"]
+
+
+def _aside_of(row: tuple[Any, ...]) -> ConfirmedAside:
+    messages, facts = row[5], row[-1]
+    is_wide = messages and len(facts) == messages * WIDE_FACT_BYTES
+    return ConfirmedAside(row[0], WideFacts(facts) if is_wide else facts)
 
 
 class SqliteStore:
@@ -121,14 +128,39 @@ class SqliteStore:
         with self._lock:
             clause = "WHERE reason = 'confirmed' ORDER BY id"
             for row in read_checked(self._path, self._db, ASIDE, clause):
-                messages, facts = row[5], row[-1]
-                if len(facts) == messages * WIDE_FACT_BYTES:
-                    facts = WideFacts(facts)
-                found.append(ConfirmedAside(row[0], facts))
-                messages_max -= messages
+                found.append(_aside_of(row))
+                messages_max -= row[5]
                 if messages_max <= 0:
                     break
         return found
+
+    @property
+    def erasure(self) -> KeyErasure:
+        """How keys are replaced by others: by this store itself."""
+        return self
+
+    def forget_replaced(self, periods: Iterable[Period]) -> None:
+        """Delete what is left of tracked ids of some open months after others took their place.
+
+        Raises:
+            StorageUnavailableError: the disk refused.
+        """
+        self.files.forget_replaced(periods)
+
+    def aside_facts(self) -> Iterator[ConfirmedAside]:
+        """All facts that are kept and not counted; nothing may be committed meanwhile."""
+        with self._lock:
+            found = [_aside_of(row) for row in read_checked(self._path, self._db, ASIDE)]
+        yield from found
+
+    def replace_keys(self, replaced: Sequence[KeyReplacement], aside: Mapping[int, bytes]) -> None:
+        """Put other keys in the place of some, over all months or not at all.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and nothing is changed.
+            DataFolderError: keys are damaged, and nothing is changed.
+        """
+        self.files.replace_keys(replaced, aside)
 
     def commit(self, change: Change) -> None:
         """Make a change durable and visible, whole or not at all.

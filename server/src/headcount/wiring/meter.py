@@ -29,6 +29,7 @@ from headcount.store.opening import open_store
 from headcount.store.protocol import Change, MeterStore
 from headcount.troubles import Troubles
 from headcount.wiring.backlog import BacklogReport
+from headcount.wiring.forget_requests import ForgetRequests
 from headcount.wiring.keys_in_use import CatalogKeyPlan, FormerKey
 from headcount.wiring.lifetime import Child
 from headcount.wiring.memory import MemoryGuard
@@ -73,7 +74,8 @@ def run(task: Task, child: Child) -> None:
             child.ready()
             former_key = FormerKey(folder, settings.hash_key, troubles)
             backlog = BacklogReport(meter, folder)
-            _meter(meter, backlog, child.stopping, troubles, guard, former_key)
+            forgetting = ForgetRequests(folder, troubles)
+            _meter(meter, backlog, child.stopping, troubles, guard, former_key, forgetting)
 
 
 def _sources_of(catalog: Catalog) -> Callable[[], Mapping[int, int]]:
@@ -164,6 +166,7 @@ def _meter(
     troubles: Troubles,
     guard: MemoryGuard,
     former_key: FormerKey,
+    forgetting: ForgetRequests,
 ) -> None:
     reported_at_s = -math.inf
     while not stopping.is_set():
@@ -178,6 +181,8 @@ def _meter(
             meter.indexes.upkeep()
             stopping.wait(_PAUSE_MOST_S)
             continue
+        # Before a step: of one that was interrupted, nobody has come again since.
+        forgetting.look(meter)
         began_s = time.monotonic()
         step = _try_step(meter, troubles)
         took_s = time.monotonic() - began_s
@@ -238,14 +243,18 @@ def meter_until_drained(
     window_days: int,
     memory_bytes: int,
     progress: Callable[[int], None] = lambda _: None,
+    command: str = "import",
 ) -> None:
     """Meter everything that the journals of a folder hold, with no server running.
+
+    What was to be forgotten is forgotten then.
 
     Args:
         folder: the data folder; the caller holds its serve lock.
         window_days: the setting `dedup_window_days`.
         memory_bytes: the setting `memory`.
         progress: called with the number of facts metered by each step.
+        command: who does it, for the error that others get.
 
     Raises:
         DataFolderError: the data folder cannot be used as it is.
@@ -254,10 +263,12 @@ def meter_until_drained(
         StorageUnavailableError: the disk refused; everything stays in the journals.
     """
     limits = MeterLimits.within(memory_bytes - _IMPORTER_BYTES)
-    with FolderLock(folder.meter_lock, "import"), ExitStack() as stack:
+    with FolderLock(folder.meter_lock, command), ExitStack() as stack:
         with closing(open_store(folder.store)) as store:
             _require_room(limits, bytes_at_start(store, now_ms(), window_days), memory_bytes)
         meter = _opened(folder, window_days, stack, None, limits)
+        forgetting = ForgetRequests(folder)
+        forgetting.look(meter)
         drained = False
         while not drained:
             facts, drained = meter.step()
@@ -265,6 +276,7 @@ def meter_until_drained(
             if not drained:
                 held = sum(nbytes for _, nbytes in meter.indexes.sizes().values())
                 _require_room(limits, held, memory_bytes)
+        forgetting.look(meter)
 
 
 def _require_room(limits: MeterLimits, held_bytes: int, memory_bytes: int) -> None:

@@ -8,6 +8,7 @@ its id.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from contextlib import closing
@@ -23,6 +24,7 @@ from headcount.durable import put_whole
 from headcount.errors import OperatorError
 from headcount.journal.view import journal_view
 from headcount.store.opening import open_store
+from headcount.wiring.forget_requests import read_request
 from headcount.wiring.keys_in_use import NOTICE_S
 
 __all__ = ["RotatedKey", "rotate_hash_key"]
@@ -63,6 +65,7 @@ def rotate_hash_key(folder: DataFolder, file: Path | None, now_ms: int) -> Rotat
                 f"This installation has had {KEY_GENERATIONS} hash keys, and has room for no more.",
                 "Begin a new data folder.",
             )
+        _refuse_while_forgetting(folder)
         latest = max(_latest_hashed(folder), Period.of_day(day_of_ms(now_ms)))
         next_from = latest.shifted(1)
         if next_from.first_day * MS_PER_DAY < now_ms + NOTICE_S * 1000:
@@ -77,6 +80,16 @@ def rotate_hash_key(folder: DataFolder, file: Path | None, now_ms: int) -> Rotat
         fingerprint = IdHasher(key).fingerprint
         catalog.begin_hash_key(fingerprint, next_from, keep)
     return RotatedKey(fingerprint, next_from, _waiting(folder, next_from))
+
+
+def _refuse_while_forgetting(folder: DataFolder) -> None:
+    for place in folder.forgetting.glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):
+            if read_request(place).state in ("waiting", "begun"):
+                raise OperatorError(
+                    "A person is to be forgotten, by hashes under the present key, and is not yet.",
+                    "Let the server run until that is done, then rotate.",
+                )
 
 
 def _write(place: Path, content: bytes) -> None:

@@ -1,0 +1,198 @@
+"""`headcount forget`: what is known of a person's ids becomes that of nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headcount.cli.options import as_json_option, settings_options
+from headcount.terminal import print_json, print_table, say
+from headcount.wording import number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from headcount.config import Settings
+    from headcount.datafolder import DataFolder
+    from headcount.wiring.forget_requests import ForgetRequest
+
+__all__ = ["forget"]
+
+_LOOK_EVERY_S, _SAY_AFTER_S = 0.05, 3.0
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  headcount forget --user-id 97980cfea0067
+  headcount forget --user-id 97980cfea0067 --anonymous-id 507f191e810c --workspace Shop
+  headcount forget --user-id - < id.txt"""
+)
+@click.option(
+    "--user-id",
+    metavar="ID",
+    help="The person's userId; - reads it from standard input, past the shell's history.",
+)
+@click.option(
+    "--anonymous-id",
+    metavar="ID",
+    help="An anonymousId of theirs (or a previousId of an alias); which ones belong to a userId is"
+    " not kept.",
+)
+@click.option(
+    "--workspace", "workspace", metavar="W", help="Only in this workspace, by id or name."
+)
+@settings_options("data", "hash_key", "memory")
+@as_json_option
+def forget(
+    settings: Settings,
+    user_id: str | None,
+    anonymous_id: str | None,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Forget a person: put random keys in the place of theirs, in all months that hold any.
+
+    Works while the server runs, and while it is stopped; messages that wait to be counted are
+    counted first. No total falls, and if the person comes again they count anew. Closed months hold
+    no ids. Backups hold what they held until they are deleted.
+    """
+    from headcount.catalog import Catalog
+    from headcount.cli.lookup import found_workspace
+    from headcount.datafolder import load_key_ring, open_data_folder
+    from headcount.integrity import refuse_faults
+    from headcount.wiring.forget_requests import ask_to_forget
+
+    ids = [_id(each) for each in (user_id, anonymous_id)]
+    if not any(ids):
+        raise click.UsageError("Say whom to forget: --user-id, --anonymous-id or both.")
+    folder = open_data_folder(settings.data, create=False, write=True)
+    refuse_faults(folder.path)
+    with Catalog(folder.catalog) as catalog:
+        only = None if workspace is None else {found_workspace(catalog, workspace).number}
+        ring = load_key_ring(folder, catalog, settings.hash_key)
+        names = {each.number: (each.id, each.name) for each in catalog.workspaces()}
+        sources = {each.number: each.id for each in catalog.sources()}
+        place = ask_to_forget(folder, ring, ids[0], ids[1], only)
+    try:
+        request = _done(folder, settings, place)
+    except KeyboardInterrupt:
+        say("It is done all the same, as soon as a server runs on the data folder.")
+        raise
+    with contextlib.suppress(FileNotFoundError):
+        place.unlink()
+    _print(folder, request, names, sources, as_json=as_json)
+
+
+def _id(given: str | None) -> str | None:
+    from headcount.errors import UsageError
+    from headcount.intake.admission import ID_CHARACTERS_MAX
+
+    text = sys.stdin.readline().rstrip("\r\n") if given == "-" else given
+    if text is not None and not 0 < len(text) <= ID_CHARACTERS_MAX:
+        raise UsageError(
+            f"An id has 1 to {ID_CHARACTERS_MAX:,} characters, this one {len(text):,}.",
+            "No other was ever counted.",
+        )
+    return text
+
+
+def _done(folder: DataFolder, settings: Settings, place: Path) -> ForgetRequest:
+    """What became of a request, once the server's meter has seen to it, or we have."""
+    import time
+
+    from headcount.errors import FolderBusyError, OperatorError
+    from headcount.folderlock import FolderLock
+    from headcount.wiring.forget_requests import read_request
+    from headcount.wiring.meter import meter_until_drained
+
+    began_s, is_said = time.monotonic(), False
+    while (request := read_request(place)).state in ("waiting", "begun"):
+        if not FolderLock.held(folder.serve_lock):
+            with contextlib.suppress(FolderBusyError):
+                with FolderLock(folder.serve_lock, "forget"):
+                    meter_until_drained(
+                        folder, settings.dedup_window_days, settings.memory, command="forget"
+                    )
+                continue
+        time.sleep(_LOOK_EVERY_S)
+        if not is_said and time.monotonic() - began_s > _SAY_AFTER_S:
+            is_said = True
+            say("The server counts first what waits in the journals; see `headcount doctor`.")
+    if request.state == "refused":
+        place.unlink()
+        raise OperatorError(request.problem, request.remedy)
+    return request
+
+
+def _print(
+    folder: DataFolder,
+    request: ForgetRequest,
+    names: Mapping[int, tuple[str, str]],
+    sources: Mapping[int, str],
+    *,
+    as_json: bool,
+) -> None:
+    from headcount.counting.calendar import Period
+
+    found: list[dict[str, Any]] = []
+    for each in request.found:
+        workspace_id, name = names.get(each.workspace, ("", f"workspace {each.workspace}"))
+        found.append(
+            {
+                "period": str(Period(each.period)),
+                "workspaceId": workspace_id,
+                "workspace": name,
+                "id": "anonymousId" if each.is_anonymous else "userId",
+                "sourceIds": [sources.get(number, "") for number in each.sources],
+                "waitingMessages": each.waiting,
+            }
+        )
+    left = _left_elsewhere(folder)
+    if as_json:
+        print_json({"found": found, "leftElsewhere": left})
+        return
+    if found:
+        print_table(
+            ("month", "workspace", "id", "seen in", "not counted"),
+            [
+                (
+                    each["period"][:7],
+                    each["workspace"],
+                    each["id"],
+                    number_of(len(each["sourceIds"]), "source"),
+                    number_of(each["waitingMessages"], "message")
+                    if each["waitingMessages"]
+                    else "",
+                )
+                for each in found
+            ],
+        )
+        say(
+            "Random keys of the same days stand in their place; no total has changed. If the"
+            " person comes again, they count anew."
+        )
+    else:
+        say("Nothing was found of these ids in any month that holds ids.")
+    for each_left in left:
+        say(each_left)
+
+
+def _left_elsewhere(folder: DataFolder) -> list[str]:
+    """Where hashes of ids, or messages, may be that this command does not reach, as sentences."""
+    left = ["Backups of the data folder hold what they held until they are deleted."]
+    trash = sorted(folder.trash.glob("*")) if folder.trash.is_dir() else []
+    if trash:
+        left.append("Ids of months that were closed lately are in the trash for 7 days.")
+    if folder.repaired.is_dir() and any(folder.repaired.iterdir()):
+        left.append(f"{folder.repaired} holds what repairs have set aside: delete it.")
+    if folder.spool.is_dir() and any(folder.spool.iterdir()):
+        left.append(
+            "Messages that wait to be forwarded are forwarded, encrypted until then: ask the vendor"
+            " to forget as well."
+        )
+    return left
