@@ -84,6 +84,7 @@ class Context:
         hash_keys: the keys under which ids are hashed.
         clock: the present moment; a record of a later one is rejected.
         record_bytes_max: a record that is longer is rejected.
+        are_sources_named: whether it is records that name their sources, and not all are of one.
         name: bytes that differ when the same lines could become other facts, or be rejected for
             other reasons; checkpoints hold for one name alone. Which sources records are of
             need not be in it.
@@ -95,6 +96,7 @@ class Context:
     clock: Clock
     name: bytes
     record_bytes_max: int = Limits().record_bytes_max
+    are_sources_named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +183,20 @@ def import_chunks(
             found[names] = context.find_source(*names)
         return found[names]
 
-    taker = RecordTaker(find_source, context.sealed, context.hash_keys, context.record_bytes_max)
+    taker = RecordTaker(
+        find_source if context.are_sources_named else context.find_source,
+        context.sealed,
+        context.hash_keys,
+        context.record_bytes_max,
+    )
+    take = taker.take
     checkpoint = hashlib.blake2b(context.name, digest_size=_CHECKPOINT_BYTES).digest()
     for gathered in _gathered(lines, chunk_records):
         chunk = ImportChunk(records=len(gathered), last_line_number=gathered[-1][0])
         found.clear()
         taker.begin(context.clock())
         outcomes = [
-            taker.take(line) if type(line) is bytes else _unread(taker, line)
-            for _, line in gathered
+            take(line) if type(line) is bytes else _unread(taker, line) for _, line in gathered
         ]
         checkpoint = _checkpoint(gathered, found, checkpoint)
         # Records are taken also where they were taken before: equal ones without ids are numbered,
@@ -225,18 +232,18 @@ def _sort(
     chunk: ImportChunk,
 ) -> None:
     """Put what became of a chunk's records into it."""
-    facts: list[bytes] = []
+    facts = [outcome for outcome in outcomes if isinstance(outcome, bytes)]
     tallies = Tallies()
-    for (number, _), outcome in zip(gathered, outcomes, strict=True):
-        if isinstance(outcome, bytes):
-            facts.append(outcome)
-            continue
-        if chunk.is_passed_over and outcome.reason is _SINCE_THEN:
-            continue
-        chunk.errors.append(LineError(number, outcome.reason))
-        tallies.add(outcome)
-        if outcome.reason is _MAY_PASS:
-            chunk.checkpoint = None
+    if len(facts) < len(outcomes):
+        for (number, _), outcome in zip(gathered, outcomes, strict=True):
+            if isinstance(outcome, bytes) or (
+                chunk.is_passed_over and outcome.reason is _SINCE_THEN
+            ):
+                continue
+            chunk.errors.append(LineError(number, outcome.reason))
+            tallies.add(outcome)
+            if outcome.reason is _MAY_PASS:
+                chunk.checkpoint = None
     if not chunk.is_passed_over:
         chunk.facts = taker.packed(facts)
         chunk.rejections = tallies.rejections()

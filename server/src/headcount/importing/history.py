@@ -238,4 +238,5 @@ def _context(
         clock=clock,
         name=repr(parts).encode(),
         record_bytes_max=limits.record_bytes_max,
+        are_sources_named=source is None,
     )

@@ -88,6 +88,7 @@ def test_a_second_part_that_is_cut_costs_the_first_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("content", [b"", b"{}\n", lzma.compress(b"{}")])
 def test_what_is_not_what_its_name_says_is_damaged(name: str, content: bytes) -> None:
+    assert read(content, name.upper()) == read(content, name)
     whole, failure = read(content, name)
     assert whole == b""
     assert failure is not None
