@@ -29,7 +29,7 @@ _KEPT = ("sort", "order", "find", "from")
 _OF_SOURCE = ("days", "outcomes", "beside")
 _ASKED = frozenset(
     f"/headcount/v1/{name}"
-    for name in ("workspace", "sources", "summary", "outcomes", "daily", "months")
+    for name in ("workspace", "sources", "summary", "outcomes", "daily", "months", "forecast")
 )
 
 Answer = TypeVar("Answer")
