@@ -189,6 +189,8 @@ GIVEN = {
     "memory": "2G",
     "source_messages_per_minute": "1000",
     "source_ids_per_minute": "100",
+    "forward_spool": "32M",
+    "forward_days": "3",
     "dedup_window_days": "3",
     "idle_timeout_s": "9",
     "tracking_url": "https://tracking.example.com",

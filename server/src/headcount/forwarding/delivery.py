@@ -39,7 +39,7 @@ class DeliveryLimits:
     """
 
     days: int = 7
-    pause_first_s: float = 0.25
+    pause_first_s: float = 0.1
     pause_most_s: float = 60.0
     asked_most_s: float = 3600.0
 
@@ -79,7 +79,7 @@ class Delivery:
         self._stopping = False
         self._failing, self._failures = "", 0
         self._retry_at_ms: int | None = None
-        self._waiting = SpoolBacklog(0, 0, None)
+        self._waiting: SpoolBacklog | None = None
         self._rounds = 0
         self.fault: Exception | None = None
         self.refusals = 0
@@ -108,9 +108,11 @@ class Delivery:
         """Wait until it has ended, for so long at most."""
         self._thread.join(timeout_s)
 
-    def status(self, stopped_at_ms: int | None) -> ForwardingStatus:
-        """How far it is."""
+    def status(self, stopped_at_ms: int | None) -> ForwardingStatus | None:
+        """How far it is; None before it has looked."""
         progress, waiting = self._spool.progress, self._waiting
+        if waiting is None:
+            return None
         return ForwardingStatus(
             self._forwarding.source,
             self._clock_ms(),

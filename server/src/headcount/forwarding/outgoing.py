@@ -8,19 +8,23 @@ out and others put in their places; the bytes of all others stay.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 
 from headcount.intake.batches import find_items
 from headcount.intake.decoding import FAST_REFUSALS
+from headcount.intake.delimiting import elements
 from headcount.intake.reasons import Refused
 from headcount.intake.scanning import (
     Malformed,
     Span,
     members,
+    name_at,
     opened_object,
+    separator,
+    value_end,
     without_bom,
 )
 from headcount.intake.work import StepBudget, TooComplex, at_once
@@ -124,12 +128,28 @@ def _batch(data: bytes, letter: Letter, write_key: str) -> bytes:
     if not is_changed and found.write_key is None and b'"writeKey"' not in data:
         return data
     spans: list[tuple[Span, bytes]] = []
-    for name, span in members(data, StepBudget(_STEPS)):
+    for name, span in _members_around(data):
         if name == b"batch":
             spans.append((span, b"[" + b",".join(items) + b"]"))
         elif name == b"writeKey":
             spans.append((span, _text(write_key)))
     return _spliced(data, spans)
+
+
+def _members_around(data: bytes) -> Iterator[tuple[bytes, Span]]:
+    """The members of a batch's body, as `members`, though a message in it be malformed."""
+    budget = StepBudget(_STEPS)
+    mark, at = opened_object(data)
+    while mark == b",":
+        name, start = name_at(data, at)
+        end = start
+        if name == b"batch" and data[start : start + 1] == b"[":
+            for _, end in elements(data, start, budget):
+                pass
+        else:
+            end = value_end(data, start, budget)
+        yield name, (start, end)
+        mark, at = separator(data, end, b"}")
 
 
 def _spliced(data: bytes, spans: Iterable[tuple[Span, bytes]]) -> bytes:

@@ -144,7 +144,8 @@ def _why(error: Exception) -> str:
         reason = error.__cause__ or error.__context__ or error
     if isinstance(reason, ssl.SSLError):
         return f"its TLS cannot be trusted or used: {reason.reason or 'SSLError'}"
-    if isinstance(error, urllib3.exceptions.TimeoutError):
+    new = isinstance(error, urllib3.exceptions.NewConnectionError)
+    if isinstance(error, urllib3.exceptions.TimeoutError) and not new:
         return "it does not answer in time"
     if isinstance(reason, OSError) and reason.strerror:
         return f"it cannot be reached: {reason.strerror}"

@@ -157,6 +157,8 @@ class _Deliveries:
                 place = folder_of_source(self._folder.spool, number)
                 stop = read_stop(place, forwarding.changes)
             status = delivery.status(None if stop is None else stop.stopped_at_ms)
+            if status is None:
+                continue
             statuses.append(status)
             self._measure(self._names[number][0], delivery, status)
         write_whole(self._folder.forwarding, statuses)
