@@ -144,8 +144,8 @@ def _members_around(data: bytes) -> Iterator[tuple[bytes, Span]]:
         name, start = name_at(data, at)
         end = start
         if name == b"batch" and data[start : start + 1] == b"[":
-            for _, end in elements(data, start, budget):
-                pass
+            for _, reached in elements(data, start, budget):
+                end = reached
         else:
             end = value_end(data, start, budget)
         yield name, (start, end)
