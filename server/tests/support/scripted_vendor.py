@@ -70,11 +70,13 @@ class ScriptedVendor:
     Attributes:
         script: request number (from 0) to what is done with it.
         came: every request, in order.
+        probes: ids of messages that were sent to learn whether their source forwards already.
     """
 
     script: Callable[[int], Doing] = lambda _: Doing()
     port: int = 0
     came: list[Held] = field(default_factory=list)
+    probes: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _server: _Server | None = None
 

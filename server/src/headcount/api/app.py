@@ -30,6 +30,7 @@ from headcount.api.wire.remembered import Remembered
 from headcount.api.workspace_usage import WorkspaceUsage
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
+from headcount.forwarding_status import ForwardingStatus
 from headcount.store.protocol import UsageStore
 from headcount.troubles import Trouble
 
@@ -48,6 +49,7 @@ def create_app(
     troubles: Callable[[], Sequence[Trouble]],
     backlog: Callable[[], Backlog | None],
     server_metrics: Callable[[], str],
+    forwarding: Callable[[], Sequence[ForwardingStatus]] = tuple,
     settings: ApiSettings | None = None,
 ) -> ASGIApp:
     """The API as an ASGI application, for one process and one event loop.
@@ -61,6 +63,7 @@ def create_app(
         backlog: what the meter last said of how far it is behind; None before it has.
         server_metrics: metrics of the other processes in Prometheus' text format, complete lines;
             the API adds its own, whose names begin with `headcount_api_`.
+        forwarding: how far the sources that forward are.
         settings: None for the defaults.
     """
     settings = settings or ApiSettings()
@@ -73,6 +76,7 @@ def create_app(
         troubles=Remembered(troubles),
         backlog=Remembered(backlog),
         server_metrics=Remembered(server_metrics),
+        forwarding=Remembered(forwarding),
         metrics=ApiMetrics(_operations()),
         workspace_usage=WorkspaceUsage(store, catalog, clock).text,
         settings=settings,

@@ -13,6 +13,7 @@ from headcount.api.telemetry import ApiMetrics
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.config import DEFAULTS
+from headcount.forwarding_status import ForwardingStatus
 from headcount.store.protocol import UsageStore
 from headcount.troubles import Trouble
 
@@ -45,6 +46,7 @@ class Services:
         troubles: what hinders the server's processes, or only concerns its operator.
         backlog: what the meter last said of how far it is behind; None before it has.
         server_metrics: metrics of the other processes, in Prometheus' text format.
+        forwarding: how far the sources that forward are.
         metrics: the API's own.
         workspace_usage: the metrics of all workspaces.
         settings: of the API.
@@ -58,6 +60,7 @@ class Services:
     troubles: Callable[[], Sequence[Trouble]]
     backlog: Callable[[], Backlog | None]
     server_metrics: Callable[[], str]
+    forwarding: Callable[[], Sequence[ForwardingStatus]]
     metrics: ApiMetrics
     workspace_usage: Callable[[], Awaitable[str]]
     settings: ApiSettings

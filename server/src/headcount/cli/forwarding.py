@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["forward"]
 
-_KEY_CHARACTERS_MAX = 500
-
 
 @click.command(
     epilog="""\b
@@ -120,7 +118,7 @@ def _set(
     when_full: str | None,
 ) -> None:
     from headcount.datafolder import DataFolder
-    from headcount.forwarding.addresses import target_url
+    from headcount.forwarding_targets import target_url
     from headcount.spool.spool_key import load_spool_key, spool_key_place
 
     url = target_url(target, by_token=False)
@@ -136,6 +134,8 @@ def _set(
 
 
 def _vendor_key(given: str | None, file: Path | None) -> str:
+    from headcount.forwarding_targets import checked_vendor_key
+
     if given is not None and file is not None:
         raise UsageError("The write key is given twice.", "Give --write-key or --write-key-file.")
     if file is not None:
@@ -158,21 +158,6 @@ def _vendor_key(given: str | None, file: Path | None) -> str:
             f"Give --write-key-file FILE, or set {FORWARD_KEY_ENV} to it.",
         )
     return checked_vendor_key(given)
-
-
-def checked_vendor_key(text: str) -> str:
-    """A vendor's write key as it is kept.
-
-    Raises:
-        UsageError: it can be none.
-    """
-    key = text.strip()
-    if not key or len(key) > _KEY_CHARACTERS_MAX or not key.isascii() or not key.isprintable():
-        raise UsageError(
-            "The vendor's write key is empty, too long, or holds other than plain characters.",
-            "Copy it from the vendor's page of the source.",
-        )
-    return key
 
 
 def _print(
@@ -210,7 +195,7 @@ _STATES = {
 
 def _told(settings: Settings, source: Source, forwarding: Forwarding | None) -> dict[str, Any]:
     from headcount.datafolder import DataFolder, FolderLock
-    from headcount.forwarding.status import ForwardingStatus
+    from headcount.forwarding_status import ForwardingStatus
     from headcount.runfiles import read_whole
     from headcount.spool.delivered import read_progress
     from headcount.spool.segment_files import folder_of_source

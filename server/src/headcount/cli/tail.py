@@ -12,6 +12,7 @@ import click
 
 from headcount.cli.options import as_json_option
 from headcount.cli.reading.api_connection import connected, reading_options
+from headcount.cli.reading.forwarded import ForwardedChange, ForwardedNews, read_forwarded
 from headcount.cli.reading.own import get_own
 from headcount.cli.reading.polling import Poller
 from headcount.errors import UsageError
@@ -42,20 +43,27 @@ def tail(settings: Settings, source: str | None, as_json: bool) -> None:
 
     A line tells how many more there are since the line before: an accepted message is an API
     call, a duplicate was answered like one and is none, a rejected one is named by its reason.
-    Reads Headcount over HTTP with an API token; messages imported into past months are not shown.
+    Of sources that forward, a line tells what the vendor took and refused, and how far it is
+    behind. Reads Headcount over HTTP with an API token; messages imported into past months are not
+    shown.
     """
     with connected(settings) as connection:
         poller = Poller(connection)
         begun = poller.answer(lambda: _read(connection))
         assert begun is not None, "the first answer is there, or it raises"
         news = _News(connection, poller, begun)
+        forwarded = ForwardedNews(poller.answer(lambda: read_forwarded(connection)) or [])
         only = None if source is None else _source_id(connection, source)
         say(f"Waiting for messages at {connection.host}. Ctrl-C ends.")
         while True:
-            poller.pause(news.requests)
+            poller.pause(news.requests + 1)
             for change in news.more():
                 if only is None or change.source_id == only:
                     _print(change, as_json)
+            told = poller.answer(lambda: read_forwarded(connection))
+            for delivered in forwarded.more(told or []):
+                if only is None or delivered.source_id == only:
+                    _print_forwarded(delivered, as_json)
             sys.stdout.flush()
 
 
@@ -208,3 +216,21 @@ def _print(change: _Outcomes, as_json: bool) -> None:
     parts += [(f"rejected {shown(reason)}", count) for reason, count in change.rejected.items()]
     told = "  ".join(f"{words} {count:+,}" for words, count in parts if count)
     write_text(f"{until:%H:%M:%S}  {shown(change.source_name)}  {told}\n")
+
+
+def _print_forwarded(change: ForwardedChange, as_json: bool) -> None:
+    now = datetime.now(UTC)
+    if as_json:
+        print_json_line(
+            {
+                "at": now.isoformat(timespec="milliseconds"),
+                "sourceId": change.source_id,
+                "sourceName": change.source_name,
+                "forwarded": change.outcomes,
+                "behindSeconds": change.behind_s,
+            }
+        )
+        return
+    told = "  ".join(f"{words} {count:+,}" for words, count in change.outcomes.items())
+    parts = [part for part in (told, change.behind) if part]
+    write_text(f"{now:%H:%M:%S}  {shown(change.source_name)}  forwarded: {'  '.join(parts)}\n")

@@ -26,6 +26,7 @@ from headcount.doctor.journals import check_journals, check_lag, unreadable
 from headcount.doctor.keys import check_rows, check_runs, check_store, run_files
 from headcount.doctor.parts import check_parts
 from headcount.doctor.plans import check_plans
+from headcount.doctor.spool import check_spool
 from headcount.doctor.troubles import check_troubles, keeps_ending
 from headcount.errors import OperatorError
 from headcount.identity import part_name, read_identity
@@ -108,6 +109,7 @@ def examine(
         yield from _guarded("catalog", lambda: _identity(folder, place, referred, months))
         if store is not None:
             yield from _of_store(folder, store, found_before, now_ms, serving=serving)
+    yield from _guarded("spool", lambda: check_spool(folder, hash_key, now_ms))
     yield from _guarded("trash", lambda: [check_trash(folder)])
 
 

@@ -5,22 +5,10 @@ what the vendor said. Counting never waits for any of this, and whatever a vendo
 counted stays counted.
 
     outgoing    a letter as the request that the vendor gets
-    addresses   which addresses a token's holder may name
     vendor      one request to a vendor, and what its answer means
     delivery    one source: what is due, again and again until it is done
-    status      how far a source is, in numbers and words
 """
 
-from headcount.forwarding.addresses import TARGETS, target_url
 from headcount.forwarding.delivery import Delivery, DeliveryLimits
-from headcount.forwarding.status import ForwardingStatus, OutcomeTally, StatusCount
 
-__all__ = [
-    "TARGETS",
-    "Delivery",
-    "DeliveryLimits",
-    "ForwardingStatus",
-    "OutcomeTally",
-    "StatusCount",
-    "target_url",
-]
+__all__ = ["Delivery", "DeliveryLimits"]

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from headcount.catalog import Forwarding
 from headcount.errors import DataFolderError
 from headcount.forwarding.outgoing import Outgoing, Unreadable, outgoing
-from headcount.forwarding.status import ForwardingStatus, OutcomeTally, StatusCount
 from headcount.forwarding.vendor import DeliveryVerdict, Vendor, VendorAnswer, verdict_of
+from headcount.forwarding_status import ForwardingStatus, OutcomeTally, StatusCount
 from headcount.spool.letters import Letter
 from headcount.spool.segments import RecordHead
 from headcount.spool.source_spool import Due, OtherKey, SourceSpool, SpoolBacklog

@@ -21,7 +21,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 
 from headcount import __version__
-from headcount.forwarding.addresses import is_public, public_addresses
+from headcount.forwarding_targets import is_public, public_addresses
 
 __all__ = ["DeliveryVerdict", "Vendor", "VendorAnswer", "retry_after_s", "verdict_of"]
 

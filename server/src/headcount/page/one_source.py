@@ -12,6 +12,7 @@ from litestar import Request, Response, get
 from msgspec import UNSET
 
 from headcount.api.v1.daily import Columns, DailyBody
+from headcount.api.v1.forwarding import ForwardingListBody, ForwardingRecord
 from headcount.api.v1.month_end import Forecasts
 from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
@@ -174,6 +175,7 @@ async def show_source(
         totals=month.totals(),
         outcomes=month.outcomes.totals,
         subject=source.name,
+        forwarding=await _forwarding(visit, source),
         remedies=REMEDIES,
         attention=attention_of(month.outcomes),
         last_day=month.last_day(),
@@ -186,6 +188,14 @@ async def show_source(
         ids={} if visit.shared else {source.name: source.id},
         snippets=None if visit.shared else snippets(request, source),
     )
+
+
+async def _forwarding(visit: Viewer, source: SourceRecord) -> ForwardingRecord | None:
+    """Where it delivers on to, for those who are signed in; None where it never did."""
+    if visit.shared:
+        return None
+    told = await visit.ask(ForwardingListBody, "/headcount/v1/forwarding")
+    return next((each for each in told.forwarding if each.source_id == source.id), None)
 
 
 async def _no_such_source(request: Request[Any, Any, Any], visit: Viewer) -> Response[bytes]:

@@ -15,6 +15,7 @@ from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, open_data_folder
+from headcount.forwarding_status import ForwardingStatus
 from headcount.http.entrance import Entrance
 from headcount.http.front import front_of
 from headcount.http.pace import ProcessPace
@@ -73,6 +74,7 @@ def run(task: Task, child: Child) -> None:
                 troubles=lambda: [] if reading else _troubles(folder, troubles),
                 backlog=lambda: read_whole(folder.backlog, Backlog),
                 server_metrics=exposition.text,
+                forwarding=lambda: read_whole(folder.forwarding, list[ForwardingStatus]) or [],
                 settings=ApiSettings(requests_per_minute, TrustedProxies(settings.metrics_from)),
             )
 

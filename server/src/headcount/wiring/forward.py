@@ -20,7 +20,8 @@ from headcount.clock import now_ms
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.errors import DataFolderError
 from headcount.folderlock import errors_named
-from headcount.forwarding import Delivery, DeliveryLimits, ForwardingStatus
+from headcount.forwarding import Delivery, DeliveryLimits
+from headcount.forwarding_status import ForwardingStatus
 from headcount.journal.view import journal_view
 from headcount.runfiles import write_whole
 from headcount.spool.boots import epoch_of

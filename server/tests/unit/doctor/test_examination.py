@@ -74,7 +74,7 @@ def test_a_healthy_folder_has_no_findings_and_is_not_changed(folder: DataFolder)
     assert {finding.check for finding in found} == {
         "server", "permissions", "parts", "catalog", "hash key", "store", "runs", "counts",
         "journals", "lag", "troubles", "late messages", "waiting", "set aside", "clock", "disk",
-        "trash",
+        "trash", "spool",
     }  # fmt: skip
     assert content_of(folder.path) == before
 

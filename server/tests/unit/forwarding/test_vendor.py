@@ -7,8 +7,8 @@ import email.utils
 import pytest
 
 from headcount.errors import UsageError
-from headcount.forwarding.addresses import is_public, target_url
 from headcount.forwarding.vendor import DeliveryVerdict, Vendor, retry_after_s, verdict_of
+from headcount.forwarding_targets import is_public, target_url
 from support.scripted_vendor import Doing, scripted_vendor
 
 

@@ -12,6 +12,7 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
 
 from headcount.api.v1.all_months import MONTHS_HANDLERS
 from headcount.api.v1.daily import DAILY_HANDLERS
+from headcount.api.v1.forwarding import FORWARDING_HANDLERS
 from headcount.api.v1.links import LINK_HANDLERS
 from headcount.api.v1.month_end import FORECAST_HANDLERS
 from headcount.api.v1.outcomes import OUTCOME_HANDLERS
@@ -35,5 +36,6 @@ V1_HANDLERS = [
     *SOURCE_HANDLERS,
     *TOKEN_HANDLERS,
     *LIMIT_HANDLERS,
+    *FORWARDING_HANDLERS,
     *LINK_HANDLERS,
 ]

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from headcount.errors import UsageError
 from headcount.setting_values import a_url
 
-__all__ = ["TARGETS", "is_public", "public_addresses", "target_url"]
+__all__ = ["TARGETS", "checked_vendor_key", "is_public", "public_addresses", "target_url"]
 
 TARGETS: Mapping[str, str] = {
     "segment": "https://api.segment.io",
@@ -25,6 +25,7 @@ TARGETS: Mapping[str, str] = {
 """What may be typed in place of an address, and what it stands for."""
 
 _URL_CHARACTERS_MAX = 500
+_KEY_CHARACTERS_MAX = 500
 # An IPv6 address that stands for an IPv4 one, as some networks translate them.
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 
@@ -90,6 +91,21 @@ def public_addresses(host: str, port: int) -> None:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     if not all(is_public(str(each[4][0])) for each in found):
         raise OSError(None, "it is an address of a private network")
+
+
+def checked_vendor_key(text: str) -> str:
+    """A vendor's write key as it is kept.
+
+    Raises:
+        UsageError: it can be none.
+    """
+    key = text.strip()
+    if not key or len(key) > _KEY_CHARACTERS_MAX or not key.isascii() or not key.isprintable():
+        raise UsageError(
+            "The vendor's write key is empty, too long, or holds other than plain characters.",
+            "Copy it from the vendor's page of the source.",
+        )
+    return key
 
 
 def is_public(address: str) -> bool:
