@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from headcount.cli.forwarding import forward
+from headcount.cli.forward import forward
 from headcount.cli.lookup import (
     found_source,
     found_workspace,
