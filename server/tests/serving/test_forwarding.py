@@ -36,6 +36,9 @@ def start(shop: Shop, name: str, vendor: ScriptedVendor, *options: str) -> None:
         return any(f"probe-{begun}-{number}" in held for number in range(came + 1))
 
     eventually(known, f"the worker to forward {name}")
+    eventually(
+        lambda: forward(shop, name, "--show")["waitingMessages"] == 0, "all probes to be delivered"
+    )
 
 
 def probe(shop: Shop, name: str, message_id: str) -> None:

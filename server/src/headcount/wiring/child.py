@@ -102,7 +102,7 @@ def main(role: Role) -> int:
         elif role == "meter":
             from headcount.wiring.meter import run
         elif role == "forward":
-            from headcount.wiring.forward import run
+            from headcount.wiring.deliveries import run
         else:
             from headcount.wiring.api import run
         run(task, child)
