@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["change_text", "count_text", "number_of", "percent_text"]
+__all__ = ["change_text", "count_text", "number_of", "percent_text", "range_text"]
 
 _MINUS = "\N{MINUS SIGN}"
 _TIMES_FROM = 100
@@ -11,6 +11,11 @@ _TIMES_FROM = 100
 def count_text(count: int) -> str:
     """A count with its thousands apart: `1,234,567`."""
     return f"{count:,}".replace("-", _MINUS)
+
+
+def range_text(low: int, high: int) -> str:
+    """The ends of an estimate's range: `16,414 to 17,812`; empty where it has no width."""
+    return "" if low == high else f"{count_text(low)} to {count_text(high)}"
 
 
 def percent_text(part: float, whole: float) -> str:

@@ -119,6 +119,9 @@ def test_a_caption_says_where_the_month_will_end() -> None:
         "Estimate for 2026-11-30, right in four cases of five:"
         " API calls about 1,540 (1,496 to 1,600)."
     )
+    of_plan["estimates"] = {"apiCalls": {"likely": 11, "low": 11, "high": 11}}
+    *_, estimate = caption(Period(2026 * 12 + 10), of_plan)
+    assert estimate.endswith(": API calls about 11.")
 
 
 def test_a_caption_says_what_was_used_beyond_the_plan() -> None:

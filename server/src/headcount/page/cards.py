@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from headcount.counting.forecast import Forecast
 from headcount.counting.metrics import Metric
 from headcount.page.figures import ChangeText, change_of, day_text, short_day_text
-from headcount.wording import count_text, percent_text
+from headcount.wording import count_text, percent_text, range_text
 
 __all__ = ["Against", "Driver", "EstimateText", "LimitUse", "UsageCard", "drivers_of", "usage_card"]
 
@@ -24,7 +24,7 @@ class EstimateText:
     Attributes:
         label: what is estimated.
         likely: the middle of it.
-        range: where four of five would lie.
+        range: where four of five would lie; empty where days were too much alike to tell.
     """
 
     label: str
@@ -203,7 +203,7 @@ def _limit_use(
 def _estimates(forecast: Forecast, today: date, use: LimitUse | None) -> list[EstimateText]:
     end = forecast.at_end
     last_day = short_day_text(today + timedelta(len(forecast.days) - 1))
-    spread = f"{count_text(end.low)} to {count_text(end.high)}"
+    spread = range_text(end.low, end.high)
     found = [EstimateText(f"Estimate for {last_day}", f"about {count_text(end.likely)}", spread)]
     if use is None or use.reached is not None:
         return found

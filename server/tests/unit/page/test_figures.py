@@ -83,6 +83,13 @@ def test_a_limit_ahead_is_estimated_with_its_range() -> None:
     assert shown.forecast.learned_days == 8
 
 
+def test_days_that_are_all_alike_have_no_range_to_name() -> None:
+    [month_end] = standing([10 * day for day in range(1, 10)] + [90], None).estimates
+    assert (month_end.likely, month_end.range) == ("about 300", "")
+    [young] = standing([10 * day for day in range(1, 6)] + [50], None).estimates
+    assert young.range != "", "nobody is certain after so few days"
+
+
 def test_the_bar_shows_what_is_used_and_what_is_ahead() -> None:
     use = standing([10, 20, 30, 40, 50, 60, 61], 400).limit
     assert use is not None

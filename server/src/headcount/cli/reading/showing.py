@@ -9,7 +9,7 @@ from typing import Any
 from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period, day_text
 from headcount.counting.metrics import HEADLINES, REPORTED
-from headcount.wording import change_text, count_text, percent_text
+from headcount.wording import change_text, count_text, percent_text, range_text
 
 __all__ = ["by_use", "caption", "headings", "line_of", "month_words", "rows_of_last_day"]
 
@@ -88,15 +88,15 @@ def _of_plan(label: str, used: int, limit: int) -> str:
 
 def _estimates(period: Period, summary: Mapping[str, Any]) -> Iterator[str]:
     told = summary.get("estimates", {})
-    ends = [
+    estimates = [
         f"{metric.label} about {count_text(each['likely'])}"
-        f" ({count_text(each['low'])} to {count_text(each['high'])})"
+        + (f" ({ends})" if (ends := range_text(each["low"], each["high"])) else "")
         for metric in HEADLINES
         if (each := told.get(metric.wire))
     ]
-    if ends:
+    if estimates:
         last_day = day_text(period.last_day)
-        yield f"Estimate for {last_day}, right in four cases of five: {', '.join(ends)}."
+        yield f"Estimate for {last_day}, right in four cases of five: {', '.join(estimates)}."
 
 
 def _change(before: int, now: int) -> str:
