@@ -30,6 +30,7 @@ FLAGS = (
 )
 PATIENCE_MS = 30_000
 PHONE = {"width": 390, "height": 844}
+NARROW = {"width": 320, "height": 700}
 DESK = {"width": 1280, "height": 900}
 _PICTURES = Path(__file__).parents[3] / "test-artifacts" / "page"
 
@@ -88,10 +89,14 @@ class Window:
         assert wide <= room, f"{wide} pixels wide in a window of {room}"
 
     def cut_off(self) -> list[str]:
-        """What is wider than its place, so that its end must be scrolled to."""
-        script = """() => [...document.querySelectorAll(".scroll, figure, .card")]
-            .filter(part => part.scrollWidth > part.clientWidth + 1)
-            .map(part => part.outerHTML.slice(0, 200))"""
+        """What is wider than its place: its end must be scrolled to, or lies over something."""
+        script = """() => [...document.querySelectorAll(
+            ".scroll, figure, .card, main :is(td, th, dd, dt, p, h1, h2, h3, li, button, label)"
+        )].filter(part => part.checkVisibility() && part.clientWidth > 1
+            && !(part.closest("thead")?.clientWidth === 1)
+            && !part.closest(".unseen, .spoken")
+            && part.scrollWidth > part.clientWidth + 1)
+        .map(part => part.outerHTML.slice(0, 200))"""
         found: list[str] = self.page.evaluate(script)
         return found
 

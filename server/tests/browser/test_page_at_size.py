@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 
-from browser.support import PHONE, Window, window
+from browser.support import NARROW, PHONE, Window, window
 from headcount.catalog import PlanLimits
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import KINDS
@@ -88,13 +88,37 @@ def test_five_hundred_sources(place: Installation, browser: Browser, home: str) 
         expect(opened.page.locator("main")).to_contain_text("Source 499")
 
 
-def test_a_million_million_on_a_phone(place: Installation, browser: Browser, home: str) -> None:
-    with window(browser, home, viewport=PHONE) as opened:
-        opened.sign_in(place.read_secret)
+@pytest.mark.parametrize(("size", "viewport"), [("phone", PHONE), ("narrow", NARROW)])
+def test_a_million_million_on_a_phone(
+    place: Installation, browser: Browser, home: str, size: str, viewport: dict[str, int]
+) -> None:
+    with window(browser, home, viewport=viewport) as opened:
+        opened.sign_in(place.admin_secret)
         opened.await_charts()
         assert opened.value("total-api-calls") > HUGE
         expect(opened.page.locator("#standing-api-calls")).to_contain_text("50.0 % of the plan")
-        opened.picture("usage-huge-phone")
+        opened.picture(f"usage-huge-{size}")
+        assert opened.cut_off() == []
+        opened.go("/page/manage")
+        opened.picture(f"manage-500-sources-{size}")
+        assert opened.cut_off() == []
+
+
+@pytest.mark.parametrize("calls", [10**4, 10**7, 10**9])
+def test_counts_of_any_length_find_room_on_a_narrow_phone(
+    tmp_path: Path, browser: Browser, calls: int
+) -> None:
+    with Installation(tmp_path) as place:
+        web = place.source("web")
+        for period in (OCTOBER, NOVEMBER):
+            new = {"api_calls": calls, "admitted": calls, "identified": calls // 3}
+            place.use(web, period, dict.fromkeys(range(1, 24), new))
+        place.limit(PlanLimits(mtu=None, api_calls=20 * calls), place.workspace.number)
+        with page_of(place) as home, window(browser, home, viewport=NARROW) as opened:
+            opened.sign_in(place.read_secret)
+            opened.await_charts()
+            opened.picture(f"usage-{calls}-narrow")
+            assert opened.cut_off() == []
 
 
 def test_without_the_library_for_charts(
