@@ -253,7 +253,7 @@ def test_managing(desk: Window, server: Server, browser: Browser) -> None:
     assert shop.ask("/headcount/v1/plan-limits").data["planLimits"] == limits
 
     page.get_by_label("New token").select_option("read")
-    page.get_by_role("button", name="Make").click()
+    page.get_by_role("button", name="Make", exact=True).click()
     secret = page.locator("#secret").inner_text()
     page.reload()
     assert secret not in page.content()

@@ -7,7 +7,7 @@ import pytest
 from headcount.counting.metrics import BY_NAME
 from headcount.page.cards import Against, UsageCard, drivers_of, usage_card
 from headcount.page.figures import change_of, moment_text
-from headcount.wording import count_text, percent_text
+from headcount.wording import count_text, percent_text, range_text
 from support.forecasts import forecast_from
 
 
@@ -83,11 +83,9 @@ def test_a_limit_ahead_is_estimated_with_its_range() -> None:
     assert shown.forecast.learned_days == 8
 
 
-def test_days_that_are_all_alike_have_no_range_to_name() -> None:
-    [month_end] = standing([10 * day for day in range(1, 10)] + [90], None).estimates
-    assert (month_end.likely, month_end.range) == ("about 300", "")
-    [young] = standing([10 * day for day in range(1, 6)] + [50], None).estimates
-    assert young.range != "", "nobody is certain after so few days"
+def test_a_range_without_width_is_not_named() -> None:
+    assert range_text(1_496, 1_600) == "1,496 to 1,600"
+    assert range_text(11, 11) == ""
 
 
 def test_the_bar_shows_what_is_used_and_what_is_ahead() -> None:
