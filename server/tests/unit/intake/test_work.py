@@ -78,7 +78,7 @@ def take(body: bytes, source: SourceRef | None, limits: Limits = SMALL) -> Work[
 
 
 def imported(body: bytes) -> Work[BatchResult]:
-    taker = RecordTaker(lambda _key, _id: WEB, Past().sealed, HASHER)
+    taker = RecordTaker(lambda *_: WEB, Past().sealed, HASHER)
     taker.begin(NOW_MS)
     return take_records(body, taker, SMALL)
 
