@@ -202,8 +202,6 @@ GIVEN = {
     "metrics_from": "10.0.0.9",
     "allow_http": "true",
     "log_format": "json",
-    "forward_spool": "2G",
-    "forward_days": "5",
     "require_existing": "true",
     "host": "eu",
     "token_file": "/secret/token",
