@@ -14,6 +14,7 @@ import pytest
 from headcount.counting.aside import Aside, AsideReason, AsideSum
 from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED
+from headcount.counting.libraries import NAMES_MAX, OTHER_LIBRARY, LibraryUse
 from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
 from headcount.counting.usage import DAYS_MAX
 from headcount.store.protocol import Change, MeterStore, Month, sealed_months
@@ -88,6 +89,39 @@ def test_a_change_is_there_whole_for_writer_and_readers_and_after_a_restart(
         assert stored_keys(each, JANUARY, TRACKED) == keys
         assert each.state().trusted_day == JANUARY.first_day
         assert Month(1, JANUARY, FEBRUARY.first_day, False) in each.months()
+
+
+def test_who_sent_messages_is_tallied_apart_from_rejections_and_under_so_many_names(
+    open_store: OpenStore,
+) -> None:
+    store = open_store()
+    day, later = JANUARY.first_day + 3, JANUARY.first_day + 9
+    rejection = Rejection(1, 4, day, "invalid_id", 6)
+    uses = [LibraryUse(1, 4, day, "a", 2), LibraryUse(1, 5, day, "a", 1)]
+    store.commit(Change(rejections=[rejection], libraries=uses, counted_until_ms=7))
+    store.commit(Change(libraries=[LibraryUse(1, 4, later, "a", 3), LibraryUse(1, 4, day, "b", 1)]))
+    store.commit(Change(libraries=[LibraryUse(2, 9, day, "a", 99)]))
+    first = JANUARY.first_day
+    for each in (store, open_store()):
+        assert each.read_usage(1, JANUARY).rejected == (rejection,)
+        assert each.read_usage(1, JANUARY).libraries == ()
+        reading = each.read_usage(1, JANUARY, libraries=True)
+        assert (reading.rejected, reading.counted_until_ms) == ((rejection,), 7)
+        assert reading.libraries == (
+            LibraryUse(1, 4, first, "a", 5), LibraryUse(1, 4, first, "b", 1),
+            LibraryUse(1, 5, first, "a", 1),
+        )  # fmt: skip
+        assert each.read_usage(1, FEBRUARY, libraries=True).libraries == ()
+    # Names made up by the hundred are one, and none that is known already is lost among them.
+    store.commit(Change(libraries=[LibraryUse(1, 4, day, f"made up {n}", 1) for n in range(200)]))
+    store.commit(Change(libraries=[LibraryUse(1, 4, day, "a", 1), LibraryUse(1, 4, day, "c", 1)]))
+    reading = store.read_usage(1, JANUARY, libraries=True)
+    read = [use for use in reading.libraries if use.source == 4]
+    assert len(read) == NAMES_MAX
+    messages = {use.library: use.messages for use in read}
+    assert messages["a"] == 6
+    assert sum(messages.values()) == 6 + 1 + 200 + 1
+    assert messages[OTHER_LIBRARY] == sum(messages.values()) - 6 - 1 - (NAMES_MAX - 3)
 
 
 class Broken(list[Rejection]):

@@ -199,7 +199,7 @@ class World:
             kind = content["type"] if content["type"] in MESSAGE_TYPES else "page"
             body = wire(content | ({} if keyed == "header" else {"writeKey": key}))
             try:
-                facts = self.tracker.take_message(body, kind, receipt, source)
+                facts = self.tracker.take_message(body, kind, receipt, source).facts
                 rejected = []
             except Refused:
                 facts, rejected = b"", [0]

@@ -143,7 +143,9 @@ class MemoryStore:
         self.last_metered_day: int | None = None
         self.counted_until_ms = NOW_MS
 
-    def read_usage(self, workspace: int, period: Period) -> UsageReading:
+    def read_usage(
+        self, workspace: int, period: Period, *, libraries: bool = False
+    ) -> UsageReading:
         numbers = sorted({source for held, source in self.new_calls if held == period})
         sources = np.zeros((len(numbers), DAYS_MAX, len(KINDS)), np.int64)
         for place, number in enumerate(numbers):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from headcount.counting.calendar import Period, parse_period
 from headcount.counting.facts import ABSENT, FACT_BYTES, LIBRARIES, MESSAGE_TYPES, Rejection
 from headcount.counting.hashing import IdHasher
+from headcount.counting.libraries import LibraryUse
 from headcount.errors import StorageUnavailableError
 from headcount.intake import SourceRef, TokenRef
 from headcount.spool.letters import Posted
@@ -70,9 +71,14 @@ class ListSink:
     facts: bytes = b""
     rejections: list[Rejection] = field(default_factory=list)
     posted: list[Posted] = field(default_factory=list)
+    libraries: list[LibraryUse] = field(default_factory=list)
 
     async def append(
-        self, facts: bytes, rejections: Sequence[Rejection] = (), posted: Sequence[Posted] = ()
+        self,
+        facts: bytes,
+        rejections: Sequence[Rejection] = (),
+        posted: Sequence[Posted] = (),
+        libraries: Sequence[LibraryUse] = (),
     ) -> None:
         if self.held is not None:
             self.waiting += 1
@@ -83,6 +89,7 @@ class ListSink:
         self.facts += facts
         self.rejections += rejections
         self.posted += posted
+        self.libraries += libraries
 
 
 class Fact(NamedTuple):

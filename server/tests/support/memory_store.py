@@ -17,6 +17,14 @@ from headcount.counting.aside import Aside, AsideReason, AsideSum, ConfirmedAsid
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import TRACKED, Family, KeyBlock
+from headcount.counting.libraries import (
+    NAMES_MAX,
+    OTHER_LIBRARY,
+    USE_PREFIX,
+    LibraryUse,
+    split_tallies,
+    tallies_of,
+)
 from headcount.counting.metrics import API_CALLS, KINDS
 from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, StoreState
@@ -30,6 +38,7 @@ class _Moment:
     counts: dict[tuple[Period, int, int], Counts] = field(default_factory=dict)
     revisions: dict[tuple[Period, int], int] = field(default_factory=dict)
     rejections: dict[tuple[int, int, int, str], int] = field(default_factory=dict)
+    libraries: dict[tuple[int, int, int, str], int] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     imported: dict[tuple[int, Period], int] = field(default_factory=dict)
     sealed: set[tuple[int, Period]] = field(default_factory=set)
@@ -54,6 +63,12 @@ class _Moment:
         for workspace, source, day, reason, messages in change.rejections:
             tally = workspace, source, day, reason
             self.rejections[tally] = self.rejections.get(tally, 0) + messages
+        for workspace, source, day, word, messages in tallies_of(change.libraries):
+            tally = workspace, source, day, word
+            same = {name for *place, name in self.libraries if tuple(place) == tally[:3]}
+            if word not in same and len(same) >= NAMES_MAX - 1:
+                tally = (*tally[:3], USE_PREFIX + OTHER_LIBRARY)
+            self.libraries[tally] = self.libraries.get(tally, 0) + messages
         self.positions |= change.positions
         for month, day in change.imported.items():
             self.imported[month] = max(day, self.imported.get(month, day))
@@ -192,7 +207,9 @@ class MemoryStore:
                 messages_max -= each.messages
         return found
 
-    def read_usage(self, workspace: int, period: Period) -> UsageReading:
+    def read_usage(
+        self, workspace: int, period: Period, *, libraries: bool = False
+    ) -> UsageReading:
         now = self._held.moment
         used = sorted(
             p for (p, w, s), counts in now.counts.items()
@@ -215,4 +232,13 @@ class MemoryStore:
                 for tally, messages in sorted(now.rejections.items())
                 if tally[0] == workspace and Period.of_day(tally[2]) == period
             ),
+            libraries=self._libraries(workspace, period) if libraries else (),
         )
+
+    def _libraries(self, workspace: int, period: Period) -> tuple[LibraryUse, ...]:
+        tallies = (
+            Rejection(*tally, messages)
+            for tally, messages in sorted(self._held.moment.libraries.items())
+            if tally[0] == workspace and Period.of_day(tally[2]) == period
+        )
+        return tuple(split_tallies(tallies)[1])

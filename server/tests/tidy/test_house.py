@@ -28,6 +28,7 @@ SAME_THING = {
     "folder": "the data folder",
     "identity": "which parts belong to a folder",
     "journals": "the journals, as doctor checks and repairs them",
+    "libraries": "which tracking libraries sent messages",
     "links": "links to views that need no token",
     "keys": "keys of messages and tracked ids",
     "memory": "the meter's memory",

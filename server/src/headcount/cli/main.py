@@ -21,6 +21,7 @@ from headcount.cli.doctor import doctor
 from headcount.cli.export import export
 from headcount.cli.forget import forget
 from headcount.cli.importing import import_
+from headcount.cli.libraries import libraries
 from headcount.cli.link import link
 from headcount.cli.plan import plan
 from headcount.cli.rotate import rotate_hash_key
@@ -64,8 +65,8 @@ def headcount() -> None:
 
 
 for command in (
-    serve, workspace, source, token, link, plan, import_, usage, export, tail, doctor, backup,
-    restore, forget, rotate_hash_key, demo, completion,
+    serve, workspace, source, token, link, plan, import_, usage, libraries, export, tail, doctor,
+    backup, restore, forget, rotate_hash_key, demo, completion,
 ):  # fmt: skip
     headcount.add_command(command)
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
+from headcount.counting.libraries import LibraryUse
 from headcount.counting.metrics import Metric
 
 __all__ = ["DAYS_MAX", "Counts", "UsageReading", "all_of"]
@@ -46,6 +47,8 @@ class UsageReading:
         sources: their counts, shape (S, 31, columns), new per day.
         rejected: rejections of the workspace's sources in the period, one entry for each
             (source, day, reason).
+        libraries: which libraries sent the admitted messages of its sources, by source and name;
+            empty where nobody asked for them.
     """
 
     period: Period
@@ -57,6 +60,7 @@ class UsageReading:
     source_numbers: npt.NDArray[np.uint32]
     sources: npt.NDArray[np.int64]
     rejected: tuple[Rejection, ...]
+    libraries: tuple[LibraryUse, ...] = ()
 
     def workspace_totals(self) -> Counts:
         """Running totals of the workspace up to and including each day, shaped as `workspace`."""

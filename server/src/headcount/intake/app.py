@@ -259,8 +259,9 @@ class _Intake:
                 body = pixel_message(scope["query_string"])
             else:
                 body = await self._body(headers, receive, known=source is not None)
-            forwards, library = self._forwards.sources, library_of(headers, short=route.short)
-            receipt = Receipt(self._clock(), library, self._forwards.next_number(), forwards)
+            forwards, number = self._forwards.sources, self._forwards.next_number()
+            library, agent = library_of(headers, short=route.short), headers.get(b"user-agent", b"")
+            receipt = Receipt(self._clock(), library, number, forwards, agent, route.short)
             owner = owner or self._likely_owner(body)
             is_simple = len(body) <= self._small_bytes_max and b"content-encoding" not in headers
             # What is asked first costs next to nothing, and is so for nearly all.
@@ -282,8 +283,7 @@ class _Intake:
                     if is_batch:
                         result = await in_turns(self._tracker.take_batch(body, receipt, source))
                     else:
-                        fact = self._tracker.take_message(body, route.argument, receipt, source)
-                        result = BatchResult(fact, [], [], source)
+                        result = self._tracker.take_message(body, route.argument, receipt, source)
                 finally:
                     if lane is not None:
                         lane.leave()
@@ -347,7 +347,7 @@ class _Intake:
     async def _keep(self, result: BatchResult, posted: Sequence[Posted] = ()) -> Answer:
         """Make a batch durable, and only then say what became of it."""
         if result.facts or result.rejections:
-            await self._sink.append(result.facts, result.rejections, posted)
+            await self._sink.append(result.facts, result.rejections, posted, result.libraries)
         answer = batch_answer(result.rejected)
         return answer if result.facts else answer._replace(brought=False)
 

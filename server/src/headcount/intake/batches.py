@@ -22,7 +22,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from headcount.intake.admission import ID_CHARACTERS_MAX, MESSAGE_ID_CHARACTERS_MAX
-from headcount.intake.decoding import FAST_REFUSALS, Message, decode_message
+from headcount.intake.decoding import FAST_REFUSALS, Message, MessageContext, decode_message
 from headcount.intake.delimiting import elements
 from headcount.intake.ports import Limits
 from headcount.intake.reasons import Reason, Refused
@@ -60,11 +60,13 @@ _PlainId = Annotated[str, msgspec.Meta(max_length=ID_CHARACTERS_MAX)] | None
 
 
 class PlainMessage(Message, rename="camel", gc=False):
-    """A message like nearly all: its ids are strings of allowed lengths, or absent."""
+    """A message like nearly all: its ids are strings of allowed lengths, its context is an object,
+    and what is not so is absent."""
 
     message_id: Annotated[str, msgspec.Meta(max_length=MESSAGE_ID_CHARACTERS_MAX)] | None = None
     user_id: _PlainId = None
     anonymous_id: _PlainId = None
+    context: MessageContext | None = None
 
 
 class Batch(NamedTuple):

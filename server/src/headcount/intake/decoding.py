@@ -28,9 +28,11 @@ from headcount.intake.work import StepBudget, TooComplex, message_steps
 
 __all__ = [
     "FAST_REFUSALS",
+    "NO_LIBRARY",
     "IdValue",
     "ImportedRecord",
     "Message",
+    "MessageContext",
     "decode_message",
     "decode_message_tolerantly",
     "decode_record",
@@ -41,10 +43,21 @@ IdValue = str | int | float | None
 """An id as it came: a string, an integer, nothing; a float stands for whatever can be no id."""
 
 
+NO_LIBRARY = msgspec.Raw()
+"""What stands for the library of a message that names none."""
+
+
+class MessageContext(msgspec.Struct, gc=False):
+    """The context of a message; what it calls its library is left as it came."""
+
+    library: msgspec.Raw = NO_LIBRARY
+
+
 class Message(msgspec.Struct, rename="camel", gc=False):
     """The fields of a message that decide about it.
 
-    A type, write key or event that is no string is None, like an absent one.
+    A type, write key or event that is no string is None, like an absent one. A context that is no
+    object is there, and nothing is in it.
     """
 
     type: str | None = None
@@ -55,6 +68,13 @@ class Message(msgspec.Struct, rename="camel", gc=False):
     previous_id: IdValue = None
     group_id: IdValue = None
     event: str | None = None
+    context: MessageContext | str | int | float | bool | list[msgspec.Raw] | None = None
+
+    @property
+    def library(self) -> msgspec.Raw:
+        """What it calls its library, as it came; `NO_LIBRARY` where it does not."""
+        context = self.context
+        return context.library if isinstance(context, MessageContext) else NO_LIBRARY
 
 
 class ImportedRecord(Message, rename="camel", gc=False):
@@ -154,6 +174,16 @@ _RECORD_FIELDS: Mapping[bytes, _Field] = {
 }
 
 
+def _context(token: bytes, budget: StepBudget) -> MessageContext | None:
+    if not token.startswith(b"{"):
+        return None
+    library = NO_LIBRARY
+    for name, (start, end) in members(token, budget):
+        if name == b"library":
+            library = msgspec.Raw(token[start:end])
+    return MessageContext(library)
+
+
 def _decode_tolerantly(
     raw: bytes, kind: type[_M], fields: Mapping[bytes, _Field], budget: StepBudget | None
 ) -> _M | Reason:
@@ -170,6 +200,8 @@ def _decode_tolerantly(
             field = fields.get(name)
             if field is not None:
                 parts[field[0]] = field[1](data[start:end])
+            elif name == b"context":
+                parts["context"] = _context(data[start:end], own)
     except Malformed:
         return Reason.MALFORMED_JSON
     except TooComplex:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
+from headcount.counting.libraries import LibraryUse
 from headcount.spool.letters import Posted
 
 __all__ = ["Clock", "FactSink", "History", "Limits", "SourceRef", "TokenRef", "WriteKeys"]
@@ -77,10 +78,14 @@ class FactSink(Protocol):
         ...
 
     async def append(
-        self, facts: bytes, rejections: Sequence[Rejection] = (), posted: Sequence[Posted] = ()
+        self,
+        facts: bytes,
+        rejections: Sequence[Rejection] = (),
+        posted: Sequence[Posted] = (),
+        libraries: Sequence[LibraryUse] = (),
     ) -> None:
-        """Keep facts (whole records, any number), tallies, and what is to be forwarded of them;
-        return once all of it is durable.
+        """Keep facts (whole records, any number), tallies of what was rejected and of who sent what
+        was not, and what is to be forwarded; return once all of it is durable.
 
         Raises:
             StorageUnavailableError: nothing of it was kept.

@@ -13,9 +13,11 @@ from typing import NamedTuple
 from headcount.counting.calendar import day_of_ms
 from headcount.counting.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head, packed
 from headcount.counting.hashing import IdHasher, Keys
+from headcount.counting.libraries import LibraryUse
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.batches import PlainMessage, decode_batch, decode_item
-from headcount.intake.decoding import Message, decode_message
+from headcount.intake.decoding import NO_LIBRARY, Message, decode_message
+from headcount.intake.libraries import LibraryTally, library_name
 from headcount.intake.ports import Limits, SourceRef, WriteKeys
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.scanning import JSON_SPACE
@@ -48,12 +50,16 @@ class Receipt(NamedTuple):
         library: through which library, one of `LIBRARIES`.
         number: tells it from the other requests of this process, where any source forwards.
         forwards: the numbers of the sources that forward what they send.
+        agent: its User-Agent.
+        short: whether it came by an address that has the one-letter form.
     """
 
     received_at_ms: int
     library: str
     number: int = 0
     forwards: Mapping[int, bool] = {}
+    agent: bytes = b""
+    short: bool = False
 
 
 class BatchResult(NamedTuple):
@@ -64,12 +70,14 @@ class BatchResult(NamedTuple):
         rejections: tallies of those that were rejected, where their source is known.
         rejected: the index of each rejected message, and why.
         source: whose all of the batch is; None where its messages name their sources.
+        libraries: which libraries sent those that were admitted.
     """
 
     facts: bytes
     rejections: list[Rejection]
     rejected: list[tuple[int, Reason]]
     source: SourceRef | None = None
+    libraries: Sequence[LibraryUse] = ()
 
 
 class Tracker:
@@ -110,8 +118,8 @@ class Tracker:
 
     def take_message(
         self, body: bytes, message_type: str, receipt: Receipt, source: SourceRef | None
-    ) -> bytes:
-        """The fact of a body that is one message.
+    ) -> BatchResult:
+        """What becomes of a body that is one message, which is admitted.
 
         Args:
             body: the message.
@@ -141,7 +149,11 @@ class Tracker:
         tail = fact_tail(hasher, message, message_type, made)
         if isinstance(tail, Reason):
             raise Refused(tail, source)
-        return packed(_head(receipt, source, message_type, hasher.flags) + tail, hasher.flags)
+        fact = packed(_head(receipt, source, message_type, hasher.flags) + tail, hasher.flags)
+        name = library_name(message.library, receipt.agent, short=receipt.short)
+        day = day_of_ms(receipt.received_at_ms)
+        use = LibraryUse(source.workspace, source.source, day, name, 1)
+        return BatchResult(fact, [], [], source, (use,))
 
     def take_batch(
         self, body: bytes, receipt: Receipt, source: SourceRef | None
@@ -168,8 +180,9 @@ class Tracker:
             budget = StepBudget(steps)
         facts: list[bytes] = []
         others: Iterable[int] = range(len(batch.plain or batch.items))
+        uses = LibraryTally(receipt.received_at_ms, receipt.agent, short=receipt.short)
         if source is not None and batch.plain:
-            others = yield from self._take_plain(batch.plain, receipt, source, hasher, facts)
+            others = yield from self._take_plain(batch.plain, receipt, source, hasher, facts, uses)
         rejected: list[tuple[int, Reason]] = []
         tallies: Counter[tuple[SourceRef, Reason]] = Counter()
         heads: dict[tuple[SourceRef, str], bytes] = {}
@@ -184,6 +197,9 @@ class Tracker:
             owner, outcome = self._take(message, receipt, source, hasher, heads, index)
             if isinstance(outcome, bytes):
                 facts.append(outcome)
+                assert owner is not None
+                assert isinstance(message, Message)
+                uses.add(owner, message.library)
                 continue
             rejected.append((index, outcome))
             if owner is not None:
@@ -195,7 +211,7 @@ class Tracker:
             for (owner, reason), messages in tallies.items()
         ]
         all_facts = packed(b"".join(facts), hasher.flags)
-        return BatchResult(all_facts, rejections, rejected, source)
+        return BatchResult(all_facts, rejections, rejected, source, uses.uses())
 
     def _take_plain(
         self,
@@ -204,6 +220,7 @@ class Tracker:
         source: SourceRef,
         hasher: IdHasher,
         facts: list[bytes],
+        uses: LibraryTally,
     ) -> Work[list[int]]:
         """Append the facts of messages like nearly all; the indexes of the others.
 
@@ -213,10 +230,13 @@ class Tracker:
         heads = {kind: _head(receipt, source, kind, hasher.flags) for kind in _PLAIN_TYPES}
         tracked, hashed_message, also = hasher.tracked, hasher.message, hasher.also
         others: list[int] = []
+        library = NO_LIBRARY
+        parts_each = 5 if also is None else 6
         for first in range(0, len(messages), TURN_MESSAGES):
             if first:
                 yield
             parts: list[bytes] = []
+            tallied = 0
             for index, message in enumerate(messages[first : first + TURN_MESSAGES], first):
                 message_type, message_id = message.type, message.message_id
                 user_id, anonymous_id = message.user_id, message.anonymous_id
@@ -228,6 +248,13 @@ class Tracker:
                 ):
                     others.append(index)
                     continue
+                context = message.context
+                own = NO_LIBRARY if context is None else context.library
+                if own != library:
+                    if taken := len(parts) // parts_each - tallied:
+                        uses.add(source, library, taken)
+                        tallied += taken
+                    library = own
                 parts += (
                     heads[message_type],
                     hashed_message(message_id),
@@ -237,6 +264,7 @@ class Tracker:
                 )
                 if also is not None:
                     parts.append(also(message_id))
+            uses.add(source, library, len(parts) // parts_each - tallied)
             facts.append(b"".join(parts))
         return others
 

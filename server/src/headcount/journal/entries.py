@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ import msgspec
 
 from headcount.confirmed import read_confirmed
 from headcount.counting.facts import FACT_FORMAT, WIDE_FACT_FORMAT, Rejection, WideFacts
+from headcount.counting.libraries import LibraryUse, split_tallies
 from headcount.errors import DamagedDataError
 from headcount.journal.schema import ENTRY_SELECT, JOURNAL, entry_checksum
 from headcount.sqlite.opening import damage_named, refuse_version, rows
@@ -71,6 +72,7 @@ class JournalEntry(NamedTuple):
         total_facts: how many facts had ever been appended, with these.
         damage: what stands here in the place of entries that cannot be read; then the others are
             empty, and the id is that of the last of them.
+        libraries: tallies of who sent the messages.
     """
 
     id: int
@@ -79,6 +81,7 @@ class JournalEntry(NamedTuple):
     rejections: list[Rejection]
     total_facts: int = 0
     damage: Damage | None = None
+    libraries: Sequence[LibraryUse] = ()
 
 
 class JournalState(NamedTuple):
@@ -220,8 +223,9 @@ class _Walk:
         if self._damaged:
             yield self._damage(total - count)
         self._total = total
-        rejections = [Rejection(*tally) for tally in json.loads(tallies or b"[]")]
-        yield JournalEntry(entry_id, appended_at_ms, facts, rejections, total)
+        found = [Rejection(*tally) for tally in json.loads(tallies or b"[]")]
+        rejections, uses = split_tallies(found)
+        yield JournalEntry(entry_id, appended_at_ms, facts, rejections, total, libraries=uses)
 
     def _missing_before(self, entry_id: int) -> Generator[JournalEntry, None, None]:
         if entry_id - self.next_id > _WALKED_MAX:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from headcount import telemetry
 from headcount.counting.facts import Rejection, WideFacts, fact_bytes
+from headcount.counting.libraries import LibraryUse, tallies_of
 from headcount.journal.file import JournalFile
 
 __all__ = ["Companion", "GroupCommit"]
@@ -62,7 +63,9 @@ class Companion(Protocol):
         ...
 
 
-Waiting = tuple[bytes, Sequence[Rejection], "asyncio.Future[None]", Sequence[Any]]
+Waiting = tuple[
+    bytes, Sequence[Rejection], "asyncio.Future[None]", Sequence[Any], Sequence[LibraryUse]
+]
 
 
 class GroupCommit:
@@ -104,7 +107,11 @@ class GroupCommit:
         self._admitted = telemetry.MESSAGES.labels("admitted", "")
 
     async def append(
-        self, facts: bytes, rejections: Sequence[Rejection] = (), posted: Sequence[Any] = ()
+        self,
+        facts: bytes,
+        rejections: Sequence[Rejection] = (),
+        posted: Sequence[Any] = (),
+        libraries: Sequence[LibraryUse] = (),
     ) -> None:
         """Return once facts, tallies and what goes beside them are durable.
 
@@ -112,7 +119,7 @@ class GroupCommit:
             StorageUnavailableError: they are not, and nothing of them was kept.
         """
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((facts, rejections, durable, posted))
+        self._waiting.append((facts, rejections, durable, posted, libraries))
         self.pending_bytes += len(facts)
         if self._writer is None:
             # For many requests, and of none of them.
@@ -135,9 +142,10 @@ class GroupCommit:
             try:
                 facts = _joined(group)
                 rejections = _sum(item[1] for item in group)
+                tallies = rejections + tallies_of(use for item in group for use in item[4])
                 with self._commit_seconds.time():
                     await loop.run_in_executor(
-                        self._executor, self._append, facts, rejections, self._clock_ms()
+                        self._executor, self._append, facts, tallies, self._clock_ms()
                     )
                 self._report(len(facts) // fact_bytes(facts), rejections)
             except Exception as error:  # whatever it is, each caller must hear of it
@@ -147,7 +155,7 @@ class GroupCommit:
 
     def _answer(self, group: Iterable[Waiting], failure: Exception | None) -> None:
         """Let requests go on, whose facts are durable unless something failed."""
-        for facts, _, durable, _ in group:
+        for facts, _, durable, *_ in group:
             self.pending_bytes -= len(facts)
             if durable.done():  # its client has gone; the facts stand all the same
                 continue
@@ -156,12 +164,12 @@ class GroupCommit:
             else:
                 durable.set_exception(failure)
 
-    def _append(self, facts: bytes, rejections: list[Rejection], now_ms: int) -> None:
+    def _append(self, facts: bytes, tallies: list[Rejection], now_ms: int) -> None:
         beside = self._beside
         if beside is not None and beside.must_undo:
             beside.undo()
         try:
-            entry = self._journal.append(facts, rejections, now_ms)
+            entry = self._journal.append(facts, tallies, now_ms)
         except BaseException:
             if beside is not None:
                 beside.undo()

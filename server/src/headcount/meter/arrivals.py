@@ -14,6 +14,7 @@ from operator import itemgetter
 
 from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.facts import FACT_BYTES, FIRST_MS, Rejection, fact_bytes
+from headcount.counting.libraries import LibraryUse
 from headcount.journal import JournalEntry, JournalFile
 
 __all__ = ["Arrivals", "take"]
@@ -31,6 +32,7 @@ class Arrivals:
     Attributes:
         facts: packed facts, entry by entry.
         rejections: tallies.
+        libraries: tallies of who sent the messages.
         positions: journal UUID to the id of the last entry that is in here.
         aside: what cannot be facts or tallies.
         least_ms: the least moment at which one of them came, by a clock that says anything.
@@ -39,6 +41,7 @@ class Arrivals:
 
     facts: list[bytes] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
+    libraries: list[LibraryUse] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     aside: list[Aside] = field(default_factory=list)
     least_ms: int = _NEVER_MS
@@ -107,6 +110,7 @@ def _add(taken: Arrivals, journal: JournalFile, entry: JournalEntry) -> None:
         else:
             what = f"{origin}, rejections {tuple(rejection)!r}"
             taken.aside.append(Aside(AsideReason.UNDIGESTIBLE, b"", origin=what))
+    taken.libraries += entry.libraries
     taken.positions[journal.uuid] = entry.id
 
 

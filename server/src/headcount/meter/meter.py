@@ -220,6 +220,7 @@ class Meter:
             facts = facts[~strangers]
         change = Change(
             rejections=taken.rejections,
+            libraries=taken.libraries,
             positions=taken.positions,
             counted_until_ms=until_ms,
             aside=[*taken.aside, *implausible],

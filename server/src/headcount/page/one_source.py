@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from headcount.api.v1.daily import Columns, DailyBody
 from headcount.api.v1.forwarding import ForwardingListBody, ForwardingRecord
+from headcount.api.v1.libraries import LibrariesBody, Library
 from headcount.api.v1.month_end import Forecasts
 from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
@@ -49,6 +50,7 @@ class _SourceAnswers:
     daily: DailyBody
     outcomes: OutcomesBody
     other: OtherMonth | None
+    sent_by: list[Library]
     previous: DailyBody | None
     forecasts: Forecasts
 
@@ -103,13 +105,18 @@ async def _read(
     asked = [("period", summary.month.period), named]
     daily = await visit.ask(DailyBody, DAILY, query=asked)
     outcomes = await visit.ask(OutcomesBody, "/headcount/v1/outcomes", query=asked)
+    sent_by: list[Library] = []
+    # A link shows usage, and not how it is measured.
+    if not visit.shared:
+        libraries = await visit.ask(LibrariesBody, "/headcount/v1/libraries", query=asked)
+        sent_by = [each for of in libraries.sources for each in of.libraries]
     previous = None
     if summary.previous is not UNSET:
         asked = [("period", summary.previous.period), named]
         previous = await visit.ask(DailyBody, DAILY, query=asked)
     other = other_of(summary, named=named_other, current=daily.current_period)
     forecasts = await forecasts_of_month(visit, daily, source.id)
-    return _SourceAnswers(daily, outcomes, other, previous, forecasts)
+    return _SourceAnswers(daily, outcomes, other, sent_by, previous, forecasts)
 
 
 @get("/page/source")
@@ -174,6 +181,7 @@ async def show_source(
         standing=[month.card(metric) for metric in HEADLINES],
         totals=month.totals(),
         outcomes=month.outcomes.totals,
+        sent_by=month.sent_by,
         subject=source.name,
         forwarding=await _forwarding(visit, source),
         remedies=REMEDIES,

@@ -18,6 +18,7 @@ from headcount.counting.aside import Aside, AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import U8, U64, Family, KeyBlock, NewKeys
+from headcount.counting.libraries import LibraryUse
 from headcount.counting.usage import Counts, UsageReading
 
 __all__ = [
@@ -46,6 +47,8 @@ class Change:
         counts: (period, workspace number, source number) to counts to add, a day and column
             each, shape (31, columns); source number 0 is the workspace itself.
         rejections: tallies to add.
+        libraries: tallies to add of who sent messages; beyond `NAMES_MAX` names of a source and
+            month, under `OTHER_LIBRARY`.
         positions: journal UUID to the id of the last entry that is metered with this change.
         counted_until_ms: new value of the freshness mark, or None to leave it.
         last_metered_day: latest day of a live fact in the batch, or None.
@@ -65,6 +68,7 @@ class Change:
     keys: dict[tuple[Period, Family], NewKeys] = field(default_factory=dict)
     counts: dict[tuple[Period, int, int], Counts] = field(default_factory=dict)
     rejections: Sequence[Rejection] = ()
+    libraries: Sequence[LibraryUse] = ()
     positions: dict[str, int] = field(default_factory=dict)
     counted_until_ms: int | None = None
     last_metered_day: int | None = None
@@ -163,10 +167,17 @@ class KeyRun(Protocol):
 class UsageStore(Protocol):
     """The reading side; safe to use from several processes at once."""
 
-    def read_usage(self, workspace: int, period: Period) -> UsageReading:
+    def read_usage(
+        self, workspace: int, period: Period, *, libraries: bool = False
+    ) -> UsageReading:
         """The usage of a workspace (by number) in a period, all from one moment.
 
         A workspace or period that the store knows nothing of reads as zeros.
+
+        Args:
+            workspace: which.
+            period: the month.
+            libraries: whether to read who sent the messages too.
         """
         ...
 

@@ -18,6 +18,7 @@ from headcount.counting.aside import AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
 from headcount.counting.facts import WIDE_FACT_BYTES, Rejection, WideFacts
 from headcount.counting.keys import Family, KeyBlock
+from headcount.counting.libraries import USE_PREFIX, split_tallies
 from headcount.counting.metrics import API_CALLS, KINDS
 from headcount.counting.usage import DAYS_MAX, UsageReading
 from headcount.sqlite.opening import damage_named, one_moment, rows
@@ -173,16 +174,18 @@ class SqliteStore:
 
     # Reading: anybody.
 
-    def read_usage(self, workspace: int, period: Period) -> UsageReading:
+    def read_usage(
+        self, workspace: int, period: Period, *, libraries: bool = False
+    ) -> UsageReading:
         """The usage of a workspace in a period, all from one moment."""
         with refusals("could not be read"), self._lock, one_moment(self._db):
             watermarks: dict[str, int] = dict(self._ledger.read(WATERMARK))
             first = self._first_period(workspace)
             place = (workspace, period.number)
             usage = self._ledger.read(USAGE, f"{sql.OF_MONTH} ORDER BY source", place)
-            rejected = self._ledger.read(
-                REJECTION, f"{sql.OF_MONTH} ORDER BY source, day, reason", place
-            )
+            prefixed = (*place, USE_PREFIX)
+            rejected = self._ledger.read(REJECTION, sql.REJECTIONS_OF_MONTH, prefixed)
+            used = self._ledger.read(REJECTION, sql.USES_OF_MONTH, prefixed) if libraries else []
         usage = [row[2:] for row in usage]
         totals = [row for row in usage if row[0] == 0]
         sources = usage[len(totals) :]  # source 0, the workspace itself, comes first
@@ -198,6 +201,7 @@ class SqliteStore:
             source_numbers=np.array([row[0] for row in sources], np.uint32),
             sources=all_counts_of([row[2] for row in sources]),
             rejected=tuple(Rejection(workspace, *row[2:]) for row in rejected),
+            libraries=tuple(split_tallies(Rejection(workspace, *row[2:]) for row in used)[1]),
         )
 
     def _first_period(self, workspace: int) -> Period | None:

@@ -7,7 +7,9 @@ and refused if it is not what was written: it must not get a checksum of its own
 from __future__ import annotations
 
 from headcount.counting.calendar import Period
+from headcount.counting.facts import Rejection
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
+from headcount.counting.libraries import NAMES_MAX, OTHER_LIBRARY, USE_PREFIX, tallies_of
 from headcount.counting.usage import Counts
 from headcount.sqlite.rows import Ledger
 from headcount.store import blocks, sql
@@ -50,6 +52,8 @@ def write_change(ledger: Ledger, change: Change) -> None:
         place = (r.workspace, Period.of_day(r.day).number, r.source, r.day, r.reason)
         held = ledger.get(REJECTION, *place)
         ledger.put(REJECTION, *place, r.messages + (held[-1] if held else 0))
+    for tally in tallies_of(change.libraries):
+        _add_use(ledger, tally)
     for (workspace, period), day in change.imported.items():
         _set_month(ledger, workspace, period, last_import_day=day)
     for workspace, period in change.sealed:
@@ -73,6 +77,19 @@ def write_change(ledger: Ledger, change: Change) -> None:
     ):
         if value is not None:
             _raise_mark(ledger, name, value)
+
+
+def _add_use(ledger: Ledger, tally: Rejection) -> None:
+    """Add messages of a library; of a source and month only so many names are told apart."""
+    workspace, source, day, word, messages = tally
+    place = (workspace, Period.of_day(day).number, source, day)
+    held = ledger.get(REJECTION, *place, word)
+    if held is None:
+        known = ledger.read(REJECTION, sql.USES_OF_SOURCE, (*place, USE_PREFIX))
+        if len(known) >= NAMES_MAX - 1:
+            word = USE_PREFIX + OTHER_LIBRARY
+            held = ledger.get(REJECTION, *place, word)
+    ledger.put(REJECTION, *place, word, messages + (held[-1] if held else 0))
 
 
 def _raise_mark(ledger: Ledger, name: str, value: int) -> None:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from headcount.counting.facts import Rejection
+from headcount.counting.libraries import LibraryUse
 from headcount.errors import DataFolderError, SpoolUnavailableError, StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile
 from headcount.spool.letters import Posted
@@ -94,7 +95,11 @@ class JournalSink:
         self._journal = GroupCommit(claimed, self._clock_ms, insist=insist, beside=self._spool)
 
     async def append(
-        self, facts: bytes, rejections: Sequence[Rejection] = (), posted: Sequence[Posted] = ()
+        self,
+        facts: bytes,
+        rejections: Sequence[Rejection] = (),
+        posted: Sequence[Posted] = (),
+        libraries: Sequence[LibraryUse] = (),
     ) -> None:
         """Return once facts, tallies and what is to be forwarded are durable.
 
@@ -105,7 +110,7 @@ class JournalSink:
             self._refused_lately = True
             raise StorageUnavailableError("no journal can be written")
         try:
-            await self._journal.append(facts, rejections, posted)
+            await self._journal.append(facts, rejections, posted, libraries)
         except SpoolUnavailableError as error:
             said, remedy = explained(error)
             self._troubles.begin(

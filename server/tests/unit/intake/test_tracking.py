@@ -32,7 +32,7 @@ def padded(size: int) -> bytes:
 
 def test_a_message_becomes_a_fact() -> None:
     body = b'{"userId":"u","anonymousId":"a","messageId":"m","event":"e"}'
-    (fact,) = unpack(TRACKER.take_message(body, "track", RECEIPT, WEB))
+    (fact,) = unpack(TRACKER.take_message(body, "track", RECEIPT, WEB).facts)
     assert fact == (
         NOW_MS, 1, 2, "track", "analytics-python", 0,
         HASHER.message("m"), HASHER.tracked("u"), HASHER.tracked("a"), None,
@@ -40,7 +40,9 @@ def test_a_message_becomes_a_fact() -> None:
 
 
 def test_the_path_decides_the_type_of_a_single_message() -> None:
-    (fact,) = unpack(TRACKER.take_message(json.dumps(GOOD).encode(), "identify", RECEIPT, WEB))
+    (fact,) = unpack(
+        TRACKER.take_message(json.dumps(GOOD).encode(), "identify", RECEIPT, WEB).facts
+    )
     assert fact.message_type == "identify"
 
 
@@ -138,7 +140,7 @@ def test_a_request_without_a_good_key_is_refused(write_key: object) -> None:
 
 def test_a_single_message_names_its_source_by_its_own_key() -> None:
     body = json.dumps({**GOOD, "writeKey": "app-key"}).encode()
-    assert unpack(TRACKER.take_message(body, "page", RECEIPT, None))[0].source == APP.source
+    assert unpack(TRACKER.take_message(body, "page", RECEIPT, None).facts)[0].source == APP.source
     with pytest.raises(Refused) as refused:
         TRACKER.take_message(b'{"writeKey":"app-key"}', "page", RECEIPT, None)
     assert (refused.value.reason, refused.value.source) == (Reason.NO_USER_ANON_ID, APP)

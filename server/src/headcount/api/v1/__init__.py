@@ -5,6 +5,7 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
 
     workspace, sources, tokens, links, plan_limits    what the catalog holds
     outcomes                              what became of every message, and why
+    libraries                             which tracking libraries sent them
     summary, daily, range                 a month in one answer; day by day, as columns; many
     all_months                            totals of the last thirteen months
     month_end                             where the month that runs will end
@@ -13,6 +14,7 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
 from headcount.api.v1.all_months import MONTHS_HANDLERS
 from headcount.api.v1.daily import DAILY_HANDLERS
 from headcount.api.v1.forwarding import FORWARDING_HANDLERS
+from headcount.api.v1.libraries import LIBRARY_HANDLERS
 from headcount.api.v1.links import LINK_HANDLERS
 from headcount.api.v1.month_end import FORECAST_HANDLERS
 from headcount.api.v1.outcomes import OUTCOME_HANDLERS
@@ -33,6 +35,7 @@ V1_HANDLERS = [
     *FORECAST_HANDLERS,
     *MONTHS_HANDLERS,
     *OUTCOME_HANDLERS,
+    *LIBRARY_HANDLERS,
     *SOURCE_HANDLERS,
     *TOKEN_HANDLERS,
     *LIMIT_HANDLERS,

@@ -1,0 +1,83 @@
+"""Which libraries sent what was admitted: tallies of messages by source, month and library.
+
+They go the way of rejections, in the entry of their facts, in the commit of that entry and in the
+same table, and so are as exact and as durable; there they stand under a word that no reason is, on
+the first day of their month. Names are what senders say of themselves: they are made harmless, and
+of a source and a month only so many are told apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from headcount.counting.calendar import Period
+from headcount.counting.facts import Rejection
+
+__all__ = [
+    "NAMES_MAX",
+    "OTHER_LIBRARY",
+    "USE_PREFIX",
+    "LibraryUse",
+    "clean_name",
+    "split_tallies",
+    "tallies_of",
+]
+
+OTHER_LIBRARY = "other"
+"""Libraries beyond those that are told apart, and those that say no name at all."""
+
+NAMES_MAX = 50
+"""How many libraries of one source are told apart in a month; the others are one."""
+
+USE_PREFIX = "library:"
+"""What the word of a tally begins with that is none of rejections."""
+
+_NAME_CHARACTERS_MAX = 60
+_STRANGE = re.compile(r"[^A-Za-z0-9@/._+() -]+")
+
+
+class LibraryUse(NamedTuple):
+    """How many admitted messages of one source a library sent in the month of a day."""
+
+    workspace: int
+    source: int
+    day: int
+    library: str
+    messages: int
+
+
+def clean_name(name: str) -> str:
+    """A library's name, as it is shown; `OTHER_LIBRARY` where nothing is left of it."""
+    return _STRANGE.sub("?", name[:_NAME_CHARACTERS_MAX]).strip() or OTHER_LIBRARY
+
+
+def tallies_of(uses: Iterable[LibraryUse]) -> list[Rejection]:
+    """Uses as the tallies that journals and stores keep, added up."""
+    sums: Counter[tuple[int, int, int, str]] = Counter()
+    for workspace, source, day, library, messages in uses:
+        sums[workspace, source, _first_day(day), USE_PREFIX + library] += messages
+    return [Rejection(*place, messages) for place, messages in sums.items()]
+
+
+@lru_cache(maxsize=64)
+def _first_day(day: int) -> int:
+    """The first day of the month of a day."""
+    return Period.of_day(day).first_day
+
+
+def split_tallies(tallies: Iterable[Rejection]) -> tuple[list[Rejection], list[LibraryUse]]:
+    """The rejections among tallies, and the uses."""
+    rejections: list[Rejection] = []
+    uses: list[LibraryUse] = []
+    for tally in tallies:
+        workspace, source, day, word, messages = tally
+        # What is damaged may be no text; whoever takes rejections sees to that.
+        if isinstance(word, str) and word.startswith(USE_PREFIX):
+            uses.append(LibraryUse(workspace, source, day, word[len(USE_PREFIX) :], messages))
+        else:
+            rejections.append(tally)
+    return rejections, uses
