@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -134,6 +135,14 @@ def test_every_process_logs_in_the_same_way(server: Server) -> None:
     )
     eventually(lambda: server.ask("/readyz").status == 200, "the server to be ready")
     assert {read(line)[0] for line in list(server.log)} >= {"supervisor", "intake", "api"}
+
+
+@pytest.mark.parametrize("log_format", FORMATS)
+def test_a_setting_that_is_none_is_a_line_of_the_log(tmp_path: Path, log_format: str) -> None:
+    variables = {"HEADCOUNT_WORKER": "2", "HEADCOUNT_LOG_FORMAT": log_format}
+    with serving(tmp_path, "--workers", "1", **variables) as server:
+        eventually(lambda: any("HEADCOUNT_WORKER" in line for line in server.log), "a warning")
+        assert {read(line)[0] for line in list(server.log)} == {"supervisor"}
 
 
 @pytest.mark.parametrize("log_format", FORMATS)

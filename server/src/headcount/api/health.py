@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +17,7 @@ from headcount.api.wire.context import services_of
 from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.api.wire.problems import Problem
 from headcount.backlog import Backlog
+from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.troubles import Trouble
 
 __all__ = ["HEALTH_HANDLERS"]
@@ -191,7 +193,9 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[str]:
     text = services.server_metrics() + services.metrics.text()
     text += standing_text(ready=not _reasons(services), meter_silent_s=silent_ms / 1000)
     if _is_told_usage(request, services):
-        text += await services.workspace_usage()
+        # Where the catalog cannot be read, the rest is all the more of use.
+        with suppress(DataFolderError, StorageUnavailableError):
+            text += await services.workspace_usage()
     return Response(text, media_type=_PROMETHEUS, headers={"Cache-Control": "no-store"})
 
 

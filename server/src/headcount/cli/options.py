@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from headcount.config import SETTINGS
+from headcount.config import SETTINGS, Settings
 from headcount.counting.metrics import HEADLINES
 from headcount.loading import load_settings
 from headcount.terminal import say
@@ -23,11 +23,18 @@ __all__ = ["as_json_option", "query_options", "settings_options", "workspace_opt
 Command = Callable[..., Any]
 
 
-def settings_options(*names: str) -> Callable[[Command], Command]:
+def _say_warning(_settings: Settings, warning: str) -> None:
+    say(f"Warning: {warning}")
+
+
+def settings_options(
+    *names: str, warn: Callable[[Settings, str], None] = _say_warning
+) -> Callable[[Command], Command]:
     """Give a command the options of these settings, and `settings` as an argument.
 
     Args:
         names: fields of `Settings`; the others still come from variables and the file.
+        warn: is told what is no setting.
     """
 
     def decorate(command: Command) -> Command:
@@ -36,7 +43,7 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
             flags = {name: arguments.pop(name) for name in names}
             settings, warnings = load_settings(flags, os.environ, config)
             for warning in warnings:
-                say(f"Warning: {warning}")
+                warn(settings, warning)
             return command(settings=settings, **arguments)
 
         decorated: Command = click.option(

@@ -23,6 +23,14 @@ __all__ = ["serve"]
 _log = logging.getLogger("headcount")
 
 
+def _warn(settings: Settings, warning: str) -> None:
+    """Say what is no setting as a line of the server's log."""
+    from headcount.logs import log_to_stderr
+
+    log_to_stderr("supervisor", settings.log_format)
+    _log.warning("%s", warning)
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -32,7 +40,7 @@ Examples:
 
 Every option may also stand in headcount.toml, for instance: workers = 4"""
 )
-@settings_options(*(name for name, setting in SETTINGS.items() if not setting.reading))
+@settings_options(*(name for name, setting in SETTINGS.items() if not setting.reading), warn=_warn)
 @as_json_option
 def serve(settings: Settings, as_json: bool) -> int:
     """Take messages from tracking SDKs, count them, and answer usage.
