@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -112,7 +113,9 @@ def test_the_log_says_nothing_of_them(shop: Shop) -> None:
         ),
         "all that left to be gone",
     )
-    assert server.log[before:] == []
+    # Who was still there to be told that this is no HTTP, or no gzip, is named as all who are.
+    refused = re.compile(r"(intake|api) INFO \[[0-9a-f]{32}\] answered 4\d\d ")
+    assert [line for line in server.log[before:] if not refused.search(line)] == []
 
 
 def test_a_stop_while_clients_leave_says_nothing_either(tmp_path: Path) -> None:
