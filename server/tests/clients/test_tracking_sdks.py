@@ -45,9 +45,10 @@ class Client:
     command: tuple[str, ...]
     task: Mapping[str, Any] = field(default_factory=dict)
 
-    def play(self, server: Server, write_key: str, calls: list[Call]) -> None:
+    def play(self, server: Server, write_key: str, calls: list[Call], path: str = "") -> None:
         """Send calls, and end once the SDK says that all are delivered."""
-        task = {"host": server.tracking, "writeKey": write_key, "calls": calls, **self.task}
+        host = server.tracking + path
+        task = {"host": host, "writeKey": write_key, "calls": calls, **self.task}
         ended = subprocess.run(
             self.command, input=json.dumps(task), capture_output=True, text=True, cwd=HERE
         )
@@ -84,10 +85,21 @@ CLIENTS: dict[str, Client | Browser] = {
     "segment-analytics-python with gzip": python_client("segment.analytics", gzip=True),
     "rudder-sdk-python": python_client("rudderstack.analytics"),
     "analytics-node": Client((NODE, str(HERE / "programs" / "node_client.mjs"))),
+    "rudder-sdk-node": Client((NODE, str(HERE / "programs" / "rudder_node_client.mjs"))),
     "analytics.js requests": Browser(),
 }
+ON_NODE = {"analytics-node", "rudder-sdk-node"}
 PLAYING = {
-    name: client for name, client in CLIENTS.items() if name != "analytics-node" or node_is_here()
+    name: client for name, client in CLIENTS.items() if name not in ON_NODE or node_is_here()
+}
+# What each calls itself in what it sends.
+NAMES = {
+    "segment-analytics-python": {"analytics-python"},
+    "segment-analytics-python with gzip": {"analytics-python"},
+    "rudder-sdk-python": {"analytics-python"},
+    "analytics-node": {"@segment/analytics-node"},
+    "rudder-sdk-node": {"analytics-node"},
+    "analytics.js requests": {"python-urllib3"},
 }
 
 
@@ -167,9 +179,32 @@ def sent(shop: Shop) -> dict[str, list[Call]]:
 def test_usage_of_a_source_is_what_its_client_sent(
     shop: Shop, sent: dict[str, list[Call]], name: str
 ) -> None:
-    if name == "analytics-node":
+    if name in ON_NODE:
         needed_node()
     assert shop.usage()[shop.source_ids[name]] == expected(sent)[name]
+
+
+def test_each_client_is_told_by_its_name(shop: Shop, sent: dict[str, list[Call]]) -> None:
+    told = {
+        each["sourceName"]: {library["name"]: library["messages"] for library in each["libraries"]}
+        for each in shop.ask("/headcount/v1/libraries").data["sources"]
+    }
+    assert {name: set(libraries) for name, libraries in told.items()} == {
+        name: NAMES[name] for name in PLAYING
+    }
+    for name, libraries in told.items():
+        assert sum(libraries.values()) == len(sent[name])
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_usage_is_what_jitsu_s_library_sent(shop: Shop, path: str) -> None:
+    node = needed_node()
+    own = shop.server.shop(f"Jitsu at {path}", "server")
+    visits = [{"anonymousId": f"device {n}", "userId": f"user {n // 2}"} for n in range(6)]
+    program = Client((node, str(HERE / "programs" / "jitsu_client.mjs")), {"visits": visits})
+    program.play(own.server, own.write_keys["server"], [], path)
+    own.wait_until_counted()
+    assert own.usage()[own.source_ids["server"]] == Counts(36, 3, 6, 6, 0)
 
 
 def test_usage_of_the_workspace_counts_people_once(shop: Shop, sent: dict[str, list[Call]]) -> None:
