@@ -35,6 +35,7 @@ def test_a_link_shows_its_view_after_a_restart_and_out_of_a_backup(tmp_path: Pat
         assert server.send("GET", server.api + path).status == 200
         program.json("link", "revoke", made["id"])
         assert server.send("GET", server.api + path).status == 404
+        assert not any(secret in line for line in server.log)
     restored = Program(tmp_path / "restored", tmp_path)
     done = restored.run("restore", str(tmp_path / "backup"))
     assert done.returncode == 0, done.stderr

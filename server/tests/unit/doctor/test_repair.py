@@ -258,6 +258,35 @@ def test_an_older_catalog_is_taken_once_that_is_asked_for(
     assert problems(folder) == []
 
 
+@pytest.mark.parametrize(
+    ("table", "change", "words", "lost"),
+    [
+        ("plan_limit", "amount = 99", "A damaged limit of a plan", "headcount plan show"),
+        ("link", "secret_hash = x'00'", "The damaged link", "headcount link add"),
+    ],
+)
+def test_a_limit_or_a_link_that_is_damaged_is_taken_out_and_said(
+    folder: DataFolder, table: str, change: str, words: str, lost: str
+) -> None:
+    with Catalog(folder.catalog) as catalog:
+        for day in (0, 10):
+            catalog.set_plan_limits(1, {"mtu": 5 + day}, from_day=day, now_ms=NOW_MS)
+        _, kept = catalog.add_link(1, NOW_MS)
+        catalog.add_link(2, NOW_MS)
+    with closing(sqlite3.connect(folder.catalog)) as database, database:
+        last = {"plan_limit": "from_day = 10", "link": "workspace = 2"}[table]
+        database.execute(f"UPDATE {table} SET {change} WHERE {last}")
+    assert any("is not what was written" in said for said in problems(folder))
+    act = next(act for act in repaired(folder) if words in act.what)
+    assert lost in act.lost
+    assert problems(folder) == []
+    with Catalog(folder.catalog) as catalog:
+        catalog.check()
+        assert catalog.plan_limits(1, 99)["mtu"] == (5 if table == "plan_limit" else 15)
+        assert catalog.link_by_secret(kept) is not None
+        assert len(catalog.links(2)) == (0 if table == "link" else 1)
+
+
 def run_of(folder: DataFolder) -> Path:
     """A file of keys that the store names."""
     with closing(sqlite3.connect(folder.store)) as store:
