@@ -8,6 +8,7 @@ those of a running server. What a record is, and when it is refused, is intake's
     compression      gzip and zstd as streams
     contents         what is in a file, as bytes of UTF-8
     forms            in which form it holds records; gives these, numbered
+    json_layout      whether JSON keeps to lines
     json_values      records in arrays, and one behind the other
     csv_rows         tables in text
     parquet_rows     tables in Parquet

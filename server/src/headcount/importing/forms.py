@@ -7,8 +7,6 @@ name. A file in another form is one error about the file, with the remedy, and n
 from __future__ import annotations
 
 import io
-import json
-import re
 import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -16,23 +14,27 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
-
 from headcount.importing.chunks import Line, UnreadRecord, read_lines
-from headcount.importing.columns_map import FIELDS, ColumnsMap
+from headcount.importing.columns_map import ColumnsMap
 from headcount.importing.compression import Damaged, Unfit
 from headcount.importing.contents import Reading
 from headcount.importing.csv_rows import CsvRows, delimiter_of
 from headcount.importing.inputs import Input
+from headcount.importing.json_layout import (
+    decoded,
+    first_object,
+    keeps_to_lines,
+    refuse_other_text,
+    refuse_wrapped,
+)
 from headcount.importing.json_values import RECORD_SEPARATOR, read_values
 from headcount.importing.objects import RemoteObject
 from headcount.importing.parquet_rows import ParquetRows, require_parquet
 from headcount.importing.rejects import KeptRecords, Rejects
-from headcount.importing.tables import record_of
+from headcount.importing.tables import ObjectTaker, is_row, record_of
 from headcount.intake.ports import Limits
 from headcount.intake.reasons import Reason
-from headcount.intake.scanning import JSON_SPACE, Malformed, value_end, without_bom
-from headcount.intake.work import StepBudget, TooComplex, message_steps
+from headcount.intake.scanning import JSON_SPACE, without_bom
 
 __all__ = ["Records"]
 
@@ -40,9 +42,8 @@ _BUFFER_BYTES = 1 << 18
 _PEEK_BYTES = 1 << 18
 _SPOOL_BYTES = 1 << 20
 _PARQUET = b"PAR1"
+_BEFORE_FIRST = JSON_SPACE + b"[" + RECORD_SEPARATOR
 _TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
-_SHOWN_BYTES = 24
-_WRAPPED = re.compile(rb'\{\s*"([A-Za-z_]\w*)"\s*:\s*\[\s*\{', re.ASCII)
 
 # How files of other forms begin, what they are called, and what to do with them.
 _OTHERS = (
@@ -94,6 +95,7 @@ class Records:
         self._reading = self._stack.enter_context(closing(_opened(source)))
         self._failure: str | None = None
         self._rows: CsvRows | ParquetRows | None = None
+        self._objects: ObjectTaker | None = None
         self._keep: Callable[[Iterable[int]], None] = lambda _numbers: None
         self.unit = "line"
 
@@ -137,7 +139,7 @@ class Records:
     @property
     def notes(self) -> list[str]:
         """What somebody should know who reads the counts; complete once all was read."""
-        taker = None if self._rows is None else self._rows.taker
+        taker = self._objects if self._rows is None else self._rows.taker
         if taker is None:
             return []
         notes = []
@@ -160,9 +162,10 @@ class Records:
         _refuse_other_forms(start, self._source.name)
         text = without_bom(start).lstrip(JSON_SPACE)
         if text[:1] == b"{" and not self._mapping.is_of_records:
-            _refuse_wrapped(text, self._source.name)
+            refuse_wrapped(text, self._source.name)
+        self._see_rows(text)
         if text[:1] in (b"[", RECORD_SEPARATOR) or (
-            text[:1] == b"{" and not _keeps_to_lines(text, is_whole)
+            text[:1] == b"{" and not keeps_to_lines(text, is_whole)
         ):
             values = read_values(self._reading, self._record_bytes_max)
             return self._mapped(self._kept(values, "record"))
@@ -170,8 +173,14 @@ class Records:
             delimiter = delimiter_of(start, self._mapping)
             if delimiter or self._source.name.lower().endswith(_TABLE_ENDINGS):
                 return self._kept(self._csv(delimiter), "line")
-        _refuse_other_text(text, is_whole)
+        refuse_other_text(text, is_whole)
         return self._plain_lines()
+
+    def _see_rows(self, text: bytes) -> None:
+        """See whether the objects of a file are rows of a table rather than messages."""
+        first = first_object(text.lstrip(_BEFORE_FIRST))
+        if first is not None and not self._mapping.is_of_records and is_row(first):
+            self._objects = ObjectTaker(first, self._source.path)
 
     def _plain_lines(self) -> Iterator[Line]:
         # Nothing stands between these and who asks for them: they are what most imports are.
@@ -227,7 +236,11 @@ class Records:
             self._failure = self._reading.failure or f"cannot be read to its end: {error}."
 
     def _mapped(self, records: Iterator[Line]) -> Iterator[Line]:
-        return _mapped(records, self._mapping) if self._mapping.is_of_records else records
+        if self._objects is not None:
+            return _remade(records, self._objects.record)
+        if not self._mapping.is_of_records:
+            return records
+        return _remade(records, lambda raw, found: record_of(raw, found, self._mapping))
 
 
 def _opened(source: Input) -> Reading:
@@ -245,114 +258,14 @@ def _refuse_other_forms(start: bytes, name: str) -> None:
             raise Unfit(f"it is {what}; {remedy.replace('FILE', shlex.quote(name))}")
 
 
-def _refuse_wrapped(text: bytes, name: str) -> None:
-    """Refuse objects whose only sense is to hold an array of messages, as bodies of requests do."""
-    found = _first_object(text)
-    if found is None:
-        # It is too long to be seen whole, unless it is only the first line that is wrong.
-        match = None if _has_line_of_json(text) else _WRAPPED.match(text)
-        inside = None if match is None else match[1].decode()
-    elif found.keys() & set(FIELDS):
-        return
-    else:
-        arrays = (
-            key for key, value in found.items()
-            if isinstance(value, list) and value and isinstance(value[0], dict)
-        )  # fmt: skip
-        inside = next(arrays, None)
-    if inside is not None:
-        file, selected = shlex.quote(name), shlex.quote(f".{inside}[]")
-        is_gzip = name.lower().endswith(".gz")
-        jq = f"gzip -dc {file} | jq -c {selected}" if is_gzip else f"jq -c {selected} {file}"
-        raise Unfit(
-            f'it is an object around the messages, which are its "{inside}"; use: {jq} | headcount'
-            " import -"
-        )
-
-
-def _first_object(text: bytes) -> dict[str, Any] | None:
-    line = text.partition(b"\n")[0]
-    try:
-        end = len(line) if _is_value(line) else value_end(text, 0, _budget(text))
-    except (Malformed, TooComplex):
-        return None
-    found = _decoded(text[:end])
-    return found if isinstance(found, dict) else None
-
-
-def _budget(text: bytes) -> StepBudget:
-    return StepBudget(message_steps(len(text)))
-
-
-def _keeps_to_lines(text: bytes, is_whole: bool) -> bool:
-    """Whether a file that begins with an object has one on each line."""
-    line, end, _ = text.partition(b"\n")
-    if _is_value(line):
-        return True
-    if not end and not is_whole:
-        # One line, as long as can be seen: of many records, or of a single one that is too long.
-        return False
-    try:
-        value_end(text, 0, _budget(text))
-    except (Malformed, TooComplex):
-        # The first record is none; whether the others are on lines is seen at their beginnings.
-        return _has_line_of_json(text)
-    return False
-
-
-def _refuse_other_text(text: bytes, is_whole: bool) -> None:
-    if not text or _has_line_of_json(text) or (text[:1] == b"{" and b"\n" not in text):
-        return
-    begin = text[:_SHOWN_BYTES].partition(b"\n")[0].strip()
-    shown = begin.decode("utf-8", "backslashreplace")
-    if not is_whole and b"\n" not in text:
-        shown += "..."
-    raise Unfit(
-        f"none of its lines that were looked at is a JSON object, it is no array of them, and no"
-        f' table with a heading; it begins with "{shown}"'
-    )
-
-
-def _has_line_of_json(text: bytes) -> bool:
-    return any(
-        line.lstrip(JSON_SPACE).startswith(b"{") and _is_value(line) for line in text.split(b"\n")
-    )
-
-
-def _is_value(line: bytes) -> bool:
-    try:
-        msgspec.json.decode(line, type=msgspec.Raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # What that decoder refuses may still be taken: half a character, or deep nesting.
-        try:
-            at = len(line) - len(line.lstrip(JSON_SPACE))
-            end = value_end(line, at, _budget(line))
-        except (Malformed, TooComplex):
-            return False
-        return not line[end:].strip(JSON_SPACE)
-    return True
-
-
-def _mapped(records: Iterator[Line], mapping: ColumnsMap) -> Iterator[Line]:
+def _remade(
+    records: Iterator[Line], remake: Callable[[bytes, dict[str, Any]], bytes]
+) -> Iterator[Line]:
+    """Records made of others."""
     for number, raw in records:
         is_cut = len(raw) > Limits().record_bytes_max
-        found = Reason.MESSAGE_TOO_LARGE if is_cut else _decoded(raw)
+        found = Reason.MESSAGE_TOO_LARGE if is_cut else decoded(raw)
         if isinstance(found, Reason):
             yield number, UnreadRecord.of(raw, found)
         else:
-            yield number, record_of(raw, found, mapping)
-
-
-def _decoded(raw: bytes) -> dict[str, Any] | Reason:
-    try:
-        found = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        try:
-            found = json.loads(raw)
-        except UnicodeDecodeError:
-            return Reason.NOT_UTF8
-        except RecursionError:
-            return Reason.TOO_COMPLEX
-        except ValueError:
-            return Reason.MALFORMED_JSON
-    return found if isinstance(found, dict) else Reason.NOT_AN_OBJECT
+            yield number, remake(raw, found)

@@ -22,7 +22,15 @@ import msgspec
 from headcount.importing.columns_map import FIELDS, ColumnsMap
 from headcount.importing.compression import Unfit
 
-__all__ = ["RowTaker", "looks_like_heading", "record_of", "table_type", "time_text"]
+__all__ = [
+    "ObjectTaker",
+    "RowTaker",
+    "is_row",
+    "looks_like_heading",
+    "record_of",
+    "table_type",
+    "time_text",
+]
 
 # What columns are called, lower case and without what is no letter or digit; the first that a row
 # has something in counts.
@@ -135,7 +143,7 @@ class RowTaker:
         has = {each.name for each in self._fields} | self._fixed.keys()
         self._refuse_what_is_missing(has)
         if "type" not in has:
-            self._fixed["type"] = self._type(path, has)
+            self._fixed["type"] = _type_of_all(path, has)
         self.has_ids = "messageId" in has
         self.assumed_utc = False
 
@@ -180,16 +188,6 @@ class RowTaker:
                     " Say in a map (--map) which one is"
                 )
 
-    def _type(self, path: str, has: set[str]) -> str:
-        if table_type(path) == "":
-            raise Unfit("it is a table of people or companies, and holds no messages")
-        if "event" in has:
-            return "track"  # no other type has an event, so it is the table of one
-        raise Unfit(
-            "nothing says of which type its messages are: name it after its table, such as"
-            " tracks.csv, or say so under [values] in a map (--map)"
-        )
-
     def _shown(self) -> str:
         names = [each or '""' for each in self._names[:_SHOWN_COLUMNS_MAX]]
         more = len(self._names) - len(names)
@@ -226,6 +224,72 @@ class RowTaker:
         return text
 
 
+class ObjectTaker:
+    """Makes records of rows that came as objects of JSON, each with the columns that it has.
+
+    Args:
+        first: the first of them.
+        path: of the file, whose name may say of which type the messages are.
+
+    Attributes:
+        has_ids: whether every row so far had a message id.
+        assumed_utc: whether a time without a zone was met, and taken for UTC.
+
+    Raises:
+        Unfit: nothing says of which type the messages are.
+    """
+
+    def __init__(self, first: Mapping[str, Any], path: str) -> None:
+        self._type = table_type(path)
+        if not self._type and "type" not in map(_plain, first):
+            self._type = _type_of_all(path, set(map(_plain, first)))
+        self.has_ids = True
+        self.assumed_utc = False
+
+    def record(self, raw: bytes, row: Mapping[str, Any]) -> bytes:
+        """The record that a row is.
+
+        Args:
+            raw: its bytes.
+            row: what is in it.
+        """
+        plain = {_plain(name): value for name, value in row.items()}
+        values = {"type": self._type} if self._type else {}
+        for name in FIELDS:
+            for each in () if name in values else _NAMES[name]:
+                value = plain.get(each)
+                if value is not None and value != "":
+                    values[name] = value
+                    break
+        for name in _TIMES:
+            if name in values:
+                values[name], has_zone = time_text(values[name], None, "Z")
+                self.assumed_utc |= not has_zone
+        if "messageId" not in values:
+            self.has_ids = False
+            values["row"] = _digest(raw)
+        return _encoded(values)
+
+
+def is_row(found: Mapping[str, Any]) -> bool:
+    """Whether an object is a row of a table of messages, and not a message as libraries send it."""
+    return looks_like_heading(list(found)) and not any(
+        name in found for name in FIELDS if name != name.lower()
+    )
+
+
+def _type_of_all(path: str, has: set[str]) -> str:
+    """The type of a table's messages, where neither its name nor a column says it."""
+    if table_type(path) == "":
+        raise Unfit("it is a table of people or companies, and holds no messages")
+    if "event" in has:
+        return "track"  # no other type has an event, so it is the table of one
+    raise Unfit(
+        "nothing says of which type its messages are: name it after its table, such as"
+        " tracks.csv, or say so under [values] in a map (--map)"
+    )
+
+
 def record_of(raw: bytes, found: Mapping[str, Any], mapping: ColumnsMap) -> bytes:
     """The record that an object of JSON is under a map.
 
@@ -248,6 +312,10 @@ def record_of(raw: bytes, found: Mapping[str, Any], mapping: ColumnsMap) -> byte
             values[name], _ = time_text(values[name], mapping.unit, mapping.zone)
     if "messageId" not in values:
         values["row"] = _digest(raw)
+    return _encoded(values)
+
+
+def _encoded(values: Mapping[str, Any]) -> bytes:
     try:
         return msgspec.json.encode(values)
     except UnicodeEncodeError:

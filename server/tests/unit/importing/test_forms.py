@@ -11,6 +11,7 @@ import lzma
 import sqlite3
 import tarfile
 import zipfile
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -99,6 +100,13 @@ SHAPES = {
     ),
     "pretty, one behind the other": "".join(json.dumps(each, indent=4) for each in MESSAGES),
     "pretty, one below the other": "\n".join(json.dumps(each, indent=4) for each in MESSAGES),
+    "first one, then several on a line": json.dumps(MESSAGES[0])
+    + "\n"
+    + "".join(
+        json.dumps(each) + ("\n" if number % 3 else "") for number, each in enumerate(MESSAGES[1:])
+    ),
+    "lines, then pretty": lines_of(MESSAGES[:50])
+    + "\n".join(json.dumps(each, indent=1) for each in MESSAGES[50:]),
     "a sequence of RFC 7464": "".join("\x1e" + json.dumps(each) + "\n" for each in MESSAGES),
 }
 
@@ -269,10 +277,11 @@ def test_a_file_of_another_form_is_one_error_about_the_file(
 
 
 def test_a_bad_first_line_is_that_line_alone(tmp_path: Path) -> None:
-    text = '{"cut": "of\n' + SHAPES["lines"]
+    text = '{"cut": "of\n' + SHAPES["lines"] + '{"cut": \n' + SHAPES["lines"]
     found = [raw for _, raw in _lines(made(tmp_path, "x.ndjson", text))]
     assert found[0] == b'{"cut": "of'
-    assert [json.loads(raw) for raw in found[1:]] == MESSAGES
+    assert found[201] == b'{"cut":'
+    assert [json.loads(raw) for raw in found[1:201] + found[202:]] == MESSAGES * 2
 
 
 def _lines(path: Path) -> list[tuple[int, bytes]]:
@@ -504,6 +513,29 @@ def test_the_name_of_a_table_comes_before_a_property_called_type(tmp_path: Path)
     [named] = read(made(tmp_path, "pages.csv", content)).records
     [unnamed] = read(made(tmp_path, "export.csv", content.replace("product", "group"))).records
     assert (named["type"], unnamed["type"]) == ("page", "group")
+
+
+@pytest.mark.parametrize("shape", ["lines", "array"])
+@pytest.mark.parametrize("case", [str.lower, str.upper])
+def test_rows_that_were_unloaded_as_json_are_read_too(
+    tmp_path: Path, shape: str, case: Callable[[str], str]
+) -> None:
+    # As BigQuery and others write them: without what is empty, and times without a T.
+    objects = [
+        {case(name): value.strftime("%Y-%m-%d %H:%M:%S.%f UTC") if name == "received_at" else value
+         for name, value in zip(HEADING, row, strict=True) if value is not None}
+        for row in ROWS
+    ]  # fmt: skip
+    text = json.dumps(objects) if shape == "array" else lines_of(objects)
+    found = read(made(tmp_path, "tracks-000000000000.json", text))
+    assert (found.failure, found.unread, found.notes) == (None, {}, [])
+    assert same(found.records, EXPECTED)
+    nameless = {"user_id": "u", "received_at": "2026-11-05 10:00:00"}
+    found = read(made(tmp_path, "x.json", json.dumps(nameless)))
+    assert "nothing says of which type its messages are" in str(found.failure)
+    found = read(made(tmp_path, "pages.json", json.dumps(nameless)))
+    assert [each["type"] for each in found.records] == ["page"]
+    assert len(found.notes) == 2
 
 
 def test_a_table_without_ids_gives_rows_that_differ_where_anything_does(tmp_path: Path) -> None:
