@@ -1,4 +1,4 @@
-"""The part of Azure's Blob service that reading needs, on loopback: lists, serves, checks keys.
+"""The part of Azure's Blob service that is needed, on loopback: lists, serves, stores, checks keys.
 
 Takes a key and blobs, gives an address. Refuses requests that the key did not sign, as the service
 does ("Authorize with Shared Key" in its documentation).
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -18,12 +18,12 @@ __all__ = ["azure"]
 
 
 @contextmanager
-def azure(key: bytes, blobs: Mapping[str, bytes]) -> Iterator[str]:
+def azure(key: bytes, blobs: dict[str, bytes]) -> Iterator[str]:
     """A server with one container, `bucket`, of the account `account`; gives the address.
 
     Args:
         key: the account's.
-        blobs: what lies in the container, by name.
+        blobs: what lies in the container, by name; what is stored there is put into it.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -42,6 +42,15 @@ def azure(key: bytes, blobs: Mapping[str, bytes]) -> Iterator[str]:
                     self.answer(404, b"<Error><Code>BlobNotFound</Code></Error>")
                 else:
                     self.answer(200, content)
+
+        def do_PUT(self) -> None:
+            parts = urlsplit(self.path)
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            if not self.is_signed(parts.path, dict(parse_qsl(parts.query))):
+                self.answer(403, b"<Error><Code>AuthenticationFailed</Code></Error>")
+            else:
+                blobs[unquote(parts.path).removeprefix("/bucket/")] = content
+                self.answer(201, b"")
 
         def do_HEAD(self) -> None:
             self.do_GET()

@@ -46,6 +46,7 @@ Examples:
   headcount export --from 2026-01 --to 2026-03 --by source first-quarter.parquet
   headcount export --from 2025-01 --metric mtu --format csv | gzip > mtu.csv.gz
   headcount export --from 2026-01 --new daily.ndjson
+  headcount export --from 2026-01 s3://bucket/usage/2026.parquet
   headcount export --from 2026-01 --limits against-the-plan.csv
 
 Every row counts from the start of its month to the end of its day, in UTC."""
@@ -82,7 +83,9 @@ def export(
 ) -> None:
     """Write the daily usage of a range of months to FILE, or to standard output.
 
-    A file appears whole or not at all. Months before the workspace's first usage are left out.
+    FILE may be the address of an object (s3://, gs:// or az://), which needs the settings and the
+    credentials that `headcount import` reads it with. A file, or an object, appears whole or not at
+    all. Months before the workspace's first usage are left out.
     Reads over HTTP, as `headcount usage` does.
     """
     query = Query(cast("Scope", by), metric)

@@ -1,9 +1,10 @@
-"""Files of an import that lie elsewhere: takes an address, gives its objects as binary streams.
+"""Files that lie elsewhere: takes an address, gives its objects as binary streams, or writes one.
 
 Reads s3://, gs:// and az:// with the credentials that each provider's own tools find in the
 environment, and http(s):// without any. An object is streamed, never kept whole; a connection that
 breaks is taken up where it broke. Refuses, before anything is read, what is not there, and says
 what to install where the library is missing. What follows a "?" may be a secret: it is never shown.
+An object is written at once, from its first byte to its last, and is whole or not there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 from headcount.errors import OperatorError, UsageError
@@ -22,7 +23,7 @@ from headcount.extras import install_command
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
-__all__ = ["RemoteObject", "found_objects", "is_address"]
+__all__ = ["ObjectTarget", "RemoteObject", "found_objects", "is_address", "object_target"]
 
 _STORES = ("s3", "gs", "az")
 _SCHEMES = (*_STORES, "https", "http")
@@ -39,6 +40,10 @@ _CLIENT: ClientConfig = {
 }
 _RETRY: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(minutes=1)}
 
+_CHECK_CREDENTIALS = (
+    "Check the address and the credentials that the environment holds for it, such as"
+    " AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_ACCOUNT_KEY."
+)
 _QUERY = re.compile(r"(://[^\s?]*)\?\S*")
 
 
@@ -92,13 +97,7 @@ def found_objects(address: str) -> tuple[list[RemoteObject], list[RemoteObject]]
         UsageError: the library that reads them is not installed.
         OperatorError: the store does not answer, or refuses.
     """
-    try:
-        import obstore  # noqa: F401 - to say once, and early, that it is missing
-    except ModuleNotFoundError:
-        raise UsageError(
-            f"{_shown(address)} needs a library that is not installed.",
-            f"Install it with: {install_command('objects')}",
-        ) from None
+    _refuse_without_library(address)
     from obstore.exceptions import BaseError
     from obstore.store import HTTPStore
 
@@ -110,21 +109,99 @@ def found_objects(address: str) -> tuple[list[RemoteObject], list[RemoteObject]]
         return [RemoteObject(_shown(address), store, "", None)], []
     except (BaseError, OSError) as error:
         raise OperatorError(
-            f"{_shown(address)} cannot be read: {_words(error)}.",
-            "Check the address and the credentials that the environment holds for it, such as"
-            " AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_ACCOUNT_KEY.",
+            f"{_shown(address)} cannot be read: {_words(error)}.", _CHECK_CREDENTIALS
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectTarget:
+    """Where an object is to be written.
+
+    Attributes:
+        name: its address.
+        store: where it will lie.
+        path: its path there.
+    """
+
+    name: str
+    store: ObjectStore
+    path: str
+
+    def put(self, content: BinaryIO) -> None:
+        """Write the object, in place of one that is there.
+
+        Args:
+            content: all of it, from where the stream stands.
+
+        Raises:
+            OperatorError: the store does not answer, or refuses.
+        """
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            obstore.put(self.store, self.path, content)
+        except (BaseError, OSError) as error:
+            raise OperatorError(
+                f"{self.name} cannot be written: {_words(error)}.", _CHECK_CREDENTIALS
+            ) from error
+
+
+def object_target(address: str) -> ObjectTarget:
+    """Where an address is, to be written.
+
+    Raises:
+        UsageError: it is that of no store, or names no object there, or the library that writes
+            them is not installed.
+        OperatorError: the credentials cannot be used.
+    """
+    scheme, _, place = address.partition("://")
+    if scheme not in _STORES:
+        raise UsageError(
+            f"{_shown(address)} cannot be written: only object stores can be.",
+            "Name an address that begins with s3://, gs:// or az://, or a file.",
+        )
+    bucket, _, path = place.partition("/")
+    if not bucket or not path or path.endswith("/"):
+        raise UsageError(
+            f"{address} names no object.",
+            f"Put its name behind the bucket's, as in {scheme}://bucket/usage.csv.",
+        )
+    _refuse_without_library(address)
+    from obstore.exceptions import BaseError
+
+    try:
+        return ObjectTarget(address, _store_of(f"{scheme}://{bucket}"), path)
+    except (BaseError, OSError) as error:
+        raise OperatorError(
+            f"{address} cannot be written: {_words(error)}.", _CHECK_CREDENTIALS
+        ) from error
+
+
+def _refuse_without_library(address: str) -> None:
+    try:
+        import obstore  # noqa: F401 - to say once, and early, that it is missing
+    except ModuleNotFoundError:
+        raise UsageError(
+            f"{_shown(address)} needs a library that is not installed.",
+            f"Install it with: {install_command('objects')}",
+        ) from None
+
+
+def _store_of(base: str) -> Any:
+    from obstore.store import from_url
+
+    return from_url(base, client_options=_CLIENT, retry_config=_RETRY)
 
 
 def _in_store(address: str) -> tuple[list[RemoteObject], list[RemoteObject]]:
     from obstore.exceptions import NotFoundError
-    from obstore.store import from_url
 
     # Cut by hand: a key may hold what a URL would take for a query.
     scheme, _, place = address.partition("://")
     bucket, _, path = place.partition("/")
     base = f"{scheme}://{bucket}"
-    store: Any = from_url(base, client_options=_CLIENT, retry_config=_RETRY)
+    store = _store_of(base)
     if path and not path.endswith("/"):
         try:
             return [RemoteObject(address, store, path, store.head(path)["size"])], []

@@ -1,6 +1,7 @@
-"""Where data goes: takes the name of a file or "-", gives a binary stream.
+"""Where data goes: takes the name of a file, the address of an object or "-", gives a stream.
 
-A file appears whole or not at all. Refuses to fill a terminal with bytes that it cannot show.
+A file, or an object, appears whole or not at all. Refuses to fill a terminal with bytes that it
+cannot show.
 """
 
 from __future__ import annotations
@@ -27,14 +28,24 @@ def whole_target(name: str, *, binary: bool) -> Iterator[BinaryIO]:
     """A stream into a file, or to standard output.
 
     Args:
-        name: path of the file, which is replaced if there is one; `"-"` for standard output.
+        name: path of the file, which is replaced if there is one; an address such as
+            `s3://bucket/usage.csv`; `"-"` for standard output.
         binary: whether the data is no text.
 
     Raises:
-        UsageError: binary data for a terminal.
-        OperatorError: the file cannot be written.
+        UsageError: binary data for a terminal, or an address of no object.
+        OperatorError: the file, or the object, cannot be written.
     """
-    if name != STDOUT:
+    if "://" in name:
+        from headcount.importing.objects import object_target
+
+        target = object_target(name)
+        # Sent once all of it is there: what is broken off half-way leaves no object.
+        with tempfile.TemporaryFile() as draft:
+            yield draft
+            draft.seek(0)
+            target.put(draft)
+    elif name != STDOUT:
         with _whole_file(Path(name)) as file:
             yield file
     elif not binary:
