@@ -33,6 +33,7 @@ KINDS = frozenset(
         "connections",
         "disk",
         "forward_ends",
+        "erasing",
         "forgetting",
         "forward_spool",
         "forwarding_behind",

@@ -9,6 +9,8 @@ import random
 
 import pytest
 
+from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.facts import Rejection
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family
 from headcount.counting.metrics import API_CALLS
 from headcount.store.protocol import Change, sealed_months
@@ -77,3 +79,37 @@ def test_a_sealed_month_stays_sealed_and_keeps_its_counts_without_its_keys(
         assert stored_keys(each, JANUARY, MESSAGE) == {}
         assert stored_keys(each, FEBRUARY, MESSAGE) == keys
         assert each.read_usage(1, JANUARY).workspace[0, API_CALLS] == 100
+
+
+def test_an_erased_workspace_keeps_what_a_recount_needs_until_its_keys_go(
+    open_store: OpenStore,
+) -> None:
+    store = open_store()
+    places = [
+        (month, workspace, source)
+        for month in (JANUARY, FEBRUARY)
+        for workspace, source in ((1, 0), (1, 1), (2, 0), (2, 2))
+    ]
+    store.commit(
+        Change(
+            counts={place: counts(api_calls=3) for place in places},
+            rejections=[
+                Rejection(number, number, JANUARY.first_day, "invalid_id", 1) for number in (1, 2)
+            ],
+            aside=[Aside(AsideReason.SEALED, bytes(56), number, JANUARY) for number in (1, 2)],
+            keys={(FEBRUARY, TRACKED): new_keys(block_of({5: (0, NEVER)}, TRACKED))},
+        )
+    )
+    store.commit(Change(erased=[1]))
+    assert [(each.workspace, each.period, each.sealed) for each in store.months()] == [
+        (1, FEBRUARY, True), (2, JANUARY, False), (2, FEBRUARY, False),
+    ]  # fmt: skip
+    erased = store.read_usage(1, JANUARY)
+    assert (erased.workspace.sum(), erased.rejected) == (0, ())
+    kept, others = (store.read_usage(number, FEBRUARY).workspace.sum() for number in (1, 2))
+    assert kept == others > 0
+    assert [each.workspace for each in store.set_aside()] == [2]
+    store.commit(Change(sealed=[(2, FEBRUARY)]))
+    store.drop_keys(FEBRUARY, 0)
+    store.commit(Change(erased=[1]))
+    assert {each.workspace for each in open_store().months()} == {2}

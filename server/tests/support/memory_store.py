@@ -73,6 +73,8 @@ class _Moment:
         for month, day in change.imported.items():
             self.imported[month] = max(day, self.imported.get(month, day))
         self.sealed |= set(change.sealed)
+        for workspace in change.erased:
+            self._erase(workspace)
         for each in change.aside:
             self.aside[self.next_row] = each
             self.next_row += 1
@@ -83,6 +85,20 @@ class _Moment:
         self.counted_until_ms = max(self.counted_until_ms, change.counted_until_ms or 0)
         self.last_metered_day = _later(self.last_metered_day, change.last_metered_day)
         self.trusted_day = _later(self.trusted_day, change.trusted_day)
+
+    def _erase(self, workspace: int) -> None:
+        held = {period for period, _ in self.keys}
+        for place in list(self.counts):
+            period, owner, _ = place
+            if owner == workspace and period in held:
+                self.sealed.add((workspace, period))
+            elif owner == workspace:
+                del self.counts[place]
+                self.imported.pop((workspace, period), None)
+                self.sealed.discard((workspace, period))
+                self.dropped.discard((workspace, period))
+        self.rejections = {t: n for t, n in self.rejections.items() if t[0] != workspace}
+        self.aside = {row: each for row, each in self.aside.items() if each.workspace != workspace}
 
     def _confirm(self, day: int) -> None:
         self.trusted_day = day

@@ -8,6 +8,7 @@ carry in place of names. Knows nothing of counting.
 from headcount.catalog.entities import (
     FROM_THE_BEGINNING,
     DatedLimit,
+    Deletion,
     Forwarding,
     ForwardingState,
     HashKeys,
@@ -28,6 +29,7 @@ __all__ = [
     "LIMIT_MAX",
     "Catalog",
     "DatedLimit",
+    "Deletion",
     "Forwarding",
     "ForwardingState",
     "HashKeys",

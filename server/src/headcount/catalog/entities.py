@@ -18,6 +18,7 @@ from headcount.errors import UsageError
 __all__ = [
     "FROM_THE_BEGINNING",
     "DatedLimit",
+    "Deletion",
     "Forwarding",
     "ForwardingState",
     "HashKeys",
@@ -106,6 +107,7 @@ class Source:
         write_key: the secret that a tracking SDK sends.
         enabled: whether messages with its write key are admitted.
         created_at_ms: milliseconds since 1970, UTC.
+        deleted_at_ms: when it, or its workspace, was deleted; None where it was not.
     """
 
     number: int
@@ -115,6 +117,23 @@ class Source:
     write_key: str
     enabled: bool
     created_at_ms: int
+    deleted_at_ms: int | None = None
+
+
+class Deletion(NamedTuple):
+    """A workspace that was deleted.
+
+    Attributes:
+        number: the workspace's.
+        deleted_at_ms: when, milliseconds since 1970.
+        erase_from_ms: from when on what is known of it is erased.
+        erased_at_ms: when that began; None before.
+    """
+
+    number: int
+    deleted_at_ms: int
+    erase_from_ms: int
+    erased_at_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)

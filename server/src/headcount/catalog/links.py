@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from headcount.catalog.base import CatalogFile
+from headcount.catalog.deletions import LIVING_WORKSPACE
 from headcount.catalog.entities import (
     Link,
     View,
@@ -79,7 +80,8 @@ class LinkedCatalog(CatalogFile):
 
     def link_by_secret(self, secret: str) -> Link | None:
         """The link of that secret, valid or not (see `Link.valid_at`); None if unknown."""
-        rows = self._read(LINK, "WHERE secret_hash = ?", secret_hash(secret))
+        clause = f"WHERE secret_hash = ? AND workspace {LIVING_WORKSPACE}"
+        rows = self._read(LINK, clause, secret_hash(secret))
         return _link(rows[0]) if rows else None
 
     def revoke_link(self, workspace_number: int, link_id: str, now_ms: int) -> Link | None:

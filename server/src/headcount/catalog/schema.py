@@ -17,6 +17,7 @@ from headcount.remedies import remedy_for
 from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table, open_checked
 
 __all__ = [
+    "DELETION",
     "FORWARDING",
     "LINK",
     "META",
@@ -112,6 +113,17 @@ CREATE TABLE forwarding (
     changed_at_ms INTEGER NOT NULL,
     checksum INTEGER NOT NULL
 ) STRICT;
+-- Sources and workspaces that were deleted. Their rows stay, so that their numbers name nothing
+-- else; a workspace is to be erased from a moment on, and was at another unless that is NULL.
+CREATE TABLE deletion (
+    kind TEXT NOT NULL CHECK (kind IN ('source', 'workspace')),
+    number INTEGER NOT NULL,
+    deleted_at_ms INTEGER NOT NULL,
+    erase_from_ms INTEGER,
+    erased_at_ms INTEGER,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (kind, number)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE mark (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL,
@@ -135,9 +147,10 @@ LINK = Table(
 FORWARDING = Table(
     "forwarding", "source", "url write_key when_full state by_token changes changed_at_ms"
 )
+DELETION = Table("deletion", "kind number", "deleted_at_ms erase_from_ms erased_at_ms")
 # What is known of the catalog as a whole. What is stored keeps its name.
 META = Table("mark", "name", "value")
-TABLES = (WORKSPACE, SOURCE, TOKEN, PLAN_LIMIT, LINK, FORWARDING, META)
+TABLES = (WORKSPACE, SOURCE, TOKEN, PLAN_LIMIT, LINK, FORWARDING, DELETION, META)
 
 
 def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, Ledger]:

@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import astuple, replace
 from typing import Any
 
+from headcount.catalog.deletions import LIVING_WORKSPACE, DeletingCatalog
 from headcount.catalog.entities import (
     Scope,
     Source,
@@ -23,13 +24,13 @@ from headcount.catalog.forwardings import ForwardedCatalog
 from headcount.catalog.hash_keys import KeyedCatalog
 from headcount.catalog.links import LinkedCatalog
 from headcount.catalog.plans import LimitedCatalog
-from headcount.catalog.schema import SOURCE, TOKEN, WORKSPACE
+from headcount.catalog.schema import DELETION, SOURCE, TOKEN, WORKSPACE
 from headcount.errors import UsageError
 
 __all__ = ["Catalog"]
 
 
-class Catalog(KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog):
+class Catalog(DeletingCatalog, KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog):
     """Workspaces, sources, tokens, plan limits, links and forwardings, in one SQLite file.
 
     Safe to share between threads; every process opens its own.
@@ -68,20 +69,22 @@ class Catalog(KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog):
 
     def workspaces(self) -> list[Workspace]:
         """All workspaces, in the order in which they were made."""
-        return [Workspace(*row) for row in self._read(WORKSPACE, "ORDER BY number")]
+        clause = f"WHERE number {LIVING_WORKSPACE} ORDER BY number"
+        return [Workspace(*row) for row in self._read(WORKSPACE, clause)]
 
     def workspace(self, id_or_name: str) -> Workspace | None:
         """The workspace of that id, else the one of that name."""
         rows = self._read(
             WORKSPACE,
-            "WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1",
+            f"WHERE (id = ?1 OR name = ?1) AND number {LIVING_WORKSPACE}"
+            " ORDER BY id = ?1 DESC LIMIT 1",
             _comparable(id_or_name),
         )
         return Workspace(*rows[0]) if rows else None
 
     def workspace_by_number(self, number: int) -> Workspace | None:
         """The workspace that facts and counts call by that number."""
-        rows = self._read(WORKSPACE, "WHERE number = ?", number)
+        rows = self._read(WORKSPACE, f"WHERE number = ? AND number {LIVING_WORKSPACE}", number)
         return Workspace(*rows[0]) if rows else None
 
     # Sources
@@ -113,17 +116,25 @@ class Catalog(KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog):
         return _source(row)
 
     def sources(self, workspace_number: int | None = None) -> list[Source]:
-        """The sources of one workspace, or of all, in the order in which they were made."""
+        """The sources of one workspace, or of all, in the order in which they were made.
+
+        Deleted ones too: what they have used is still shown.
+        """
         rows = self._read(
             SOURCE, "WHERE ?1 IS NULL OR workspace = ?1 ORDER BY number", workspace_number
         )
-        return [_source(row) for row in rows]
+        deleted, of = self.deleted_at("source"), self.deleted_at("workspace")
+        return [
+            replace(source, deleted_at_ms=deleted.get(source.number, of.get(source.workspace)))
+            for source in map(_source, rows)
+        ]
 
     def source(self, workspace_number: int, id_or_name: str) -> Source | None:
-        """The workspace's source of that id, else the one of that name."""
+        """The workspace's source of that id, else the one of that name; no deleted one."""
         rows = self._read(
             SOURCE,
-            "WHERE workspace = ?2 AND (id = ?1 OR name = ?1) ORDER BY id = ?1 DESC LIMIT 1",
+            "WHERE workspace = ?2 AND (id = ?1 OR name = ?1) AND number NOT IN"
+            " (SELECT number FROM deletion WHERE kind = 'source') ORDER BY id = ?1 DESC LIMIT 1",
             *(_comparable(id_or_name), workspace_number),
         )
         return _source(rows[0]) if rows else None
@@ -147,12 +158,12 @@ class Catalog(KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog):
     def _update_source(self, number: int, **changes: Any) -> Source:
         with self._transaction():
             row = self._ledger.get(SOURCE, number)
-            if row is None:
+            if row is None or self._ledger.get(DELETION, "source", number) is not None:
                 raise UsageError(
                     f"There is no source number {number}.", "See `headcount source list`."
                 )
             changed = replace(_source(row), **changes)
-            *most, enabled, created_at_ms = astuple(changed)
+            *most, enabled, created_at_ms, _ = astuple(changed)
             self._ledger.put(SOURCE, *most, int(enabled), created_at_ms)
         return changed
 
@@ -208,7 +219,8 @@ class Catalog(KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog):
 
     def token_by_secret(self, secret: str) -> Token | None:
         """The token of that secret, valid or not (see `Token.valid_at`); None if unknown."""
-        rows = self._read(TOKEN, "WHERE secret_hash = ?", secret_hash(secret))
+        clause = f"WHERE secret_hash = ? AND workspace {LIVING_WORKSPACE}"
+        rows = self._read(TOKEN, clause, secret_hash(secret))
         return _token(rows[0]) if rows else None
 
 

@@ -6,9 +6,12 @@ several things, with the command that lists what there is.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
+
+import click
 
 from headcount.errors import UsageError
 
@@ -55,6 +58,18 @@ def found_workspace(catalog: Catalog, id_or_name: str) -> Workspace:
             "See `headcount workspace list`, or make it with `headcount workspace add`.",
         )
     return workspace
+
+
+def confirmed(question: str) -> None:
+    """Go on only if somebody agrees.
+
+    Raises:
+        UsageError: nobody is there to be asked.
+        click.Abort: they do not.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("Nobody is there to agree.", "Say --yes.")
+    click.confirm(question, abort=True, err=True)
 
 
 def selected_workspaces(catalog: Catalog, id_or_name: str | None) -> list[Workspace]:

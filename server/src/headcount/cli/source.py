@@ -1,4 +1,5 @@
-"""`headcount source`: makes, lists, disables and enables sources, and rotates their write keys."""
+"""`headcount source`: makes, lists, renames, disables, enables and deletes sources, and rotates
+their write keys."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import click
 
 from headcount.cli.forward import forward
 from headcount.cli.lookup import (
+    confirmed,
     found_source,
     found_workspace,
     listed,
@@ -79,9 +81,10 @@ def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
                     "id": each.id,
                     "name": each.name,
                     "workspaceId": owner.id,
-                    "writeKey": each.write_key,
+                    "writeKey": None if each.deleted_at_ms is not None else each.write_key,
                     "enabled": each.enabled,
                     "createdAt": moment_text(each.created_at_ms),
+                    "deletedAt": moment_text(each.deleted_at_ms),
                 }
                 for owner, each in found
             ]
@@ -94,8 +97,8 @@ def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
                     each.id,
                     owner.name,
                     each.name,
-                    each.write_key,
-                    "enabled" if each.enabled else "disabled",
+                    "" if each.deleted_at_ms is not None else each.write_key,
+                    _state(each),
                 )
                 for owner, each in found
             ],
@@ -154,6 +157,64 @@ def rotate_key(settings: Settings, source: str, workspace: str | None, as_json: 
 source.add_command(forward)
 
 
+@source.command(
+    epilog="""\b
+Example:
+  headcount source rename web "Web shop" --workspace Shop"""
+)
+@click.argument("source")
+@click.argument("name")
+@workspace_option(required=False)
+@settings_options("data")
+@as_json_option
+def rename(
+    settings: Settings, source: str, name: str, workspace: str | None, as_json: bool
+) -> None:
+    """Call SOURCE (an id or a name) NAME from now on, wherever it is shown.
+
+    Its id, its write key and what it has used stay the same.
+    """
+    with opened_catalog(settings) as catalog:
+        found = found_source(catalog, source, workspace)
+        catalog.rename_source(found.number, name)
+        changed = catalog.source(found.workspace, found.id)
+    assert changed is not None
+    _print_source(changed, as_json)
+
+
+@source.command(
+    epilog="""\b
+Example:
+  headcount source delete web --workspace Shop --yes"""
+)
+@click.argument("source")
+@click.option("--yes", is_flag=True, help="Delete without asking first.")
+@workspace_option(required=False)
+@settings_options("data")
+@as_json_option
+def delete(
+    settings: Settings, source: str, yes: bool, workspace: str | None, as_json: bool
+) -> None:
+    """Refuse messages of SOURCE (an id or a name) for good; this cannot be taken back.
+
+    What it has used stays in its workspace's counts, and is shown as "(deleted)". Its id is never
+    used again, its name may be.
+    """
+    with opened_catalog(settings) as catalog:
+        found = found_source(catalog, source, workspace)
+        if not yes:
+            confirmed(f'Delete the source "{found.name}"?')
+        catalog.delete_source(found.number, now_ms())
+        changed = next(
+            each for each in catalog.sources(found.workspace) if each.number == found.number
+        )
+    if as_json:
+        deleted_at = moment_text(changed.deleted_at_ms)
+        print_json({"id": changed.id, "name": changed.name, "deletedAt": deleted_at})
+        return
+    print_record({"id": changed.id, "name": changed.name, "state": "deleted"})
+
+
 def _change(
     settings: Settings,
     source: str,
@@ -164,6 +225,12 @@ def _change(
     with opened_catalog(settings) as catalog:
         changed = change(catalog, found_source(catalog, source, workspace).number)
     _print_source(changed, as_json)
+
+
+def _state(source: Source) -> str:
+    if source.deleted_at_ms is not None:
+        return "deleted"
+    return "enabled" if source.enabled else "disabled"
 
 
 def _print_source(source: Source, as_json: bool) -> None:

@@ -1,13 +1,14 @@
-"""`headcount workspace`: makes and lists workspaces."""
+"""`headcount workspace`: makes, lists, renames and deletes workspaces."""
 
 from __future__ import annotations
 
 import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from headcount.cli.lookup import opened_catalog
+from headcount.cli.lookup import found_workspace, opened_catalog
 from headcount.cli.options import as_json_option, settings_options
 from headcount.clock import now_ms
 from headcount.terminal import moment_text, print_json, print_record, print_table, say
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["workspace"]
 
+_LOOK_EVERY_S = 0.1
+
 
 @click.group()
 def workspace() -> None:
-    """Make and list workspaces.
+    """Make and manage workspaces.
 
     A workspace is what usage is read for: it has sources, API tokens and a plan of its own.
     """
@@ -75,3 +78,139 @@ def list_(settings: Settings, as_json: bool) -> None:
         )
     else:
         say("There is no workspace yet. Make one with: headcount workspace add NAME")
+
+
+@workspace.command(
+    epilog="""\b
+Example:
+  headcount workspace rename Shop "Web shop" """
+)
+@click.argument("workspace")
+@click.argument("name")
+@settings_options("data")
+@as_json_option
+def rename(settings: Settings, workspace: str, name: str, as_json: bool) -> None:
+    """Call WORKSPACE (an id or a name) NAME from now on, wherever it is shown."""
+    with opened_catalog(settings) as catalog:
+        found = found_workspace(catalog, workspace)
+        catalog.rename_workspace(found.number, name)
+        changed = found_workspace(catalog, found.id)
+    record = {"id": changed.id, "name": changed.name}
+    if as_json:
+        print_json(record)
+        return
+    print_record(record)
+
+
+@workspace.command(
+    epilog="""\b
+Examples:
+  headcount workspace delete Shop
+  headcount workspace delete Shop --confirm Shop --now"""
+)
+@click.argument("workspace")
+@click.option("--confirm", metavar="NAME", help="The workspace's name once more, to be sure.")
+@click.option("--now", "at_once", is_flag=True, help="Erase it now, not in 30 days.")
+@settings_options("data", "memory")
+@as_json_option
+def delete(
+    settings: Settings, workspace: str, confirm: str | None, at_once: bool, as_json: bool
+) -> None:
+    """Delete WORKSPACE (an id or a name): refuse its write keys, tokens and links within a second.
+
+    In 30 days it is erased, with all that is known of it: usage, outcomes, keys, tokens, links,
+    limits and names; until then `workspace undelete` takes that back. What months that are still
+    open have counted is kept, shown to nobody, until their ids go: a recount needs it. Backups hold
+    it until they are deleted.
+    """
+    from headcount.errors import UsageError
+    from headcount.wiring.erasing import ERASED_AFTER_DAYS
+
+    moment = now_ms()
+    erase_from_ms = moment if at_once else moment + ERASED_AFTER_DAYS * 86_400_000
+    with opened_catalog(settings) as catalog:
+        number = catalog.deleted_workspace(workspace)
+        name = workspace
+        if number is None:
+            found = found_workspace(catalog, workspace)
+            number, name = found.number, found.name
+        if confirm is None and sys.stdin.isatty():
+            confirm = click.prompt(
+                f'Type the name of the workspace "{name}" to delete it', err=True
+            )
+        if confirm != name:
+            raise UsageError(
+                f'"{name}" was to be deleted, and its name was not confirmed.',
+                "Say it once more with --confirm NAME.",
+            )
+        catalog.delete_workspace(number, moment, erase_from_ms)
+    erased = _await_erasure(settings, number) if at_once else False
+    when = moment_text(erase_from_ms)
+    if as_json:
+        print_json({"name": name, "deletedAt": moment_text(moment), "eraseFrom": when})
+        return
+    if at_once:
+        say(f'"{name}" is deleted and erased.' if erased else f'"{name}" is deleted.')
+    else:
+        say(
+            f'"{name}" is deleted, and is erased on {when}. Until then:',
+            f"  headcount workspace undelete {shlex.quote(name)}",
+        )
+
+
+def _await_erasure(settings: Settings, number: int) -> bool:
+    """Wait until the server has erased a workspace, or do it where none runs."""
+    import contextlib
+    import time
+
+    from headcount.catalog import Catalog
+    from headcount.datafolder import DataFolder
+    from headcount.errors import FolderBusyError
+    from headcount.folderlock import FolderLock
+    from headcount.wiring.meter import meter_until_drained
+
+    folder = DataFolder(settings.data)
+    with Catalog(folder.catalog, read_only=True) as catalog:
+        while not any(
+            each.number == number and each.erased_at_ms is not None for each in catalog.deletions()
+        ):
+            if not FolderLock.held(folder.serve_lock):
+                with contextlib.suppress(FolderBusyError):
+                    with FolderLock(folder.serve_lock, "workspace delete"):
+                        meter_until_drained(
+                            folder,
+                            settings.dedup_window_days,
+                            settings.memory,
+                            command="workspace delete",
+                        )
+                    continue
+            time.sleep(_LOOK_EVERY_S)
+    return True
+
+
+@workspace.command(
+    epilog="""\b
+Example:
+  headcount workspace undelete Shop"""
+)
+@click.argument("workspace")
+@settings_options("data")
+@as_json_option
+def undelete(settings: Settings, workspace: str, as_json: bool) -> None:
+    """Take the deletion of WORKSPACE (an id or a name) back, as long as it is not erased."""
+    from headcount.errors import UsageError
+
+    with opened_catalog(settings) as catalog:
+        number = catalog.deleted_workspace(workspace)
+        if number is None:
+            raise UsageError(
+                f'There is no deleted workspace "{workspace}" that is not erased.',
+                "What is erased is in backups alone.",
+            )
+        catalog.undelete_workspace(number)
+        found = found_workspace(catalog, workspace)
+    record = {"id": found.id, "name": found.name}
+    if as_json:
+        print_json(record)
+        return
+    print_record(record)

@@ -311,6 +311,16 @@ class Meter:
         """
         self._store.erasure.forget_replaced(periods)
 
+    def erase(self, workspaces: Collection[int]) -> None:
+        """Erase what is known of workspaces that were deleted, as far as that can go already.
+
+        Every journal must be drained, so that nothing of theirs comes later.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and nothing is changed.
+        """
+        self._sealing.erase(workspaces)
+
     def is_former_key_done(self) -> bool:
         """Whether nothing is left that was hashed under the former of two keys.
 

@@ -7,7 +7,7 @@ journal is drained and the clock can be believed, because what it drops cannot b
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -74,6 +74,22 @@ class Sealing:
                 aside.append(Aside(AsideReason.SEALED, late_facts, workspace, period))
                 late |= of_month
         return (facts[~late] if aside else facts), aside
+
+    def erase(self, workspaces: Collection[int]) -> None:
+        """Erase what is known of workspaces that were deleted, as far as that can go already.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and nothing is changed.
+        """
+        held = {period for period, _ in self._store.state().key_periods}
+        months = [month for month in self._store.months() if month.workspace in workspaces]
+        due = {each.workspace for each in months if each.period not in held or not each.sealed}
+        if not due:
+            return
+        self._store.commit(Change(erased=sorted(due)))
+        for month in months:
+            if month.workspace in due and (month.workspace, month.period) not in self._sealed:
+                self._close(month.workspace, month.period)
 
     def imported(self, facts: Facts) -> dict[tuple[int, Period], int]:
         """The months that facts were imported into, with today: they stay open from now on.

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import Request, Response, get
+from msgspec import UNSET
 
 from headcount.api.v1.sources import SourceListBody, SourceRecord
 from headcount.api.v1.workspace import WorkspaceBody
@@ -100,6 +101,7 @@ async def connect(request: Request[Any, Any, Any]) -> Response[bytes]:
     visit = visit_of(request)
     workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
     listed = (await visit.ask(SourceListBody, "/headcount/v1/sources")).sources
+    listed = [each for each in listed if each.deleted_at is UNSET]
     wanted = request.query_params.get("source")
     source = next((each for each in listed if each.id == wanted), None)
     if source is None:

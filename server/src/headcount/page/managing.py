@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
+from msgspec import UNSET
 
 from headcount.api.v1.plan_limits import LimitsBody
 from headcount.api.v1.sources import SourceBody, SourceListBody
@@ -36,7 +37,8 @@ _ADMIN = "admin"
 async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
     visit = visit_of(request)
     workspace = (await visit.ask(WorkspaceBody, "/headcount/v1/workspace")).workspace
-    sources = (await visit.ask(SourceListBody, _SOURCES)).sources
+    listed = (await visit.ask(SourceListBody, _SOURCES)).sources
+    sources = [each for each in listed if each.deleted_at is UNSET]
     tokens = (await visit.ask(TokenListBody, _TOKENS)).tokens
     limits = await visit.ask(LimitsBody, _LIMITS)
     notice = visit.session.notices.pop(request.query_params.get("notice", ""), None)

@@ -57,6 +57,9 @@ class Change:
         aside: facts to keep without counting them.
         counted_aside: rows of facts that had waited and are counted with this change.
         sealed: (workspace, period) pairs to close for good.
+        erased: workspaces of which all is to go: counts, rejections and what is kept aside. Their
+            months that still have keys are closed, and their counts go with the keys: until then a
+            recount needs them.
         confirmed_day: it is this day (days since 1970), whatever came before. The trusted day is
             set to it; the latest day of a live message and the days of imports are taken back to
             it, if they are later; of the facts that wait, those of days up to it are to be counted.
@@ -77,6 +80,7 @@ class Change:
     aside: Sequence[Aside] = ()
     counted_aside: Sequence[int] = ()
     sealed: Sequence[tuple[int, Period]] = ()
+    erased: Sequence[int] = ()
     confirmed_day: int | None = None
     counted_back_to_ms: int | None = None
     catalog_generation: int | None = None

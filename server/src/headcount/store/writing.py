@@ -15,7 +15,16 @@ from headcount.sqlite.rows import Ledger
 from headcount.store import blocks, sql
 from headcount.store.counts import counts_of, encoded
 from headcount.store.protocol import Change
-from headcount.store.tables import ASIDE, KEY_BLOCK, MONTH, POSITION, REJECTION, USAGE, WATERMARK
+from headcount.store.tables import (
+    ASIDE,
+    KEY_BLOCK,
+    KEY_RUN,
+    MONTH,
+    POSITION,
+    REJECTION,
+    USAGE,
+    WATERMARK,
+)
 
 __all__ = [
     "CATALOG_SEEN",
@@ -58,6 +67,8 @@ def write_change(ledger: Ledger, change: Change) -> None:
         _set_month(ledger, workspace, period, last_import_day=day)
     for workspace, period in change.sealed:
         _set_month(ledger, workspace, period, sealed=1)
+    for workspace in change.erased:
+        _erase(ledger, workspace)
     for a in change.aside:
         number = a.period and a.period.number
         packed = bytes(a.facts)  # plain ones, whatever is known of their size
@@ -90,6 +101,22 @@ def _add_use(ledger: Ledger, tally: Rejection) -> None:
             word = USE_PREFIX + OTHER_LIBRARY
             held = ledger.get(REJECTION, *place, word)
     ledger.put(REJECTION, *place, word, messages + (held[-1] if held else 0))
+
+
+def _erase(ledger: Ledger, workspace: int) -> None:
+    """Delete what is known of a workspace, but counts of months whose keys are still there."""
+    of_keys = (KEY_BLOCK.name, KEY_RUN.name)
+    places = [place.split() for place in ledger.read_part().tallies]
+    held = {int(place[1]) for place in places if place[0] in of_keys}
+    for number in {row[1] for row in ledger.read(USAGE, "WHERE workspace = ?1", (workspace,))}:
+        if number in held:
+            _set_month(ledger, workspace, Period(number), sealed=1)
+        else:
+            of_month = (workspace, number)
+            ledger.drop(USAGE, sql.OF_MONTH, of_month)
+            ledger.drop(MONTH, sql.OF_MONTH, of_month)
+    for table in (REJECTION, ASIDE):
+        ledger.drop(table, "WHERE workspace = ?1", (workspace,))
 
 
 def _raise_mark(ledger: Ledger, name: str, value: int) -> None:

@@ -29,6 +29,7 @@ from headcount.store.opening import open_store
 from headcount.store.protocol import Change, MeterStore
 from headcount.troubles import Troubles
 from headcount.wiring.backlog import BacklogReport
+from headcount.wiring.erasing import Erasing
 from headcount.wiring.forget_requests import ForgetRequests
 from headcount.wiring.keys_in_use import CatalogKeyPlan, FormerKey
 from headcount.wiring.lifetime import Child
@@ -75,7 +76,13 @@ def run(task: Task, child: Child) -> None:
             former_key = FormerKey(folder, settings.hash_key, troubles)
             backlog = BacklogReport(meter, folder)
             forgetting = ForgetRequests(folder, troubles)
-            _meter(meter, backlog, child.stopping, troubles, guard, former_key, forgetting)
+            erasing = stack.enter_context(closing(Erasing(folder, troubles)))
+
+            def tend() -> None:
+                former_key.look(meter.is_former_key_done)
+                erasing.look(meter)
+
+            _meter(meter, backlog, child.stopping, troubles, guard, forgetting, tend)
 
 
 def _sources_of(catalog: Catalog) -> Callable[[], Mapping[int, int]]:
@@ -165,8 +172,8 @@ def _meter(
     stopping: threading.Event,
     troubles: Troubles,
     guard: MemoryGuard,
-    former_key: FormerKey,
     forgetting: ForgetRequests,
+    tend: Callable[[], None],
 ) -> None:
     reported_at_s = -math.inf
     while not stopping.is_set():
@@ -189,7 +196,7 @@ def _meter(
         if step is None:
             stopping.wait(_RETRY_S)
         elif step:
-            former_key.look(meter.is_former_key_done)
+            tend()
             # A rest about as long as the work lets facts gather: a busy server makes large steps,
             # which cost less a message, and a quiet one few commits.
             stopping.wait(min(max(took_s, _PAUSE_LEAST_S), _PAUSE_MOST_S))
@@ -277,6 +284,8 @@ def meter_until_drained(
                 held = sum(nbytes for _, nbytes in meter.indexes.sizes().values())
                 _require_room(limits, held, memory_bytes)
         forgetting.look(meter)
+        with closing(Erasing(folder)) as erasing:
+            erasing.look(meter)
 
 
 def _require_room(limits: MeterLimits, held_bytes: int, memory_bytes: int) -> None:

@@ -37,6 +37,8 @@ class CatalogSources:
             # Whole before it takes the place of what was read last: that holds while this fails.
             by_key, by_id = {}, {}
             for source in self._catalog.sources():
+                if source.deleted_at_ms is not None:
+                    continue
                 ref = SourceRef(source.workspace, source.number, source.enabled, source.id)
                 by_key[source.write_key] = by_id[source.id] = ref
             self._by_key, self._by_id, self._version = by_key, by_id, version

@@ -1,4 +1,4 @@
-"""The sources of a workspace: list, add, disable and enable, give a fresh write key.
+"""The sources of a workspace: list, add, rename, disable, enable, delete, give a fresh write key.
 
 A change reaches the tracking address within a second. Write keys are shown to admin tokens only:
 whoever holds one can send messages, which a token that only reads shall not.
@@ -32,6 +32,9 @@ class SourceRecord(msgspec.Struct, rename="camel"):
     write_key: Annotated[str, Meta(description="Shown to tokens of scope admin.")] | UnsetType = (
         UNSET
     )
+    deleted_at: (
+        Annotated[str, Meta(description="RFC 3339, UTC, of a source that was deleted.")] | UnsetType
+    ) = UNSET
 
 
 class SourceListBody(msgspec.Struct):
@@ -69,9 +72,23 @@ class NewSource(msgspec.Struct, forbid_unknown_fields=True):
 class SourceChange(msgspec.Struct, forbid_unknown_fields=True):
     """What to change of a source."""
 
-    enabled: Annotated[
-        bool, Meta(description="false refuses messages with its write key, true takes them.")
-    ]
+    enabled: (
+        Annotated[
+            bool, Meta(description="false refuses messages with its write key, true takes them.")
+        ]
+        | UnsetType
+    ) = UNSET
+    name: (
+        Annotated[
+            str,
+            Meta(
+                description="What it is called from now on; unique within the workspace.",
+                min_length=1,
+                max_length=200,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 def _record(source: Source, caller: Caller) -> SourceRecord:
@@ -80,7 +97,10 @@ def _record(source: Source, caller: Caller) -> SourceRecord:
         source.name,
         source.enabled,
         moment_text(source.created_at_ms),
-        source.write_key if caller.token.scope == "admin" else UNSET,
+        source.write_key
+        if caller.token.scope == "admin" and source.deleted_at_ms is None
+        else UNSET,
+        UNSET if source.deleted_at_ms is None else moment_text(source.deleted_at_ms),
     )
 
 
@@ -144,9 +164,9 @@ async def add_source(request: Request[Any, Any, Any]) -> Response[bytes]:
     "/headcount/v1/sources/{source_id:str}",
     Contract(
         name="changeSource",
-        summary="Disable or enable a source",
+        summary="Rename, disable or enable a source",
         description="Messages with the write key of a disabled source are refused; what it sent"
-        " before stays counted.",
+        " before stays counted. A new name is shown everywhere at once; the id stays.",
         tag="Sources",
         answer=SourceAnswer,
         body=SourceChange,
@@ -158,8 +178,40 @@ async def change_source(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     source = _find(caller, request.path_params["source_id"])
     change = await body_of(request, SourceChange)
-    changed = caller.services.catalog.set_source_enabled(source.number, change.enabled)
-    return _one(changed, caller)
+    catalog = caller.services.catalog
+    if change.name is not UNSET:
+        try:
+            catalog.rename_source(source.number, change.name)
+        except UsageError as error:
+            raise Problem(422, f'"name": {error.problem}', field="name") from error
+    if change.enabled is not UNSET:
+        catalog.set_source_enabled(source.number, change.enabled)
+    return _one(_find(caller, source.id), caller)
+
+
+@endpoint(
+    "DELETE",
+    "/headcount/v1/sources/{source_id:str}",
+    Contract(
+        name="deleteSource",
+        summary="Delete a source",
+        description="Its write key is refused from then on, for good. What it has used stays in the"
+        ' workspace\'s counts, under a name that says "(deleted)"; its id is never used again.',
+        tag="Sources",
+        answer=SourceAnswer,
+        errors=(404, 422),
+        access="admin",
+    ),
+)
+def delete_source(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    source = _find(caller, request.path_params["source_id"])
+    try:
+        caller.services.catalog.delete_source(source.number, caller.services.clock())
+    except UsageError as error:
+        raise Problem(422, f"{error.problem} {error.remedy}", field="sourceId") from error
+    deleted = caller.services.directory.sources(caller.workspace.number)[source.number]
+    return _one(deleted, caller)
 
 
 @endpoint(
@@ -181,4 +233,4 @@ def rotate_key(request: Request[Any, Any, Any]) -> Response[bytes]:
     return _one(caller.services.catalog.rotate_write_key(source.number), caller)
 
 
-SOURCE_HANDLERS = [list_sources, add_source, change_source, rotate_key]
+SOURCE_HANDLERS = [list_sources, add_source, change_source, delete_source, rotate_key]
