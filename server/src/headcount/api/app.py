@@ -67,6 +67,7 @@ def create_app(
         settings: None for the defaults.
     """
     settings = settings or ApiSettings()
+    metrics = ApiMetrics(_operations())
     services = Services(
         store=store,
         catalog=catalog,
@@ -77,7 +78,8 @@ def create_app(
         backlog=Remembered(backlog),
         server_metrics=Remembered(server_metrics),
         forwarding=Remembered(forwarding),
-        metrics=ApiMetrics(_operations()),
+        metrics=metrics,
+        metrics_text=Remembered(metrics.text),
         workspace_usage=WorkspaceUsage(store, catalog, clock).text,
         settings=settings,
     )

@@ -190,7 +190,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[str]:
     services = services_of(request)
     backlog = services.backlog()
     silent_ms = 0 if backlog is None else max(0, services.clock() - backlog.at_ms)
-    text = services.server_metrics() + services.metrics.text()
+    text = services.server_metrics() + services.metrics_text()
     text += standing_text(ready=not _reasons(services), meter_silent_s=silent_ms / 1000)
     if _is_told_usage(request, services):
         # Where the catalog cannot be read, the rest is all the more of use.

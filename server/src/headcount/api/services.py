@@ -48,6 +48,7 @@ class Services:
         server_metrics: metrics of the other processes, in Prometheus' text format.
         forwarding: how far the sources that forward are.
         metrics: the API's own.
+        metrics_text: the same, in Prometheus' text format.
         workspace_usage: the metrics of all workspaces.
         settings: of the API.
     """
@@ -62,5 +63,6 @@ class Services:
     server_metrics: Callable[[], str]
     forwarding: Callable[[], Sequence[ForwardingStatus]]
     metrics: ApiMetrics
+    metrics_text: Callable[[], str]
     workspace_usage: Callable[[], Awaitable[str]]
     settings: ApiSettings
