@@ -23,13 +23,6 @@ _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Access-Control-Allow-Origin": ("`*`: any page may read the answer.", {"type": "string"}),
 }
 
-UNREADABLE: dict[str, Any] = {
-    "description": "This is not HTTP, or the head of the request is larger than 64 KiB or has more"
-    " than 256 headers; the connection is closed.",
-    "content": {"text/plain": {"schema": {"type": "string"}}},
-}
-"""What any address answers with status 400 to what is no request."""
-
 
 def reference(shape: type[msgspec.Struct]) -> dict[str, str]:
     """A reference to the schema of a shape."""
@@ -47,6 +40,15 @@ def schemas(shapes: Iterable[type[msgspec.Struct]]) -> dict[str, Any]:
 def headers(names: Iterable[str]) -> dict[str, Any]:
     """Headers of an answer, described."""
     return {name: {"description": _HEADERS[name][0], "schema": _HEADERS[name][1]} for name in names}
+
+
+UNREADABLE: dict[str, Any] = {
+    "description": "This is not HTTP, or the head of the request is larger than 64 KiB or has more"
+    " than 256 headers; the connection is closed.",
+    "headers": headers(["X-Request-Id"]),
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
+"""What any address answers with status 400 to what is no request."""
 
 
 def bodies(

@@ -39,7 +39,9 @@ _INTRODUCTION = (
     "Exact daily usage, by workspace and source: API calls and monthly tracked users. Every"
     " operation but the open ones takes an API token as `Authorization: Bearer`. Each token has a"
     " number of requests a minute; `X-RateLimit-Remaining`, `X-RateLimit-Consumed` and"
-    " `X-RateLimit-Reset` say where it stands. Every answer names itself in `X-Request-Id`."
+    " `X-RateLimit-Reset` say where it stands. Every answer names its request in"
+    " `X-Request-Id`, as the server's log does: by the `X-Request-ID` or the `traceparent` that it"
+    " brought, else by an id of its own."
     " GET includes HEAD. The one JSON body answers to several media types: "
     + ", ".join(f"`{name}`" for name in NAMES)
     + "; it is labelled with the one that the client likes best."

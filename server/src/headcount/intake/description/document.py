@@ -22,10 +22,7 @@ from headcount.intake.description.shapes import (
     TrackingHealth,
     TrackingRefusal,
 )
-from headcount.openapi import (
-    Samples,
-    schemas,
-)
+from headcount.openapi import Samples, headers, schemas
 
 __all__ = ["tracking_document"]
 
@@ -37,7 +34,8 @@ _INTRODUCTION = (
     " the end, change no path. Bodies are JSON whatever their Content-Type says, at most 4 MiB,"
     " and may be compressed with gzip. Whatever takes messages may be used from any page of a"
     " browser. What is answered 429 or 503 is to be sent again after `Retry-After` seconds, with"
-    " the same `messageId`: whatever arrives twice counts once. GET includes HEAD."
+    " the same `messageId`: whatever arrives twice counts once. Every answer names its request in"
+    " `X-Request-Id`, as the server's log does where it is refused. GET includes HEAD."
 )
 _GROUPS = {
     "Messages": "One message a request.",
@@ -63,7 +61,7 @@ def tracking_document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "tags": [{"name": name, "description": words} for name, words in _GROUPS.items()],
-        "paths": operations(samples),
+        "paths": _named(operations(samples)),
         "components": {
             "schemas": components,
             "securitySchemes": {
@@ -82,6 +80,16 @@ def tracking_document() -> dict[str, Any]:
             },
         },
     }
+
+
+def _named(paths: dict[str, Any]) -> dict[str, Any]:
+    """Say of every answer that it has the id of its request."""
+    for operation in (each for path in paths.values() for each in path.values()):
+        if isinstance(operation, dict):
+            for status, response in operation["responses"].items():
+                named = {**response.get("headers", {}), **headers(["X-Request-Id"])}
+                operation["responses"][status] = {**response, "headers": named}
+    return paths
 
 
 def _require(components: dict[str, Any]) -> None:
