@@ -8,6 +8,7 @@ old at most, so that what was delivered since then is delivered again, under the
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import zlib
 from pathlib import Path
@@ -24,6 +25,8 @@ than it may; the operator let it go; the spool held other bytes than were writte
 
 _SYNC_EVERY_S = 1.0
 _NAME, _SYNCED = "progress", "progress.synced"
+_SLOT_BYTES = 1 << 16
+_HEAD_BYTES = 16
 
 
 class Tally(msgspec.Struct):
@@ -75,14 +78,16 @@ def read_progress(folder: Path) -> DeliveryProgress:
     Args:
         folder: the source's, in the spool.
     """
-    found = [each for name in (_NAME, _SYNCED) if (each := _read(folder / name)) is not None]
+    places = [(_NAME, 0), (_NAME, _SLOT_BYTES), (_SYNCED, 0)]
+    found = [each for name, at in places if (each := _read(folder / name, at)) is not None]
     return max(found, key=lambda each: each.sequence, default=DeliveryProgress())
 
 
-def _read(place: Path) -> DeliveryProgress | None:
+def _read(place: Path, at: int) -> DeliveryProgress | None:
     try:
-        data = read_small(place)
-        return _decode(data[8:]) if int(data[:8], 16) == zlib.crc32(data[8:]) else None
+        data = read_small(place)[at:]
+        text = data[_HEAD_BYTES : _HEAD_BYTES + int(data[8:_HEAD_BYTES], 16)]
+        return _decode(text) if int(data[:8], 16) == zlib.crc32(text) else None
     except (OSError, ValueError, msgspec.MsgspecError):
         return None
 
@@ -99,6 +104,7 @@ class ProgressFile:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._descriptor: int | None = None
         self._synced_at_s = time.monotonic()
         self._is_synced = True
         self.progress = read_progress(folder)
@@ -107,16 +113,16 @@ class ProgressFile:
         """Keep what has changed."""
         self.progress.sequence += 1
         self._is_synced = False
-        if time.monotonic() - self._synced_at_s >= _SYNC_EVERY_S:
-            with contextlib.suppress(OSError):
-                self.sync()
-                return
+        data = self._data()
+        due = time.monotonic() - self._synced_at_s >= _SYNC_EVERY_S
         # A disk that is full must not end delivery, which makes room: more is delivered twice then.
         with contextlib.suppress(OSError):
-            draft = self._folder / f"{_NAME}.draft"
-            draft.write_bytes(self._data())
-            draft.chmod(0o600)
-            draft.replace(self._folder / _NAME)
+            if due or len(data) > _SLOT_BYTES:
+                self.sync()
+            else:
+                # In place, and never over what was written last: one of the two is always whole.
+                slot = self.progress.sequence % 2
+                os.pwrite(self._opened(), data, slot * _SLOT_BYTES)
 
     def sync(self) -> None:
         """Make it durable, if anything has changed.
@@ -129,6 +135,18 @@ class ProgressFile:
             self._is_synced = True
             self._synced_at_s = time.monotonic()
 
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _opened(self) -> int:
+        if self._descriptor is None:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._descriptor = os.open(self._folder / _NAME, flags, 0o600)
+        return self._descriptor
+
     def _data(self) -> bytes:
         text = _encode(self.progress)
-        return b"%08x" % zlib.crc32(text) + text
+        return b"%08x%08x" % (zlib.crc32(text), len(text)) + text

@@ -177,6 +177,7 @@ class SourceSpool:
     def close(self) -> None:
         """Close everything; idempotent."""
         self.rest()
+        self._file.close()
         while self._open:
             self._open.popitem()[1].close()
 
