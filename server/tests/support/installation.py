@@ -22,6 +22,7 @@ from headcount.counting.calendar import MS_PER_DAY, Period, parse_moment_ms
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import KINDS
 from headcount.counting.usage import DAYS_MAX, UsageReading
+from headcount.forwarding_status import ForwardingStatus
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change
 from headcount.troubles import Trouble
@@ -51,6 +52,7 @@ class Installation:
     not_ready: list[str] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     backlog: Backlog | None = None
+    forwarding: list[ForwardingStatus] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self.store = open_store(self.folder / "store.sqlite")
@@ -66,6 +68,7 @@ class Installation:
             troubles=lambda: self.troubles,
             backlog=lambda: self.backlog,
             server_metrics=lambda: "# TYPE headcount_up gauge\nheadcount_up 1\n",
+            forwarding=lambda: self.forwarding,
             settings=self.settings,
         )
         return self
