@@ -117,6 +117,14 @@ def test_segments_archive_makes_its_sources_and_the_mapping_holds(program: Progr
     assert totals(program) == (CALLS, PEOPLE, VISITORS)
 
 
+def test_sources_that_are_made_beside_a_server_are_known_to_its_meter(program: Program) -> None:
+    laid(program.cwd, archives.segment_logs())
+    with program.serving():
+        made = program.json("import", "segment-logs", "--workspace", "Shop", "--make-sources")
+        assert made["admitted"] == CALLS
+        assert calls_by_source(program) == {"pLm20": CALLS // 2, "qXz81": CALLS // 2}
+
+
 def test_a_map_says_what_the_vendors_sources_are_here(program: Program) -> None:
     laid(program.cwd, archives.segment_logs())
     (program.cwd / "map.toml").write_text('[sources]\nqXz81 = "web"\n"pLm20" = "app"\n')

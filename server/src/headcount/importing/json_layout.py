@@ -97,8 +97,8 @@ def keeps_to_lines(text: bytes, is_whole: bool) -> bool:
             if _goes_on(text, at, end):
                 return False
         at = end + 1
-    # A line that is wrong is that line alone, as long as others are right.
-    return broken == 0 or _has_line_of_json(text)
+    # A line that is wrong is that line alone, as long as others are right, or begin as they should.
+    return broken == 0 or _has_line_of_json(text) or _begin_as_objects(text)
 
 
 def _goes_on(text: bytes, at: int, end: int) -> bool:
@@ -138,6 +138,11 @@ def _has_line_of_json(text: bytes) -> bool:
     return any(
         line.lstrip(JSON_SPACE).startswith(b"{") and _is_value(line) for line in text.split(b"\n")
     )
+
+
+def _begin_as_objects(text: bytes) -> bool:
+    lines = (line.strip(JSON_SPACE) for line in text.split(b"\n"))
+    return all(line.startswith(b"{") and line != b"{" for line in lines if line)
 
 
 def _is_value(line: bytes) -> bool:

@@ -277,6 +277,7 @@ def test_a_file_of_another_form_is_one_error_about_the_file(
 
 
 def test_a_bad_first_line_is_that_line_alone(tmp_path: Path) -> None:
+    assert _lines(made(tmp_path, "x.json", '{"cut": "of')) == [(1, b'{"cut": "of')]
     text = '{"cut": "of\n' + SHAPES["lines"] + '{"cut": \n' + SHAPES["lines"]
     found = [raw for _, raw in _lines(made(tmp_path, "x.ndjson", text))]
     assert found[0] == b'{"cut": "of'
