@@ -136,6 +136,27 @@ def test_a_caption_says_what_was_used_beyond_the_plan() -> None:
     )
 
 
+def test_a_month_is_held_against_any_other(program: Program, shop: Shop) -> None:
+    january = ("usage", "--period", "2021-01", "--beside", "2021-02")
+    finished = program.run(*january, HEADCOUNT_TOKEN=shop.token)
+    assert finished.returncode == 0, finished.stderr
+    gone = "API calls \N{MINUS SIGN}28 (\N{MINUS SIGN}96.6 %)"
+    assert f"Against February 2021, up to 2021-02-28: {gone} and MTU" in finished.stderr
+    drawn = program.run(*january, "--plot", "both.svg", HEADCOUNT_TOKEN=shop.token)
+    assert drawn.returncode == 0, drawn.stderr
+    picture = (program.cwd / "both.svg").read_text()
+    assert "January 2021" in picture
+    assert "February 2021" in picture
+    refused(program.run(*january, "--json", HEADCOUNT_TOKEN=shop.token), 2, "--beside")
+    early = ("usage", "--period", "2021-02", "--beside", "2020-12")
+    finished = program.run(*early, HEADCOUNT_TOKEN=shop.token)
+    refused(finished, 2, "December 2020", "--beside")
+    finished = program.run(*early, "--plot", "none.svg", HEADCOUNT_TOKEN=shop.token)
+    assert finished.returncode == 1
+    assert "2020-12-01" in finished.stderr
+    assert not (program.cwd / "none.svg").exists()
+
+
 def test_an_export_says_what_the_plan_of_each_month_included(program: Program, shop: Shop) -> None:
     wanted = ("export", "--from", "2021-01", "--to", "2021-02", "--metric", "mtu", "--limits")
     lines = list(csv.DictReader(read(program, shop, *wanted).splitlines()))

@@ -43,12 +43,18 @@ Examples:
   headcount usage --by source --last
   headcount usage --period 2026-10 --metric mtu --format csv > october.csv
   headcount usage --plot november.png
+  headcount usage --beside 2025-11 --plot both.png
   headcount usage --watch
   headcount usage --host us --token-file segment-token --json
 
 Every row counts from the start of the month to the end of its day, in UTC."""
 )
 @click.option("--period", metavar="MONTH", help="Month such as 2026-10. Default: the current one.")
+@click.option(
+    "--beside",
+    metavar="MONTH",
+    help="Hold it against this month, such as 2025-10. Default: the month before.",
+)
 @query_options
 @click.option("--last", is_flag=True, help="Only the last day so far: where usage stands.")
 @click.option(
@@ -71,6 +77,7 @@ Every row counts from the start of the month to the end of its day, in UTC."""
 def usage(
     settings: Settings,
     period: str | None,
+    beside: str | None,
     by: str,
     metric: str | None,
     last: bool,
@@ -88,6 +95,12 @@ def usage(
     shown_as = "json" if as_json else file_format
     query = Query(cast("Scope", by), metric)
     named = None if period is None else period_named(period, "--period")
+    other = None if beside is None else period_named(beside, "--beside")
+    if other is not None and (watch or shown_as != "table"):
+        raise UsageError(
+            "--beside goes with neither --watch, --format nor --json.",
+            "Leave one of them out; a month's own rows are read with --period.",
+        )
     if watch and shown_as == "parquet":
         raise UsageError("--watch cannot go on in a Parquet file.", "Use --format json or csv.")
     if plot is not None:
@@ -96,7 +109,7 @@ def usage(
                 "--plot goes with neither --watch, --last, --format nor --json.",
                 "Read twice: once to draw, once to print.",
             )
-        _draw(settings, query, named, plot, dark)
+        _draw(settings, query, named, other, plot, dark)
         return
     with connected(settings) as connection:
         if watch:
@@ -110,7 +123,7 @@ def usage(
         if last:
             rows = rows_of_last_day(rows)
         if shown_as == "table":
-            _print(connection, query, month, rows)
+            _print(connection, query, month, other, rows)
             return
         with whole_target(STDOUT, binary=shown_as == "parquet") as stream:
             writer = row_writer(shown_as, query.columns, stream)
@@ -118,7 +131,14 @@ def usage(
             writer.close()
 
 
-def _draw(settings: Settings, query: Query, named: Period | None, file: str, dark: bool) -> None:
+def _draw(
+    settings: Settings,
+    query: Query,
+    named: Period | None,
+    other: Period | None,
+    file: str,
+    dark: bool,
+) -> None:
     from headcount.cli.reading.drawing import DrawnMonth, check_plot, picture
     from segment_public_api.exceptions import NotFoundException
 
@@ -132,8 +152,8 @@ def _draw(settings: Settings, query: Query, named: Period | None, file: str, dar
         limits: Any = {}
         forecasts: dict[str, Forecast] = {}
         if query.by == "workspace":
-            with suppress(NotFoundException):
-                previous = month_rows(connection, query, month.shifted(-1), names)
+            with suppress(*(() if other else (NotFoundException,))):
+                previous = month_rows(connection, query, other or month.shifted(-1), names)
             limits = (get_own(connection, "summary", period=str(month)) or {}).get("planLimits", {})
             forecasts = forecasts_told(connection) if month == current else {}
         workspace = workspace_name(connection)
@@ -144,8 +164,17 @@ def _draw(settings: Settings, query: Query, named: Period | None, file: str, dar
     say(f"{month_words(month)} is drawn in {file}.")
 
 
-def _print(connection: ApiConnection, query: Query, month: Period, rows: list[Row]) -> None:
-    for line in caption(month, get_own(connection, "summary", period=str(month))):
+def _print(
+    connection: ApiConnection, query: Query, month: Period, other: Period | None, rows: list[Row]
+) -> None:
+    against = {} if other is None else {"against": str(other)}
+    summary = get_own(connection, "summary", period=str(month), **against)
+    if other is not None and summary is None:
+        raise UsageError(
+            f"There is no {month_words(other)} to compare with.",
+            "Name another month with --beside.",
+        )
+    for line in caption(month, summary):
         say(line)
     if rows:
         print_table(headings(query), [line_of(query, row) for row in by_use(query, rows)])

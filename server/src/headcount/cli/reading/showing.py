@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from headcount.cli.reading.usage_rows import Query, Row
-from headcount.counting.calendar import Period, day_text
+from headcount.counting.calendar import Period, day_text, parse_period
 from headcount.counting.metrics import HEADLINES, REPORTED
 from headcount.wording import change_text, count_text, percent_text, range_text
 
@@ -59,12 +59,17 @@ def caption(period: Period, summary: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"{month_words(period)}, UTC; counted up to {until:%Y-%m-%d %H:%M:%S}."
     before = summary.get("previous")
     if before is not None:
+        # Against the month that runs, this one is compared up to the same day.
+        now = summary.get("compared", month)
         changes = " and ".join(
-            f"{metric.label} {_change(before['totals'][metric.wire], month['totals'][metric.wire])}"
+            f"{metric.label} {_change(before['totals'][metric.wire], now['totals'][metric.wire])}"
             for metric in REPORTED
             if metric.headline
         )
-        yield f"Against the month before, up to {before['day']}: {changes}."
+        other = parse_period(before["period"])
+        name = "the month before" if other == period.shifted(-1) else month_words(other)
+        here = "" if now is month else f" ({now['day']} here)"
+        yield f"Against {name}, up to {before['day']}{here}: {changes}."
     yield from _plan(summary)
     yield from _estimates(period, summary)
 
