@@ -92,7 +92,7 @@ class DeletingCatalog(CatalogFile):
         if forwarding is not None and forwarding[FORWARDING.columns.index("state")] != "off":
             raise UsageError(
                 "The source forwards its messages, and some may wait for that.",
-                "End it first: headcount source forward --off; delete the source once it is off.",
+                "End it first: headcount source forward SOURCE --stop; delete it once it is off.",
             )
         self._ledger.put(
             SOURCE, *(number, source_id, name, workspace, fresh_write_key(), 0, created_at_ms)
@@ -143,7 +143,7 @@ class DeletingCatalog(CatalogFile):
                 if forwarding and forwarding[FORWARDING.columns.index("state")] != "off":
                     raise UsageError(
                         f'Its source "{source[2]}" forwards messages, and some may wait for that.',
-                        "End it first: headcount source forward --off.",
+                        "End it first: headcount source forward SOURCE --stop.",
                     )
             held = self._ledger.get(DELETION, "workspace", number)
             deleted_at_ms = now_ms if held is None else held[2]

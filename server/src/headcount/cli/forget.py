@@ -192,7 +192,7 @@ def _left_elsewhere(folder: DataFolder) -> list[str]:
         left.append(f"{folder.repaired} holds what repairs have set aside: delete it.")
     if folder.spool.is_dir() and any(folder.spool.iterdir()):
         left.append(
-            "Messages that wait to be forwarded are forwarded, encrypted until then: ask the vendor"
-            " to forget as well."
+            "What waits to be forwarded, encrypted until then, still is, unless it is dropped with"
+            " `headcount source forward SOURCE --drop`; and ask the vendor to forget as well."
         )
     return left
