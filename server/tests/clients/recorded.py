@@ -196,7 +196,8 @@ SENDERS = {
         "analytics-kotlin", "analytics-kotlin/1.19.0", "analytics-kotlin", _kotlin,
     ),
     "analytics-swift": Sender(
-        "segmentio/analytics-swift Sources/Segment/Utilities/Networking/HTTPClient.swift at 0d9ab71",
+        "segmentio/analytics-swift Sources/Segment/Utilities/Networking/HTTPClient.swift at"
+        " 0d9ab71",
         "analytics-swift", "analytics-ios/1.6.2", "analytics-swift", _swift,
     ),
     "analytics-react-native": Sender(

@@ -5,51 +5,24 @@ Most of those for apps speak https only. What each has sent is what usage says, 
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import urllib3
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from clients.recorded import SENDERS, Request, messages_of
 from clients.test_tracking_sdks import Client, expected, made_calls
+from sdk_tls import self_signed
 from support.needed import needed_node
 from support.server_fixture import PATIENCE_S, Server, Shop, serving
 
 HERE = Path(__file__).parent
 
 
-def certified(folder: Path) -> tuple[Path, Path]:
-    """A certificate for this machine that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([here]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    chain, secret = folder / "chain.pem", folder / "key.pem"
-    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    chain.write_bytes(made.public_bytes(pem))
-    secret.write_bytes(key.private_bytes(pem, form, serialization.NoEncryption()))
-    return chain, secret
-
-
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return certified(tmp_path_factory.mktemp("certificate"))
+    return self_signed(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture(scope="module")
