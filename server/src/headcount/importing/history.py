@@ -33,6 +33,7 @@ from headcount.importing.chunks import (
 )
 from headcount.intake import FindSource, Limits, SourceRef
 from headcount.journal import JournalDirectory, JournalFile
+from headcount.spool.settling import settle
 from headcount.store.opening import open_store
 from headcount.store.sealed import SealedMonths
 from headcount.wiring.keys_in_use import CatalogHashKeys
@@ -83,7 +84,11 @@ class HistoryImport:
         keys = CatalogHashKeys(folder, catalog, settings.hash_key)
         sources = sources or ArchiveSources(catalog, workspace, {})
         self._context = _context(workspace, source, sources, keys, self._months, clock, limits)
-        self._journals = JournalDirectory(folder.journals)
+        self._journals = JournalDirectory(
+            folder.journals,
+            # What is imported is not forwarded, and must not make anything else be.
+            on_claim=lambda journal: settle(folder.spool, journal.uuid, journal.last_id()),
+        )
         self._journal: JournalFile | None = None
         self._known_checkpoints: set[bytes] | None = None
         self._checkpoints: set[bytes] = set()

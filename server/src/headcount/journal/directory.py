@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from headcount.errors import DamagedDataError, DataFolderError
@@ -27,11 +28,19 @@ class JournalDirectory:
     Args:
         path: the folder; made when missing.
         vfs: name of the APSW VFS that journals go through; the system's when None.
+        on_claim: called with a journal that was just locked, before anybody appends to it.
     """
 
-    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        vfs: str | None = None,
+        on_claim: Callable[[JournalFile], None] = lambda _: None,
+    ) -> None:
         self.path = path
         self._vfs = vfs
+        self._on_claim = on_claim
         self._lock_fds: list[int] = []
 
     def claim(self) -> JournalFile:
@@ -62,7 +71,13 @@ class JournalDirectory:
 
     def _opened(self, path: Path) -> JournalFile:
         try:
-            return JournalFile(path, vfs=self._vfs)
+            journal = JournalFile(path, vfs=self._vfs)
+            try:
+                self._on_claim(journal)
+            except BaseException:
+                journal.close()
+                raise
+            return journal
         except BaseException:
             # Whoever tries again must find this very journal, and not leave it to nobody.
             os.close(self._lock_fds.pop())

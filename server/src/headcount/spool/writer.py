@@ -13,6 +13,7 @@ settled by the next one of its journal, before that appends anything.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import time
@@ -27,9 +28,7 @@ from headcount.spool.boots import epoch_of
 from headcount.spool.letters import Posted
 from headcount.spool.segment_files import (
     SEGMENT_SUFFIX,
-    end_within,
     folder_of_source,
-    opened_segment,
 )
 from headcount.spool.segments import (
     FIRST_RECORD,
@@ -46,7 +45,7 @@ from headcount.spool.segments import (
 )
 from headcount.spool.spool_key import fingerprint_of
 
-__all__ = ["SpoolWriter", "settle"]
+__all__ = ["SpoolWriter"]
 
 _SEGMENT_BYTES = 4 << 20
 _SEGMENT_S = 2.0
@@ -226,6 +225,9 @@ class _Segment:
         _write_all(self._descriptor, data, self._end)
         self._end += len(data)
         os.fdatasync(self._descriptor)
+        if not os.fstat(self._descriptor).st_nlink:
+            # What went into a file that nobody will find again is not acknowledged.
+            raise FileNotFoundError(errno.ENOENT, "it was removed", str(self._path))
 
     def stand(self, entry: int) -> None:
         """Say that all that was written stands."""
@@ -250,32 +252,6 @@ class _Segment:
     def _mark(self, *, closed: bool) -> None:
         mark = pack_mark(Mark(self._standing, self._entry, closed))
         os.pwrite(self._descriptor, mark, MARK_AT)
-
-
-def settle(spool: Path, journal: str, last_entry: int) -> None:
-    """Close what former writers of a journal have left open; before anything is appended to it.
-
-    What they wrote for an entry that is there stands, and nothing else.
-
-    Args:
-        spool: the spool's folder, which may be missing.
-        journal: the UUID of the journal, whose lock the caller holds.
-        last_entry: id of the last entry ever appended to it.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    for path in sorted(spool.glob(f"*/{journal}.*{SEGMENT_SUFFIX}")):
-        with contextlib.suppress(FileNotFoundError), opened_segment(path, write=True) as segment:
-            mark = segment.mark()
-            if mark is not None and mark.closed:
-                continue
-            if segment.size < FIRST_RECORD:
-                path.unlink()  # its writer was killed while it made it
-                continue
-            end = end_within(segment, mark, last_entry)
-            os.pwrite(segment.descriptor, pack_mark(Mark(end, last_entry, True)), MARK_AT)
-            os.fsync(segment.descriptor)
 
 
 def _by_source(posted: Iterable[Posted]) -> dict[int, list[Posted]]:

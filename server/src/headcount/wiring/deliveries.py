@@ -26,10 +26,10 @@ from headcount.journal.view import journal_view
 from headcount.runfiles import write_whole
 from headcount.spool.boots import epoch_of
 from headcount.spool.segment_files import SEGMENT_SUFFIX, folder_of_source, sources_in
+from headcount.spool.settling import settle
 from headcount.spool.source_spool import SourceSpool
 from headcount.spool.spool_key import read_spool_key, spool_key_place
 from headcount.spool.stops import read_stop
-from headcount.spool.writer import settle
 from headcount.troubles import Troubles
 from headcount.wiring.duties import explained
 from headcount.wiring.lifetime import Child

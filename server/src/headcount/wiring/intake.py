@@ -16,7 +16,8 @@ from headcount.http.front import front_of
 from headcount.http.pace import ProcessPace
 from headcount.http.serving import serve_http
 from headcount.intake import Budgets, Forwards, Limits, RequestTally, create_app
-from headcount.journal import JournalDirectory
+from headcount.journal import JournalDirectory, JournalFile
+from headcount.spool.settling import settle
 from headcount.spool.spool_key import spool_key_place
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
@@ -72,8 +73,13 @@ async def _run(task: Task, child: Child) -> None:
         )
         spool_key = spool_key_place(folder, settings.hash_key)
 
+        def settled(journal: JournalFile) -> None:
+            settle(folder.spool, journal.uuid, journal.last_id())
+
         async with AsyncExitStack() as stack:
-            journals = stack.enter_context(closing(JournalDirectory(folder.journals)))
+            journals = stack.enter_context(
+                closing(JournalDirectory(folder.journals, on_claim=settled))
+            )
             sink = JournalSink(
                 journals.claim, now_ms, troubles, insist=not task.again,
                 spool_beside=lambda journal: JournalSpool(folder.spool, spool_key, journal),

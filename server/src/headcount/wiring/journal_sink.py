@@ -81,11 +81,7 @@ class JournalSink:
         claimed = await asyncio.to_thread(self._claim)
         place = WatchedFile(claimed.path)
         if self._spool_beside is not None:
-            try:
-                self._spool = await asyncio.to_thread(self._spool_beside, claimed)
-            except BaseException:
-                claimed.close()
-                raise
+            self._spool = self._spool_beside(claimed)
 
         def insist() -> None:
             if fault := place.fault():
@@ -114,7 +110,10 @@ class JournalSink:
         except SpoolUnavailableError as error:
             said, remedy = explained(error)
             self._troubles.begin(
-                _SPOOL, f"Messages of sources that forward are refused: {said}", remedy
+                _SPOOL,
+                f"Messages of sources that forward are refused: {said}",
+                remedy,
+                hinders=False,
             )
             raise
         except StorageUnavailableError as error:

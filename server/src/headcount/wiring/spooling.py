@@ -130,7 +130,6 @@ class ForwardedSources:
             else "",
             "See why the vendor takes nothing: headcount source forward SOURCE --show; or give it"
             " more room with --forward-spool.",
-            hinders=True,
         )
         tell(
             self._troubles,
@@ -150,10 +149,8 @@ class JournalSpool:
     Args:
         spool: the spool's folder, which may be missing.
         key_place: where the spool's key lies; made when it is first needed.
-        journal: the journal, locked for this process; nothing was appended to it yet.
-
-    Raises:
-        DataFolderError: what was left open by former writers of this journal cannot be closed.
+        journal: the journal, locked for this process; what former writers of it have left open is
+            settled.
     """
 
     def __init__(self, spool: Path, key_place: Path, journal: JournalFile) -> None:
@@ -161,11 +158,6 @@ class JournalSpool:
         self._key_place = key_place
         self._journal = journal.uuid
         self._writer: SpoolWriter | None = None
-        if spool.is_dir() and any(spool.glob(f"*/{journal.uuid}.*")):
-            from headcount.spool.writer import settle
-
-            with errors_named(spool):
-                settle(spool, journal.uuid, journal.last_id())
 
     @property
     def must_undo(self) -> bool:

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from headcount.errors import SpoolUnavailableError
+from headcount.journal import JournalDirectory
 from headcount.spool.boots import epoch_of
 from headcount.spool.letters import Letter, Posted, encoded
 from headcount.spool.segment_files import opened_segment, segments_of
 from headcount.spool.segments import FIRST_RECORD, MARK_AT
+from headcount.spool.settling import settle
 from headcount.spool.source_spool import OtherKey, SourceSpool
-from headcount.spool.writer import SpoolWriter, settle
+from headcount.spool.writer import SpoolWriter
 
 KEY = bytes(range(32))
 JOURNAL = "11111111-1111-4111-8111-111111111111"
@@ -272,3 +274,32 @@ def test_segments_are_closed_when_they_are_large_or_old(
             assert mark.closed
     assert numbers(reader(place)) == [1, 2]
     assert segments_of(place / "1") == []
+
+
+def test_an_import_that_takes_a_dead_writers_journal_makes_nothing_stand(place: Path) -> None:
+    """Whoever claims a journal settles what was left open, before an entry has that id."""
+    journals = JournalDirectory(place.parent / "journals")
+    journal = journals.claim()
+    writer = SpoolWriter(place, KEY, journal.uuid)
+    writer.write([posted(1)], journal.next_id())  # killed before its entry was appended
+    journal.close()
+    journals.close()
+    taken = JournalDirectory(
+        place.parent / "journals",
+        on_claim=lambda claimed: settle(place, claimed.uuid, claimed.last_id()),
+    )
+    journal = taken.claim()
+    last_id = journal.append(bytes(56), (), 7)
+    assert numbers(reader(place, last_id=last_id)) == []
+    journal.close()
+    taken.close()
+    assert segments_of(place / "1") == []
+
+
+def test_a_segment_that_was_removed_acknowledges_nothing(place: Path) -> None:
+    writer = SpoolWriter(place, KEY, JOURNAL)
+    commit(writer, 1, posted(1))
+    [path] = segments_of(place / "1")
+    path.unlink()
+    with pytest.raises(SpoolUnavailableError, match="removed"):
+        writer.write([posted(2)], 2)
