@@ -137,19 +137,26 @@ def test_a_map_says_what_the_vendors_sources_are_here(program: Program) -> None:
     assert calls_by_source(program) == {"web": CALLS // 2, "app": CALLS // 2}
 
 
-def test_an_import_that_makes_sources_and_is_killed_goes_on(program: Program) -> None:
-    records = [
-        json.dumps(event | {"projectId": f"p{number % 3}", "messageId": f"m{number}"})
-        for number in range(25_000)
-        for event in (archives.EVENTS[number % 240],)
-    ]
-    os.mkfifo(program.cwd / "pipe")
+@pytest.mark.parametrize("form", ["lines", "csv"])
+def test_an_import_that_makes_sources_and_is_killed_goes_on(program: Program, form: str) -> None:
+    number_of_source = [number % 3 for number in range(25_000)]
+    if form == "lines":
+        records = [
+            json.dumps(archives.EVENTS[number % 240] | {"projectId": f"p{of}", "messageId": number})
+            for number, of in enumerate(number_of_source)
+        ]
+    else:
+        records = ["id,project_id,user_id,received_at"] + [
+            f"{number},p{of},u{number % 9},2026-10-05 10:00:00Z"
+            for number, of in enumerate(number_of_source)
+        ]
+    os.mkfifo(program.cwd / "pages.csv")
     arguments = ("--workspace", "Shop", "--make-sources")
     with subprocess.Popen(
-        [*PROGRAM, "import", "pipe", *arguments], cwd=program.cwd, stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, env=environment(HEADCOUNT_DATA=str(program.data)),
+        [*PROGRAM, "import", "pages.csv", *arguments], cwd=program.cwd, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, env=environment(HEADCOUNT_DATA=str(program.data)),
     ) as process:  # fmt: skip
-        with (program.cwd / "pipe").open("w") as writer:
+        with (program.cwd / "pages.csv").open("w") as writer:
             writer.write("\n".join(records[:22_000]))
             writer.flush()
             while len(checkpoints(program)) < 2:
@@ -157,8 +164,9 @@ def test_an_import_that_makes_sources_and_is_killed_goes_on(program: Program) ->
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
         process.wait()
-    (program.cwd / "all.gz").write_bytes(gzip.compress("\n".join(records).encode()))
-    finished = program.json("import", "all.gz", *arguments)
+    whole = program.cwd / "pages.gz"
+    whole.write_bytes(gzip.compress("\n".join(records).encode()))
+    finished = program.json("import", "pages.gz", *arguments)
     # The sources are there by now, and no longer made; what was taken for them is passed over.
     assert (finished["records"], finished["earlier"]) == (25_000, 20_000)
     assert "sourcesMade" not in finished

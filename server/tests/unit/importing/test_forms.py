@@ -421,10 +421,12 @@ def test_parquet_in_one_large_piece_takes_little_memory(tmp_path: Path) -> None:
     pyarrow.default_memory_pool().release_unused()
     before = psutil.Process().memory_info().rss
     most = count = 0
-    with closing(Records(Input(path.name, path, None), ColumnsMap())) as records:
+    with closing(Records(Input(path.name, path, path.stat().st_size), ColumnsMap())) as records:
         for count, _ in records.lines():
             if not count % 20_000:
                 most = max(most, psutil.Process().memory_info().rss)
+            assert records.bytes_read <= path.stat().st_size
+        assert records.bytes_read == path.stat().st_size
     assert count == rows
     # The two columns of ids alone are 32 MB, and the one that is not read 80 MB.
     assert most - before < 60_000_000
