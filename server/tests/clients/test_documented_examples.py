@@ -17,6 +17,10 @@ from support.needed import needed_program
 from support.program import environment
 from support.server_fixture import Server, Shop, serving
 
+# Stands for that of a vendor whose name this machine may not be able to look up; nothing is sent,
+# since the sources that are to forward there get no messages.
+PUBLIC_ADDRESS = "https://1.1.1.1"
+
 Documents = Mapping[str, Mapping[str, Any]]
 
 
@@ -72,11 +76,25 @@ def variables(shop: Shop, examples: int) -> list[dict[str, str]]:
                 "WRITE_KEY": made["writeKey"],
                 "SOURCE_ID": made["id"],
                 "TOKEN_ID": reader["id"],
+                "VENDOR_WRITE_KEY": "the-vendor-s",
             }
         )
     # The others are known by then.
     shop.await_key(found[-1]["WRITE_KEY"])
     return found
+
+
+def get_ready(shop: Shop, operation: str, given: dict[str, str]) -> None:
+    """See to what an example takes for granted."""
+    api = f"{shop.server.api}/headcount/v1"
+    token = {"Authorization": f"Bearer {shop.token}"}
+    if operation == "changeForwarding":
+        body = json.dumps({"to": PUBLIC_ADDRESS, "writeKey": "the-vendor-s"}).encode()
+        place = f"{api}/sources/{given['SOURCE_ID']}/forwarding"
+        assert shop.server.send("PUT", place, body, **token).status == 200
+    elif operation == "revokeLink":
+        made = shop.server.send("POST", f"{api}/links", b'{"view":"workspace"}', **token)
+        given["LINK_ID"] = made.data["link"]["id"]
 
 
 def in_a_shell(source: str) -> list[str]:
@@ -108,9 +126,18 @@ def test_every_example_does_what_it_says(
     assert len(examples) > 30
     needed = variables(shop, len(examples))
     for (document, operation, source), given in zip(examples, needed, strict=True):
+        get_ready(shop, operation["operationId"], given)
+        if operation["operationId"] == "setForwarding":
+            source = source.replace('"segment"', f'"{PUBLIC_ADDRESS}"')
         finished = subprocess.run(
             command(source), capture_output=True, text=True, cwd=tmp_path, env=environment(**given)
         )
+        if operation["operationId"] == "changeWorkspace":
+            # Its new name is for one workspace only.
+            old = json.dumps({"name": shop.name}).encode()
+            token = {"Authorization": f"Bearer {shop.token}"}
+            place = f"{shop.server.api}/headcount/v1/workspace"
+            assert shop.server.send("PATCH", place, old, **token).status == 200
         assert finished.returncode == 0, f"{source}\n{finished.stdout}{finished.stderr}"
         if label == "curl":
             compare_with_sample(document, operation, finished.stdout)

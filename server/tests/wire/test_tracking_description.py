@@ -79,7 +79,7 @@ class Described:
         response = described["responses"][str(answer.status_code)]
         kind = answer.headers["content-type"].partition(";")[0]
         assert kind in response["content"], (name, kind)
-        for header in ("Retry-After", "Access-Control-Allow-Origin"):
+        for header in ("Retry-After", "Access-Control-Allow-Origin", "X-Request-Id"):
             if kind != "text/plain":
                 assert (header in answer.headers) == (header in response.get("headers", {}))
         if kind == "application/json":

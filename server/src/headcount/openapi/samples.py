@@ -11,6 +11,16 @@ from typing import Any
 
 __all__ = ["Samples"]
 
+_TYPES: dict[str, Any] = {
+    "integer": int,
+    "number": int | float,
+    "string": str,
+    "boolean": bool,
+    "array": list,
+    "object": Mapping,
+    "null": type(None),
+}
+
 
 class Samples:
     """Makes samples.
@@ -25,6 +35,10 @@ class Samples:
     def __init__(self, components: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         self._components = components
         self._values = values
+
+    def but(self, values: Mapping[str, Any]) -> Samples:
+        """The same with other values for some members."""
+        return Samples(self._components, {**self._values, **values})
 
     def of(self, schema: Mapping[str, Any]) -> Any:
         """A sample of a schema."""
@@ -43,12 +57,25 @@ class Samples:
         }
 
     def _sample(self, schema: Mapping[str, Any], shape: str, member: str) -> Any:
-        value = self._values.get(f"{shape}.{member}", self._values.get(member))
+        value = self._values.get(f"{shape}.{member}")
+        if value is None and self._fits(self._values.get(member), schema):
+            value = self._values[member]
         if value is not None and not isinstance(value, Mapping):
             return (
                 [value] if schema.get("type") == "array" and not isinstance(value, list) else value
             )
         return _laid_over(self._made(schema, shape, member), value)
+
+    def _fits(self, value: Any, schema: Mapping[str, Any]) -> bool:
+        """Whether a value that goes by a member's name alone is of the type that is wanted."""
+        if value is None:
+            return False
+        if "$ref" in schema:
+            return self._fits(value, self._components[schema["$ref"].rpartition("/")[2]])
+        if "anyOf" in schema and "type" not in schema:
+            return any(self._fits(value, each) for each in schema["anyOf"])
+        wanted = schema.get("type")
+        return wanted is None or isinstance(value, _TYPES.get(wanted, object))
 
     def _made(self, schema: Mapping[str, Any], shape: str, member: str) -> Any:
         if "$ref" in schema:

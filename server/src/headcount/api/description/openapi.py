@@ -194,7 +194,7 @@ def _responses(contract: Contract, samples: Samples) -> dict[str, Any]:
     sample = None
     if contract.answer is not None:
         schema = reference(contract.answer)
-        sample = samples.of(schema)
+        sample = samples.but(contract.sample).of(schema)
     elif contract.media_type == JSON:
         schema = {"type": "object"}
     own = _header_names(contract.status, is_open=contract.access == "open")

@@ -169,6 +169,7 @@ async def add_source(request: Request[Any, Any, Any]) -> Response[bytes]:
         " before stays counted. A new name is shown everywhere at once; the id stays.",
         tag="Sources",
         answer=SourceAnswer,
+        sample={"SourceRecord.enabled": False},
         body=SourceChange,
         errors=(404, 413, 422),
         access="admin",
@@ -199,6 +200,10 @@ async def change_source(request: Request[Any, Any, Any]) -> Response[bytes]:
         ' workspace\'s counts, under a name that says "(deleted)"; its id is never used again.',
         tag="Sources",
         answer=SourceAnswer,
+        sample={
+            "SourceRecord.enabled": False,
+            "SourceRecord.deletedAt": "2026-11-26T10:00:00.000Z",
+        },
         errors=(404, 422),
         access="admin",
     ),

@@ -71,6 +71,8 @@ class Contract:
         answer: shape of the body of a success; None where it is text.
         media_type: of a success.
         status: of a success.
+        sample: values of members, by `Shape.member`, of the sample of a success, where they differ
+            from those of other operations.
         body: shape of the request's body, if it takes one.
         query: its query parameters.
         path_examples: what members of the path, as the wire spells them, are in examples; the
@@ -90,6 +92,7 @@ class Contract:
     answer: type[msgspec.Struct] | None
     media_type: str = JSON
     status: int = 200
+    sample: Mapping[str, object] = field(default_factory=dict)
     body: type[msgspec.Struct] | None = None
     query: tuple[QueryParameter, ...] = ()
     path_examples: Mapping[str, str | Computed] = field(default_factory=dict)
