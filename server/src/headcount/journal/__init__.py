@@ -9,11 +9,12 @@ what is durable already.
 from headcount.journal.directory import JournalDirectory
 from headcount.journal.entries import Damage, JournalEntry
 from headcount.journal.file import JournalFile, refuse_older_store
-from headcount.journal.group import Companion, GroupCommit
+from headcount.journal.group import Companion, Done, GroupCommit
 
 __all__ = [
     "Companion",
     "Damage",
+    "Done",
     "GroupCommit",
     "JournalDirectory",
     "JournalEntry",

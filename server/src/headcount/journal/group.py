@@ -1,7 +1,7 @@
 """Group commit: concurrent requests share one durable transaction.
 
 Takes the facts of many requests on one event loop, writes what has gathered while the transaction
-before was under way, and lets each request go on once its own facts are durable. The first request
+before was under way, and calls each request back once its own facts are durable. The first request
 after a pause waits for no company, and is written at once.
 """
 
@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextvars import Context
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Protocol
 
 from headcount import telemetry
@@ -19,7 +22,7 @@ from headcount.counting.facts import Rejection, WideFacts, fact_bytes
 from headcount.counting.libraries import LibraryUse, tallies_of
 from headcount.journal.file import JournalFile
 
-__all__ = ["Companion", "GroupCommit"]
+__all__ = ["Companion", "Done", "GroupCommit"]
 
 # A commit costs about as much however many messages it has. Where one follows another, those go
 # with it who come in the next rounds of the loop; under load a round is a fraction of a
@@ -63,9 +66,11 @@ class Companion(Protocol):
         ...
 
 
-Waiting = tuple[
-    bytes, Sequence[Rejection], "asyncio.Future[None]", Sequence[Any], Sequence[LibraryUse]
-]
+Done = Callable[[Exception | None], None]
+"""Is called with None once facts are durable, or with the reason for which nothing was kept."""
+
+Waiting = tuple[bytes, Sequence[Rejection], Done, Sequence[Any], Sequence[LibraryUse]]
+Outcome = tuple[Sequence[Waiting], Exception | None]
 
 
 class GroupCommit:
@@ -80,6 +85,7 @@ class GroupCommit:
             the transaction brought is durable.
         beside: what takes the part of a request that does not go into the journal; None where
             nothing ever has such a part.
+        failed: called in the loop once for each transaction that failed, before its callers.
 
     Attributes:
         pending_bytes: bytes of facts handed in and not durable yet.
@@ -92,19 +98,47 @@ class GroupCommit:
         executor: Executor | None = None,
         insist: Callable[[], None] = lambda: None,
         beside: Companion | None = None,
+        failed: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._journal = journal
         self._insist = insist
         self._beside = beside
+        self._failed = failed
         self._clock_ms = clock_ms
         # One thread: SQLite releases the interpreter while it waits for the disk.
-        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._executor: Executor | _Thread = executor or _Thread()
         self._waiting: list[Waiting] = []
-        self._writer: asyncio.Task[None] | None = None
+        # While anything is to be written; set when all of it is.
+        self._idle: asyncio.Future[None] | None = None
         self.pending_bytes = 0
         # Once, since finding them takes some microseconds.
         self._commit_seconds = telemetry.COMMIT_SECONDS.labels("journal")
         self._admitted = telemetry.MESSAGES.labels("admitted", "")
+
+    def hand_in(
+        self,
+        facts: bytes,
+        rejections: Sequence[Rejection],
+        done: Done,
+        posted: Sequence[Any] = (),
+        libraries: Sequence[LibraryUse] = (),
+    ) -> None:
+        """Keep facts and tallies, with those of others; to be called in the event loop.
+
+        Args:
+            facts: packed facts.
+            rejections: tallies.
+            done: is called in a later round of the loop. It must raise nothing.
+            posted: what goes beside the journal.
+            libraries: who sent the facts.
+        """
+        self._waiting.append((facts, rejections, done, posted, libraries))
+        self.pending_bytes += len(facts)
+        if self._idle is None:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.create_future()
+            # For many requests, and of none of them.
+            loop.call_soon(self._write, loop, context=Context())
 
     async def append(
         self,
@@ -119,50 +153,47 @@ class GroupCommit:
             StorageUnavailableError: they are not, and nothing of them was kept.
         """
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((facts, rejections, durable, posted, libraries))
-        self.pending_bytes += len(facts)
-        if self._writer is None:
-            # For many requests, and of none of them.
-            self._writer = asyncio.create_task(self._write(), context=Context())
+        self.hand_in(facts, rejections, partial(_settle, durable), posted, libraries)
         await durable
 
-    async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        follows = False
-        while self._waiting:
-            if follows:
-                await self._gather()
-            follows = True
-            group, self._waiting = _of_one_size(self._waiting)
-            if self._beside is not None and any(item[3] for item in group):
-                group = await self._write_beside(group)
-                if not group:
-                    continue
+    def _gather(self, loop: asyncio.AbstractEventLoop, gathered: int, rounds: int) -> None:
+        """Wait a few rounds of the loop, while each brings somebody; then write."""
+        if len(self._waiting) > gathered and rounds < _ROUNDS_MAX:
+            loop.call_soon(self._gather, loop, len(self._waiting), rounds + 1)
+        else:
+            self._write(loop)
+
+    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+        group, self._waiting = _of_one_size(self._waiting)
+        try:
+            self._executor.submit(partial(self._keep, loop, group, self._clock_ms()))
+        except Exception as error:
+            self._answer([(group, error)])
+
+    def _keep(self, loop: asyncio.AbstractEventLoop, group: list[Waiting], now_ms: int) -> None:
+        """Write a group, where the journal is written, and tell its callers in their loop."""
+        outcomes: list[Outcome] = []
+        if self._beside is not None and (with_part := [item for item in group if item[3]]):
+            try:
+                posted = [each for item in with_part for each in item[3]]
+                self._beside.write(posted, self._journal.next_id())
+            except Exception as error:  # the others have nothing to do with it
+                outcomes.append((with_part, error))
+                group = [item for item in group if not item[3]]
+        if group:
             failure: Exception | None = None
             try:
                 facts = _joined(group)
                 rejections = _sum(item[1] for item in group)
                 tallies = rejections + tallies_of(use for item in group for use in item[4])
                 with self._commit_seconds.time():
-                    await loop.run_in_executor(
-                        self._executor, self._append, facts, tallies, self._clock_ms()
-                    )
+                    self._append(facts, tallies, now_ms)
                 self._report(len(facts) // fact_bytes(facts), rejections)
             except Exception as error:  # whatever it is, each caller must hear of it
                 failure = error
-            self._answer(group, failure)
-        self._writer = None
-
-    def _answer(self, group: Iterable[Waiting], failure: Exception | None) -> None:
-        """Let requests go on, whose facts are durable unless something failed."""
-        for facts, _, durable, *_ in group:
-            self.pending_bytes -= len(facts)
-            if durable.done():  # its client has gone; the facts stand all the same
-                continue
-            if failure is None:
-                durable.set_result(None)
-            else:
-                durable.set_exception(failure)
+            outcomes.append((group, failure))
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._answer, outcomes)
 
     def _append(self, facts: bytes, tallies: list[Rejection], now_ms: int) -> None:
         beside = self._beside
@@ -178,32 +209,35 @@ class GroupCommit:
             beside.committed(entry)
         self._insist()
 
-    async def _write_beside(self, group: list[Waiting]) -> list[Waiting]:
-        """Write what goes beside the journal; those are left for whom that did not fail."""
-        assert self._beside is not None
-        beside, journal = self._beside, self._journal
-        with_part = [item for item in group if item[3]]
-        posted = [each for item in with_part for each in item[3]]
-        try:
-            await asyncio.get_running_loop().run_in_executor(
-                self._executor, lambda: beside.write(posted, journal.next_id())
-            )
-        except Exception as error:  # the others have nothing to do with it
-            self._answer(with_part, error)
-            return [item for item in group if not item[3]]
-        return group
+    def _answer(self, outcomes: list[Outcome]) -> None:
+        """Tell callers what became of theirs, and go on with those who came meanwhile."""
+        for items, failure in outcomes:
+            self.pending_bytes -= sum([len(item[0]) for item in items])
+            if failure is not None:
+                self._failed(failure)
+            for _, _, done, *_ in items:
+                done(failure)
+        if self._waiting:
+            self._gather(asyncio.get_running_loop(), 0, 0)
+        else:
+            assert self._idle is not None
+            self._idle.set_result(None)
+            self._idle = None
 
     async def run_between(self, act: Callable[[], None]) -> None:
         """Call something where the journal is written, between two transactions."""
-        await asyncio.get_running_loop().run_in_executor(self._executor, act)
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def _gather(self) -> None:
-        """Wait a few rounds of the loop, while each brings somebody."""
-        for _ in range(_ROUNDS_MAX):
-            gathered = len(self._waiting)
-            await asyncio.sleep(0)
-            if len(self._waiting) == gathered:
-                return
+        def run() -> None:
+            failure: Exception | None = None
+            try:
+                act()
+            except Exception as error:
+                failure = error
+            over.get_loop().call_soon_threadsafe(_settle, over, failure)
+
+        self._executor.submit(run)
+        await over
 
     def _report(self, admitted: int, rejections: list[Rejection]) -> None:
         self._admitted.inc(admitted)
@@ -212,12 +246,43 @@ class GroupCommit:
 
     async def close(self) -> None:
         """Finish what is under way and release the journal."""
-        if self._writer is not None:
-            await self._writer
+        if self._idle is not None:
+            await self._idle
         if self._beside is not None:
             await self.run_between(self._beside.close)
         self._executor.shutdown()
         self._journal.close()
+
+
+def _settle(over: asyncio.Future[None], failure: Exception | None) -> None:
+    if over.done():  # its client has gone; the facts stand all the same
+        return
+    if failure is None:
+        over.set_result(None)
+    else:
+        over.set_exception(failure)
+
+
+class _Thread:
+    """A thread of one's own, to which a job is handed at less cost than to a pool's."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Do something after all that was submitted before; it must raise nothing."""
+        self._jobs.put(job)
+
+    def shutdown(self) -> None:
+        """Do what was submitted, and end."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
 
 
 def _of_one_size(waiting: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:

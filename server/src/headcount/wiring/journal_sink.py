@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from headcount.counting.facts import Rejection
 from headcount.counting.libraries import LibraryUse
 from headcount.errors import DataFolderError, SpoolUnavailableError, StorageUnavailableError
-from headcount.journal import GroupCommit, JournalFile
+from headcount.journal import Done, GroupCommit, JournalFile
 from headcount.spool.letters import Posted
 from headcount.sqlite.unwritable import is_refusal
 from headcount.troubles import Troubles
@@ -88,7 +88,9 @@ class JournalSink:
                 # What went into a file that nobody will find again is not acknowledged.
                 raise StorageUnavailableError(fault.rstrip("."))
 
-        self._journal = GroupCommit(claimed, self._clock_ms, insist=insist, beside=self._spool)
+        self._journal = GroupCommit(
+            claimed, self._clock_ms, insist=insist, beside=self._spool, failed=self._commit_failed
+        )
 
     async def append(
         self,
@@ -102,12 +104,32 @@ class JournalSink:
         Raises:
             StorageUnavailableError: they are not, and nothing of them was kept.
         """
+        await self._opened().append(facts, rejections, posted, libraries)
+        if posted:
+            self._troubles.end(_SPOOL)
+
+    def hand_in(
+        self,
+        facts: bytes,
+        rejections: Sequence[Rejection],
+        libraries: Sequence[LibraryUse],
+        done: Done,
+    ) -> None:
+        """Keep facts and tallies; `done` is called once they are durable, or with why they are not.
+
+        Raises:
+            StorageUnavailableError: there is no journal; `done` is not called.
+        """
+        self._opened().hand_in(facts, rejections, done, (), libraries)
+
+    def _opened(self) -> GroupCommit:
         if self._journal is None:
             self._refused_lately = True
             raise StorageUnavailableError("no journal can be written")
-        try:
-            await self._journal.append(facts, rejections, posted, libraries)
-        except SpoolUnavailableError as error:
+        return self._journal
+
+    def _commit_failed(self, error: Exception) -> None:
+        if isinstance(error, SpoolUnavailableError):
             said, remedy = explained(error)
             self._troubles.begin(
                 _SPOOL,
@@ -115,12 +137,8 @@ class JournalSink:
                 remedy,
                 hinders=False,
             )
-            raise
-        except StorageUnavailableError as error:
+        elif isinstance(error, StorageUnavailableError):
             self._refused(error)
-            raise
-        if posted:
-            self._troubles.end(_SPOOL)
 
     async def tend(self) -> None:
         """Do what the spool needs from time to time."""
