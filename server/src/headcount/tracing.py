@@ -75,7 +75,7 @@ def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
     Where they bring no id the request is given one at once, which saves another look through them.
     """
     headers: Mapping[bytes, bytes] = dict(scope["headers"])
-    if b"x-request-id" not in headers and b"traceparent" not in headers:
+    if _ID not in scope and b"x-request-id" not in headers and b"traceparent" not in headers:
         scope[_ID] = made_id()
     return headers
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from headcount.counting.calendar import MS_PER_DAY, parse_period
 from headcount.counting.facts import MESSAGE_TYPES
 from headcount.intake import Limits
+from headcount.intake.batches import plain_batch, plain_message
 from headcount.intake.reasons import Refused
 from headcount.intake.tracking import Receipt, Tracker
 from headcount.intake.work import at_once
@@ -248,3 +249,32 @@ def test_counts_are_what_the_messages_mean(
             world.act(*action)
         world.act("drain", None, None, None)
         world.close()
+
+
+@given(PLAIN | PLAIN | WHOLE | MESSAGES)
+def test_a_plain_message_leaves_the_same_fact_on_either_way(message: dict[str, Any]) -> None:
+    tracker, receipt = Tracker(Keys(), HASHER, Limits()), Receipt(7, "other")
+    body, kind = wire(message), message["type"]
+    plain = plain_message(body)
+    result = plain and tracker.take_plain_message(plain, kind, receipt, WEB)
+    if result is None:
+        return
+    taken = tracker.take_message(body, kind, receipt, WEB)
+    assert result._replace(facts=b"") == taken._replace(facts=b"")
+    if message.get("messageId"):
+        assert result.facts == taken.facts
+    else:
+        # Both make an id up, which stands behind the head.
+        assert (result.facts[:24], result.facts[32:]) == (taken.facts[:24], taken.facts[32:])
+        assert result.facts[24:32] != bytes(8)
+
+
+@given(st.lists(PLAIN | WHOLE, max_size=6))
+def test_a_plain_batch_is_the_same_on_either_way(messages: list[dict[str, Any]]) -> None:
+    messages = [message | {"messageId": f"m{n}"} for n, message in enumerate(messages)]
+    tracker, receipt = Tracker(Keys(), HASHER, Limits()), Receipt(7, "other")
+    body = wire({"batch": messages})
+    batch = plain_batch(body, Limits())
+    if batch is not None:
+        taken = at_once(tracker.take_batch(body, receipt, WEB))
+        assert tracker.take_plain_batch(batch, receipt, WEB) == taken

@@ -31,6 +31,7 @@ __all__ = [
     "WideFacts",
     "fact_bytes",
     "fact_head",
+    "pack_fact",
     "packed",
     "sources_of",
     "tags_of",
@@ -46,6 +47,9 @@ _HEAD = struct.Struct("<qIIII")
 _HASH_BYTES = 8
 FACT_BYTES = _HEAD.size + 4 * _HASH_BYTES
 """Size of one fact: head, then the hashes of messageId, userId, anonymousId and previousId."""
+
+pack_fact = struct.Struct(_HEAD.format + 4 * f"{_HASH_BYTES}s").pack
+"""One fact in one call: the arguments of `fact_head`, all five of them, and the four hashes."""
 
 WIDE_FACT_BYTES = FACT_BYTES + _HASH_BYTES
 """Size of a wide fact, which ends with the hash of its messageId under the other key."""

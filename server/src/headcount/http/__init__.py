@@ -14,6 +14,7 @@ say. Bounds what connections take, and whom they can keep waiting:
     ending         how a connection ends, so that its answer is read
     declined       a request that offered to change to another protocol
     flow           when a connection reads on
+    request_target  path and query of a request
     cycle          one request and its answer: uvicorn's cycle, changed
     crowd          all connections of a process, and which has to go when there are too many
     refused        what the log says of requests that are refused

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import urllib.parse
+from collections import deque
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from headcount import telemetry
 from headcount.http.cycle import Cycle
-from headcount.http.declined import ToldAgain
+from headcount.http.declined import FRAMING, parser_behind_head
 from headcount.http.ending import EndingConnection, bad_request
 from headcount.http.flow import Flow
 from headcount.http.pace import HEADER_BYTES, LARGE_BYTES, NO_SCOPE
@@ -50,6 +49,7 @@ class Connection(EndingConnection):
     """uvicorn makes one for each connection."""
 
     cycle: Cycle
+    pipeline: deque[Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,6 +66,8 @@ class Connection(EndingConnection):
         self._is_told = False
         # Whether what is kept waits for a round of the loop, and not for an answer.
         self._waits_for_round = False
+        # A request whose head has come, until what came with it is parsed.
+        self._comes: Cycle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin; part of asyncio's interface."""
@@ -85,7 +87,7 @@ class Connection(EndingConnection):
         # Nothing of it may wait for the collector of garbage: many may come and go meanwhile.
         self.pipeline.clear()
         self.headers = []
-        self.cycle = None  # type: ignore[assignment]
+        self.cycle = self._comes = None  # type: ignore[assignment]
         self.flow = None  # type: ignore[assignment]
 
     def pause_writing(self) -> None:
@@ -130,6 +132,16 @@ class Connection(EndingConnection):
             self._crowd.hold(self, size)
 
     def _take(self, data: bytes, *, is_granted: bool = False) -> None:
+        """Parse what has come, and let a request begin whose head was there."""
+        self._parse_pieces(data, is_granted=is_granted)
+        self._start_what_comes()
+
+    def _start_what_comes(self) -> None:
+        if (cycle := self._comes) is not None:
+            self._comes = None
+            self._start(cycle)
+
+    def _parse_pieces(self, data: bytes, *, is_granted: bool) -> None:
         """Parse what can be answered, and keep the rest.
 
         Where `is_granted`, a round of the loop has been waited for already.
@@ -169,6 +181,8 @@ class Connection(EndingConnection):
             if not self._parse(data if end - at == size else memoryview(data)[at:end]):
                 return
             at = end
+            if self._is_whole:
+                self._start_what_comes()
 
     def _go_on(self) -> None:
         """Parse on, in a round of the loop that has time for it."""
@@ -211,7 +225,7 @@ class Connection(EndingConnection):
         telemetry.MALFORMED_REQUESTS.labels(self._crowd.address).inc()
         # Nothing more is read of it, or kept.
         self.parser = None  # type: ignore[assignment]
-        self.url, self.headers, self._head_bytes = b"", [], 0
+        self.url, self.headers, self._head_bytes, self._comes = b"", [], 0, None
         self.flow.pause_reading()
         self.loop.call_later(self._crowd.pace.delay_s(NO_SCOPE), self.send_400_response, sentence)
 
@@ -232,19 +246,14 @@ class Connection(EndingConnection):
         self._is_whole = self._is_chunked = False
         self._left_bytes = 0
         self.since_s = self._crowd.now_s
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; called by the parser."""
-        name = name.lower()
-        if name == b"content-length":
-            self._left_bytes = int(value)
-        elif name == b"transfer-encoding":
-            self._is_chunked = True
-        elif name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
-        if len(self.headers) > _HEADERS_MAX:
+        headers = self.headers
+        headers.append((name.lower(), value))
+        if len(headers) > _HEADERS_MAX:
             raise ValueError  # as below; what comes behind a body in chunks is of them too
 
     def on_headers_complete(self) -> None:
@@ -255,37 +264,35 @@ class Connection(EndingConnection):
         size = _HEAD_COPIES * self._head_bytes + HEADER_BYTES * len(self.headers)
         self._large_head_bytes = size if size > LARGE_BYTES else 0
         self._head_bytes = 0
-        scope, parser = self.scope, self.parser
-        version = parser.get_http_version()
-        if version != "1.1":
-            scope["http_version"] = version
-        scope["method"] = parser.get_method().decode("ascii")
-        url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
-        scope["path"] = urllib.parse.unquote(path) if "%" in path else path
-        scope["raw_path"] = url.path
-        scope["query_string"] = url.query or b""
         before = self.cycle
-        self.cycle = cycle = Cycle(
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
-            on_response=self.on_response_complete,
+        self.cycle = cycle = Cycle.of(
+            self,
+            asyncio.Event(),
+            self.server_state.default_headers,
+            self.on_response_complete,
+            self._ask_application,
         )
+        self._left_bytes = int(cycle.fields.get(b"content-length", 0))
+        self._is_chunked = b"transfer-encoding" in cycle.fields
         if before is None or before.response_complete:
-            self._start(cycle)
+            self._comes = cycle
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
 
-    def _start(self, cycle: RequestResponseCycle) -> None:
+    def _start(self, cycle: Cycle) -> None:
+        """Take the fast path with a request, or ask the application."""
+        fast_path = self._crowd.fast_path
+        if (
+            fast_path is None
+            or cycle.more_body
+            or cycle.waiting_for_100_continue
+            or self.flow.write_paused
+            or not fast_path(cycle)
+        ):
+            self._ask_application(cycle)
+
+    def _ask_application(self, cycle: Cycle) -> None:
         """Let the application begin with a request, in a round of the loop that has time for it."""
         entrance = self._crowd.entrance
         if entrance is None:
@@ -293,7 +300,7 @@ class Connection(EndingConnection):
         else:
             entrance.enter(cycle.scope, functools.partial(self._begin, cycle), self.app)
 
-    def _begin(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _begin(self, cycle: Cycle, app: Any) -> None:
         if not cycle.disconnected:
             self._start_asgi_task(cycle, app)
 
@@ -303,7 +310,7 @@ class Connection(EndingConnection):
         self._left_bytes -= len(body)
         cycle = self.cycle
         if not cycle.response_complete:
-            cycle.body += body
+            cycle.add(body)
             if len(cycle.body) > HIGH_WATER_LIMIT:
                 self.flow.pause_reading()
             cycle.message_event.set()
@@ -336,25 +343,14 @@ class Connection(EndingConnection):
         """Keep nothing of a large head whose request is answered, until there is another one."""
         self._large_head_bytes = 0
         self.url, self.headers = b"", []
-        self.scope = self.cycle.scope = {}  # type: ignore[typeddict-item]
+        self.cycle.scope, self.cycle.fields = {}, {}  # type: ignore[typeddict-item]
         self._tell()
 
     def _decline_upgrade(self) -> None:
-        """Go on with HTTP/1.1, as if nothing else had been offered.
-
-        The parser takes such a request for one without a body, so another one is told again how
-        the body is delimited.
-        """
-        framing = [
-            b"%b: %b\r\n" % (name, value)
-            for name, value in self.headers
-            if name in (b"content-length", b"transfer-encoding")
-        ]
+        """Go on with HTTP/1.1, as if nothing else had been offered."""
+        framing = [header for header in self.headers if header[0] in FRAMING]
         if framing:
             self._is_whole = False
             self.cycle.more_body = True
             self.cycle.message_event.clear()
-            self.parser = httptools.HttpRequestParser(ToldAgain(self))
-            # As uvicorn's own: what follows a last request must not cost that request its answer.
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-            self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n")
+            self.parser = parser_behind_head(self, framing)

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 from headcount import telemetry
 from headcount.config import DEFAULTS
-from headcount.http.cycle import Cycle
+from headcount.http.cycle import Cycle, FastPath
 from headcount.http.entrance import Entrance
 from headcount.http.pace import ProcessPace
 from headcount.http.rounds import Rounds
@@ -126,9 +126,10 @@ class Crowd:
         troubles: is told when there are too many, and when that is over.
         entrance: lets requests begin; None where the application bounds that.
         pace: says how soon those are answered who bring nothing.
+        fast_path: answers requests that are whole, in the place of the application.
 
     Attributes:
-        address, entrance, pace: as given.
+        address, entrance, pace, fast_path: as given.
         now_s: the loop's time as of the last tick, which is exact enough and costs nothing.
         parsing: how many bytes of what is expensive to parse are parsed in a round of the loop.
     """
@@ -141,12 +142,14 @@ class Crowd:
         troubles: Troubles | None = None,
         entrance: Entrance | None = None,
         pace: ProcessPace | None = None,
+        fast_path: FastPath | None = None,
     ) -> None:
         self.bounds = bounds
         self.now_s = 0.0
         self.parsing = Rounds(_PARSED_IN_ROUND_BYTES)
         self.entrance = entrance
         self.pace = pace or ProcessPace(address)
+        self.fast_path = fast_path
         self._members = members
         self.address = address
         self._troubles = troubles

@@ -7,15 +7,22 @@ time of a small request. Answers that come in parts take uvicorn's way.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from headcount.http.refused import Refusals
-from headcount.tracing import id_of
+from headcount.http.request_target import target_of
+from headcount.tracing import headers_of, id_of
 
-__all__ = ["Cycle"]
+__all__ = ["Cycle", "FastPath"]
 
+FastPath = Callable[["Cycle"], bool]
+"""Takes a request that is whole, and says whether it will be answered or passed on; else the
+application is asked at once."""
+
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _WITHOUT_BODY = (204, 304)
 _NAMED, _END = b"x-request-id: ", b"\r\n\r\n"
 
@@ -24,19 +31,109 @@ class Cycle(RequestResponseCycle):
     """A connection makes one for each request.
 
     Attributes:
+        fields: the headers by their names, in lower case.
+        ask_application: lets the application begin with it.
         lingers: whether the connection ends with this answer, and the rest of the request's body
             is still to come.
         refusals: names requests that are refused in the log.
     """
 
+    fields: Mapping[bytes, bytes]
+    ask_application: Callable[[Cycle], None]
     lingers = False
     refusals: ClassVar[Refusals] = Refusals()
-
+    # What uvicorn's sets anew for each request, and is the same for all of them until it changes.
+    disconnected = response_started = response_complete = access_log = False
+    more_body = True
+    chunked_encoding = None
+    expected_content_length = 0
+    body: Any = b""
     _head = b""
     # The last head that a connection which goes on was sent, up to the id of its request, and of
     # what it was made: the headers of the server and of the application, the latter as a tuple,
     # which cannot change; its length.
     _made: ClassVar[tuple[Any, Any, int, bytes, int]] = (None, None, 0, b"", 0)
+
+    def __init__(
+        self,
+        scope: Any,
+        transport: Any,
+        flow: Any,
+        logger: Any,
+        access_logger: Any,  # noqa: ARG002  (as uvicorn's, which there is none of here)
+        access_log: bool,  # noqa: ARG002
+        default_headers: Any,
+        message_event: Any,
+        expect_100_continue: bool,
+        keep_alive: bool,
+        on_response: Callable[..., None],
+    ) -> None:
+        self.scope = scope
+        self.transport = transport
+        self.flow = flow
+        self.logger = logger
+        self.default_headers = default_headers
+        self.message_event = message_event
+        self.waiting_for_100_continue = expect_100_continue
+        self.keep_alive = keep_alive
+        self.on_response = on_response
+
+    @classmethod
+    def of(
+        cls,
+        connection: Any,
+        message_event: Any,
+        default_headers: Any,
+        on_response: Callable[..., None],
+        ask_application: Callable[[Cycle], None],
+    ) -> Cycle:
+        """The request whose head the parser of a connection has just taken."""
+        parser = connection.parser
+        version = parser.get_http_version()
+        path, raw_path, query = target_of(connection.url)
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": connection.server,
+            "client": connection.client,
+            "scheme": connection.scheme,
+            "method": parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": connection.headers,
+            "state": {},
+        }
+        fields = headers_of(scope)
+        expects = b"expect" in fields and fields[b"expect"].lower() == b"100-continue"
+        cycle = cls(
+            scope,
+            connection.transport,
+            connection.flow,
+            connection.logger,
+            connection.access_logger,
+            False,
+            default_headers,
+            message_event,
+            expects,
+            version != "1.0" and parser.should_keep_alive(),
+            on_response,
+        )
+        cycle.fields = fields
+        cycle.ask_application = ask_application
+        return cycle
+
+    def add(self, body: bytes) -> None:
+        """Take a part of the body; the first stays the object that it is, and mostly is all."""
+        held: bytes | bytearray = self.body
+        if not held:
+            self.body = body
+        elif isinstance(held, bytearray):
+            held += body
+        else:
+            self.body = bytearray(held) + body
 
     async def send(self, message: Any) -> None:
         """Take one message of the application, in ASGI's terms.
@@ -53,23 +150,44 @@ class Cycle(RequestResponseCycle):
             return
         if head := self._head:
             self._head = b""
-            body = message.get("body", b"")
-            if (
-                not self.chunked_encoding
-                and len(body) == self.expected_content_length
-                and self.scope["method"] != "HEAD"
-                and not message.get("more_body", False)
-            ):
-                self.expected_content_length = 0
-                self.response_complete = True
-                self.transport.write(head + body)
-                self.message_event.set()
-                if not self.keep_alive:
-                    self.transport.close()
-                self.on_response()
+            if self._sent_whole(head, message):
                 return
             self.transport.write(head)
         await super().send(message)
+
+    def pass_on(self) -> None:
+        """Leave it to the application after all."""
+        if not self.disconnected:
+            self.ask_application(self)
+
+    def answer(self, start: Any, body: Any) -> None:
+        """Answer at once, in the place of an application.
+
+        Args:
+            start, body: the two messages of an answer with a length.
+        """
+        if not self.disconnected:
+            whole = self._sent_whole(self._started(start), body)
+            assert whole, "an answer of one piece, with its length"
+
+    def _sent_whole(self, head: bytes, message: Any) -> bool:
+        """Send head and body at once, where that is all of the answer; whether it is."""
+        body = message.get("body", b"")
+        if (
+            self.chunked_encoding
+            or len(body) != self.expected_content_length
+            or self.scope["method"] == "HEAD"
+            or message.get("more_body", False)
+        ):
+            return False
+        self.expected_content_length = 0
+        self.response_complete = True
+        self.transport.write(head + body)
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+        return True
 
     def _started(self, message: Any) -> bytes:
         """The head of an answer, and what it says of how the answer ends."""

@@ -6,12 +6,33 @@ delimited. Takes what that parser calls, gives it to the connection, save what t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["ToldAgain"]
+import httptools
+
+__all__ = ["FRAMING", "parser_behind_head"]
+
+FRAMING = (b"content-length", b"transfer-encoding")
+"""The names of headers that say how a body is delimited."""
 
 
-class ToldAgain:
+def parser_behind_head(connection: Any, framing: Iterable[tuple[bytes, bytes]]) -> Any:
+    """A parser that goes on with the body of a request, whose own took it for one without.
+
+    Args:
+        connection: gets what the parser calls.
+        framing: the headers of that request that say how its body is delimited.
+    """
+    parser = httptools.HttpRequestParser(_ToldAgain(connection))
+    # As uvicorn's own: what follows a last request must not cost that request its answer.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    lines = b"".join(b"%b: %b\r\n" % header for header in framing)
+    parser.feed_data(b"POST / HTTP/1.1\r\n" + lines + b"\r\n")
+    return parser
+
+
+class _ToldAgain:
     """What a parser calls that is told a head again: the connection, but not for that head.
 
     Args:

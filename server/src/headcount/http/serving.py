@@ -17,6 +17,7 @@ from headcount.http.accepting import Listener
 from headcount.http.certificates import Certificates
 from headcount.http.connection import Connection
 from headcount.http.crowd import ConnectionBounds, Crowd, connections_max
+from headcount.http.cycle import FastPath
 from headcount.http.entrance import Entrance
 from headcount.http.front import Front
 from headcount.http.handshakes import TlsListener, handshakes_max
@@ -59,12 +60,13 @@ class _UvicornServer(uvicorn.Server):
         certificates: Certificates | None,
         entrance: Entrance | None,
         pace: ProcessPace | None,
+        fast_path: FastPath | None,
     ) -> None:
         super().__init__(config)
         self._lifetime = lifetime
         self._certificates = certificates
         members: Any = self.server_state.connections
-        self._crowd = Crowd(members, bounds, address, troubles, entrance, pace)
+        self._crowd = Crowd(members, bounds, address, troubles, entrance, pace, fast_path)
         self.server_state.crowd = self._crowd  # type: ignore[attr-defined]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -125,6 +127,7 @@ async def serve_http(
     front: Front | None = None,
     entrance: Entrance | None = None,
     pace: ProcessPace | None = None,
+    fast_path: FastPath | None = None,
 ) -> None:
     """Accept and answer until told to stop; then finish what is under way.
 
@@ -140,6 +143,7 @@ async def serve_http(
         front: which proxies these are, and the certificate for TLS, if any.
         entrance: lets requests begin; None where the application bounds what is under way.
         pace: is told how far this process is behind, and used for what is no HTTP.
+        fast_path: is asked first for a request that came whole, and answers what it can.
 
     Raises:
         SettingError: the certificate cannot be used.
@@ -166,7 +170,7 @@ async def serve_http(
         told = troubles if address == "api" else None
         certificates = Certificates(front.certificate, front.key, told, now_ms)
     server = _UvicornServer(
-        config, lifetime, bounds, address, troubles, certificates, entrance, pace
+        config, lifetime, bounds, address, troubles, certificates, entrance, pace, fast_path
     )
     loop = asyncio.get_running_loop()
 

@@ -6,6 +6,8 @@ the meter says. Raw ids never leave this package.
 
     app         the ASGI application
     routes      its addresses
+    fast_path   plain messages, answered without the application
+    results     how a request came, and what became of what it brought
     tracking    one body in, facts and rejections out
     admission   the rules that a message must meet, and its hashes
     decoding    JSON to `Message`: the fast decoder, then the tolerant one

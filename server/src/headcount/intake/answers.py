@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.intake.asgi import Event, Send
 from headcount.intake.reasons import EXPLANATIONS, Reason
 
@@ -22,7 +23,8 @@ __all__ = [
     "Answer",
     "batch_answer",
     "description_answer",
-    "failure",
+    "events_of",
+    "failure_answer",
     "json_answer",
     "options_answer",
     "pixel_answer",
@@ -142,12 +144,14 @@ def refusal(reason: Reason, methods: Sequence[str] = (), more: str = "") -> Answ
     return answer._replace(reason=reason.value)
 
 
-def failure(error: Exception) -> Answer:
-    """What a request is told that brought an unexpected exception about.
+def failure_answer(error: Exception) -> Answer:
+    """What a request is told that was not kept, or brought an unexpected exception about.
 
-    Of that the log gets its type and its lines of code, not its text, which may quote what was
-    sent.
+    Of the latter the log gets its type and its lines of code, not its text, which may quote what
+    was sent.
     """
+    if isinstance(error, (StorageUnavailableError, DataFolderError)):
+        return refusal(Reason.STORAGE_UNAVAILABLE)
     trace = {"trace": "".join(traceback.format_tb(error.__traceback__))}
     _log.error("%s while answering a request", type(error).__qualname__, extra=trace)
     return refusal(Reason.INTERNAL_ERROR)
@@ -179,12 +183,14 @@ def _listed(methods: Sequence[str]) -> bytes:
 
 async def send_answer(send: Send, answer: Answer, *, cors: bool) -> None:
     """Send an answer whole."""
-    if answer is SUCCESS and cors:
-        start, body = _SUCCESS_EVENTS
-    else:
-        start, body = _events(answer, cors=cors)
+    start, body = events_of(answer, cors=cors)
     await send(start)
     await send(body)
+
+
+def events_of(answer: Answer, *, cors: bool) -> tuple[Event, Event]:
+    """The two events that an answer is."""
+    return _SUCCESS_EVENTS if answer is SUCCESS and cors else _events(answer, cors=cors)
 
 
 def _events(answer: Answer, *, cors: bool) -> tuple[Event, Event]:

@@ -21,18 +21,19 @@ from headcount.intake.answers import (
     Answer,
     batch_answer,
     description_answer,
-    failure,
+    failure_answer,
     json_answer,
     options_answer,
     pixel_answer,
     refusal,
     send_answer,
 )
-from headcount.intake.asgi import Application, Receive, Scope, Send
+from headcount.intake.asgi import Receive, Scope, Send
 from headcount.intake.browser import pixel_message
 from headcount.intake.budgets import Budgets
 from headcount.intake.decompression import decompress
 from headcount.intake.documents import Documents, Hosting
+from headcount.intake.fast_path import FastPath
 from headcount.intake.forwards import Forwards, letters_of
 from headcount.intake.headers import (
     HeaderMap,
@@ -95,7 +96,7 @@ def create_app(
     forwards: Forwards | None = None,
     hosting: Hosting | None = None,
     delay_s: Callable[[Scope], float] = lambda _: 0.0,
-) -> Application:
+) -> Intake:
     """The tracking API.
 
     Serve it without an access log, which would hold query strings, and without websockets.
@@ -114,22 +115,16 @@ def create_app(
         hosting: how clients reach this server.
         delay_s: for how long, in seconds, to put an answer off to a request that brought nothing.
     """
-    return _Intake(
-        keys,
-        history,
-        sink,
-        hash_keys,
-        clock,
-        limits or Limits(),
-        budgets or Budgets(Allowances(None), clock),
-        answered or RequestTally(),
-        forwards or Forwards(),
-        hosting or Hosting(),
-        delay_s,
-    )
+    return Intake(
+        keys, history, sink, hash_keys, clock, limits or Limits(),
+        budgets or Budgets(Allowances(None), clock), answered or RequestTally(),
+        forwards or Forwards(), hosting or Hosting(), delay_s,
+    )  # fmt: skip
 
 
-class _Intake:
+class Intake:
+    """The application; whoever serves it asks its `fast_path` first."""
+
     def __init__(
         self,
         keys: WriteKeys,
@@ -161,6 +156,10 @@ class _Intake:
             known=Room(limits.slow_bodies_max, limits.body_bytes_in_flight_max),
             keyless=Room(limits.keyless_slow_bodies_max, limits.keyless_body_bytes_in_flight_max),
         )
+        self.fast_path = FastPath(
+            self._router.posted_to(), self._tracker, sink, clock, limits, self._in_flight,
+            self._turns, budgets, forwards, answered,
+        )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -174,7 +173,7 @@ class _Intake:
         except ClientGone:
             return
         except Exception as error:
-            answer = failure(error)
+            answer = failure_answer(error)
             if route is not None and route.action is Action.PIXEL:
                 answer = pixel_answer(answer)
         self._answered.count(answer, perf_counter() - began_s)
@@ -228,8 +227,8 @@ class _Intake:
                 await asyncio.sleep(_REFUSED_AFTER_S)
             more = f"This address takes {route.form.value}." if refused.reason in OF_FORM else ""
             return refusal(refused.reason, more=more)
-        except (StorageUnavailableError, DataFolderError):
-            return refusal(Reason.STORAGE_UNAVAILABLE)
+        except (StorageUnavailableError, DataFolderError) as error:
+            return failure_answer(error)
 
     async def _take(
         self, route: Route, headers: HeaderMap, scope: Scope, receive: Receive

@@ -38,7 +38,7 @@ from headcount.intake.scanning import (
     value_end,
     without_bom,
 )
-from headcount.intake.work import TURN_BYTES, TURN_STEPS, StepBudget, TooComplex, Work
+from headcount.intake.work import TURN_BYTES, TURN_STEPS, StepBudget, TooComplex, Work, at_once
 
 __all__ = [
     "Batch",
@@ -50,6 +50,8 @@ __all__ = [
     "find_array",
     "find_items",
     "find_items_tolerantly",
+    "plain_batch",
+    "plain_message",
 ]
 
 # What stands around the items is little in any batch: a key, a time, a context.
@@ -99,10 +101,27 @@ class _Envelope(msgspec.Struct, rename="camel"):
 _fast_items = msgspec.json.Decoder(Items).decode
 _fast_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _fast_envelope = msgspec.json.Decoder(_Envelope).decode
+_fast_message = msgspec.json.Decoder(PlainMessage).decode
 _fast_messages = msgspec.json.Decoder(list[PlainMessage]).decode
 
 # How a body begins, and what separates its items: as Python writes JSON, and as most others do.
 _FORMS = ((b'{"batch": [', b", "), (b'{"batch":[', b","))
+
+
+def plain_message(body: bytes) -> PlainMessage | None:
+    """The plain message that a body is; None where it is anything else."""
+    try:
+        return _fast_message(body)
+    except FAST_REFUSALS:
+        return None
+
+
+def plain_batch(body: bytes, limits: Limits) -> Batch | None:
+    """The batch of plain messages that a small body is; None where it is anything else."""
+    batch = at_once(decode_whole(body, limits.message_bytes_max))
+    if batch is None or not 0 < len(batch.plain) <= limits.batch_messages_max:
+        return None
+    return batch
 
 
 def decode_batch(body: bytes, limits: Limits, budget: StepBudget) -> Work[Batch]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 import urllib.parse
 from collections.abc import Mapping
+from functools import lru_cache
 
 __all__ = [
     "HeaderMap",
@@ -17,6 +18,7 @@ __all__ = [
     "length_bytes",
     "library_of",
     "query_fields",
+    "sender_of",
 ]
 
 # AMP sends a dozen, and whoever makes a pixel by hand may add what they like.
@@ -51,6 +53,17 @@ def basic_user_name(authorization: bytes) -> str:
         return binascii.a2b_base64(credentials).partition(b":")[0].decode()
     except (binascii.Error, UnicodeDecodeError):
         return ""
+
+
+@lru_cache(1024)
+def sender_of(authorization: bytes, agent: bytes, short: bool) -> tuple[str, str]:
+    """The user name of HTTP Basic, and the tracking library, of headers that come again and again.
+
+    Args:
+        authorization, agent: the values of these headers; of bounded length, since they are kept.
+        short: whether the address is one of those that browsers use.
+    """
+    return basic_user_name(authorization), _library(agent, short=short)
 
 
 def key_in_head(headers: HeaderMap, query: bytes) -> str:
@@ -92,7 +105,10 @@ def bearer_token(authorization: bytes) -> str | None:
 
 def library_of(headers: HeaderMap, *, short: bool) -> str:
     """The tracking library that sent a request, one of `LIBRARIES`."""
-    agent = headers.get(b"user-agent", b"")
+    return _library(headers.get(b"user-agent", b""), short=short)
+
+
+def _library(agent: bytes, *, short: bool) -> str:
     for prefix, library in _LIBRARY_PREFIXES:
         if agent.startswith(prefix):
             return library

@@ -92,6 +92,20 @@ class FactSink(Protocol):
         """
         ...
 
+    def hand_in(
+        self,
+        facts: bytes,
+        rejections: Sequence[Rejection],
+        libraries: Sequence[LibraryUse],
+        done: Callable[[Exception | None], None],
+    ) -> None:
+        """Do what `append` does, and call back: with None, or with why nothing was kept.
+
+        Raises:
+            StorageUnavailableError: nothing can be kept now; nobody is called back.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

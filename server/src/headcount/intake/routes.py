@@ -142,6 +142,11 @@ class Router:
             under = {prefix + path: _FIXED[path]._replace(prefix=prefix) for path in _FIXED}
             self._known |= under
 
+    def posted_to(self) -> dict[str, Route]:
+        """The routes that messages in the usual form are posted to, by path."""
+        wanted = (Action.MESSAGE, Action.BATCH)
+        return {path: route for path, route in self._known.items() if route.action in wanted}
+
     def find(self, path: str) -> Route | None:
         """The route of a path; None when there is nothing at that address."""
         return self._known.get(path) or self._find(_SLASHES.sub("/", path).rstrip("/"))

@@ -7,21 +7,28 @@ from __future__ import annotations
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 from headcount.counting.calendar import day_of_ms
-from headcount.counting.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head, packed
+from headcount.counting.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head, pack_fact, packed
 from headcount.counting.hashing import IdHasher, Keys
 from headcount.counting.libraries import LibraryUse
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
-from headcount.intake.batches import PlainMessage, decode_batch, decode_item
+from headcount.intake.batches import Batch, PlainMessage, decode_batch, decode_item
 from headcount.intake.decoding import NO_LIBRARY, Message, decode_message
 from headcount.intake.libraries import LibraryTally, library_name
 from headcount.intake.ports import Limits, SourceRef, WriteKeys
 from headcount.intake.reasons import Reason, Refused
+from headcount.intake.results import BatchResult, Receipt
 from headcount.intake.scanning import JSON_SPACE
-from headcount.intake.work import TURN_MESSAGES, TURN_STEPS, StepBudget, Work, messages_a_turn
+from headcount.intake.work import (
+    TURN_MESSAGES,
+    TURN_STEPS,
+    StepBudget,
+    Work,
+    at_once,
+    messages_a_turn,
+)
 from headcount.spool.letters import made_id
 
 __all__ = ["BatchResult", "Receipt", "Tracker", "id_stem", "tally"]
@@ -40,44 +47,6 @@ _LIFE = secrets.token_hex(8)
 
 # Types whose messages need no more than an id (and a track its event).
 _PLAIN_TYPES = ("track", "identify", "page", "screen")
-
-
-class Receipt(NamedTuple):
-    """How a request came.
-
-    Attributes:
-        received_at_ms: when, milliseconds since 1970.
-        library: through which library, one of `LIBRARIES`.
-        number: tells it from the other requests of this process, where any source forwards.
-        forwards: the numbers of the sources that forward what they send.
-        agent: its User-Agent.
-        short: whether it came by an address that has the one-letter form.
-    """
-
-    received_at_ms: int
-    library: str
-    number: int = 0
-    forwards: Mapping[int, bool] = {}
-    agent: bytes = b""
-    short: bool = False
-
-
-class BatchResult(NamedTuple):
-    """What became of a batch.
-
-    Attributes:
-        facts: of the messages that were admitted.
-        rejections: tallies of those that were rejected, where their source is known.
-        rejected: the index of each rejected message, and why.
-        source: whose all of the batch is; None where its messages name their sources.
-        libraries: which libraries sent those that were admitted.
-    """
-
-    facts: bytes
-    rejections: list[Rejection]
-    rejected: list[tuple[int, Reason]]
-    source: SourceRef | None = None
-    libraries: Sequence[LibraryUse] = ()
 
 
 class Tracker:
@@ -104,6 +73,11 @@ class Tracker:
         if isinstance(source, Reason):
             raise Refused(source)
         return source
+
+    def enabled_source(self, write_key: str) -> SourceRef | None:
+        """The enabled source that has a write key; None where there is none."""
+        source = self._keys.lookup(write_key)
+        return source if source is not None and source.enabled else None
 
     def likely_source(self, body: bytes) -> SourceRef | None:
         """The source that a body seems to name, without decoding it: where to count the work of it
@@ -150,10 +124,57 @@ class Tracker:
         if isinstance(tail, Reason):
             raise Refused(tail, source)
         fact = packed(_head(receipt, source, message_type, hasher.flags) + tail, hasher.flags)
-        name = library_name(message.library, receipt.agent, short=receipt.short)
-        day = day_of_ms(receipt.received_at_ms)
-        use = LibraryUse(source.workspace, source.source, day, name, 1)
-        return BatchResult(fact, [], [], source, (use,))
+        return BatchResult(fact, [], [], source, (_use_of(message, receipt, source),))
+
+    def take_plain_message(
+        self,
+        message: PlainMessage,
+        message_type: str | None,
+        receipt: Receipt,
+        source: SourceRef,
+    ) -> BatchResult | None:
+        """What `take_message` gives for a message of an ordinary type that is admitted; else None.
+
+        Args:
+            message: from `plain_message`.
+            message_type: what the path says, or the message itself.
+            receipt: how the request came.
+            source: whose message it is; one that forwards nothing.
+
+        Raises:
+            StorageUnavailableError: it is not known under which key to hash.
+        """
+        user_id, anonymous_id = message.user_id, message.anonymous_id
+        hasher = self._hash_keys.ring().at(receipt.received_at_ms)
+        if (
+            message_type not in _PLAIN_TYPES
+            or not (user_id or anonymous_id)
+            or (message.event is None and message_type == "track")
+            or hasher.also is not None
+        ):
+            return None
+        message_id = message.message_id
+        fact = pack_fact(
+            receipt.received_at_ms,
+            source.workspace,
+            source.source,
+            TAGS[receipt.library][message_type],
+            hasher.flags,
+            hasher.message(message_id) if message_id else hasher.fresh_message(),
+            hasher.tracked(user_id) if user_id else ABSENT,
+            hasher.tracked(anonymous_id) if anonymous_id else ABSENT,
+            ABSENT,
+        )
+        return BatchResult(fact, [], [], source, (_use_of(message, receipt, source),))
+
+    def take_plain_batch(self, batch: Batch, receipt: Receipt, source: SourceRef) -> BatchResult:
+        """What `take_batch` gives, of a batch from `plain_batch`, in one turn.
+
+        Raises:
+            StorageUnavailableError: it is not known under which key to hash.
+        """
+        budget = StepBudget(self._limits.request_steps_max)
+        return at_once(self._take_all(batch, receipt, source, budget, len(batch.plain)))
 
     def take_batch(
         self, body: bytes, receipt: Receipt, source: SourceRef | None
@@ -170,7 +191,6 @@ class Tracker:
             Refused: the batch as a whole is unreadable, or has no write key or an unknown one.
             StorageUnavailableError: it is not known under which key to hash.
         """
-        hasher = self._hash_keys.ring().at(receipt.received_at_ms)
         steps = self._limits.request_steps_max
         budget = StepBudget(steps if source is not None else steps // _UNKNOWN_STEPS_DIVISOR)
         batch = yield from decode_batch(body, self._limits, budget)
@@ -178,6 +198,19 @@ class Tracker:
         if source is None and batch.write_key:
             source = self.source_of(batch.write_key)
             budget = StepBudget(steps)
+        a_turn = messages_a_turn(len(batch.plain or batch.items), len(body))
+        return (yield from self._take_all(batch, receipt, source, budget, a_turn))
+
+    def _take_all(
+        self,
+        batch: Batch,
+        receipt: Receipt,
+        source: SourceRef | None,
+        budget: StepBudget,
+        a_turn: int,
+    ) -> Work[BatchResult]:
+        """Admit or reject each message of a batch, so many in a turn."""
+        hasher = self._hash_keys.ring().at(receipt.received_at_ms)
         facts: list[bytes] = []
         others: Iterable[int] = range(len(batch.plain or batch.items))
         uses = LibraryTally(receipt.received_at_ms, receipt.agent, short=receipt.short)
@@ -187,7 +220,6 @@ class Tracker:
         tallies: Counter[tuple[SourceRef, Reason]] = Counter()
         heads: dict[tuple[SourceRef, str], bytes] = {}
         plain, items, limits = batch.plain, batch.items, self._limits
-        a_turn = messages_a_turn(len(plain or items), len(body))
         next_index, next_steps = a_turn, budget.spent + TURN_STEPS
         for index in others:
             if index >= next_index or budget.spent >= next_steps:
@@ -327,6 +359,12 @@ def tally(source: SourceRef, reason: Reason, received_at_ms: int, messages: int 
     """The tally of messages of one source that were rejected for one reason."""
     day = day_of_ms(received_at_ms)
     return Rejection(source.workspace, source.source, day, reason.value, messages)
+
+
+def _use_of(message: Message, receipt: Receipt, source: SourceRef) -> LibraryUse:
+    name = library_name(message.library, receipt.agent, short=receipt.short)
+    day = day_of_ms(receipt.received_at_ms)
+    return LibraryUse(source.workspace, source.source, day, name, 1)
 
 
 def _head(receipt: Receipt, source: SourceRef, message_type: str, flags: int) -> bytes:

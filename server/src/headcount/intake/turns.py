@@ -16,6 +16,7 @@ begins at the tag that is served at the time, so that it neither saves up turns 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
@@ -93,7 +94,7 @@ class Turns:
     """
 
     def __init__(self, room: int) -> None:
-        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(room)
+        self._queue: FairQueue[Callable[[], bool]] = FairQueue(room)
         self._done = 0
         self._turns = False
 
@@ -120,32 +121,51 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._turn)
         return True
 
-    async def take(self, owner: int, body_bytes: int) -> None:
-        """Return when it is the turn of a request; at once where nobody waits.
+    def give_back(self, body_bytes: int) -> None:
+        """A request that has just begun is not done here after all."""
+        self._done -= body_bytes + _REQUEST_COST
+
+    def join(self, owner: int, body_bytes: int, begin: Callable[[], bool]) -> None:
+        """Let a request wait that could not begin.
 
         Args:
             owner: the number of its source; 0 for all whose source is not known yet.
             body_bytes: how much work it is, about.
+            begin: is called when it is its turn, and says whether there was anything to begin. It
+                must raise nothing.
 
         Raises:
             Refused: too much of its owner waits already.
         """
-        if self.begin(body_bytes):
-            return
         work = body_bytes + _REQUEST_COST
         if not self._queue.has_room(owner, work):
             raise Refused(Reason.SOURCE_OVER_SHARE)
+        self._queue.join(owner, work, begin)
+
+    async def take(self, owner: int, body_bytes: int) -> None:
+        """Return when it is the turn of a request; at once where nobody waits.
+
+        Args, and what it raises: as for `join`.
+        """
+        if self.begin(body_bytes):
+            return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.join(owner, work, turn)
+
+        def begin() -> bool:
+            if turn.done():  # its client may have gone
+                return False
+            turn.set_result(None)
+            return True
+
+        self.join(owner, body_bytes, begin)
         await turn
 
     def _turn(self) -> None:
         """Once a round of the loop, while there is work: let the next portion begin."""
         self._done = 0
         while self._queue.heap and self._done < _PORTION:
-            turn, work = self._queue.next()
-            if not turn.done():  # its client may have gone
-                turn.set_result(None)
+            begin, work = self._queue.next()
+            if begin():
                 self._done += work
         self._turns = self._done > 0
         if self._turns:

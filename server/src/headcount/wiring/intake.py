@@ -118,6 +118,7 @@ async def _run(task: Task, child: Child) -> None:
                 troubles=troubles,
                 front=front,
                 pace=pace,
+                fast_path=app.fast_path,
             )
 
 
