@@ -7,6 +7,7 @@ name. A file in another form is one error about the file, with the remedy, and n
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -44,6 +45,10 @@ _SPOOL_BYTES = 1 << 20
 _PARQUET = b"PAR1"
 _BEFORE_FIRST = JSON_SPACE + b"[" + RECORD_SEPARATOR
 _TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
+
+# What no text holds, in as much of a file as is looked at for that.
+_NOT_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1a]")
+_SEEN_BYTES = 1024
 
 # How files of other forms begin, what they are called, and what to do with them.
 _OTHERS = (
@@ -253,6 +258,8 @@ def _opened(source: Input) -> Reading:
 
 
 def _refuse_other_forms(start: bytes, name: str) -> None:
+    if not _NOT_TEXT.search(start, 0, _SEEN_BYTES):
+        return  # the heading of a table may begin like any of them, such as PARENT_ID
     for mark, at, what, remedy in _OTHERS:
         if start.startswith(mark, at):
             raise Unfit(f"it is {what}; {remedy.replace('FILE', shlex.quote(name))}")

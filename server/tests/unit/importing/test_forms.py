@@ -470,6 +470,13 @@ def test_rows_that_are_none_are_named_and_cost_only_themselves(tmp_path: Path) -
     assert "userId" not in found.records[3]
 
 
+@pytest.mark.parametrize("first", ["PARENT_ID", "ORC_ID", "BZh9", "Rar!", "ARROW1"])
+def test_a_heading_may_begin_like_a_file_of_another_form(tmp_path: Path, first: str) -> None:
+    text = f"{first},ID,USER_ID,RECEIVED_AT\né,m,u,2026-11-05T10:00:00Z\n"
+    found = read(made(tmp_path, "pages.csv", text))
+    assert [each["messageId"] for each in found.records] == ["m"]
+
+
 def test_a_row_without_an_end_takes_no_memory(tmp_path: Path) -> None:
     content = csv_of(ROWS) + 'm,2026-11-05T10:00:00Z,"' + "x\n" * 3_000_000
     found = read(made(tmp_path, "tracks.csv", content))
