@@ -15,7 +15,7 @@ import uvloop
 
 from headcount.http.connection import Connection
 from headcount.http.proxies import TrustedProxies
-from headcount.intake import Hosting, Limits, SourceRef, create_app
+from headcount.intake import Forwards, Hosting, Limits, SourceRef, create_app
 from support.intake import HASHER, NOW_MS, Keys, ListSink, Past
 
 __all__ = ["Reply", "Tracking"]
@@ -44,7 +44,9 @@ class BrokenKeys(Keys):
 class Tracking:
     """A server on a free port, and a client for it."""
 
-    def __init__(self, limits: Limits, hosting: Hosting | None = None) -> None:
+    def __init__(
+        self, limits: Limits, hosting: Hosting | None = None, forwards: Forwards | None = None
+    ) -> None:
         self.sink = ListSink()
         self._connections: list[socket.socket] = []
         app = create_app(
@@ -54,6 +56,7 @@ class Tracking:
             HASHER,
             lambda: NOW_MS,
             limits,
+            forwards=forwards,
             hosting=hosting or Hosting(TrustedProxies()),
         )
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -15,9 +15,11 @@ from urllib.parse import urlencode
 import pytest
 
 from headcount.counting.facts import MESSAGE_TYPES, Rejection
+from headcount.forwarding.outgoing import outgoing
 from headcount.http.proxies import TrustedProxies
-from headcount.intake import Hosting, Limits
+from headcount.intake import Forwards, Hosting, Limits
 from headcount.intake.routes import ROUTES, Action, nearest_path
+from headcount.spool.letters import decoded
 from support.intake import HASHER, TODAY, unpack
 from support.tracking_server import Tracking
 
@@ -29,8 +31,8 @@ LIBRARY = b"window.analytics = 'the library'"
 
 
 @contextmanager
-def served(hosting: Hosting | None = None) -> Iterator[Tracking]:
-    server = Tracking(Limits(), hosting)
+def served(hosting: Hosting | None = None, forwards: Forwards | None = None) -> Iterator[Tracking]:
+    server = Tracking(Limits(), hosting, forwards)
     try:
         yield server
     finally:
@@ -430,3 +432,41 @@ def test_under_a_prefix_every_address_is_found_and_settings_say_it() -> None:
         said = {"Host": "h", "X_Forwarded_Prefix": "/outer"}
         assert told(tracking, "/first/party", **said) == ("http", "h/outer/first/party/v1")
         assert tracking.post("/first/v1/track", GOOD, **KEY).status == 404
+
+
+# What is forwarded of it.
+
+
+def test_what_comes_by_these_paths_is_forwarded_as_a_vendor_takes_it() -> None:
+    forwards = Forwards()
+    forwards.sources = {2: True}
+    plain = {"event": "Opened", "userId": "u1"}
+    merged = {"userId": "u", "mergeProperties": []}
+    with served(forwards=forwards) as tracking:
+
+        def forwarded(path: str, document: object, **headers: str) -> tuple[str, Any]:
+            assert tracking.post(path, document, **KEY, **headers).status == 200
+            posted = tracking.sink.posted.pop()
+            request = outgoing(decoded(posted.letter), "theirs")
+            assert posted.messages == 1
+            return request.path, json.loads(request.body)
+
+        path, message = forwarded("/v1/merge", merged)
+        assert (path, message["mergeProperties"]) == ("/v1/merge", [])
+        assert forwarded("/v1/track/", GOOD) == ("/v1/track", GOOD)
+        assert forwarded("/api/s/track", GOOD) == ("/v1/track", GOOD)
+        # What says its own type goes as a batch, in which messages do.
+        for where in ("/api/s/event", "/v1/webhook"):
+            assert forwarded(where, GOOD) == ("/v1/batch", {"batch": [GOOD]})
+        array = [None, GOOD, {"type": "x"}]
+        assert forwarded("/v1/webhook", array) == ("/v1/batch", {"batch": [GOOD]})
+        binary = {"Ce_Specversion": "1.0", "Ce_Id": "e1", "Ce_Source": "/shop"}
+        binary["Ce_Type"] = "com.example.track"
+        for event, headers in ((event_around(plain, 1), {}), (plain, binary)):
+            tracking.sink.facts = b""
+            path, batch = forwarded("/v1/webhook", event, **headers)
+            [message] = batch["batch"]
+            assert {**message, **plain, "type": "track"} == message
+            # By the id that it was counted by.
+            [fact] = unpack(tracking.sink.facts)
+            assert fact.message == HASHER.message(message["messageId"])

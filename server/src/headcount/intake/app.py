@@ -287,9 +287,9 @@ class Intake:
                     if lane is not None:
                         lane.leave()
                 self._budgets.spend(result.source, result.facts)
-                if forwards and not (is_batch or route.argument):
+                if forwards and not (is_batch or route.vendor_type):
                     body = in_batch(body)
-                letters = letters_of(result, body, route.argument, receipt) if forwards else ()
+                letters = letters_of(result, body, route.vendor_type, receipt) if forwards else ()
                 return await self._keep(result, letters)
             finally:
                 self._in_flight.leave(owner)

@@ -64,6 +64,7 @@ class Route(NamedTuple):
         short: whether it has the one-letter form, which browsers use.
         cors: whether pages of any site may use it.
         prefix: what stood before the path, of a server that is reached under a prefix.
+        vendor_type: what a single message is forwarded as; empty where its body says it.
     """
 
     action: Action
@@ -73,6 +74,7 @@ class Route(NamedTuple):
     short: bool = False
     cors: bool = True
     prefix: str = ""
+    vendor_type: str = ""
 
 
 _GET = ("GET", "HEAD", "OPTIONS")
@@ -86,9 +88,12 @@ _TYPED = {**{name: name for name in MESSAGE_TYPES}, "merge": "identify"}
 _JITSU = {**{name: name for name in MESSAGE_TYPES}, "event": ""}
 
 ROUTES: Mapping[str, Route] = {
-    **{f"/v1/{name}": Route(Action.MESSAGE, _POST, Form.MESSAGE, t) for name, t in _TYPED.items()},
     **{
-        f"/v1/{t[0]}": Route(Action.MESSAGE, _POST, Form.MESSAGE, t, short=True)
+        f"/v1/{name}": Route(Action.MESSAGE, _POST, Form.MESSAGE, t, vendor_type=name)
+        for name, t in _TYPED.items()
+    },
+    **{
+        f"/v1/{t[0]}": Route(Action.MESSAGE, _POST, Form.MESSAGE, t, short=True, vendor_type=t)
         for t in MESSAGE_TYPES
     },
     "/v1/batch": Route(Action.BATCH, _POST, Form.BATCH),
@@ -97,12 +102,14 @@ ROUTES: Mapping[str, Route] = {
     "/v1/webhook": Route(Action.ANY, _WEBHOOK, Form.ANY),
     "/beacon/v1/batch": Route(Action.BATCH, _POST, Form.BATCH),
     **{
-        f"{place}/{t}": Route(Action.PIXEL, _GET, Form.PIXEL, t)
+        f"{place}/{t}": Route(Action.PIXEL, _GET, Form.PIXEL, t, vendor_type=t)
         for place in ("/v1/pixel", "/pixel/v1")
         for t in MESSAGE_TYPES
     },
     **{
-        f"{place}/{name}": Route(Action.MESSAGE, _POST, Form.MESSAGE if t else Form.TYPED, t)
+        f"{place}/{name}": Route(
+            Action.MESSAGE, _POST, Form.MESSAGE if t else Form.TYPED, t, vendor_type=t
+        )
         for place in ("/api/s", "/api/s/s2s")
         for name, t in _JITSU.items()
     },

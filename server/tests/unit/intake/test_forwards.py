@@ -51,7 +51,7 @@ def test_what_is_forwarded_has_the_ids_that_are_counted() -> None:
 def test_a_single_message_too_whoever_names_its_source() -> None:
     body = json.dumps(TRACK | {"writeKey": "web-key"}).encode()
     came = receipt(WEB.source)
-    fact = tracker().take_message(body, "track", came, None)
+    fact = tracker().take_message(body, "track", came, None).facts
     [posted] = letters_of(BatchResult(fact, [], [], None), body, "track", came)
     [message] = sent(posted.letter)
     assert HASHER.message(message["messageId"]) == unpack(fact)[0].message
@@ -78,7 +78,9 @@ def test_of_a_batch_of_several_sources_each_gets_its_own() -> None:
 def test_ids_of_two_requests_differ() -> None:
     body = json.dumps(TRACK).encode()
     facts = {
-        tracker().take_message(body, "track", receipt(WEB.source)._replace(number=number), WEB)
+        tracker()
+        .take_message(body, "track", receipt(WEB.source)._replace(number=number), WEB)
+        .facts
         for number in range(3)
     }
     assert len(facts) == 3
@@ -87,7 +89,7 @@ def test_ids_of_two_requests_differ() -> None:
 def test_a_source_that_forwards_nothing_leaves_nothing() -> None:
     body = json.dumps(TRACK).encode()
     came = receipt(APP.source)
-    fact = tracker().take_message(body, "track", came, WEB)
+    fact = tracker().take_message(body, "track", came, WEB).facts
     assert letters_of(BatchResult(fact, [], [], WEB), body, "track", came) == []
 
 
@@ -101,6 +103,6 @@ def test_without_room_a_source_is_refused_as_early_as_it_is_known() -> None:
     assert refused.value.reason is Reason.FORWARDING_FULL
     body = json.dumps(TRACK).encode()
     came = receipt(WEB.source, room=False)
-    fact = tracker().take_message(body, "track", came, WEB)
+    fact = tracker().take_message(body, "track", came, WEB).facts
     with pytest.raises(Refused):
         letters_of(BatchResult(fact, [], [], None), body, "track", came)
