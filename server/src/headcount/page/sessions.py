@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = ["Grant", "Notice", "Session", "Sessions"]
 
@@ -88,10 +88,14 @@ class Sessions:
 
     Args:
         clock: the time, in milliseconds since 1970.
+        name_of: what the workspace of an id is called now; None where nobody can say.
     """
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, clock: Callable[[], int], name_of: Callable[[str], str | None] = lambda _: None
+    ) -> None:
         self._clock = clock
+        self._name_of = name_of
         self._sessions: dict[str, Session] = {}
 
     def find(self, session_id: str | None) -> Session | None:
@@ -104,6 +108,10 @@ class Sessions:
             self.end(session)
             return None
         session.used_at_ms = now_ms
+        for workspace_id, grant in session.grants.items():
+            name = self._name_of(workspace_id)
+            if name not in (None, grant.workspace_name):
+                session.grants[workspace_id] = replace(grant, workspace_name=name or "")
         return session
 
     def look_at(self, session_id: str | None) -> Session | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from contextlib import closing
+from functools import partial
 
 import uvloop
 from litestar.enums import ScopeType
@@ -79,7 +80,7 @@ def run(task: Task, child: Child) -> None:
             )
 
         programs = api(settings.rate_limit_per_minute)
-        sessions = Sessions(now_ms)
+        sessions = Sessions(now_ms, partial(_name_of, catalog))
         page = create_page(
             api=api(_PAGE_REQUESTS_PER_MINUTE),
             sessions=sessions,
@@ -106,6 +107,11 @@ def run(task: Task, child: Child) -> None:
             pace=pace,
         )
         uvloop.run(serving)
+
+
+def _name_of(catalog: Catalog, workspace_id: str) -> str | None:
+    workspace = catalog.workspace(workspace_id)
+    return None if workspace is None else workspace.name
 
 
 def _routed(page: ASGIApp, programs: ASGIApp, pace: ProcessPace) -> ASGIApp:

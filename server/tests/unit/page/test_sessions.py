@@ -92,3 +92,15 @@ def test_secrets_do_not_print() -> None:
     session.leave_notice(Notice("made", secret="hct_other"))
     assert "hct_" not in repr(session)
     assert session.id not in repr(session)
+
+
+def test_a_workspace_is_called_what_it_is_called_now() -> None:
+    names = {"a": "Kiosk"}
+    sessions = Sessions(Clock(), names.get)
+    session = sessions.sign_in(sessions.sign_in(None, grant("a")), grant("b"))
+    assert sessions.find(session.id) is session
+    assert [each.workspace_name for each in session.grants.values()] == ["Kiosk", "B"]
+    names["a"] = "Corner shop"
+    sessions.find(session.id)
+    assert session.grants["a"] == Grant("a", "Corner shop", "s")
+    assert list(session.grants) == ["a", "b"]
