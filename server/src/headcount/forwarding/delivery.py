@@ -7,6 +7,7 @@ tries grow and are jittered, and never end before the vendor says.
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from headcount.spool.segments import RecordHead
 from headcount.spool.source_spool import Due, OtherKey, SourceSpool, SpoolBacklog
 
 __all__ = ["Delivery", "DeliveryLimits"]
+
+_log = logging.getLogger("headcount.forwarding")
 
 _DAY_MS = 86_400_000
 _LOOK_EVERY_S = 0.05
@@ -227,4 +230,9 @@ def _request_of(letter: Letter, write_key: str) -> Outgoing | None:
     try:
         return outgoing(letter, write_key)
     except Unreadable:
+        return None
+    except Exception as error:
+        # One request that nobody has foreseen must not hold up all that follow. Its text may quote
+        # what was sent.
+        _log.error("%s while a request was made ready for its vendor", type(error).__qualname__)
         return None
