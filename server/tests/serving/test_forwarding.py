@@ -102,6 +102,8 @@ def test_every_way_in_leads_to_the_vendor_and_is_counted_once(tmp_path: Path) ->
         }
         body = json.dumps(mixed).encode()
         assert server.send("POST", f"{server.tracking}/v1/batch", body).status == 200
+        merge = {"userId": "u", "messageId": "merge", "mergeProperties": []}
+        assert server.track("/v1/merge", merge, key).status == 200
         data = base64.b64encode(json.dumps(one | {"messageId": "pixel", "writeKey": key}).encode())
         url = f"{server.tracking}/v1/pixel/track?data={data.decode()}"
         assert server.send("GET", url).status == 200
@@ -133,7 +135,7 @@ def test_every_way_in_leads_to_the_vendor_and_is_counted_once(tmp_path: Path) ->
         named = [each["messageId"] for each in held]
         ours = [name for name in named if not name.startswith(("headcount-", "CloudEvent "))]
         assert ours == [
-            "single", "short", "body-key", "gz", "mixed-1", "mixed-2", "pixel", "beacon", "hook",
+            "single", "short", "body-key", "gz", "mixed-1", "mixed-2", "merge", "pixel", "beacon", "hook",
             "by-import",
         ]  # fmt: skip
         assert len(named) == len(ours) + 3, (
@@ -141,7 +143,7 @@ def test_every_way_in_leads_to_the_vendor_and_is_counted_once(tmp_path: Path) ->
         )
         assert all(key.encode() not in each.body for each in vendor.came)
         paths = {each.path for each in vendor.came}
-        assert paths == {"/v1/track", "/v1/identify", "/v1/batch"}
+        assert paths == {"/v1/track", "/v1/identify", "/v1/batch", "/v1/merge"}
 
 
 def test_what_the_vendor_refuses_for_good_is_tallied_by_status_and_holds_up_nothing(

@@ -10,7 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping
 
-from headcount.counting.facts import FACT_BYTES, sources_of
+from headcount.counting.facts import fact_bytes, sources_of
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.tracking import BatchResult, Receipt, id_stem
 from headcount.spool.letters import Letter, Posted, encoded
@@ -62,7 +62,7 @@ def letters_of(
     owners: list[int] | None = None
     if result.source is not None:
         # That is nearly all: a request is of one source.
-        messages = Counter({result.source.source: len(facts) // FACT_BYTES})
+        messages = Counter({result.source.source: len(facts) // fact_bytes(facts)})
     else:
         owners = sources_of(facts)
         messages = Counter(owners)
