@@ -135,8 +135,8 @@ def test_every_way_in_leads_to_the_vendor_and_is_counted_once(tmp_path: Path) ->
         named = [each["messageId"] for each in held]
         ours = [name for name in named if not name.startswith(("headcount-", "CloudEvent "))]
         assert ours == [
-            "single", "short", "body-key", "gz", "mixed-1", "mixed-2", "merge", "pixel", "beacon", "hook",
-            "by-import",
+            "single", "short", "body-key", "gz", "mixed-1", "mixed-2", "merge", "pixel", "beacon",
+            "hook", "by-import",
         ]  # fmt: skip
         assert len(named) == len(ours) + 3, (
             "an identify, an item and an event had none of their own"
