@@ -74,6 +74,23 @@ class ForwardedCatalog(CatalogFile):
             self._ledger.put(FORWARDING, *_row(changed))
         return changed
 
+    def note_forwarding_ended(self, source: int, changes: int, now_ms: int) -> None:
+        """Write down that all that waited is delivered of a source that forwards no more.
+
+        Args:
+            source: its number.
+            changes: of the forwarding that this is said of; nothing happens where it was changed.
+            now_ms: milliseconds since 1970, UTC.
+        """
+        with self._transaction():
+            row = self._ledger.get(FORWARDING, source)
+            if row is None:
+                return
+            former = _forwarding(row)
+            if (former.state, former.changes) == ("ending", changes):
+                ended = replace(former, state="off", changes=changes + 1, changed_at_ms=now_ms)
+                self._ledger.put(FORWARDING, *_row(ended))
+
 
 def _row(forwarding: Forwarding) -> tuple[Any, ...]:
     source, url, write_key, when_full, state, by_token, *rest = astuple(forwarding)

@@ -187,7 +187,7 @@ def _print(
 _STATES = {
     "on": "on",
     "ending": "stopped; what waits is delivered",
-    "off": "stopped; what waited was dropped",
+    "off": "stopped",
     "stopped": "stopped, since there was no room; --start goes on",
     "none": "none",
 }

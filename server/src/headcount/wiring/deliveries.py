@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from headcount.forwarding_status import ForwardingStatus
 from headcount.journal.view import journal_view
 from headcount.runfiles import write_whole
 from headcount.spool.boots import epoch_of
-from headcount.spool.segment_files import SEGMENT_SUFFIX, folder_of_source, sources_in
+from headcount.spool.segment_files import SEGMENT_SUFFIX, folder_of_source, segments_of, sources_in
 from headcount.spool.settling import settle
 from headcount.spool.source_spool import SourceSpool
 from headcount.spool.spool_key import read_spool_key, spool_key_place
@@ -45,6 +46,8 @@ _STOP_WITHIN_S = 2.0
 # A vendor that is away for less is nothing to report.
 _BEHIND_AFTER_MS = 30_000
 _REFUSALS = 3
+# Whoever began a request before its source forwarded no more has ended it by then.
+_LAST_AFTER_MS = 60_000
 _SPOOL = "forward_spool"
 
 
@@ -58,7 +61,7 @@ def run(task: Task, child: Child) -> None:
     folder = open_data_folder(settings.data, create=False)
     with ExitStack() as stack:
         troubles = stack.enter_context(closing(Troubles(folder.troubles, "forward", now_ms)))
-        catalog = stack.enter_context(Catalog(folder.catalog, read_only=True))
+        catalog = stack.enter_context(Catalog(folder.catalog))
         with errors_named(folder.spool):
             folder.spool.mkdir(mode=0o700, exist_ok=True)
             epoch = epoch_of(folder.spool)
@@ -108,18 +111,20 @@ class _Deliveries:
         try:
             version = self._catalog.version()
             if version != self._version:
+                # Before the rows are read: what has a folder then has a row too, or had one.
+                folders = sources_in(self._folder.spool)
                 found = {each.source: each for each in self._catalog.forwardings()}
                 sources = self._catalog.sources()
                 self._names = {each.number: (each.id, each.name) for each in sources}
                 self._forwardings = found
                 self._version = version
-                self._apply()
+                self._apply(folders)
         except DataFolderError as error:
             tell(self._troubles, "keys", f"Forwarding goes on as it was set last: {error.problem}")
         else:
             self._troubles.end("keys")
 
-    def _apply(self) -> None:
+    def _apply(self, folders: Iterable[int]) -> None:
         for number, forwarding in self._forwardings.items():
             if number not in self._names:
                 continue
@@ -137,8 +142,8 @@ class _Deliveries:
             delivery = self._running.pop(number)
             delivery.stop()
             delivery.join(_STOP_WITHIN_S)
-        for number in sources_in(self._folder.spool):
-            if number not in self._names:  # its source is gone, and what it sent goes with it
+        for number in folders:
+            if number not in self._running:  # its source is gone, and what it sent goes with it
                 shutil.rmtree(folder_of_source(self._folder.spool, number), ignore_errors=True)
 
     def _key(self) -> bytes:
@@ -161,9 +166,22 @@ class _Deliveries:
             if status is None:
                 continue
             statuses.append(status)
+            self._note_if_ended(forwarding, status)
             self._measure(self._names[number][0], delivery, status)
         write_whole(self._folder.forwarding, statuses)
         self._say(statuses)
+
+    def _note_if_ended(self, forwarding: Forwarding, status: ForwardingStatus) -> None:
+        """Switch off what was to be delivered to its end, once it is."""
+        late_ms = status.at_ms - forwarding.changed_at_ms
+        if forwarding.state != "ending" or late_ms < _LAST_AFTER_MS or status.waiting_messages:
+            return
+        if not segments_of(folder_of_source(self._folder.spool, forwarding.source)):
+            # A disk that refuses now is asked again.
+            with suppress(DataFolderError):
+                self._catalog.note_forwarding_ended(
+                    forwarding.source, forwarding.changes, status.at_ms
+                )
 
     @staticmethod
     def _measure(source_id: str, delivery: Delivery, status: ForwardingStatus) -> None:

@@ -8,6 +8,7 @@ import contextlib
 from headcount.catalog import Catalog
 from headcount.datafolder import DataFolder
 from headcount.errors import DataFolderError
+from headcount.spool.segment_files import sources_in
 
 __all__ = ["forwarding_wanted"]
 
@@ -45,7 +46,9 @@ class _Catalog:
                 self._catalog = Catalog(self._folder.catalog, read_only=True)
             version = self._catalog.version()
             if version != self._version:
-                self._wanted = bool(self._catalog.forwardings())
+                # What a source has left that is gone is to go as well.
+                left = sources_in(self._folder.spool)
+                self._wanted = bool(left or self._catalog.forwardings())
                 self._version = version
         except DataFolderError:
             self.close()
