@@ -1,11 +1,16 @@
-"""Libraries that cannot run here, by their recorded requests, over TLS that the server ends itself.
+"""Libraries that cannot run here, by their recorded requests, over TLS.
+
+The server ends it itself, or an nginx before it does.
 
 Most of those for apps speak https only. What each has sent is what usage says, and by its name.
 """
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,8 +19,8 @@ import urllib3
 from clients.recorded import SENDERS, Request, messages_of
 from clients.test_tracking_sdks import Client, expected, made_calls
 from sdk_tls import self_signed
-from support.needed import needed_node
-from support.server_fixture import PATIENCE_S, Server, Shop, serving
+from support.needed import needed_node, needed_program
+from support.server_fixture import PATIENCE_S, Server, Shop, eventually, serving
 
 HERE = Path(__file__).parent
 
@@ -25,13 +30,56 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return self_signed(tmp_path_factory.mktemp("certificate"))
 
 
-@pytest.fixture(scope="module")
+@contextmanager
+def ending_tls(folder: Path, certificate: tuple[Path, Path], tracking: str) -> Iterator[str]:
+    """A real nginx that ends TLS before a tracking address; the beginning of its URLs."""
+    program = needed_program("nginx", "apt-get install nginx-light")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    chain, key = certificate
+    temporary = "".join(f" {name}_temp_path {folder}/{name};" for name in
+                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))  # fmt: skip
+    settings = folder / "nginx.conf"
+    settings.write_text(
+        f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
+        f"http {{ access_log off;{temporary}\n"
+        f"server {{ listen 127.0.0.1:{port} ssl; client_max_body_size 5m;\n"
+        f"ssl_certificate {chain}; ssl_certificate_key {key};\n"
+        f"location / {{ proxy_pass {tracking}; proxy_set_header Host $http_host;\n"
+        "proxy_set_header X-Forwarded-Proto $scheme; proxy_request_buffering off;\n"
+        "proxy_http_version 1.1; } } }\n"
+    )
+    with subprocess.Popen([program, "-c", str(settings), "-e", f"{folder}/early.log"]) as process:
+
+        def listens() -> bool:
+            assert process.poll() is None, (folder / "early.log").read_text()
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return True
+            return False
+
+        try:
+            eventually(listens, "nginx to listen")
+            yield f"https://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module", params=["in the process", "behind a proxy"])
 def server(
-    tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    certificate: tuple[Path, Path],
 ) -> Iterator[Server]:
+    """A server that is reached over TLS, which it ends itself or a proxy does before it."""
     chain, key = map(str, certificate)
-    tls = ("--tls-cert", chain, "--tls-key", key)
-    with serving(tmp_path_factory.mktemp("tls"), *tls, "--workers", "1") as server:
+    folder = tmp_path_factory.mktemp("tls")
+    own = request.param == "in the process"
+    tls = ("--tls-cert", chain, "--tls-key", key) if own else ()
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(folder, *tls, "--workers", "1"))
+        if not own:
+            proxy = tmp_path_factory.mktemp("proxy")
+            server.tracking = stack.enter_context(ending_tls(proxy, certificate, server.tracking))
         assert server.tracking.startswith("https://")
         server.http = urllib3.PoolManager(ca_certs=chain, retries=False, timeout=PATIENCE_S)
         yield server
