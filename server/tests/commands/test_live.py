@@ -129,7 +129,8 @@ def test_tail_misses_nothing_at_the_turn_of_a_month(tmp_path: Path) -> None:
             "00:01:01  web  accepted +1\n",
             "00:01:03  web  accepted +2\n",
         ]
-    named = [query.get("period") for _, query in server.asked[:8]]
+    asked = [query for path, query in server.asked if path == "/headcount/v1/outcomes"]
+    named = [query.get("period") for query in asked[:8]]
     assert named == [None, None, [october], None, [october], None, [october], None]
 
 

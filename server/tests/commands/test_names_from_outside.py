@@ -183,9 +183,10 @@ def test_what_another_server_says_of_an_error(tmp_path: Path) -> None:
 def test_names_of_files_and_of_options(tmp_path: Path) -> None:
     program = program_with_source(tmp_path)
     file = tmp_path / f"{SCREEN}.ndjson"
-    file.write_text("no JSON\n")
-    done = program.run("import", file.name, "--workspace", "Shop")
-    assert f"{HARMLESS}.ndjson:1: " in done.stderr
+    for text, place in (('{"type": "page"\n', ":1: "), ("no JSON\n", ": is not taken: ")):
+        file.write_text(text)
+        done = program.run("import", file.name, "--workspace", "Shop")
+        assert f"{HARMLESS}.ndjson{place}" in done.stderr
     for arguments in (
         ("import", f"{SCREEN}\nError: more", "--workspace", "Shop"),
         ("usage", f"--{SCREEN}"),

@@ -105,7 +105,7 @@ def test_another_hash_key_and_a_newer_folder_are_refused(program: Program) -> No
     (program.data / "hash.key").unlink()
     refused(program, ANY_PORT, "is missing", "backup")
     (program.data / "hash.key").write_text(key)
-    (program.data / "format").write_text("Headcount data folder, format 3\n")
+    (program.data / "format").write_text("Headcount data folder, format 99\n")
     refused(program, ANY_PORT, "newer version", "Install")
 
 
