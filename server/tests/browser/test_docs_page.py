@@ -31,6 +31,10 @@ def test_looks(
         opened.go("/docs")
         opened.check(f"docs-{size}-{theme}")
         assert opened.cut_off() == []
+        if size != "desk":
+            script = """() => [...document.querySelectorAll("pre")]
+                .every(each => each.scrollWidth <= each.clientWidth)"""
+            assert opened.page.evaluate(script), "commands are to be seen whole on a phone"
         # The same ground as on every other page.
         ground = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
         opened.go("/page/sign-in")
