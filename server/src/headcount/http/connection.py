@@ -231,6 +231,8 @@ class Connection(EndingConnection):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request, and end."""
+        if self.flow is None or self.transport.is_closing():
+            return  # whoever sent it has left while the answer was put off
         if self.is_silent:
             self.transport.write(bad_request(msg))
             self.linger()
