@@ -301,7 +301,7 @@ def test_a_backup_holds_no_raw_message_and_a_restored_server_delivers_nothing_tw
             assert done.returncode == 0, done.stderr
             findings = shop.server.program.json("doctor")
             said = [each["message"] for each in findings["findings"] if each["check"] == "spool"]
-            assert any("1 messages to forward" in each for each in said), said
+            assert any("1 message to forward" in each for each in said), said
         names = {path.name for path in (tmp_path / "backup").rglob("*")}
         assert "spool" not in names
         assert "spool.key" not in names

@@ -19,6 +19,7 @@ from headcount.spool.segment_files import (
 )
 from headcount.spool.segments import FIRST_RECORD, RECORD_HEAD_BYTES
 from headcount.spool.spool_key import fingerprint_of, read_spool_key, spool_key_place
+from headcount.wording import number_of
 
 __all__ = ["check_spool"]
 
@@ -75,7 +76,8 @@ def _of_source(
     if damaged:
         yield problem(
             "spool",
-            f"{damaged:,} records of what source number {number} is to forward are damaged.",
+            f"Of what source number {number} is to forward,"
+            f" {number_of(damaged, 'record', 'is', 'are')} damaged.",
             "They are passed over and tallied as damaged; what they held is counted all the same.",
             **details,
         )
@@ -88,7 +90,8 @@ def _of_source(
             **details,
         )
     behind_ms = 0 if oldest_ms is None else now_ms - oldest_ms
-    said = f"Source number {number} has {messages:,} messages to forward ({nbytes:,} bytes)"
+    waiting = number_of(messages, "message")
+    said = f"Source number {number} has {waiting} to forward ({nbytes:,} bytes)"
     if behind_ms > _BEHIND_MS:
         yield warning(
             "spool",
