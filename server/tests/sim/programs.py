@@ -12,6 +12,7 @@ import gc
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,12 +149,16 @@ class Answer(NamedTuple):
 
 
 class _Inline(Executor):
-    """Does at once what it is given."""
+    """Does at once what it is given, as the program whose thread it stands for."""
+
+    def __init__(self, running: Callable[[], AbstractContextManager[None]]) -> None:
+        self._running = running
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
-            future.set_result(fn(*args, **kwargs))
+            with self._running():
+                future.set_result(fn(*args, **kwargs))
         except Exception as error:
             future.set_exception(error)
         return future
@@ -179,7 +184,7 @@ class Worker(Program):
         self._app = create_app(
             sources,
             CatalogHistory(catalog, sources, months, troubles),
-            GroupCommit(journal, machine.clock, _Inline()),
+            GroupCommit(journal, machine.clock, _Inline(lambda: machine.disk.running(self.name))),
             IdHasher(load_hash_key(folder, catalog)),
             machine.clock,
             Limits(),

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from headcount import tracing
 from headcount.catalog import Catalog
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
@@ -93,11 +94,14 @@ def made_template(path: Path) -> Template:
 def _made_up_randomness(rng: random.Random) -> Iterator[None]:
     """Let whatever asks the system for random bytes get the seed's."""
     real = os.urandom
+    # Ids of requests are made many at once, and what is left of them is of another history.
+    tracing._made.clear()
     os.urandom = rng.randbytes
     random._urandom = rng.randbytes  # type: ignore[attr-defined]
     try:
         yield
     finally:
+        tracing._made.clear()
         os.urandom = real
         random._urandom = real  # type: ignore[attr-defined]
 
