@@ -11,13 +11,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from contextvars import Context
+from contextvars import copy_context
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Protocol
 
-from headcount import telemetry
+from headcount import telemetry, tracing
 from headcount.counting.facts import Rejection, WideFacts, fact_bytes
 from headcount.counting.libraries import LibraryUse, tallies_of
 from headcount.journal.file import JournalFile
@@ -137,8 +137,10 @@ class GroupCommit:
         if self._idle is None:
             loop = asyncio.get_running_loop()
             self._idle = loop.create_future()
-            # For many requests, and of none of them.
-            loop.call_soon(self._write, loop, context=Context())
+            # For many requests, and of none of them; all else of the caller's context stays.
+            context = copy_context()
+            context.run(tracing.begin, None)
+            loop.call_soon(self._write, loop, context=context)
 
     async def append(
         self,
