@@ -24,7 +24,7 @@ setup: .venv/.run .venv/.test ## virtual environment in .venv, with everything f
 
 .venv/.run: .venv/.build requirements/run.txt sdk/pyproject.toml server/pyproject.toml
 	$(PIP) install --require-hashes -r requirements/run.txt
-	# What the client was called before.
+	@# What the client was called before.
 	$(PIP) uninstall --yes segment-public-api 2>/dev/null
 	PYTHONPATH=$(CURDIR)/.venv/build $(PIP) install --no-deps --no-build-isolation -e sdk -e server
 	@touch $@

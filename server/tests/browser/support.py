@@ -88,6 +88,14 @@ class Window:
         wide, room = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= room, f"{wide} pixels wide in a window of {room}"
 
+    def cut_short(self) -> list[str]:
+        """What is no longer than a month, and yet shows a part only."""
+        script = """() => [...document.querySelectorAll(".scroll:has(.months, .beside, .days)")]
+            .filter(part => part.scrollHeight > part.clientHeight + 1)
+            .map(part => part.getAttribute("aria-labelledby"))"""
+        found: list[str] = self.page.evaluate(script)
+        return found
+
     def cut_off(self) -> list[str]:
         """What is wider than its place: its end must be scrolled to, or lies over something."""
         script = """() => [...document.querySelectorAll(

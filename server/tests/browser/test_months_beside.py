@@ -146,6 +146,8 @@ def test_one_that_is_over_stands_beside_the_one_that_runs(
         opened.await_charts()
         opened.check("beside-narrow")
         assert opened.cut_off() == []
+        assert opened.cut_short() == []
+        assert opened.page.locator(".scroll .days tbody tr").count() == 31
 
 
 def test_a_month_is_over_the_limit_of_its_own_time(place: Installation, browser: Browser) -> None:
