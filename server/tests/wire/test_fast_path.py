@@ -37,6 +37,7 @@ class Taken:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
+        self.waited = threading.Event()
         self.left = threading.Event()
 
     def __call__(self, request: Any) -> bool:
@@ -49,7 +50,12 @@ class Taken:
         def later() -> None:
             if path == "/fast/not":
                 request.pass_on()
+            elif path == "/fast/lost" and not request.transport.is_closing():
+                request.transport.abort()
+                asyncio.get_running_loop().call_later(0.01, later)
             elif path != "/fast/wait" or self.left.is_set():
+                if path == "/fast/lost":
+                    self.waited.set()
                 request.answer(*SUCCESS)
             else:
                 asyncio.get_running_loop().call_later(0.01, later)
@@ -151,4 +157,35 @@ def test_a_client_that_leaves_harms_nobody(caplog: pytest.LogCaptureFixture) -> 
         with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
             connection.sendall(post(b"/fast", b"2"))
             assert answers(connection, 1) == [b"fast"]
+    assert not caplog.records
+
+
+CHUNKED = (
+    b"POST /fast HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n"
+)
+
+
+def test_a_connection_that_breaks_off_with_several_requests_harms_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    taken = Taken()
+    with served(app, fast_path=taken) as (_, port):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            # Those behind a body in chunks are parsed with it, and so before it is answered.
+            connection.sendall(CHUNKED + post(b"/fast/lost", b"2") + post(b"/fast", b"3"))
+            taken.waited.wait()
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(post(b"/fast", b"4"))
+            assert answers(connection, 1) == [b"fast"]
+    assert taken.bodies == [b"one", b"2", b"4"]
+    assert not caplog.records
+
+
+def test_a_large_head_stays_until_its_own_request_is_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    large = b"".join(b"X-%d: %d\r\n" % (number, number) for number in range(60))
+    with connected(Taken()) as connection:
+        connection.sendall(CHUNKED + post(b"/fast", b"2", large) + post(b"/else", b"3", large))
+        assert answers(connection, 3) == [b"fast", b"fast", b"slow 1"]
     assert not caplog.records

@@ -68,6 +68,8 @@ class Connection(EndingConnection):
         self._waits_for_round = False
         # A request whose head has come, until what came with it is parsed.
         self._comes: Cycle | None = None
+        # The request that is answered now, or was last; `cycle` is the one that came last.
+        self._under_way: Cycle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin; part of asyncio's interface."""
@@ -84,10 +86,15 @@ class Connection(EndingConnection):
         self._behind = b""
         super().connection_lost(exc)
         self._crowd.leave(self)
+        # uvicorn tells the request that came last, and others may be before it.
+        for cycle in (self._under_way, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
         # Nothing of it may wait for the collector of garbage: many may come and go meanwhile.
         self.pipeline.clear()
         self.headers = []
-        self.cycle = self._comes = None  # type: ignore[assignment]
+        self.cycle = self._comes = self._under_way = None  # type: ignore[assignment]
         self.flow = None  # type: ignore[assignment]
 
     def pause_writing(self) -> None:
@@ -284,6 +291,7 @@ class Connection(EndingConnection):
 
     def _start(self, cycle: Cycle) -> None:
         """Take the fast path with a request, or ask the application."""
+        self._under_way = cycle
         fast_path = self._crowd.fast_path
         if (
             fast_path is None
@@ -328,8 +336,8 @@ class Connection(EndingConnection):
         """A request is answered; called by its cycle."""
         self.server_state.total_requests += 1
         self.since_s = self._crowd.now_s
-        if self._large_head_bytes:
-            self._forget_head()
+        if self._large_head_bytes and not self.pipeline:
+            self._forget_head()  # of the request that came last, which is answered
         if self.cycle.lingers:
             self.linger()
         if self.transport.is_closing():
