@@ -8,6 +8,8 @@ after a pause waits for no company, and is written at once.
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -23,6 +25,8 @@ from headcount.counting.libraries import LibraryUse, tallies_of
 from headcount.journal.file import JournalFile
 
 __all__ = ["Companion", "Done", "GroupCommit"]
+
+_log = logging.getLogger(__name__)
 
 # A commit costs about as much however many messages it has. Where one follows another, those go
 # with it who come in the next rounds of the loop; under load a round is a fraction of a
@@ -218,7 +222,11 @@ class GroupCommit:
             if failure is not None:
                 self._failed(failure)
             for _, _, done, *_ in items:
-                done(failure)
+                try:
+                    done(failure)
+                except Exception as error:  # those who come after it must hear of theirs
+                    trace = {"trace": "".join(traceback.format_tb(error.__traceback__))}
+                    _log.error("%s in a caller of the journal", type(error).__name__, extra=trace)
         if self._waiting:
             self._gather(asyncio.get_running_loop(), 0, 0)
         else:

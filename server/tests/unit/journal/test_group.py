@@ -159,3 +159,22 @@ async def test_a_group_that_cannot_be_put_together_keeps_nobody_waiting(path: Pa
             await group.append(FACT)
         assert group.pending_bytes == 0
         assert entries(path) == [(1, 0)]
+
+
+async def test_a_caller_that_fails_keeps_the_others_from_nothing(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Exception | None) -> None:
+        raise ValueError("what somebody has sent")
+
+    async with group_on(path) as group:
+        async with asyncio.timeout(30):
+            group.hand_in(FACT, (), fail)
+            await group.append(FACT)
+            await group.append(FACT)
+        assert group.pending_bytes == 0
+    assert sum(facts for facts, _ in entries(path)) == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "ValueError in a caller of the journal"
+    ]
+    assert "what somebody" not in caplog.text
