@@ -194,7 +194,9 @@ class FastPath:
             StorageUnavailableError: it is not known under which key to hash.
         """
         route, body = posted.route, posted.body
-        message = plain_message(body) if route.action is Action.MESSAGE else None
+        message = None
+        if route.action is Action.MESSAGE and len(body) <= self._limits.message_bytes_max:
+            message = plain_message(body)
         batch = plain_batch(body, self._limits) if route.action is Action.BATCH else None
         found = message or batch
         if found is None:
@@ -221,5 +223,6 @@ class FastPath:
             tracing.begin(scope)
             answer = failure_answer(failure)
             tracing.tell_outcome(scope, label_of(scope["path"], posted.route), answer.reason)
+            tracing.begin(None)  # what follows here is of other requests
         self._answered.count(answer, perf_counter() - posted.began_s)
         posted.request.answer(*events_of(answer, cors=True))

@@ -175,6 +175,8 @@ async def test_messages_without_an_id_are_told_apart() -> None:
         ({"headers": key() | {b"content-encoding": b"gzip"}}, gzip.compress(b"{}")),
         ({"headers": key() | {b"content-encoding": b"gzip"}}, GOOD),
         ({}, GOOD | {"properties": "x" * 70_000}),
+        # Larger than a message may be, though no larger than a body here.
+        ({}, GOOD | {"properties": "x" * Limits().message_bytes_max}),
         ({}, GOOD | {"userId": 5}),
         ({}, GOOD | {"userId": "x" * 1025}),
         ({}, GOOD | {"messageId": "x" * 101}),
