@@ -62,7 +62,7 @@ class ForwardingStatus(msgspec.Struct, frozen=True, rename="camel"):
     def sentence(self) -> str:
         """How far it is behind, in words."""
         if not self.waiting_messages:
-            return "Everything is delivered."
+            return "Nothing waits."
         waiting = number_of(self.waiting_messages, "message", "waits", "wait")
         said = (
             f"{waiting} for the vendor ({self.waiting_bytes / 1e6:,.1f} MB), the oldest for"

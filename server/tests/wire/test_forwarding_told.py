@@ -62,7 +62,7 @@ def test_a_reading_token_is_told_how_far_and_not_the_key(place: Installation, we
 def test_before_anything_is_delivered_nothing_waits(place: Installation, web: Source) -> None:
     with place.client() as client:
         [told] = client.get(PATH).json()["data"]["forwarding"]
-    assert told["sentence"] == "Everything is delivered."
+    assert told["sentence"] == "Nothing waits."
     assert told["failing"] is None
 
 

@@ -120,8 +120,8 @@ def _format_of(file: str) -> str:
     if ending not in FORMATS:
         raise UsageError(
             f'export cannot write what the end of "{file}" stands for.',
-            f"Let the file's name end in {', '.join(f'.{each}' for each in FORMATS)}, or say what"
-            " is meant with --format.",
+            f"Let the file's name end in one of {', '.join(f'.{each}' for each in FORMATS)}, or say"
+            " what is meant with --format.",
         )
     return ending
 

@@ -20,6 +20,7 @@ from headcount.clock import now_ms
 from headcount.config import FORWARD_KEY_ENV
 from headcount.errors import UsageError
 from headcount.terminal import moment_text, print_json, print_record, say
+from headcount.wording import number_of
 
 if TYPE_CHECKING:
     from headcount.catalog import Catalog, Forwarding, Source, WhenFull
@@ -178,9 +179,10 @@ def _print(
         "waiting": str(told["sentence"]),
     }
     for outcome, tally in told["outcomes"].items():
-        record[outcome] = f"{tally['requests']:,} requests, {tally['messages']:,} messages"
+        messages = number_of(tally["messages"], "message")
+        record[outcome] = f"{number_of(tally['requests'], 'request')}, {messages}"
     for each in told["refusedByStatus"]:
-        record[f"refused with {each['status']}"] = f"{each['requests']:,} requests"
+        record[f"refused with {each['status']}"] = number_of(each["requests"], "request")
     print_record(record)
 
 
