@@ -29,6 +29,7 @@ from tidy.sources import ROOT
 
 PAGE = (ROOT / "docs/mirroring.md").read_text("utf-8")
 ANSWER = b'{"success": true, "by": "the vendor"}'
+VENDOR_KEY = "the-key-of-the-vendor"
 
 
 class Vendor(ThreadingHTTPServer):
@@ -71,9 +72,13 @@ def vendor_of(certificate: Path, key: Path) -> Iterator[Vendor]:
             thread.join()
 
 
+def basic_of(write_key: str) -> str:
+    return str(urllib3.make_headers(basic_auth=f"{write_key}:")["authorization"])
+
+
 @contextlib.contextmanager
-def mirroring(folder: Path, server: Server, vendor: Vendor) -> Iterator[str]:
-    """The page's nginx before both; the beginning of its URLs."""
+def mirroring(folder: Path, server: Server, vendor: Vendor, write_key: str) -> Iterator[str]:
+    """The page's nginx before both, with Headcount's write key; the beginning of its URLs."""
     program = needed_program("nginx", "apt-get install nginx-light")
     (code,) = re.findall(r"^```nginx\n(.*?)^```", PAGE, re.M | re.S)
     port = free_port()
@@ -84,6 +89,7 @@ def mirroring(folder: Path, server: Server, vendor: Vendor) -> Iterator[str]:
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
         ("server api.segment.io:443", f"server 127.0.0.1:{vendor.server_port}"),
         ("127.0.0.1:8080", urlsplit(server.tracking).netloc),
+        ("Basic BASE64_OF_KEY_AND_COLON", basic_of(write_key)),
     ):  # fmt: skip
         assert words in code
         code = code.replace(words, own)
@@ -110,16 +116,20 @@ def test_the_vendor_is_first_and_headcount_counts_a_copy(tmp_path: Path, server:
     folder.mkdir()
     chain, key = certified(folder)
     shop = server.shop("Shop", "web")
-    basic = urllib3.make_headers(basic_auth=f"{shop.write_keys['web']}:")
+    web = shop.write_keys["web"]
+    basic = {"Authorization": basic_of(VENDOR_KEY)}
     http = urllib3.PoolManager(
         ca_certs=str(chain), assert_hostname="track.example.com", retries=False, timeout=PATIENCE_S
     )
-    with vendor_of(chain, key) as vendor, mirroring(folder, server, vendor) as home:
+    with vendor_of(chain, key) as vendor, mirroring(folder, server, vendor, web) as home:
 
         def post(number: int, *, size: int = 0, close: bool = False) -> bytes:
             message = {"type": "page", "userId": f"user {number}", "messageId": f"m {number}"}
-            body = json.dumps({"batch": [{**message, "x": "y" * size}]}).encode()
-            headers = {**basic, "Connection": "close"} if close else dict(basic)
+            batch = [{**message, "x": "y" * size}]
+            # Some senders name the vendor's key in the body, and some as HTTP Basic.
+            body = json.dumps({"batch": batch, "writeKey": VENDOR_KEY}).encode()
+            headers = {"Connection": "close"} if close else {}
+            headers |= basic if number % 3 else {}
             answer = http.request("POST", f"{home}/v1/batch", body=body, headers=headers)
             assert (answer.status, answer.data) == (200, ANSWER)
             return body
