@@ -6,8 +6,9 @@ and makes it durable before the commit is.
     undo       it is not: the records are cut off again
 
 A segment has one writer, which ends it by a closing mark: when it is large, or has stood for some
-seconds, so that it can be deleted once it is delivered. What a killed writer has left open is
-settled by the next one of its journal, before that appends anything.
+seconds, so that it can be deleted once it is delivered. While a vendor is away it stands longer, the
+more of them there are: all are looked at several times a second, so they must stay few. What a
+killed writer has left open is settled by the next one of its journal, before that appends anything.
 """
 
 from __future__ import annotations
@@ -26,10 +27,7 @@ from headcount.durable import sync
 from headcount.errors import SpoolUnavailableError, StorageUnavailableError
 from headcount.spool.boots import epoch_of
 from headcount.spool.letters import Posted
-from headcount.spool.segment_files import (
-    SEGMENT_SUFFIX,
-    folder_of_source,
-)
+from headcount.spool.segment_files import SEGMENT_SUFFIX, folder_of_source, segments_of
 from headcount.spool.segments import (
     FIRST_RECORD,
     MARK_AT,
@@ -45,10 +43,14 @@ from headcount.spool.segments import (
 )
 from headcount.spool.spool_key import fingerprint_of
 
-__all__ = ["SpoolWriter"]
+__all__ = ["SpoolWriter", "lasting_s"]
 
 _SEGMENT_BYTES = 4 << 20
 _SEGMENT_S = 2.0
+# So many do not matter; of more, each stands longer, for an hour at most.
+_FEW_SEGMENTS = 32
+_SEGMENT_MOST_S = 3600.0
+_COUNT_EVERY_S = 1.0
 _TAG_BYTES = 16
 
 
@@ -74,6 +76,7 @@ class SpoolWriter:
         # Those that the commit under way has written to.
         self._written: list[_Segment] = []
         self._to_undo = False
+        self._counted_at_s = float("-inf")
         spool.mkdir(mode=0o700, exist_ok=True)
         self._epoch = epoch_of(spool)
 
@@ -137,9 +140,17 @@ class SpoolWriter:
 
     def tend(self) -> None:
         """Close the segments that have stood for long enough; to be called every second or so."""
+        is_due = time.monotonic() - self._counted_at_s >= _COUNT_EVERY_S
         for source, segment in list(self._open.items()):
+            if is_due:
+                segment.lasts_s = self._lasting_s(source)
             if segment.is_old and segment not in self._written:
                 self._close(source)
+        if is_due:
+            self._counted_at_s = time.monotonic()
+
+    def _lasting_s(self, source: int) -> float:
+        return lasting_s(len(segments_of(folder_of_source(self._spool, source))))
 
     def close(self) -> None:
         """Close all segments; idempotent."""
@@ -164,6 +175,7 @@ class SpoolWriter:
                 secrets.token_bytes(16), fingerprint_of(self._key),
             )  # fmt: skip
             segment = self._open[source] = _Segment(place, head, self._key, entry - 1)
+            segment.lasts_s = self._lasting_s(source)
         return segment
 
     def _close(self, source: int) -> None:
@@ -173,14 +185,28 @@ class SpoolWriter:
             segment.close()
 
 
+def lasting_s(standing: int) -> float:
+    """For how long a segment is written to, in seconds.
+
+    Args:
+        standing: how many segments its source has.
+    """
+    return min(_SEGMENT_S * max(1.0, (standing / _FEW_SEGMENTS) ** 2), _SEGMENT_MOST_S)
+
+
 class _Segment:
-    """A segment that is being written."""
+    """A segment that is being written.
+
+    Attributes:
+        lasts_s: for how long.
+    """
 
     def __init__(self, path: Path, head: SegmentHead, spool_key: bytes, entry: int) -> None:
         self._path = path
         self._head = pack_head(head)
         self._cipher = AESGCM(segment_key(spool_key, head.salt))
         self._began_s = time.monotonic()
+        self.lasts_s = _SEGMENT_S
         self._numbers = 0
         self._entry = entry
         self._standing = self._end = FIRST_RECORD
@@ -199,7 +225,7 @@ class _Segment:
     @property
     def is_old(self) -> bool:
         """Whether it has stood for so long that what is delivered of it should go."""
-        return time.monotonic() - self._began_s > _SEGMENT_S
+        return time.monotonic() - self._began_s > self.lasts_s
 
     @property
     def is_full(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from headcount.spool.segment_files import opened_segment, segments_of
 from headcount.spool.segments import FIRST_RECORD, MARK_AT
 from headcount.spool.settling import settle
 from headcount.spool.source_spool import OtherKey, SourceSpool
-from headcount.spool.writer import SpoolWriter
+from headcount.spool.writer import SpoolWriter, lasting_s
 
 KEY = bytes(range(32))
 JOURNAL = "11111111-1111-4111-8111-111111111111"
@@ -274,6 +275,44 @@ def test_segments_are_closed_when_they_are_large_or_old(
             assert mark.closed
     assert numbers(reader(place)) == [1, 2]
     assert segments_of(place / "1") == []
+
+
+def test_while_a_vendor_is_away_segments_stay_few_and_become_short_again_when_it_is_back(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is looked at several times a second, by intake too."""
+    passed_s = 0.0
+    monotonic = time.monotonic
+    monkeypatch.setattr("time.monotonic", lambda: monotonic() + passed_s)
+    writer = SpoolWriter(place, KEY, JOURNAL)
+    commit(writer, 1, posted(1, source=1))
+    former = [place / "1" / f"{OTHER}.0.{number:08}.segment" for number in range(320)]
+    for path in former:
+        path.touch()
+
+    def open_after(seconds: float) -> bool:
+        nonlocal passed_s
+        passed_s += seconds
+        writer.tend()
+        with opened_segment(max(segments_of(place / "1"), key=lambda it: it.stat().st_size)) as it:
+            mark = it.mark()
+            assert mark is not None
+            return not mark.closed
+
+    assert open_after(5)
+    assert open_after(100)
+    for path in former:
+        path.unlink()
+    assert not open_after(2)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 16])
+def test_a_week_without_a_vendor_leaves_so_many_segments_at_most(workers: int) -> None:
+    passed_s, segments = 0.0, 0
+    while passed_s < 7 * 86_400:
+        passed_s += lasting_s(segments)
+        segments += workers
+    assert segments < 4_500
 
 
 def test_an_import_that_takes_a_dead_writers_journal_makes_nothing_stand(place: Path) -> None:
