@@ -11,17 +11,15 @@ import email.utils
 import ssl
 import time
 import urllib.parse
-import urllib.request
 from enum import Enum, auto
 from http.client import HTTPException
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import urllib3
-from urllib3.connection import HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
 
 from headcount import __version__
-from headcount.forwarding_targets import is_public, public_addresses
+from headcount.forwarding.vendor_connections import pool_of
+from headcount.forwarding_targets import public_addresses
 
 __all__ = ["DeliveryVerdict", "Vendor", "VendorAnswer", "retry_after_s", "verdict_of"]
 
@@ -76,7 +74,7 @@ class Vendor:
         self._url = url
         self._split = urllib.parse.urlsplit(url)
         self._by_token = by_token
-        self._pool = _pool(self._split, by_token=by_token)
+        self._pool = pool_of(self._split, by_token=by_token)
         basic = base64.b64encode(f"{write_key}:".encode()).decode()
         self._headers = {
             "Authorization": f"Basic {basic}",
@@ -150,32 +148,3 @@ def _why(error: Exception) -> str:
     if isinstance(reason, OSError) and reason.strerror:
         return f"it cannot be reached: {reason.strerror}"
     return f"its answer is none ({type(reason).__name__})"
-
-
-class _PublicConnection(HTTPSConnection):
-    """A connection that says nothing to a host that is not public."""
-
-    def _new_conn(self) -> Any:
-        found = super()._new_conn()
-        # Its name may have been given another address since it was looked up.
-        if not is_public(str(found.getpeername()[0])):
-            found.close()
-            raise OSError(None, "it is an address of a private network")
-        return found
-
-
-class _PublicPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicConnection
-
-
-def _pool(split: urllib.parse.SplitResult, *, by_token: bool) -> urllib3.PoolManager:
-    context = ssl.create_default_context()
-    proxies = urllib.request.getproxies_environment()
-    proxy = proxies.get(split.scheme) or proxies.get("all")
-    host = split.hostname or ""
-    if proxy and not urllib.request.proxy_bypass(host):
-        return urllib3.ProxyManager(proxy, num_pools=1, maxsize=1, ssl_context=context)
-    pool = urllib3.PoolManager(num_pools=1, maxsize=1, ssl_context=context)
-    if by_token:
-        pool.pool_classes_by_scheme = {"https": _PublicPool}
-    return pool

@@ -6,9 +6,10 @@ and makes it durable before the commit is.
     undo       it is not: the records are cut off again
 
 A segment has one writer, which ends it by a closing mark: when it is large, or has stood for some
-seconds, so that it can be deleted once it is delivered. While a vendor is away it stands longer, the
-more of them there are: all are looked at several times a second, so they must stay few. What a
-killed writer has left open is settled by the next one of its journal, before that appends anything.
+seconds, so that it can be deleted once it is delivered. While a vendor is away it stands for
+longer, the more of them there are: all are looked at several times a second, so they must stay few.
+What a killed writer has left open is settled by the next one of its journal, before that appends
+anything.
 """
 
 from __future__ import annotations

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -56,6 +62,67 @@ def test_whatever_it_does_is_an_answer(doing: Doing, status: int | None) -> None
     assert gone.status is None
     assert "reached" in gone.said
     vendor.close()
+
+
+@contextmanager
+def speaking(*parts: tuple[float, bytes]) -> Iterator[str]:
+    """An address where each request gets these bytes, each after so many seconds."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with connection, contextlib.suppress(OSError):
+                        while connection.recv(65536):
+                            for after_s, part in parts:
+                                time.sleep(after_s)
+                                connection.sendall(part)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("status", [b"102 Processing", b"103 Early Hints", b"100 Continue"])
+def test_an_answer_before_the_answer_is_not_taken_for_it(status: bytes) -> None:
+    """Else the answer itself would be read as that of the next request."""
+    hints = b"HTTP/1.1 " + status + b"\r\nLink: </x>\r\n\r\n"
+    with speaking((0, hints), (0.2, hints), (0.2, _OK)) as url:
+        vendor = Vendor(url, "k", by_token=False)
+        assert [vendor.post("/v1/track", b"{}").status for _ in range(2)] == [200, 200]
+        vendor.close()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(0.0, b"HTTP/1.1 200 OK\r\n"), *[(0.05, b"X: y\r\n")] * 60],
+        [(0.05, b"HTTP/1.1 100 Continue\r\n\r\n")] * 60,
+        [(0.0, b"HTTP/1.1 103 Hints\r\n\r\n")] * 60,
+    ],
+)
+def test_an_answer_that_trickles_or_never_begins_is_none(
+    parts: list[tuple[float, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headcount.forwarding.vendor_connections.ANSWER_WITHIN_S", 0.5)
+    with speaking(*parts, (0, _OK)) as url:
+        vendor = Vendor(url, "k", by_token=False)
+        assert vendor.post("/v1/track", b"{}").status is None
+        vendor.close()
+
+
+def test_broken_headers_are_no_trace_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with speaking((0, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header\r\n\r\n{}")) as url:
+        vendor = Vendor(url, "k", by_token=False)
+        vendor.post("/v1/track", b"{}")
+        vendor.close()
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,131 @@
+"""Connections to vendors, which do what HTTP allows and what it does not.
+
+Takes where a vendor is, gives urllib3's pool for it, of which: answers before the answer (1xx) are
+passed over, so that none is ever taken for that of the next request; one answer takes so long at
+most, however slowly it trickles; and where a token's holder named the vendor, nothing is said to a
+host that is not public.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import logging
+import socket
+import ssl
+import time
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from headcount.forwarding_targets import is_public
+
+__all__ = ["ANSWER_WITHIN_S", "pool_of"]
+
+ANSWER_WITHIN_S = 60.0
+"""For how long one answer is waited for and read, all in all."""
+
+_INTERIM_MAX = 16
+# A vendor's broken headers would be a warning with a trace for each of its answers.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+def pool_of(split: urllib.parse.SplitResult, *, by_token: bool) -> urllib3.PoolManager:
+    """The pool of connections to a vendor, through the proxy that the environment names for it.
+
+    Args:
+        split: its address.
+        by_token: whether it has to be public.
+    """
+    context = ssl.create_default_context()
+    proxies = urllib.request.getproxies_environment()
+    proxy = proxies.get(split.scheme) or proxies.get("all")
+    pool: urllib3.PoolManager
+    if proxy and not urllib.request.proxy_bypass(split.hostname or ""):
+        pool = urllib3.ProxyManager(proxy, num_pools=1, maxsize=1, ssl_context=context)
+        by_token = False
+    else:
+        pool = urllib3.PoolManager(num_pools=1, maxsize=1, ssl_context=context)
+    secure = _PublicPool if by_token else _SecurePool
+    pool.pool_classes_by_scheme = {"http": _PlainPool, "https": secure}
+    return pool
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that comes within its time, or not at all."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
+        super().__init__(sock, *args, **named)
+        until_s = time.monotonic() + ANSWER_WITHIN_S
+        self.fp = io.BufferedReader(_Bounded(self.fp, sock, until_s))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_INTERIM_MAX):
+            status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if status[1] >= 200:
+                return status
+            http.client.parse_headers(self.fp)
+        raise http.client.BadStatusLine("1xx without an end")
+
+
+class _Bounded(io.RawIOBase):
+    """The bytes of a socket until a moment."""
+
+    def __init__(self, source: io.BufferedIOBase, sock: socket.socket, until_s: float) -> None:
+        self._source = source.detach()
+        self._sock = sock
+        self._until_s = until_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._until_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer trickles")
+        given_s = self._sock.gettimeout()
+        if given_s is None or given_s > left_s:
+            self._sock.settimeout(left_s)
+        count: int | None = self._source.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._source.close()
+        super().close()
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _Answer
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _PublicConnection(_SecureConnection):
+    """A connection that says nothing to a host that is not public."""
+
+    def _new_conn(self) -> Any:
+        found = super()._new_conn()
+        # Its name may have been given another address since it was looked up.
+        if not is_public(str(found.getpeername()[0])):
+            found.close()
+            raise OSError(None, "it is an address of a private network")
+        return found
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _PublicPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicConnection
