@@ -88,7 +88,10 @@ def public_addresses(host: str, port: int) -> None:
     Raises:
         OSError: it has none, or one that is not.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError(None, "it is no name of a machine") from None
     if not all(is_public(str(each[4][0])) for each in found):
         raise OSError(None, "it is an address of a private network")
 

@@ -149,6 +149,9 @@ def test_the_operator_may_name_any_address_and_a_token_only_public_ones() -> Non
     for private in ("https://127.0.0.1", "https://[::1]:8", "https://10.0.0.1/x", "http://1.1.1.1"):
         with pytest.raises(UsageError, match=r"private|https"):
             target_url(private, by_token=True)
+    for nobody in ("https://a..b", f"https://{'a' * 64}.example"):
+        with pytest.raises(UsageError, match="no name"):
+            target_url(nobody, by_token=True)
     assert target_url("https://1.1.1.1", by_token=True) == "https://1.1.1.1"
     for none in ("ftp://x", "", "nowhere", "https://u@x.example", "https://x:99999"):
         with pytest.raises(UsageError):
