@@ -55,7 +55,7 @@ def pool_of(split: urllib.parse.SplitResult, *, by_token: bool) -> urllib3.PoolM
     return pool
 
 
-class _Answer(http.client.HTTPResponse):
+class _VendorResponse(http.client.HTTPResponse):
     """An answer that comes within its time, or not at all."""
 
     def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
@@ -100,11 +100,11 @@ class _Bounded(io.RawIOBase):
 
 
 class _PlainConnection(HTTPConnection):
-    response_class = _Answer
+    response_class = _VendorResponse
 
 
 class _SecureConnection(HTTPSConnection):
-    response_class = _Answer
+    response_class = _VendorResponse
 
 
 class _PublicConnection(_SecureConnection):
