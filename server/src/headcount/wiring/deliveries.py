@@ -117,14 +117,18 @@ class _Deliveries:
                 sources = self._catalog.sources()
                 self._names = {each.number: (each.id, each.name) for each in sources}
                 self._forwardings = found
-                self._version = version
                 self._apply(folders)
+                self._version = version  # what a disk has refused is tried again
         except DataFolderError as error:
             tell(self._troubles, "keys", f"Forwarding goes on as it was set last: {error.problem}")
         else:
             self._troubles.end("keys")
 
     def _apply(self, folders: Iterable[int]) -> None:
+        for number in set(self._running) - (self._forwardings.keys() & self._names.keys()):
+            delivery = self._running.pop(number)
+            delivery.stop()
+            delivery.join(_STOP_WITHIN_S)
         for number, forwarding in self._forwardings.items():
             if number not in self._names:
                 continue
@@ -138,10 +142,6 @@ class _Deliveries:
             delivery = Delivery(forwarding, spool, self._key, now_ms, self._limits)
             self._running[number] = delivery
             delivery.start()
-        for number in set(self._running) - (self._forwardings.keys() & self._names.keys()):
-            delivery = self._running.pop(number)
-            delivery.stop()
-            delivery.join(_STOP_WITHIN_S)
         for number in folders:
             if number not in self._running:  # its source is gone, and what it sent goes with it
                 shutil.rmtree(folder_of_source(self._folder.spool, number), ignore_errors=True)
@@ -266,16 +266,17 @@ def settle_left(folder: DataFolder) -> None:
     if not any(folder.spool.glob(f"*/*{SEGMENT_SUFFIX}")):
         return
     for path in folder.journal_files():
-        descriptor = os.open(
-            path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with suppress(DataFolderError, OSError):
-                with journal_view(path) as journal:
-                    uuid, last_id = journal.uuid, journal.last_id
-                settle(folder.spool, uuid, last_id)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(descriptor)
+        # A journal that is written to is its writer's; and a disk that refuses is asked again.
+        with suppress(DataFolderError, OSError):
+            _settle_behind(folder, path)
+
+
+def _settle_behind(folder: DataFolder, path: Path) -> None:
+    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with journal_view(path) as journal:
+            uuid, last_id = journal.uuid, journal.last_id
+        settle(folder.spool, uuid, last_id)
+    finally:
+        os.close(descriptor)
