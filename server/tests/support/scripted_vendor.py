@@ -153,7 +153,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             super().finish()
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # it died while it was given this
+            self.close_connection = True
+            return
         scheme, _, token = self.headers["Authorization"].partition(" ")
         assert scheme == "Basic"
         write_key = base64.b64decode(token).decode().rstrip(":")
