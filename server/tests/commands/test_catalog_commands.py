@@ -185,7 +185,7 @@ def test_a_limit_has_a_day_and_can_be_taken_back(program: Program, shop: Any) ->
     take = ("plan", "take-back", *shop, "--metric")
     assert program.json(*take, "mtu", "--from", "2026-03-01")["mtu"] == 100
     refused(program.run(*take, "mtu", "--from", "2026-03-01"), 2, "2026-03-01", "plan show")
-    refused(program.run(*take, "api-calls", "--from", "beginning"), 2, "api-calls", "plan show")
+    refused(program.run(*take, "api-calls", "--from", "beginning"), 2, "API calls", "plan show")
     refused(program.run(*take, "mtu", "--from", "March"), 2, '"March"', "2026-11-01")
     assert program.json(*take, "mtu", "--from", "beginning")["mtu"] is None
 

@@ -133,7 +133,8 @@ def take_back(
         number = found_workspace(catalog, workspace).number
         if catalog.take_back_limit(number, name, from_day) is None:
             raise UsageError(
-                f"No limit of {_METRICS[name].label} was set from {from_text} on.",
+                f"No limit of {_METRICS[name].label} was set from"
+                f" {from_text.replace('beginning', 'the beginning')} on.",
                 "See `headcount plan show` for those that were.",
             )
         _print_limits(catalog, number, as_json)
