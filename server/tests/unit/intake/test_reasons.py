@@ -53,6 +53,7 @@ PROMISED = {
     "received_at_in_future": 400,
     "received_at_before_2000": 400,
     "period_sealed": 400,
+    "malformed_row": 400,
 }
 
 
