@@ -29,6 +29,9 @@ class Request:
     chunked: bool = False
 
 
+_Requests = Callable[[str, list[dict[str, object]], dict[str, str]], list[Request]]
+
+
 @dataclass(frozen=True)
 class Sender:
     """A library.
@@ -45,9 +48,7 @@ class Sender:
     library: str
     agent: str
     told: str
-    requests: Callable[[str, list[dict[str, object]], dict[str, str]], list[Request]] = field(
-        repr=False
-    )
+    requests: _Requests = field(repr=False)
 
 
 def messages_of(name: str, library: str) -> list[dict[str, object]]:
@@ -132,7 +133,7 @@ def _react_native(
 ) -> list[Request]:
     body = _batch(messages, writeKey=key)
     return [
-        Request("GET", f"/v1/projects/{key}/settings", {**agent, "Cache-Control": "no-cache"}),
+        Request("GET", f"/v1/projects/{key}/settings", agent),
         Request("POST", "/v1/b", {**agent, "Content-Type": "text/plain"}, body),
     ]
 
@@ -146,15 +147,23 @@ def _csharp(key: str, messages: list[dict[str, object]], agent: dict[str, str]) 
     ]
 
 
-def _rudder_kotlin(
-    key: str, messages: list[dict[str, object]], agent: dict[str, str]
-) -> list[Request]:
-    headers = {**_basic(key), **agent, "Content-Type": "application/json"}
-    posted = {**headers, "AnonymousId": base64.b64encode(b"device").decode()}
-    return [
-        Request("GET", "/sourceConfig?p=android&v=1.0.0&bv=34", headers),
-        Request("POST", "/v1/batch", posted, _batch(messages)),
-    ]
+def _rudder(platform: str, kind: str, *, zipped: bool = False, chunked: bool = False) -> _Requests:
+    """RudderStack's libraries for apps: the configuration first, then batches."""
+
+    def requests(
+        key: str, messages: list[dict[str, object]], agent: dict[str, str]
+    ) -> list[Request]:
+        headers = {**_basic(key), **agent}
+        posted = {"Content-Type": kind, "AnonymousId": base64.b64encode(b"device").decode()}
+        body = _batch([{**each, "sentAt": SENT_AT} for each in messages])
+        if zipped:
+            posted["Content-Encoding"], body = "gzip", gzip.compress(body)
+        return [
+            Request("GET", f"/sourceConfig?p={platform}&v=1.0.0", headers),
+            Request("POST", "/v1/batch", {**headers, **posted}, body, chunked=chunked),
+        ]
+
+    return requests
 
 
 def _amp(key: str, messages: list[dict[str, object]], agent: dict[str, str]) -> list[Request]:
@@ -201,7 +210,8 @@ SENDERS = {
         "analytics-swift", "analytics-ios/1.6.2", "analytics-swift", _swift,
     ),
     "analytics-react-native": Sender(
-        "segmentio/analytics-react-native packages/core/src/api.ts at 01d34e9",
+        "segmentio/analytics-react-native packages/core/src/api.ts at 01d34e9,"
+        " .../plugins/SegmentDestination.ts at 0aff0b9 and .../fetchSettings.test.ts at 03f13a1",
         "@segment/analytics-react-native", "okhttp/4.9.2", "@segment/analytics-react-native",
         _react_native,
     ),
@@ -215,10 +225,25 @@ SENDERS = {
         "Analytics-CSharp", "", "Analytics-CSharp", _csharp,
     ),
     "rudder-sdk-kotlin": Sender(
-        "rudderlabs/rudder-sdk-kotlin core/.../internals/models/SourceConfig.kt at 09da8cb, and"
-        " rudderlabs/rudder-server gateway/handle_lifecycle.go at 0076e50",
+        "rudderlabs/rudder-sdk-kotlin core/.../internals/network/HttpClientImpl.kt at 0137f9b",
         "com.rudderstack.android.kotlin.sdk", "Dalvik/2.1.0", "com.rudderstack.android.kotlin.sdk",
-        _rudder_kotlin,
+        _rudder("android", "application/json", zipped=True, chunked=True),
+    ),
+    "rudder-sdk-android": Sender(
+        "rudderlabs/rudder-sdk-android core/.../RudderNetworkManager.java at 0f8533c, and"
+        " .../FlushUtils.java and .../RudderServerConfigManager.java at 14f9c59",
+        "com.rudderstack.android.sdk.core", "Dalvik/2.1.0", "com.rudderstack.android.sdk.core",
+        _rudder("android", "application/json"),
+    ),
+    "rudder-sdk-ios": Sender(
+        "rudderlabs/rudder-sdk-ios Sources/Classes/RSNetworkManager.m at 24b04c2",
+        "rudder-ios-library", "", "rudder-ios-library",
+        _rudder("ios", "Application/json"),
+    ),
+    "rudder-sdk-swift": Sender(
+        "rudderlabs/rudder-sdk-swift Analytics/Analytics/Network/HttpClient.swift at 7611e78",
+        "rudder-ios-library", "", "rudder-ios-library",
+        _rudder("ios", "application/json", zipped=True),
     ),
     "amp": Sender(
         "ampproject/amphtml extensions/amp-analytics/0.1/vendors/segment.json at a064e81",
