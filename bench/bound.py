@@ -74,7 +74,10 @@ def _measured(stack: ExitStack, folder: Path, options: argparse.Namespace) -> li
         rows += _rows(name, costs_us, percentile(generator_us, 25))
     server.signal_meter(SIGCONT)
     with closing(server.reader(tenant)) as reader:
-        counted = lambda: reader.api_calls() >= visitors.messages  # noqa: E731
+
+        def counted() -> bool:
+            return reader.api_calls() >= visitors.messages
+
         wait_until(counted, _COUNTED_WITHIN_S, "metering everything")
         reader.assert_exact(visitors.expected())
     return rows

@@ -223,15 +223,23 @@ def _measured(server: Server, flooded: Tenant, modest: Tenant, seconds: float) -
         acknowledged += statuses.get("200", 0) * _MESSAGES_A_REQUEST
         posted += len(beside["taken"])
         rows += _rows(times, statuses, beside, seconds + 1, calm_p95_s, memory, commit_s)
-    with_reader = server.reader(flooded)
-    counted = lambda: with_reader.api_calls() == acknowledged  # noqa: E731
-    wait_until(counted, _COUNTED_WITHIN_S, "counting exactly what was acknowledged")
-    with_reader.close()
-    with_reader = server.reader(modest)
-    counted = lambda: with_reader.api_calls() == posted  # noqa: E731
-    wait_until(counted, _COUNTED_WITHIN_S, "counting exactly what the modest source sent")
-    with_reader.close()
+    _wait_for_exactly(server, flooded, acknowledged, "what was acknowledged")
+    _wait_for_exactly(server, modest, posted, "what the modest source sent")
     return rows
+
+
+def _wait_for_exactly(server: Server, tenant: Tenant, messages: int, what: str) -> None:
+    """Wait until a workspace's usage is just that.
+
+    Raises:
+        BenchError: it is not in time.
+    """
+    with contextlib.closing(server.reader(tenant)) as reader:
+
+        def counted() -> bool:
+            return reader.api_calls() == messages
+
+        wait_until(counted, _COUNTED_WITHIN_S, f"counting exactly {what}")
 
 
 def _rows(

@@ -25,6 +25,9 @@ SECTION_OF = {
     "analytics_flutter": "Flutter",
     "Analytics-CSharp": ".NET",
     "rudder-sdk-kotlin": "RudderStack's",
+    "rudder-sdk-android": "RudderStack's",
+    "rudder-sdk-ios": "RudderStack's",
+    "rudder-sdk-swift": "RudderStack's",
     "amp": "AMP",
 }
 
