@@ -7,8 +7,10 @@ HeadcountError
 │   └── DataFolderError      the data folder cannot be used as it is             (status 1)
 │       ├── FolderBusyError  another process uses it                             (status 1)
 │       └── DamagedDataError it holds less than was acknowledged, or other bytes (status 1)
-└── StorageUnavailableError  a disk refused a write; what was sent is not acknowledged
-    └── SpoolUnavailableError  likewise, and it concerns only sources that forward
+├── StorageUnavailableError  a disk refused a write; what was sent is not acknowledged
+│   └── SpoolUnavailableError  likewise, and it concerns only sources that forward
+├── EngineAwayError          a cluster's log or registry cannot be asked; try again
+└── RegistryConflictError    somebody else has changed a cluster's value meanwhile; read it again
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from __future__ import annotations
 __all__ = [
     "DamagedDataError",
     "DataFolderError",
+    "EngineAwayError",
     "FolderBusyError",
     "HeadcountError",
     "OperatorError",
+    "RegistryConflictError",
     "SettingError",
     "SpoolUnavailableError",
     "StorageUnavailableError",
@@ -76,3 +80,21 @@ class StorageUnavailableError(HeadcountError):
 
 class SpoolUnavailableError(StorageUnavailableError):
     """What is to be forwarded did not become durable; other sources are taken all the same."""
+
+
+class EngineAwayError(HeadcountError):
+    """A cluster's engine cannot be reached, refuses, or did not answer in time.
+
+    What was asked for may have been done, or not; the caller may try again.
+
+    Args:
+        problem: what failed and why, as one sentence without a password.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class RegistryConflictError(HeadcountError):
+    """A value in a cluster's registry is not the one that was read before changing it."""
