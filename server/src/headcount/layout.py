@@ -156,6 +156,11 @@ class DataFolder:
         return self.path / "run" / "forwarding.json"
 
     @property
+    def leases(self) -> Path:
+        """What this node of a cluster may publish, and until when."""
+        return self.path / "run" / "leases.json"
+
+    @property
     def listening(self) -> Path:
         """Where the server that holds the lock listens, as it announced."""
         return self.path / "run" / "listening.json"
