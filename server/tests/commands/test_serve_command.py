@@ -80,6 +80,18 @@ def test_changes_from_the_command_line_reach_a_running_server(program: Program) 
         becomes(usage, 401)
 
 
+def test_a_new_source_is_told_where_its_server_listens(program: Program) -> None:
+    def told(name: str, **extra: str) -> str:
+        finished = program.run("source", "add", name, "--workspace", "Shop", **extra)
+        return next(line for line in finished.stderr.splitlines() if "Post messages to" in line)
+
+    assert "http://127.0.0.1:8080/v1/track" in told("before")
+    with program.serving() as at:
+        assert f"{at['tracking']}/v1/track" in told("web")
+        public = told("till", HEADCOUNT_TRACKING_URL="https://track.example.com/hc/")
+    assert "https://track.example.com/hc/v1/track" in public
+
+
 def test_a_second_server_on_one_folder_is_refused(program: Program) -> None:
     with program.serving():
         refused(program, ANY_PORT, "Another headcount serve (pid ", "Stop it first")

@@ -140,7 +140,8 @@ def test_usage_and_plan_of_workspaces_are_told_to_this_machine_and_through_no_pr
     assert not [each for each in limited if dict(each)["workspace_id"] == shop.id]
     # Somebody whom a proxy of this machine lets through, whether it is believed or not.
     for forwarding in ({"X_Forwarded_For": "203.0.113.9"}, {"X_Forwarded_For": "127.0.0.1"},
-                       {"Forwarded": "for=127.0.0.1"}):  # fmt: skip
+                       {"Forwarded": "for=127.0.0.1"}, {"X_Real_IP": "203.0.113.9"},
+                       {"CF_Connecting_IP": "203.0.113.9"}):  # fmt: skip
         names = scraped(server, **forwarding)
         assert "headcount_messages_total" in names
         assert not [name for name in names if "workspace" in name]

@@ -164,6 +164,8 @@ def test_a_reading_token_changes_nothing(visitor: httpx.Client, place: Installat
         ("sources", {"name": "more"}),
         (f"sources/{source.id}/disable", {}),
         (f"sources/{source.id}/rotate-key", {}),
+        (f"sources/{source.id}/rename", {"name": "mine"}),
+        (f"sources/{source.id}/delete", {"name": "till"}),
         ("tokens", {"scope": "admin"}),
         (f"tokens/{place.admin_token.id}/revoke", {}),
         ("plan-limits", {"mtu": "1", "api_calls": ""}),
@@ -177,6 +179,31 @@ def test_a_reading_token_changes_nothing(visitor: httpx.Client, place: Installat
     assert place.catalog.sources() == [source]
     assert place.catalog.dated_limits(place.workspace.number) == []
     assert len(place.catalog.tokens(place.workspace.number)) == 2
+
+
+def test_a_source_is_renamed_and_deleted_under_its_name_alone(
+    visitor: httpx.Client, place: Installation
+) -> None:
+    source = place.source("till")
+    page = f"/page/source?source={source.id}"
+    sign_in(visitor, place.read_secret)
+    assert "Rename or delete" not in visitor.get(page).text
+    sign_in(visitor, place.admin_secret)
+    assert "Rename or delete" in visitor.get(page).text
+
+    def change(how: str, name: str) -> str:
+        fields = form(visitor, place, name=name)
+        answer = visitor.post(f"/page/sources/{source.id}/{how}", data=fields)
+        return visitor.get(answer.headers["location"]).text
+
+    assert "is called Counter" in change("rename", "Counter")
+    assert "Nothing was deleted" in change("delete", "till")
+    [kept] = place.catalog.sources()
+    assert (kept.id, kept.name, kept.deleted_at_ms) == (source.id, "Counter", None)
+    assert "Counter is deleted" in change("delete", "Counter")
+    [gone] = place.catalog.sources()
+    assert gone.deleted_at_ms is not None
+    assert "Rename or delete" not in visitor.get(page).text
 
 
 def test_sessions_end(visitor: httpx.Client, place: Installation) -> None:

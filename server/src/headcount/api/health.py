@@ -24,7 +24,17 @@ __all__ = ["HEALTH_HANDLERS"]
 
 _PROMETHEUS = "text/plain; version=0.0.4"
 # What proxies add, whom nobody outside shall ask for the usage of others.
-_FORWARDING = ("x-forwarded-for", "forwarded", "x-forwarded-host", "via")
+_FORWARDING = (
+    "x-forwarded-for",
+    "forwarded",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+)
 # The meter speaks about once a second; what it said longer ago than this need not be true now.
 _SAID_WITHIN_MS = 10_000
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from headcount.cli.addresses import tracking_url
 from headcount.cli.forward import forward
 from headcount.cli.lookup import (
     confirmed,
@@ -57,7 +58,7 @@ def add(settings: Settings, name: str, workspace: str, as_json: bool) -> None:
     if not as_json:
         say(
             "",
-            f"Post messages to http://{settings.tracking}/v1/track with this write key.",
+            f"Post messages to {tracking_url(settings)}/v1/track with this write key.",
             f"Next: headcount token add --workspace {shlex.quote(owner.name)}",
         )
 

@@ -93,6 +93,24 @@ async def rotate_key(visit: Visit, _form: dict[str, str], named: str) -> Notice:
     return Notice(f"{source.name} has a new write key. The former one is refused from now on.")
 
 
+@changing("/page/sources/{named:str}/rename")
+async def rename_source(visit: Visit, form: dict[str, str], named: str) -> Notice:
+    body = {"name": form.get("name", "")}
+    path = f"{_SOURCES}/{named}"
+    source = (await visit.ask(SourceBody, path, method="PATCH", body=body)).source
+    return Notice(f"The source is called {source.name} from now on. Its id and key are the same.")
+
+
+@changing("/page/sources/{named:str}/delete")
+async def delete_source(visit: Visit, form: dict[str, str], named: str) -> Notice:
+    listed = (await visit.ask(SourceListBody, _SOURCES)).sources
+    name = next((each.name for each in listed if each.id == named), None)
+    if name is not None and form.get("name", "").strip() != name.strip():
+        return Notice(f"Nothing was deleted: what you typed is not {name}.", "failed")
+    await visit.ask(msgspec.Raw, f"{_SOURCES}/{named}", method="DELETE")
+    return Notice(f"{name} is deleted. What it sent stays in the workspace's counts.")
+
+
 @changing("/page/tokens")
 async def add_token(visit: Visit, form: dict[str, str], _named: str) -> Notice:
     expires = form.get("expires", "")
@@ -136,6 +154,8 @@ MANAGING_HANDLERS = [
     disable_source,
     enable_source,
     rotate_key,
+    rename_source,
+    delete_source,
     add_token,
     revoke_token,
     set_limits,

@@ -42,6 +42,8 @@ from headcount.page.visits import Viewer, visit_of
 
 __all__ = ["SOURCE_PAGE_HANDLERS", "show_source"]
 
+_ADMIN = "admin"
+
 
 @dataclass(frozen=True, slots=True)
 class _SourceAnswers:
@@ -195,7 +197,12 @@ async def show_source(
         charts=charts,
         ids={} if visit.shared else {source.name: source.id},
         snippets=None if visit.shared else snippets(request, source),
+        may_change=_may_change(visit, workspace.token_scope, source),
     )
+
+
+def _may_change(visit: Viewer, scope: str, source: SourceRecord) -> bool:
+    return not visit.shared and scope == _ADMIN and source.deleted_at is UNSET
 
 
 async def _forwarding(visit: Viewer, source: SourceRecord) -> ForwardingRecord | None:

@@ -5,18 +5,17 @@ Refuses to start without a token, and never shows one.
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
+from headcount.cli.addresses import announced, reachable
 from headcount.cli.client import check_client
 from headcount.cli.options import settings_options
 from headcount.config import SETTINGS, TOKEN_ENV
@@ -31,7 +30,6 @@ __all__ = ["ApiConnection", "connected", "reading_options"]
 
 _REGIONS = ("us", "eu")
 _SEGMENT = "segmentapis.com"
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not listened on
 _RETRIES = 3
 _RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 _BACKOFF_S = 0.25
@@ -115,32 +113,9 @@ def _host(settings: Settings) -> tuple[str, str]:
     """Where to read, and how that was decided."""
     if settings.host is not None:
         return settings.host, "as --host or HEADCOUNT_HOST names it"
-    if (announced := _announced(settings.data)) is not None:
-        return _reachable(announced), f"the server that runs on the data folder {settings.data}"
-    return _reachable(f"http://{settings.api}"), "the API address of the settings"
-
-
-def _announced(data: Path) -> str | None:
-    """Where the server on a data folder listens; None while there is none that we could know of."""
-    from headcount.datafolder import DataFolder, FolderLock
-
-    folder = DataFolder(data)
-    try:
-        if FolderLock.held(folder.serve_lock):
-            return str(json.loads(folder.listening.read_bytes())["api"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # a folder of somebody else, or a server that is just starting
-    return None
-
-
-def _reachable(url: str) -> str:
-    """A URL without the addresses that stand for all of a machine's."""
-    parts = urlsplit(url)
-    name = parts.hostname or ""
-    if name not in _EVERYWHERE:
-        return url
-    loopback = _EVERYWHERE[name]
-    return f"{parts.scheme}://{f'[{loopback}]' if ':' in loopback else loopback}:{parts.port}"
+    if (running := announced(settings.data, "api")) is not None:
+        return running, f"the server that runs on the data folder {settings.data}"
+    return reachable(f"http://{settings.api}"), "the API address of the settings"
 
 
 def _token(settings: Settings) -> str:
