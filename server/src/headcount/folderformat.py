@@ -21,10 +21,10 @@ __all__ = [
     "stated_format",
 ]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """The format that this version reads and writes."""
 
-UPGRADED_VERSIONS = (1, 2)
+UPGRADED_VERSIONS = (1, 2, 3)
 """The former ones, which it can upgrade."""
 
 _WORDS = "Headcount data folder, format "

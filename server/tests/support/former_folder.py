@@ -2,7 +2,8 @@
 
 Each was made by the version that had that format, as a server leaves it that is killed: two
 workspaces, three sources, a closed month, an import, runs of keys, and a journal half drained. The
-one of format 2 is that of format 1 as its version upgraded it, with limits of a plan set since.
+one of format 2 is that of format 1 as its version upgraded it, with limits of a plan set since, and
+that of format 3 is that of format 2 as its version upgraded it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ["FORMATS", "KNOWN", "PLAN_LIMITS", "facts_of", "metered_oracle", "unp
 
 _PLACE = Path(__file__).parents[1] / "data"
 
-FORMATS = (1, 2)
+FORMATS = (1, 2, 3)
 """The former formats."""
 
 
@@ -30,7 +31,11 @@ def _known(number: int) -> Any:
 KNOWN: dict[str, Any] = _known(1)
 """Their counts and secrets, and the facts that were metered and that wait, in order."""
 
-PLAN_LIMITS: dict[int, dict[str, dict[str, int]]] = {1: {}, 2: _known(2)["planLimits"]}
+PLAN_LIMITS: dict[int, dict[str, dict[str, int]]] = {
+    1: {},
+    2: _known(2)["planLimits"],
+    3: _known(3)["planLimits"],
+}
 """Format to workspace to the limits that were set."""
 
 

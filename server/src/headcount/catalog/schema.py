@@ -17,11 +17,17 @@ from headcount.remedies import remedy_for
 from headcount.sqlite.rows import PART_SCHEMA, Ledger, Table, open_checked
 
 __all__ = [
+    "ADDED",
+    "ADDED_TABLES",
+    "ALERT_RULE",
+    "CHANNEL",
     "DELETION",
+    "DELIVERY",
     "FORWARDING",
     "LINK",
     "META",
     "PLAN_LIMIT",
+    "QUOTA",
     "SCHEMA_VERSION",
     "SOURCE",
     "TABLES",
@@ -34,7 +40,7 @@ __all__ = [
 
 _RESTORE = "Point --data at a folder that Headcount made, or restore it from a backup."
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _APPLICATION_ID = 0x48434354  # "HCCT", so that another program's file is not taken for ours
 
 # AUTOINCREMENT, because a number that stood in facts must never name something else later.
@@ -132,6 +138,73 @@ CREATE TABLE mark (
 """
 )
 
+ADDED = """
+-- What people are to be told of: a metric of a workspace, or of one of its sources, at thresholds
+-- such as `["80%", "12000"]`. Removed rules stay, so that their numbers name nothing else.
+CREATE TABLE IF NOT EXISTS alert_rule (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    workspace INTEGER NOT NULL REFERENCES workspace (number),
+    source INTEGER REFERENCES source (number),
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('count', 'forecast', 'unusual', 'silent')),
+    metric TEXT NOT NULL,
+    thresholds TEXT NOT NULL,
+    quiet_hours INTEGER NOT NULL,
+    channels TEXT NOT NULL,
+    enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    created_at_ms INTEGER NOT NULL,
+    removed_at_ms INTEGER,
+    checksum INTEGER NOT NULL
+) STRICT;
+-- How they are told. Where to, and with which secrets, is sealed; `shown` says it without them.
+CREATE TABLE IF NOT EXISTS channel (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    workspace INTEGER NOT NULL REFERENCES workspace (number),
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('webhook', 'email', 'apprise')),
+    shown TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    digest TEXT NOT NULL CHECK (digest IN ('none', 'daily', 'weekly')),
+    state TEXT NOT NULL CHECK (state IN ('on', 'off', 'gone')),
+    said TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    changed_at_ms INTEGER NOT NULL,
+    removed_at_ms INTEGER,
+    checksum INTEGER NOT NULL
+) STRICT;
+-- One row for each event and channel: what is to be said, and what became of every try.
+CREATE TABLE IF NOT EXISTS delivery (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    workspace INTEGER NOT NULL,
+    channel INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('alert', 'test', 'digest')),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'failed', 'dropped')),
+    made_at_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_at_ms INTEGER NOT NULL,
+    ended_at_ms INTEGER,
+    log TEXT NOT NULL,
+    body TEXT NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS delivery_state ON delivery (state, id);
+CREATE INDEX IF NOT EXISTS delivery_event ON delivery (event, channel);
+-- What a source may use of a metric in a month, and what happens past it.
+CREATE TABLE IF NOT EXISTS quota (
+    source INTEGER NOT NULL REFERENCES source (number),
+    metric TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    past TEXT NOT NULL CHECK (past IN ('refuse', 'mark')),
+    changed_at_ms INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (source, metric)
+) STRICT, WITHOUT ROWID;
+"""
+"""Tables that came with the format of today; an upgrade adds those that are missing."""
+
 WORKSPACE = Table("workspace", "number", "id name created_at_ms")
 SOURCE = Table("source", "number", "id name workspace write_key enabled created_at_ms")
 TOKEN = Table(
@@ -150,7 +223,30 @@ FORWARDING = Table(
 DELETION = Table("deletion", "kind number", "deleted_at_ms erase_from_ms erased_at_ms")
 # What is known of the catalog as a whole. What is stored keeps its name.
 META = Table("mark", "name", "value")
-TABLES = (WORKSPACE, SOURCE, TOKEN, PLAN_LIMIT, LINK, FORWARDING, DELETION, META)
+ALERT_RULE = Table(
+    "alert_rule",
+    "number",
+    "id workspace source name kind metric thresholds quiet_hours channels enabled created_at_ms"
+    " removed_at_ms",
+)
+CHANNEL = Table(
+    "channel",
+    "number",
+    "id workspace name kind shown sealed digest state said created_at_ms changed_at_ms"
+    " removed_at_ms",
+)
+DELIVERY = Table(
+    "delivery",
+    "id",
+    "workspace channel event kind state made_at_ms attempts next_at_ms ended_at_ms log body",
+)
+QUOTA = Table("quota", "source metric", "amount past changed_at_ms")
+ADDED_TABLES = (ALERT_RULE, CHANNEL, DELIVERY, QUOTA)
+"""Those of `ADDED`."""
+TABLES = (
+    *(WORKSPACE, SOURCE, TOKEN, PLAN_LIMIT, LINK, FORWARDING, DELETION, META),
+    *ADDED_TABLES,
+)
 
 
 def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, Ledger]:
@@ -167,7 +263,7 @@ def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, 
     """
     connection, ledger = open_checked(
         path,
-        schema=_SCHEMA,
+        schema=_SCHEMA + ADDED,
         version=SCHEMA_VERSION,
         tables=TABLES,
         application=_APPLICATION_ID,
@@ -188,7 +284,7 @@ def make_tables(
         installation: whose it is.
         generation: how many changes it has seen.
     """
-    connection.execute(_SCHEMA)
+    connection.execute(_SCHEMA + ADDED)
     Ledger.begin(connection, uuid, installation, generation)
     connection.pragma("application_id", _APPLICATION_ID)
     connection.pragma("user_version", SCHEMA_VERSION)

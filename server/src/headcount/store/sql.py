@@ -2,8 +2,66 @@
 
 from headcount.sqlite.rows import PART_SCHEMA
 
-VERSION = 2
+VERSION = 3
 """Version of the schema, kept in the file."""
+
+ADDED = """
+-- What people are told, each once: `body` says what was crossed, and which channels tell it.
+CREATE TABLE IF NOT EXISTS alert_event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid TEXT NOT NULL UNIQUE,
+    workspace INTEGER NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    checksum INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS alert_event_workspace ON alert_event (workspace, id);
+
+-- What each rule has told of a month already: thresholds, and days.
+CREATE TABLE IF NOT EXISTS alert_mark (
+    workspace INTEGER NOT NULL,
+    rule INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    mark TEXT NOT NULL,
+    event INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workspace, rule, period, mark)
+) WITHOUT ROWID;
+
+-- What a metric that may fall had reached before it fell, where it is less now.
+CREATE TABLE IF NOT EXISTS high_water (
+    workspace INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    metric TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workspace, period, source, metric)
+) WITHOUT ROWID;
+
+-- When the last live message came to what is watched for silence.
+CREATE TABLE IF NOT EXISTS arrival (
+    workspace INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workspace, source)
+) WITHOUT ROWID;
+
+-- When a source came to its quota of a month.
+CREATE TABLE IF NOT EXISTS quota_reached (
+    workspace INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    metric TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    reached_at_ms INTEGER NOT NULL,
+    past TEXT NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workspace, period, source, metric)
+) WITHOUT ROWID;
+"""
+"""Tables that came with the format of today; an upgrade adds those that are missing."""
 
 SCHEMA = (
     PART_SCHEMA
@@ -86,6 +144,7 @@ CREATE TABLE rejection (
     PRIMARY KEY (workspace, period, source, day, reason)
 ) WITHOUT ROWID;
 """
+    + ADDED
 )
 
 FREE_PAGES = "PRAGMA freelist_count"

@@ -3,11 +3,17 @@
 from headcount.sqlite.rows import Table
 
 __all__ = [
+    "ADDED_TABLES",
+    "ALERT_EVENT",
+    "ALERT_MARK",
+    "ARRIVAL",
     "ASIDE",
+    "HIGH_WATER",
     "KEY_BLOCK",
     "KEY_RUN",
     "MONTH",
     "POSITION",
+    "QUOTA_REACHED",
     "REJECTION",
     "TABLES",
     "USAGE",
@@ -23,5 +29,18 @@ MONTH = Table("month", "workspace period", "last_import_day sealed")
 ASIDE = Table("aside", "id", "reason workspace period day messages origin facts")
 USAGE = Table("usage", "workspace period source", "revision counts")
 REJECTION = Table("rejection", "workspace period source day reason", "messages")
+ALERT_EVENT = Table("alert_event", "id", "uid workspace created_at_ms body")
+ALERT_MARK = Table("alert_mark", "workspace rule period mark", "event")
+HIGH_WATER = Table("high_water", "workspace period source metric", "value")
+ARRIVAL = Table("arrival", "workspace source", "received_at_ms")
+QUOTA_REACHED = Table(
+    "quota_reached", "workspace period source metric", "amount reached_at_ms past"
+)
 
-TABLES = (WATERMARK, POSITION, KEY_BLOCK, KEY_RUN, MONTH, ASIDE, USAGE, REJECTION)
+ADDED_TABLES = (ALERT_EVENT, ALERT_MARK, HIGH_WATER, ARRIVAL, QUOTA_REACHED)
+"""Those that came with the format of today."""
+
+TABLES = (
+    *(WATERMARK, POSITION, KEY_BLOCK, KEY_RUN, MONTH, ASIDE, USAGE, REJECTION),
+    *ADDED_TABLES,
+)

@@ -69,7 +69,8 @@ def copy_store(former: apsw.Connection, place: Path, installation: str) -> None:
         begin=lambda made: Ledger.begin(made, fresh_uuid(), installation),
     )
     with closing(connection):
-        _copy(former, connection, place, tables.TABLES, {tables.ASIDE.name: _ASIDE})
+        held = [table for table in tables.TABLES if table not in tables.ADDED_TABLES]
+        _copy(former, connection, place, held, {tables.ASIDE.name: _ASIDE})
 
 
 def copy_catalog(former: apsw.Connection, place: Path, installation: str) -> None:

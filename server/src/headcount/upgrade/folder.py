@@ -34,6 +34,12 @@ from headcount.sqlite.opening import refuse_version, rows
 from headcount.sqlite.reading import damage
 from headcount.sqlite.unwritable import is_refusal, require_files
 from headcount.store import sql
+from headcount.upgrade.additions import (
+    CATALOG_ADDITION,
+    STORE_ADDITION,
+    Addition,
+    add_tables,
+)
 from headcount.upgrade.databases import AS_IT_WAS, copy_catalog, copy_journal, copy_store
 
 __all__ = ["remove_former", "upgrade_databases", "upgrade_folder"]
@@ -42,6 +48,8 @@ __all__ = ["remove_former", "upgrade_databases", "upgrade_folder"]
 _WITH_PARTS = 2
 _SPARE_BYTES = 16 << 20
 _BUSY_TIMEOUT_MS = 2_000
+
+_ADDED_TO = {"catalog.sqlite": CATALOG_ADDITION.former, "store.sqlite": STORE_ADDITION.former}
 
 Copy = Callable[[apsw.Connection, Path], None]
 
@@ -91,7 +99,9 @@ def upgrade_databases(folder: Path) -> None:
         installation = identity.installation
         places = DataFolder(folder)
         store, catalog = places.store, places.catalog
-        _upgrade(folder, catalog, SCHEMA_VERSION, _with(copy_catalog, installation))
+        _upgrade(
+            folder, catalog, SCHEMA_VERSION, _with(copy_catalog, installation), CATALOG_ADDITION
+        )
         positions = _positions(store) if store.exists() else {}
 
         def copied_journal(former: apsw.Connection, place: Path) -> None:
@@ -100,7 +110,7 @@ def upgrade_databases(folder: Path) -> None:
         for path in DataFolder(folder).journal_files():
             _upgrade(folder, path, JOURNAL_VERSION, copied_journal)
         # After the journals, of which only the store knows how far they are counted.
-        _upgrade(folder, store, sql.VERSION, _with(copy_store, installation))
+        _upgrade(folder, store, sql.VERSION, _with(copy_store, installation), STORE_ADDITION)
         for path, table, _ in _databases(folder):
             _register(path, table)
 
@@ -147,13 +157,16 @@ def _journals_unused(folder: Path) -> Iterator[None]:
 
 
 def _check_room(folder: Path) -> None:
+    found = [(path, _version(path), version) for path, _, version in _databases(folder)]
+    changing = [(path, held) for path, held, version in found if 0 < held < version]
     needed = sum(
         _size(path) + _size(path.with_name(path.name + "-wal"))
-        for path, _, version in _databases(folder)
-        if 0 < _version(path) < version
+        for path, held in changing
+        # Of those that only lack tables no copy is made.
+        if held != _ADDED_TO.get(path.name)
     )
     free = shutil.disk_usage(folder).free
-    if needed and needed + needed // 4 + _SPARE_BYTES > free:
+    if changing and needed + needed // 4 + _SPARE_BYTES > free:
         raise DataFolderError(
             f"Upgrading {folder} to this version's format takes about"
             f" {needed + needed // 4 + _SPARE_BYTES:,} bytes for a while, and {free:,} are free.",
@@ -205,8 +218,13 @@ def _positions(store: Path) -> dict[str, int]:
         return dict(rows(connection, "SELECT journal, entry FROM position"))
 
 
-def _upgrade(folder: Path, path: Path, version: int, copy: Copy) -> None:
-    """Bring one database to a version, if it is of the former one."""
+def _upgrade(
+    folder: Path, path: Path, version: int, copy: Copy, addition: Addition | None = None
+) -> None:
+    """Bring one database to a version, if it is of a former one.
+
+    One that only lacks tables is given these where it is; of any other a copy takes its place.
+    """
     if not path.exists():
         return
     former = DataFolder(folder).former
@@ -232,6 +250,9 @@ def _upgrade(folder: Path, path: Path, version: int, copy: Copy) -> None:
                 f"{path} is damaged, and cannot be upgraded: {fault}.",
                 AS_IT_WAS,
             )
+        if addition is not None and found == addition.former:
+            add_tables(path, connection, addition)
+            return
         copy(connection, draft)
     draft.chmod(0o600)
     sync(draft)

@@ -30,7 +30,7 @@ _LIMITS = " UNION ALL ".join(
 _ROWS = {
     catalog.PLAN_LIMIT.name: f"SELECT * FROM ({_LIMITS})",  # noqa: S608
 }
-_NEW_TABLES = (catalog.LINK, catalog.FORWARDING, catalog.DELETION)
+_NEW_TABLES = (catalog.LINK, catalog.FORWARDING, catalog.DELETION, *catalog.ADDED_TABLES)
 
 
 def former_rows(table: Table) -> str:

@@ -55,7 +55,7 @@ def test_a_disk_that_refuses_is_reported_and_nothing_is_changed(
     tmp_path: Path, disk: FaultyDisk, fault: str
 ) -> None:
     with closing(SqliteStore(tmp_path / "store.sqlite", vfs=disk.name)) as store:
-        for _ in range(20):  # what made the tables has left room in the log
+        for _ in range(60):  # what made the tables has left room in the log
             store.commit(Change(positions={"journal": 1}))
         disk.fill_for(1) if fault == "full" else disk.fail_syncs(1)
         with pytest.raises(StorageUnavailableError, match="the store did not take a change"):

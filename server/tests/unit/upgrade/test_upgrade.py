@@ -185,7 +185,8 @@ def test_a_try_may_be_killed_at_any_point(former: Path, number: int, tmp_path: P
         return run
 
     steps = file_events(upgrade(former), None)
-    assert steps > 15
+    # Fewer where tables are added in place, and no database is copied.
+    assert steps > (15 if number < 3 else 10)
     for step in range(1, steps + 1):
         path = unpack(tmp_path / str(step), number)
         file_events(upgrade(path), step)
@@ -318,7 +319,8 @@ def test_a_backup_that_the_former_version_took_is_restored_and_upgraded(
     """A backup is the folder's databases without logs, its runs and its key, and a manifest."""
     for place in former.rglob("*.sqlite"):
         with closing(apsw.Connection(str(place))) as db:
-            assert db.pragma("user_version") == number
+            # Stores and journals are in format 3 what they were in format 2.
+            assert db.pragma("user_version") in {number, min(number, 2)}
             db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     shutil.rmtree(former / "trash")
     (former / "format").unlink()

@@ -76,8 +76,8 @@ def repair_format(folder: DataFolder, side: Side) -> Generator[Act, None, bool]:
         return False
     if folder.format.exists():
         side.keep(folder.format)
-    # Each format has brought new tables to the catalog at least, so no database is of a later one.
-    version = min((found for _, found, _ in differing), default=FORMAT_VERSION)
+    # Each format has brought new tables to the catalog at least: the latest is the folder's.
+    version = max((found for _, found, _ in differing), default=FORMAT_VERSION)
     mark_data_folder(path, version)
     yield Act(
         f"The file format was rewritten, as the databases say themselves (format {version}).",
