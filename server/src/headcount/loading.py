@@ -14,6 +14,7 @@ from typing import Any
 
 from headcount.config import (
     CONFIG_ENV,
+    DEFAULTS,
     ENV_PREFIX,
     FORWARD_KEY_ENV,
     SETTINGS,
@@ -72,7 +73,20 @@ def load_settings(
             "Of --tls-cert and --tls-key only one is given.",
             "Give both: TLS needs the certificate and its private key.",
         )
+    _check_cluster(settings)
     return settings, _unknown_variables(environ)
+
+
+def _check_cluster(settings: Settings) -> None:
+    """See that nobody relies on a setting that means nothing where they gave it."""
+    if settings.cluster is not None:
+        return
+    for name in ("node", "ack", "prune_after", "take_over_after", "backups"):
+        if getattr(settings, name) != getattr(DEFAULTS, name):
+            raise SettingError(
+                f"{SETTINGS[name].flag} means something in a cluster only, and none is named.",
+                "Name it with --cluster (HEADCOUNT_CLUSTER), or leave it out.",
+            )
 
 
 def _config_file(config: str | None, environ: Mapping[str, str]) -> Path | None:
@@ -119,7 +133,9 @@ def _parsed(setting: Setting, text: str, place: str) -> object:
     try:
         return setting.parse(text)
     except ValueError as error:
-        raise SettingError(f'{place} is "{text}".', f"Give {error}.") from error
+        # An address may hold a password, which is quoted nowhere.
+        said = "cannot be used" if setting.name == "cluster" else f'is "{text}"'
+        raise SettingError(f"{place} {said}.", f"Give {error}.") from error
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:

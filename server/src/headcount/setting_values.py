@@ -15,6 +15,8 @@ from typing import NamedTuple
 __all__ = [
     "Address",
     "Network",
+    "a_dsn",
+    "a_node",
     "a_path",
     "a_path_prefix",
     "a_text",
@@ -34,6 +36,8 @@ _SWITCHES = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(
     ("false", "0", "no", "off"), False
 )
 _URL = re.compile(r"[A-Za-z0-9:/._~\[\]-]+", re.ASCII)
+_DSN_SCHEMES = ("postgresql://", "postgres://", "nats://", "tls://")
+_NODE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,39})", re.ASCII)
 _PATH_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
 
 
@@ -56,6 +60,31 @@ def a_path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("the path of a file or folder")
     return Path(text).expanduser()
+
+
+def a_dsn(text: str) -> str:
+    """The address of a cluster's engine, or of the file that holds it. Raises `ValueError`.
+
+    Errors do not quote it: it may hold a password.
+    """
+    given = text.strip()
+    if given.startswith("@"):
+        a_path(given[1:])
+        return given
+    if not given.startswith(_DSN_SCHEMES):
+        raise ValueError(
+            "an address such as postgresql://user:password@host/database or nats://host:4222, or"
+            " @FILE with the file that holds it"
+        )
+    return given
+
+
+def a_node(text: str) -> str:
+    """The name of a node. Raises `ValueError`."""
+    given = text.strip()
+    if not _NODE.fullmatch(given):
+        raise ValueError("a name of at most 40 small letters, digits and hyphens, such as eu-1")
+    return given
 
 
 def one_of(*choices: str) -> Callable[[str], str]:

@@ -253,3 +253,27 @@ def test_path_prefixes(text: str) -> None:
 def test_what_is_no_path_prefix(text: str) -> None:
     with pytest.raises(SettingError, match="the beginning of a path"):
         load_settings({"path_prefix": text}, {})
+
+
+def test_the_address_of_a_cluster_is_quoted_nowhere() -> None:
+    with pytest.raises(SettingError, match="postgresql://") as refused:
+        load_settings({}, {"HEADCOUNT_CLUSTER": "mysql://me:sesame@host/db"})
+    assert "sesame" not in str(refused.value)
+    assert "HEADCOUNT_CLUSTER" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["", "-a", "A", "a.b", "a b", "é", "x" * 41])
+def test_a_node_has_a_plain_name(name: str) -> None:
+    with pytest.raises(SettingError, match="small letters"):
+        load_settings({"cluster": "@dsn", "node": name or " "}, {})
+
+
+@pytest.mark.parametrize(
+    "flags", [{"node": "a"}, {"ack": "log"}, {"prune_after": "backup"}, {"take_over_after": "5"}]
+)
+def test_what_means_something_in_a_cluster_only_is_refused_without_one(
+    flags: dict[str, str | None],
+) -> None:
+    with pytest.raises(SettingError, match="in a cluster only"):
+        load_settings(flags, {})
+    assert load_settings(flags | {"cluster": "@dsn"}, {})[0].cluster == "@dsn"
