@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, get_type_hints
 
 from headcount import machine
-from headcount.setting import ENV_PREFIX, Setting
+from headcount.cluster_settings import ClusterSettings
+from headcount.setting import ENV_PREFIX, About, Setting
 from headcount.setting_values import (
     Address,
     Network,
-    a_dsn,
-    a_node,
     a_path,
     a_path_prefix,
     a_text,
@@ -74,28 +73,17 @@ def _memory_default() -> int:
     return max(machine.memory_bytes() // 2, MEMORY_BYTES_MIN)
 
 
-@dataclass(frozen=True, slots=True)
-class _About:
-    """What the annotation of a setting says: how a value looks, is read, and what it is for."""
-
-    metavar: str
-    parse: Callable[[str], object]
-    doc: str
-    reading: bool = False
-    default_varies: bool = False
-
-
 _TRACKING_DEFAULT = Address("127.0.0.1", 8080)
 _API_DEFAULT = Address("127.0.0.1", 8081)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(ClusterSettings):
     """What `headcount` runs with; `SETTINGS` describes every field."""
 
     data: Annotated[
         Path,
-        _About(
+        About(
             "DIR",
             a_path,
             "Data folder: everything that Headcount keeps. Made when missing.",
@@ -104,7 +92,7 @@ class Settings:
 
     tracking: Annotated[
         Address,
-        _About(
+        About(
             "HOST:PORT",
             an_address,
             "Where tracking SDKs post messages. May face the internet, with TLS or behind a proxy"
@@ -114,12 +102,12 @@ class Settings:
 
     api: Annotated[
         Address,
-        _About("HOST:PORT", an_address, "Where usage is read, with an API token."),
+        About("HOST:PORT", an_address, "Where usage is read, with an API token."),
     ] = _API_DEFAULT
 
     workers: Annotated[
         int,
-        _About(
+        About(
             "N",
             whole_number(1, 64),
             "Intake processes. The default is the number of cores, at most 4.",
@@ -129,7 +117,7 @@ class Settings:
 
     hash_key: Annotated[
         Path | None,
-        _About(
+        About(
             "FILE",
             a_path,
             "File of the secret key under which ids are hashed; made at the first start. The"
@@ -139,14 +127,12 @@ class Settings:
 
     rate_limit_per_minute: Annotated[
         int,
-        _About(
-            "N", whole_number(1, 1_000_000), "Requests that one API token may make in a minute."
-        ),
+        About("N", whole_number(1, 1_000_000), "Requests that one API token may make in a minute."),
     ] = 60
 
     memory: Annotated[
         int,
-        _About(
+        About(
             "SIZE",
             size_from(MEMORY_BYTES_MIN),
             "Memory that the meter may take, such as 512M or 2G: 100M, and about 36 bytes for each"
@@ -159,7 +145,7 @@ class Settings:
 
     source_messages_per_minute: Annotated[
         int | None,
-        _About(
+        About(
             "N",
             whole_number(1, 1_000_000_000),
             "Messages that one source may send in a minute; what is more is answered 429. The"
@@ -169,7 +155,7 @@ class Settings:
 
     source_ids_per_minute: Annotated[
         int | None,
-        _About(
+        About(
             "N",
             whole_number(1, 1_000_000_000),
             "Tracked ids, new in the month, that one source may bring in a minute, as far as they"
@@ -180,7 +166,7 @@ class Settings:
 
     forward_spool: Annotated[
         int,
-        _About(
+        About(
             "SIZE",
             size_from(_SPOOL_BYTES_MIN),
             "Disk that what waits for the vendor of one source may take, such as 512M or 4G. A"
@@ -190,7 +176,7 @@ class Settings:
 
     forward_days: Annotated[
         int,
-        _About(
+        About(
             "DAYS",
             whole_number(1, 35),
             "How many days a message may wait for the vendor of its source; what is older is not"
@@ -201,7 +187,7 @@ class Settings:
     # Message ids are dropped 35 days after their month: a longer window could not be kept.
     dedup_window_days: Annotated[
         int,
-        _About(
+        About(
             "DAYS",
             whole_number(0, 35),
             "How many days apart two deliveries of one message id may be, across the turn of a"
@@ -211,7 +197,7 @@ class Settings:
 
     idle_timeout_s: Annotated[
         int,
-        _About(
+        About(
             "SECONDS",
             whole_number(1, 86_400),
             "How long a connection, to either address, is kept between two requests. It should be"
@@ -222,7 +208,7 @@ class Settings:
 
     tracking_url: Annotated[
         str | None,
-        _About(
+        About(
             "URL",
             a_url,
             "Where tracking SDKs reach the tracking address, with its path behind a proxy: shown in"
@@ -233,7 +219,7 @@ class Settings:
 
     path_prefix: Annotated[
         str | None,
-        _About(
+        About(
             "PATH",
             a_path_prefix,
             "What a proxy on a site's own host leaves before every path, such as /analytics. Paths"
@@ -243,7 +229,7 @@ class Settings:
 
     analytics_js: Annotated[
         Path | None,
-        _About(
+        About(
             "FILE",
             a_path,
             "The analytics.min.js for Segment's snippet, which asks for it at the tracking address:"
@@ -253,7 +239,7 @@ class Settings:
 
     tls_cert: Annotated[
         Path | None,
-        _About(
+        About(
             "FILE",
             a_path,
             "Certificate chain (PEM) with which both addresses speak TLS; a changed file is taken"
@@ -263,12 +249,12 @@ class Settings:
 
     tls_key: Annotated[
         Path | None,
-        _About("FILE", a_path, "Private key (PEM, without a password) of the certificate."),
+        About("FILE", a_path, "Private key (PEM, without a password) of the certificate."),
     ] = None
 
     trusted_proxies: Annotated[
         tuple[Network, ...] | None,
-        _About(
+        About(
             "ADDRESSES",
             networks,
             "Proxies that say truly how a client came to them: addresses or networks, with commas"
@@ -279,7 +265,7 @@ class Settings:
 
     metrics_from: Annotated[
         tuple[Network, ...] | None,
-        _About(
+        About(
             "ADDRESSES",
             networks,
             "Who is told the usage and the plan of every workspace in /metrics: addresses or"
@@ -290,7 +276,7 @@ class Settings:
 
     allow_http: Annotated[
         bool,
-        _About(
+        About(
             "",
             switch,
             "Speak plain HTTP to other machines too, where neither TLS nor a trusted proxy is"
@@ -300,7 +286,7 @@ class Settings:
 
     log_format: Annotated[
         str,
-        _About(
+        About(
             "FORMAT",
             one_of("text", "json"),
             "How the server's processes log, to standard error: text, or json, one object a"
@@ -310,7 +296,7 @@ class Settings:
 
     require_existing: Annotated[
         bool,
-        _About(
+        About(
             "",
             switch,
             "Refuse to start where there is no data folder yet, rather than make one: for a server"
@@ -318,86 +304,9 @@ class Settings:
         ),
     ] = False
 
-    cluster: Annotated[
-        str | None,
-        _About(
-            "DSN",
-            a_dsn,
-            "Log and registry of a cluster: postgresql://… or nats://…, with several servers after"
-            " commas; or @FILE for the file that holds that. Everybody can list what is given as a"
-            " flag: where it holds a password, use the file or the variable. The default is no"
-            " cluster.",
-        ),
-    ] = None
-
-    node: Annotated[
-        str | None,
-        _About("NAME", a_node, "What this node of a cluster is called; no other may be."),
-    ] = None
-
-    ack: Annotated[
-        str,
-        _About(
-            "WHERE",
-            one_of("disk", "log"),
-            "When a message is acknowledged in a cluster: once this node's disk has it, or once the"
-            " log has it too, which survives the loss of this node's disk and takes longer.",
-        ),
-    ] = "disk"
-
-    prune_after: Annotated[
-        str,
-        _About(
-            "WHAT",
-            one_of("count", "backup"),
-            "When journals of a cluster's node let go of what they hold: once partitions have"
-            " counted it, or once backups of them hold it too, which survives the loss of a"
-            " partition's disk together with the log.",
-        ),
-    ] = "count"
-
-    backups: Annotated[
-        Path | None,
-        _About(
-            "DIR",
-            a_path,
-            "Folder of the backups of a cluster's partitions, from which nodes take them over: the"
-            " same for all nodes, such as a mounted share. The default is none.",
-        ),
-    ] = None
-
-    backup_minutes: Annotated[
-        int,
-        _About(
-            "MINUTES",
-            whole_number(1, 1_440),
-            "How often a node backs up its partitions to --backups.",
-        ),
-    ] = 10
-
-    take_over_after: Annotated[
-        int | None,
-        _About(
-            "SECONDS",
-            whole_number(4, 86_400),
-            "After how long a silence of another node of the cluster this one takes its partitions"
-            " over by itself. The default is never: headcount cluster takeover does it.",
-        ),
-    ] = None
-
-    log_days: Annotated[
-        int,
-        _About(
-            "DAYS",
-            whole_number(1, 35),
-            "How many days the log of a cluster keeps what was handed on; more than the age of the"
-            " oldest backup that somebody may restore.",
-        ),
-    ] = 3
-
     host: Annotated[
         str | None,
-        _About(
+        About(
             "HOST",
             a_text,
             "Server whose usage is read: an address such as https://usage.example.com, or us or eu"
@@ -409,7 +318,7 @@ class Settings:
 
     token_file: Annotated[
         Path | None,
-        _About(
+        About(
             "FILE",
             a_path,
             "File that holds the API token with which usage is read, and nothing else. The token"
@@ -425,8 +334,9 @@ DEFAULTS = Settings()
 
 def _described() -> dict[str, Setting]:
     described = {}
-    for name, hint in get_type_hints(Settings, include_extras=True).items():
-        [about] = hint.__metadata__
+    hints = get_type_hints(Settings, include_extras=True)
+    for name in (*Settings.__annotations__, *ClusterSettings.__annotations__):
+        [about] = hints[name].__metadata__
         described[name] = Setting(
             name,
             about.metavar,

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["ENV_PREFIX", "Setting"]
+__all__ = ["ENV_PREFIX", "About", "Setting"]
 
 ENV_PREFIX = "HEADCOUNT_"
 """What the variables of all settings begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the annotation of a setting says: how a value looks, is read, and what it is for."""
+
+    metavar: str
+    parse: Callable[[str], object]
+    doc: str
+    reading: bool = False
+    default_varies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
