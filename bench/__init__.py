@@ -12,6 +12,7 @@ run, because a shared machine makes figures drift and leaves ratios alone.
     throughput   scenarios that send messages
     capacity     scenarios with many keys: memory, disk, reads, starts
     sdk_calls    what a call of the client costs
+    sdk_beside   the same beside other clients
     sdk_import   what importing the client costs
     report       the table, on the screen and as a dated file under results/
     machine      what the machine is

@@ -20,6 +20,8 @@ import segment_public_api as sdk
 from bench.report import Row, show
 from segment_public_api import aio
 
+__all__ = ["answer_for_ever", "calling", "users_body"]
+
 __all__ = ["calling"]
 
 _LIST = "dailyPerSourceMTUUsage"
@@ -29,7 +31,8 @@ _CALLS_BY_ROWS = {31: 200, 1000: 30}
 _PROMISES = {31: "", 1000: "≤ 1.6 of validation: two fifths of the documented client"}
 
 
-def _body(rows: int) -> bytes:
+def users_body(rows: int) -> bytes:
+    """An answer with the daily tracked users of as many sources."""
     listed = [
         {
             "sourceId": f"source-{number:06}",
@@ -47,8 +50,8 @@ def _body(rows: int) -> bytes:
     return json.dumps({"data": page}, separators=(",", ":")).encode()
 
 
-def _answer_for_ever(rows: int, told: Connection) -> None:
-    body = _body(rows)
+def answer_for_ever(body: bytes, told: Connection) -> None:
+    """Answer whatever is asked with this body, on a port that is told first."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     answer = head.encode() + b"\r\n\r\n" + body
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -96,13 +99,13 @@ async def _cheapest_async_ms(host: str, calls: int) -> float:
 
 def _measured(rows: int, calls: int) -> list[Row]:
     here, there = multiprocessing.Pipe()
+    body = users_body(rows)
     server = multiprocessing.get_context("spawn").Process(
-        target=_answer_for_ever, args=(rows, there), daemon=True
+        target=answer_for_ever, args=(body, there), daemon=True
     )
     server.start()
     try:
         host = f"http://127.0.0.1:{here.recv()}"
-        body = _body(rows)
         with sdk.ApiClient(sdk.Configuration(host=host, access_token="bench")) as client:
             api = sdk.MonthlyTrackedUsersApi(client)
             assert api.get_daily_per_source_mtu_usage("2021-02-01") == _by_hand(body)

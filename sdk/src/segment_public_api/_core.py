@@ -157,11 +157,12 @@ class ClientCore:
         if self.cookie:
             headers["Cookie"] = self.cookie
         headers = _wire.sanitized(headers)
-        safe = self.configuration.safe_chars_for_path_param
-        for name, value in _wire.sanitized(path_params or {}).items():
-            resource_path = resource_path.replace(f"{{{name}}}", quote(str(value), safe=safe))
-        pairs = query_params.items() if isinstance(query_params, Mapping) else query_params
-        queries = [(name, _wire.sanitized(value)) for name, value in pairs or ()]
+        if path_params:
+            safe = self.configuration.safe_chars_for_path_param
+            for name, value in _wire.sanitized(path_params).items():
+                resource_path = resource_path.replace(f"{{{name}}}", quote(str(value), safe=safe))
+        pairs = query_params if isinstance(query_params, list) else dict(query_params or {}).items()
+        queries = [(name, _wire.sanitized(value)) for name, value in pairs]
         if _request_auth is not None:
             _wire.apply_auth(headers, queries, _request_auth)
         else:

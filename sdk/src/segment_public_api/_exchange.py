@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from urllib3 import Retry
@@ -51,8 +51,8 @@ class Answer(Protocol):
 AnswerT = TypeVar("AnswerT", bound=Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+# Named tuples, since each call makes some, and a frozen dataclass takes three times as long.
+class Timeouts(NamedTuple):
     """Bounds of one request, in seconds; None is no bound."""
 
     connect_s: float | None
@@ -71,14 +71,15 @@ class Timeouts:
         if left_s is None:
             return self
 
-        def least(value: float | None) -> float:
-            return left_s if value is None else min(value, left_s)
+        connect_s, read_s, total_s = self
+        return Timeouts(
+            left_s if connect_s is None or connect_s > left_s else connect_s,
+            left_s if read_s is None or read_s > left_s else read_s,
+            left_s if total_s is None or total_s > left_s else total_s,
+        )
 
-        return Timeouts(least(self.connect_s), least(self.read_s), least(self.total_s))
 
-
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Make this request once."""
 
     method: str
@@ -88,8 +89,7 @@ class Send:
     timeouts: Timeouts
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Let this much time pass."""
 
     seconds: float
@@ -107,8 +107,7 @@ class _SpreadRetry(Retry):
         return random.uniform(whole / 2, whole)  # noqa: S311
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """How often and how long a call is tried.
 
     Attributes:
@@ -132,10 +131,14 @@ class RetryPolicy:
                 f"retries must be a number from 0 on, False or urllib3's Retry, not {retries!r}"
             )
         if not isinstance(retries, Retry):
-            retries = _SpreadRetry(
-                total=retries, redirect=REDIRECTS_MAX, status_forcelist=RETRIED_STATUSES
-            )
+            retries = _untried(retries)
         return cls(retries, configuration.retry_wait_max_s, configuration.call_budget_s)
+
+
+@lru_cache(maxsize=16)
+def _untried(retries: int) -> Retry:
+    # None of them ever changes: to count a try is to make another.
+    return _SpreadRetry(total=retries, redirect=REDIRECTS_MAX, status_forcelist=RETRIED_STATUSES)
 
 
 def exchange(
@@ -160,20 +163,20 @@ def exchange(
             raise ReadTimeoutException(
                 status=0, reason=f"the call's {policy.budget_s:g} s (call_budget_s) are used up"
             )
-        attempt = replace(request, timeouts=request.timeouts.within(left_s))
+        attempt = request._replace(timeouts=request.timeouts.within(left_s))
         answer: AnswerT | None = None
         failure: ConnectionException | None = None
         try:
             answer = yield attempt
         except ConnectionException as error:
             failure = error
-        if answer is not None:
+        if answer is not None and log.isEnabledFor(logging.DEBUG):
             log.debug("%s %s: status %d", request.method, _path(request), answer.status)
         if answer is not None and (target := _redirect_target(request, answer)) is not None:
             redirects += 1
             if redirects > REDIRECTS_MAX:
                 return answer
-            request = replace(request, url=target)
+            request = request._replace(url=target)
             continue
         retry, wait_s = _decision(request, policy, answer, failure)
         too_late = ends_at is not None and wait_s is not None and clock() + wait_s >= ends_at
@@ -182,7 +185,7 @@ def exchange(
                 raise failure
             assert answer is not None
             return answer
-        policy = replace(policy, retry=retry)
+        policy = policy._replace(retry=retry)
         _log_wait(request, answer, failure, wait_s)
         yield Wait(wait_s)
 
@@ -202,6 +205,9 @@ def _decision(
     retry = policy.retry
     asked_s: float | None = None
     if answer is not None:
+        # First as if it asked for a wait, since nearly no answer does, or is one to try again.
+        if not retry.is_retry(request.method, answer.status, has_retry_after=True):
+            return None, None
         asked_s = retry_after_s(answer.getheaders()) if retry.respect_retry_after_header else None
         if not retry.is_retry(request.method, answer.status, asked_s is not None):
             return None, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -19,8 +20,18 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
+# Exactly these: what derives from them, an enum's text say, may have to become something else.
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+
+
 def sanitized(value: Any) -> Any:
     """`value` as plain JSON types: models by their API names, dates as ISO 8601."""
+    if type(value) in _PLAIN:
+        return value
+    if type(value) is dict:
+        return {
+            name: item if type(item) in _PLAIN else sanitized(item) for name, item in value.items()
+        }
     if value is None or isinstance(value, (str, int, float, bool, bytes)):
         return value.value if isinstance(value, enum.Enum) else value
     if isinstance(value, enum.Enum):
@@ -31,10 +42,12 @@ def sanitized(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
         return str(value)
+    # Asked of the class: a model searches long for what it does not have.
+    if hasattr(type(value), "to_dict"):
+        return sanitized(value.to_dict())
     if hasattr(value, "get_secret_value"):
         return sanitized(value.get_secret_value())
-    fields = value if isinstance(value, Mapping) else value.to_dict()
-    return {name: sanitized(item) for name, item in fields.items()}
+    return {name: sanitized(item) for name, item in value.items()}
 
 
 def url_query(
@@ -50,7 +63,9 @@ def url_query(
     formats = collection_formats or {}
     pairs: list[tuple[str, str]] = []
     for name, value in params.items() if isinstance(params, Mapping) else params:
-        if isinstance(value, (list, tuple)):
+        if type(value) is str:
+            pairs.append((name, quote(value)))
+        elif isinstance(value, (list, tuple)):
             items = [_query_text(item) for item in value]
             if formats.get(name) == "multi":
                 pairs += [(name, item) for item in items]
@@ -59,7 +74,12 @@ def url_query(
                 pairs.append((name, separator.join(items)))
         else:
             pairs.append((name, _query_text(value)))
-    return "&".join(f"{quote(name, safe='[]')}={text}" for name, text in pairs)
+    return "&".join([f"{_quoted_name(name)}={text}" for name, text in pairs])
+
+
+@functools.lru_cache(maxsize=64)
+def _quoted_name(name: str) -> str:
+    return quote(name, safe="[]")
 
 
 def _query_text(value: Any) -> str:
@@ -77,8 +97,9 @@ def checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
         ApiValueError: one that would break the request apart. The message names the header and
             never shows its value, which may be the access token.
     """
-    checked = {name: str(value) for name, value in headers.items()}
-    for name, value in checked.items():
+    checked: dict[str, str] = {}
+    for name, given in headers.items():
+        checked[name] = value = str(given)
         if not _HEADER_NAME.fullmatch(name):
             raise ApiValueError(f"{name!r} is no name for a header")
         if not _HEADER_VALUE.fullmatch(value) or value != value.strip():

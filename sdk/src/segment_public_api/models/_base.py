@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pprint
 from typing import Annotated, Any, ClassVar, Self
@@ -60,15 +61,18 @@ class ApiModel(BaseModel):
 
     def _add_nulls(self, made: dict[str, Any]) -> None:
         """Put None into what was dumped where a nullable field, here or below, was given so."""
-        for name in self.nullable_fields & self.model_fields_set:
-            if getattr(self, name) is None:
-                made[type(self).model_fields[name].alias or name] = None
-        for name, field in type(self).model_fields.items():
+        for name, alias in _names(type(self)):
             value = getattr(self, name)
-            if isinstance(value, ApiModel):
-                value._add_nulls(made[field.alias or name])
+            # Most are texts and numbers; to ask whether something is a model takes longer.
+            if isinstance(value, (str, int, float)):
+                continue
+            if value is None:
+                if name in self.nullable_fields and name in self.model_fields_set:
+                    made[alias] = None
+            elif isinstance(value, ApiModel):
+                value._add_nulls(made[alias])
             elif isinstance(value, list):
-                for item, of_item in zip(value, made[field.alias or name], strict=True):
+                for item, of_item in zip(value, made[alias], strict=True):
                     if isinstance(item, ApiModel):
                         item._add_nulls(of_item)
 
@@ -83,11 +87,17 @@ class ApiModel(BaseModel):
         return None if obj is None else cls.model_validate(obj, context=AS_READ)
 
 
+@functools.cache
+def _names(model: type[ApiModel]) -> tuple[tuple[str, str], ...]:
+    """Each field of a model, and what the API calls it."""
+    return tuple((name, field.alias or name) for name, field in model.model_fields.items())
+
+
 class NullableModel(ApiModel):
     """A model with nullable fields; apart, so that rows, which have none, stay quick to read."""
 
     @model_validator(mode="after")
     def _given_if_read(self, info: ValidationInfo) -> Self:
         if info.context is AS_READ:
-            self.__pydantic_fields_set__ |= self.nullable_fields
+            self.__pydantic_fields_set__.update(self.nullable_fields)
         return self
