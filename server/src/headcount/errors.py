@@ -4,6 +4,7 @@ HeadcountError
 ├── OperatorError            one sentence, a remedy and an exit status; printed, never traced
 │   ├── SettingError         a flag, variable or headcount.toml entry is wrong   (status 2)
 │   ├── UsageError           a command was asked for something that cannot be    (status 2)
+│   ├── ClusterError         a node may not take part in a cluster as it is      (status 1)
 │   └── DataFolderError      the data folder cannot be used as it is             (status 1)
 │       ├── FolderBusyError  another process uses it                             (status 1)
 │       └── DamagedDataError it holds less than was acknowledged, or other bytes (status 1)
@@ -16,6 +17,7 @@ HeadcountError
 from __future__ import annotations
 
 __all__ = [
+    "ClusterError",
     "DamagedDataError",
     "DataFolderError",
     "EngineAwayError",
@@ -60,6 +62,10 @@ class UsageError(OperatorError):
     """A command names something that does not exist or contradicts itself."""
 
     exit_status = 2
+
+
+class ClusterError(OperatorError):
+    """Another cluster, name, hash key, version or clock than the one that this node needs."""
 
 
 class DataFolderError(OperatorError):
