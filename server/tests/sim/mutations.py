@@ -20,7 +20,7 @@ from headcount.counting.folded import Folded
 from headcount.errors import StorageUnavailableError
 from headcount.journal import GroupCommit, JournalFile, entries
 from headcount.journal import file as journal_file
-from headcount.meter import Meter, meter, sealing
+from headcount.meter import Meter, committing, meter, sealing
 from headcount.meter.overtaken import Overtaken
 from headcount.sqlite import opening as sqlite_opening
 from headcount.sqlite import parts as sqlite_parts
@@ -49,14 +49,14 @@ class Mutation(NamedTuple):
 
 
 def _apply_before_commit(patch: Patch) -> None:
-    digest, apply_to = meter.digest, Folded.apply_to
+    digest, apply_to = committing.digest, Folded.apply_to
 
-    def early(facts: Any, indexes: Any, window_days: int, now_ms: int) -> Any:
-        digested = digest(facts, indexes, window_days, now_ms)
+    def early(facts: Any, indexes: Any, *rest: Any) -> Any:
+        digested = digest(facts, indexes, *rest)
         apply_to(digested[0], indexes)
         return digested
 
-    patch.setattr(meter, "digest", early)
+    patch.setattr(committing, "digest", early)
     patch.setattr(Folded, "apply_to", lambda _folded, _indexes: None)
 
 

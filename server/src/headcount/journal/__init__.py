@@ -8,16 +8,25 @@ what is durable already.
 
 from headcount.journal.directory import JournalDirectory
 from headcount.journal.entries import Damage, JournalEntry
-from headcount.journal.file import JournalFile, refuse_older_store
+from headcount.journal.entry_source import (
+    EntrySource,
+    MeterSource,
+    MeterSources,
+    refuse_older_store,
+)
+from headcount.journal.file import JournalFile
 from headcount.journal.group import Companion, Done, GroupCommit
 
 __all__ = [
     "Companion",
     "Damage",
     "Done",
+    "EntrySource",
     "GroupCommit",
     "JournalDirectory",
     "JournalEntry",
     "JournalFile",
+    "MeterSource",
+    "MeterSources",
     "refuse_older_store",
 ]

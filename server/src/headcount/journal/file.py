@@ -9,7 +9,7 @@ not what was appended is given as damage, whole, and those behind it come all th
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from headcount.counting.facts import (
     WideFacts,
     fact_bytes,
 )
-from headcount.errors import DamagedDataError, StorageUnavailableError
+from headcount.errors import StorageUnavailableError
 from headcount.identity import fresh_uuid, installation_for
 from headcount.journal.entries import (
     JournalEntry,
@@ -33,6 +33,8 @@ from headcount.journal.entries import (
     read_entries,
 )
 from headcount.journal.schema import (
+    CHAIN,
+    CHAIN_SCHEMA,
     DAMAGED,
     IMPORT_CHECKPOINT,
     JOURNAL,
@@ -45,7 +47,7 @@ from headcount.sqlite.opening import connect, damage_named, one_moment, rows, tr
 from headcount.sqlite.parts import PartState, open_part
 from headcount.sqlite.rows import read_checked
 
-__all__ = ["JOURNAL_VERSION", "JournalFile", "refuse_older_store"]
+__all__ = ["JOURNAL_VERSION", "JournalFile"]
 
 _APPEND = """
 INSERT INTO entry
@@ -58,6 +60,7 @@ _PRUNE = "DELETE FROM entry WHERE id <= ?1"
 _ENTRIES_A_PRUNE = 1024
 _ADD_CHECKPOINT = "INSERT INTO mark (value, checksum) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
 _DROP_CHECKPOINT = "DELETE FROM mark WHERE value = ?1"
+_HAS_CHAIN = "SELECT 1 FROM sqlite_schema WHERE name = 'chain'"
 _FREE_PAGES = "PRAGMA freelist_count"
 # A few megabytes stay for what comes next; each step holds intake up for some milliseconds.
 _FREE_PAGES_KEPT = 256
@@ -237,17 +240,33 @@ class JournalFile:
             self._write_state(state.uuid, state.installation, entry_id, total)
         self._written = None
 
-    def prune(self, upto_id: int) -> bool:
+    def chain(self) -> dict[int, int]:
+        """Partition to the entry that it was known to have when entries were last pruned.
+
+        Empty where nothing was ever pruned for partitions.
+        """
+        if not rows(self._db, _HAS_CHAIN):
+            return {}
+        return dict(read_checked(self.path, self._db, CHAIN))
+
+    def prune(self, upto_id: int, chain: Mapping[int, int] | None = None) -> bool:
         """Delete a bounded number of the entries up to an id, oldest first, and give room back.
 
         Deleting takes the write lock from intake, so a long backlog goes in several calls. What
         could not be read is kept, in the table `damaged`.
+
+        Args:
+            upto_id: the id.
+            chain: partition to the entry up to which it has them, where partitions count them; kept
+                in the same transaction.
 
         Returns:
             Whether none of them is left, and no room to give back.
         """
         with damage_named(self.path), transaction(self._db):
             done = self._prune(upto_id)
+            if chain is not None:
+                self._write_chain(chain)
         if not done:
             return False
         if rows(self._db, _FREE_PAGES)[0][0] <= _FREE_PAGES_KEPT:
@@ -272,6 +291,11 @@ class JournalFile:
             self._db.execute(_PRUNE, (pruned_id,))
             self._write_state(state.uuid, state.installation, pruned_id, pruned_facts)
         return pruned_id >= upto_id or pruned_id < bound
+
+    def _write_chain(self, chain: Mapping[int, int]) -> None:
+        self._db.execute(CHAIN_SCHEMA)  # a journal of one machine has none
+        for values in chain.items():
+            self._db.execute(CHAIN.replace, (*values, CHAIN.checksum(values)))
 
     def _write_state(self, uuid: str, installation: str, pruned_id: int, pruned_facts: int) -> None:
         values = (1, uuid, installation, pruned_id, pruned_facts)
@@ -314,23 +338,3 @@ def _end_of(path: Path, connection: apsw.Connection) -> tuple[JournalState, _Wri
     with one_moment(connection):
         state = journal_state(path, connection)
         return state, _Written(*last_of(path, connection, state))
-
-
-def refuse_older_store(journal: JournalFile, position: int) -> None:
-    """Refuse a store that has not counted what a journal has deleted as counted.
-
-    Args:
-        journal: the journal.
-        position: the id up to which the store has counted it.
-
-    Raises:
-        DamagedDataError: the entries in between are in neither.
-    """
-    pruned_id, _ = journal.pruned()
-    if pruned_id > position:
-        raise DamagedDataError(
-            f"The store is older than {journal.path}: it has counted the entries up to"
-            f" {position:,}, and those up to {pruned_id:,} were counted and deleted.",
-            "Put the store back that belongs here, or restore the data folder from a backup; see"
-            " `headcount doctor`.",
-        )

@@ -12,6 +12,8 @@ from isal.isal_zlib import crc32
 from headcount.sqlite.rows import Table
 
 __all__ = [
+    "CHAIN",
+    "CHAIN_SCHEMA",
     "DAMAGED",
     "ENTRY_SELECT",
     "IMPORT_CHECKPOINT",
@@ -64,6 +66,15 @@ JOURNAL = Table("journal", "id", "uuid installation pruned_id pruned_facts")
 # stored stays as it is.
 IMPORT_CHECKPOINT = Table("mark", "value")
 DAMAGED = Table("damaged", "id", "entry")
+
+CHAIN_SCHEMA = """
+-- Only where partitions count: up to which entry each was known to have all, at the last pruning.
+CREATE TABLE IF NOT EXISTS chain (
+    partition INTEGER PRIMARY KEY, entry INTEGER NOT NULL, checksum INTEGER NOT NULL
+)
+"""
+
+CHAIN = Table("chain", "partition", "entry")
 
 # The texts as bytes: one that is no UTF-8 any more must not keep its neighbours from being read.
 ENTRY_SELECT = """

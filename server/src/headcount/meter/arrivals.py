@@ -15,9 +15,9 @@ from operator import itemgetter
 from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.facts import FACT_BYTES, FIRST_MS, Rejection, fact_bytes
 from headcount.counting.libraries import LibraryUse
-from headcount.journal import JournalEntry, JournalFile
+from headcount.journal import JournalEntry, MeterSource
 
-__all__ = ["Arrivals", "take"]
+__all__ = ["Arrivals", "is_tally", "take"]
 
 _NUMBER_END = 1 << 32
 _NEVER_MS = 1 << 62
@@ -53,7 +53,7 @@ class Arrivals:
         return sum(len(each) // fact_bytes(each) for each in self.facts)
 
 
-def take(journals: Iterable[JournalFile], positions: Mapping[str, int], facts_max: int) -> Arrivals:
+def take(journals: Iterable[MeterSource], positions: Mapping[str, int], facts_max: int) -> Arrivals:
     """The entries that follow some positions, up to a batch; each journal's in order.
 
     Args:
@@ -84,8 +84,8 @@ def take(journals: Iterable[JournalFile], positions: Mapping[str, int], facts_ma
 
 
 def _entries(
-    journal: JournalFile, position: int, heads_ms: dict[str, int]
-) -> Generator[tuple[int, JournalFile, JournalEntry], None, None]:
+    journal: MeterSource, position: int, heads_ms: dict[str, int]
+) -> Generator[tuple[int, MeterSource, JournalEntry], None, None]:
     with closing(journal.entries(position)) as entries:
         for entry in entries:
             heads_ms[journal.uuid] = entry.appended_at_ms
@@ -93,7 +93,7 @@ def _entries(
     heads_ms.pop(journal.uuid, None)
 
 
-def _add(taken: Arrivals, journal: JournalFile, entry: JournalEntry) -> None:
+def _add(taken: Arrivals, journal: MeterSource, entry: JournalEntry) -> None:
     origin = f"entry {entry.id} of {journal.path.name}"
     if entry.damage is not None:
         # Its bytes stay in the journal's file; how many messages it held is known as a rule.
@@ -105,7 +105,7 @@ def _add(taken: Arrivals, journal: JournalFile, entry: JournalEntry) -> None:
     else:
         taken.facts.append(entry.facts)
     for rejection in entry.rejections:
-        if _is_tally(rejection):
+        if is_tally(rejection):
             taken.rejections.append(rejection)
         else:
             what = f"{origin}, rejections {tuple(rejection)!r}"
@@ -114,7 +114,8 @@ def _add(taken: Arrivals, journal: JournalFile, entry: JournalEntry) -> None:
     taken.positions[journal.uuid] = entry.id
 
 
-def _is_tally(rejection: Rejection) -> bool:
+def is_tally(rejection: Rejection) -> bool:
+    """Whether a tally is one that intake can have written."""
     *numbers, reason, messages = rejection
     bounds = (_NUMBER_END, _NUMBER_END, _DAY_END)
     return (

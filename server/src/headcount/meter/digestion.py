@@ -20,7 +20,10 @@ from headcount.counting.fold import fold
 from headcount.counting.folded import Folded, Indexes
 from headcount.errors import HeadcountError
 
-__all__ = ["digest"]
+__all__ = ["FoldHalf", "digest"]
+
+FoldHalf = Callable[[Facts, Indexes, int], Folded]
+"""Folds a batch, or one half of it: facts, indexes and the window in days, as `fold` takes them."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +32,11 @@ _NOT_OF_FACTS = (HeadcountError, apsw.Error, OSError, MemoryError)
 
 
 def digest(
-    facts: Facts, indexes: Indexes, window_days: int, now_ms: int
+    facts: Facts,
+    indexes: Indexes,
+    window_days: int,
+    now_ms: int,
+    half: FoldHalf | None = None,
 ) -> tuple[Folded, Facts, list[Aside]]:
     """Fold facts that are sorted by `received_at`, but for those that cannot be folded.
 
@@ -38,22 +45,24 @@ def digest(
         indexes: what is known already.
         window_days: as `fold` takes it.
         now_ms: the present moment, milliseconds since 1970.
+        half: folds the facts; None for `fold`, which does both halves.
 
     Returns:
-        What `fold` gives for those that can be folded, those, and the others.
+        What that gives for those that can be folded, those, and the others.
 
     Raises:
         Exception: folding fails on an ordinary fact too, so that it is not the facts' fault.
     """
+    do_fold = half or fold
     try:
-        return fold(facts, indexes, window_days), facts, []
+        return do_fold(facts, indexes, window_days), facts, []
     except _NOT_OF_FACTS:
         raise
     except Exception as error:
 
         def can_fold(some: Facts) -> bool:
             try:
-                fold(some, indexes, window_days)
+                do_fold(some, indexes, window_days)
             except _NOT_OF_FACTS:
                 raise
             except Exception:
@@ -66,7 +75,7 @@ def digest(
         _log.error("%d facts are set aside: counting them fails (%r)", int(bad.sum()), error)
         kept = facts[~bad]
         aside = Aside(AsideReason.UNDIGESTIBLE, bytes_of(facts[bad]))
-        return fold(kept, indexes, window_days), kept, [aside]
+        return do_fold(kept, indexes, window_days), kept, [aside]
 
 
 def _ordinary_fact(now_ms: int) -> bytes:

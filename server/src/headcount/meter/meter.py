@@ -1,9 +1,7 @@
-"""One step of metering after the other: take entries, fold them, commit, apply to the indexes.
+"""One step of metering after the other: take entries, count them, let the journals delete them.
 
-Takes what the journals hold, in order of arrival; hands the store one change a batch. The order
-matters: the indexes are asked before the commit and told after it. An id that was marked as seen
-and then not committed would never be counted, so whoever fails between the two must
-end this process, and the next one rebuilds the indexes from the store.
+Takes what the journals hold, in order of arrival; hands the store one change a batch, which
+`headcount.meter.committing` makes and commits.
 """
 
 from __future__ import annotations
@@ -21,20 +19,17 @@ from headcount.counting.batch import Facts, bytes_of, facts_from_bytes
 from headcount.counting.calendar import Period, day_of_ms
 from headcount.counting.folded import Folded
 from headcount.counting.hashing import KeyPlan
-from headcount.counting.other_key import other_key
 from headcount.counting.plausible import bounds_of, is_clock_plausible, sorted_out
 from headcount.errors import DamagedDataError, StorageUnavailableError
-from headcount.journal import JournalDirectory, JournalFile, refuse_older_store
+from headcount.journal import MeterSource, MeterSources, refuse_older_store
 from headcount.meter.arrivals import Arrivals, take
-from headcount.meter.digestion import digest
+from headcount.meter.committing import Committing
 from headcount.meter.forgetting import Forgetting, IdHashes
 from headcount.meter.former_key import is_former_key_done
 from headcount.meter.freshness import Freshness
-from headcount.meter.indexes import MeterIndexes
 from headcount.meter.limits import MeterLimits
 from headcount.meter.notices import Telling
 from headcount.meter.overtaken import Overtaken
-from headcount.meter.sealing import Sealing
 from headcount.meter.sources import KnownSources
 from headcount.store.protocol import Change, MeterStore
 from headcount.troubles import Troubles
@@ -76,7 +71,6 @@ class Meter:
         key_plan: which hash key serves which month, at the moment.
 
     Attributes:
-        on_folded: called with each batch, once it is committed and the indexes know it.
         counted_facts: how many facts it has metered.
 
     Raises:
@@ -86,7 +80,7 @@ class Meter:
     def __init__(
         self,
         store: MeterStore,
-        journals: JournalDirectory,
+        journals: MeterSources,
         clock_ms: Callable[[], int],
         window_days: int,
         limits: MeterLimits | None = None,
@@ -100,7 +94,7 @@ class Meter:
         self._clock_ms = clock_ms
         self._window_days = window_days
         self._limits = limits or MeterLimits()
-        self._open: dict[str, JournalFile] = {}
+        self._open: dict[str, MeterSource] = {}
         self._positions = dict(store.state().positions)
         self._pruned: dict[str, int] = {}
         self._unpruned: set[str] = set()
@@ -111,16 +105,24 @@ class Meter:
         self._aside_changed = True
         self._told_at_ms = 0
         self.before_step: Callable[[], None] = lambda: None
-        self.on_folded: Callable[[Folded], None] = lambda _: None
         self.counted_facts = 0
         if store.files is not None:
             store.files.tidy(clock_ms())
-        self.indexes = MeterIndexes(store, clock_ms, window_days, self._limits)
-        self._sealing = Sealing(store, self.indexes, clock_ms)
+        self._committing = Committing(store, clock_ms, window_days, self._limits, key_plan)
+        self.indexes, self._sealing = self._committing.indexes, self._committing.sealing
         self._open_new_journals()
         waiting_ms = take(self._open.values(), self._positions, 0).heads_ms
         self._freshness = Freshness(store, min([clock_ms(), *waiting_ms]))
         self._overtaken = Overtaken()
+
+    @property
+    def on_folded(self) -> Callable[[Folded], None]:
+        """Called with each batch, once it is committed and the indexes know it."""
+        return self._committing.on_folded
+
+    @on_folded.setter
+    def on_folded(self, call: Callable[[Folded], None]) -> None:
+        self._committing.on_folded = call
 
     @property
     def counted_until_ms(self) -> int:
@@ -238,21 +240,7 @@ class Meter:
 
     def _commit(self, facts: Facts, change: Change, now_ms: int) -> None:
         """Count facts with a change that says already what else goes with them."""
-        facts, late = self._sealing.split(facts)
-        misfits = other_key(facts, self._key_plan(), self.indexes, self._window_days)
-        if misfits is not None:
-            late.append(Aside(AsideReason.OTHER_KEY, bytes_of(facts[misfits])))
-            facts = facts[~misfits]
-        folded, facts, undigestible = digest(facts, self.indexes, self._window_days, now_ms)
-        change.keys, change.counts = folded.keys, folded.counts
-        change.last_metered_day = max(folded.live_days, default=None)
-        change.trusted_day = self._sealing.trusted_after(folded.live_days)
-        change.imported = self._sealing.imported(facts)
-        change.aside = [*change.aside, *late, *undigestible]
-        with telemetry.COMMIT_SECONDS.labels("store").time():
-            self._store.commit(change)
-        folded.apply_to(self.indexes)
-        self.on_folded(folded)
+        folded = self._committing.commit(facts, change, now_ms)
         self._aside_changed |= bool(change.aside or change.counted_aside)
         self._report(folded)
 

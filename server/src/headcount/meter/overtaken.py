@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from headcount.counting.facts import FIRST_MS
 from headcount.errors import DamagedDataError
-from headcount.journal import JournalFile
+from headcount.journal import MeterSource
 
 __all__ = ["Overtaken"]
 
@@ -30,7 +30,7 @@ class Overtaken:
 
     def moments(
         self,
-        journals: Iterable[JournalFile],
+        journals: Iterable[MeterSource],
         counted: Mapping[str, int],
         taken: Mapping[str, int],
     ) -> list[int]:
@@ -61,7 +61,7 @@ class _Looked:
         # Id and moment of those than which none behind them has an earlier one; both ascend.
         self._waiting: deque[tuple[int, int]] = deque()
 
-    def look(self, journal: JournalFile, counted_id: int) -> None:
+    def look(self, journal: MeterSource, counted_id: int) -> None:
         """Look at what has come since."""
         with suppress(DamagedDataError):  # it is set aside, and said, in its turn
             for entry_id, at_ms in journal.moments(max(self._upto_id, counted_id)):

@@ -1,13 +1,15 @@
 """Closing months: which facts come too late, and which months are due.
 
-Takes facts and the clock, tells the store what to seal and what to drop. It acts only when every
-journal is drained and the clock can be believed, because what it drops cannot be counted again.
+Takes facts and the clock, tells the store what to seal and what to drop. Deciding (`due_months`)
+and carrying out (`Sealing.seal`, `Sealing.drop_done`) are apart: in a cluster one decides for all
+partitions. Whoever decides acts only when every journal is drained and the clock can be believed,
+because what is dropped cannot be counted again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
@@ -19,9 +21,9 @@ from headcount.counting.months import day_reached
 from headcount.counting.sealing import is_due, is_plausible, trusted_after
 from headcount.layout import TRASH_KEPT_DAYS
 from headcount.meter.indexes import MeterIndexes
-from headcount.store.protocol import Change, MeterStore, sealed_months
+from headcount.store.protocol import Change, MeterStore, Month, sealed_months
 
-__all__ = ["Sealing"]
+__all__ = ["Sealing", "due_months"]
 
 _log = logging.getLogger(__name__)
 
@@ -122,24 +124,63 @@ class Sealing:
         if self._checked_at_ms is not None and 0 <= now_ms - self._checked_at_ms < _CHECK_EVERY_MS:
             return
         self._checked_at_ms = now_ms
-        today = day_of_ms(now_ms)
-        if not is_plausible(self._store.state().trusted_day, today):
+        trusted_day, today = self._store.state().trusted_day, day_of_ms(now_ms)
+        if not is_plausible(trusted_day, today):
             return
-        open_periods: set[Period] = set()
-        sealed_periods: set[Period] = set()
-        for month in self._store.months():
-            if not month.sealed and is_due(month.period, month.last_import_day, today):
-                self._store.commit(Change(sealed=[(month.workspace, month.period)]))
-                self._close(month.workspace, month.period)
-                _log.info("sealed %s of workspace %d", month.period, month.workspace)
-            closed = (month.workspace, month.period) in self._sealed
-            (sealed_periods if closed else open_periods).add(month.period)
-        # Keys do not say whose they are, so they go once no workspace can need them.
+        for workspace, period in due_months(self._store.months(), trusted_day, today):
+            self.seal(workspace, period, Change())
+        self.drop_done(now_ms)
+
+    def seal(self, workspace: int, period: Period, change: Change) -> None:
+        """Close a month for good, with a change that may say more.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and it stays open.
+        """
+        change.sealed = [(workspace, period)]
+        self._store.commit(change)
+        self._close(workspace, period)
+        _log.info("sealed %s of workspace %d", period, workspace)
+
+    def is_sealed(self, workspace: int, period: Period) -> bool:
+        """Whether a month is closed."""
+        return (workspace, period) in self._sealed
+
+    def drop_done(self, now_ms: int) -> None:
+        """Drop the keys of the months that are closed for everybody, and what is old in the trash.
+
+        Keys do not say whose they are, so they go once no workspace can need them.
+
+        Raises:
+            StorageUnavailableError: the disk refused; it is tried again at the next check.
+        """
+        months = self._store.months()
+        closed = {(month.workspace, month.period) for month in months} & self._sealed
+        open_periods = {m.period for m in months if (m.workspace, m.period) not in closed}
         stored = {period for period, _ in self._store.state().key_periods}
         # Nor must it shorten the days in the trash.
         moment_ms = max(now_ms, self._today() * MS_PER_DAY)
-        for period in (sealed_periods - open_periods) & stored:
+        for period in ({period for _, period in closed} - open_periods) & stored:
             self._store.drop_keys(period, moment_ms)
             self._indexes.drop(period)
         if self._store.files is not None:
             self._store.files.empty_trash(now_ms - _TRASH_KEPT_MS)
+
+
+def due_months(
+    months: Iterable[Month], trusted_day: int | None, today: int
+) -> list[tuple[int, Period]]:
+    """The (workspace, period) pairs to close on a day; none where the clock is not believed.
+
+    Args:
+        months: every month of every workspace that holds anything.
+        trusted_day: the latest day that the clock is trusted for, days since 1970, or None.
+        today: the day that the clock says.
+    """
+    if not is_plausible(trusted_day, today):
+        return []
+    return [
+        (month.workspace, month.period)
+        for month in months
+        if not month.sealed and is_due(month.period, month.last_import_day, today)
+    ]

@@ -84,6 +84,7 @@ class Table:
         self.insert = (
             f"INSERT INTO {name} ({listed}, checksum) VALUES ({', '.join(places.values())})"  # noqa: S608
         )
+        self.replace = self.insert.replace("INSERT", "INSERT OR REPLACE", 1)
         self.update = f"UPDATE {name} SET {changes} WHERE {self.where_key}"  # noqa: S608
         self.head = ", ".join((*keys, *others[:group], "checksum"))
 
