@@ -19,7 +19,7 @@ def install_command(extra: str, *, anew: bool = False) -> str:
     """A line for a shell.
 
     Args:
-        extra: `plot`, `parquet`, `objects` or `demo`.
+        extra: `plot`, `parquet`, `objects`, `cluster` or `demo`.
         anew: whether to put back what is installed and does not work.
     """
     python = shlex.quote(sys.executable)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -95,26 +96,18 @@ def test_values_are_listed_by_how_their_keys_begin(registry: Registry) -> None:
 def test_only_one_of_many_who_compare_wins(registry: Registry, open_registry: OpenRegistry) -> None:
     """Each adds to a number that all share: none of their additions is lost."""
     registry.put("number", b"0", 0)
-    conflicts = 0
 
     def add(mine: Registry) -> None:
-        nonlocal conflicts
         done = 0
         while done < 10:
             seen = mine.get("number")
             assert seen is not None
-            try:
+            with contextlib.suppress(RegistryConflictError):
                 mine.put("number", b"%d" % (int(seen.value) + 1), seen.revision)
-            except RegistryConflictError:
-                conflicts += 1
-                continue
-            done += 1
+                done += 1
 
-    threads = [threading.Thread(target=add, args=(open_registry(),)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(add, [open_registry() for _ in range(4)]))
     latest = registry.get("number")
     assert latest is not None
     assert latest.value == b"40"

@@ -1,5 +1,5 @@
-"""One room of a server opens connections, to the vendors of sources that forward, and goes nowhere
-private for anybody who only holds a token.
+"""A server opens connections to the vendors of sources that forward, and goes nowhere private for
+anybody who only holds a token; and to the engine of its cluster, which an operator names.
 
 Else only the command line does: it reads usage and fetches what a person at the terminal names.
 """
@@ -23,9 +23,12 @@ OF_PEOPLE = [
     SOURCES / "importing" / "objects.py",
 ]
 TO_VENDORS = [SOURCES / "forwarding" / f"{name}.py" for name in ("vendor", "vendor_connections")]
+# To what an operator has named with --cluster.
+TO_ENGINES = sorted((SOURCES / "engines").rglob("*.py"))
 CLIENTS = {
     "aiohttp", "ftplib", "http.client", "httpcore", "httpx", "obstore", "poplib", "requests",
     "segment", "segment_public_api", "smtplib", "telnetlib", "urllib.request", "urllib3", "xmlrpc",
+    "nats", "psycopg",
 }  # fmt: skip
 CALLS = {
     "connect", "connect_ex", "create_connection", "create_datagram_endpoint", "gethostbyname",
@@ -60,7 +63,7 @@ def test_only_the_command_line_opens_connections() -> None:
     found = [
         each
         for path in sorted(SOURCES.rglob("*.py"))
-        if path not in (*OF_PEOPLE, *TO_VENDORS)
+        if path not in (*OF_PEOPLE, *TO_VENDORS, *TO_ENGINES)
         for each in openings(path)
     ]
     assert found == []

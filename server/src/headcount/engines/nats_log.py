@@ -1,0 +1,293 @@
+"""The log in NATS JetStream: a stream for each first word of subjects, on three servers.
+
+Entries are read by the stream's numbers, in batches, straight from any server that holds it:
+nothing about those who read is kept on servers, so nothing of it can be lost there. A server that
+lags gives the beginning of what there is, never a part of it that leaves something out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from headcount.engines.log import PUBLISH_BYTES_MAX, TELL_BYTES_MAX, FactLog, LogEntry
+from headcount.engines.nats_connection import Nats, Subscribed
+from headcount.engines.nats_streams import REPLICAS, Stream
+from headcount.errors import EngineAwayError
+
+__all__ = ["NatsLog"]
+
+_LOOK_EVERY_S = 1.0
+_COMPARE_EVERY_S = 5.0
+_BATCH = 1024
+_DAY_NS = 86_400 * 10**9
+
+
+class NatsLog(FactLog):
+    """A `FactLog` on NATS servers.
+
+    Args:
+        address: of the servers.
+        name: of the cluster: what its streams' names and its subjects begin with.
+        timeout_s: how long an answer is waited for.
+        days: for how long entries are kept.
+    """
+
+    def __init__(self, address: str, name: str, timeout_s: float, days: int) -> None:
+        self.servers = Nats(address, timeout_s)
+        self._name = name
+        self._days = days
+        self._streams: dict[str, Stream] = {}
+
+    def connect(self) -> None:
+        """Connect now.
+
+        Raises:
+            OperatorError: something is wrong that another try does not mend.
+            EngineAwayError: the servers cannot be asked at present.
+        """
+        self.servers.connect()
+
+    def stored(self, subject: str) -> str:
+        """What a subject is called in its stream."""
+        return f"{self._name}.log.{subject}"
+
+    def stream(self, subject: str) -> Stream:
+        """The stream in which a subject stands."""
+        word = subject.partition(".")[0]
+        if word not in self._streams:
+            config = {
+                "name": f"{self._name}-{word}",
+                "subjects": [self.stored(word), self.stored(f"{word}.>")],
+                "max_age": self._days * _DAY_NS,
+                "allow_direct": True,
+            }
+            self._streams[word] = Stream(self.servers, config)
+        return self._streams[word]
+
+    def publish(self, subject: str, data: bytes) -> None:
+        self.publish_all([(subject, data)])
+
+    def publish_all(self, entries: Sequence[tuple[str, bytes]]) -> None:
+        assert all(len(data) <= PUBLISH_BYTES_MAX for _, data in entries)
+        if not entries:
+            return
+        by_subject: dict[str, list[bytes]] = {}
+        for subject, data in entries:
+            by_subject.setdefault(subject, []).append(data)
+
+        async def publish_one(client: Client, subject: str, each: list[bytes]) -> None:
+            for data in each:
+                await self.stream(subject).put(client, self.stored(subject), bytes(data))
+            # Whoever misses the notice looks once a second.
+            await client.publish(self._wake(subject), b"")
+
+        async def ask(client: Client) -> None:
+            # Those that follow one another on a subject must not overtake each other.
+            done = await asyncio.gather(
+                *(publish_one(client, *each) for each in by_subject.items()),
+                return_exceptions=True,
+            )
+            for each in done:
+                if isinstance(each, BaseException):
+                    raise each
+
+        self.servers.run(ask)
+
+    def follow(self, subject: str, hint: int | None = None) -> _NatsFollower:
+        return _NatsFollower(self, subject, self._wake(subject), hint)
+
+    def tell(self, subject: str, data: bytes) -> None:
+        assert len(data) <= TELL_BYTES_MAX
+
+        async def ask(client: Client) -> None:
+            await client.publish(self._told(subject), bytes(data))
+
+        self.servers.run(ask)
+
+    def hear(self, subject: str) -> _NatsHearer:
+        return _NatsHearer(self.servers, self._told(subject))
+
+    def trim(self, before_ms: int) -> None:
+        before = datetime.fromtimestamp(before_ms / 1000, UTC)
+
+        async def ask(client: Client) -> None:
+            for stream in await self._names(client):
+                first = await self._first_since(client, stream, before)
+                if first:
+                    await self.servers.api(client, f"STREAM.PURGE.{stream}", {"seq": first})
+
+        self.servers.run(ask)
+
+    async def _names(self, client: Client) -> list[str]:
+        asked = {"subject": f"{self._name}.log.>"}
+        said = await self.servers.api(client, "STREAM.NAMES", asked)
+        return list(said.get("streams") or [])
+
+    async def _first_since(self, client: Client, stream: str, moment: datetime) -> int:
+        """The number of the first entry since a moment: one more than the last where none is."""
+        asked = {
+            "start_time": moment.isoformat(),
+            "next_by_subj": f"{self._name}.log.>",
+            "batch": 1,
+        }
+        answer = await client.request(
+            f"$JS.API.DIRECT.GET.{stream}",
+            json.dumps(asked).encode(),
+            timeout=self.servers.timeout_s,
+        )
+        if answer.headers and "Nats-Sequence" in answer.headers:
+            return int(answer.headers["Nats-Sequence"])
+        said = await self.servers.api(client, f"STREAM.INFO.{stream}")
+        return int(said["state"]["last_seq"]) + 1 if said["state"]["messages"] else 0
+
+    def warnings(self) -> list[str]:
+        """What an operator should know of the servers, as sentences; raises as `publish`."""
+
+        async def ask(client: Client) -> list[str]:
+            found = []
+            for stream in await self._names(client):
+                said = await self.servers.api(client, f"STREAM.INFO.{stream}")
+                if said["config"]["num_replicas"] < REPLICAS:
+                    found.append(
+                        f"Stream {stream} stands on {said['config']['num_replicas']} server, not"
+                        f" {REPLICAS}: what it acknowledged is lost with that server's disk."
+                    )
+                away = [
+                    each["name"]
+                    for each in (said.get("cluster") or {}).get("replicas") or []
+                    if each.get("offline") or not each.get("current")
+                ]
+                if away:
+                    found.append(f"Stream {stream} is not up to date on {', '.join(away)}.")
+            return found
+
+        return self.servers.run(ask)
+
+    def wait(self, seconds: float) -> None:
+        self.servers.wait(seconds)
+
+    def close(self) -> None:
+        self.servers.close()
+
+    def _wake(self, subject: str) -> str:
+        return f"{self._name}.wake.{subject}"
+
+    def _told(self, subject: str) -> str:
+        return f"{self._name}.tell.{subject}"
+
+
+class _NatsFollower:
+    def __init__(self, log: NatsLog, subject: str, wake: str, hint: int | None) -> None:
+        self._log = log
+        self._subject = subject
+        self._after = hint or 0
+        self._asked_at_s = self._compared_at_s = -math.inf
+        self._connected = -1
+        self._more = True
+        self._wake = wake
+        self._woken: Subscribed | None = None
+
+    def take(self, bytes_max: int = 4 << 20) -> list[LogEntry]:
+        servers = self._log.servers
+        if self._woken is None:
+            self._woken = servers.subscribe(self._wake)
+        # Heard before it is read, so that of what comes in between there is a notice.
+        if self._woken.take() or time.monotonic() - self._asked_at_s >= _LOOK_EVERY_S:
+            self._more = True
+        if not self._more:
+            return []
+        entries = servers.run(lambda client: self._ask(client, bytes_max))
+        self._asked_at_s = time.monotonic()
+        self._more = bool(entries)
+        if entries:
+            self._after = entries[-1].hint
+            servers.keep_awake()
+        return entries
+
+    async def _ask(self, client: Client, bytes_max: int) -> list[LogEntry]:
+        entries = await self._read(client, bytes_max)
+        if entries or not self._after:
+            return entries
+        # Whether the log is younger than what was read of it: asked at the beginning, after every
+        # connection, and now and then.
+        now_s, connected = time.monotonic(), self._log.servers.connected
+        if connected == self._connected and now_s - self._compared_at_s < _COMPARE_EVERY_S:
+            return []
+        said = await self._log.stream(self._subject).info(client)
+        self._compared_at_s, self._connected = now_s, connected
+        if self._after <= (said["state"]["last_seq"] if said else 0):
+            return []
+        self._after = 0
+        return await self._read(client, bytes_max)
+
+    async def _read(self, client: Client, bytes_max: int) -> list[LogEntry]:
+        stream = self._log.stream(self._subject)
+        asked = {
+            "seq": self._after + 1,
+            "next_by_subj": self._log.stored(self._subject),
+            "batch": _BATCH,
+            "max_bytes": bytes_max,
+        }
+        inbox = client.new_inbox()
+        came: asyncio.Queue[Msg] = asyncio.Queue()
+        subscription = await client.subscribe(inbox, cb=came.put)
+        try:
+            text = json.dumps(asked).encode()
+            await client.publish(f"$JS.API.DIRECT.GET.{stream.name}", text, reply=inbox)
+            return await self._gather(client, came, bytes_max)
+        finally:
+            await subscription.unsubscribe()
+
+    async def _gather(
+        self, client: Client, came: asyncio.Queue[Msg], bytes_max: int
+    ) -> list[LogEntry]:
+        entries: list[LogEntry] = []
+        size = 0
+        while True:
+            async with asyncio.timeout(self._log.servers.timeout_s):
+                message = await came.get()
+            headers = message.headers or {}
+            status = headers.get("Status")
+            if status == "503":
+                # No server holds the stream: there is none, or there is no quorum.
+                stream = self._log.stream(self._subject)
+                if await stream.info(client) is None:
+                    return []
+                raise EngineAwayError(f"No server gives stream {stream.name} at the moment.")
+            if status is not None:
+                return entries
+            before = int(headers["Nats-Last-Sequence"])
+            if entries and before != entries[-1].hint:
+                return entries  # the connection lost some; they are read with the next
+            size += len(message.data)
+            if entries and size > bytes_max:
+                return entries
+            entries.append(LogEntry(int(headers["Nats-Sequence"]), message.data))
+
+    def close(self) -> None:
+        if self._woken is not None:
+            self._log.servers.unsubscribe(self._wake, self._woken)
+
+
+class _NatsHearer:
+    def __init__(self, servers: Nats, subject: str) -> None:
+        self._servers = servers
+        self._subject = subject
+        self._heard = servers.subscribe(subject)
+
+    def take(self) -> list[bytes]:
+        heard = self._heard.take()
+        if not heard:
+            self._servers.look()
+        return heard
+
+    def close(self) -> None:
+        self._servers.unsubscribe(self._subject, self._heard)

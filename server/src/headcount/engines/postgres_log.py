@@ -1,0 +1,245 @@
+"""The log in PostgreSQL: a row an entry, numbered within its subject without holes.
+
+The number comes from the subject's row in `head`, and that row stays locked until the entry is
+durable: so entries become visible in the order of their numbers, which numbers of a sequence do
+not. Notices are sent apart from what they are about, since a transaction that notifies keeps all
+others that do from being made durable together with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import math
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg import sql
+
+from headcount.engines.log import PUBLISH_BYTES_MAX, TELL_BYTES_MAX, FactLog, LogEntry
+from headcount.engines.postgres_connection import Database, Query
+from headcount.engines.postgres_notices import Notices, Subscription
+from headcount.engines.postgres_tables import (
+    add_days,
+    drop_days,
+    is_missing_day,
+    prepare_tables,
+    warnings_of,
+)
+
+__all__ = ["PostgresLog"]
+
+_LOOK_EVERY_S = 1.0
+_ROWS_MAX = 1024
+_ENTRIES_MAX = 512
+
+_PUBLISH = """
+WITH given AS (
+  SELECT * FROM unnest(%(subjects)s::text[], %(nths)s::bigint[], %(data)s::bytea[])
+    AS g(subject, nth, data)
+), counted AS (
+  SELECT subject, count(*) AS entries FROM given GROUP BY subject
+), numbered AS (
+  INSERT INTO {s}.head AS h (subject, next)
+  SELECT subject, entries + 1 FROM counted ORDER BY subject COLLATE "C"
+  ON CONFLICT (subject) DO UPDATE SET next = h.next + excluded.next - 1
+  RETURNING subject, next
+)
+INSERT INTO {s}.log (subject, seq, at, data)
+SELECT g.subject, n.next - c.entries + g.nth, clock_timestamp(), g.data
+FROM given g JOIN counted c USING (subject) JOIN numbered n USING (subject)
+"""
+
+_TAKE = """
+SELECT seq, data FROM (
+  SELECT seq, data, sum(octet_length(data)) OVER (ORDER BY seq) - octet_length(data) AS before
+  FROM (
+    SELECT seq, data FROM {s}.log WHERE subject = %(subject)s AND seq > %(after)s
+    ORDER BY seq LIMIT %(rows)s
+  ) AS next
+) AS sized WHERE before = 0 OR before + octet_length(data) <= %(bytes)s ORDER BY seq
+"""
+
+_NEXT = "SELECT next FROM {s}.head WHERE subject = %s"
+
+# Nobody waits for a disk on behalf of a notice.
+_NOTIFY = """
+SELECT set_config('synchronous_commit', 'off', true), pg_notify(channel, said)
+FROM unnest(%s::text[], %s::text[]) AS n(channel, said)
+"""
+
+
+class PostgresLog(FactLog):
+    """A `FactLog` in a schema of a PostgreSQL database.
+
+    Args:
+        address: a libpq address, of several hosts or one.
+        schema: the cluster's own; made when missing.
+        timeout_s: how long an answer is waited for.
+    """
+
+    def __init__(self, address: str, schema: str, timeout_s: float) -> None:
+        self.schema = schema
+        self.database = Database(address, timeout_s, self._prepare)
+        self.notices = Notices(address, timeout_s)
+        self._day_added = ""
+
+    def _prepare(self, connection: Query) -> None:
+        prepare_tables(connection, self.schema)
+        self._day_added = _today()
+
+    def query(self, text: str) -> sql.Composed:
+        """A statement about the cluster's own tables."""
+        return sql.SQL(text).format(s=sql.Identifier(self.schema))
+
+    def connect(self) -> None:
+        """Connect now.
+
+        Raises:
+            OperatorError: something is wrong that another try does not mend.
+            EngineAwayError: the database cannot be asked at present.
+        """
+        self.database.connect()
+
+    def warnings(self) -> list[str]:
+        """What an operator should know of the database, as sentences; raises as `publish`."""
+        return self.database.run(warnings_of)
+
+    def publish(self, subject: str, data: bytes) -> None:
+        self.publish_all([(subject, data)])
+
+    def publish_all(self, entries: Sequence[tuple[str, bytes]]) -> None:
+        assert all(len(data) <= PUBLISH_BYTES_MAX for _, data in entries)
+        for begin in range(0, len(entries), _ENTRIES_MAX):
+            self._publish(entries[begin : begin + _ENTRIES_MAX])
+
+    def _publish(self, entries: Sequence[tuple[str, bytes]]) -> None:
+        counts: dict[str, int] = {}
+        nths = []
+        for subject, _ in entries:
+            nths.append(counts.get(subject, 0))
+            counts[subject] = nths[-1] + 1
+        given = {
+            "subjects": [subject for subject, _ in entries],
+            "nths": nths,
+            "data": [bytes(data) for _, data in entries],
+        }
+        publish = self.query(_PUBLISH)
+
+        def ask(connection: Query) -> None:
+            if self._day_added != _today():
+                add_days(connection, self.schema)
+                self._day_added = _today()
+            try:
+                connection.execute(publish, given)
+            except psycopg.errors.CheckViolation as error:
+                if not is_missing_day(error):
+                    raise
+                add_days(connection, self.schema)  # its clock is ahead of ours by days
+                connection.execute(publish, given)
+            # It is durable by now, and whoever misses the notice looks once a second.
+            connection.execute(
+                _NOTIFY, ([self._wake(subject) for subject in counts], [""] * len(counts))
+            )
+
+        self.database.run(ask)
+
+    def follow(self, subject: str, hint: int | None = None) -> _PostgresFollower:
+        return _PostgresFollower(self, subject, self.notices.subscribe(self._wake(subject)), hint)
+
+    def tell(self, subject: str, data: bytes) -> None:
+        assert len(data) <= TELL_BYTES_MAX
+        said = base64.b64encode(data).decode("ascii")
+        told = ([self._told(subject)], [said])
+        self.database.run(lambda connection: connection.execute(_NOTIFY, told))
+
+    def hear(self, subject: str) -> _PostgresHearer:
+        return _PostgresHearer(self.notices.subscribe(self._told(subject)))
+
+    def trim(self, before_ms: int) -> None:
+        before = datetime.fromtimestamp(before_ms / 1000, UTC).date()
+        self.database.run(lambda connection: drop_days(connection, self.schema, before))
+
+    def wait(self, seconds: float) -> None:
+        self.notices.wait(seconds)
+
+    def close(self) -> None:
+        self.notices.close()
+        self.database.close()
+
+    def _wake(self, subject: str) -> str:
+        return f"{self.schema}:{subject}"
+
+    def _told(self, subject: str) -> str:
+        return f"{self.schema}!{subject}"
+
+
+class _PostgresFollower:
+    def __init__(
+        self, log: PostgresLog, subject: str, notices: Subscription, hint: int | None
+    ) -> None:
+        self._log = log
+        self._subject = subject
+        self._notices = notices
+        self._after = hint or 0
+        self._asked_at_s = -math.inf
+        self._more = True
+        self._take = log.query(_TAKE)
+        self._next = log.query(_NEXT)
+
+    def take(self, bytes_max: int = 4 << 20) -> list[LogEntry]:
+        # Heard before it is read, so that of what comes in between there is a notice.
+        if self._notices.take() or time.monotonic() - self._asked_at_s >= _LOOK_EVERY_S:
+            self._more = True
+        if not self._more:
+            return []
+        entries = self._log.database.run(lambda connection: self._ask(connection, bytes_max))
+        self._asked_at_s = time.monotonic()
+        self._more = bool(entries)
+        if entries:
+            self._after = entries[-1].hint
+            self._log.notices.keep_awake()
+        return entries
+
+    def _ask(self, connection: Query, bytes_max: int) -> list[LogEntry]:
+        wanted = {
+            "subject": self._subject,
+            "after": self._after,
+            "rows": _ROWS_MAX,
+            "bytes": bytes_max,
+        }
+        with connection.cursor(binary=True) as cursor:
+            rows = cursor.execute(self._take, wanted).fetchall()
+        if not rows and self._after:
+            found = connection.execute(self._next, (self._subject,)).fetchone()
+            if self._after >= (found[0] if found else 1):
+                # The log is younger than what was read of it.
+                self._after = 0
+                return self._ask(connection, bytes_max)
+        return [LogEntry(seq, data) for seq, data in rows]
+
+    def close(self) -> None:
+        self._notices.close()
+
+
+class _PostgresHearer:
+    def __init__(self, notices: Subscription) -> None:
+        self._notices = notices
+
+    def take(self) -> list[bytes]:
+        heard = []
+        for said in self._notices.take():
+            # Somebody else may notify on this channel.
+            with contextlib.suppress(binascii.Error, UnicodeEncodeError):
+                heard.append(base64.b64decode(said.encode("ascii"), validate=True))
+        return heard
+
+    def close(self) -> None:
+        self._notices.close()
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
