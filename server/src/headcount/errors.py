@@ -7,6 +7,7 @@ HeadcountError
 │   ├── ClusterError         a node may not take part in a cluster as it is      (status 1)
 │   └── DataFolderError      the data folder cannot be used as it is             (status 1)
 │       ├── FolderBusyError  another process uses it                             (status 1)
+│       ├── CatalogUnchangedError  a cluster's catalog takes no change now       (status 1)
 │       └── DamagedDataError it holds less than was acknowledged, or other bytes (status 1)
 ├── StorageUnavailableError  a disk refused a write; what was sent is not acknowledged
 │   └── SpoolUnavailableError  likewise, and it concerns only sources that forward
@@ -17,6 +18,7 @@ HeadcountError
 from __future__ import annotations
 
 __all__ = [
+    "CatalogUnchangedError",
     "ClusterError",
     "DamagedDataError",
     "DataFolderError",
@@ -74,6 +76,13 @@ class DataFolderError(OperatorError):
 
 class FolderBusyError(DataFolderError):
     """Another process holds the lock that is needed; it will be free when that one ends."""
+
+
+class CatalogUnchangedError(DataFolderError):
+    """A change of the catalog was not made: the cluster's registry is away, or another was faster.
+
+    Both sentences are for whoever asked, over the API too: they name no place and no secret.
+    """
 
 
 class DamagedDataError(DataFolderError):

@@ -14,6 +14,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from headcount.catalog.schema import TABLES, errors_named, open_catalog_file
+from headcount.catalog.shared_contents import (
+    NO_VERSION,
+    Contents,
+    SharedContents,
+    Version,
+    apply_contents,
+    contents_of,
+    digest_of,
+    keep_version,
+    kept_before,
+    kept_version,
+)
 from headcount.sqlite.reading import refuse_damage
 from headcount.sqlite.rows import Table
 
@@ -28,14 +40,19 @@ class CatalogFile:
     Args:
         path: the file; made when missing, unless read_only.
         read_only: never write, not even to make the file.
+        shared: where the cluster has its catalog, of which this file is a copy; then a change is
+            made there as well, or not at all.
 
     Raises:
         DataFolderError: the file is missing (read_only), unreadable, not a catalog, or newer than
             this version of Headcount.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool = False, shared: SharedContents | None = None
+    ) -> None:
         self._path = path
+        self._shared = shared
         self._lock = threading.Lock()
         self._own_commits = 0
         self._connection, self._ledger = open_catalog_file(path, read_only=read_only)
@@ -92,8 +109,65 @@ class CatalogFile:
             return self._ledger.read(table, clause, values)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, own: bool = False) -> Iterator[None]:
+        """One change, made in the cluster's catalog before it is durable here.
+
+        Args:
+            own: it is of no matter to other nodes, and made here alone.
+        """
+        shared = None if own else self._shared
         with self._lock, errors_named(self._path, "written"):
+            if shared is not None:
+                self._catch_up(shared)
             with self._ledger.transaction():
+                former = b"" if shared is None else contents_of(self._ledger)
                 yield
+                if shared is not None:
+                    after = contents_of(self._ledger)
+                    if after != former:
+                        held = kept_version(self._ledger)
+                        version = shared.publish(held, after)
+                        before = [*kept_before(self._ledger), held.digest]
+                        keep_version(self._ledger, version, before)
             self._own_commits += 1
+
+    def catch_up(self) -> bool:
+        """Become a copy of the cluster's catalog as it is now.
+
+        Returns:
+            Whether it was not.
+
+        Raises:
+            DataFolderError: the cluster's catalog cannot be asked for, or the file not be written.
+        """
+        assert self._shared is not None, "this is no cluster's catalog"
+        with self._lock, errors_named(self._path, "written"):
+            return self._catch_up(self._shared)
+
+    def _catch_up(self, shared: SharedContents) -> bool:
+        contents = shared.newer(kept_version(self._ledger))
+        if contents is None:
+            return False
+        # Rows come in the order of their tables, those that they refer to maybe later.
+        self._connection.pragma("foreign_keys", False)
+        try:
+            with self._ledger.transaction():
+                apply_contents(self._ledger, contents)
+        finally:
+            self._connection.pragma("foreign_keys", True)
+        self._own_commits += 1
+        return True
+
+    def begin_sharing(self) -> Contents:
+        """Make what this file holds the first version of a cluster's catalog, if it is of none."""
+        with self._transaction(own=True):
+            if kept_version(self._ledger) == NO_VERSION:
+                data = contents_of(self._ledger)
+                keep_version(self._ledger, Version(1, digest_of(data)), [])
+        return self.shared_contents()
+
+    def shared_contents(self) -> Contents:
+        """What this file holds, and of which version of the cluster's catalog it is a copy."""
+        with self._lock, errors_named(self._path, "read"):
+            version, before = kept_version(self._ledger), kept_before(self._ledger)
+            return Contents(version, contents_of(self._ledger), before)

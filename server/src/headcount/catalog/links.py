@@ -100,8 +100,11 @@ class LinkedCatalog(CatalogFile):
         return _link(row)
 
     def note_link_use(self, link_id: str, now_ms: int) -> None:
-        """Write down that somebody looked at what a link shows; a link that is gone stays gone."""
-        with self._transaction():
+        """Write down that somebody looked at what a link shows; a link that is gone stays gone.
+
+        In a cluster each node notes it for itself: it is of no matter to the others.
+        """
+        with self._transaction(own=True):
             row = self._ledger.get(LINK, link_id)
             if row is not None:
                 self._ledger.put(LINK, *row[:_USED], now_ms)

@@ -38,6 +38,7 @@ class Catalog(DeletingCatalog, KeyedCatalog, LimitedCatalog, LinkedCatalog, Forw
     Args:
         path: the file; made when missing, unless read_only.
         read_only: never write, not even to make the file.
+        shared: where the cluster has its catalog, of which this file is a copy.
 
     Raises:
         DataFolderError: the file is missing (read_only), unreadable, not a catalog, or newer than

@@ -14,7 +14,12 @@ import msgspec
 from litestar.exceptions import HTTPException
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.errors import DamagedDataError, DataFolderError, StorageUnavailableError
+from headcount.errors import (
+    CatalogUnchangedError,
+    DamagedDataError,
+    DataFolderError,
+    StorageUnavailableError,
+)
 
 __all__ = [
     "TYPES",
@@ -136,6 +141,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, DamagedDataError):
         _log.error("%s", error)
         return Problem(503, _DAMAGED)
+    if isinstance(error, CatalogUnchangedError):
+        return Problem(503, f"{error}", headers={"Retry-After": "1"})
     if isinstance(error, DataFolderError | StorageUnavailableError):
         _log.warning("storage unavailable: %s", error)
         return Problem(503, _UNAVAILABLE, headers={"Retry-After": "1"})

@@ -1,0 +1,202 @@
+"""One catalog for all nodes: changed by comparison, copied, put right where it was forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headcount.catalog import Catalog
+from headcount.catalog.entities import fresh_id, fresh_write_key
+from headcount.catalog.schema import SOURCE
+from headcount.catalog.shared_contents import NO_VERSION
+from headcount.cluster.one_catalog import CATALOG_KEY, OneCatalog, begin, newer, restore
+from headcount.counting.calendar import Period
+from headcount.errors import (
+    CatalogUnchangedError,
+    DamagedDataError,
+    EngineAwayError,
+    UsageError,
+)
+from support.memory_registry import MemoryRegistry, MemoryRegistryServer
+
+
+class Nodes:
+    """Two nodes' copies of one catalog."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = MemoryRegistryServer()
+        first = Catalog(folder / "first.sqlite")
+        begin(self.server.open(), first.begin_sharing())
+        first.close()
+        self.a, self.b = (
+            Catalog(folder / name, shared=OneCatalog(self.server.open))
+            for name in ("a.sqlite", "b.sqlite")
+        )
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Nodes:
+    return Nodes(tmp_path)
+
+
+def test_a_change_on_one_node_is_seen_on_the_other_once_it_has_looked(nodes: Nodes) -> None:
+    shop = nodes.a.add_workspace("Shop", 1)
+    web = nodes.a.add_source(shop.number, "web", 2)
+    token, secret = nodes.a.add_token(shop.number, "read", 3)
+    nodes.a.add_link(shop.number, 4, view="source", source=web.number)
+    assert nodes.b.workspaces() == []
+    version = nodes.b.version()
+    assert nodes.b.catch_up()
+    assert nodes.b.version() != version, "those who cache by it look anew"
+    assert nodes.b.workspaces() == [shop]
+    assert nodes.b.sources() == [web]
+    assert nodes.b.token_by_secret(secret) == token
+    assert not nodes.b.catch_up()
+    nodes.b.check()
+
+
+def test_a_change_begins_with_what_others_have_changed(nodes: Nodes) -> None:
+    shop = nodes.a.add_workspace("Shop", 1)
+    with pytest.raises(UsageError, match="already a workspace"):
+        nodes.b.add_workspace("Shop", 1)
+    bar = nodes.b.add_workspace("Bar", 2)
+    assert bar.number == shop.number + 1
+    nodes.b.rename_workspace(shop.number, "Baz")
+    nodes.b.rename_workspace(bar.number, "Shop")
+    nodes.b.rename_workspace(shop.number, "Bar")
+    nodes.a.catch_up()
+    assert [each.name for each in nodes.a.workspaces()] == ["Bar", "Shop"]
+    nodes.a.check()
+
+
+def test_of_two_changes_at_one_moment_one_is_refused_and_leaves_nothing(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = nodes.a.shared_contents()
+    nodes.b.add_workspace("Bar", 1)
+    monkeypatch.setattr(OneCatalog, "newer", lambda *_: None)  # it has looked just before
+    with pytest.raises(CatalogUnchangedError, match="on another node of the cluster"):
+        nodes.a.add_workspace("Foo", 1)
+    assert nodes.a.shared_contents() == held
+    monkeypatch.undo()
+    nodes.a.add_workspace("Foo", 1)
+    assert [each.name for each in nodes.a.workspaces()] == ["Bar", "Foo"]
+
+
+def test_while_the_registry_is_away_nothing_changes_and_everything_is_read(nodes: Nodes) -> None:
+    shop = nodes.a.add_workspace("Shop", 1)
+    web = nodes.a.add_source(shop.number, "web", 2)
+    nodes.server.away = True
+    with pytest.raises(CatalogUnchangedError, match="Known write keys are taken meanwhile"):
+        nodes.a.set_source_enabled(web.number, False)
+    assert nodes.a.sources() == [web]
+    nodes.a.note_link_use("a link", 3)
+
+
+def test_a_change_whose_answer_is_lost_is_known_by_looking_again(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = MemoryRegistry.put
+
+    def forgetful(registry: MemoryRegistry, key: str, value: bytes, expected: int | None) -> int:
+        revision = put(registry, key, value, expected)
+        if key == CATALOG_KEY:
+            raise EngineAwayError("No answer.")
+        return revision
+
+    monkeypatch.setattr(MemoryRegistry, "put", forgetful)
+    shop = nodes.a.add_workspace("Shop", 1)
+    nodes.b.catch_up()
+    assert nodes.b.workspaces() == [shop]
+
+
+def test_a_change_that_changes_nothing_is_no_version(nodes: Nodes) -> None:
+    nodes.a.add_workspace("Shop", 1)
+    before = nodes.server.version
+    nodes.a.retire_hash_key()
+    assert nodes.server.version == before
+
+
+def test_hash_keys_are_the_clusters_and_numbers_of_versions_the_files_own(nodes: Nodes) -> None:
+    nodes.a.set_hash_key_fingerprint("first")
+    nodes.a.begin_hash_key("second", Period(700), lambda: None)
+    nodes.b.catch_up()
+    assert nodes.b.hash_keys() == nodes.a.hash_keys()
+    assert nodes.b.hash_keys().next_fingerprint == "second"
+
+
+def test_large_catalogs_lie_in_several_parts_and_former_ones_go(nodes: Nodes) -> None:
+    shop = nodes.a.add_workspace("Shop", 1)
+    with nodes.a._transaction():
+        for number in range(1, 16_001):
+            row = (number, fresh_id(), f"source {number}", shop.number, fresh_write_key(), 1, 1)
+            nodes.a._ledger.add(SOURCE, *row)
+    for name in ("x", "y", "z"):
+        nodes.a.add_workspace(name, 2)
+    parts = [key for key in nodes.server.values if key.startswith("catalog.")]
+    assert len(parts) > 2
+    assert len({key.split(".")[1] for key in parts}) == 2
+    nodes.b.catch_up()
+    assert nodes.b.sources() == nodes.a.sources()
+
+
+def test_a_registry_that_forgot_a_change_is_put_right_by_who_has_it(nodes: Nodes) -> None:
+    shop = nodes.a.add_workspace("Shop", 1)
+    token, secret = nodes.a.add_token(shop.number, "admin", 1)
+    nodes.b.catch_up()
+    older = dict(nodes.server.values)
+    nodes.a.revoke_token(shop.number, token.id, 2)
+    nodes.server.values = older
+    registry = nodes.server.open()
+    assert newer(registry, nodes.a.shared_contents().version) is None, "an older one is no newer"
+    assert restore(registry, nodes.a.shared_contents())
+    assert not restore(registry, nodes.a.shared_contents())
+    nodes.b.catch_up()
+    found = nodes.b.token_by_secret(secret)
+    assert found is not None
+    assert found.revoked_at_ms == 2
+
+
+def test_what_a_registry_forgot_and_others_changed_is_known_to_be_lost(nodes: Nodes) -> None:
+    nodes.b.catch_up()
+    older = dict(nodes.server.values)
+    nodes.a.add_workspace("Lost", 1)
+    lost = nodes.a.shared_contents()
+    nodes.server.values = older
+    nodes.b.add_workspace("Kept", 1)
+    nodes.b.add_workspace("Kept too", 1)
+    assert not restore(nodes.server.open(), lost)
+    found = newer(nodes.server.open(), lost.version)
+    assert found is not None
+    assert not found.came_from(lost.version)
+    assert found.came_from(NO_VERSION)
+    nodes.a.catch_up()
+    assert [each.name for each in nodes.a.workspaces()] == ["Kept", "Kept too"]
+
+
+def test_a_damaged_catalog_is_not_copied(nodes: Nodes) -> None:
+    nodes.a.add_workspace("Shop", 1)
+    part = max(key for key in nodes.server.values if key.startswith("catalog."))
+    nodes.server.open().put(part, b"x", None)
+    with pytest.raises(CatalogUnchangedError, match="is damaged"):
+        nodes.b.catch_up()
+
+
+def test_a_wiped_registry_changes_no_copy(nodes: Nodes) -> None:
+    nodes.a.add_workspace("Shop", 1)
+    nodes.server.wipe()
+    with pytest.raises(CatalogUnchangedError, match="holds no catalog"):
+        nodes.a.catch_up()
+    begin(nodes.server.open(), nodes.a.shared_contents())
+    nodes.b.catch_up()
+    assert len(nodes.b.workspaces()) == 1
+
+
+def test_what_another_version_wrote_is_refused(nodes: Nodes) -> None:
+    one = OneCatalog(nodes.server.open)
+    nodes.a.add_workspace("Shop", 1)
+    held = nodes.a.shared_contents()
+    one.publish(held.version, b"\x80")
+    with pytest.raises(DamagedDataError, match="other nodes run"):
+        nodes.a.catch_up()
