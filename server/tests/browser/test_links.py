@@ -119,3 +119,32 @@ def test_limits_are_set_from_a_day_and_taken_back_on_the_page(
         opened.page.get_by_role("button", name="Take back now").first.click()
         expect(opened.page.locator("#notice")).to_contain_text("taken back")
         assert place.catalog.plan_limits(number, day_of(NOVEMBER, 23)) == {"mtu": 100}
+
+
+def test_prices_are_set_and_shown_in_money_on_the_page(
+    place: Installation, browser: Browser
+) -> None:
+    place.limit(PlanLimits(api_calls=10))
+    with page_of(place) as home, window(browser, home, viewport=NARROW) as opened:
+        opened.sign_in(place.admin_secret)
+        opened.go("/page/manage")
+        opened.page.locator("#price-metric").select_option("apiCalls")
+        opened.page.locator("#price-amount").fill("12.50")
+        opened.page.locator("#price-currency").fill("usd")
+        opened.page.locator("#price-step").fill("1,000")
+        opened.page.locator("#price-from").fill("2026-11-01")
+        opened.page.get_by_role("button", name="Add price").click()
+        [row] = opened.rows("table:has(caption:text('Every price'))")
+        assert row[:3] == ["1 November 2026", "API calls", "USD 12.50 for each 1,000"]
+        opened.check("prices-narrow")
+        assert opened.cut_off() == []
+        opened.go("/")
+        cost = opened.page.locator("#cost-api-calls")
+        expect(cost).to_contain_text("USD 50.00 beyond the plan so far")
+        opened.check("cost-narrow")
+        assert opened.cut_off() == []
+        opened.go("/page/manage")
+        opened.page.get_by_text("Take back the price of API calls from 2026-11-01").click()
+        opened.page.get_by_role("button", name="Take back now").last.click()
+        expect(opened.page.locator("#notice")).to_contain_text("taken back")
+        assert place.catalog.dated_prices(place.workspace.number) == []

@@ -9,6 +9,7 @@ import struct
 import subprocess
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow.parquet
 import pytest
 
 from headcount.cli.reading.drawing import DrawnMonth, picture
+from headcount.cli.reading.focus import FOCUS_COLUMNS
 from headcount.cli.reading.showing import caption
 from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period
@@ -25,7 +27,8 @@ from support.program import PROGRAM, Program, environment
 from support.scripted_api import scripted
 from support.server_fixture import Shop, serving
 
-FEBRUARY = ("--period", "2021-02")
+JANUARY, FEBRUARY = ("--period", "2021-01"), ("--period", "2021-02")
+FOCUS = ("--format", "focus")
 MINUS_EXTRAS = (
     "import sys\nsys.modules.update(dict.fromkeys(('pyarrow', 'vl_convert', 'obstore')))\n"
 )
@@ -59,6 +62,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         server.program.run(*plan, "--mtu", "27", "--from", "beginning")
         server.program.run(*plan, "--mtu", "30", "--from", "2021-02-28")
         server.program.run(*plan, "--mtu", "1")  # from today on
+        price = ("plan", "price", "2.50", "--workspace", "Shop", "--metric", "mtu", "--per", "1")
+        server.program.run(*price, "--currency", "usd", "--from", "beginning")
         (folder / "token").write_text(shop.token + "\n")
         yield shop
 
@@ -170,6 +175,61 @@ def test_an_export_says_what_the_plan_of_each_month_included(program: Program, s
     assert rows[-1]["mtuLimit"] == 30
     assert {"newMtu", "mtuOver"} <= rows[-1].keys()
     refused(program.run(*wanted, "--by", "source", HEADCOUNT_TOKEN=shop.token), 2, "--by workspace")
+
+
+def test_a_month_in_the_shape_of_focus_adds_up_to_what_it_costs(
+    program: Program, shop: Shop
+) -> None:
+    rows = list(csv.DictReader(io.StringIO(read(program, shop, "usage", *JANUARY, *FOCUS))))
+    assert {row["BilledCost"] for row in rows} == {"0", "0.00"}
+
+    # February has a limit of 30 tracked users on its last day, and 28 of them; less is charged.
+    def plan(command: str, *more: str) -> None:
+        program.run("plan", command, "--workspace", "Shop", *more, "--from", "2021-02-28")
+
+    plan("set", "--mtu", "25")
+    try:
+        text = read(program, shop, "usage", *FEBRUARY, *FOCUS)
+        caption = program.run("usage", *FEBRUARY, HEADCOUNT_TOKEN=shop.token).stderr
+    finally:
+        plan("set", "--mtu", "30")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert tuple(rows[0]) == FOCUS_COLUMNS
+    of_users = [row for row in rows if row["SkuId"] == "mtu"]
+    used = sum(int(row["ConsumedQuantity"]) for row in of_users)
+    steps = sum(int(row["PricingQuantity"]) for row in of_users)
+    cost = sum(Decimal(row["BilledCost"]) for row in of_users)
+    assert (used, steps, cost) == (28, 3, Decimal("7.50"))
+    assert "3 over 25, USD 7.50" in caption
+    for row in of_users:
+        assert row["BillingCurrency"] == "USD"
+        assert row["BillingPeriodStart"] == "2021-02-01T00:00:00Z"
+        assert row["BillingPeriodEnd"] == "2021-03-01T00:00:00Z"
+        assert row["SkuPriceId"] == "mtu@beginning"
+    calls = [row for row in rows if row["SkuId"] == "apiCalls"]
+    assert {row["BillingCurrency"] for row in calls} == {""}
+    assert sum(int(row["ConsumedQuantity"]) for row in calls) == 29
+    for wrong in (("--by", "source"), ("--last",), ("--watch",)):
+        finished = program.run("usage", *FEBRUARY, *FOCUS, *wrong, HEADCOUNT_TOKEN=shop.token)
+        refused(finished, 2, "Leave" if wrong != ("--watch",) else "Use --format")
+
+
+def test_a_price_is_set_shown_and_taken_back(program: Program, shop: Shop) -> None:
+    change = ("--workspace", "Shop", "--metric", "api-calls", "--from", "2021-01-01")
+    price = ("plan", "price", "0.0004", *change, "--per", "10", "--currency", "EUR")
+    assert "EUR 0.0004 for each 10" in program.run(*price).stdout
+    told = program.json("plan", "show", "--workspace", "Shop")["prices"]
+    assert [each["price"]["currency"] for each in told] == ["USD", "EUR"]
+    refused(program.run("plan", "price", "1", *change), 2, "--per", "--currency")
+    refused(
+        program.run("plan", "price", "much", *change, "--per", "1", "--currency", "EUR"),
+        2, "much", "12.50",
+    )  # fmt: skip
+    refused(
+        program.run("plan", "price", "1", *change, "--per", "1", "--currency", "euro"), 2, "EUR"
+    )
+    assert program.run("plan", "take-back", *change, "--price").returncode == 0
+    refused(program.run("plan", "take-back", *change, "--price"), 2, "No price")
 
 
 def test_every_format_holds_the_same_rows(program: Program, shop: Shop) -> None:

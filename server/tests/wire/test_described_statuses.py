@@ -10,6 +10,7 @@ import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -21,6 +22,7 @@ import pytest
 
 from headcount.api import ApiSettings
 from headcount.catalog import Source
+from headcount.counting.cost import Price
 from headcount.errors import StorageUnavailableError
 from headcount.http.entrance import Entrance, Owner
 from headcount.wiring.callers import turning_away
@@ -84,6 +86,10 @@ class Place:
         self.installation.catalog.set_plan_limits(
             self.installation.workspace.number, {"mtu": 5}, from_day=NOVEMBER.first_day, now_ms=1
         )
+        self.installation.catalog.set_plan_price(
+            self.installation.workspace.number, "mtu", Price(Decimal(5), 1, "USD"),
+            from_day=NOVEMBER.first_day, now_ms=1,
+        )  # fmt: skip
         if asked.path.endswith("/forwarding"):
             self.forward(source)
         link, _ = self.installation.catalog.add_link(self.installation.workspace.number, 1)

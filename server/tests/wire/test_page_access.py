@@ -169,6 +169,7 @@ def test_a_reading_token_changes_nothing(visitor: httpx.Client, place: Installat
         ("tokens", {"scope": "admin"}),
         (f"tokens/{place.admin_token.id}/revoke", {}),
         ("plan-limits", {"mtu": "1", "api_calls": ""}),
+        ("plan-prices", {"metric": "mtu", "amount": ""}),
     ):
         key = re.search(r'name="form_key" value="([^"]+)"', visitor.get("/").text)
         assert key is not None

@@ -11,6 +11,8 @@ from headcount.catalog import PlanLimits
 from headcount.counting.facts import Rejection
 from support.installation import NOVEMBER, NOW_MS, Installation, day_of, ms_of
 
+OLD = "2026-01-01"
+
 OCTOBER = NOVEMBER.shifted(-1)
 HOME = "/headcount/v1"
 
@@ -198,6 +200,73 @@ def test_a_month_is_judged_by_the_limit_that_was_in_force_in_it(
     assert told["planLimits"]["apiCalls"] == 40
 
 
+def test_a_month_is_charged_by_the_price_and_the_limit_that_were_in_force_in_it(
+    place: Installation, admin: httpx.Client
+) -> None:
+    web = place.source("web")
+    october = NOVEMBER.shifted(-1)
+    for period, calls in ((october, 2_001), (NOVEMBER, 2_001)):
+        place.use(web, period, {1: {"api_calls": calls, "identified": 5}})
+    path = f"{HOME}/plan-prices"
+
+    def put(metric: str, day: str, price: Any) -> Any:
+        return admin.put(path, json={"metric": metric, "price": price, "inForceFrom": day})
+
+    admin.put(f"{HOME}/plan-limits", json={"mtu": None, "apiCalls": 1_000, "inForceFrom": OLD})
+    dear = {"amount": "12.50", "step": 1_000, "currency": "USD"}
+    cheap = {"amount": "0.01", "step": 1, "currency": "EUR"}
+    data(put("apiCalls", OLD, dear))
+    # A metric without a limit costs nothing, whatever its price.
+    data(put("mtu", OLD, cheap))
+    told = data(put("apiCalls", "2026-11-02", cheap))
+    assert told["planPrices"] == {"mtu": cheap, "apiCalls": cheap}
+    assert [each["inForceFrom"] for each in told["dated"]] == [OLD, OLD, "2026-11-02"]
+    asked = data(admin.get(f"{path}?period={october}"))
+    assert (asked["planPrices"]["apiCalls"], asked["day"]) == (dear, "2026-10-31")
+    charged = {"amount": "25.00", "currency": "USD", "steps": 2}
+    now = {"amount": "10.01", "currency": "EUR", "steps": 1_001}
+    assert data(admin.get(f"{HOME}/summary?period={october}"))["overageCost"] == {
+        "apiCalls": charged
+    }
+    assert data(admin.get(f"{HOME}/summary"))["overageCost"] == {"apiCalls": now}
+    months = data(admin.get(f"{HOME}/months"))["months"]
+    assert [each["overageCost"]["apiCalls"] for each in months] == [charged, now]
+
+    for wrong, field in (
+        ({"amount": "much", "step": 1, "currency": "USD"}, "price.amount"),
+        ({"amount": "-1", "step": 1, "currency": "USD"}, "price"),
+        ({"amount": "1", "step": 1, "currency": "dollars"}, "price"),
+        ({"amount": "1", "step": 0, "currency": "USD"}, "price.step"),
+        ({"amount": 1, "step": 1, "currency": "USD"}, "price.amount"),
+    ):
+        assert error(put("mtu", OLD, wrong), 422)["field"] == field
+    assert error(put("mtu", "soon", None), 422)["field"] == "inForceFrom"
+    assert error(put("users", OLD, None), 422)["field"] == "metric"
+    assert error(admin.delete(f"{path}/apiCalls/2026-11-03"), 404)["field"] == "day"
+    told = data(admin.delete(f"{path}/apiCalls/2026-11-02"))
+    assert told["planPrices"]["apiCalls"] == dear
+    assert data(admin.get(f"{HOME}/summary"))["overageCost"] == {"apiCalls": charged}
+    assert data(put("apiCalls", "2026-11-01", None))["planPrices"]["apiCalls"] is None
+    assert "overageCost" not in data(admin.get(f"{HOME}/summary"))
+
+
+def test_where_the_month_ends_is_told_in_money(place: Installation, admin: httpx.Client) -> None:
+    web = place.source("web")
+    place.use(web, NOVEMBER.shifted(-1), {day: {"api_calls": 90} for day in range(1, 32)})
+    place.use(web, NOVEMBER, {day: {"api_calls": 90 + day % 5} for day in range(1, 24)})
+    admin.put(f"{HOME}/plan-limits", json={"mtu": None, "apiCalls": 2_200})
+    price = {"amount": "5", "step": 10, "currency": "USD"}
+    admin.put(f"{HOME}/plan-prices", json={"metric": "apiCalls", "price": price})
+    told = data(admin.get(f"{HOME}/summary"))
+    assert "overageCost" not in told
+    estimate, cost = told["estimates"]["apiCalls"], told["estimatedOverageCost"]["apiCalls"]
+    assert cost.pop("currency") == "USD"
+    assert {end: int(amount) for end, amount in cost.items()} == {
+        end: 5 * -(-max(0, count - 2_200) // 10) for end, count in estimate.items()
+    }
+    assert int(cost["high"]) > 0
+
+
 def test_a_reading_token_reads_and_no_more(place: Installation) -> None:
     source = place.source("web")
     with place.client() as client:
@@ -210,6 +279,8 @@ def test_a_reading_token_reads_and_no_more(place: Installation) -> None:
             ("DELETE", f"/tokens/{place.admin_token.id}", None),
             ("PUT", "/plan-limits", {"mtu": 1, "apiCalls": 1}),
             ("DELETE", "/plan-limits/mtu/2026-11-01", None),
+            ("PUT", "/plan-prices", {"metric": "mtu", "price": None}),
+            ("DELETE", "/plan-prices/mtu/2026-11-01", None),
         ):
             answer = client.request(method, HOME + path, json=body)
             assert error(answer, 403)["type"] == "forbidden"

@@ -8,6 +8,7 @@ carry in place of names. Knows nothing of counting.
 from headcount.catalog.entities import (
     FROM_THE_BEGINNING,
     DatedLimit,
+    DatedPrice,
     Deletion,
     Forwarding,
     ForwardingState,
@@ -21,7 +22,7 @@ from headcount.catalog.entities import (
     WhenFull,
     Workspace,
 )
-from headcount.catalog.plans import LIMIT_MAX, limits_on
+from headcount.catalog.plans import LIMIT_MAX, limits_on, prices_on
 from headcount.catalog.sqlite import Catalog
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "LIMIT_MAX",
     "Catalog",
     "DatedLimit",
+    "DatedPrice",
     "Deletion",
     "Forwarding",
     "ForwardingState",
@@ -42,4 +44,5 @@ __all__ = [
     "WhenFull",
     "Workspace",
     "limits_on",
+    "prices_on",
 ]

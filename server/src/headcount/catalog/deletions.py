@@ -14,6 +14,7 @@ from headcount.catalog.schema import (
     FORWARDING,
     LINK,
     PLAN_LIMIT,
+    PLAN_PRICE,
     SOURCE,
     TOKEN,
     WORKSPACE,
@@ -173,7 +174,7 @@ class DeletingCatalog(CatalogFile):
             row = self._ledger.get(WORKSPACE, number)
             if held is None or row is None or held[4] is not None:
                 return
-            for table in (TOKEN, LINK, PLAN_LIMIT):
+            for table in (TOKEN, LINK, PLAN_LIMIT, PLAN_PRICE):
                 self._ledger.drop(table, "WHERE workspace = ?1", (number,))
             for source in self._ledger.read(SOURCE, "WHERE workspace = ?1", (number,)):
                 self._ledger.drop(FORWARDING, "WHERE source = ?1", (source[0],))

@@ -12,12 +12,14 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from headcount.counting.cost import Price
 from headcount.counting.hashing import KeyPlan
 from headcount.errors import UsageError
 
 __all__ = [
     "FROM_THE_BEGINNING",
     "DatedLimit",
+    "DatedPrice",
     "Deletion",
     "Forwarding",
     "ForwardingState",
@@ -181,6 +183,24 @@ class DatedLimit:
     from_day: int
     amount: int | None
     set_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DatedPrice:
+    """What a plan charges beyond the limit of one metric, from a day on until the next one of it.
+
+    Attributes:
+        metric: the metric's name.
+        from_day: the first day (days since 1970) on which it is in force; `FROM_THE_BEGINNING`
+            where it has always been.
+        price: for each step; None for none.
+        set_at_ms: when it was set, milliseconds since 1970, UTC.
+    """
+
+    metric: str
+    from_day: int
+    price: Price | None
+    set_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ __all__ = [
     "LINK",
     "META",
     "PLAN_LIMIT",
+    "PLAN_PRICE",
     "QUOTA",
     "SCHEMA_VERSION",
     "SOURCE",
@@ -202,6 +203,19 @@ CREATE TABLE IF NOT EXISTS quota (
     checksum INTEGER NOT NULL,
     PRIMARY KEY (source, metric)
 ) STRICT, WITHOUT ROWID;
+-- What a plan charges for each step of a metric beyond its limit, from a day on as for limits; no
+-- amount is no price. Money is text, exact to the last digit.
+CREATE TABLE IF NOT EXISTS plan_price (
+    workspace INTEGER NOT NULL REFERENCES workspace (number),
+    metric TEXT NOT NULL,
+    from_day INTEGER NOT NULL,
+    amount TEXT,
+    step INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    set_at_ms INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workspace, metric, from_day)
+) STRICT, WITHOUT ROWID;
 """
 """Tables that came with the format of today; an upgrade adds those that are missing."""
 
@@ -241,7 +255,8 @@ DELIVERY = Table(
     "workspace channel event kind state made_at_ms attempts next_at_ms ended_at_ms log body",
 )
 QUOTA = Table("quota", "source metric", "amount past changed_at_ms")
-ADDED_TABLES = (ALERT_RULE, CHANNEL, DELIVERY, QUOTA)
+PLAN_PRICE = Table("plan_price", "workspace metric from_day", "amount step currency set_at_ms")
+ADDED_TABLES = (ALERT_RULE, CHANNEL, DELIVERY, QUOTA, PLAN_PRICE)
 """Those of `ADDED`."""
 TABLES = (
     *(WORKSPACE, SOURCE, TOKEN, PLAN_LIMIT, LINK, FORWARDING, DELETION, META),

@@ -9,6 +9,7 @@ import click
 
 from headcount.cli.options import query_options
 from headcount.cli.reading.api_connection import connected, reading_options
+from headcount.cli.reading.focus import write_focus
 from headcount.cli.reading.own import forecasts_told, get_own, source_names, workspace_name
 from headcount.cli.reading.showing import (
     by_use,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["usage"]
 
+_FOCUS = "focus"
+
 
 @click.command(
     epilog="""\b
@@ -44,6 +47,7 @@ Examples:
   headcount usage --period 2026-10 --metric mtu --format csv > october.csv
   headcount usage --plot november.png
   headcount usage --beside 2025-11 --plot both.png
+  headcount usage --period 2026-10 --format focus > october-cost.csv
   headcount usage --watch
   headcount usage --host us --token-file segment-token --json
 
@@ -60,10 +64,11 @@ Every row counts from the start of the month to the end of its day, in UTC."""
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(["table", *FORMATS]),
+    type=click.Choice(["table", *FORMATS, _FOCUS]),
     default="table",
     show_default=True,
-    help="How to print the rows.",
+    help="How to print the rows. focus is CSV with new use and cost beyond the plan of each day, in"
+    " columns named as FOCUS, of the FinOps Foundation, does; shaped like it, not conformant.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
@@ -101,8 +106,12 @@ def usage(
             "--beside goes with neither --watch, --format nor --json.",
             "Leave one of them out; a month's own rows are read with --period.",
         )
-    if watch and shown_as == "parquet":
-        raise UsageError("--watch cannot go on in a Parquet file.", "Use --format json or csv.")
+    if watch and shown_as in ("parquet", _FOCUS):
+        raise UsageError(
+            f"--watch cannot go on in the format {shown_as}.", "Use --format json or csv."
+        )
+    if last and shown_as == _FOCUS:
+        raise UsageError("--format focus has the month's days, which add up.", "Leave --last out.")
     if plot is not None:
         if watch or last or shown_as != "table":
             raise UsageError(
@@ -124,6 +133,10 @@ def usage(
             rows = rows_of_last_day(rows)
         if shown_as == "table":
             _print(connection, query, month, other, rows)
+            return
+        if shown_as == _FOCUS:
+            with whole_target(STDOUT, binary=True) as stream:
+                write_focus(connection, query, month, rows, stream)
             return
         with whole_target(STDOUT, binary=shown_as == "parquet") as stream:
             writer = row_writer(shown_as, query.columns, stream)

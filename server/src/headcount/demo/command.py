@@ -7,6 +7,7 @@ import signal
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ import click
 from headcount.catalog import FROM_THE_BEGINNING, Catalog, PlanLimits
 from headcount.clock import now_ms, utc_now
 from headcount.config import SETTINGS
+from headcount.counting.cost import Price
 from headcount.datafolder import open_data_folder
 from headcount.demo.expected import Key, Usage, expected_usage
 from headcount.demo.live import post_live_messages, tracking_client
@@ -28,6 +30,7 @@ __all__ = ["run_demo"]
 _WORKSPACE = "Demo shop"
 # What the plan allows, as a share of what the month comes to: there is something to say of both.
 _CALLS_ALLOWED, _MTU_ALLOWED = 0.96, 1.04
+_PRICE = Price(Decimal("5.00"), 1_000, "USD")
 _MIDNIGHT_MARGIN = timedelta(seconds=30)
 
 
@@ -105,6 +108,9 @@ class _Demo:
                 _near_limits(this_month),
                 from_day=FROM_THE_BEGINNING,
                 now_ms=now_ms(),
+            )
+            catalog.set_plan_price(
+                self._workspace, "api_calls", _PRICE, from_day=FROM_THE_BEGINNING, now_ms=now_ms()
             )
 
     def _tell_addresses(self, addresses: Addresses) -> None:

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 
+from headcount.api.v1.plan_prices import CostRecord
+from headcount.api.v1.summary import CostEstimate
+from headcount.counting.cost import money_text
 from headcount.counting.forecast import Forecast
 from headcount.counting.metrics import Metric
 from headcount.page.figures import ChangeText, change_of, day_text, short_day_text
@@ -99,6 +103,8 @@ class UsageCard:
         compared: what it is held against, in words.
         drivers: the sources that stand out.
         limit: None without one.
+        cost: of what was used beyond it, in words; empty without a price, and while nothing was.
+        cost_ahead: of what will be by the month's end, in words; empty where that cannot be told.
         estimates: of the month's end, then of the limit; none for a month that is over, or too
             young.
         forecast: what the estimates are made of; None without any.
@@ -114,6 +120,8 @@ class UsageCard:
     compared: str
     drivers: Sequence[Driver]
     limit: LimitUse | None
+    cost: str
+    cost_ahead: str
     estimates: Sequence[EstimateText]
     forecast: Forecast | None
     too_early: bool
@@ -129,6 +137,8 @@ def usage_card(
     against: Against | None,
     sources: Sequence[tuple[str, int, int]] = (),
     limit: int | None,
+    cost: CostRecord | None = None,
+    cost_ahead: CostEstimate | None = None,
 ) -> UsageCard:
     """The standing of one metric.
 
@@ -140,6 +150,8 @@ def usage_card(
         against: what it is held against; None without another month.
         sources: name, count so far and how much more than in the other month, of each.
         limit: of the plan.
+        cost: of what was used beyond it; None where nothing is charged.
+        cost_ahead: of what will be used beyond it; None where that cannot be told.
     """
     now = totals[-1]
     ahead = now if forecast is None else forecast.at_end.likely
@@ -156,10 +168,19 @@ def usage_card(
         "" if against is None else against.words,
         drivers_of(sources, now, compared=against is not None),
         use,
+        "" if cost is None else money_text(Decimal(cost.amount), cost.currency),
+        "" if cost_ahead is None else _cost_ahead(cost_ahead),
         estimates,
         forecast,
         runs and now > 0 and forecast is None,
     )
+
+
+def _cost_ahead(cost: CostEstimate) -> str:
+    likely, low, high = (
+        money_text(Decimal(each), cost.currency) for each in (cost.likely, cost.low, cost.high)
+    )
+    return likely if low == high else f"{likely} ({low} to {high})"
 
 
 def drivers_of(

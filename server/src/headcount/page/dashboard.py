@@ -116,7 +116,15 @@ class _MonthAnswers:
                 for each in self.summary.sources
             ],
             limit=getattr(self.summary.plan_limits, metric.name),
+            cost=_told(self.summary.overage_cost, metric),
+            cost_ahead=_told(self.summary.estimated_overage_cost, metric),
         )
+
+
+def _told(costs: Any, metric: Metric) -> Any:
+    """What is said of a metric; None where nothing is."""
+    found = UNSET if costs is UNSET else getattr(costs, metric.name)
+    return None if found is UNSET else found
 
 
 async def _read(

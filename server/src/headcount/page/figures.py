@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
+from headcount.api.v1.plan_prices import PriceRecord
+from headcount.counting.cost import money_text
 from headcount.wording import change_text
 
 __all__ = [
@@ -14,6 +17,7 @@ __all__ = [
     "full_day_text",
     "moment_text",
     "month_text",
+    "price_text",
     "short_day_text",
     "weekday_text",
 ]
@@ -49,6 +53,12 @@ def moment_text(moment: str) -> str:
     """An RFC 3339 moment as `3 Nov 2026, 12:04 UTC`."""
     when = datetime.fromisoformat(moment).astimezone(UTC)
     return f"{when.day} {when:%b %Y, %H:%M} UTC"
+
+
+def price_text(price: PriceRecord) -> str:
+    """A price as `USD 12.50 for each 1,000`."""
+    amount = money_text(Decimal(price.amount), price.currency)
+    return f"{amount} for each {price.step:,}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from headcount.api.v1.daily import Columns
 from headcount.api.v1.outcomes import Outcomes, OutcomesBody
 from headcount.api.v1.sources import SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals, TotalsChange
+from headcount.counting.cost import money_text
 from headcount.counting.metrics import BY_NAME, REPORTED, Metric
 from headcount.page.figures import ChangeText, change_of
 from headcount.wording import percent_text
@@ -113,12 +115,14 @@ class MonthBar:
         permille: how long its bar is, in thousandths.
         limit: what the plan included then; None without a limit.
         over: how much more than that was used; 0 while it was not more.
+        cost: of that, in words; empty where nothing is charged.
     """
 
     total: int
     permille: int
     limit: int | None
     over: int
+    cost: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +266,10 @@ def _month_bar(metric: Metric, month: MonthRecord, highest: int) -> MonthBar:
     total: int = getattr(month.totals, metric.name)
     limit: int | None = getattr(month.plan_limits, metric.name)
     over = 0 if month.overage is UNSET else getattr(month.overage, metric.name) or 0
-    return MonthBar(total, 1000 * total // highest, limit, over)
+    costs = month.overage_cost
+    cost = UNSET if costs is UNSET else getattr(costs, metric.name)
+    charged = "" if cost is UNSET else money_text(Decimal(cost.amount), cost.currency)
+    return MonthBar(total, 1000 * total // highest, limit, over, charged)
 
 
 def day_rows(days: Sequence[str], of_scope: Columns) -> list[DayRow]:

@@ -14,6 +14,7 @@ from litestar import Request, Response, get
 from msgspec import UNSET
 
 from headcount.api.v1.plan_limits import LimitsBody
+from headcount.api.v1.plan_prices import PricesBody
 from headcount.api.v1.sources import SourceBody, SourceListBody
 from headcount.api.v1.tokens import NewTokenBody, TokenListBody
 from headcount.api.v1.workspace import WorkspaceBody
@@ -28,6 +29,7 @@ __all__ = ["MANAGING_HANDLERS"]
 _SOURCES = "/headcount/v1/sources"
 _TOKENS = "/headcount/v1/tokens"
 _LIMITS = "/headcount/v1/plan-limits"
+_PRICES = "/headcount/v1/plan-prices"
 _SEPARATORS = re.compile(r"[\s,._']")
 _DIGITS_MAX = 16
 _ADMIN = "admin"
@@ -41,6 +43,7 @@ async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
     sources = [each for each in listed if each.deleted_at is UNSET]
     tokens = (await visit.ask(TokenListBody, _TOKENS)).tokens
     limits = await visit.ask(LimitsBody, _LIMITS)
+    prices = await visit.ask(PricesBody, _PRICES)
     notice = visit.session.notices.pop(request.query_params.get("notice", ""), None)
     return await visit.parts.pages.send(
         request,
@@ -53,6 +56,12 @@ async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
         tokens=sorted(tokens, key=lambda token: not token.valid),
         limits=[(metric, getattr(limits.plan_limits, metric.name)) for metric in HEADLINES],
         dated=limits.dated[::-1],
+        prices=[
+            (metric, price)
+            for metric in HEADLINES
+            if (price := getattr(prices.plan_prices, metric.name)) is not None
+        ],
+        dated_prices=prices.dated[::-1],
         labels={metric.wire: metric.label for metric in HEADLINES},
         may_change=workspace.token_scope == _ADMIN,
         sharing=await read_sharing(visit, request.query_params),
@@ -148,6 +157,30 @@ async def take_back_limit(visit: Visit, _form: dict[str, str], named: str) -> No
     return Notice("The limit is taken back, and the one before it is in force instead.")
 
 
+@changing("/page/plan-prices")
+async def set_price(visit: Visit, form: dict[str, str], _named: str) -> Notice:
+    amount = form.get("amount", "").strip()
+    step = _SEPARATORS.sub("", form.get("step", ""))
+    if amount and not (step.isascii() and step.isdigit() and len(step) <= _DIGITS_MAX):
+        return Notice("A price is for a whole number of them, such as 1,000.", "failed")
+    currency = form.get("currency", "").strip().upper()
+    price = {"amount": amount, "step": int(step), "currency": currency} if amount else None
+    body = {
+        "metric": form.get("metric", ""),
+        "price": price,
+        "inForceFrom": form.get("from") or None,
+    }
+    await visit.ask(PricesBody, _PRICES, method="PUT", body=body)
+    return Notice("The plan's price is set. Months are charged by those of their own time.")
+
+
+@changing("/page/plan-prices/{named:str}/take-back")
+async def take_back_price(visit: Visit, _form: dict[str, str], named: str) -> Notice:
+    metric, _, day = named.partition("@")
+    await visit.ask(msgspec.Raw, f"{_PRICES}/{metric}/{day}", method="DELETE")
+    return Notice("The price is taken back, and the one before it is in force instead.")
+
+
 MANAGING_HANDLERS = [
     manage,
     add_source,
@@ -160,4 +193,6 @@ MANAGING_HANDLERS = [
     revoke_token,
     set_limits,
     take_back_limit,
+    set_price,
+    take_back_price,
 ]

@@ -55,6 +55,7 @@ class Pages:
             weekday=figures.weekday_text,
             month=figures.month_text,
             moment=figures.moment_text,
+            price=figures.price_text,
         )
 
     def part(self, template: str, **values: Any) -> Markup:

@@ -6,11 +6,21 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from headcount.catalog import FROM_THE_BEGINNING, LIMIT_MAX, Catalog, DatedLimit, PlanLimits
+from headcount.catalog import (
+    FROM_THE_BEGINNING,
+    LIMIT_MAX,
+    Catalog,
+    DatedLimit,
+    DatedPrice,
+    PlanLimits,
+    prices_on,
+)
+from headcount.counting.cost import Price
 from headcount.errors import DamagedDataError, DataFolderError, UsageError
 
 NOW_MS = 1_795_000_000_000
@@ -180,6 +190,46 @@ def test_a_limit_is_a_whole_number(catalog: Catalog, limit: int) -> None:
     for fine in (0, LIMIT_MAX):
         catalog.set_plan_limits(number, PlanLimits(mtu=fine), from_day=0, now_ms=NOW_MS)
         assert catalog.plan_limits(number, 0) == {"mtu": fine}
+
+
+def test_a_price_is_in_force_from_its_day_until_the_next_one(catalog: Catalog) -> None:
+    one, two = (catalog.add_workspace(name, NOW_MS).number for name in ("one", "two"))
+    dear, cheap = Price(Decimal("12.50"), 1_000, "USD"), Price(Decimal("0.0001"), 1, "EUR")
+
+    def set_price(price: Price | None, day: int) -> None:
+        catalog.set_plan_price(one, "mtu", price, from_day=day, now_ms=NOW_MS)
+
+    for price, day in ((dear, 100), (dear, 150), (cheap, 200), (None, 300)):
+        set_price(price, day)
+    # What is in force already is not set again.
+    assert [each.from_day for each in catalog.dated_prices(one)] == [100, 200, 300]
+    found = {day: prices_on(catalog.dated_prices(one), day) for day in (99, 100, 199, 200, 300)}
+    assert found == {99: {}, 100: {"mtu": dear}, 199: {"mtu": dear}, 200: {"mtu": cheap}, 300: {}}
+    assert catalog.dated_prices(two) == []
+    assert catalog.take_back_price(one, "mtu", 201) is None
+    taken = catalog.take_back_price(one, "mtu", 200)
+    assert taken == DatedPrice("mtu", 200, cheap, NOW_MS)
+    assert prices_on(catalog.dated_prices(one), 299) == {"mtu": dear}
+    set_price(Price(Decimal("1E+3"), 1, "USD"), 400)
+    assert str(prices_on(catalog.dated_prices(one), 400)["mtu"].amount) == "1000"
+    catalog.check()
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        Price(Decimal("-1"), 1, "USD"), Price(Decimal("0.0000001"), 1, "USD"),
+        Price(Decimal("NaN"), 1, "USD"), Price(Decimal("Infinity"), 1, "USD"),
+        Price(Decimal(10) ** 13, 1, "USD"), Price(Decimal(1), 0, "USD"),
+        Price(Decimal(1), LIMIT_MAX + 1, "USD"), Price(Decimal(1), 1, "usd"),
+        Price(Decimal(1), 1, "USDT"),
+    ],
+)  # fmt: skip
+def test_a_price_is_an_exact_amount_of_a_currency(catalog: Catalog, price: Price) -> None:
+    number = catalog.add_workspace("shop", NOW_MS).number
+    with pytest.raises(UsageError):
+        catalog.set_plan_price(number, "mtu", price, from_day=0, now_ms=NOW_MS)
+    assert catalog.dated_prices(number) == []
 
 
 def test_a_link_is_known_by_its_secret_until_it_expires_or_is_revoked(catalog: Catalog) -> None:

@@ -3,7 +3,7 @@
 Takes the same tokens and answers with the same envelope. Counts are JSON numbers here: they stay
 below 2^53. Reading takes any token, changing anything takes one of scope `admin`.
 
-    workspace, sources, tokens, links, plan_limits    what the catalog holds
+    workspace, sources, tokens, links, plan_limits, plan_prices    what the catalog holds
     outcomes                              what became of every message, and why
     libraries                             which tracking libraries sent them
     summary, daily, range                 a month in one answer; day by day, as columns; many
@@ -19,6 +19,7 @@ from headcount.api.v1.links import LINK_HANDLERS
 from headcount.api.v1.month_end import FORECAST_HANDLERS
 from headcount.api.v1.outcomes import OUTCOME_HANDLERS
 from headcount.api.v1.plan_limits import LIMIT_HANDLERS
+from headcount.api.v1.plan_prices import PRICE_HANDLERS
 from headcount.api.v1.range import RANGE_HANDLERS
 from headcount.api.v1.sources import SOURCE_HANDLERS
 from headcount.api.v1.summary import SUMMARY_HANDLERS
@@ -39,6 +40,7 @@ V1_HANDLERS = [
     *SOURCE_HANDLERS,
     *TOKEN_HANDLERS,
     *LIMIT_HANDLERS,
+    *PRICE_HANDLERS,
     *FORWARDING_HANDLERS,
     *LINK_HANDLERS,
 ]

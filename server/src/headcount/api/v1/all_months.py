@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.v1.plan_limits import LimitsRecord, limits_of
+from headcount.api.v1.plan_prices import Costs, overage_costs, prices_of
 from headcount.api.v1.summary import Overage, Totals, overage_of
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, endpoint
@@ -37,6 +38,7 @@ class MonthRecord(msgspec.Struct, rename="camel", gc=False):
         LimitsRecord, Meta(description="In force on its last day; today while it runs.")
     ]
     overage: Overage | UnsetType = UNSET
+    overage_cost: Costs | UnsetType = UNSET
 
 
 class MonthsBody(msgspec.Struct, rename="camel"):
@@ -79,7 +81,14 @@ def _record(caller: Caller, month: MonthView) -> MonthRecord:
     totals = Totals(*all_of(REPORTED, month.reading.workspace[: month.days].sum(axis=0)).tolist())
     limits = limits_of(caller, month)
     until = moment_text(month.reading.counted_until_ms)
-    return MonthRecord(str(month.period), until, totals, limits, overage_of(totals, limits))
+    return MonthRecord(
+        str(month.period),
+        until,
+        totals,
+        limits,
+        overage_of(totals, limits),
+        overage_costs(totals, limits, prices_of(caller, month)),
+    )
 
 
 MONTHS_HANDLERS = [read_months]

@@ -29,6 +29,7 @@ __all__ = [
     "LimitsBody",
     "LimitsRecord",
     "limits_of",
+    "named_day",
 ]
 
 _BEGINNING = "beginning"
@@ -191,7 +192,7 @@ def _day(text: str) -> int:
 def take_back_limit(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     metric = _BY_WIRE.get(request.path_params["metric"])
-    day = _named_day(request.path_params["day"])
+    day = named_day(request.path_params["day"])
     number = caller.workspace.number
     if metric is None or day is None:
         found = None
@@ -202,7 +203,8 @@ def take_back_limit(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(LimitsAnswer(_body(caller, read_month(caller, None))))
 
 
-def _named_day(text: str) -> int | None:
+def named_day(text: str) -> int | None:
+    """The day that an address names, which may be the beginning; None where it names none."""
     if text == _BEGINNING:
         return FROM_THE_BEGINNING
     try:

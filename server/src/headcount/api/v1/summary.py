@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.v1.month_end import forecasts_of
 from headcount.api.v1.plan_limits import LimitsRecord, limits_of
+from headcount.api.v1.plan_prices import Costs, costs_of, overage_costs, prices_of
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.query import (
@@ -24,6 +25,7 @@ from headcount.api.wire.query import (
 )
 from headcount.counting.by_metric import by_metric
 from headcount.counting.calendar import Period
+from headcount.counting.cost import Cost, Price
 from headcount.counting.metrics import API_CALLS, HEADLINES, REPORTED
 from headcount.counting.usage import Counts, all_of
 
@@ -82,6 +84,19 @@ class Estimates(by_metric(HEADLINES, Estimate | UnsetType, _ESTIMATED, default=U
     """Where the month will end."""
 
 
+class CostEstimate(msgspec.Struct, gc=False):
+    """What use beyond the plan will cost, where the count ends as `estimates` says."""
+
+    likely: Annotated[str, Meta(description="An amount of money, exact.")]
+    low: Annotated[str, Meta(description="Where the count ends low.")]
+    high: Annotated[str, Meta(description="Where the count ends high.")]
+    currency: Annotated[str, Meta(description="Code of the currency in ISO 4217, such as USD.")]
+
+
+class CostEstimates(by_metric(HEADLINES, CostEstimate | UnsetType, _ESTIMATED, default=UNSET)):  # type: ignore[misc]
+    """What the month will cost beyond the plan."""
+
+
 class SummaryBody(msgspec.Struct, rename="camel"):
     """A month in one answer."""
 
@@ -89,6 +104,7 @@ class SummaryBody(msgspec.Struct, rename="camel"):
     sources: Annotated[list[SourceTotals], Meta(description="Sources with usage, by id.")]
     plan_limits: Annotated[LimitsRecord, Meta(description="Those in force on the month's day.")]
     overage: Overage | UnsetType = UNSET
+    overage_cost: Costs | UnsetType = UNSET
     previous: MonthTotals | UnsetType = UNSET
     compared: (
         Annotated[
@@ -99,6 +115,7 @@ class SummaryBody(msgspec.Struct, rename="camel"):
     ) = UNSET
     change: TotalsChange | UnsetType = UNSET
     estimates: Estimates | UnsetType = UNSET
+    estimated_overage_cost: CostEstimates | UnsetType = UNSET
 
 
 class SummaryAnswer(msgspec.Struct):
@@ -114,7 +131,8 @@ class SummaryAnswer(msgspec.Struct):
         name="getSummary",
         summary="A month in one answer",
         description="Totals to date of the workspace and of every source; what the plan included"
-        " on the month's last day, or includes today while it runs, and what was used beyond it;"
+        " on the month's last day, or includes today while it runs, and what was used beyond it,"
+        " in money too where the plan has a price;"
         " and the change against another month, the one before unless `against` names one: up to"
         " the same day of it (or its last, when it is shorter) while the month runs, all of it once"
         " both are over. Against the month that runs, `compared` is this month up to the same day,"
@@ -137,7 +155,9 @@ def read_summary(request: Request[Any, Any, Any]) -> Response[bytes]:
     other = _other_month(caller, month, against)
     totals = _month_totals(month, month.days)
     limits = limits_of(caller, month)
+    prices = prices_of(caller, month)
     body = SummaryBody(totals, [], limits, overage_of(totals.totals, limits))
+    body.overage_cost = overage_costs(totals.totals, limits, prices)
     if other is not None:
         body.previous = _month_totals(other.month, other.days)
         now = _month_totals(month, other.days_now)
@@ -146,6 +166,8 @@ def read_summary(request: Request[Any, Any, Any]) -> Response[bytes]:
         body.change = _change(now.totals, body.previous.totals)
     body.sources = _sources(caller, month, other)
     body.estimates = _estimates(caller, month)
+    if body.estimates is not UNSET and prices:
+        body.estimated_overage_cost = _cost_estimates(body.estimates, limits, prices)
     return answer(SummaryAnswer(body), month.headers())
 
 
@@ -185,6 +207,30 @@ def _estimates(caller: Caller, month: MonthView) -> Estimates | UnsetType:
     told = forecasts_of(caller, month)
     found = {metric.name: Estimate(*forecast.at_end) for metric, forecast in told.items()}
     return Estimates(**found) if found else UNSET
+
+
+def _cost_estimates(
+    estimates: Estimates, limits: LimitsRecord, prices: dict[str, Price]
+) -> CostEstimates | UnsetType:
+    told = {
+        metric.name: estimate
+        for metric in HEADLINES
+        if (estimate := getattr(estimates, metric.name)) is not UNSET
+    }
+    likely, low, high = (
+        costs_of({name: getattr(each, end) for name, each in told.items()}, limits, prices)
+        for end in ("likely", "low", "high")
+    )
+    found = {
+        name: CostEstimate(_money(likely[name]), _money(low[name]), _money(cost), cost.currency)
+        for name, cost in high.items()
+        if cost.steps
+    }
+    return CostEstimates(**found) if found else UNSET
+
+
+def _money(cost: Cost) -> str:
+    return f"{cost.amount:f}"
 
 
 def _month_totals(month: MonthView, days: int) -> MonthTotals:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period, day_text, parse_period
+from headcount.counting.cost import money_text
 from headcount.counting.metrics import HEADLINES, REPORTED
 from headcount.wording import change_text, count_text, percent_text, range_text
 
@@ -76,18 +78,34 @@ def caption(period: Period, summary: Mapping[str, Any] | None) -> Iterator[str]:
 
 def _plan(summary: Mapping[str, Any]) -> Iterator[str]:
     totals, limits = summary["month"]["totals"], summary["planLimits"]
+    costs = summary.get("overageCost", {})
     shares = [
-        _of_plan(metric.label, totals[metric.wire], limit)
+        _of_plan(metric.label, totals[metric.wire], limit, costs.get(metric.wire))
         for metric in HEADLINES
         if (limit := limits.get(metric.wire)) is not None
     ]
     if shares:
         yield f"Used of the plan: {', '.join(shares)}."
+    ahead = [
+        f"{metric.label} about {_money(each['likely'], each)}"
+        f" ({_money(each['low'], each)} to {_money(each['high'], each)})"
+        for metric in HEADLINES
+        if (each := summary.get("estimatedOverageCost", {}).get(metric.wire))
+    ]
+    if ahead:
+        yield f"Beyond the plan by the month's end: {', '.join(ahead)}."
 
 
-def _of_plan(label: str, used: int, limit: int) -> str:
+def _money(amount: str, of: Mapping[str, Any]) -> str:
+    return money_text(Decimal(amount), of["currency"])
+
+
+def _of_plan(label: str, used: int, limit: int, cost: Mapping[str, Any] | None) -> str:
     share = f"{percent_text(used, limit)} of " if limit else ""
-    over = f" ({count_text(used - limit)} over {count_text(limit)})" if used > limit else ""
+    charged = f", {_money(cost['amount'], cost)}" if cost else ""
+    over = (
+        f" ({count_text(used - limit)} over {count_text(limit)}{charged})" if used > limit else ""
+    )
     return f"{label} {share or f'{count_text(used)} of '}{count_text(limit)}{over}"
 
 

@@ -238,6 +238,11 @@ def repair_catalog(found: Found, key_fingerprint: str | None, side: Side) -> Ite
                 "A damaged limit of a plan was taken out.",
                 "Months are judged by the limit before it; see `headcount plan show`.",
             )
+        elif table is catalog.PLAN_PRICE:
+            yield Act(
+                "A damaged price of a plan was taken out.",
+                "Months are charged by the price before it; see `headcount plan show`.",
+            )
         elif table is catalog.LINK:
             yield Act(
                 f"The damaged link {str(row[0])[:40]} was taken out.",
@@ -330,6 +335,8 @@ _LOST_WITH = {
     catalog.TOKEN.name: "API tokens are refused that were valid; make others with"
     " `headcount token add`.",
     catalog.PLAN_LIMIT.name: "Months are judged by the limits that are left; see"
+    " `headcount plan show`.",
+    catalog.PLAN_PRICE.name: "Months are charged by the prices that are left; see"
     " `headcount plan show`.",
     catalog.LINK.name: "Links are refused that were valid; make others with `headcount link add`.",
     catalog.FORWARDING.name: "Sources that forwarded may not now; see `headcount source forward"

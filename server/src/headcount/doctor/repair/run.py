@@ -63,6 +63,7 @@ _STORE_LOSABLE = (WATERMARK, POSITION, REJECTION, ASIDE)
 _CATALOG_LOSABLE = (
     catalog.TOKEN,
     catalog.PLAN_LIMIT,
+    catalog.PLAN_PRICE,
     catalog.LINK,
     catalog.FORWARDING,
     catalog.META,
