@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from headcount.clock import now_ms
 from headcount.engines.log import PUBLISH_BYTES_MAX, TELL_BYTES_MAX, FactLog, LogEntry
 from support.arriving import all_from, all_heard
 from support.engines import LOGS, OpenLog
@@ -168,6 +169,20 @@ def test_trimming_leaves_what_is_not_old(log: FactLog) -> None:
     log.publish("facts.0", b"young")
     log.trim(0)
     assert _data(all_from(log, "facts.0", 1)) == [b"young"]
+
+
+def test_what_is_old_is_let_go_and_numbers_go_on(log: FactLog, open_log: OpenLog) -> None:
+    log.publish_all([("facts.0", b"old"), ("keys.0", b"old key")])
+    ahead = open_log().follow("facts.0")
+    last = all_from(log, "facts.0", 1, ahead)[-1].hint
+    log.trim(now_ms() + 3 * 86_400_000)
+    assert log.follow("facts.0").take() == []
+    log.publish_all([("facts.0", b"new"), ("keys.0", b"new key")])
+    assert _data(all_from(log, "facts.0", 1)) == [b"new"]
+    assert _data(all_from(log, "keys.0", 1)) == [b"new key"]
+    came = all_from(log, "facts.0", 1, ahead)
+    assert _data(came) == [b"new"]
+    assert came[0].hint > last
 
 
 def test_closing_is_done_once(log: FactLog) -> None:

@@ -20,7 +20,7 @@ from support.memory_registry import MemoryRegistryServer
 from support.nats_servers import NatsServers
 from support.postgresql import PostgresServers
 
-__all__ = ["LOGS", "REGISTRIES", "OpenLog", "OpenRegistry"]
+__all__ = ["LOGS", "REGISTRIES", "OpenLog", "OpenRegistry", "shared_nats", "shared_postgresql"]
 
 OpenLog = Callable[[], FactLog]
 OpenRegistry = Callable[[], Registry]
@@ -28,7 +28,7 @@ _names = (f"test_{os.getpid()}_{number}" for number in itertools.count())
 
 
 @functools.cache
-def _postgresql() -> PostgresServers:
+def shared_postgresql() -> PostgresServers:
     """A primary and its standby, which end with this process."""
     servers = PostgresServers()
     atexit.register(servers.close)
@@ -37,7 +37,7 @@ def _postgresql() -> PostgresServers:
 
 
 @functools.cache
-def _nats() -> NatsServers:
+def shared_nats() -> NatsServers:
     """Three servers, which end with this process."""
     servers = NatsServers()
     atexit.register(servers.close)
@@ -55,12 +55,12 @@ def _registries_on(address: Callable[[], str]) -> Callable[[], OpenRegistry]:
 
 LOGS: dict[str, Callable[[], OpenLog]] = {
     "memory": lambda: MemoryLogServer().open,
-    "postgresql": _logs_on(lambda: _postgresql().address),
-    "nats": _logs_on(lambda: _nats().address),
+    "postgresql": _logs_on(lambda: shared_postgresql().address),
+    "nats": _logs_on(lambda: shared_nats().address),
 }
 
 REGISTRIES: dict[str, Callable[[], OpenRegistry]] = {
     "memory": lambda: MemoryRegistryServer().open,
-    "postgresql": _registries_on(lambda: _postgresql().address),
-    "nats": _registries_on(lambda: _nats().address),
+    "postgresql": _registries_on(lambda: shared_postgresql().address),
+    "nats": _registries_on(lambda: shared_nats().address),
 }

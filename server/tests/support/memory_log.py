@@ -100,6 +100,7 @@ class MemoryLogServer:
         self.random = Random(seed)
         self.faults = faults
         self.away = False
+        self.now_ms = 0
         self._subjects: dict[str, _Subject] = {}
         self._hearers: dict[str, list[_MemoryHearer]] = {}
 
@@ -136,6 +137,11 @@ class MemoryLogServer:
         kept = min(count, len(subject.entries))
         del subject.entries[:kept]
         subject.first += kept
+
+    def forget_all(self) -> None:
+        """Let all entries go; what comes is numbered on."""
+        for name, subject in self._subjects.items():
+            self.forget(name, len(subject.entries))
 
     def wipe(self) -> None:
         """Lose everything, numbers too."""
@@ -199,8 +205,10 @@ class MemoryLog:
         return hearer
 
     def trim(self, before_ms: int) -> None:
-        """Keeps everything, as an engine may for a day; `MemoryLogServer.forget` lets go."""
+        """Lets everything go that was published, if that was before, by the clock of the server."""
         self._server.look()
+        if before_ms > self._server.now_ms:
+            self._server.forget_all()
 
     def wait(self, seconds: float) -> None:
         """Returns at once, as a log may."""

@@ -49,6 +49,16 @@ class NatsServer:
         )
         (self._folder / "nats.conf").write_text(text)
 
+    def configure_alone(self, more: str) -> None:
+        """Write the configuration of a server without others."""
+        listening = f"listen: 127.0.0.1:{self.port}\nhttp: 127.0.0.1:{self._http}\n"
+        (self._folder / "nats.conf").write_text(listening + more)
+
+    @property
+    def jetstream(self) -> str:
+        """The line of a configuration that keeps streams in its folder."""
+        return f'jetstream {{ store_dir: "{self._folder / "store"}", sync_interval: always }}\n'
+
     @property
     def pid(self) -> int:
         assert self._process is not None
@@ -67,6 +77,13 @@ class NatsServer:
                 stdout=output,
                 stderr=output,
             )
+
+    def until_ready(self) -> None:
+        """Wait until it serves."""
+        until_s = time.monotonic() + _START_WITHIN_S
+        while not self.is_ready():
+            assert time.monotonic() < until_s, "a server of NATS does not start"
+            time.sleep(0.1)
 
     def is_ready(self) -> bool:
         """Whether it serves JetStream: it knows its leader and is up to date."""
@@ -109,10 +126,8 @@ class NatsServers:
         """Start those that do not run, and wait until all serve."""
         for each in self.servers:
             each.start()
-        until_s = time.monotonic() + _START_WITHIN_S
-        while not all(each.is_ready() for each in self.servers):
-            assert time.monotonic() < until_s, "the servers of NATS do not find together"
-            time.sleep(0.1)
+        for each in self.servers:
+            each.until_ready()
 
     def kill_all(self) -> None:
         """End all of them at once."""

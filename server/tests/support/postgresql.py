@@ -137,6 +137,10 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self.begin()
+        self.until_ready()
+
+    def until_ready(self) -> None:
+        """Wait until it answers."""
         until_s = time.monotonic() + _START_WITHIN_S
         ready = [str(self.programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(ready).returncode != 0:
@@ -157,6 +161,15 @@ class PostgresServer:
                 cwd=self._folder,
                 **self._as_account(),
             )
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether its folder is that of a standby."""
+        return (self.data / "standby.signal").exists()
 
     def reload(self) -> None:
         """Let settings hold that were added."""
@@ -256,6 +269,11 @@ class PostgresServers:
         self.primary.reload()
         if wanted:
             self._until("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'", "1")
+
+    def caught_up(self) -> None:
+        """Wait until the standby has all that the primary has."""
+        behind = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn < pg_current_wal_lsn()"
+        self._until(behind, "0")
 
     def _until(self, question: str, answer: str) -> None:
         until_s = time.monotonic() + _START_WITHIN_S

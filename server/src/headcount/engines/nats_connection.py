@@ -188,6 +188,12 @@ class Nats:
                 f"Take NATS {OLDEST_VERSION[0]}.{OLDEST_VERSION[1]} or newer on every server.",
             )
 
+        if not client._server_info.get("jetstream"):
+            raise OperatorError(
+                f"{self} runs NATS without JetStream, which the log stands in.",
+                "Have a block jetstream { sync_interval: always } in the configuration of every"
+                " server.",
+            )
         if client.max_payload < PUBLISH_BYTES_MAX:
             raise OperatorError(
                 f"{self} takes messages of {client.max_payload:,} bytes at most, and a cluster's"
