@@ -93,6 +93,7 @@ class Load:
         messages_a_request: 1 for single posts, more for batches.
         visitors: who sends.
         connections: how many requests are under way at once.
+        repeat_every: after so many requests of a connection the last one is sent once more.
     """
 
     def __init__(
@@ -102,13 +103,16 @@ class Load:
         messages_a_request: int,
         visitors: Population,
         connections: int = CONNECTIONS,
+        repeat_every: int = 0,
     ) -> None:
         place = urlsplit(url)
         assert place.hostname is not None
         assert place.port is not None
         self._connections = [
             _Connection(
-                place.hostname, place.port, Request(write_key, messages_a_request, visitors)
+                place.hostname,
+                place.port,
+                Request(write_key, messages_a_request, visitors, repeat_every),
             )
             for _ in range(connections)
         ]

@@ -12,11 +12,13 @@ from typing import NamedTuple
 __all__ = [
     "Memory",
     "Neighbours",
+    "busy_seconds",
     "children_of",
     "cpu_seconds",
     "machine_notes",
     "memory_of",
     "run_seconds",
+    "whole_cpu_seconds",
 ]
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -63,16 +65,16 @@ class Neighbours:
 
     def __init__(self) -> None:
         self._began_s = time.perf_counter()
-        self._busy_s, self._own_s = _busy_seconds(), _own_seconds()
+        self._busy_s, self._own_s = busy_seconds(), _own_seconds()
 
     def share(self) -> float:
         """Their part of all cores' time, 0 to 1; all of our own processes must have ended."""
-        others_s = _busy_seconds() - self._busy_s - (_own_seconds() - self._own_s)
+        others_s = busy_seconds() - self._busy_s - (_own_seconds() - self._own_s)
         whole_s = (time.perf_counter() - self._began_s) * len(os.sched_getaffinity(0))
         return max(0.0, others_s / whole_s)
 
 
-def _busy_seconds() -> float:
+def busy_seconds() -> float:
     """Time that all cores together have worked for anybody, other guests of the host included."""
     user, nice, system, _, _, irq, soft_irq, steal = map(
         int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
@@ -92,6 +94,12 @@ def cpu_seconds(pid: int) -> float:
     # The name stands in parentheses and may hold spaces; what follows it has fixed places.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
+
+def whole_cpu_seconds(pid: int) -> float:
+    """What `cpu_seconds` gives, with that of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / _TICKS_A_SECOND
 
 
 def run_seconds(pid: int) -> float:

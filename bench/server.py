@@ -38,12 +38,14 @@ class Tenant:
     Attributes:
         number: of the workspace, as facts carry it.
         sources: numbers of its sources.
+        source_ids: their ids, as addresses name them.
         write_keys: their write keys.
         token: reads its usage.
     """
 
     number: int
     sources: list[int]
+    source_ids: list[str]
     write_keys: list[str]
     token: str
 
@@ -61,6 +63,7 @@ def add_tenant(data: Path, name: str, sources: int = 1) -> Tenant:
     return Tenant(
         workspace.number,
         [source.number for source in made],
+        [source.id for source in made],
         [source.write_key for source in made],
         secret,
     )
@@ -216,6 +219,11 @@ class Server:
     def reader(self, tenant: Tenant) -> Client:
         """A connection that reads a workspace's usage."""
         return Client(self.api, f"Bearer {tenant.token}")
+
+    @property
+    def pid(self) -> int:
+        """The process that started all others of it."""
+        return self._process.pid
 
     def pids(self, role: str) -> list[int]:
         """The processes of a role: intake, meter or api."""

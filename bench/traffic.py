@@ -89,10 +89,15 @@ class Request:
         write_key: of the source that it goes to.
         messages: how many; 1 makes a single post, more make a batch.
         visitors: who sends them.
+        repeat_every: after so many sendings the last one is sent once more, as clients do that
+            missed an answer; 0 for never.
     """
 
-    def __init__(self, write_key: str, messages: int, visitors: Population) -> None:
+    def __init__(
+        self, write_key: str, messages: int, visitors: Population, repeat_every: int = 0
+    ) -> None:
         self._visitors = visitors
+        self._repeat_every = repeat_every
         self.messages = messages
         made = [_message(index) for index in range(messages)]
         if messages == 1:
@@ -116,11 +121,15 @@ class Request:
         self._users = _places(self.data, b"_" + _VISITOR_MARK)[:, 1:]
         self._with_user = slice(0, messages, 2)
         self._sendings = 0
+        self._renewals = 0
         assert len(self._counters) == len(self._anonymous) == messages
         assert len(self._users) == len(range(*self._with_user.indices(messages)))
 
     def renew(self) -> None:
-        """Give every message a fresh id and a visitor."""
+        """Give every message a fresh id and a visitor, unless it is time to repeat the last ones."""
+        self._renewals += 1
+        if self._repeat_every and self._renewals % self._repeat_every == 0:
+            return
         visitors, count = self._visitors, self.messages
         first = visitors.draw(count)
         senders = slice(first, first + count)
