@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import statistics
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -18,11 +19,13 @@ __all__ = [
     "machine_notes",
     "memory_of",
     "run_seconds",
+    "sync_seconds",
     "whole_cpu_seconds",
 ]
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _FILE_SYSTEM_FIELD = 2
+_SYNCS = 40
 
 
 def machine_notes(folder: Path) -> dict[str, str]:
@@ -58,6 +61,19 @@ def _file_system(folder: Path) -> str:
         if folder.resolve().is_relative_to(mount) and len(mount.parts) >= len(best.parts):
             best, kind = mount, fields[_FILE_SYSTEM_FIELD]
     return kind
+
+
+def sync_seconds(folder: Path) -> float:
+    """Time that a small write and its sync to the disk of a folder take; a median."""
+    took_s = []
+    with (folder / "synced").open("wb", buffering=0) as file:
+        for _ in range(_SYNCS):
+            file.write(b"x" * 100)
+            began_s = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took_s.append(time.perf_counter() - began_s)
+    (folder / "synced").unlink()
+    return statistics.median(took_s)
 
 
 class Neighbours:

@@ -126,7 +126,7 @@ class Request:
         assert len(self._users) == len(range(*self._with_user.indices(messages)))
 
     def renew(self) -> None:
-        """Give every message a fresh id and a visitor, unless it is time to repeat the last ones."""
+        """Give every message a fresh id and a visitor, unless the last ones are to be repeated."""
         self._renewals += 1
         if self._repeat_every and self._renewals % self._repeat_every == 0:
             return

@@ -1,4 +1,4 @@
-"""Who takes part: takes nothing, gives each contender with what it promises when it acknowledges."""
+"""Who takes part: gives each contender with what it promises when it acknowledges."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _POSTGRES = {
 
 @contextmanager
 def started(
-    command: Sequence[str | os.PathLike[str]],
+    command: Sequence[object],
     log: Path,
     *,
     environ: Mapping[str, str] | None = None,
@@ -50,7 +50,7 @@ def started(
     """A program that runs as long as the context lasts.
 
     Args:
-        command: the program with its arguments.
+        command: the program with its arguments, numbers and paths among them.
         log: where what it says on stderr goes.
         environ: variables beside those of this process.
         user: whom it runs as, if not as who runs the contest.
@@ -62,7 +62,7 @@ def started(
     libc = ctypes.CDLL(None)
     with log.open("ab") as said:
         process = subprocess.Popen(
-            [os.fspath(each) for each in command],
+            [str(each) for each in command],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}, user=user,
             group=user, extra_groups=None if user is None else [], start_new_session=True,

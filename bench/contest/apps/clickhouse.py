@@ -36,10 +36,8 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "
 
 
 class _ClickHouse:
-    writers = 2
-
     async def start(self) -> None:
-        self._threads = ThreadPoolExecutor(self.writers + 1)
+        self._threads = ThreadPoolExecutor(2)  # one writes, one reads
         self._session = Session(os.environ["METER_ENGINE"])
         await self._run("CREATE DATABASE IF NOT EXISTS meter")
         await self._run(_TABLE)

@@ -1,6 +1,6 @@
 """FastAPI with PostgreSQL: message ids in a primary key, counts beside them, in one statement.
 
-One round trip a group: arrays go in, what is new is counted in the same transaction. Each writer
+One round trip a group: arrays go in, what is new is counted in the same transaction. Each worker
 has counters of its own, since otherwise all would wait for the row of today.
 """
 
@@ -21,10 +21,10 @@ CREATE TABLE IF NOT EXISTS tracked (
     month date NOT NULL, scope int NOT NULL, kind smallint NOT NULL, id text NOT NULL,
     PRIMARY KEY (month, scope, kind, id));
 CREATE TABLE IF NOT EXISTS usage (
-    scope int NOT NULL, day date NOT NULL, kind smallint NOT NULL, writer int NOT NULL,
-    count bigint NOT NULL, PRIMARY KEY (scope, day, kind, writer)) WITH (fillfactor = 50);
+    scope int NOT NULL, day date NOT NULL, kind smallint NOT NULL, worker int NOT NULL,
+    count bigint NOT NULL, PRIMARY KEY (scope, day, kind, worker)) WITH (fillfactor = 50);
 """
-# Sorted, so that two writers with the same ids wait for one another in one order only.
+# Sorted, so that two workers with the same ids wait for one another in one order only.
 _WRITE = """
 WITH sent AS (
     INSERT INTO message (source, id, day)
@@ -39,9 +39,9 @@ WITH sent AS (
     SELECT source AS scope, 0::smallint AS kind FROM sent
     UNION ALL SELECT scope, kind FROM seen
 )
-INSERT INTO usage (scope, day, kind, writer, count)
+INSERT INTO usage (scope, day, kind, worker, count)
 SELECT scope, $1, kind, $8, count(*) FROM new GROUP BY scope, kind
-ON CONFLICT (scope, day, kind, writer) DO UPDATE SET count = usage.count + excluded.count
+ON CONFLICT (scope, day, kind, worker) DO UPDATE SET count = usage.count + excluded.count
 """
 # The API calls of the workspace are those of its sources.
 _READ = """
@@ -52,18 +52,14 @@ WHERE day >= $2 AND day < $2 + interval '1 month'
 
 
 class _Postgres:
-    writers = 2
-
     def __init__(self) -> None:
         self._known = Known()
-        self._free: list[int] = []
+        self._worker = int(os.environ["METER_WORKER"])
 
     async def start(self) -> None:
-        first = int(os.environ["METER_WORKER"]) * self.writers
-        self._free = list(range(first, first + self.writers))
         self._pool = await asyncpg.create_pool(
             host=os.environ["METER_ENGINE"], user="meter", database="postgres",
-            min_size=self.writers, max_size=self.writers + 1,
+            min_size=2, max_size=4,
         )  # fmt: skip
         async with self._pool.acquire() as connection:
             # Two workers that make a table at once hinder one another.
@@ -76,15 +72,10 @@ class _Postgres:
         tracked = tracked_of(unknown)
         day = today()
         scopes, kinds, ids = map(list, zip(*tracked, strict=True)) if tracked else ([], [], [])
-        writer = self._free.pop()
-        try:
-            async with self._pool.acquire() as connection:
-                await connection.execute(
-                    _WRITE, day, [row.source for row in rows], [row.message for row in rows],
-                    day.replace(day=1), scopes, kinds, ids, writer,
-                )  # fmt: skip
-        finally:
-            self._free.append(writer)
+        await self._pool.execute(
+            _WRITE, day, [row.source for row in rows], [row.message for row in rows],
+            day.replace(day=1), scopes, kinds, ids, self._worker,
+        )  # fmt: skip
         self._known.add(unknown)
 
     async def read(self, scope: int, month: date) -> Daily:

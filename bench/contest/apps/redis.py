@@ -43,8 +43,6 @@ end
 
 
 class _Redis:
-    writers = 2
-
     def __init__(self) -> None:
         self._known = Known()
 

@@ -6,6 +6,7 @@ out evenly; uvicorn's own workers share one, of which the quickest takes most.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -54,10 +55,8 @@ def _main(module: str, workers: int) -> int:
 
     def stop(*_: object) -> None:
         for each in children:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(each, signal.SIGTERM)
-            except ProcessLookupError:
-                pass
 
     signal.signal(signal.SIGTERM, stop)
     print(port, flush=True)
