@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make demo`, `make install` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup install .installed check test sim damages bench demo serve docs client pictures version wheels lock audit clean
+.PHONY: help setup install .installed check test sim damages bench contest demo serve docs client pictures version wheels lock audit clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -64,6 +64,16 @@ damages: setup ## damage a data folder in hundreds of ways: [SEEDS=200] [DAMAGES
 bench: setup ## the benchmark table, on this machine; ARGS=--write keeps it
 	$(BIN)/python -m bench $(ARGS)
 
+contest: .venv/.run .venv/.contest ## Headcount beside meters that teams build: 15 minutes, with QUICK=1 three; ARGS="--write --readme" keeps it
+	scripts/setup-contest.sh
+	$(BIN)/python -m bench.contest --form $(if $(QUICK),quick,full) $(ARGS)
+
+# What contends is not installed among what runs.
+.venv/.contest: .venv/.venv requirements/contest.txt
+	test -x .venv/contest/bin/python || $(PYTHON) -m venv .venv/contest
+	.venv/contest/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/contest.txt
+	@touch $@
+
 demo: .venv/.run ## thirteen months of traffic, counted and served; Ctrl-C ends it
 	$(BIN)/headcount demo
 
@@ -91,7 +101,8 @@ lock: setup ## write requirements/*.txt anew
 	requirements/lock.sh
 
 audit: .venv/.audit ## known vulnerabilities of what is locked; fails where it could not look
-	PYTHONPATH=.venv/audit $(BIN)/python scripts/audit.py requirements/run.txt requirements/build.txt requirements/test.txt requirements/audit.txt
+	PYTHONPATH=.venv/audit $(BIN)/python scripts/audit.py requirements/run.txt requirements/build.txt requirements/test.txt requirements/audit.txt \
+	  requirements/contest.txt
 
 .venv/.audit: .venv/.venv requirements/audit.txt
 	$(PIP) install --require-hashes --upgrade --target .venv/audit -r requirements/audit.txt

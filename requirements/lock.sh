@@ -2,7 +2,8 @@
 # Writes requirements/*.txt: names, versions and hashes, no hosts.
 #
 # run.txt is what the two distributions need to run, with charts and the extra of the demo, and what these need
-# in turn; build.txt is what builds them; test.txt is what tests and checks need on top of run.txt.
+# in turn; build.txt is what builds them; test.txt is what tests and checks need on top of run.txt; contest.txt is
+# what contends with Headcount, in an environment of its own.
 set -euo pipefail
 cd "$(dirname "$0")"
 overrides=$(mktemp)
@@ -18,3 +19,4 @@ compile --extra demo --extra plot ../sdk/pyproject.toml ../server/pyproject.toml
 compile build.in -o build.txt
 compile run.txt test.in -o test.txt
 compile audit.in -o audit.txt
+compile contest.in -o contest.txt

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,8 +33,8 @@ WORKERS = 2
 _RESULTS = Path(__file__).parents[1] / "results"
 _README = Path(__file__).parents[2] / "README.md"
 _PIPE_COLUMNS = 200
-# Of a contest's time; what is left of it is for imports.
-_LOAD_SHARE = 0.7
+# Of a contest's time: until when rounds of load begin, and rounds of imports.
+_LOAD_SHARE, _SHARE = 0.7, 0.9
 
 
 def hold(
@@ -65,7 +66,7 @@ def hold(
         imported: dict[str, Imported] = {}
         if importing:
             imported = run_imports(
-                folder, importing, plan, progress.step, began_s + plan.minutes * 60
+                folder, importing, plan, progress.step, began_s + plan.minutes * 60 * _SHARE
             )
     spread = loads(standings, imported)
     notes |= {
@@ -77,7 +78,7 @@ def hold(
         f" {WORKERS} workers each",
         "length of the run": f"{time.monotonic() - began_s:.0f} s",
     }
-    return Outcome(standings, imported, missing, notes, machine)
+    return Outcome(contenders, programs, standings, imported, missing, notes, machine)
 
 
 def _load(
@@ -132,9 +133,7 @@ def main() -> int:
         said.print(f"The contest failed: {error}", style="red", markup=False)
         return 1
     if options.machine:
-        outcome = Outcome(
-            outcome.standings, outcome.imported, outcome.missing, outcome.notes, options.machine
-        )
+        outcome = replace(outcome, machine=options.machine)
     show(outcome, Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS))
     if options.write or options.readme:
         _keep(outcome, said, readme=options.readme)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.contest.imports import PROGRAMS
 from bench.contest.plan import SIZES
 from bench.contest.table import Outcome
 from bench.contest.verdicts import Spread
@@ -38,7 +37,7 @@ def _panels(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
             for name, standing in outcome.standings.items()
             if standing.turns[size]
         ]
-    marks = {program.name: program.kind for program in PROGRAMS}
+    marks = {program.name: program.kind for program in outcome.programs}
     panels["Import: records a second"] = [
         _bar(
             name if marks[name] == "keeps" else f"{name} (keeps nothing)",

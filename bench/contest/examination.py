@@ -96,11 +96,14 @@ def differences(entrant: Entrant, expected: Expected, scope: int) -> list[str]:
         # More than was sent does not become less, and nothing else is still to come.
         if counted.api_calls >= expected.api_calls or time.monotonic() > until_s:
             where = f"source {scope}" if scope else "the workspace"
-            names = ("api_calls", "identified", "anonymous", "anonymous_identified")
+            names = {
+                "api_calls": "API calls", "identified": "identified ids",
+                "anonymous": "anonymous ids", "anonymous_identified": "anonymous identified ids",
+            }  # fmt: skip
             return [
-                f"{name.replace('_', ' ')} of {where}: {getattr(counted, name):,} counted,"
+                f"{said} of {where}: {getattr(counted, name):,} counted,"
                 f" {getattr(expected, name):,} sent"
-                for name in names
+                for name, said in names.items()
                 if getattr(counted, name) != getattr(expected, name)
             ]
         time.sleep(0.02)

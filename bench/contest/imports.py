@@ -27,8 +27,9 @@ from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
 from headcount.store.opening import open_store
 
-__all__ = ["PROGRAMS", "Import", "Imported", "Program", "run_imports"]
+__all__ = ["HEADCOUNT_IMPORT", "PROGRAMS", "Import", "Imported", "Program", "run_imports"]
 
+HEADCOUNT_IMPORT = f"{HEADCOUNT} import"
 _FIRST, _AGAIN = "", "again"
 
 
@@ -139,7 +140,7 @@ def _missing() -> str:
 
 
 PROGRAMS = (
-    Program(f"{HEADCOUNT} import", "keeps", _headcount, lambda: "", _prepare_headcount),
+    Program(HEADCOUNT_IMPORT, "keeps", _headcount, lambda: "", _prepare_headcount),
     Program("DuckDB, tables", "keeps", _peer("duckdb_keeps"), _missing),
     Program("Polars, Parquet", "keeps", _peer("polars_keeps"), _missing),
     Program("ClickHouse, rows", "keeps", _peer("clickhouse_keeps"), _missing),

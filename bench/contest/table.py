@@ -12,16 +12,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.contest.contenders import ALL, HEADCOUNT
-from bench.contest.imports import PROGRAMS, Imported
+from bench.contest.contenders import HEADCOUNT, Contender
+from bench.contest.imports import HEADCOUNT_IMPORT, Imported, Program
 from bench.contest.plan import SIZES
 from bench.contest.rounds import Standing
 from bench.contest.verdicts import Spread, counts_of, imports_ahead, ratios, standings_ahead
 
-__all__ = ["Outcome", "Section", "document", "sections", "show", "summary", "write_marked"]
+__all__ = ["Outcome", "Section", "ahead", "document", "sections", "show", "summary", "write_marked"]
 
 _BEGIN, _END = "<!-- contest: begin -->", "<!-- contest: end -->"
-_OURS = PROGRAMS[0].name
 _RULES = (
     "Everybody takes the same messages from the same generator, and counts by the same rules: API"
     " calls by day, each message id once a source; identified, anonymous and anonymous identified"
@@ -39,6 +38,7 @@ class Outcome:
     """What a contest came to.
 
     Attributes:
+        contenders, programs: who was to take part.
         standings: of those that were sent load, by name.
         imported: of those that imported.
         missing: who could not take part, with what is missing.
@@ -46,6 +46,8 @@ class Outcome:
         machine: the machine in a few words.
     """
 
+    contenders: Sequence[Contender]
+    programs: Sequence[Program]
     standings: Mapping[str, Standing]
     imported: Mapping[str, Imported]
     missing: Mapping[str, str]
@@ -80,7 +82,7 @@ def _shape(outcome: Outcome, size: int, shape: str) -> Section:
     )  # fmt: skip
     rows = []
     ours = outcome.standings[HEADCOUNT].turns[size]
-    for contender in ALL:
+    for contender in outcome.contenders:
         standing = outcome.standings.get(contender.name)
         if standing is None:
             rows.append([contender.name, *_absent(outcome, contender.name, len(columns))])
@@ -118,7 +120,7 @@ def _absent(outcome: Outcome, name: str, columns: int) -> list[str]:
 
 def _kept(outcome: Outcome) -> Section:
     rows = []
-    for contender in ALL:
+    for contender in outcome.contenders:
         standing = outcome.standings.get(contender.name)
         if standing is None or not standing.reading_s:
             continue
@@ -145,12 +147,12 @@ def _imports(outcome: Outcome) -> Section:
         "keeps its result, each message id once", "counts",
     )  # fmt: skip
     rows = []
-    ours = outcome.imported[_OURS].turns
+    ours = outcome.imported[HEADCOUNT_IMPORT].turns
     kept = {
         "keeps": "yes", "forgets": "**no**: the next file counts anew",
         "decodes": "**no**: decodes, and counts nothing",
     }  # fmt: skip
-    for program in PROGRAMS:
+    for program in outcome.programs:
         imported = outcome.imported.get(program.name)
         if imported is None:
             rows.append([program.name, *_absent(outcome, program.name, len(columns))])
@@ -161,7 +163,7 @@ def _imports(outcome: Outcome) -> Section:
             rows.append([program.name, *[""] * (len(columns) - 2), verdict])
             continue
         beside = ""
-        if program.name != _OURS and ours:
+        if program.name != HEADCOUNT_IMPORT and ours:
             rate = ratios([t.rate for t in ours], [t.rate for t in turns])
             cpu = ratios([t.cpu_us for t in ours], [t.cpu_us for t in turns])
             beside = f"{rate:.2f} times the rate, {cpu:.2f} of the CPU"
@@ -181,7 +183,8 @@ def _imports(outcome: Outcome) -> Section:
 
 def ahead(outcome: Outcome) -> list[str]:
     """Where somebody else is ahead of Headcount, in sentences."""
-    found = [*standings_ahead(outcome.standings), *imports_ahead(outcome.imported)]
+    keeping = {each.name for each in outcome.programs if each.kind == "keeps"}
+    found = [*standings_ahead(outcome.standings), *imports_ahead(outcome.imported, keeping)]
     return found or ["Nobody whose counts are right is ahead of Headcount in any figure here."]
 
 
@@ -237,7 +240,7 @@ def summary(outcome: Outcome, moment: datetime, results: str) -> str:
         results: the folder of the results with the name of this one's files, without their ends.
     """
     rows = []
-    for contender in ALL:
+    for contender in outcome.contenders:
         standing = outcome.standings.get(contender.name)
         cells = []
         for size in SIZES:

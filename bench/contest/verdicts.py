@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.contest.contenders import HEADCOUNT
-from bench.contest.imports import PROGRAMS, Imported
+from bench.contest.imports import HEADCOUNT_IMPORT, Imported
 from bench.contest.plan import SIZES
 from bench.contest.rounds import Standing
 
 __all__ = ["Spread", "counts_of", "imports_ahead", "loads", "ratios", "standings_ahead"]
-
-KEEPING = {program.name for program in PROGRAMS if program.kind == "keeps"}
-_OURS = PROGRAMS[0].name
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +57,16 @@ def loads(standings: Mapping[str, Standing], imported: Mapping[str, Imported]) -
     of_rounds = [
         turn.load for each in standings.values() for turns in each.turns.values() for turn in turns
     ]
-    return Spread.of(
-        [*of_rounds, *(turn.load for each in imported.values() for turn in each.turns)]
-    )
+    of_imports = [turn.load for each in imported.values() for turn in each.turns]
+    return Spread.of([*of_rounds, *of_imports] or [0.0])
 
 
 def standings_ahead(standings: Mapping[str, Standing]) -> Iterator[str]:
     """A sentence for each figure in which a contender whose counts are right beats Headcount."""
     ours = standings[HEADCOUNT]
+    if ours.wrong or ours.failed:
+        yield "Headcount itself counted wrong or failed: nothing here speaks for it."
+        return
     for name, theirs in standings.items():
         if name == HEADCOUNT or theirs.wrong or theirs.failed:
             continue
@@ -84,11 +83,11 @@ def standings_ahead(standings: Mapping[str, Standing]) -> Iterator[str]:
             yield f"{name} reads a month in {reading / own:.2f} of the time."
 
 
-def imports_ahead(imported: Mapping[str, Imported]) -> Iterator[str]:
-    """The same of programs that import."""
-    ours = imported[_OURS]
+def imports_ahead(imported: Mapping[str, Imported], keeping: Container[str]) -> Iterator[str]:
+    """The same of programs that import, as far as they keep what they have counted."""
+    ours = imported.get(HEADCOUNT_IMPORT, Imported())
     for name, theirs in imported.items():
-        if name not in KEEPING - {_OURS} or theirs.wrong or theirs.failed:
+        if name == HEADCOUNT_IMPORT or name not in keeping or theirs.wrong or not theirs.turns:
             continue
         if (times := ratios([t.rate for t in theirs.turns], [t.rate for t in ours.turns])) > 1:
             yield f"{name} imports {times:.2f} times as many records a second."
