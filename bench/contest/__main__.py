@@ -20,7 +20,7 @@ from bench.contest.contenders import ALL, Contender
 from bench.contest.entrants import Entrant
 from bench.contest.imports import PROGRAMS, Imported, Program, run_imports
 from bench.contest.plan import FULL, QUICK, TINY, Plan
-from bench.contest.progress import Progress
+from bench.contest.progress import Progress, interrupt
 from bench.contest.rounds import Standing, run_rounds
 from bench.contest.table import Outcome, document, show, summary, write_marked
 from bench.contest.verdicts import loads
@@ -118,7 +118,8 @@ def main() -> int:
     parser.add_argument("--machine", help="what to call this machine there")
     options = parser.parse_args()
     # Whoever ends it by a signal has everything ended that it started, as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     contenders = [each for each in ALL if each is ALL[0] or options.only in each.name]
     programs = [each for each in PROGRAMS if each is PROGRAMS[0] or options.only in each.name]
     said = Console(stderr=True)

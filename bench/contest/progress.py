@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from types import TracebackType
 
@@ -11,9 +12,24 @@ from rich.progress import Progress as Bar
 
 from bench.contest.plan import SIZES, Plan
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "interrupt"]
 
 _LINE_EVERY_S = 10.0
+
+
+_interrupted = False
+
+
+def interrupt(*_: object) -> None:
+    """End the contest, once: a handler of signals.
+
+    Python passes over what is raised while it starts a program, so the next step raises it again.
+    """
+    global _interrupted
+    _interrupted = True
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 class Progress:
@@ -54,7 +70,13 @@ class Progress:
         self._bar.stop()
 
     def step(self, what: str) -> None:
-        """The step before is done; this one begins."""
+        """The step before is done; this one begins.
+
+        Raises:
+            KeyboardInterrupt: somebody has ended the contest.
+        """
+        if _interrupted:
+            raise KeyboardInterrupt
         left, now_s = self._left(), time.monotonic()
         self._bar.update(self._task, completed=self._done, description=what, left=left)
         if not self._console.is_terminal and (

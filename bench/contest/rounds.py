@@ -94,7 +94,7 @@ class _Measured:
             self.standing.messages += sent.messages
             self._wait_until_counted()
             counted_s = time.perf_counter() - began_s
-            _wait_until_quiet(entrant)
+            _wait_until_quiet(entrant, min(seconds, _QUIET_WITHIN_S))
             elapsed_s, cpu_s = time.perf_counter() - began_s, entrant.cpu_s() - cpu_before_s
             ours_s = cpu_s + time.process_time() - own_before_s
             others_s = busy_seconds() - busy_before_s - ours_s
@@ -121,9 +121,9 @@ class _Measured:
             time.sleep(0.02)
 
 
-def _wait_until_quiet(entrant: Entrant) -> None:
+def _wait_until_quiet(entrant: Entrant, within_s: float) -> None:
     """Until what it does behind its answers is done, such as merging; for a while at most."""
-    until_s = time.monotonic() + _QUIET_WITHIN_S
+    until_s = time.monotonic() + within_s
     while time.monotonic() < until_s:
         before_s = entrant.cpu_s()
         time.sleep(_QUIET_S)

@@ -7,6 +7,7 @@ out evenly; uvicorn's own workers share one, of which the quickest takes most.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import os
 import signal
@@ -15,6 +16,7 @@ import sys
 
 _HOST = "127.0.0.1"
 _BACKLOG = 1024
+_PR_SET_PDEATHSIG = 1
 # Longer than others have their turns.
 _KEPT_ALIVE_S = 3600
 
@@ -31,6 +33,8 @@ def _bound(port: int) -> socket.socket:
 def _work(module: str, number: int, port: int) -> None:
     import uvicorn
 
+    # Ends with whoever started it, however that ends.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     os.environ["METER_WORKER"] = str(number)
     sock = _bound(port)
     sock.listen(_BACKLOG)
