@@ -14,6 +14,7 @@ run, because a shared machine makes figures drift and leaves ratios alone.
     sdk_calls    what a call of the client costs
     sdk_beside   the same beside other clients
     sdk_import   what importing the client costs
+    contest/     Headcount beside the meters that teams build, by the same rules
     report       the table, on the screen and as a dated file under results/
     machine      what the machine is
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -19,8 +18,9 @@ from bench.contest.chart import draw
 from bench.contest.contenders import ALL, Contender
 from bench.contest.entrants import Entrant
 from bench.contest.imports import PROGRAMS, Imported, Program, run_imports
+from bench.contest.interrupts import catch_interrupts
 from bench.contest.plan import FULL, QUICK, TINY, Plan
-from bench.contest.progress import Progress, interrupt
+from bench.contest.progress import Progress
 from bench.contest.rounds import Standing, run_rounds
 from bench.contest.table import Outcome, document, show, summary, write_marked
 from bench.contest.verdicts import loads
@@ -118,8 +118,7 @@ def main() -> int:
     parser.add_argument("--machine", help="what to call this machine there")
     options = parser.parse_args()
     # Whoever ends it by a signal has everything ended that it started, as with Ctrl-C.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
+    catch_interrupts()
     contenders = [each for each in ALL if each is ALL[0] or options.only in each.name]
     programs = [each for each in PROGRAMS if each is PROGRAMS[0] or options.only in each.name]
     said = Console(stderr=True)

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.contest.interrupts import held, raise_if_interrupted
 from bench.load import BenchError
 
 __all__ = ["PYTHON", "ROOT", "postgres", "postgres_missing", "redis", "redis_missing", "started"]
@@ -60,7 +61,7 @@ def started(
         BenchError: it did not end in time, and was killed.
     """
     libc = ctypes.CDLL(None)
-    with log.open("ab") as said:
+    with log.open("ab") as said, held():
         process = subprocess.Popen(
             [str(each) for each in command],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, cwd=ROOT,
@@ -69,6 +70,7 @@ def started(
             preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
         )  # fmt: skip
     try:
+        raise_if_interrupted()
         yield process
     finally:
         if process.poll() is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contest.engines import PYTHON, started
+from bench.contest.interrupts import held, raise_if_interrupted
 from bench.load import BenchError
 from bench.machine import children_of, memory_of, whole_cpu_seconds
 from bench.server import Client, Server, add_tenant, this_period
@@ -105,10 +106,13 @@ def headcount(folder: Path, workers: int) -> Iterator[Entrant]:
     """Headcount, as `headcount serve` starts it."""
     data = folder / "data"
     tenant = add_tenant(data, "contest", SOURCES)
-    with (
-        Server(data, workers).wait_announced() as server,
-        closing(_Reader(server.api, f"Bearer {tenant.token}")) as api,
-    ):
+    with held():
+        server = Server(data, workers)
+    with ExitStack() as stack:
+        stack.enter_context(server)
+        raise_if_interrupted()
+        server.wait_announced()
+        api = stack.enter_context(closing(_Reader(server.api, f"Bearer {tenant.token}")))
 
         def read(scope: int) -> dict[str, Any]:
             of = f"&sourceId={tenant.source_ids[scope - 1]}" if scope else ""

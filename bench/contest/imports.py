@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ import numpy as np
 from bench.contest.contenders import HEADCOUNT
 from bench.contest.engines import PYTHON, ROOT
 from bench.contest.files import MONTH, Truth, make_file
+from bench.contest.interrupts import held, raise_if_interrupted
 from bench.contest.plan import Plan
 from bench.load import BenchError
 from bench.machine import busy_seconds
@@ -121,14 +123,17 @@ def _peer(name: str) -> Callable[[Path, Path], dict[str, Any]]:
 
 def _run(command: list[str], environ: dict[str, str]) -> str:
     # Of a session of its own, so that Ctrl-C reaches nobody but the contest, which ends it.
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ,
-        start_new_session=True,
-    ) as process:  # fmt: skip
+    with held():
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ,
+            start_new_session=True,
+        )  # fmt: skip
+    with process:
         try:
+            raise_if_interrupted()
             said, complained = process.communicate()
         except BaseException:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode:
         raise BenchError(f"{' '.join(command[1:4])} failed: {complained.strip()[-300:]}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from types import TracebackType
 
@@ -10,26 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from bench.contest.interrupts import raise_if_interrupted
 from bench.contest.plan import SIZES, Plan
 
-__all__ = ["Progress", "interrupt"]
+__all__ = ["Progress"]
 
 _LINE_EVERY_S = 10.0
-
-
-_interrupted = False
-
-
-def interrupt(*_: object) -> None:
-    """End the contest, once: a handler of signals.
-
-    Python passes over what is raised while it starts a program, so the next step raises it again.
-    """
-    global _interrupted
-    _interrupted = True
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 class Progress:
@@ -75,8 +60,7 @@ class Progress:
         Raises:
             KeyboardInterrupt: somebody has ended the contest.
         """
-        if _interrupted:
-            raise KeyboardInterrupt
+        raise_if_interrupted()
         left, now_s = self._left(), time.monotonic()
         self._bar.update(self._task, completed=self._done, description=what, left=left)
         if not self._console.is_terminal and (
