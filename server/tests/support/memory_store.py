@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from headcount.counting.alerts import AlertEvent, QuotaReached, without_marked
 from headcount.counting.aside import Aside, AsideReason, AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
@@ -25,8 +26,9 @@ from headcount.counting.libraries import (
     split_tallies,
     tallies_of,
 )
-from headcount.counting.metrics import API_CALLS, KINDS
+from headcount.counting.metrics import API_CALLS, BY_NAME, KINDS
 from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
+from headcount.store.alert_protocol import AlertStore, ScopeTotals, StoredEvent
 from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, StoreState
 
 
@@ -48,6 +50,11 @@ class _Moment:
     counted_until_ms: int = 0
     last_metered_day: int | None = None
     trusted_day: int | None = None
+    events: tuple[AlertEvent, ...] = ()
+    marks: dict[tuple[int, int, int, str], bool] = field(default_factory=dict)
+    high: dict[tuple[Period, int, int], dict[str, int]] = field(default_factory=dict)
+    arrivals: dict[tuple[int, int], int] = field(default_factory=dict)
+    quotas: dict[tuple[int, Period, int, str], QuotaReached] = field(default_factory=dict)
 
     def copied(self) -> _Moment:
         return _Moment(**{name: copy(held) for name, held in vars(self).items()})
@@ -58,6 +65,11 @@ class _Moment:
         for place, new in change.keys.items():
             self.keys[place] = (*self.keys.get(place, ()), new.keys)
         for scope, counts in change.counts.items():
+            mtu = BY_NAME["mtu"].of
+            if scope in self.counts and mtu(counts).sum() < 0:
+                reached = int(mtu(self.counts[scope]).sum())
+                held = self.high.get(scope, {}).get("mtu", 0)
+                self.high[scope] = {"mtu": max(held, reached)}
             self.counts[scope] = self.counts.get(scope, np.int64(0)) + counts
             self.revisions[scope[:2]] = self.revisions.get(scope[:2], 0) + 1
         for workspace, source, day, reason, messages in change.rejections:
@@ -69,6 +81,15 @@ class _Moment:
             if word not in same and len(same) >= NAMES_MAX - 1:
                 tally = (*tally[:3], USE_PREFIX + OTHER_LIBRARY)
             self.libraries[tally] = self.libraries.get(tally, 0) + messages
+        for event in change.alerts:
+            left = without_marked(event, self.marks.__contains__)
+            if left is not None and left.uid not in {each.uid for each in self.events}:
+                self.events = (*self.events, left)
+                self.marks |= dict.fromkeys(left.places(), True)
+        self.arrivals |= change.arrivals
+        for each in change.quotas_reached:
+            place = each.workspace, each.period, each.source, each.metric
+            self.quotas.setdefault(place, each)
         self.positions |= change.positions
         for month, day in change.imported.items():
             self.imported[month] = max(day, self.imported.get(month, day))
@@ -99,6 +120,8 @@ class _Moment:
                 self.dropped.discard((workspace, period))
         self.rejections = {t: n for t, n in self.rejections.items() if t[0] != workspace}
         self.aside = {row: each for row, each in self.aside.items() if each.workspace != workspace}
+        self.events = tuple(each for each in self.events if each.workspace != workspace)
+        self.marks = {mark: True for mark in self.marks if mark[0] != workspace}
 
     def _confirm(self, day: int) -> None:
         self.trusted_day = day
@@ -181,6 +204,51 @@ class MemoryStore:
     @property
     def erasure(self) -> KeyErasure:
         return self
+
+    @property
+    def alerts(self) -> AlertStore:
+        return self
+
+    def totals(self, workspace: int, period: Period, source: int) -> ScopeTotals:
+        now = self._held.moment
+        scope = period, workspace, source
+        nothing = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
+        rejected = sum(
+            messages
+            for (of, at, day, _), messages in now.rejections.items()
+            if of == workspace and source in (0, at) and Period.of_day(day) == period
+        )
+        return ScopeTotals(now.counts.get(scope, nothing), now.high.get(scope, {}), rejected)
+
+    def marks(self, workspace: int, period: Period) -> Mapping[int, set[str]]:
+        found: dict[int, set[str]] = {}
+        for of, rule, month, mark in self._held.moment.marks:
+            if (of, month) == (workspace, period.number):
+                found.setdefault(rule, set()).add(mark)
+        return found
+
+    def arrivals(self) -> Mapping[tuple[int, int], int]:
+        return self._held.moment.arrivals
+
+    def events(
+        self, *, after: int = 0, workspace: int | None = None, most: int = 100, latest: bool = False
+    ) -> Sequence[StoredEvent]:
+        found = [
+            StoredEvent(number, event)
+            for number, event in enumerate(self._held.moment.events, 1)
+            if number > after and workspace in (None, event.workspace)
+        ]
+        return (found[::-1] if latest else found)[:most]
+
+    def event(self, uid: str) -> StoredEvent | None:
+        return next((each for each in self.events(most=10**9) if each.event.uid == uid), None)
+
+    def quotas_reached(self, workspace: int | None, period: Period) -> Sequence[QuotaReached]:
+        return [
+            each
+            for place, each in sorted(self._held.moment.quotas.items(), key=lambda e: e[0][2:])
+            if place[1] == period and workspace in (None, place[0])
+        ]
 
     def forget_replaced(self, periods: Iterable[Period]) -> None:
         """Nothing is left."""

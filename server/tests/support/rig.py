@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headcount.counting.alerts import AlertSetup
 from headcount.counting.batch import facts_from_bytes
 from headcount.counting.calendar import Period
 from headcount.counting.facts import ABSENT, FACT_BYTES, IMPORTED, Rejection, fact_head
@@ -51,6 +52,7 @@ class Rig:
         limits: MeterLimits | None = None, vfs: str | None = None,
         sources: Callable[[], Mapping[int, int]] | None = None, store: OpenStore | None = None,
         key_plan: Callable[[], KeyPlan] = KeyPlan,
+        alerts: Callable[[], AlertSetup] | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.clock_ms = clock_ms
@@ -59,6 +61,7 @@ class Rig:
         self.vfs = vfs
         self.sources = sources
         self.key_plan = key_plan
+        self.alerts = alerts
         self._open_store = store or (lambda: open_store(folder / "store.sqlite", vfs=vfs))
         self.writers = JournalDirectory(folder / "journals", vfs=vfs)
         self.start()
@@ -74,6 +77,7 @@ class Rig:
             self.limits,
             self.sources,
             key_plan=self.key_plan,
+            alerts=self.alerts,
         )
 
     def stop(self) -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import apsw
 
 from headcount import telemetry
+from headcount.counting.alerts import AlertSetup
 from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.batch import Facts, bytes_of, facts_from_bytes
 from headcount.counting.calendar import Period, day_of_ms
@@ -22,6 +23,7 @@ from headcount.counting.hashing import KeyPlan
 from headcount.counting.plausible import bounds_of, is_clock_plausible, sorted_out
 from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.journal import MeterSource, MeterSources, refuse_older_store
+from headcount.meter.alerts import AlertWatch
 from headcount.meter.arrivals import Arrivals, take
 from headcount.meter.committing import Committing
 from headcount.meter.forgetting import Forgetting, IdHashes
@@ -69,6 +71,8 @@ class Meter:
             moment; None to believe what most facts say.
         troubles: where it says what is not counted; None to log it only.
         key_plan: which hash key serves which month, at the moment.
+        alerts: gives what people want to be told of, the same object while it has not changed;
+            None for nothing.
 
     Attributes:
         counted_facts: how many facts it has metered.
@@ -87,6 +91,7 @@ class Meter:
         sources: Callable[[], Mapping[int, int]] | None = None,
         troubles: Troubles | None = None,
         key_plan: Callable[[], KeyPlan] = KeyPlan,
+        alerts: Callable[[], AlertSetup] | None = None,
     ) -> None:
         self._key_plan = key_plan
         self._store = store
@@ -110,6 +115,8 @@ class Meter:
             store.files.tidy(clock_ms())
         self._committing = Committing(store, clock_ms, window_days, self._limits, key_plan)
         self.indexes, self._sealing = self._committing.indexes, self._committing.sealing
+        self._alerts = AlertWatch(store, alerts, clock_ms)
+        self._committing.before_commit = lambda _, change: self._alerts.judge(change)
         self._open_new_journals()
         waiting_ms = take(self._open.values(), self._positions, 0).heads_ms
         self._freshness = Freshness(store, min([clock_ms(), *waiting_ms]))
@@ -168,6 +175,7 @@ class Meter:
             self._prune()
             self._pruned_at_ms = now_ms
         self.indexes.upkeep()
+        self._alerts.look(drained=drained)
         if drained:
             self._sealing.seal_due()
         return Step(taken.messages, drained)
@@ -240,7 +248,9 @@ class Meter:
 
     def _commit(self, facts: Facts, change: Change, now_ms: int) -> None:
         """Count facts with a change that says already what else goes with them."""
+        self._alerts.takes(facts)
         folded = self._committing.commit(facts, change, now_ms)
+        self._alerts.committed(change)
         self._aside_changed |= bool(change.aside or change.counted_aside)
         self._report(folded)
 

@@ -14,12 +14,14 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from headcount.counting.alerts import AlertEvent, QuotaReached
 from headcount.counting.aside import Aside, AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import U8, U64, Family, KeyBlock, NewKeys
 from headcount.counting.libraries import LibraryUse
 from headcount.counting.usage import Counts, UsageReading
+from headcount.store.alert_protocol import AlertStore
 
 __all__ = [
     "Change",
@@ -64,6 +66,9 @@ class Change:
             set to it; the latest day of a live message and the days of imports are taken back to
             it, if they are later; of the facts that wait, those of days up to it are to be counted.
         counted_back_to_ms: take the freshness mark back to this moment, if it is later.
+        alerts: what it makes people hear of. What was told before under the same mark is left out.
+        arrivals: (workspace, source) to the moment at which its last live message came.
+        quotas_reached: quotas that it reaches; the first moment of each month stays.
         catalog_generation: how many changes the catalog has seen, or None to leave it; one that has
             seen fewer is an older one and is refused from now on.
     """
@@ -83,6 +88,9 @@ class Change:
     erased: Sequence[int] = ()
     confirmed_day: int | None = None
     counted_back_to_ms: int | None = None
+    alerts: Sequence[AlertEvent] = ()
+    arrivals: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    quotas_reached: Sequence[QuotaReached] = ()
     catalog_generation: int | None = None
 
 
@@ -183,6 +191,11 @@ class UsageStore(Protocol):
             period: the month.
             libraries: whether to read who sent the messages too.
         """
+        ...
+
+    @property
+    def alerts(self) -> AlertStore:
+        """What was told, and what that is judged by."""
         ...
 
     def close(self) -> None:

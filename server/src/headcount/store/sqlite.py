@@ -24,6 +24,7 @@ from headcount.counting.usage import DAYS_MAX, UsageReading
 from headcount.sqlite.opening import damage_named, one_moment, rows
 from headcount.sqlite.rows import open_checked, read_checked
 from headcount.store import sql, writing
+from headcount.store.alerts import SqliteAlerts
 from headcount.store.aside import aside_sums
 from headcount.store.checking import months_of
 from headcount.store.counts import all_counts_of, counts_of
@@ -74,6 +75,7 @@ class SqliteStore:
             read_only=read_only,
         )
         self.files = SqliteFiles(path, self._db, self._ledger, self._lock)
+        self.alerts = SqliteAlerts(path, self._db, self._ledger, self._lock)
 
     def close(self) -> None:
         """Release the file; idempotent."""

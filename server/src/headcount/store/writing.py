@@ -25,6 +25,7 @@ from headcount.store.tables import (
     USAGE,
     WATERMARK,
 )
+from headcount.store.telling import erase_alerts, write_alerts, write_high_water
 
 __all__ = [
     "CATALOG_SEEN",
@@ -76,6 +77,7 @@ def write_change(ledger: Ledger, change: Change) -> None:
         ledger.add(ASIDE, ledger.next_id(ASIDE), *values)
     for row in change.counted_aside:
         ledger.drop(ASIDE, "WHERE id = ?1", (row,))
+    write_alerts(ledger, change)
     for journal, entry_id in change.positions.items():
         ledger.put(POSITION, journal, entry_id)
     if change.counted_back_to_ms is not None:
@@ -117,6 +119,7 @@ def _erase(ledger: Ledger, workspace: int) -> None:
             ledger.drop(MONTH, sql.OF_MONTH, of_month)
     for table in (REJECTION, ASIDE):
         ledger.drop(table, "WHERE workspace = ?1", (workspace,))
+    erase_alerts(ledger, workspace)
 
 
 def _raise_mark(ledger: Ledger, name: str, value: int) -> None:
@@ -176,5 +179,9 @@ def _append_keys(ledger: Ledger, period: Period, family: Family, block: KeyBlock
 
 def _add_counts(ledger: Ledger, place: tuple[int, int, int], counts: Counts) -> None:
     held = ledger.get(USAGE, *place)
-    revision, total = (held[3], counts + counts_of(held[4])) if held else (0, counts)
+    revision, total = 0, counts
+    if held:
+        former = counts_of(held[4])
+        revision, total = held[3], counts + former
+        write_high_water(ledger, place, former, counts)
     ledger.put(USAGE, *place, revision + 1, encoded(total))

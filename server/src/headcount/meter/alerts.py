@@ -1,0 +1,389 @@
+"""What people are to hear of: judged with every change, and every so often by the clock.
+
+Takes each change before it is committed and puts into it what it crosses, so that counts and what
+is told of them become durable together; a crash leaves both or none. What no change brings (a month
+that is going to be too much, a source that is silent, rules that are others than before) is
+looked for about once a second, and committed by itself. Only scopes with rules are looked at, and
+only those that a change touches. What was told is known by its marks: a clock that is set,
+a start, or rules that change tell nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from headcount.counting.alerts import (
+    AlertRule,
+    AlertSetup,
+    Crossing,
+    Quota,
+    QuotaReached,
+    events_of,
+    usual_of,
+)
+from headcount.counting.batch import Facts
+from headcount.counting.calendar import Period, day_of_ms, day_text
+from headcount.counting.forecast import FORMER_MONTHS, forecast_of
+from headcount.counting.metrics import BY_NAME
+from headcount.counting.months import day_reached
+from headcount.counting.standing import Standing
+from headcount.meter.silence import Silence
+from headcount.store.protocol import Change, MeterStore
+
+__all__ = ["AlertWatch"]
+
+Place = tuple[Period, int, int]
+"""A month of a scope: period, workspace, and source, which is 0 for the workspace."""
+
+_LOOK_EVERY_MS = 1_000
+_FORECAST_EVERY_MS = 3_600_000
+_FORECASTS_A_LOOK = 4
+_PLACES_MAX = 4_096
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What becomes true with the commit of a change."""
+
+    standings: dict[Place, Standing] = field(default_factory=dict)
+    arrivals: dict[tuple[int, int], int] = field(default_factory=dict)
+    written: dict[tuple[int, int], int] = field(default_factory=dict)
+
+
+class AlertWatch:
+    """Judges the changes of one meter.
+
+    Args:
+        store: where counts, and what was told, are.
+        setup: gives the rules as they are at the moment: the same object while none has changed;
+            None where there are none.
+        clock_ms: the time, in milliseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        store: MeterStore,
+        setup: Callable[[], AlertSetup] | None,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._ask = setup
+        self._clock_ms = clock_ms
+        self._setup = AlertSetup()
+        self._by_scope: dict[tuple[int, int], list[AlertRule]] = {}
+        self._quotas: dict[int, list[Quota]] = {}
+        self._standings: dict[Place, Standing] = {}
+        self._marks: dict[tuple[int, Period], dict[int, set[str]]] = {}
+        self._reached: dict[Period, set[tuple[int, str]]] = {}
+        self._last_live_day: int | None = None
+        self._pending = _Pending()
+        self._forecast_at_ms: dict[int, int] = {}
+        self._looked_at_ms = 0
+        self._unjudged = False
+        self._judged_day: int | None = None
+        self._silence = Silence(store, clock_ms)
+
+    # With a change
+
+    def takes(self, facts: Facts) -> None:
+        """See which facts the next change is made of."""
+        self._refresh()
+        self._pending = _Pending()
+        self._pending.arrivals, self._pending.written = self._silence.arrived(facts)
+
+    def judge(self, change: Change) -> None:
+        """Put into a change, which is about to be committed, what it makes people hear of."""
+        if not self._by_scope and not self._quotas:
+            return
+        now_ms = self._clock_ms()
+        today = self._today(now_ms, change.last_metered_day)
+        found: list[tuple[AlertRule, Crossing]] = []
+        reached: list[QuotaReached] = []
+        for place, rejected in self._touched(change).items():
+            period, workspace, source = place
+            before = self._standing(place)
+            after = before.plus(change.counts.get(place), rejected)
+            self._pending.standings[place] = after
+            imported = (workspace, period) in change.imported
+            for rule in self._by_scope.get((workspace, source), ()):
+                found += self._crossed(rule, period, before, after, today, imported=imported)
+            reached += self._quotas_reached(place, after, now_ms)
+        change.alerts = events_of(found, now_ms)
+        change.quotas_reached = reached
+        change.arrivals = self._pending.written
+
+    def committed(self, change: Change) -> None:
+        """Take what a change that is durable has made true."""
+        self._standings.update(self._pending.standings)
+        self._silence.note(self._pending.arrivals, change.arrivals)
+        self._pending = _Pending()
+        for reached in change.quotas_reached:
+            self._reached[reached.period].add((reached.source, reached.metric))
+        if change.last_metered_day is not None:
+            self._last_live_day = max(change.last_metered_day, self._last_live_day or 0)
+        for event in change.alerts:
+            for each in event.crossings:
+                month = self._marks.get((event.workspace, _period_of(each)))
+                if month is not None:
+                    month.setdefault(each.rule_number, set()).add(each.mark)
+
+    def _touched(self, change: Change) -> dict[Place, int]:
+        """Scopes that are watched and that a change touches, with what it rejects of each."""
+        watched = self._by_scope.keys()
+        found = {
+            place: 0 for place in change.counts if place[1:] in watched or place[2] in self._quotas
+        }
+        for each in change.rejections:
+            period = Period.of_day(each.day)
+            for source in {0, each.source}:
+                if (each.workspace, source) in watched:
+                    place = period, each.workspace, source
+                    found[place] = found.get(place, 0) + each.messages
+        return found
+
+    def _crossed(
+        self,
+        rule: AlertRule,
+        period: Period,
+        before: Standing,
+        after: Standing,
+        today: int,
+        *,
+        imported: bool,
+    ) -> Iterator[tuple[AlertRule, Crossing]]:
+        """What a rule says of where a scope stood, and stands now."""
+        current = Period.of_day(today)
+        if rule.kind == "unusual" and period == current:
+            yield from self._unusual(rule, period, after, today, imported=imported)
+        if rule.kind != "count":
+            return
+        value = after.reached(rule.metric)
+        for threshold, target, limit in self._open(rule, period, today):
+            if value < target or not value:
+                continue
+            # In a month that is over, what was reached before was told, or is no news.
+            if period < current and before.reached(rule.metric) >= target:
+                continue
+            yield (
+                rule,
+                _crossing(
+                    rule, period, threshold, imported=imported, threshold=threshold,
+                    value=round(value, 3), target=round(float(target), 3), limit=limit,
+                ),
+            )  # fmt: skip
+
+    def _open(
+        self, rule: AlertRule, period: Period, today: int
+    ) -> Iterator[tuple[str, Fraction, int | None]]:
+        """The thresholds of a rule that a month has not told yet: text, target and limit."""
+        told = self._told(rule, period)
+        left = [each for each in rule.thresholds if each.text not in told]
+        if not left:
+            return
+        limit = self._setup.limit_of(rule.workspace, rule.metric, min(today, period.last_day))
+        for threshold in left:
+            target = threshold.target(rule.metric, limit)
+            if target is not None:
+                yield threshold.text, target, limit
+
+    def _unusual(
+        self, rule: AlertRule, period: Period, after: Standing, today: int, *, imported: bool
+    ) -> Iterator[tuple[AlertRule, Crossing]]:
+        mark = f"unusual {day_text(today)}"
+        value = int(BY_NAME[rule.metric].of(after.counts)[today - period.first_day])
+        if not value or mark in self._told(rule, period):
+            return
+        usual = usual_of(today, self._days_before(rule, period, after))
+        if usual is not None and value >= usual.target:
+            yield (
+                rule,
+                _crossing(
+                    rule, period, mark, imported=imported, value=value, day=day_text(today),
+                    target=round(usual.target, 1), usual=usual.usual,
+                ),
+            )  # fmt: skip
+
+    def _days_before(self, rule: AlertRule, period: Period, standing: Standing) -> dict[int, int]:
+        """The counts of the days of this month and the two before, as far as they are needed."""
+        metric = BY_NAME[rule.metric]
+        found: dict[int, int] = {}
+        for months in (2, 1, 0):
+            each = period.shifted(-months)
+            place = each, rule.workspace, rule.source
+            counts = standing.counts if not months else self._standing(place).counts
+            found |= dict(enumerate(metric.of(counts[: each.length]).tolist(), each.first_day))
+        return found
+
+    def _quotas_reached(
+        self, place: Place, standing: Standing, now_ms: int
+    ) -> Iterator[QuotaReached]:
+        period, workspace, source = place
+        for quota in self._quotas.get(source, ()):
+            if standing.reached(quota.metric) < quota.amount:
+                continue
+            if period not in self._reached:
+                told = self._store.alerts.quotas_reached(None, period)
+                self._reached[period] = {(each.source, each.metric) for each in told}
+            if (source, quota.metric) not in self._reached[period]:
+                yield QuotaReached(
+                    workspace, period, source, quota.metric, quota.amount, now_ms, quota.past
+                )
+
+    # By the clock
+
+    def look(self, *, drained: bool) -> None:
+        """Look for what no change brings, about once a second.
+
+        Args:
+            drained: whether everything that had come is counted.
+
+        Raises:
+            StorageUnavailableError: the disk refused; it is looked for again.
+        """
+        self._refresh()
+        if not self._by_scope and not self._quotas:
+            return
+        now_ms = self._clock_ms()
+        if 0 <= now_ms - self._looked_at_ms < _LOOK_EVERY_MS and not self._unjudged:
+            return
+        self._looked_at_ms = now_ms
+        self._last_live_day = self._store.state().last_metered_day
+        today = self._today(now_ms, None)
+        if today != self._judged_day:
+            self._unjudged = True  # another month may run, or another limit be in force
+        period = Period.of_day(today)
+        found: list[tuple[AlertRule, Crossing]] = []
+        reached: list[QuotaReached] = []
+        if self._unjudged:
+            for rule in self._setup.rules:
+                standing = self._standing((period, *rule.scope))
+                found += self._crossed(rule, period, standing, standing, today, imported=False)
+            for quota in self._setup.quotas:
+                place = period, quota.workspace, quota.source
+                reached += self._quotas_reached(place, self._standing(place), now_ms)
+        found += self._forecasts(period, today, now_ms)
+        if drained:
+            for rule in self._rules_of("silent"):
+                found += self._silent(rule, now_ms)
+        if found or reached:
+            change = Change(alerts=events_of(found, now_ms), quotas_reached=reached)
+            self._pending = _Pending()
+            try:
+                self._store.commit(change)
+            except BaseException:
+                self._forecast_at_ms.clear()  # what was found is to be found again
+                raise
+            self.committed(change)
+        self._unjudged = False
+        self._judged_day = today
+
+    def _forecasts(
+        self, period: Period, today: int, now_ms: int
+    ) -> Iterator[tuple[AlertRule, Crossing]]:
+        """Where months will end, each rule about once an hour, a few of them a look."""
+        room = _FORECASTS_A_LOOK
+        for rule in self._rules_of("forecast"):
+            at_ms = self._forecast_at_ms.get(rule.number)
+            if at_ms is not None and 0 <= now_ms - at_ms < _FORECAST_EVERY_MS:
+                continue
+            if not room:
+                return
+            room -= 1
+            self._forecast_at_ms[rule.number] = now_ms
+            yield from self._forecast(rule, period, today)
+
+    def _forecast(
+        self, rule: AlertRule, period: Period, today: int
+    ) -> Iterator[tuple[AlertRule, Crossing]]:
+        targets = [each for each in self._open(rule, period, today) if each[1]]
+        if not targets:
+            return
+        months = [
+            self._store.alerts.totals(rule.workspace, period.shifted(-back), rule.source).counts
+            for back in range(FORMER_MONTHS, 0, -1)
+        ]
+        days = self._standing((period, *rule.scope)).counts[: today - period.first_day + 1]
+        forecast = forecast_of(BY_NAME[rule.metric], period, days, months)
+        if forecast is None:
+            return
+        end = forecast.at_end
+        for threshold, target, limit in targets:
+            # Not the middle: what is told is that it will be reached, in nine cases of ten.
+            if end.low >= target and end.low:
+                yield (
+                    rule,
+                    _crossing(
+                        rule, period, threshold, threshold=threshold, value=end.low,
+                        target=round(float(target), 3), limit=limit,
+                        low=end.low, likely=end.likely, high=end.high,
+                    ),
+                )  # fmt: skip
+
+    def _silent(self, rule: AlertRule, now_ms: int) -> Iterator[tuple[AlertRule, Crossing]]:
+        since_ms = self._silence.since(rule, now_ms)
+        if since_ms is None:
+            return
+        day = day_of_ms(since_ms)
+        period, mark = Period.of_day(day), f"silent {day_text(day)}"
+        if mark not in self._told(rule, period):
+            crossing = _crossing(
+                rule, period, mark, value=rule.quiet_hours, day=day_text(day), since_ms=since_ms
+            )
+            yield rule, crossing
+
+    # What is known
+
+    def _refresh(self) -> None:
+        """Take the rules as they are now."""
+        setup = self._setup if self._ask is None else self._ask()
+        if setup is self._setup:
+            return
+        self._setup = setup
+        self._by_scope = {}
+        for rule in setup.rules:
+            self._by_scope.setdefault(rule.scope, []).append(rule)
+        self._quotas = {}
+        for quota in setup.quotas:
+            self._quotas.setdefault(quota.source, []).append(quota)
+        self._last_live_day = self._store.state().last_metered_day
+        self._forecast_at_ms = {}
+        self._silence.watch([rule for rule in setup.rules if rule.kind == "silent"])
+        self._unjudged = True
+
+    def _rules_of(self, kind: str) -> Sequence[AlertRule]:
+        return [rule for rule in self._setup.rules if rule.kind == kind]
+
+    def _today(self, now_ms: int, last_live_day: int | None) -> int:
+        days = [day for day in (self._last_live_day, last_live_day) if day is not None]
+        return day_reached(now_ms, max(days, default=None))
+
+    def _standing(self, place: Place) -> Standing:
+        found = self._standings.get(place)
+        if found is None:
+            if len(self._standings) >= _PLACES_MAX:
+                self._standings.clear()
+                self._marks.clear()
+            period, workspace, source = place
+            found = Standing(*self._store.alerts.totals(workspace, period, source))
+            self._standings[place] = found
+        return found
+
+    def _told(self, rule: AlertRule, period: Period) -> set[str]:
+        place = rule.workspace, period
+        if place not in self._marks:
+            self._marks[place] = dict(self._store.alerts.marks(*place))
+        return self._marks[place].get(rule.number, set())
+
+
+def _period_of(crossing: Crossing) -> Period:
+    return Period(int(crossing.period[:4]) * 12 + int(crossing.period[5:7]) - 1)
+
+
+def _crossing(rule: AlertRule, period: Period, mark: str, **more: object) -> Crossing:
+    return Crossing(
+        rule=rule.id, name=rule.name, kind=rule.kind, metric=rule.metric,
+        rule_number=rule.number, source=rule.source, period=str(period), mark=mark,
+        **more,  # type: ignore[arg-type]
+    )  # fmt: skip
