@@ -22,6 +22,7 @@ from headcount.counting.keys import U8, U64, Family, KeyBlock, NewKeys
 from headcount.counting.libraries import LibraryUse
 from headcount.counting.usage import Counts, UsageReading
 from headcount.store.alert_protocol import AlertStore
+from headcount.store.erasure_protocol import KeyErasure, KeyReplacement
 
 __all__ = [
     "Change",
@@ -115,20 +116,6 @@ class Month(NamedTuple):
 def sealed_months(months: Iterable[Month]) -> set[tuple[int, Period]]:
     """The (workspace, period) pairs of some months that are closed for good."""
     return {(month.workspace, month.period) for month in months if month.sealed}
-
-
-class KeyReplacement(NamedTuple):
-    """Tracked ids of one month that other keys take the place of, on the same days.
-
-    Attributes:
-        period: the month.
-        former: which keys, ascending, each once.
-        new: what stands in the place of each; none of them is a key of the month.
-    """
-
-    period: Period
-    former: U64
-    new: U64
 
 
 class StoreState(NamedTuple):
@@ -260,44 +247,6 @@ class MeterStore(UsageStore, Protocol):
 
         Args:
             messages_max: how many messages are enough; the last row is given whole.
-        """
-        ...
-
-
-class KeyErasure(Protocol):
-    """What forgetting a person needs of a store: to find what is kept aside, and replace keys."""
-
-    def aside_facts(self) -> Iterator[ConfirmedAside]:
-        """All facts that are kept and not counted, row by row.
-
-        Nothing may be committed before it has ended.
-        """
-        ...
-
-    def replace_keys(self, replaced: Sequence[KeyReplacement], aside: Mapping[int, bytes]) -> None:
-        """Put other keys in the place of some, wherever these stand; no count changes.
-
-        Whole or not at all, over all months. What was replaced is overwritten, as far as this store
-        can do that.
-
-        Args:
-            replaced: which keys of which months.
-            aside: rows of facts that are kept and not counted, and what they hold from now on, of
-                the same size.
-
-        Raises:
-            StorageUnavailableError: the disk refused, and nothing is changed.
-            DataFolderError: keys are damaged, and nothing is changed.
-        """
-        ...
-
-    def forget_replaced(self, periods: Iterable[Period]) -> None:
-        """Delete what is left of tracked ids of some open months after others took their place.
-
-        `replace_keys` does that itself, unless it is interrupted.
-
-        Raises:
-            StorageUnavailableError: the disk refused.
         """
         ...
 
