@@ -19,6 +19,7 @@ LONG_FUNCTIONS = {"sdk/src/segment_public_api/configuration.py:__init__"}
 
 # What stands in several rooms and is one thing there, as each room has it.
 SAME_THING = {
+    "alerts": "what people are told of",
     "app": "the application that a room serves",
     "aside": "messages that are kept aside",
     "backlog": "what waits to be counted",

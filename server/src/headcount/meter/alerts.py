@@ -28,7 +28,7 @@ from headcount.counting.calendar import Period, day_of_ms, day_text
 from headcount.counting.forecast import FORMER_MONTHS, forecast_of
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.months import day_reached
-from headcount.counting.standing import Standing
+from headcount.counting.scope_standing import Standing
 from headcount.meter.silence import Silence
 from headcount.store.protocol import Change, MeterStore
 

@@ -1,5 +1,5 @@
 """What was told, in the embedded store, and what that is judged by: takes scopes and months, gives
-rows; `telling` writes them.
+rows; `alert_rows` writes them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.sqlite.opening import one_moment
 from headcount.sqlite.rows import Ledger, Row
 from headcount.store.alert_protocol import ScopeTotals, StoredEvent
+from headcount.store.alert_rows import EventBody
 from headcount.store.counts import counts_of
 from headcount.store.files import refusals
 from headcount.store.tables import (
@@ -31,7 +32,6 @@ from headcount.store.tables import (
     REJECTION,
     USAGE,
 )
-from headcount.store.telling import EventBody
 
 __all__ = ["SqliteAlerts"]
 

@@ -13,6 +13,7 @@ from headcount.counting.libraries import NAMES_MAX, OTHER_LIBRARY, USE_PREFIX, t
 from headcount.counting.usage import Counts
 from headcount.sqlite.rows import Ledger
 from headcount.store import blocks, sql
+from headcount.store.alert_rows import erase_alerts, write_alerts, write_high_water
 from headcount.store.counts import counts_of, encoded
 from headcount.store.protocol import Change
 from headcount.store.tables import (
@@ -25,7 +26,6 @@ from headcount.store.tables import (
     USAGE,
     WATERMARK,
 )
-from headcount.store.telling import erase_alerts, write_alerts, write_high_water
 
 __all__ = [
     "CATALOG_SEEN",
