@@ -156,6 +156,31 @@ class DataFolder:
         return self.path / "run" / "forwarding.json"
 
     @property
+    def cluster(self) -> Path:
+        """Says which node of which cluster the folder is; is not there for a single machine's."""
+        return self.path / "cluster.json"
+
+    @property
+    def partitions(self) -> Path:
+        """The folder of the partitions that this node of a cluster counts, one folder each."""
+        return self.path / "partitions"
+
+    @property
+    def cluster_status(self) -> Path:
+        """How the cluster does, as this node last saw."""
+        return self.path / "run" / "cluster.json"
+
+    @property
+    def partition_reports(self) -> Path:
+        """How the partitions of this node do, as those who count them say."""
+        return self.path / "run" / "partitions.json"
+
+    @property
+    def relay_report(self) -> Path:
+        """How far this node's journals are handed on."""
+        return self.path / "run" / "relay.json"
+
+    @property
     def leases(self) -> Path:
         """What this node of a cluster may publish, and until when."""
         return self.path / "run" / "leases.json"

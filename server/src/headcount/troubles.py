@@ -30,6 +30,8 @@ KINDS = frozenset(
     {
         "api_ends",
         "clock_behind",
+        "cluster_away",
+        "cluster_catalog",
         "connections",
         "disk",
         "forward_ends",

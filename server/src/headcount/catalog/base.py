@@ -166,6 +166,11 @@ class CatalogFile:
                 keep_version(self._ledger, Version(1, digest_of(data)), [])
         return self.shared_contents()
 
+    def shared_version(self) -> Version:
+        """Of which version of the cluster's catalog this file is a copy."""
+        with self._lock, errors_named(self._path, "read"):
+            return kept_version(self._ledger)
+
     def shared_contents(self) -> Contents:
         """What this file holds, and of which version of the cluster's catalog it is a copy."""
         with self._lock, errors_named(self._path, "read"):

@@ -35,13 +35,13 @@ def opened_catalog(settings: Settings, *, create: bool = False) -> Iterator[Cata
     Raises:
         DataFolderError: the folder or its catalog cannot be used as it is.
     """
-    from headcount.catalog import Catalog
+    from headcount.cluster.catalogs import catalog_for_changes
     from headcount.datafolder import open_data_folder
     from headcount.integrity import refuse_unknown_workspaces
 
     folder = open_data_folder(settings.data, create=create, write=True)
     refuse_unknown_workspaces(folder.path)
-    with Catalog(folder.catalog) as catalog:
+    with catalog_for_changes(folder, settings.cluster) as catalog:
         yield catalog
 
 

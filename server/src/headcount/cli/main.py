@@ -15,6 +15,7 @@ import click
 
 from headcount import __version__
 from headcount.cli.backup import backup, restore
+from headcount.cli.cluster import cluster
 from headcount.cli.completion import completion
 from headcount.cli.demo import demo
 from headcount.cli.doctor import doctor
@@ -66,7 +67,7 @@ def headcount() -> None:
 
 for command in (
     serve, workspace, source, token, link, plan, import_, usage, libraries, export, tail, doctor,
-    backup, restore, forget, rotate_hash_key, demo, completion,
+    backup, restore, forget, rotate_hash_key, cluster, demo, completion,
 ):  # fmt: skip
     headcount.add_command(command)
 

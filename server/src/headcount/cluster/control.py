@@ -193,6 +193,19 @@ class ControlPlane:
         self._revision = there.revision if there is not None else 0
         self._write(self._me)
 
+    def resume(self, pause: Callable[[float], object] = time.sleep) -> None:
+        """Go on as a life that has entered, in another process; or enter, if it has not.
+
+        Raises: as `enter`.
+        """
+        known = self._file.read()
+        there = self._registry.get(node_key(self._me.name))
+        record = None if there is None else decoded(there.value, NodeRecord)
+        if known is None or there is None or record is None or record.run != self._me.run:
+            self.enter(pause)
+            return
+        self._membership, self._revision = known, there.revision
+
     def _revisions(self) -> dict[str, int]:
         return {name: each.revision for name, each in self._registry.list(NODE_PREFIX).items()}
 
@@ -202,7 +215,7 @@ class ControlPlane:
             membership = Membership(cluster, me.name, me.uuid, [me.run])
             self._file.write(membership)
         else:
-            runs = self._file.begun(known, me.run)
+            runs = known.runs if me.run in known.runs else self._file.begun(known, me.run)
             membership = self._file.change(known, cluster=cluster, runs=runs)
         self._membership = membership
 

@@ -19,6 +19,7 @@ __all__ = [
     "ClusterDocument",
     "NodeRecord",
     "PartitionReport",
+    "RelayReport",
     "decoded",
     "encoded",
     "node_key",
@@ -73,6 +74,20 @@ class PartitionReport(msgspec.Struct, frozen=True):
     until_ms: int | None = None
     said: str = ""
     backed_up_at_ms: int | None = None
+
+
+class RelayReport(msgspec.Struct, frozen=True):
+    """How far a node's journals are handed on, as its relay says.
+
+    Attributes:
+        until_ms: until when what was acknowledged is handed on, milliseconds since 1970.
+        queues: UUIDs of the journals.
+        said: what hinders it, as a sentence; empty where nothing does.
+    """
+
+    until_ms: int | None = None
+    queues: list[str] = msgspec.field(default_factory=list)
+    said: str = ""
 
 
 class NodeRecord(msgspec.Struct, frozen=True):

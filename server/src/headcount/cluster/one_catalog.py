@@ -19,7 +19,7 @@ from headcount.catalog.shared_contents import BEFORE_MAX, Contents, Version, dig
 from headcount.engines import REGISTRY_VALUE_BYTES_MAX, Registry, RegistryEntry
 from headcount.errors import CatalogUnchangedError, EngineAwayError, RegistryConflictError
 
-__all__ = ["CATALOG_KEY", "OneCatalog", "begin", "newer", "restore"]
+__all__ = ["CATALOG_KEY", "OneCatalog", "begin", "latest_version", "newer", "restore"]
 
 CATALOG_KEY = "catalog"
 _PARTS_PREFIX = "catalog."
@@ -108,10 +108,7 @@ def newer(registry: Registry, held: Version) -> Contents | None:
     for _ in range(_TRIES):
         there = registry.get(CATALOG_KEY)
         if there is None:
-            raise CatalogUnchangedError(
-                "The cluster's registry holds no catalog: it was wiped, or never begun.",
-                "See `headcount cluster status`.",
-            )
+            raise _gone()
         head = _head_of(there)
         if _version_of(head) == held or head.number < held.number:
             return None
@@ -126,6 +123,14 @@ def newer(registry: Registry, held: Version) -> Contents | None:
         "Restore the registry from its backup, or write it anew from a node:"
         " headcount cluster init --again",
     )
+
+
+def latest_version(registry: Registry) -> Version:
+    """Which version a registry's catalog is; raises as `newer`."""
+    there = registry.get(CATALOG_KEY)
+    if there is None:
+        raise _gone()
+    return _version_of(_head_of(there))
 
 
 def restore(registry: Registry, copy: Contents) -> bool:
@@ -223,6 +228,13 @@ def _unpacked(packed: bytes) -> bytes:
         return unpacker.decompress(packed, _BYTES_MAX)
     except zlib.error:
         return b""
+
+
+def _gone() -> CatalogUnchangedError:
+    return CatalogUnchangedError(
+        "The cluster's registry holds no catalog: it was wiped, or never begun.",
+        "See `headcount cluster status`.",
+    )
 
 
 def _faster() -> CatalogUnchangedError:

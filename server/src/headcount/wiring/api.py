@@ -15,6 +15,7 @@ from headcount import tracing
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
+from headcount.cluster.catalogs import catalog_for_changes
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.forwarding_status import ForwardingStatus
 from headcount.http.entrance import Entrance
@@ -56,7 +57,7 @@ def run(task: Task, child: Child) -> None:
     settings = task.settings()
     folder = open_data_folder(settings.data, create=False)
     with (
-        Catalog(folder.catalog, read_only=reading) as catalog,
+        _catalog(folder, settings.cluster, reading=reading) as catalog,
         closing(open_store(folder.store, read_only=reading)) as store,
     ):
         troubles = Troubles(None if reading else folder.troubles, "api", now_ms)
@@ -107,6 +108,12 @@ def run(task: Task, child: Child) -> None:
             pace=pace,
         )
         uvloop.run(serving)
+
+
+def _catalog(folder: DataFolder, cluster: str | None, *, reading: bool) -> Catalog:
+    if reading:
+        return Catalog(folder.catalog, read_only=True)
+    return catalog_for_changes(folder, cluster)
 
 
 def _name_of(catalog: Catalog, workspace_id: str) -> str | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from headcount import telemetry
 from headcount.catalog import Catalog, Forwarding
 from headcount.clock import now_ms
+from headcount.cluster.catalogs import catalog_for_changes
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.errors import DataFolderError
 from headcount.folderlock import errors_named
@@ -61,7 +62,7 @@ def run(task: Task, child: Child) -> None:
     folder = open_data_folder(settings.data, create=False)
     with ExitStack() as stack:
         troubles = stack.enter_context(closing(Troubles(folder.troubles, "forward", now_ms)))
-        catalog = stack.enter_context(Catalog(folder.catalog))
+        catalog = stack.enter_context(catalog_for_changes(folder, settings.cluster))
         with errors_named(folder.spool):
             folder.spool.mkdir(mode=0o700, exist_ok=True)
             epoch = epoch_of(folder.spool)

@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import msgspec
 
@@ -25,18 +24,19 @@ from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.config import Settings
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
-from headcount.errors import OperatorError
-from headcount.http.front import check_front, front_of
-from headcount.http.listening import listen, url_of
+from headcount.errors import ClusterError, OperatorError
+from headcount.http.front import check_front
 from headcount.integrity import refuse_faults
 from headcount.runfiles import ChildState, write_whole
 from headcount.setting_texts import texts_of
 from headcount.sqlite.unwritable import identity_of
 from headcount.troubles import Troubles
+from headcount.wiring.cluster_entry import CLUSTER_ROLES, enter_cluster
 from headcount.wiring.duties import Duty, begun, explained
 from headcount.wiring.endings import Endings
 from headcount.wiring.forwarding_wanted import forwarding_wanted
 from headcount.wiring.preparing import prepare_run_folder
+from headcount.wiring.server_sockets import ServerSockets, sockets_of
 from headcount.wiring.standing import counting_position
 from headcount.wiring.states import ToldStates
 from headcount.wiring.storage import refusal_to_write
@@ -82,7 +82,7 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
         OperatorError: the data folder, an address or the certificate cannot be used.
     """
     check_front(settings)
-    sockets: _Sockets | None = None
+    sockets: ServerSockets | None = None
     status = None
     with contextlib.ExitStack() as stack:
         # More than one turn only where the first could not write, and the disk is well again.
@@ -100,35 +100,27 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
                 _log.warning("there was no data folder at %s; made a new one", folder.path)
             with FolderLock(folder.serve_lock, "serve") as lock:
                 refuse_faults(folder.path)
+                if sockets is None:
+                    sockets = sockets_of(settings, stack)
+                run = _entered(settings, folder, sockets)
                 with Catalog(folder.catalog, read_only=reading is not None) as catalog:
                     load_hash_key(folder, catalog, settings.hash_key)
-                if sockets is None:
-                    sockets = _listen(settings, stack)
                 if reading is None:
                     prepare_run_folder(folder, settings.workers)
                 place = folder.troubles if reading is None else None
                 with contextlib.closing(Troubles(place, "supervisor", now_ms)) as troubles:
                     server = _Processes(
-                        settings, folder, lock, sockets, troubles, announce, reading
+                        settings, folder, lock, sockets, troubles, announce, reading, run
                     )
                     status = asyncio.run(server.run())
             announce = _announced_before
     return status
 
 
-class _Sockets(NamedTuple):
-    """Where a server listens; they outlive the processes that accept."""
-
-    tracking: list[socket.socket]
-    api: socket.socket
-
-
-def _listen(settings: Settings, stack: contextlib.ExitStack) -> _Sockets:
-    tracking = listen(settings.tracking, settings.workers, "--tracking")
-    for sock in tracking:
-        stack.enter_context(sock)
-    [api] = listen(settings.api, 1, "--api")
-    return _Sockets(tracking, stack.enter_context(api))
+def _entered(settings: Settings, folder: DataFolder, sockets: ServerSockets) -> str:
+    """Which life of its cluster's node this is; empty for a single machine."""
+    tracking, api = sockets.urls(settings)
+    return enter_cluster(settings, folder, tracking, api, time.sleep)
 
 
 def _why_reading(settings: Settings) -> str | None:
@@ -164,12 +156,14 @@ class _Processes:
         settings: Settings,
         folder: DataFolder,
         lock: FolderLock,
-        sockets: _Sockets,
+        sockets: ServerSockets,
         troubles: Troubles,
         announce: Callable[[Listening], None],
         reading: str | None,
+        cluster_run: str,
     ) -> None:
         tracking, api = sockets
+        self._cluster_run = cluster_run
         self._reading = reading
         self._writable_again = False
         self._settings = settings
@@ -177,15 +171,15 @@ class _Processes:
         self._lock = lock
         self._announce = announce
         self._troubles = troubles
-        scheme = front_of(settings).scheme
-        self._listening = Listening(url_of(tracking[0], scheme), url_of(api, scheme))
+        self._listening = Listening(*sockets.urls(settings))
 
         def process(role: Role, sock: socket.socket | None, number: int = 0) -> _Process:
             return _Process(role, sock, Endings(role, number, troubles, now_ms))
 
         self._front = [process("intake", sock, number) for number, sock in enumerate(tracking)]
         self._front.append(process("api", api))
-        self._meter = process("meter", None)
+        roles = CLUSTER_ROLES if settings.cluster is not None else ("meter",)
+        self._counting = [process(role, None) for role in roles]
         self._forward = process("forward", None)
         self._alive_fd, self._alive_kept_fd = os.pipe()
         self._stopping = asyncio.Event()
@@ -208,7 +202,7 @@ class _Processes:
             # Who renews a certificate tells servers so; this one looks at it every second.
             loop.add_signal_handler(signal.SIGHUP, lambda: None)
         watching = None if self._reading is None else self._await_writable()
-        kept = [*self._front, self._meter] if watching is None else self._front
+        kept = [*self._front, *self._counting] if watching is None else self._front
         watches = [begun(self._keep(process)) for process in kept]
         if watching is None:
             watches.append(begun(self._keep_forwarding()))
@@ -220,7 +214,7 @@ class _Processes:
             if process.sock is not None and not self._writable_again:
                 process.sock.close()
         clean = await self._end(self._front, _FRONT_STOP_TIMEOUT_S)
-        clean &= await self._end([self._meter, self._forward], _METER_STOP_TIMEOUT_S)
+        clean &= await self._end([*self._counting, self._forward], _METER_STOP_TIMEOUT_S)
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, announcing, return_exceptions=True)
@@ -237,7 +231,7 @@ class _Processes:
             self._stopping.set()
             return
         # Told twice: somebody is in a hurry. What was acknowledged is durable already.
-        for process in (*self._front, self._meter, self._forward):
+        for process in (*self._front, *self._counting, self._forward):
             _signal(process, signal.SIGKILL)
         os._exit(1)
 
@@ -281,7 +275,8 @@ class _Processes:
             if self._stopping.is_set():
                 return
             fatal = status in (1, 2) and process is not self._forward
-            if fatal and not process.ever_ready.is_set():
+            unfit = refusal is not None and refusal.error == ClusterError.__name__
+            if unfit or (fatal and not process.ever_ready.is_set()):
                 # Trying again would not fix it.
                 refusal = refusal or Refusal(
                     f"A process of the server ({process.role}) could not start.",
@@ -292,7 +287,7 @@ class _Processes:
                 self._stopping.set()
                 return
             where = ""
-            if process is self._meter:
+            if process.role == "meter":
                 where = await asyncio.to_thread(counting_position, self._folder)
             process.endings.ended(status, refusal, where)
             self._write_state()
@@ -324,6 +319,8 @@ class _Processes:
             self._alive_fd,
             again=process.ever_ready.is_set(),
             reading=self._reading,
+            cluster_run=self._cluster_run,
+            api_url=self._listening.api,
         )
         kept = {self._alive_fd, self._lock.fileno()} | ({listen_fd} - {-1})
         started = await asyncio.create_subprocess_exec(
@@ -381,7 +378,7 @@ class _Processes:
     def _write_state(self) -> None:  # for /readyz, which the api process answers
         self._states.tell(
             ChildState(p.role, p.ready, p.endings.count, p.endings.sentence)
-            for p in (*self._front, self._meter, self._forward)
+            for p in (*self._front, *self._counting, self._forward)
             if p is not self._forward or p.process is not None
         )
 

@@ -17,7 +17,7 @@ READY = b"ready\n"
 """What a child writes to standard output once it does its work."""
 
 Role = str
-"""`"intake"`, `"meter"`, `"api"` or `"forward"`."""
+"""`"intake"`, `"meter"`, `"api"` or `"forward"`; in a cluster `"node"` and others for a meter."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -30,6 +30,8 @@ class Task(msgspec.Struct, frozen=True):
         alive_fd: the inherited end of a pipe that closes when the supervisor ends.
         again: whether a process of this role has done its work before: then somebody relies on it.
         reading: why nothing can be written, where the server is there for reading only.
+        cluster_run: which life of a cluster's node this is; empty for a single machine's.
+        api_url: where this server's usage is read.
     """
 
     setting_texts: dict[str, str]
@@ -38,6 +40,8 @@ class Task(msgspec.Struct, frozen=True):
     alive_fd: int
     again: bool = False
     reading: str | None = None
+    cluster_run: str = ""
+    api_url: str = ""
 
     def settings(self) -> Settings:
         """The server's settings, with absolute paths."""

@@ -1,0 +1,260 @@
+"""`headcount cluster`: begins a cluster, shows how it does, and says which node counts what."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from headcount.cli.lookup import confirmed
+from headcount.cli.options import as_json_option, settings_options
+from headcount.terminal import moment_text, print_json, print_record, print_table, say
+
+if TYPE_CHECKING:
+    from headcount.cluster.overview import ClusterStatus
+    from headcount.cluster.placement import Partition
+    from headcount.config import Settings
+
+__all__ = ["cluster"]
+
+_PARTITIONS_DEFAULT = 16
+_PARTITIONS_MAX = 256
+
+
+@click.group()
+def cluster() -> None:
+    """Begin and tend a cluster: many nodes that count as one, over an engine that you run.
+
+    The engine is a PostgreSQL database or a group of NATS servers, named by --cluster or, since it
+    may hold a password, better by HEADCOUNT_CLUSTER. See docs/cluster.md.
+    """
+
+
+@cluster.command(
+    epilog="""\b
+Examples:
+  headcount cluster init --cluster @/etc/headcount/cluster --node eu-1
+  headcount cluster init --facts 4 --keys 4 --node eu-1
+  headcount cluster init --again"""
+)
+@click.option(
+    "--facts",
+    type=click.IntRange(1, _PARTITIONS_MAX),
+    default=_PARTITIONS_DEFAULT,
+    show_default=True,
+    help="Partitions of messages, for ever.",
+)
+@click.option(
+    "--keys",
+    type=click.IntRange(1, _PARTITIONS_MAX),
+    default=_PARTITIONS_DEFAULT,
+    show_default=True,
+    help="Partitions of ids, for ever.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Write the registry of a cluster that has lost it anew, from this node.",
+)
+@settings_options("data", "cluster", "node", "hash_key")
+@as_json_option
+def init(settings: Settings, facts: int, keys: int, again: bool, as_json: bool) -> None:
+    """Begin a cluster, with the data folder as its first node.
+
+    All partitions are this node's at first. Its hash key is the cluster's: every further node needs
+    a copy of it.
+    """
+    from headcount.wiring.cluster_founding import begin_again, found_cluster
+
+    if again:
+        folder = begin_again(settings)
+        if as_json:
+            print_json({"data": str(folder.path)})
+        else:
+            say("The registry is written anew; nodes go on by themselves.")
+        return
+    made = found_cluster(settings, facts, keys)
+    if as_json:
+        print_json({"id": made.id, "facts": made.facts, "keys": made.keys, "node": settings.node})
+        return
+    print_record(
+        {
+            "cluster": made.id,
+            "partitions": f"{made.facts} of messages, {made.keys} of ids",
+            "first node": settings.node or "",
+            "hash key": f"fingerprint {made.hash_key}; every node needs a copy of it",
+        }
+    )
+    say(
+        "", f"Next: headcount serve --data {shlex.quote(str(settings.data))} --node {settings.node}"
+    )
+
+
+@cluster.command(
+    epilog="""\b
+Examples:
+  headcount cluster status
+  headcount cluster status --json"""
+)
+@settings_options("cluster")
+@as_json_option
+def status(settings: Settings, as_json: bool) -> int:
+    """Show nodes and partitions, until when everything is counted, and what is missing.
+
+    Ends with status 1 where anything is.
+    """
+    from headcount.wiring.cluster_founding import asked
+    from headcount.wiring.cluster_placing import watched
+
+    with asked(settings) as registry:
+        found = watched(registry).status
+    if as_json:
+        print_json(_status_json(found))
+    else:
+        _print_status(found)
+    return 1 if found.missing else 0
+
+
+def _status_json(found: ClusterStatus) -> object:
+    import msgspec
+
+    return msgspec.to_builtins(found)
+
+
+def _print_status(found: ClusterStatus) -> None:
+    print_record(
+        {
+            "cluster": found.id,
+            "counted until": moment_text(found.fresh_until) or "nobody can say yet",
+            "": found.sentence,
+        }
+    )
+    say("")
+    print_table(
+        ("node", "state", "version", "partitions", "handed on until"),
+        [
+            (
+                each.name,
+                each.state,
+                each.version,
+                str(each.partitions),
+                moment_text(each.handed_on_until) or "",
+            )
+            for each in found.nodes
+        ],
+    )
+    say("")
+    print_table(
+        ("partition", "node", "epoch", "counted until", "backed up"),
+        [
+            (
+                each.name,
+                each.node or "",
+                str(each.epoch),
+                moment_text(each.counted_until) or "",
+                moment_text(each.backed_up_at) or "",
+            )
+            for each in found.partitions
+        ],
+    )
+    troubles = [f'Node "{each.name}": {said}' for each in found.nodes for said in each.troubles]
+    for line in (*found.missing, *troubles):
+        say(line)
+
+
+def _partitions(given: tuple[str, ...]) -> list[Partition]:
+    from headcount.cluster.placement import Partition
+
+    return [Partition.parse(each) for each in given]
+
+
+@cluster.command(
+    epilog="""\b
+Example:
+  headcount cluster place facts-0 facts-1 --to eu-2"""
+)
+@click.argument("partition", nargs=-1, required=True)
+@click.option("--to", "node", metavar="NODE", required=True, help="The node that is to count it.")
+@settings_options("cluster")
+def place(settings: Settings, partition: tuple[str, ...], node: str) -> None:
+    """Give PARTITIONs that no node counts yet to one."""
+    from headcount.wiring.cluster_founding import asked
+    from headcount.wiring.cluster_placing import place as give
+
+    with asked(settings) as registry:
+        give(registry, _partitions(partition), node)
+    say(f'Node "{node}" counts {", ".join(partition)}.')
+
+
+@cluster.command(
+    epilog="""\b
+Example:
+  headcount cluster move keys-3 keys-7 --to eu-2"""
+)
+@click.argument("partition", nargs=-1, required=True)
+@click.option("--to", "node", metavar="NODE", required=True, help="The node that is to count it.")
+@settings_options("cluster")
+def move(settings: Settings, partition: tuple[str, ...], node: str) -> None:
+    """Let PARTITIONs be counted by another node.
+
+    It begins from the newest backup in --backups, and counts on by the log; what is shown grows
+    older until it has caught up, and is never smaller.
+    """
+    from headcount.wiring.cluster_founding import asked
+    from headcount.wiring.cluster_placing import move as give
+
+    with asked(settings) as registry:
+        give(registry, _partitions(partition), node)
+    say(
+        f'Node "{node}" counts {", ".join(partition)} from now on.',
+        "See headcount cluster status.",
+    )
+
+
+@cluster.command(
+    epilog="""\b
+Example:
+  headcount cluster takeover eu-1 --to eu-2"""
+)
+@click.argument("dead", metavar="NODE")
+@click.option("--to", "node", metavar="NODE", required=True, help="The node that takes over.")
+@settings_options("cluster")
+def takeover(settings: Settings, dead: str, node: str) -> None:
+    """Let another node count what NODE counted, which no longer lives.
+
+    Watches for five seconds whether it lives. With --take-over-after, nodes do so by themselves.
+    """
+    from headcount.wiring.cluster_founding import asked
+    from headcount.wiring.cluster_placing import take_over
+
+    with asked(settings) as registry:
+        taken = take_over(registry, dead, node)
+    if taken:
+        say(f'Node "{node}" has taken over {", ".join(map(str, taken))}.')
+    else:
+        say(f'Node "{dead}" counted nothing.')
+
+
+@cluster.command(
+    epilog="""\b
+Example:
+  headcount cluster retire eu-1"""
+)
+@click.argument("node")
+@click.option("--yes", is_flag=True, help="Retire without asking first.")
+@settings_options("cluster")
+def retire(settings: Settings, node: str, yes: bool) -> None:
+    """Let NODE leave for good: counting no longer waits for what its journals hold.
+
+    For a node that is lost, or that was stopped when everything it took had been handed on. What is
+    left in its journals is never counted.
+    """
+    from headcount.wiring.cluster_founding import asked
+    from headcount.wiring.cluster_placing import retire as leave
+
+    if not yes:
+        confirmed(f'Never count what the journals of node "{node}" still hold?')
+    with asked(settings) as registry:
+        leave(registry, node)
+    say(f'Node "{node}" is retired.')

@@ -1,0 +1,58 @@
+"""Catalogs for those who change them: a single machine's, or a node's copy of its cluster's.
+
+Takes a data folder and the address of its cluster; gives a `Catalog` whose changes are made for all
+nodes, or refused. Those who only read open the file itself.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from headcount.catalog import Catalog
+from headcount.cluster.address import registry_of
+from headcount.cluster.membership import Membership, MembershipFile
+from headcount.cluster.one_catalog import OneCatalog
+from headcount.engines import Registry
+from headcount.errors import CatalogUnchangedError, OperatorError
+from headcount.layout import DataFolder
+
+__all__ = ["catalog_for_changes", "membership_of"]
+
+
+def membership_of(folder: DataFolder) -> Membership | None:
+    """Which node of which cluster a folder is; None for a single machine's.
+
+    Raises:
+        DamagedDataError: it cannot say.
+        OSError: it cannot be read.
+    """
+    return MembershipFile(folder.cluster).read()
+
+
+def catalog_for_changes(folder: DataFolder, cluster: str | None) -> Catalog:
+    """A folder's catalog, open for changes.
+
+    Args:
+        folder: the data folder.
+        cluster: the setting of that name.
+
+    Raises:
+        DataFolderError: the catalog cannot be used as it is.
+    """
+    membership = membership_of(folder)
+    if membership is None:
+        return Catalog(folder.catalog)
+    return Catalog(folder.catalog, shared=OneCatalog(partial(_opened, membership, cluster)))
+
+
+def _opened(membership: Membership, cluster: str | None) -> Registry:
+    if cluster is None:
+        raise CatalogUnchangedError(
+            f'This data folder is node "{membership.node}" of a cluster, whose nodes have one'
+            " catalog.",
+            "To change it, name the cluster with HEADCOUNT_CLUSTER, or in the settings file.",
+        )
+    try:
+        return registry_of(membership, cluster)
+    except OperatorError as error:
+        raise CatalogUnchangedError(error.problem, error.remedy) from error

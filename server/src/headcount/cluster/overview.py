@@ -1,0 +1,245 @@
+"""How a cluster does, in words: takes what nodes say of themselves, gives sentences for people and
+figures for programs. What is missing is named, with the node or partition that it waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from headcount.backlog import duration_text
+from headcount.cluster.liveness import BEAT_S
+from headcount.cluster.membership_records import ClusterDocument, NodeRecord
+from headcount.cluster.placement import Placement, partitions_of
+
+__all__ = ["ClusterStatus", "NodeStatus", "PartitionStatus", "status_of"]
+
+_SILENT_AFTER_S = 3 * BEAT_S
+_BEHIND_AFTER_S = 10.0
+
+
+class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """One node.
+
+    Attributes:
+        name: the node's.
+        state: `"serving"`, `"silent"`, `"stopped"` or `"retired"`.
+        version: of Headcount.
+        silent_seconds: for how long it has said nothing.
+        handed_on_until: until when what it took is handed on, milliseconds since 1970.
+        partitions: how many it counts.
+        catalog_version: of its copy.
+        troubles: what hinders it.
+        sentence: the same in words.
+    """
+
+    name: str
+    state: str
+    version: str
+    silent_seconds: float
+    handed_on_until: int | None
+    partitions: int
+    catalog_version: int
+    troubles: list[str]
+    sentence: str
+
+
+class PartitionStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """One partition.
+
+    Attributes:
+        name: such as `facts-3`.
+        node: who counts it; None where nobody does.
+        epoch: its owner's.
+        counted_until: until when what was received is counted, milliseconds since 1970.
+        behind_seconds: the same, held against the moment of the look; None while nobody can say.
+        backed_up_at: when its newest backup was taken.
+        sentence: the same in words.
+    """
+
+    name: str
+    node: str | None
+    epoch: int
+    counted_until: int | None
+    behind_seconds: float | None
+    backed_up_at: int | None
+    sentence: str
+
+
+class ClusterStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """The cluster, as one node saw it.
+
+    Attributes:
+        id: of the cluster.
+        seen_by: which node saw it; empty for a command.
+        at: when, milliseconds since 1970.
+        fresh_until: until when what was received is counted everywhere; None while nobody can say.
+        nodes, partitions: each of them.
+        missing: what counting waits for, as sentences; none where nothing is missing.
+        sentence: how it is on the whole.
+    """
+
+    id: str
+    seen_by: str
+    at: int
+    fresh_until: int | None
+    nodes: list[NodeStatus]
+    partitions: list[PartitionStatus]
+    missing: list[str]
+    sentence: str
+
+
+def status_of(
+    cluster: ClusterDocument,
+    nodes: Mapping[str, NodeRecord],
+    silent_s: Mapping[str, float],
+    placement: Placement,
+    now_ms: int,
+    seen_by: str = "",
+) -> ClusterStatus:
+    """How a cluster does.
+
+    Args:
+        cluster: its document.
+        nodes: by name, as each last said of itself.
+        silent_s: for how long each has said nothing.
+        placement: who counts what.
+        now_ms: milliseconds since 1970.
+        seen_by: the node that looks.
+    """
+    states = {name: _state(each, silent_s.get(name, 0.0)) for name, each in nodes.items()}
+    found = [
+        _node(each, states[name], silent_s.get(name, 0.0), placement, now_ms)
+        for name, each in sorted(nodes.items())
+    ]
+    partitions = [
+        _partition(str(each), placement, nodes, states, now_ms)
+        for each in partitions_of(cluster.facts, cluster.keys)
+    ]
+    missing = [
+        *(each.sentence for each in found if each.state in ("silent", "stopped")),
+        *(each.sentence for each in partitions if _is_missing(each, states)),
+    ]
+    moments = [each.counted_until for each in partitions]
+    moments += [each.handed_on_until for each in found if each.state != "retired"]
+    known = [each for each in moments if each is not None]
+    fresh = min(known) if known and len(known) == len(moments) else None
+    return ClusterStatus(
+        cluster.id,
+        seen_by,
+        now_ms,
+        fresh,
+        found,
+        partitions,
+        missing,
+        _sentence(fresh, now_ms, len(missing)),
+    )
+
+
+def _state(record: NodeRecord, silent_s: float) -> str:
+    if record.state != "serving":
+        return record.state
+    return "silent" if silent_s > _SILENT_AFTER_S else "serving"
+
+
+def _node(
+    record: NodeRecord, state: str, silent_s: float, placement: Placement, now_ms: int
+) -> NodeStatus:
+    count = len(placement.owned_by(record.name))
+    counts = f"counts {count} partitions" if count != 1 else "counts 1 partition"
+    match state:
+        case "serving":
+            words = f"serves and {counts}"
+        case "silent":
+            silent = duration_text(round(1000 * silent_s))
+            words = (
+                f"has said nothing for {silent} and {counts}: what waits in its"
+                " journals is not counted until it is back, or headcount cluster retire"
+                f" {record.name}"
+            )
+        case "stopped":
+            words = f"was stopped and {counts}"
+        case _:
+            words = "was retired"
+    if state == "serving" and _behind_s(record.until_ms, now_ms) > _BEHIND_AFTER_S:
+        behind = duration_text(now_ms - (record.until_ms or now_ms))
+        words += f"; what it took in the last {behind} is not handed on yet"
+    return NodeStatus(
+        record.name,
+        state,
+        record.version,
+        silent_s,
+        record.until_ms,
+        count,
+        record.catalog_version,
+        record.troubles,
+        f'Node "{record.name}" {words}.',
+    )
+
+
+def _behind_s(until_ms: int | None, now_ms: int) -> float:
+    return 0.0 if until_ms is None else max(0, now_ms - until_ms) / 1000
+
+
+def _partition(
+    name: str,
+    placement: Placement,
+    nodes: Mapping[str, NodeRecord],
+    states: Mapping[str, str],
+    now_ms: int,
+) -> PartitionStatus:
+    owner = placement.owners.get(name)
+    if owner is None:
+        said = f"Nobody counts {name}: headcount cluster place {name} NODE"
+        return PartitionStatus(name, None, 0, None, None, None, said)
+    record = nodes.get(owner.node)
+    report = record.partitions.get(name) if record is not None else None
+    if report is not None and report.epoch != owner.epoch:
+        report = None
+    until_ms = None if report is None else report.until_ms
+    behind_s = None if until_ms is None else _behind_s(until_ms, now_ms)
+    state = states.get(owner.node, "unknown")
+    if state in ("silent", "stopped"):
+        words = (
+            f'waits for node "{owner.node}", which is {state}: start it, or headcount cluster'
+            f" takeover {owner.node}"
+        )
+    elif state != "serving":
+        words = f'is node "{owner.node}"\'s, which has never been seen'
+    elif report is not None and report.said:
+        words = report.said
+    elif behind_s is None:
+        words = f'is being opened by node "{owner.node}"'
+    elif behind_s > _BEHIND_AFTER_S:
+        words = f'is {duration_text(round(1000 * behind_s))} behind, on node "{owner.node}"'
+    else:
+        words = f'is counted by node "{owner.node}"'
+    return PartitionStatus(
+        name,
+        owner.node,
+        owner.epoch,
+        until_ms,
+        behind_s,
+        None if report is None else report.backed_up_at_ms,
+        f"Partition {name} {words}.",
+    )
+
+
+def _is_missing(partition: PartitionStatus, states: Mapping[str, str]) -> bool:
+    if partition.node is None or states.get(partition.node) != "serving":
+        return True
+    return partition.behind_seconds is None or partition.behind_seconds > _BEHIND_AFTER_S
+
+
+def _sentence(fresh_ms: int | None, now_ms: int, missing: int) -> str:
+    if fresh_ms is None:
+        return "Nobody can say yet until when everything is counted."
+    behind_s = max(0, now_ms - fresh_ms) / 1000
+    if missing or behind_s > _BEHIND_AFTER_S:
+        behind = duration_text(round(1000 * behind_s))
+        return (
+            f"Everything received until {behind} ago is counted; what came later"
+            " is counted in part, and not shown until it is whole."
+        )
+    return "Everything is counted."
