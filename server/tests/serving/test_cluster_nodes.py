@@ -1,0 +1,205 @@
+"""Whole nodes of a cluster on a real PostgreSQL: one catalog, and what a node is refused for."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.cluster_programs import (
+    NodeProgram,
+    database_server,
+    eventually,
+    fresh_address,
+    nodes_of_a_cluster,
+)
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[list[NodeProgram]]:
+    with nodes_of_a_cluster(tmp_path, "a", "b") as found:
+        yield found
+
+
+def asked(url: str, **headers: str) -> tuple[int, str]:
+    return sent("GET", url, None, **headers)
+
+
+def sent(method: str, url: str, body: Any, **headers: str) -> tuple[int, str]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers, method=method)
+    request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def posted(node: NodeProgram, write_key: str) -> int:
+    basic = "Basic " + b64encode(f"{write_key}:".encode()).decode()
+    message = {"userId": "u", "event": "Bought"}
+    return sent("POST", f"{node.where['tracking']}/v1/track", message, Authorization=basic)[0]
+
+
+def test_nodes_have_one_catalog_whoever_changes_it(nodes: list[NodeProgram]) -> None:
+    a, b = nodes
+    a.start()
+    b.start()
+    a.json("workspace", "add", "Shop")
+    web = a.json("source", "add", "web", "--workspace", "Shop")
+    eventually(lambda: posted(b, web["writeKey"]) == 200)
+    eventually(lambda: posted(a, web["writeKey"]) == 200)
+    # By the API of one node, with a token that the other has made.
+    secret = b.json("token", "add", "--workspace", "Shop", "--scope", "admin")["token"]
+    bearer = {"Authorization": f"Bearer {secret}"}
+    url = f"{a.where['api']}/headcount/v1/sources"
+    eventually(lambda: asked(url, **bearer)[0] == 200)
+    status, _ = sent("POST", url, {"name": "app"}, **bearer)
+    assert status == 201
+    found = eventually(lambda: [each for each in b.json("source", "list") if each["name"] == "app"])
+    eventually(lambda: posted(b, found[0]["writeKey"]) == 200)
+    # What is refused on one node is refused on all.
+    b.run("source", "disable", "web")
+    eventually(lambda: posted(a, web["writeKey"]) in (400, 401, 403))
+    told = a.json_status()
+    assert [each["name"] for each in told["nodes"]] == ["a", "b"]
+    assert {each["state"] for each in told["nodes"]} == {"serving"}
+    assert {each["node"] for each in told["partitions"]} == {"a"}
+
+
+def test_without_the_registry_known_keys_are_taken_and_nothing_is_changed(
+    nodes: list[NodeProgram],
+) -> None:
+    a, b = nodes
+    a.json("workspace", "add", "Shop")
+    web = a.json("source", "add", "web", "--workspace", "Shop")
+    secret = a.json("token", "add", "--workspace", "Shop", "--scope", "admin")["token"]
+    bearer = {"Authorization": f"Bearer {secret}"}
+    a.start()
+    b.start()
+    primary = database_server().primary
+    primary.kill()
+    try:
+        assert posted(a, web["writeKey"]) == 200
+        assert posted(b, web["writeKey"]) == 200
+        url = f"{b.where['api']}/headcount/v1/sources"
+        status, said = sent("POST", url, {"name": "app"}, **bearer)
+        assert status == 503
+        assert "the catalog cannot be changed" in said
+        refused = a.run("source", "add", "app", "--workspace", "Shop")
+        assert refused.returncode == 1
+        assert "the catalog cannot be changed" in refused.stderr
+        assert "Known write keys are taken meanwhile" in refused.stderr
+        # A node that knows its cluster also starts without it.
+        b.stop()
+        b.start()
+        assert posted(b, web["writeKey"]) == 200
+    finally:
+        primary.start()
+    eventually(lambda: sent("POST", url_of(b), {"name": "app"}, **bearer)[0] == 201)
+    eventually(lambda: [each for each in a.json("source", "list") if each["name"] == "app"])
+
+
+def url_of(node: NodeProgram) -> str:
+    return f"{node.where['api']}/headcount/v1/sources"
+
+
+def refused(node: NodeProgram, *words: str, **extra: str) -> None:
+    node.start(**extra)
+    status, log = node.ended()
+    assert status in (1, 2), log
+    assert not [word for word in words if word not in log], log
+    assert "Traceback" not in log
+
+
+def test_a_node_with_another_hash_key_is_refused(nodes: list[NodeProgram]) -> None:
+    _, b = nodes
+    (b.cwd / "b.key").write_text("ab" * 32 + "\n")
+    refused(b, "does not hold the cluster's hash key", "Copy the hash key")
+    (b.cwd / "b.key").unlink()
+    refused(b, "does not hold the cluster's hash key")
+    assert not (b.data / "hash.key").exists(), "it must not make one of its own"
+
+
+def test_two_nodes_of_one_name_are_refused(nodes: list[NodeProgram], tmp_path: Path) -> None:
+    a, _ = nodes
+    a.start()
+    (tmp_path / "elsewhere").mkdir()
+    other = NodeProgram(tmp_path / "elsewhere", "a", a.address)
+    other.take_key_of(a)
+    refused(other, 'a node "a" already', "--node")
+    assert asked(f"{a.where['api']}/healthz")[0] == 200
+
+
+def test_the_address_of_another_cluster_is_refused(nodes: list[NodeProgram]) -> None:
+    a, _ = nodes
+    here = a.address
+    a.address = fresh_address()
+    refused(a, "was wiped, or is another one", "headcount cluster init --again")
+    other = NodeProgram(a.cwd, "x", a.address)
+    assert other.run("cluster", "init", "--node", "x").returncode == 0
+    refused(a, "and this node belongs to cluster")
+    a.address = here
+    a.start()
+    assert asked(f"{a.where['api']}/healthz")[0] == 200
+
+
+def test_a_folder_of_a_cluster_is_not_served_as_a_single_machine(nodes: list[NodeProgram]) -> None:
+    a, _ = nodes
+    done = a.run("serve", "--tracking", "127.0.0.1:0", "--api", "127.0.0.1:0", HEADCOUNT_CLUSTER="")
+    assert done.returncode == 2
+    assert 'is node "a" of a cluster' in done.stderr
+    changed = a.run("workspace", "add", "Shop", HEADCOUNT_CLUSTER="")
+    assert changed.returncode == 1
+    assert "HEADCOUNT_CLUSTER" in changed.stderr
+
+
+def test_a_registry_that_was_lost_is_written_anew_from_a_node(nodes: list[NodeProgram]) -> None:
+    a, b = nodes
+    a.json("workspace", "add", "Shop")
+    a.start()
+    b.start()
+    eventually(lambda: b.json("workspace", "list"))
+    a.stop()
+    b.stop()
+    a.address = b.address = fresh_address()
+    refused(b, "was wiped")
+    again = b.run("cluster", "init", "--again")
+    assert again.returncode == 0, again.stderr
+    a.start()
+    b.start()
+    assert [each["name"] for each in b.json("workspace", "list")] == ["Shop"]
+    assert {each["node"] for each in a.json_status()["partitions"]} == {"a"}
+
+
+def test_who_lives_is_neither_taken_over_nor_retired(nodes: list[NodeProgram]) -> None:
+    a, b = nodes
+    a.start()
+    b.start()
+    for command in (("takeover", "a", "--to", "b"), ("retire", "b", "--yes")):
+        done = a.run("cluster", *command)
+        assert done.returncode == 2, done.stderr
+    a.kill()
+    over = b.run("cluster", "takeover", "a", "--to", "b")
+    assert over.returncode == 0, over.stderr
+    told = b.json_status()
+    assert {each["node"] for each in told["partitions"]} == {"b"}
+    assert [each["state"] for each in told["nodes"]] == ["silent", "serving"]
+    assert any('Node "a" has said nothing' in each for each in told["missing"])
+    assert b.run("cluster", "retire", "a", "--yes").returncode == 0
+    refused(a, 'Node "a" was retired')
+
+
+def test_a_node_takes_over_by_itself_when_it_is_told_to(nodes: list[NodeProgram]) -> None:
+    a, b = nodes
+    a.start()
+    b.start("--take-over-after", "4")
+    a.kill()
+    eventually(lambda: {each["node"] for each in b.json_status()["partitions"]} == {"b"})
