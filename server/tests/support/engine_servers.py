@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from nats.aio.client import Client
+
+from headcount.engines.nats_connection import Nats
+from headcount.engines.opening import NAME
 from support.nats_servers import NatsServers
 from support.postgresql import PostgresServers
 
@@ -18,6 +22,9 @@ class EngineServers(Protocol):
     """What can happen to the servers that a log stands on."""
 
     address: str
+
+    def pids(self) -> list[int]:
+        """Its processes that were started here."""
 
     def kill_one(self, which: int) -> None:
         """Kill a server that writes: another takes over, by itself or by an administrator."""
@@ -31,6 +38,12 @@ class EngineServers(Protocol):
     def wipe(self) -> None:
         """Have all run anew, with nothing."""
 
+    def wipe_log(self) -> None:
+        """Lose what the log holds, and not the registry."""
+
+    def lose_latest(self, meanwhile: Callable[[], None]) -> bool:
+        """Lose what is acknowledged during a call; whether the engine can be made to."""
+
     def close(self) -> None:
         """End them and remove their folders."""
 
@@ -40,6 +53,9 @@ class _Postgresql:
         self.servers = PostgresServers()
         self.servers.start()
         self.address = self.servers.address
+
+    def pids(self) -> list[int]:
+        return [each.pid for each in self.servers.servers()]
 
     def kill_one(self, which: int) -> None:
         self.servers.fail_over()
@@ -62,6 +78,20 @@ class _Postgresql:
     def wipe(self) -> None:
         self.servers.wipe()
 
+    def wipe_log(self) -> None:
+        self.servers.primary.ask(f"DROP TABLE {NAME}.log, {NAME}.head")
+
+    def lose_latest(self, meanwhile: Callable[[], None]) -> bool:
+        self.restore()
+        self.servers.be_synchronous(False)
+        self.servers.standby.kill()
+        meanwhile()
+        self.servers.primary.kill()
+        self.servers.standby.start()
+        self.servers.fail_over()
+        self.restore()
+        return True
+
     def close(self) -> None:
         self.servers.close()
 
@@ -71,6 +101,9 @@ class _Nats:
         self.servers = NatsServers()
         self.servers.start()
         self.address = self.servers.address
+
+    def pids(self) -> list[int]:
+        return [each.pid for each in self.servers.servers]
 
     def kill_one(self, which: int) -> None:
         self.servers.servers[which % 3].kill()
@@ -83,6 +116,20 @@ class _Nats:
 
     def wipe(self) -> None:
         self.servers.wipe()
+
+    def wipe_log(self) -> None:
+        servers = Nats(self.address, 10)
+
+        async def delete(client: Client) -> None:
+            said = await servers.api(client, "STREAM.NAMES", {"subject": f"{NAME}.log.>"})
+            for stream in said.get("streams") or []:
+                await servers.api(client, f"STREAM.DELETE.{stream}")
+
+        servers.run(delete)
+        servers.close()
+
+    def lose_latest(self, meanwhile: Callable[[], None]) -> bool:
+        return False  # two of three servers have what was acknowledged
 
     def close(self) -> None:
         self.servers.close()

@@ -38,7 +38,7 @@ _ENTRIES_MAX = 512
 
 _PUBLISH = """
 WITH given AS (
-  SELECT * FROM unnest(%(subjects)s::text[], %(nths)s::bigint[], %(data)s::bytea[])
+  SELECT * FROM unnest(%(subjects)s::text[], %(nths)s::bigint[], %(data)b::bytea[])
     AS g(subject, nth, data)
 ), counted AS (
   SELECT subject, count(*) AS entries FROM given GROUP BY subject

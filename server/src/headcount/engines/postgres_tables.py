@@ -24,11 +24,16 @@ _DAYS_AHEAD = 2
 # Any number that nothing else in a database is likely to lock; the schema's name is the second.
 _LOCK = 1_213_482_306
 
-_CREATE = """
+_TABLES = {
+    "format": """
 CREATE TABLE {s}.format (version integer NOT NULL);
 INSERT INTO {s}.format VALUES (1);
+""",
+    "head": """
 CREATE TABLE {s}.head (subject text COLLATE "C" PRIMARY KEY, next bigint NOT NULL)
   WITH (fillfactor = 20, autovacuum_vacuum_cost_delay = 0);
+""",
+    "log": """
 CREATE TABLE {s}.log (
   subject text COLLATE "C" NOT NULL,
   seq bigint NOT NULL,
@@ -37,14 +42,19 @@ CREATE TABLE {s}.log (
 ) PARTITION BY RANGE (at);
 ALTER TABLE {s}.log ALTER COLUMN data SET STORAGE EXTERNAL;
 CREATE INDEX ON {s}.log (subject, seq);
+""",
+    "registry": """
 CREATE TABLE {s}.registry (
   key text COLLATE "C" PRIMARY KEY,
   value bytea NOT NULL,
   revision bigint NOT NULL
 );
+""",
+    "registry_version": """
 CREATE TABLE {s}.registry_version (version bigint NOT NULL) WITH (fillfactor = 20);
 INSERT INTO {s}.registry_version VALUES (0);
-"""
+""",
+}
 
 
 def prepare_tables(connection: Query, schema: str) -> None:
@@ -59,11 +69,11 @@ def prepare_tables(connection: Query, schema: str) -> None:
         psycopg.Error: the database cannot be asked.
     """
     try:
-        if not _version(connection, schema):
+        if _missing(connection, schema):
             with connection.transaction():
                 _lock(connection, schema)
-                if not _version(connection, schema):
-                    _create(connection, schema)
+                _create(connection, schema, _missing(connection, schema))
+        _require_format(connection, schema)
         add_days(connection, schema)
     except errors.InsufficientPrivilege as error:
         raise OperatorError(
@@ -78,29 +88,36 @@ def _lock(connection: Query, schema: str) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, schema))
 
 
-def _version(connection: Query, schema: str) -> int:
-    """Which version of the tables there is; 0 where there are none."""
-    found = connection.execute("SELECT to_regclass(%s)", (f"{schema}.format",)).fetchone()
-    if found is None or found[0] is None:
-        return 0
+def _missing(connection: Query, schema: str) -> list[str]:
+    """Which tables are not there."""
+    rows = connection.execute(
+        "SELECT name FROM unnest(%s::text[]) AS wanted(name)"
+        " WHERE to_regclass(format('%%I.%%I', %s::text, name)) IS NULL",
+        (list(_TABLES), schema),
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def _require_format(connection: Query, schema: str) -> None:
     query = sql.SQL("SELECT version FROM {}.format").format(sql.Identifier(schema))
     row = connection.execute(query).fetchone()
-    version = int(row[0]) if row else 0
-    if version > TABLES_FORMAT:
+    if row is not None and row[0] > TABLES_FORMAT:
         raise OperatorError(
-            f"The tables in schema {schema} are of format {version}, which a newer version made.",
+            f"The tables in schema {schema} are of format {row[0]}, which a newer version made.",
             "Run that version on every node.",
         )
-    return version
 
 
-def _create(connection: Query, schema: str) -> None:
+def _create(connection: Query, schema: str, missing: list[str]) -> None:
     there = connection.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone()
     name = sql.Identifier(schema)
     if there is None or there[0] is None:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
-    connection.execute(sql.SQL(_CREATE).format(s=name))
-    _log.warning("the cluster's tables were not in schema %s, and are made", schema)
+    for each in missing:
+        connection.execute(sql.SQL(_TABLES[each]).format(s=name))
+    if missing:
+        names = ", ".join(missing)
+        _log.warning("tables of the cluster were not in schema %s, and are made: %s", schema, names)
 
 
 def add_days(connection: Query, schema: str) -> None:
