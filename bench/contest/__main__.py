@@ -94,7 +94,7 @@ def _load(
             own.chmod(0o711)  # PostgreSQL runs as a user of its own
             try:
                 entrants[contender.name] = stack.enter_context(contender.start(own, WORKERS))
-            except BenchError as error:
+            except (BenchError, OSError) as error:
                 failed[contender.name] = Standing(failed=" ".join(str(error).split())[:300])
         until_s = began_s + plan.minutes * 60 * _LOAD_SHARE
         return run_rounds(entrants, plan, progress.step, until_s) | failed

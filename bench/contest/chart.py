@@ -22,6 +22,12 @@ def draw(outcome: Outcome) -> str:
     spec: dict[str, Any] = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": "white",
+        "title": {
+            "text": outcome.machine,
+            "subtitle": outcome.notes["load"],
+            "anchor": "start",
+            "offset": 14,
+        },
         "vconcat": [_panel(title, bars) for title, bars in _panels(outcome).items() if bars],
         "config": {"font": "sans-serif", "view": {"stroke": None}, "axis": {"grid": False}},
     }

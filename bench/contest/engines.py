@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,7 @@ PYTHON = ROOT / ".venv" / "contest" / "bin" / "python"
 _STARTED_WITHIN_S = 60.0
 _STOPPED_WITHIN_S = 20.0
 _PR_SET_PDEATHSIG = 1
+_POSTGRES_USER = "postgres"
 _POSTGRES = {
     "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on",
     "wal_level": "minimal", "max_wal_senders": "0", "wal_compression": "on",
@@ -89,7 +91,14 @@ def started(
 
 def postgres_missing() -> str:
     """What PostgreSQL lacks here; empty if nothing."""
-    return "" if _program("initdb") and _program("postgres") else "PostgreSQL is not installed"
+    if not (_program("initdb") and _program("postgres")):
+        return "PostgreSQL is not installed"
+    try:
+        pwd.getpwnam(_POSTGRES_USER)
+    except KeyError:
+        if os.geteuid() == 0:
+            return f"PostgreSQL does not run as root, and there is no user {_POSTGRES_USER}"
+    return ""
 
 
 def redis_missing() -> str:
@@ -112,7 +121,7 @@ def postgres(folder: Path) -> Iterator[tuple[int, str]]:
         BenchError: it did not start.
     """
     # It refuses to run as root, and Debian's package brings a user for it.
-    user = "postgres" if os.geteuid() == 0 else None
+    user = _POSTGRES_USER if os.geteuid() == 0 else None
     initdb, server = _program("initdb"), _program("postgres")
     assert initdb is not None
     assert server is not None

@@ -28,10 +28,10 @@ class Progress:
 
     def __init__(self, console: Console, plan: Plan, contenders: int, programs: int) -> None:
         self._console, self._minutes = console, plan.minutes
-        # Each contender starts, is examined, has its turns and is read from.
-        steps = contenders * (3 + plan.rounds * len(SIZES))
+        # Each contender starts, is examined and has its turns, and then its readings.
+        steps = contenders * (2 + plan.rounds * len(SIZES))
         imports = programs * plan.imports
-        self._steps = steps + (1 + imports if programs else 0)
+        self._steps = steps + contenders * plan.readings + (1 + imports if programs else 0)
         self._done = 0
         self._began_s = self._told_s = time.monotonic()
         # Until steps have been seen: a turn with its drain, an import of a million records.

@@ -167,8 +167,13 @@ def run_rounds(
             for name in list(everybody)[:: -1 if number % 2 else 1]:
                 what = f"{shape}, round {number + 1} of {plan.rounds}"
                 step(name, what, lambda measured, size=size: _take_turn(measured, size, plan))  # type: ignore[misc]
-    for name in everybody:
-        step(name, "reading the month", lambda measured: _read(measured, plan))
+    for number in range(plan.readings):
+        for name in list(everybody)[:: -1 if number % 2 else 1]:
+            step(name, f"reading the month, {number + 1} of {plan.readings}", _read)
+    for measured in everybody.values():
+        if not measured.standing.failed:
+            measured.standing.memory_bytes = measured.entrant.memory_bytes()
+            measured.standing.disk_bytes = measured.entrant.disk_bytes()
     return {name: measured.standing for name, measured in everybody.items()}
 
 
@@ -184,11 +189,7 @@ def _take_turn(measured: _Measured, size: int, plan: Plan) -> None:
         standing.wrong = differences(measured.entrant, measured.expected(), WORKSPACE)
 
 
-def _read(measured: _Measured, plan: Plan) -> None:
-    standing = measured.standing
-    for _ in range(plan.readings):
-        began_s = time.perf_counter()
-        measured.entrant.read(WORKSPACE)
-        standing.reading_s.append(time.perf_counter() - began_s)
-    standing.memory_bytes = measured.entrant.memory_bytes()
-    standing.disk_bytes = measured.entrant.disk_bytes()
+def _read(measured: _Measured) -> None:
+    began_s = time.perf_counter()
+    measured.entrant.read(WORKSPACE)
+    measured.standing.reading_s.append(time.perf_counter() - began_s)

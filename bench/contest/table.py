@@ -20,7 +20,12 @@ from bench.contest.verdicts import Spread, counts_of, imports_ahead, ratios, sta
 
 __all__ = ["Outcome", "Section", "ahead", "document", "sections", "show", "summary", "write_marked"]
 
+_WIDE_COLUMNS = 170
 _BEGIN, _END = "<!-- contest: begin -->", "<!-- contest: end -->"
+_APART = (
+    "DuckDB, Polars and ClickHouse keep ids as they are, and take every record for a right one."
+    " Headcount keeps keyed hashes, checks each record, and says of each that it refuses why."
+)
 _RULES = (
     "Everybody takes the same messages from the same generator, and counts by the same rules: API"
     " calls by day, each message id once a source; identified, anonymous and anonymous identified"
@@ -57,12 +62,20 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table with what stands above and below it."""
+    """A table.
+
+    Attributes:
+        title: what stands above it.
+        columns, rows: the table.
+        narrow: the columns that a narrow screen has room for.
+        below: what stands below it.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    below: Sequence[str] = ()
+    narrow: Sequence[int] = ()
+    below: str = ""
 
 
 def sections(outcome: Outcome) -> list[Section]:
@@ -110,7 +123,7 @@ def _shape(outcome: Outcome, size: int, shape: str) -> Section:
                 verdict,
             ]
         )
-    return Section(f"Taking messages: {shape}", columns, rows)
+    return Section(f"Taking messages: {shape}", columns, rows, (0, 1, 3, 5, 7, 8))
 
 
 def _absent(outcome: Outcome, name: str, columns: int) -> list[str]:
@@ -138,7 +151,7 @@ def _kept(outcome: Outcome) -> Section:
         "contender", "a month's daily series, ms", "after so many messages", "memory", "disk",
         "differs by its design",
     )  # fmt: skip
-    return Section("Reading, and what is kept", columns, rows)
+    return Section("Reading, and what is kept", columns, rows, (0, 1, 2, 3, 4))
 
 
 def _imports(outcome: Outcome) -> Section:
@@ -178,7 +191,7 @@ def _imports(outcome: Outcome) -> Section:
                 verdict if program.kind != "decodes" else "none",
             ]
         )
-    return Section("Importing a file", columns, rows)
+    return Section("Importing a file", columns, rows, (0, 1, 2, 3, 5, 6), _APART)
 
 
 def ahead(outcome: Outcome) -> list[str]:
@@ -193,15 +206,18 @@ def show(outcome: Outcome, console: Console) -> None:
     for name, value in outcome.notes.items():
         console.print(f"{name}: {value}", markup=False, highlight=False)
     for section in sections(outcome):
-        table = Table(
-            box=box.SIMPLE_HEAD, pad_edge=False, title=section.title, title_justify="left"
-        )
-        for number, column in enumerate(section.columns):
-            table.add_column(column, min_width=12 if number == 0 else None)
+        console.print(f"\n{section.title}", style="bold")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        wide = console.width >= _WIDE_COLUMNS
+        shown = range(len(section.columns)) if wide else section.narrow
+        for number in shown:
+            table.add_column(section.columns[number], min_width=12 if number == 0 else None)
         for row in section.rows:
-            table.add_row(*(cell.replace("**", "") for cell in row))
+            table.add_row(*(row[number].replace("**", "") for number in shown))
         console.print(table)
-    console.print("Where others are ahead:", style="bold")
+        if section.below:
+            console.print(section.below, markup=False, highlight=False)
+    console.print("\nWhere others are ahead:", style="bold")
     for sentence in ahead(outcome):
         console.print(f"- {sentence}", markup=False, highlight=False)
 
@@ -219,6 +235,7 @@ def document(outcome: Outcome, moment: datetime, picture: str) -> str:
     lines += ["", _RULES, "", f"![Messages and records a second]({picture})"]
     for section in sections(outcome):
         lines += ["", f"## {section.title}", "", *_table(section)]
+        lines += ["", section.below] if section.below else []
     lines += ["", "## Where others are ahead", "", *(f"- {each}" for each in ahead(outcome))]
     return "\n".join(lines) + "\n"
 
@@ -258,11 +275,23 @@ def summary(outcome: Outcome, moment: datetime, results: str) -> str:
         "",
         *_table(Section("", columns, rows)),
         "",
+        *_imports_in_short(outcome),
         f"![Messages and records a second]({results}.svg)",
         "",
         f"Where others are ahead ([the whole table]({results}.md)): {' '.join(ahead(outcome))}",
     ]
     return "\n".join(lines)
+
+
+def _imports_in_short(outcome: Outcome) -> list[str]:
+    keeping = [each.name for each in outcome.programs if each.kind == "keeps"]
+    rates = [
+        f"{name} {statistics.median(turn.rate for turn in imported.turns):,.0f}"
+        for name, imported in outcome.imported.items()
+        if name in keeping and imported.turns and not imported.wrong
+    ]
+    said = "Importing a file, each message id once and the result kept, records a second: "
+    return [f"{said}{'; '.join(rates)}.", ""] if rates else []
 
 
 def write_marked(page: Path, text: str) -> bool:
