@@ -203,3 +203,19 @@ def test_a_node_takes_over_by_itself_when_it_is_told_to(nodes: list[NodeProgram]
     b.start("--take-over-after", "4")
     a.kill()
     eventually(lambda: {each["node"] for each in b.json_status()["partitions"]} == {"b"})
+
+
+def test_a_node_says_how_the_cluster_does_by_its_api(nodes: list[NodeProgram]) -> None:
+    a, b = nodes
+    a.json("workspace", "add", "Shop")
+    secret = a.json("token", "add", "--workspace", "Shop", "--scope", "admin")["token"]
+    reader = a.json("token", "add", "--workspace", "Shop")["token"]
+    b.start()
+    url = f"{b.where['api']}/headcount/v1/cluster"
+    eventually(lambda: asked(url, Authorization=f"Bearer {secret}")[0] == 200)
+    told = json.loads(asked(url, Authorization=f"Bearer {secret}")[1])["data"]
+    assert told["seenBy"] == "b"
+    assert told["countedUntil"] is None
+    assert any("Partition keys-1" in each for each in told["missing"])
+    assert asked(url, Authorization=f"Bearer {reader}")[0] == 403
+    assert "Partition facts-0" in asked(f"{b.where['api']}/readyz")[1]

@@ -24,6 +24,7 @@ SAME_THING = {
     "aside": "messages that are kept aside",
     "backlog": "what waits to be counted",
     "clock": "the time, and doctor's look at it",
+    "cluster": "the cluster, by command and over the API",
     "counts": "the counts of a month, as stored and as checked",
     "files": "the files of a backup, of a store",
     "folder": "the data folder",

@@ -30,6 +30,7 @@ from headcount.api.wire.remembered import Remembered
 from headcount.api.workspace_usage import WorkspaceUsage
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
+from headcount.cluster.overview import ClusterStatus
 from headcount.forwarding_status import ForwardingStatus
 from headcount.store.protocol import UsageStore
 from headcount.troubles import Trouble
@@ -50,6 +51,7 @@ def create_app(
     backlog: Callable[[], Backlog | None],
     server_metrics: Callable[[], str],
     forwarding: Callable[[], Sequence[ForwardingStatus]] = tuple,
+    cluster: Callable[[], ClusterStatus | None] = lambda: None,
     settings: ApiSettings | None = None,
 ) -> ASGIApp:
     """The API as an ASGI application, for one process and one event loop.
@@ -64,6 +66,7 @@ def create_app(
         server_metrics: metrics of the other processes in Prometheus' text format, complete lines;
             the API adds its own, whose names begin with `headcount_api_`.
         forwarding: how far the sources that forward are.
+        cluster: how the cluster does, as this node last saw; None for a single machine.
         settings: None for the defaults.
     """
     settings = settings or ApiSettings()
@@ -78,6 +81,7 @@ def create_app(
         backlog=Remembered(backlog),
         server_metrics=Remembered(server_metrics),
         forwarding=Remembered(forwarding),
+        cluster=Remembered(cluster),
         metrics=metrics,
         metrics_text=Remembered(metrics.text),
         workspace_usage=WorkspaceUsage(store, catalog, clock).text,

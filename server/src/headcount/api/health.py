@@ -148,6 +148,9 @@ def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
         reasons += [_said(t) for t in troubles if not t.hinders and _said(t) not in reasons]
         raise Problem(503, " ".join(reasons), headers={"Retry-After": "1"})
     noted = [Noted(t.kind, moment_text(t.since_ms), _said(t)) for t in troubles]
+    cluster = services.cluster()
+    if cluster is not None:
+        noted += [Noted("cluster", moment_text(cluster.at), each) for each in cluster.missing]
     ready = Readiness("ok", troubles=noted or UNSET)
     backlog = services.backlog()
     if backlog is not None:

@@ -12,6 +12,7 @@ from headcount.api.names import Directory
 from headcount.api.telemetry import ApiMetrics
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
+from headcount.cluster.overview import ClusterStatus
 from headcount.config import DEFAULTS
 from headcount.forwarding_status import ForwardingStatus
 from headcount.store.protocol import UsageStore
@@ -47,6 +48,7 @@ class Services:
         backlog: what the meter last said of how far it is behind; None before it has.
         server_metrics: metrics of the other processes, in Prometheus' text format.
         forwarding: how far the sources that forward are.
+        cluster: how the cluster does, as this node last saw; None for a single machine.
         metrics: the API's own.
         metrics_text: the same, in Prometheus' text format.
         workspace_usage: the metrics of all workspaces.
@@ -62,6 +64,7 @@ class Services:
     backlog: Callable[[], Backlog | None]
     server_metrics: Callable[[], str]
     forwarding: Callable[[], Sequence[ForwardingStatus]]
+    cluster: Callable[[], ClusterStatus | None]
     metrics: ApiMetrics
     metrics_text: Callable[[], str]
     workspace_usage: Callable[[], Awaitable[str]]

@@ -22,6 +22,7 @@ from headcount import telemetry, tracing
 from headcount.api.opened_links import LinkOver, Links, link_secret
 from headcount.page.asking import Api, ApiRefusal
 from headcount.page.assets import Assets
+from headcount.page.cluster_state import CLUSTER_PAGE_HANDLERS
 from headcount.page.connecting import CONNECTING_HANDLERS
 from headcount.page.dashboard import DASHBOARD_HANDLERS
 from headcount.page.descriptions import Descriptions
@@ -71,6 +72,7 @@ _HANDLERS = (
     *LINK_VISIT_HANDLERS,
     *LOGIN_HANDLERS,
     *DOCS_HANDLERS,
+    *CLUSTER_PAGE_HANDLERS,
 )
 _FOR_PROGRAMS = "/page/fresh"
 

@@ -20,6 +20,7 @@ from headcount.api.v1.tokens import NewTokenBody, TokenListBody
 from headcount.api.v1.workspace import WorkspaceBody
 from headcount.counting.metrics import HEADLINES
 from headcount.page.changes import changing
+from headcount.page.cluster_state import cluster_sentence
 from headcount.page.sessions import Notice
 from headcount.page.sharing import read_sharing
 from headcount.page.visits import Visit, visit_of
@@ -44,6 +45,7 @@ async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
     tokens = (await visit.ask(TokenListBody, _TOKENS)).tokens
     limits = await visit.ask(LimitsBody, _LIMITS)
     prices = await visit.ask(PricesBody, _PRICES)
+    may_change = workspace.token_scope == _ADMIN
     notice = visit.session.notices.pop(request.query_params.get("notice", ""), None)
     return await visit.parts.pages.send(
         request,
@@ -63,7 +65,8 @@ async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
         ],
         dated_prices=prices.dated[::-1],
         labels={metric.wire: metric.label for metric in HEADLINES},
-        may_change=workspace.token_scope == _ADMIN,
+        may_change=may_change,
+        cluster=await cluster_sentence(visit) if may_change else "",
         sharing=await read_sharing(visit, request.query_params),
         notice=notice,
     )

@@ -16,6 +16,7 @@ from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.cluster.catalogs import catalog_for_changes
+from headcount.cluster.overview import ClusterStatus
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.forwarding_status import ForwardingStatus
 from headcount.http.entrance import Entrance
@@ -77,6 +78,7 @@ def run(task: Task, child: Child) -> None:
                 backlog=lambda: read_whole(folder.backlog, Backlog),
                 server_metrics=exposition.text,
                 forwarding=lambda: read_whole(folder.forwarding, list[ForwardingStatus]) or [],
+                cluster=lambda: read_whole(folder.cluster_status, ClusterStatus),
                 settings=ApiSettings(requests_per_minute, TrustedProxies(settings.metrics_from)),
             )
 

@@ -34,6 +34,10 @@ def prepare_run_folder(folder: DataFolder, workers: int) -> None:
             folder.state,
             folder.allowances,
             folder.forwarding,
+            folder.cluster_status,
+            folder.leases,
+            folder.partition_reports,
+            folder.relay_report,
         ):
             if path.is_dir():
                 shutil.rmtree(path)

@@ -8,10 +8,12 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
     libraries                             which tracking libraries sent them
     summary, daily, range                 a month in one answer; day by day, as columns; many
     all_months                            totals of the last thirteen months
+    cluster                               nodes and partitions, where there are several
     month_end                             where the month that runs will end
 """
 
 from headcount.api.v1.all_months import MONTHS_HANDLERS
+from headcount.api.v1.cluster import CLUSTER_HANDLERS
 from headcount.api.v1.daily import DAILY_HANDLERS
 from headcount.api.v1.forwarding import FORWARDING_HANDLERS
 from headcount.api.v1.libraries import LIBRARY_HANDLERS
@@ -43,4 +45,5 @@ V1_HANDLERS = [
     *PRICE_HANDLERS,
     *FORWARDING_HANDLERS,
     *LINK_HANDLERS,
+    *CLUSTER_HANDLERS,
 ]
