@@ -9,12 +9,16 @@ import random
 import resource
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED, Family, KeyBlock
 from headcount.errors import StorageUnavailableError
+from headcount.store import run_folder
+from headcount.store.merging import merged_runs
 from headcount.store.protocol import Change, MeterStore
 from support.owned_keys import new_keys
 from support.small_counts import (
@@ -152,7 +156,7 @@ def test_a_merge_that_is_given_up_or_fails_changes_nothing(open_store: OpenStore
     store = open_store()
     expected: KeyDays = {}
     for seed in range(4):
-        keys = random_keys(random.Random(seed), 500, MESSAGE)
+        keys = random_keys(random.Random(seed), 900, MESSAGE)
         add_to(expected, iter([block_of(keys, MESSAGE)]))
         add_run(store, keys, MESSAGE)
     names = [run.name for run in store.files.runs(JANUARY, MESSAGE)]
@@ -160,7 +164,7 @@ def test_a_merge_that_is_given_up_or_fails_changes_nothing(open_store: OpenStore
     next(given_up)
     given_up.close()
     refused = pytest.raises(StorageUnavailableError, match=r"did not take a merged run: .*large")
-    # Four runs of 500 keys are larger together.
+    # Four runs of 900 keys are larger together.
     with files_no_larger_than(16_384), refused:
         list(store.files.merge_runs(JANUARY, MESSAGE, names))
     again = open_store()
@@ -168,6 +172,41 @@ def test_a_merge_that_is_given_up_or_fails_changes_nothing(open_store: OpenStore
     for each in (store, again):
         assert [run.name for run in each.files.runs(JANUARY, MESSAGE)] == names
         assert stored_keys(each, JANUARY, MESSAGE) == expected
+
+
+def test_early_keys_go_to_a_run_of_their_own_or_nothing_has_changed(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far it came: who starts anew finds every key once, with its earliest day."""
+    store = open_store()
+    expected: KeyDays = {}
+    for seed in range(4):
+        keys = random_keys(random.Random(seed), 300, MESSAGE)
+        add_to(expected, iter([block_of(keys, MESSAGE)]))
+        add_run(store, keys, MESSAGE)
+    names = [run.name for run in store.files.runs(JANUARY, MESSAGE)]
+    monkeypatch.setattr(run_folder, "merged_runs", partial(merged_runs, part_keys=100))
+    for parts in range(1, 100):
+        cutting = store.files.merge_runs(JANUARY, MESSAGE, names, cut_day=12)
+        ended = len(list(islice(cutting, parts))) < parts
+        killed = open_store()  # as a kill leaves it: what was begun is not closed
+        killed.files.tidy(0)
+        assert stored_keys(killed, JANUARY, MESSAGE) == expected
+        found = [run.name for run in killed.files.runs(JANUARY, MESSAGE)]
+        if ended:
+            break
+        assert found == names
+        cutting.close()
+    early, late = sorted(killed.files.runs(JANUARY, MESSAGE), key=lambda run: run.last_day)
+    assert early.last_day == 11
+    assert early.keys == sum(day < 12 for day, _ in expected.values())
+    assert late.keys_before(12) == 0
+    assert early.keys + late.keys == len(expected)
+    # Where all are early or none is, there is one run.
+    for cut_day, name in ((0, late.name), (31, early.name)):
+        list(store.files.merge_runs(JANUARY, MESSAGE, [name], cut_day=cut_day))
+        assert len(store.files.runs(JANUARY, MESSAGE)) == 2
+    assert stored_keys(store, JANUARY, MESSAGE) == expected
 
 
 def test_a_merge_brings_no_key_back_whose_month_is_gone_by_then(open_store: OpenStore) -> None:

@@ -75,9 +75,9 @@ class _Overlay:
         self.indexes = indexes
         self._folded: dict[Period, tuple[U64, U8]] = {}
 
-    def probe(self, period: Period, fingerprints: U64) -> Probe:
-        """What is committed of some keys."""
-        return self.indexes.of(period, MESSAGE).probe(fingerprints)
+    def probe(self, period: Period, fingerprints: U64, since_day: int = 0) -> Probe:
+        """What is committed of some keys; of those of days before, it may be nothing."""
+        return self.indexes.of(period, MESSAGE).probe(fingerprints, since_day)
 
     def add(self, period: Period, fingerprints: U64, days: U8) -> None:
         """Remember the message keys of a period that is folded, but not committed yet."""
@@ -87,9 +87,12 @@ class _Overlay:
         """Whether a period has any message keys."""
         return period in self._folded or self.indexes.knows(period, MESSAGE)
 
-    def days_of(self, period: Period, fingerprints: U64) -> U8:
-        """First days (of the month) of message keys, `NEVER` where unknown."""
-        days = self.probe(period, fingerprints).days
+    def days_of(self, period: Period, fingerprints: U64, since_day: int) -> U8:
+        """First days (of the month) of message keys, `NEVER` where unknown.
+
+        It may be `NEVER` as well where the day is before `since_day`.
+        """
+        days = self.probe(period, fingerprints, since_day).days
         if period in self._folded:
             keys, key_days = self._folded[period]
             at = np.searchsorted(keys, fingerprints)
@@ -113,7 +116,7 @@ def _accepted_elsewhere(
         if other == period or not overlay.knows(other):
             continue
         groups = groups or _groups(month, fingerprints)
-        other_days = _days_in(other, groups, overlay)
+        other_days = _days_in(other, groups, overlay, nearest - other.first_day)
         if other_days is None:
             continue
         apart = other_days.astype(np.int64) - month.days + (other.first_day - period.first_day)
@@ -125,14 +128,16 @@ def _accepted_elsewhere(
     return left_out
 
 
-def _days_in(other: Period, groups: list[Groups], overlay: _Overlay) -> U8 | None:
+def _days_in(other: Period, groups: list[Groups], overlay: _Overlay, since_day: int) -> U8 | None:
     """First days in another month of the messages of all facts; None where it has none of them.
+
+    What was first seen before `since_day`, a day of that month, is too far away to matter.
 
     One group of keys is under the hash key of that month; those of the other are never in there.
     """
     found: U8 | None = None
     for each in groups:
-        days = overlay.days_of(other, each.fingerprints)
+        days = overlay.days_of(other, each.fingerprints, since_day)
         if (days != NEVER).any():
             spread = each.spread(days)
             found = spread if found is None else np.minimum(found, spread)

@@ -25,8 +25,11 @@ __all__ = ["Folded", "Index", "Indexes"]
 class Index(Protocol):
     """Keys of one period and family with their earliest days; `FirstSeenIndex` is one."""
 
-    def probe(self, fingerprints: U64) -> Probe:
-        """What is known of some keys (ascending, each once)."""
+    def probe(self, fingerprints: U64, since_day: int = 0, /) -> Probe:
+        """What is known of some keys (ascending, each once).
+
+        One whose first day in the month is before `since_day` may or may not be known.
+        """
         ...
 
     def upsert(self, keys: KeyBlock, slots: Slots) -> None:

@@ -241,11 +241,12 @@ class FirstSeenIndex:
         self._firsts = np.array([table.first for table in tables], np.uint64)
         return True
 
-    def probe(self, fingerprints: U64) -> Probe:
+    def probe(self, fingerprints: U64, _since_day: int = 0, /) -> Probe:
         """What is known of some keys.
 
         Args:
             fingerprints: ascending, each once, shape (n,), uint64, 63 bits, none zero.
+            _since_day: what is from an earlier day need not be known; it is, all the same.
         """
         slots: Slots = np.empty(len(fingerprints), np.int64)
         days: U8 = np.full(len(fingerprints), NEVER, np.uint8)

@@ -13,7 +13,7 @@ from headcount.counting.calendar import Period, day_of_ms
 from headcount.counting.index import FirstSeenIndex
 from headcount.counting.keys import MESSAGE, TRACKED, Family
 from headcount.meter.limits import MeterLimits
-from headcount.meter.messages import MessageKeys
+from headcount.meter.messages import ALL_DAYS, MessageKeys
 from headcount.meter.upkeep import RunUpkeep
 from headcount.store.protocol import MeterStore
 
@@ -67,7 +67,11 @@ class MeterIndexes:
         places = store.state().key_periods
         self._states = {place: _IndexState() for place in places}
         self._sealed: dict[Period, list[int]] = {}
-        self._upkeep = RunUpkeep(store.files, clock_ms, limits, places) if store.files else None
+        self._upkeep = (
+            RunUpkeep(store.files, clock_ms, limits, places, self._asked_since_day)
+            if store.files
+            else None
+        )
         for place in places:
             if self._is_live(place):
                 self.of(*place)
@@ -78,6 +82,14 @@ class MeterIndexes:
         today = day_of_ms(self._clock_ms())
         window_days = self._window_days if family == MESSAGE else 0
         return Period.of_day(today - window_days) <= period <= Period.of_day(today + window_days)
+
+    def _asked_since_day(self, period: Period) -> int:
+        """From which day of a month on a live message is asked of its message ids, and therefore
+        their filters are in memory; the number after its last day where it is asked of none."""
+        if not self._is_live((period, MESSAGE)):
+            return period.length
+        today = day_of_ms(self._clock_ms())
+        return max(ALL_DAYS, today - self._window_days - period.first_day)
 
     def knows(self, period: Period, family: Family) -> bool:
         """Whether a period and family may hold any key."""
@@ -95,6 +107,8 @@ class MeterIndexes:
         """The index of a period and family, an empty one when it holds no key yet."""
         state = self._states.get((period, family)) or _IndexState()
         index = self._loaded(period, family) if state.index is None else state.index
+        if isinstance(index, MessageKeys):
+            index.keep_filters(self._asked_since_day(period))
         state.index = index
         state.used_at_ms = self._clock_ms()
         self._states[period, family] = state
@@ -122,6 +136,14 @@ class MeterIndexes:
             keys, nbytes = sizes[family]
             sizes[family] = keys + len(index), nbytes + index.nbytes
         return sizes
+
+    def lookups(self) -> tuple[int, int]:
+        """How many message ids were asked of the months in memory, and how many on disk."""
+        asked = looked = 0
+        for _, index in self._held():
+            if isinstance(index, MessageKeys):
+                asked, looked = asked + index.lookups[0], looked + index.lookups[1]
+        return asked, looked
 
     def drop(self, period: Period) -> None:
         """Forget a period whose keys the store has dropped."""

@@ -161,13 +161,15 @@ def bytes_at_start(store: MeterStore, now_ms: int, window_days: int) -> int:
         days = window_days if family == MESSAGE else 0
         if not Period.of_day(today - days) <= period <= Period.of_day(today + days):
             continue
+        since_day = today - days - period.first_day
         in_runs, of_runs = 0, 0
         if store.files is None:
             elsewhere = sum(map(len, store.keys(period, family)))
         else:
             elsewhere = store.files.keys_in_blocks(period, family)
             runs = store.files.runs(period, family)
-            in_runs, of_runs = sum(run.keys for run in runs), sum(run.filter_bytes for run in runs)
+            in_runs = sum(run.keys for run in runs)
+            of_runs = sum(run.filter_bytes for run in runs if run.last_day >= since_day)
         if family == TRACKED:
             total += _TRACKED_KEY_BYTES * (elsewhere + in_runs)
         else:

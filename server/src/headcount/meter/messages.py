@@ -1,7 +1,12 @@
 """The message ids of one period: the recent ones in memory, the others in runs.
 
-Takes and gives what a `FirstSeenIndex` does. A busy month has a billion message ids; in
-memory stand those since the last run was written, and 1.5 bytes for each older one.
+Takes and gives what a `FirstSeenIndex` does. A busy month has a billion message ids and more; in
+memory stand those since the last run was written, and of the runs that live messages are asked of
+their filters. A filter rules out nearly every id that is not in its run; the others are looked for
+in the file.
+
+What is too old to be a copy of a live message is not asked for one, and its filter stands on disk
+only: it is read there when an import or a late message of that month asks.
 """
 
 from __future__ import annotations
@@ -11,10 +16,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from headcount.counting.index import FirstSeenIndex, Probe
-from headcount.counting.keys import MESSAGE, U64, KeyBlock, Slots
+from headcount.counting.keys import MESSAGE, NEVER, U64, KeyBlock, Slots
 from headcount.store.protocol import KeyRun
 
-__all__ = ["MessageKeys"]
+__all__ = ["ALL_DAYS", "MessageKeys"]
+
+ALL_DAYS = 0
+"""The first day of a month, counted as days of keys are."""
 
 
 class MessageKeys:
@@ -30,6 +38,9 @@ class MessageKeys:
         self._recent = FirstSeenIndex(MESSAGE)
         self._frozen: FirstSeenIndex | None = None
         self._frozen_newest_block = 0
+        self._held_since_day = ALL_DAYS
+        self._asked = 0
+        self._looks_of_former = 0
         self._recent.fill(list(blocks))
 
     @property
@@ -44,18 +55,56 @@ class MessageKeys:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that it takes."""
+        """Bytes of memory that it takes, or will once it is asked for a key."""
         frozen = 0 if self._frozen is None else self._frozen.nbytes
-        return self._recent.nbytes + frozen + sum(run.filter_bytes for run in self._runs)
+        return self._recent.nbytes + frozen + sum(map(self._filter_bytes, self._runs))
 
-    def probe(self, fingerprints: U64) -> Probe:
-        """What is known of some keys; slots are those of the recent ones."""
+    def _filter_bytes(self, run: KeyRun) -> int:
+        return run.filter_bytes if run.last_day >= self._held_since_day else run.held_bytes
+
+    @property
+    def lookups(self) -> tuple[int, int]:
+        """How many keys it was asked for, and how often one was looked for in the file of a run."""
+        return self._asked, self._looks_of_former + sum(run.looks for run in self._runs)
+
+    def keep_filters(self, since_day: int) -> None:
+        """Keep the filters of runs that have keys of a day or later in memory, and no others.
+
+        Args:
+            since_day: a day of the month, or the number after its last one for none.
+        """
+        if since_day == self._held_since_day:
+            return
+        self._held_since_day = since_day
+        for run in self._runs:
+            if run.last_day < since_day:
+                run.release()
+
+    def probe(self, fingerprints: U64, since_day: int = ALL_DAYS, /) -> Probe:
+        """What is known of some keys; slots are those of the recent ones.
+
+        Args:
+            fingerprints: ascending, each once.
+            since_day: what was first seen on an earlier day of the month need not be known.
+        """
+        self._asked += len(fingerprints)
         recent = self._recent.probe(fingerprints)
         days = recent.days
         if self._frozen is not None:
             days = np.minimum(days, self._frozen.probe(fingerprints).days)
+        passed_over = []
         for run in self._runs:
+            if run.last_day < since_day:
+                passed_over.append(run)
+                continue
+            if run.last_day >= self._held_since_day:
+                run.hold()
             days = np.minimum(days, run.days_of(fingerprints))
+        if passed_over:
+            # A key that is known may have an earlier day there, and it is the earliest that counts.
+            known = np.flatnonzero(days != NEVER)
+            for run in passed_over if len(known) else ():
+                days[known] = np.minimum(days[known], run.days_of(fingerprints[known]))
         return Probe(recent.slots, days, recent.identified_days)
 
     def upsert(self, keys: KeyBlock, slots: Slots) -> None:
@@ -85,4 +134,7 @@ class MessageKeys:
 
     def replace_runs(self, runs: Iterable[KeyRun]) -> None:
         """Ask these runs from now on, which hold what those before did."""
-        self._runs = list(runs)
+        runs = list(runs)
+        names = {run.name for run in runs}
+        self._looks_of_former += sum(run.looks for run in self._runs if run.name not in names)
+        self._runs = runs

@@ -60,6 +60,8 @@ class RunUpkeep:
         clock_ms: the time, in milliseconds since 1970.
         limits: how many keys may stand outside of runs.
         places: the periods and families that have keys.
+        asked_since_day: of a month, from which of its days on live messages are asked of its
+            message ids; the number after its last day for none.
     """
 
     def __init__(
@@ -68,11 +70,14 @@ class RunUpkeep:
         clock_ms: Callable[[], int],
         limits: MeterLimits,
         places: Iterable[Place],
+        asked_since_day: Callable[[Period], int],
     ) -> None:
         self._files = files
         self._limits = limits
         self._writing: tuple[Period, Generator[int, None, None]] | None = None
-        self._merging = RunMerging(files, (p for p, family in places if family == MESSAGE))
+        self._merging = RunMerging(
+            files, (p for p, family in places if family == MESSAGE), asked_since_day
+        )
         self._pause = _Pause(clock_ms, _RETRY_AFTER_MS)
         self._merge_pause = _Pause(clock_ms, _MERGE_RETRY_AFTER_MS)
 

@@ -24,7 +24,6 @@ from headcount.sqlite.rows import Ledger
 from headcount.store import sql, writing
 from headcount.store.blocks import decode, encode
 from headcount.store.checking import check_store
-from headcount.store.merging import merged_runs
 from headcount.store.protocol import KeyReplacement
 from headcount.store.replacing import holds, replaced_blocks, replaced_in
 from headcount.store.run_folder import RunFolder
@@ -155,7 +154,7 @@ class SqliteFiles:
             name = yield from self._folder.write(name, blocks, filter_keys=filter_keys)
             with self._lock, self._ledger.transaction():
                 former = self._run_names(period, family) if replace_existing else []
-                self._replace_runs(former, name, place)
+                self._replace_runs(former, [name], place)
                 self._ledger.drop(KEY_BLOCK, f"{sql.OF_PLACE} AND id <= ?3", (*place, upto_block))
             for former_name in former:
                 self._folder.delete(former_name)
@@ -165,9 +164,9 @@ class SqliteFiles:
                     rows(self._db, sql.GIVE_PAGES_BACK)
 
     def merge_runs(
-        self, period: Period, family: Family, names: Sequence[str]
+        self, period: Period, family: Family, names: Sequence[str], *, cut_day: int = 0
     ) -> Generator[int, None, None]:
-        """Make one run of some, part by part; done when the generator ends.
+        """Make one run of some, or two, part by part; done when the generator ends.
 
         Raises:
             StorageUnavailableError: the disk refused or has no room, and nothing is changed.
@@ -178,22 +177,25 @@ class SqliteFiles:
         for run in runs:
             # Written anew, a fault would get a checksum of its own, and nobody could find it.
             yield from run.verify()
-        name = self._folder.new_name(period, family)
         place = writing.place_of(period, family)
-        filter_keys = sum(run.keys for run in runs) if family == MESSAGE else 0
         with refusals("did not take a merged run"):
-            name = yield from self._folder.write(name, merged_runs(runs), filter_keys=filter_keys)
+            new = yield from self._folder.write_parted(
+                period, family, runs, cut_day if family == MESSAGE else 0
+            )
             with self._lock, self._ledger.transaction():
                 all_there = set(names) <= set(self._run_names(period, family))
                 if all_there:
-                    self._replace_runs(names, name, place)
-            for done_with in names if all_there else [name]:
+                    self._replace_runs(names, new, place)
+            for done_with in names if all_there else new:
                 self._folder.delete(done_with)
 
-    def _replace_runs(self, former: Iterable[str], name: str, place: tuple[int, int]) -> None:
+    def _replace_runs(
+        self, former: Iterable[str], new: Iterable[str], place: tuple[int, int]
+    ) -> None:
         for each in former:
             self._ledger.drop(KEY_RUN, "WHERE file = ?1", (each,))
-        self._ledger.add(KEY_RUN, name, *place)
+        for each in new:
+            self._ledger.add(KEY_RUN, each, *place)
 
     def _free_pages(self) -> int:
         with self._lock:
@@ -216,7 +218,7 @@ class SqliteFiles:
                         runs[run.name] = name, writing.place_of(each.period, TRACKED)
             with self._lock, overwriting(self._db), self._ledger.transaction():
                 for former_name, (name, place) in runs.items():
-                    self._replace_runs([former_name], name, place)
+                    self._replace_runs([former_name], [name], place)
                 for each in replaced:
                     self._replace_in_blocks(each)
                 for row, facts in aside.items():

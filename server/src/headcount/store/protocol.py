@@ -150,8 +150,40 @@ class KeyRun(Protocol):
         ...
 
     @property
+    def last_day(self) -> int:
+        """The latest day of the month that any of them has; none is later."""
+        ...
+
+    @property
+    def former(self) -> bool:
+        """Whether it is better written anew, since a former version wrote it."""
+        ...
+
+    @property
     def filter_bytes(self) -> int:
-        """Memory that it takes, in bytes."""
+        """Memory that its filter takes while it is held there, in bytes."""
+        ...
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that its filter takes now, in bytes."""
+        ...
+
+    @property
+    def looks(self) -> int:
+        """How many keys its filter could not rule out, so that they were looked for on disk."""
+        ...
+
+    def keys_before(self, day: int) -> int:
+        """How many keys have a first day before a day of the month; 0 if that is not known."""
+        ...
+
+    def hold(self) -> None:
+        """Keep its filter in memory from now on."""
+        ...
+
+    def release(self) -> None:
+        """Read its filter from the disk from now on."""
         ...
 
     def blocks(self) -> Iterator[KeyBlock]:
@@ -305,9 +337,9 @@ class StoreFiles(Protocol):
         ...
 
     def merge_runs(
-        self, period: Period, family: Family, names: Sequence[str]
+        self, period: Period, family: Family, names: Sequence[str], *, cut_day: int = 0
     ) -> Generator[int, None, None]:
-        """Make one run of some, part by part; done when the generator ends.
+        """Make one run of some, or two, part by part; done when the generator ends.
 
         Until then, and when it is closed early or fails, nothing is changed; nor when one of the
         runs is gone by the end.
@@ -316,6 +348,7 @@ class StoreFiles(Protocol):
             period: the month.
             family: the family.
             names: of runs of that period and family.
+            cut_day: keys with an earlier day of the month go to a run of their own.
 
         Yields:
             Keys written since the yield before; 0 while the runs are checked.

@@ -11,14 +11,15 @@ import re
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Generator, Iterable, Set
+from collections.abc import Generator, Iterable, Iterator, Sequence, Set
 from weakref import WeakValueDictionary
 
 from headcount.counting.calendar import Period
-from headcount.counting.keys import Family, KeyBlock
+from headcount.counting.keys import MESSAGE, Family, KeyBlock
 from headcount.durable import sync
 from headcount.errors import StorageUnavailableError
 from headcount.layout import DataFolder
+from headcount.store.merging import merged_runs
 from headcount.store.runs import Run, write_run
 
 __all__ = ["RUN_NAME", "RunFolder"]
@@ -31,6 +32,48 @@ _RESERVE_BYTES = 256_000_000
 _END = ".keys"
 RUN_NAME = re.compile(r"(tracked|message)-(\d{4}-\d{2})-[0-9a-f]{16}(?:-[0-9a-f]{32})?\.keys")
 """What a run is called: the family and the month of its keys are the groups."""
+
+
+class _Writer:
+    """Writes a run of blocks that are given one by one.
+
+    Args:
+        folder: where.
+        name: from `new_name`.
+        filter_keys: for how many keys there is to be a filter; 0 for none.
+    """
+
+    def __init__(self, folder: RunFolder, name: str, filter_keys: int) -> None:
+        self._folder = folder
+        self._waiting: list[KeyBlock] = []
+        self._writing = folder.write(name, self._given(), filter_keys=filter_keys)
+        self._ended: str | None = None
+        self.taken = False
+
+    def _given(self) -> Iterator[KeyBlock]:
+        while self._waiting:
+            yield self._waiting.pop()
+
+    def take(self, block: KeyBlock) -> None:
+        """Write one block more, which holds a key and follows those before."""
+        self._waiting.append(block)
+        self.taken = True
+        next(self._writing)
+
+    def end(self) -> str:
+        """Make it whole and durable; the name that it has."""
+        try:
+            next(self._writing)
+        except StopIteration as done:
+            self._ended = str(done.value)
+        assert self._ended is not None
+        return self._ended
+
+    def abandon(self) -> None:
+        """Leave nothing of it."""
+        self._writing.close()
+        if self._ended is not None:
+            self._folder.delete(self._ended)
 
 
 class RunFolder:
@@ -124,6 +167,42 @@ class RunFolder:
         finally:
             draft.unlink(missing_ok=True)
         return name
+
+    def write_parted(
+        self, period: Period, family: Family, runs: Sequence[Run], cut_day: int
+    ) -> Generator[int, None, list[str]]:
+        """Write the keys of some runs anew, part by part: those of early days, and the others.
+
+        Args:
+            period: their month.
+            family: their family.
+            runs: which.
+            cut_day: keys with an earlier first day go to a run of their own; 0 for one run.
+
+        Returns:
+            The names of the runs, one or two; none that would be empty.
+
+        Raises:
+            OSError: the disk refused, and nothing is left of them.
+        """
+        early_keys = sum(run.keys_before(cut_day) for run in runs)
+        keys = [early_keys, sum(run.keys for run in runs) - early_keys]
+        writers = [
+            _Writer(self, self.new_name(period, family), max(of, 1) if family == MESSAGE else 0)
+            for of in keys
+        ]
+        try:
+            for block in merged_runs(runs):
+                is_early = block.days < cut_day
+                for writer, chosen in zip(writers, (is_early, ~is_early), strict=True):
+                    if chosen.any():
+                        writer.take(block if chosen.all() else block.chosen(chosen))
+                yield len(block)
+            return [writer.end() for writer in writers if writer.taken]
+        except BaseException:
+            for writer in writers:
+                writer.abandon()
+            raise
 
     def delete(self, name: str) -> None:
         """Delete a run that another has replaced."""
