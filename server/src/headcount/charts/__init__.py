@@ -5,6 +5,7 @@ hands to Vega in the browser and the command line hands to vl-convert for PNG, S
 reads no clock and no file, and needs no library to describe a chart, only to draw one.
 
     cumulative   `cumulative_chart`: a month's running total, last month behind it, the plan's limit
+    difference   `difference_charts`: two counts of one month, and on which days they part
     per_day      `daily_chart`: what was new on each day, weekends apart
     per_source   `per_source_chart`: the largest sources, stacked or as lines; `split_largest`
     look         `themed`: colours and type, light or dark, of either
@@ -12,6 +13,7 @@ reads no clock and no file, and needs no library to describe a chart, only to dr
 """
 
 from headcount.charts.cumulative import cumulative_chart
+from headcount.charts.difference import BothTotals, difference_charts
 from headcount.charts.look import Size, Spec, themed
 from headcount.charts.per_day import daily_chart
 from headcount.charts.per_source import SOURCES_MAX, per_source_chart, split_largest
@@ -19,11 +21,13 @@ from headcount.charts.points import Point
 
 __all__ = [
     "SOURCES_MAX",
+    "BothTotals",
     "Point",
     "Size",
     "Spec",
     "cumulative_chart",
     "daily_chart",
+    "difference_charts",
     "per_source_chart",
     "split_largest",
     "themed",

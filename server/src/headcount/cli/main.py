@@ -25,6 +25,7 @@ from headcount.cli.importing import import_
 from headcount.cli.libraries import libraries
 from headcount.cli.link import link
 from headcount.cli.plan import plan
+from headcount.cli.reconcile import reconcile
 from headcount.cli.rotate import rotate_hash_key
 from headcount.cli.serve import serve
 from headcount.cli.source import source
@@ -66,8 +67,8 @@ def headcount() -> None:
 
 
 for command in (
-    serve, workspace, source, token, link, plan, import_, usage, libraries, export, tail, doctor,
-    backup, restore, forget, rotate_hash_key, cluster, demo, completion,
+    serve, workspace, source, token, link, plan, import_, usage, libraries, export, tail, reconcile,
+    doctor, backup, restore, forget, rotate_hash_key, cluster, demo, completion,
 ):  # fmt: skip
     headcount.add_command(command)
 

@@ -23,10 +23,12 @@ from headcount.errors import OperatorError, UsageError
 from headcount.terminal import say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from headcount.config import Settings
     from segment_public_api import ApiClient, ApiException, Configuration
 
-__all__ = ["ApiConnection", "connected", "reading_options"]
+__all__ = ["ApiConnection", "connected", "connected_to", "reading_options", "token_in"]
 
 _REGIONS = ("us", "eu")
 _SEGMENT = "segmentapis.com"
@@ -71,11 +73,22 @@ def connected(settings: Settings) -> Iterator[ApiConnection]:
         OperatorError: the token's file cannot be read, or the server refuses or does not answer;
             or the client is another one.
     """
+    with connected_to(*_host(settings), _token(settings)) as connection:
+        yield connection
+
+
+@contextmanager
+def connected_to(host: str, how: str, token: str) -> Iterator[ApiConnection]:
+    """A client for a server; as `connected`.
+
+    Args:
+        host: the beginning of its addresses, or a region of Segment.
+        how: how it was found, for errors.
+        token: to read with.
+    """
     check_client()
     from segment_public_api import ApiClient, ApiException, ApiValueError
 
-    host, how = _host(settings)
-    token = _token(settings)
     try:
         configuration = _configuration(host, token)
     except ApiValueError as error:
@@ -130,13 +143,27 @@ def _token(settings: Settings) -> str:
             f" can read, and name the file with {SETTINGS['token_file'].flag} or"
             f" {SETTINGS['token_file'].env}; or set {TOKEN_ENV} to the token.",
         )
+    return token_in(file, "--token-file")
+
+
+def token_in(file: Path, option: str) -> str:
+    """The token that a file holds.
+
+    Args:
+        file: it.
+        option: the option that names it, for errors.
+
+    Raises:
+        UsageError: it holds no token.
+        OperatorError: it cannot be read.
+    """
     try:
         with file.open("rb") as opened:
             token = opened.read(_TOKEN_BYTES_MAX).decode("utf-8", "replace")
     except OSError as error:
         raise OperatorError(
             f"The token file {file} cannot be read: {error.strerror}.",
-            "Name another one with --token-file, or fix its permissions.",
+            f"Name another one with {option}, or fix its permissions.",
         ) from error
     return _checked(token, f"The file {file}")
 

@@ -31,7 +31,7 @@ from headcount.errors import OperatorError, UsageError
 from headcount.extras import install_command
 from headcount.shown import shown as as_shown
 
-__all__ = ["DrawnMonth", "check_plot", "picture"]
+__all__ = ["DrawnMonth", "check_plot", "in_one_picture", "picture"]
 
 
 class DrawnMonth(NamedTuple):
@@ -93,6 +93,20 @@ def picture(query: Query, month: DrawnMonth, file_format: str, *, dark: bool) ->
         charts = [_by_source(metric, month, shown) for metric in query.headlines]
     else:
         charts = [_of_workspace(metric, month) for metric in query.headlines]
+    return in_one_picture(charts, file_format, dark=dark)
+
+
+def in_one_picture(charts: Sequence[Spec], file_format: str, *, dark: bool) -> bytes:
+    """Charts, one above the other.
+
+    Args:
+        charts: at least one.
+        file_format: as `check_plot` gives it.
+        dark: whether it will stand on black rather than on white.
+
+    Raises:
+        OperatorError: drawing failed.
+    """
     whole = charts[0] if len(charts) == 1 else _stacked(charts)
     try:
         return drawn(themed(whole, dark=dark), file_format)
