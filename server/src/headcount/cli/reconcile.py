@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from headcount.config import Settings
     from headcount.counting.calendar import Period
     from headcount.reconciling.causes import Known
-    from headcount.reconciling.counts import Side
+    from headcount.reconciling.counts import CountedMonth
 
 __all__ = ["reconcile"]
 
@@ -210,16 +210,16 @@ def _today_of(month: Period) -> int:
     return day_of_ms(now_ms()) - month.first_day
 
 
-def _read_side(connection: ApiConnection, month: Period) -> Side:
-    from headcount.reconciling.counts import Side
+def _read_side(connection: ApiConnection, month: Period) -> CountedMonth:
+    from headcount.reconciling.counts import CountedMonth
 
     names = source_names(connection)
     workspace = month_rows(connection, Query("workspace", None), month, {})
     by_source = month_rows(connection, Query("source", None), month, names)
-    return Side.of_rows(month, workspace, by_source)
+    return CountedMonth.of_rows(month, workspace, by_source)
 
 
-def _their_side(month: Period, where: str, token_file: Path | None, are_new: bool) -> Side:
+def _their_side(month: Period, where: str, token_file: Path | None, are_new: bool) -> CountedMonth:
     from headcount.reconciling.statement import read_statement
 
     if where not in ("us", "eu") and "://" not in where:
@@ -249,18 +249,19 @@ def _known(connection: ApiConnection, month: Period) -> dict[str, Known]:
     if told is None:
         return {}
     summary = get_own(connection, "summary", period=str(month)) or {"sources": []}
-    known_later = BY_NAME["anonymous_identified"].wire
-    later = {each["sourceId"]: each["totals"][known_later] for each in summary["sources"]}
-    users = BY_NAME["mtu"].wire
+    users = BY_NAME["mtu"]
+    # Anonymous ids that are left out of tracked users, since their users became known.
+    known = next(left_out.wire for part in users.plus for left_out in part.minus)
+    later = {each["sourceId"]: each["totals"][known] for each in summary["sources"]}
     found: dict[str, Any] = {
         each["sourceId"]: Known.of_outcomes(
-            each["outcomes"], anonymous_identified=later.get(each["sourceId"], 0)
+            each["outcomes"], known_later=later.get(each["sourceId"], 0)
         )
         for each in told["sources"]
     }
     found[""] = Known.of_outcomes(
         told["totals"],
-        anonymous_identified=summary["month"]["totals"][known_later] if "month" in summary else 0,
-        summed_mtu=sum(each["totals"][users] for each in summary["sources"]),
+        known_later=summary["month"]["totals"][known] if "month" in summary else 0,
+        summed_mtu=sum(each["totals"][users.wire] for each in summary["sources"]),
     )
     return found

@@ -15,7 +15,7 @@ from headcount.counting.calendar import Period, day_text
 from headcount.errors import OperatorError
 from headcount.reconciling.aligning import Pair
 from headcount.reconciling.causes import Known, causes_of
-from headcount.reconciling.counts import Side
+from headcount.reconciling.counts import CountedMonth
 from headcount.reconciling.differing import Difference, share_of
 from headcount.spreadsheets import csv_line
 from headcount.terminal import print_json, print_table, say
@@ -80,8 +80,8 @@ class Reconciled:
     pairs: Sequence[Pair]
     differences: Sequence[Difference]
     known: Mapping[str, Known]
-    ours: Side
-    theirs: Side
+    ours: CountedMonth
+    theirs: CountedMonth
     ids: Sequence[IdsOfSource] = ()
     notes: list[str] = field(default_factory=list)
 

@@ -28,7 +28,7 @@ from headcount.intake import SourceRef
 from headcount.reconciling.aligning import Pair
 from headcount.reconciling.archive import (
     CountedArchive,
-    Reading,
+    ReadSoFar,
     count_archive,
     keys_of,
     read_records,
@@ -137,7 +137,7 @@ class _ArchiveReader:
 
     def count(self, month: Period) -> CountedArchive:
         """Count all files."""
-        read = Reading()
+        read = ReadSoFar()
         with tempfile.TemporaryDirectory(prefix="headcount-reconcile-") as place:
             return count_archive(
                 self._facts(read),
@@ -156,11 +156,11 @@ class _ArchiveReader:
             for name, of in (("message", _is_message), ("tracked", lambda e: not _is_message(e)))
         }
         texts = noted(self._keys.ring(), wanted)
-        for _ in self._facts(Reading()):
+        for _ in self._facts(ReadSoFar()):
             pass
         return texts
 
-    def _facts(self, read: Reading) -> Iterator[bytes]:
+    def _facts(self, read: ReadSoFar) -> Iterator[bytes]:
         with ImportProgress(self._inputs) as progress:
             began: Input | None = None
 

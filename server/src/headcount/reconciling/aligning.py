@@ -16,7 +16,7 @@ from typing import NamedTuple
 from headcount.counting.metrics import HEADLINES
 from headcount.durable import put_new
 from headcount.errors import OperatorError, UsageError
-from headcount.reconciling.counts import Days, Side
+from headcount.reconciling.counts import CountedMonth, Days
 
 __all__ = ["Pair", "aligned", "read_mapping", "write_mapping"]
 
@@ -41,7 +41,7 @@ class Pair(NamedTuple):
     alike: float
 
 
-def aligned(ours: Side, theirs: Side, said: Mapping[str, str]) -> list[Pair]:
+def aligned(ours: CountedMonth, theirs: CountedMonth, said: Mapping[str, str]) -> list[Pair]:
     """The sources that are the same, each of either side once at most.
 
     Args:
@@ -84,7 +84,7 @@ def aligned(ours: Side, theirs: Side, said: Mapping[str, str]) -> list[Pair]:
     return pairs
 
 
-def _named(name: str, side: Side) -> str:
+def _named(name: str, side: CountedMonth) -> str:
     if name in side.sources:
         return name
     return next((each.id for each in side.sources.values() if each.name == name), name)
@@ -143,7 +143,7 @@ def read_mapping(path: Path) -> dict[str, str]:
 _FORM = 'Write under [sources], a line each: "theirs" = "ours", by ids or names.'
 
 
-def write_mapping(path: Path, pairs: list[Pair], ours: Side, theirs: Side) -> None:
+def write_mapping(path: Path, pairs: list[Pair], ours: CountedMonth, theirs: CountedMonth) -> None:
     """Write a mapping for somebody to look at and change.
 
     Raises:

@@ -28,13 +28,13 @@ from headcount.importing.inputs import Input
 from headcount.intake import SourceRef
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter, MeterLimits
-from headcount.reconciling.counts import Days, Side, SourceDays, empty_days
+from headcount.reconciling.counts import CountedMonth, Days, SourceDays, empty_days
 from headcount.store.opening import open_store
 from headcount.store.protocol import MeterStore
 
 __all__ = [
     "CountedArchive",
-    "Reading",
+    "ReadSoFar",
     "Told",
     "count_archive",
     "keys_of",
@@ -68,7 +68,7 @@ class CountedArchive:
 
 
 @dataclass(slots=True)
-class Reading:
+class ReadSoFar:
     """What was read so far.
 
     Attributes:
@@ -87,7 +87,7 @@ def read_records(
     only: SourceRef | None,
     hash_keys: Keys,
     told: Told,
-    read: Reading,
+    read: ReadSoFar,
 ) -> Iterator[bytes]:
     """The facts of an archive's admitted messages, some thousand at once.
 
@@ -124,7 +124,7 @@ def read_records(
 
 def count_archive(
     facts: Iterator[bytes],
-    read: Reading,
+    read: ReadSoFar,
     workspace: int,
     period: Period,
     folder: Path,
@@ -177,14 +177,14 @@ def keys_of(store: MeterStore, period: Period, family: Family) -> KeyBlock | Non
     return merged(blocks) if blocks else None
 
 
-def side_of_reading(reading: UsageReading, names: Mapping[int, tuple[str, str]]) -> Side:
+def side_of_reading(reading: UsageReading, names: Mapping[int, tuple[str, str]]) -> CountedMonth:
     """A reading of a store as a side.
 
     Args:
         reading: of a month.
         names: id and name of each source, by number.
     """
-    side = Side(reading.period, _days(reading.period, reading.workspace_totals()))
+    side = CountedMonth(reading.period, _days(reading.period, reading.workspace_totals()))
     for number, totals in zip(reading.source_numbers, reading.source_totals(), strict=True):
         source_id, name = names.get(int(number), (str(number), str(number)))
         side.sources[source_id] = SourceDays(source_id, name, _days(reading.period, totals))

@@ -25,7 +25,7 @@ class Known:
 
     Args:
         duplicates, rejected: messages of the month that came again, or were refused.
-        anonymous_identified: anonymous ids whose user became known.
+        known_later: anonymous ids whose user became known.
         summed_mtu: tracked users of the sources, added up; None where it is not about a workspace.
     """
 
@@ -33,12 +33,12 @@ class Known:
         self,
         duplicates: int = 0,
         rejected: int = 0,
-        anonymous_identified: int = 0,
+        known_later: int = 0,
         summed_mtu: int | None = None,
     ) -> None:
         self.duplicates = duplicates
         self.rejected = rejected
-        self.anonymous_identified = anonymous_identified
+        self.known_later = known_later
         self.summed_mtu = summed_mtu
 
     @classmethod
@@ -96,9 +96,9 @@ def _of_calls(difference: Difference, known: Known) -> list[str]:
 
 def _of_users(difference: Difference, known: Known) -> list[str]:
     found = []
-    if _about(difference.difference, known.anonymous_identified):
+    if _about(difference.difference, known.known_later):
         found.append(
-            f"{count_text(known.anonymous_identified)} anonymous ids belong to users who became"
+            f"{count_text(known.known_later)} anonymous ids belong to users who became"
             " known, and count once here: they may count both."
         )
     if known.summed_mtu is not None and difference.theirs is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from headcount.counting.calendar import Period
 from headcount.counting.metrics import HEADLINES
 
-__all__ = ["Days", "Side", "SourceDays", "empty_days", "filled"]
+__all__ = ["CountedMonth", "Days", "SourceDays", "empty_days", "filled"]
 
 Days = dict[str, list[int | None]]
 """By the name of a headline metric the running total at the end of each day of the month; None on
@@ -37,7 +37,7 @@ class SourceDays:
 
 
 @dataclass(slots=True)
-class Side:
+class CountedMonth:
     """A month as one side counts it.
 
     Attributes:
@@ -69,7 +69,7 @@ class Side:
         period: Period,
         workspace: Iterable[Mapping[str, Any]],
         by_source: Iterable[Mapping[str, Any]],
-    ) -> Side:
+    ) -> CountedMonth:
         """A side out of rows of the usage API, as running totals.
 
         Args:

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from headcount.counting.metrics import HEADLINES, Metric
 from headcount.reconciling.aligning import Pair
-from headcount.reconciling.counts import Days, Side
+from headcount.reconciling.counts import CountedMonth, Days
 
 __all__ = ["DayDifference", "Difference", "differences", "share_of"]
 
@@ -84,7 +84,11 @@ def share_of(difference: int, ours: int | None) -> float | None:
 
 
 def differences(
-    ours: Side, theirs: Side, pairs: Sequence[Pair], last_day: int, tolerance: Fraction
+    ours: CountedMonth,
+    theirs: CountedMonth,
+    pairs: Sequence[Pair],
+    last_day: int,
+    tolerance: Fraction,
 ) -> list[Difference]:
     """What differs, the workspace first, then sources by how much.
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from headcount.counting.calendar import Period
 from headcount.counting.metrics import HEADLINES
 from headcount.errors import OperatorError, UsageError
-from headcount.reconciling.counts import Days, Side, SourceDays, empty_days, filled
+from headcount.reconciling.counts import CountedMonth, Days, SourceDays, empty_days, filled
 
 __all__ = ["read_statement"]
 
@@ -44,7 +44,7 @@ class _Place(NamedTuple):
         return UsageError(f"{self.file}, line {self.line}: {what}", remedy)
 
 
-def read_statement(path: Path, period: Period, *, are_new: bool) -> Side:
+def read_statement(path: Path, period: Period, *, are_new: bool) -> CountedMonth:
     """What a file says of a month.
 
     Args:
@@ -56,7 +56,7 @@ def read_statement(path: Path, period: Period, *, are_new: bool) -> Side:
         UsageError: the file is not what it must be.
         OperatorError: it cannot be read.
     """
-    side = Side(period, empty_days(period))
+    side = CountedMonth(period, empty_days(period))
     rows_of_month = 0
     seen: dict[tuple[str, int], int] = {}
     try:
@@ -172,7 +172,7 @@ def _day(
 
 
 def _days(
-    side: Side, row: Mapping[str, str | None], columns: Mapping[str, str]
+    side: CountedMonth, row: Mapping[str, str | None], columns: Mapping[str, str]
 ) -> tuple[Days, str]:
     """The days that a row is of, and its source's id; empty of the workspace."""
     names = [

@@ -13,7 +13,7 @@ from headcount.counting.calendar import Period, parse_period
 from headcount.errors import OperatorError, UsageError
 from headcount.reconciling.aligning import aligned, read_mapping, write_mapping
 from headcount.reconciling.causes import Known, causes_of
-from headcount.reconciling.counts import Days, Side, SourceDays, empty_days
+from headcount.reconciling.counts import CountedMonth, Days, SourceDays, empty_days
 from headcount.reconciling.differing import Difference, differences
 from headcount.reconciling.statement import read_statement
 
@@ -33,8 +33,8 @@ def days(calls: list[int], users: list[int] | None = None, period: Period = OCTO
     return found
 
 
-def side(workspace: Days, **sources: Days) -> Side:
-    return Side(
+def side(workspace: Days, **sources: Days) -> CountedMonth:
+    return CountedMonth(
         OCTOBER, workspace, {name: SourceDays(name, name, each) for name, each in sources.items()}
     )
 
@@ -46,8 +46,8 @@ def named(source_id: str, name: str, calls: list[int]) -> SourceDays:
 def test_sources_are_aligned_by_word_id_name_and_usage_in_this_order() -> None:
     month = [10, 20, 30] + [25] * 28
     other = [7] * 31
-    ours = Side(OCTOBER, days(month))
-    theirs = Side(OCTOBER, days(month))
+    ours = CountedMonth(OCTOBER, days(month))
+    theirs = CountedMonth(OCTOBER, days(month))
     for each in (named("a", "Web shop", month), named("b", "App", other), named("c", "Till", month),
                  named("d", "Odd", [1] * 31), named("e", "Quiet", [900] * 31)):  # fmt: skip
         ours.sources[each.id] = each
@@ -136,13 +136,13 @@ def test_causes_are_said_where_numbers_bear_them_out_and_nowhere_else() -> None:
     assert "time zone" in causes_of(apart, Known())[0]
 
     [users, _] = one(days(steady, [10] * 31), days(steady, [12] * 31))
-    known = Known(anonymous_identified=62, summed_mtu=310 + 62)
+    known = Known(known_later=62, summed_mtu=310 + 62)
     assert len(causes_of(users, known)) == 3  # the shape of the days besides
     assert "anonymous ids belong to users" in causes_of(users, known)[0]
     assert causes_of(users, Known(duplicates=62))[0].startswith("Every day differs")
 
 
-def read(tmp_path: Path, text: str, *, are_new: bool = False) -> Side:
+def read(tmp_path: Path, text: str, *, are_new: bool = False) -> CountedMonth:
     path = tmp_path / "invoice.csv"
     path.write_text(text, "utf-8")
     return read_statement(path, OCTOBER, are_new=are_new)
