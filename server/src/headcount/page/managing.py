@@ -66,7 +66,7 @@ async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
         dated_prices=prices.dated[::-1],
         labels={metric.wire: metric.label for metric in HEADLINES},
         may_change=may_change,
-        cluster=await cluster_sentence(visit) if may_change else "",
+        cluster=await cluster_sentence(visit),
         sharing=await read_sharing(visit, request.query_params),
         notice=notice,
     )

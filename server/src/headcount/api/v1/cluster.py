@@ -11,7 +11,6 @@ from msgspec import Meta
 from headcount.api.usage.month import moment_text
 from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, answer, endpoint
-from headcount.api.wire.problems import Problem
 from headcount.cluster.overview import ClusterStatus
 
 __all__ = ["CLUSTER_HANDLERS", "ClusterBody"]
@@ -54,7 +53,7 @@ class ClusterPartition(msgspec.Struct, rename="camel"):
     message: Annotated[str, Meta(description="The same for people.")]
 
 
-class ClusterBody(msgspec.Struct, rename="camel"):
+class ClusterRecord(msgspec.Struct, rename="camel"):
     """The cluster, as this node last saw it."""
 
     id: str
@@ -70,6 +69,12 @@ class ClusterBody(msgspec.Struct, rename="camel"):
     partitions: list[ClusterPartition]
 
 
+class ClusterBody(msgspec.Struct):
+    """The cluster that this server is a node of."""
+
+    cluster: Annotated[ClusterRecord | None, Meta(description="null for a single machine.")]
+
+
 class ClusterAnswer(msgspec.Struct):
     """The cluster."""
 
@@ -80,7 +85,7 @@ def _moment(moment_ms: int | None) -> str | None:
     return None if moment_ms is None else moment_text(moment_ms)
 
 
-def _body(found: ClusterStatus) -> ClusterBody:
+def _record(found: ClusterStatus, now_ms: int) -> ClusterRecord:
     nodes = [
         ClusterNode(
             each.name,
@@ -105,13 +110,16 @@ def _body(found: ClusterStatus) -> ClusterBody:
         )
         for each in found.partitions
     ]
-    return ClusterBody(
+    missing = list(found.missing)
+    if now_ms - found.at > _SEEN_WITHIN_MS:
+        missing.insert(0, f"This node has not seen its cluster since {moment_text(found.at)}.")
+    return ClusterRecord(
         found.id,
         found.seen_by,
         moment_text(found.at),
         _moment(found.fresh_until),
         found.sentence,
-        found.missing,
+        missing,
         nodes,
         partitions,
     )
@@ -124,23 +132,17 @@ def _body(found: ClusterStatus) -> ClusterBody:
         name="getCluster",
         summary="The cluster",
         description="Nodes and partitions of the cluster that this server is a node of, until when"
-        " everything is counted, and what is missing. It is the same for all workspaces. 404 where"
-        " the server is a single machine; 503 while this node has not seen its cluster for ten"
-        " seconds.",
+        " everything is counted, and what is missing, as this node last saw. It is the same for all"
+        " workspaces, and null where the server is a single machine.",
         tag="Health",
         answer=ClusterAnswer,
-        errors=(404, 503),
-        access="admin",
     ),
 )
 def read_cluster_status(request: Request[Any, Any, Any]) -> Response[bytes]:
     services = caller_of(request).services
     found = services.cluster()
-    if found is None:
-        raise Problem(404, "This server is no node of a cluster.")
-    if services.clock() - found.at > _SEEN_WITHIN_MS:
-        raise Problem(503, "This node has not seen its cluster since " + moment_text(found.at))
-    return answer(ClusterAnswer(_body(found)))
+    record = None if found is None else _record(found, services.clock())
+    return answer(ClusterAnswer(ClusterBody(record)))
 
 
 CLUSTER_HANDLERS = [read_cluster_status]
