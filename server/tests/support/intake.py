@@ -115,6 +115,6 @@ def unpack(facts: bytes | bytearray) -> list[Fact]:
         "<qIIII8s8s8s8s", facts
     ):
         ids = [None if h == ABSENT else h for h in hashes]
-        kind, library = MESSAGE_TYPES[tags & 0xFF], LIBRARIES[tags >> 8]
+        kind, library = MESSAGE_TYPES[tags & 0xFF], LIBRARIES[tags >> 8 & 0xFF]
         unpacked.append(Fact(moment, workspace, source, kind, library, flags, *ids))
     return unpacked

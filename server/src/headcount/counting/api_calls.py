@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from headcount.counting.batch import MonthOfFacts, ScopeCounts, is_wide
 from headcount.counting.calendar import Period
+from headcount.counting.contributions import OF_SOURCE, MonthOfContributions
 from headcount.counting.facts import IMPORTED
 from headcount.counting.folded import Folded, Indexes
 from headcount.counting.index import Probe
@@ -169,6 +170,11 @@ def _fold_month(
     counts.add_from_source(of_key[new], first_days[new], API_CALLS)
     counts.add_from_source(of_key[earlier], known.days[earlier], API_CALLS, -1)
     counts.add_from_source(of_key[earlier], first_days[earlier], API_CALLS)
+    contributions, of_fact = MonthOfContributions(month), groups.first()
+    contributions.add(of_fact[new], first_days[new], OF_SOURCE[API_CALLS])
+    days = known.days[earlier], first_days[earlier]
+    contributions.move(of_fact[earlier], days, OF_SOURCE[API_CALLS])
+    folded.add_contributions(month.period, contributions)
     folded.duplicates += len(fingerprints) - int(new.sum())
     overlay.add(month.period, groups.fingerprints, np.minimum(first_days, known.days))
     folded.add_keys(

@@ -5,14 +5,15 @@ Takes packed facts, gives what both halves of the fold work on. Decides nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from headcount.counting.attributes import NUMBER_SHIFT, NUMBERS_END, OTHER, RESERVED, Attributes
 from headcount.counting.calendar import MS_PER_DAY, Period
-from headcount.counting.facts import FACT_BYTES, WIDE_FACT_BYTES, WideFacts
+from headcount.counting.facts import FACT_BYTES, WIDE_FACT_BYTES, WideFacts, fact_bytes
 from headcount.counting.keys import U8, U32, Slots
 from headcount.counting.metrics import KINDS
 from headcount.counting.usage import DAYS_MAX, Counts
@@ -27,6 +28,7 @@ __all__ = [
     "bytes_of",
     "facts_from_bytes",
     "is_wide",
+    "numbered_facts",
 ]
 
 FACT_DTYPE = np.dtype(
@@ -52,12 +54,81 @@ Facts = npt.NDArray[np.void]
 
 
 def facts_from_bytes(blocks: Iterable[bytes]) -> Facts:
-    """Packed facts in metering order: by time of receipt, then in the order they came."""
+    """Packed facts in metering order: by time of receipt, then in the order they came.
+
+    They name no attributes, since nobody says what their numbers mean.
+    """
+    return numbered_facts(blocks, ())[0]
+
+
+def numbered_facts(
+    blocks: Iterable[bytes], told: Sequence[Mapping[int, Attributes]]
+) -> tuple[Facts, list[Attributes]]:
+    """Packed facts in metering order, and the attributes that they name.
+
+    Args:
+        blocks: of facts.
+        told: for each block which attributes the numbers are that its facts name; empty where
+            nobody can say, and all name none.
+
+    Returns:
+        The facts, which from then on name attributes by their places in the list; and that list.
+    """
     blocks = list(blocks)
     if any(isinstance(block, WideFacts) for block in blocks):
         facts = np.concatenate([_widened(block) for block in blocks])
     else:
-        facts = np.frombuffer(b"".join(blocks), FACT_DTYPE)
+        # To be written to, since each entry has numbers of its own.
+        facts = np.frombuffer(bytearray().join(blocks), FACT_DTYPE)
+    attributes = _number(facts, blocks, told)
+    return _in_order(facts), attributes
+
+
+def _number(
+    facts: Facts, blocks: Sequence[bytes], told: Sequence[Mapping[int, Attributes]]
+) -> list[Attributes]:
+    """Give the attributes that facts name numbers that mean the same in all blocks."""
+    tags = facts["tags"]
+    places = {each: place for place, each in enumerate(RESERVED)}
+    named = tags >> NUMBER_SHIFT
+    if not named.any():
+        return list(places)
+    # What one worker tells is the same in each of its entries, so that few tables serve for all.
+    tables: list[dict[int, int]] = [{}]
+    of_block = np.zeros(len(blocks), np.int64)
+    for at, numbers in enumerate(told):
+        numbered = {n: _place(places, each) for n, each in numbers.items()}
+        agreeing = (
+            which
+            for which, table in enumerate(tables)
+            if all(table.get(n, place) == place for n, place in numbered.items())
+        )
+        which = next(agreeing, len(tables))
+        if which == len(tables):
+            tables.append({})
+        tables[which].update(numbered)
+        of_block[at] = which
+    size = int(named.max()) + 1
+    # A number that nobody tells is the first of all, which is unknown.
+    renumbered = np.zeros((len(tables), size), np.uint32)
+    for which, table in enumerate(tables):
+        known = [n for n in table if n < size]
+        renumbered[which, known] = [table[n] for n in known]
+    of_fact = np.repeat(of_block, [len(block) // fact_bytes(block) for block in blocks])
+    tags &= NUMBERS_END - 1
+    tags |= renumbered[of_fact, named] << NUMBER_SHIFT
+    return list(places)
+
+
+def _place(places: dict[Attributes, int], attributes: Attributes) -> int:
+    place = places.get(attributes)
+    if place is None:
+        place = len(places) if len(places) < NUMBERS_END else places[OTHER]
+        places[attributes] = place
+    return place
+
+
+def _in_order(facts: Facts) -> Facts:
     times = facts["received_at_ms"]
     if len(times) > 1 and np.any(times[1:] < times[:-1]):
         facts = facts[np.argsort(times, kind="stable")]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from headcount.counting.batch import ScopeCounts, Scopes
 from headcount.counting.calendar import Period
+from headcount.counting.contributions import DayOfContributions, MonthOfContributions
 from headcount.counting.index import Probe
 from headcount.counting.keys import U8, U64, Family, KeyBlock, NewKeys, Slots
 from headcount.counting.usage import Counts
@@ -60,6 +61,7 @@ class Folded:
     Attributes:
         keys: (period, family) to new and lowered keys and whose they are, for the store.
         counts: (period, workspace, source) to counts to add; source 0 is the workspace itself.
+        contributions: of each month what messages contributed, by source and day, once or twice.
         slots: (period, family) to where the probe found each of those keys, for the index.
         facts: how many facts went in.
         duplicates: how many of them were no further API call when they were folded.
@@ -68,6 +70,7 @@ class Folded:
 
     keys: dict[tuple[Period, Family], NewKeys] = field(default_factory=dict)
     counts: dict[tuple[Period, int, int], Counts] = field(default_factory=dict)
+    contributions: list[tuple[Period, DayOfContributions]] = field(default_factory=list)
     slots: dict[tuple[Period, Family], Slots] = field(default_factory=dict)
     facts: int = 0
     duplicates: int = 0
@@ -111,6 +114,10 @@ class Folded:
         for workspace, source, of_scope in counts.changed():
             self.counts[period, workspace, source] = of_scope
 
+    def add_contributions(self, period: Period, gathered: MonthOfContributions) -> None:
+        """Take the contributions of a month."""
+        self.contributions += [(period, of_day) for of_day in gathered.days()]
+
     def joined(self, other: Folded) -> Folded:
         """Both halves of one batch together: their families differ, their counts add up."""
         counts = dict(self.counts)
@@ -120,6 +127,7 @@ class Folded:
         return Folded(
             keys=self.keys | other.keys,
             counts=counts,
+            contributions=[*self.contributions, *other.contributions],
             slots=self.slots | other.slots,
             facts=self.facts + other.facts,
             duplicates=self.duplicates + other.duplicates,

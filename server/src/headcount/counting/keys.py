@@ -200,6 +200,17 @@ class Groups:
             return ordered
         return np.minimum.reduceat(ordered, self._starts)
 
+    def first(self, places: Slots | None = None) -> Slots:
+        """Of each group the lowest place of an entry.
+
+        Args:
+            places: of the entries; None for the order in which they were given.
+        """
+        ordered = self._order if places is None else places[self._order]
+        if len(self) == len(ordered):
+            return ordered
+        return np.minimum.reduceat(ordered, self._starts)
+
     def spread(self, days: U8) -> U8:
         """One day a group, given back to each of its entries."""
         spread = np.empty(len(self._order), np.uint8)

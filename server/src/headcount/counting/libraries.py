@@ -10,10 +10,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from headcount.counting.attributes import (
+    ATTRIBUTES_PREFIX,
+    Attributes,
+    NumberedAttributes,
+    attribute_tallies,
+    told_attributes,
+)
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
 
@@ -22,6 +29,7 @@ __all__ = [
     "OTHER_LIBRARY",
     "USE_PREFIX",
     "LibraryUse",
+    "Told",
     "clean_name",
     "split_tallies",
     "tallies_of",
@@ -50,17 +58,27 @@ class LibraryUse(NamedTuple):
     messages: int
 
 
+Told = LibraryUse | NumberedAttributes
+"""What intake tells of the senders of facts, beside them."""
+
+
 def clean_name(name: str) -> str:
     """A library's name, as it is shown; `OTHER_LIBRARY` where nothing is left of it."""
     return _STRANGE.sub("?", name[:_NAME_CHARACTERS_MAX]).strip() or OTHER_LIBRARY
 
 
-def tallies_of(uses: Iterable[LibraryUse]) -> list[Rejection]:
-    """Uses as the tallies that journals and stores keep, added up."""
+def tallies_of(told: Iterable[Told]) -> list[Rejection]:
+    """Uses as the tallies that journals and stores keep, added up, and attributes behind them."""
     sums: Counter[tuple[int, int, int, str]] = Counter()
-    for workspace, source, day, library, messages in uses:
+    numbered: list[NumberedAttributes] = []
+    for each in told:
+        if isinstance(each, NumberedAttributes):
+            numbered.append(each)
+            continue
+        workspace, source, day, library, messages = each
         sums[workspace, source, _first_day(day), USE_PREFIX + library] += messages
-    return [Rejection(*place, messages) for place, messages in sums.items()]
+    uses = [Rejection(*place, messages) for place, messages in sums.items()]
+    return uses + attribute_tallies(numbered) if numbered else uses
 
 
 @lru_cache(maxsize=64)
@@ -69,15 +87,22 @@ def _first_day(day: int) -> int:
     return Period.of_day(day).first_day
 
 
-def split_tallies(tallies: Iterable[Rejection]) -> tuple[list[Rejection], list[LibraryUse]]:
-    """The rejections among tallies, and the uses."""
+def split_tallies(
+    tallies: Iterable[Rejection],
+) -> tuple[list[Rejection], list[LibraryUse], Mapping[int, Attributes]]:
+    """The rejections among tallies, the uses, and which attributes numbers are."""
     rejections: list[Rejection] = []
     uses: list[LibraryUse] = []
+    numbered: list[Rejection] = []
     for tally in tallies:
         workspace, source, day, word, messages = tally
         # What is damaged may be no text; whoever takes rejections sees to that.
-        if isinstance(word, str) and word.startswith(USE_PREFIX):
+        if not isinstance(word, str):
+            rejections.append(tally)
+        elif word.startswith(USE_PREFIX):
             uses.append(LibraryUse(workspace, source, day, word[len(USE_PREFIX) :], messages))
+        elif word.startswith(ATTRIBUTES_PREFIX):
+            numbered.append(tally)
         else:
             rejections.append(tally)
-    return rejections, uses
+    return rejections, uses, told_attributes(numbered)

@@ -8,12 +8,14 @@ comes twice and where a batch ends change nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from headcount.counting.batch import MonthOfFacts, ScopeCounts
+from headcount.counting.contributions import OF_SOURCE, OF_WORKSPACE, MonthOfContributions
 from headcount.counting.folded import Folded, Indexes
 from headcount.counting.keys import (
     NEVER,
@@ -57,6 +59,8 @@ class _Entries(NamedTuple):
     identified_days: U8
     scopes: Slots
     sets: U8
+    of_fact: Slots
+    of_workspace: npt.NDArray[np.bool_]
 
 
 def _entries(month: MonthOfFacts) -> _Entries | None:
@@ -88,6 +92,8 @@ def _entries(month: MonthOfFacts) -> _Entries | None:
                     identified_days[present],
                     scopes,
                     np.full(len(present), key_set, np.uint8),
+                    present,
+                    np.full(len(present), workspace, np.bool_),
                 )
             )
     if not entries:
@@ -110,6 +116,7 @@ def _fold_month(
     identified_days = np.minimum(groups.earliest(entries.identified_days), known.identified_days)
     earlier = first_days < known.days
     identified_earlier = identified_days < known.identified_days
+    attributed = _Attributed(month, entries, groups)
     for kind, changed, before, after in (
         (IDENTIFIED, earlier & ~anonymous, known.days, first_days),
         (ANONYMOUS, earlier & anonymous, known.days, first_days),
@@ -119,6 +126,8 @@ def _fold_month(
         moved = changed & (before != NEVER)
         counts.add(of_key[moved], before[moved], kind, -1)
         counts.add(of_key[changed], after[changed], kind)
+        attributed.add(kind, changed & ~moved, moved, before, after)
+    folded.add_contributions(month.period, attributed.contributions)
     folded.add_keys(
         (month.period, TRACKED),
         KeyBlock(groups.fingerprints, first_days, identified_days),
@@ -128,3 +137,46 @@ def _fold_month(
         of_key=of_key,
         sets=sets,
     )
+
+
+class _Attributed:
+    """Attributes what is new of some keys to the facts that brought it first."""
+
+    def __init__(self, month: MonthOfFacts, entries: _Entries, groups: Groups) -> None:
+        self.contributions = MonthOfContributions(month)
+        self._entries = entries
+        self._groups = groups
+        self._of_workspace = entries.of_workspace[groups.members]
+
+    def add(
+        self,
+        kind: int,
+        new: npt.NDArray[np.bool_],
+        moved: npt.NDArray[np.bool_],
+        before: U8,
+        after: U8,
+    ) -> None:
+        """Take what is new in one set, and what came there on an earlier day than was known."""
+        if not (new.any() or moved.any()):
+            return
+        of_fact = self._facts_of(kind)
+        for columns, which in (
+            (OF_SOURCE, ~self._of_workspace),
+            (OF_WORKSPACE, self._of_workspace),
+        ):
+            keys, column = np.flatnonzero(new & which), columns[kind]
+            self.contributions.add(of_fact[keys], after[keys], column)
+            keys = np.flatnonzero(moved & which)
+            self.contributions.move(of_fact[keys], (before[keys], after[keys]), column)
+
+    def _facts_of(self, kind: int) -> Slots:
+        """Of each key the first fact that brought it, or that brought it with a userId."""
+        entries = self._entries
+        if kind != ANONYMOUS_IDENTIFIED:
+            return self._first
+        never = entries.identified_days == NEVER
+        return self._groups.first(np.where(never, len(entries.of_fact), entries.of_fact))
+
+    @cached_property
+    def _first(self) -> Slots:
+        return self._groups.first(self._entries.of_fact)

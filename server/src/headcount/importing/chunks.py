@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from headcount.counting.attributes import NumberedAttributes
 from headcount.counting.facts import Rejection
 from headcount.counting.hashing import Keys
 from headcount.importing.rejects import Lines
@@ -118,6 +119,7 @@ class ImportChunk:
     Attributes:
         facts: of the admitted records, packed.
         rejections: tallies of the rejected ones, where their source is known.
+        attributes: which attributes the facts name.
         errors: the rejected ones by line.
         records: how many records there were, whatever became of them.
         last_line_number: the last line that is in here.
@@ -129,6 +131,7 @@ class ImportChunk:
 
     facts: bytes = b""
     rejections: list[Rejection] = field(default_factory=list)
+    attributes: list[NumberedAttributes] = field(default_factory=list)
     errors: list[LineError] = field(default_factory=list)
     records: int = 0
     last_line_number: int = 0
@@ -247,6 +250,7 @@ def _sort(
     if not chunk.is_passed_over:
         chunk.facts = taker.packed(facts)
         chunk.rejections = tallies.rejections()
+        chunk.attributes = taker.told()
 
 
 def _gathered(lines: Iterable[Line], chunk_records: int) -> Iterator[list[Line]]:

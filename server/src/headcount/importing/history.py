@@ -20,6 +20,7 @@ from headcount import __version__
 from headcount.catalog import Catalog, Source, Workspace
 from headcount.clock import now_ms
 from headcount.config import Settings
+from headcount.counting.attributes import attribute_tallies
 from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher, Keys
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.errors import FolderBusyError
@@ -117,7 +118,8 @@ class HistoryImport:
             if not chunk.is_passed_over:
                 if self._journal is None:
                     self._journal = self._journals.claim()
-                self._journal.append(chunk.facts, chunk.rejections, self._clock(), chunk.checkpoint)
+                tallies = chunk.rejections + attribute_tallies(chunk.attributes)
+                self._journal.append(chunk.facts, tallies, self._clock(), chunk.checkpoint)
             if chunk.checkpoint is not None:
                 self._checkpoints.add(chunk.checkpoint)
             yield chunk

@@ -28,6 +28,7 @@ from headcount.intake.work import StepBudget, TooComplex, message_steps
 
 __all__ = [
     "FAST_REFUSALS",
+    "NO_AGENT",
     "NO_LIBRARY",
     "IdValue",
     "ImportedRecord",
@@ -47,10 +48,15 @@ NO_LIBRARY = msgspec.Raw()
 """What stands for the library of a message that names none."""
 
 
+NO_AGENT = msgspec.Raw()
+"""The same for the browser of a message."""
+
+
 class MessageContext(msgspec.Struct, gc=False):
-    """The context of a message; what it calls its library is left as it came."""
+    """The context of a message; what it calls its library and its browser is left as it came."""
 
     library: msgspec.Raw = NO_LIBRARY
+    browser: msgspec.Raw = msgspec.field(name="userAgent", default=NO_AGENT)
 
 
 class Message(msgspec.Struct, rename="camel", gc=False):
@@ -75,6 +81,12 @@ class Message(msgspec.Struct, rename="camel", gc=False):
         """What it calls its library, as it came; `NO_LIBRARY` where it does not."""
         context = self.context
         return context.library if isinstance(context, MessageContext) else NO_LIBRARY
+
+    @property
+    def browser(self) -> msgspec.Raw:
+        """What it says of its browser, as it came; `NO_AGENT` where it does not."""
+        context = self.context
+        return context.browser if isinstance(context, MessageContext) else NO_AGENT
 
 
 class ImportedRecord(Message, rename="camel", gc=False):
@@ -177,11 +189,13 @@ _RECORD_FIELDS: Mapping[bytes, _Field] = {
 def _context(token: bytes, budget: StepBudget) -> MessageContext | None:
     if not token.startswith(b"{"):
         return None
-    library = NO_LIBRARY
+    library, browser = NO_LIBRARY, NO_AGENT
     for name, (start, end) in members(token, budget):
         if name == b"library":
             library = msgspec.Raw(token[start:end])
-    return MessageContext(library)
+        elif name == b"userAgent":
+            browser = msgspec.Raw(token[start:end])
+    return MessageContext(library, browser)
 
 
 def _decode_tolerantly(

@@ -18,7 +18,7 @@ from headcount.intake.ports import SourceRef
 from headcount.intake.scanning import Malformed, members, string_of
 from headcount.intake.work import StepBudget, TooComplex, message_steps
 
-__all__ = ["LibraryTally", "agent_name", "library_name"]
+__all__ = ["LibraryTally", "agent_name", "library_name", "library_strings"]
 
 # Of one request; whoever says more is one that makes names up.
 _NAMES_MAX = 32
@@ -28,6 +28,7 @@ _KNOWN_BYTES_MAX = 200
 
 class _NamedLibrary(msgspec.Struct, gc=False):
     name: msgspec.Raw = NO_LIBRARY
+    version: msgspec.Raw = NO_LIBRARY
 
 
 _fast_library = msgspec.json.Decoder(_NamedLibrary).decode
@@ -67,20 +68,26 @@ def library_name(library: msgspec.Raw, agent: bytes, *, short: bool) -> str:
     return name or agent_name(agent, short=short)
 
 
-def _name_in(library: bytes) -> str | None:
-    """The name of what a context calls its library; None where it has none."""
+def library_strings(library: bytes) -> tuple[str | None, str | None]:
+    """The name and the version that a context gives its library, where they are strings."""
+    tokens = {b"name": b"", b"version": b""}
     try:
         try:
-            token = bytes(_fast_library(library).name)
+            found = _fast_library(library)
+            tokens = {b"name": bytes(found.name), b"version": bytes(found.version)}
         except FAST_REFUSALS:
-            token = b""
             for name, (start, end) in members(library, StepBudget(message_steps(len(library)))):
-                if name == b"name":
-                    token = library[start:end]
-        text = string_of(token)
+                if name in tokens:
+                    tokens[name] = library[start:end]
+        called, version = (string_of(token) for token in tokens.values())
     except (Malformed, TooComplex):
-        return None
-    return clean_name(text) if text else None
+        return None, None
+    return clean_name(called) if called else None, version
+
+
+def _name_in(library: bytes) -> str | None:
+    """The name of what a context calls its library; None where it has none."""
+    return library_strings(library)[0]
 
 
 _known_name = lru_cache(maxsize=1024)(_name_in)

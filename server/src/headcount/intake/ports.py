@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
-from headcount.counting.libraries import LibraryUse
+from headcount.counting.libraries import Told
 from headcount.spool.letters import Posted
 
 __all__ = ["Clock", "FactSink", "History", "Limits", "SourceRef", "TokenRef", "WriteKeys"]
@@ -23,13 +23,15 @@ _MIB = 1024 * 1024
 class SourceRef(NamedTuple):
     """A source as intake needs it: the numbers that facts carry, and whether it takes messages.
 
-    Its id, by which the usage API names it, is empty where nobody needs it.
+    Its id, by which the usage API names it, is empty where nobody needs it. Known bots are counted
+    like anybody, unless it refuses them.
     """
 
     workspace: int
     source: int
     enabled: bool
     id: str = ""
+    refuses_bots: bool = False
 
 
 class WriteKeys(Protocol):
@@ -82,7 +84,7 @@ class FactSink(Protocol):
         facts: bytes,
         rejections: Sequence[Rejection] = (),
         posted: Sequence[Posted] = (),
-        libraries: Sequence[LibraryUse] = (),
+        libraries: Sequence[Told] = (),
     ) -> None:
         """Keep facts (whole records, any number), tallies of what was rejected and of who sent what
         was not, and what is to be forwarded; return once all of it is durable.
@@ -96,7 +98,7 @@ class FactSink(Protocol):
         self,
         facts: bytes,
         rejections: Sequence[Rejection],
-        libraries: Sequence[LibraryUse],
+        libraries: Sequence[Told],
         done: Callable[[Exception | None], None],
     ) -> None:
         """Do what `append` does, and call back: with None, or with why nothing was kept.

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     NO_GROUP_ID = "no_group_id"
     EVENT_NOT_STRING = "event_not_string"
     TOO_COMPLEX = "too_complex"
+    BOT = "bot"
     # The write key, of a request or of one message.
     NO_WRITE_KEY = "no_write_key"
     UNKNOWN_WRITE_KEY = "unknown_write_key"
@@ -123,6 +124,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         400,
         "The message, or what stands around it, takes too much work to read:"
         " send simpler JSON, or fewer messages at a time.",
+    ),
+    Reason.BOT: Explanation(
+        400,
+        "The message says that it comes from a known bot, and this source refuses those; see"
+        " `headcount source bots`.",
     ),
     Reason.NO_WRITE_KEY: Explanation(
         401,

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from headcount.counting.attributes import NumberedAttributes
 from headcount.counting.calendar import Period, day_of_ms, parse_moment_ms
 from headcount.counting.facts import (
     FIRST_MS,
@@ -23,6 +24,7 @@ from headcount.counting.facts import (
 )
 from headcount.counting.hashing import IdHasher, Keys
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
+from headcount.intake.attributes import AttributeBook
 from headcount.intake.batches import find_items
 from headcount.intake.decoding import ImportedRecord, decode_record
 from headcount.intake.occurrences import OccurrenceCounter
@@ -84,6 +86,8 @@ class RecordTaker:
         self._now_ms = 0
         self._is_sealed: dict[tuple[int, int], bool] = {}
         self._occurrences = OccurrenceCounter()
+        self._book = AttributeBook()
+        self._told: set[NumberedAttributes] = set()
 
     def begin(self, now_ms: int) -> None:
         """Take what follows as of a moment: no record may be later, or of a month then closed.
@@ -94,6 +98,12 @@ class RecordTaker:
         self._now_ms = now_ms
         self._ring = self._hash_keys.ring()
         self._is_sealed.clear()
+        self._book.begin(now_ms)
+        self._told.clear()
+
+    def told(self) -> list[NumberedAttributes]:
+        """Which attributes the facts name that were taken since `begin`."""
+        return list(self._told)
 
     def packed(self, facts: list[bytes]) -> bytes:
         """Facts that were taken since `begin`, together."""
@@ -145,7 +155,12 @@ class RecordTaker:
         tail = fact_tail(hasher, record, message_type, made)
         if isinstance(tail, Reason):
             return RejectedRecord(tail, source, day)
-        tags = TAGS["import"][message_type]
+        named = self._book.of(source.source, record.library, record.browser, b"", short=False)
+        if named.sender.bot and source.refuses_bots:
+            return RejectedRecord(Reason.BOT, source, day)
+        number, attributes = named[message_type, record.event]
+        self._told.add(attributes)
+        tags = TAGS["import"][message_type] | number
         flags = IMPORTED | hasher.flags
         return fact_head(received_at_ms, source.workspace, source.source, tags, flags) + tail
 
@@ -220,7 +235,8 @@ def take_records(body: bytes, taker: RecordTaker, limits: Limits) -> Work[BatchR
         else:
             rejected.append((index, outcome.reason))
             tallies.add(outcome)
-    return BatchResult(taker.packed(facts), tallies.rejections(), rejected)
+    told = taker.told()
+    return BatchResult(taker.packed(facts), tallies.rejections(), rejected, libraries=told)
 
 
 def _is_utf8(raw: bytes) -> bool:

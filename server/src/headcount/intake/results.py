@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from headcount.counting.facts import Rejection
-from headcount.counting.libraries import LibraryUse
+from headcount.counting.libraries import Told
 from headcount.intake.ports import SourceRef
 from headcount.intake.reasons import Reason
 
@@ -48,4 +48,4 @@ class BatchResult(NamedTuple):
     rejections: list[Rejection]
     rejected: list[tuple[int, Reason]]
     source: SourceRef | None = None
-    libraries: Sequence[LibraryUse] = ()
+    libraries: Sequence[Told] = ()

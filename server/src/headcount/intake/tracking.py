@@ -9,14 +9,17 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from headcount.counting.attributes import NumberedAttributes
 from headcount.counting.calendar import day_of_ms
-from headcount.counting.facts import ABSENT, MESSAGE_TYPES, Rejection, fact_head, pack_fact, packed
+from headcount.counting.facts import ABSENT, MESSAGE_TYPES, Rejection, pack_fact, packed
 from headcount.counting.hashing import IdHasher, Keys
-from headcount.counting.libraries import LibraryUse
+from headcount.counting.libraries import LibraryUse, Told
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
+from headcount.intake.attributes import AttributeBook, SenderBook
 from headcount.intake.batches import Batch, PlainMessage, decode_batch, decode_item
-from headcount.intake.decoding import NO_LIBRARY, Message, decode_message
-from headcount.intake.libraries import LibraryTally, library_name
+from headcount.intake.decoding import NO_AGENT, NO_LIBRARY, Message, decode_message
+from headcount.intake.heads import PLAIN_TYPES, PlainHeads, head_of
+from headcount.intake.libraries import LibraryTally
 from headcount.intake.ports import Limits, SourceRef, WriteKeys
 from headcount.intake.reasons import Reason, Refused
 from headcount.intake.results import BatchResult, Receipt
@@ -45,9 +48,6 @@ _LOOK_BYTES = 300
 # Message ids that are made here begin like those of no other process, whenever it lives.
 _LIFE = secrets.token_hex(8)
 
-# Types whose messages need no more than an id (and a track its event).
-_PLAIN_TYPES = ("track", "identify", "page", "screen")
-
 
 class Tracker:
     """Admits or rejects messages.
@@ -62,6 +62,7 @@ class Tracker:
         self._keys = keys
         self._hash_keys = hash_keys
         self._limits = limits
+        self._book = AttributeBook()
 
     def source_of(self, write_key: str | None) -> SourceRef:
         """The enabled source that has a write key.
@@ -123,8 +124,20 @@ class Tracker:
         tail = fact_tail(hasher, message, message_type, made)
         if isinstance(tail, Reason):
             raise Refused(tail, source)
-        fact = packed(_head(receipt, source, message_type, hasher.flags) + tail, hasher.flags)
-        return BatchResult(fact, [], [], source, (_use_of(message, receipt, source),))
+        named = self._named(message, receipt, source)
+        if named.sender.bot and source.refuses_bots:
+            raise Refused(Reason.BOT, source)
+        tags, attributes = named[message_type, message.event]
+        head = head_of(receipt, source, message_type, hasher.flags, tags)
+        told = (_use(named, receipt, source), attributes)
+        return BatchResult(packed(head + tail, hasher.flags), [], [], source, told)
+
+    def _named(self, message: Message, receipt: Receipt, source: SourceRef) -> SenderBook:
+        """What names the attributes of the messages of the sender of one."""
+        self._book.begin(receipt.received_at_ms)
+        return self._book.of(
+            source.source, message.library, message.browser, receipt.agent, short=receipt.short
+        )
 
     def take_plain_message(
         self,
@@ -147,25 +160,28 @@ class Tracker:
         user_id, anonymous_id = message.user_id, message.anonymous_id
         hasher = self._hash_keys.ring().at(receipt.received_at_ms)
         if (
-            message_type not in _PLAIN_TYPES
+            message_type not in PLAIN_TYPES
             or not (user_id or anonymous_id)
             or (message.event is None and message_type == "track")
             or hasher.also is not None
         ):
             return None
-        message_id = message.message_id
+        message_id, named = message.message_id, self._named(message, receipt, source)
+        if named.sender.bot and source.refuses_bots:
+            return None
+        tags, attributes = named[message_type, message.event]
         fact = pack_fact(
             receipt.received_at_ms,
             source.workspace,
             source.source,
-            TAGS[receipt.library][message_type],
+            TAGS[receipt.library][message_type] | tags,
             hasher.flags,
             hasher.message(message_id) if message_id else hasher.fresh_message(),
             hasher.tracked(user_id) if user_id else ABSENT,
             hasher.tracked(anonymous_id) if anonymous_id else ABSENT,
             ABSENT,
         )
-        return BatchResult(fact, [], [], source, (_use_of(message, receipt, source),))
+        return BatchResult(fact, [], [], source, (_use(named, receipt, source), attributes))
 
     def take_plain_batch(self, batch: Batch, receipt: Receipt, source: SourceRef) -> BatchResult:
         """What `take_batch` gives, of a batch from `plain_batch`, in one turn.
@@ -214,11 +230,13 @@ class Tracker:
         facts: list[bytes] = []
         others: Iterable[int] = range(len(batch.plain or batch.items))
         uses = LibraryTally(receipt.received_at_ms, receipt.agent, short=receipt.short)
+        told: set[NumberedAttributes] = set()
         if source is not None and batch.plain:
-            others = yield from self._take_plain(batch.plain, receipt, source, hasher, facts, uses)
+            others = yield from self._take_plain(
+                batch.plain, receipt, source, hasher, facts, uses, told
+            )
         rejected: list[tuple[int, Reason]] = []
         tallies: Counter[tuple[SourceRef, Reason]] = Counter()
-        heads: dict[tuple[SourceRef, str], bytes] = {}
         plain, items, limits = batch.plain, batch.items, self._limits
         next_index, next_steps = a_turn, budget.spent + TURN_STEPS
         for index in others:
@@ -226,7 +244,7 @@ class Tracker:
                 next_index, next_steps = index + a_turn, budget.spent + TURN_STEPS
                 yield
             message = plain[index] if plain else decode_item(items[index], limits, budget)
-            owner, outcome = self._take(message, receipt, source, hasher, heads, index)
+            owner, outcome = self._take(message, receipt, source, hasher, told, index)
             if isinstance(outcome, bytes):
                 facts.append(outcome)
                 assert owner is not None
@@ -243,7 +261,8 @@ class Tracker:
             for (owner, reason), messages in tallies.items()
         ]
         all_facts = packed(b"".join(facts), hasher.flags)
-        return BatchResult(all_facts, rejections, rejected, source, uses.uses())
+        senders: tuple[Told, ...] = (*uses.uses(), *told)
+        return BatchResult(all_facts, rejections, rejected, source, senders)
 
     def _take_plain(
         self,
@@ -253,16 +272,17 @@ class Tracker:
         hasher: IdHasher,
         facts: list[bytes],
         uses: LibraryTally,
+        told: set[NumberedAttributes],
     ) -> Work[list[int]]:
         """Append the facts of messages like nearly all; the indexes of the others.
 
         Their types have no rules beyond an event's, and they have ids. The others get the full
         treatment of `_take`, which has the same result; this saves a third of the time of a batch.
         """
-        heads = {kind: _head(receipt, source, kind, hasher.flags) for kind in _PLAIN_TYPES}
         tracked, hashed_message, also = hasher.tracked, hasher.message, hasher.also
         others: list[int] = []
-        library = NO_LIBRARY
+        library, browser = NO_LIBRARY, NO_AGENT
+        heads = PlainHeads(self._book, receipt, source, hasher.flags, told)
         parts_each = 5 if also is None else 6
         for first in range(0, len(messages), TURN_MESSAGES):
             if first:
@@ -270,25 +290,24 @@ class Tracker:
             parts: list[bytes] = []
             tallied = 0
             for index, message in enumerate(messages[first : first + TURN_MESSAGES], first):
-                message_type, message_id = message.type, message.message_id
-                user_id, anonymous_id = message.user_id, message.anonymous_id
-                if (
-                    message_type not in heads
-                    or not message_id
-                    or not (user_id or anonymous_id)
-                    or (message.event is None and message_type == "track")
-                ):
-                    others.append(index)
-                    continue
                 context = message.context
-                own = NO_LIBRARY if context is None else context.library
-                if own != library:
+                if context is None:
+                    own, own_browser = NO_LIBRARY, NO_AGENT
+                else:
+                    own, own_browser = context.library, context.browser
+                if own != library or own_browser != browser:
                     if taken := len(parts) // parts_each - tallied:
                         uses.add(source, library, taken)
                         tallied += taken
-                    library = own
+                    library, browser = own, own_browser
+                    heads.begin(library, browser)
+                message_id, head = message.message_id, heads[message.type, message.event]
+                user_id, anonymous_id = message.user_id, message.anonymous_id
+                if not head or not message_id or not (user_id or anonymous_id):
+                    others.append(index)
+                    continue
                 parts += (
-                    heads[message_type],
+                    head,
                     hashed_message(message_id),
                     tracked(user_id) if user_id else ABSENT,
                     tracked(anonymous_id) if anonymous_id else ABSENT,
@@ -306,7 +325,7 @@ class Tracker:
         receipt: Receipt,
         source: SourceRef | None,
         hasher: IdHasher,
-        heads: dict[tuple[SourceRef, str], bytes],
+        told: set[NumberedAttributes],
         index: int,
     ) -> tuple[SourceRef | None, bytes | Reason]:
         """A message's source, where it is known, and its fact or the reason to reject it."""
@@ -320,15 +339,18 @@ class Tracker:
         message_type = message.type
         if message_type not in MESSAGE_TYPES:
             return source, Reason.UNKNOWN_TYPE
-        head = heads.get((source, message_type))
-        if head is None:
-            head = _head(receipt, source, message_type, hasher.flags)
-            heads[source, message_type] = head
         made = None
         if receipt.forwards:
             made = self._made_id(message, receipt, source, hasher, index)
         tail = fact_tail(hasher, message, message_type, made)
-        return source, tail if isinstance(tail, Reason) else head + tail
+        if isinstance(tail, Reason):
+            return source, tail
+        named = self._named(message, receipt, source)
+        if named.sender.bot and source.refuses_bots:
+            return source, Reason.BOT
+        tags, attributes = named[message_type, message.event]
+        told.add(attributes)
+        return source, head_of(receipt, source, message_type, hasher.flags, tags) + tail
 
     def _made_id(
         self,
@@ -361,17 +383,6 @@ def tally(source: SourceRef, reason: Reason, received_at_ms: int, messages: int 
     return Rejection(source.workspace, source.source, day, reason.value, messages)
 
 
-def _use_of(message: Message, receipt: Receipt, source: SourceRef) -> LibraryUse:
-    name = library_name(message.library, receipt.agent, short=receipt.short)
+def _use(named: SenderBook, receipt: Receipt, source: SourceRef) -> LibraryUse:
     day = day_of_ms(receipt.received_at_ms)
-    return LibraryUse(source.workspace, source.source, day, name, 1)
-
-
-def _head(receipt: Receipt, source: SourceRef, message_type: str, flags: int) -> bytes:
-    return fact_head(
-        receipt.received_at_ms,
-        source.workspace,
-        source.source,
-        TAGS[receipt.library][message_type],
-        flags,
-    )
+    return LibraryUse(source.workspace, source.source, day, named.sender.library, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import apsw
 import msgspec
 
 from headcount.confirmed import read_confirmed
+from headcount.counting.attributes import Attributes
 from headcount.counting.facts import FACT_FORMAT, WIDE_FACT_FORMAT, Rejection, WideFacts
 from headcount.counting.libraries import LibraryUse, split_tallies
 from headcount.errors import DamagedDataError
@@ -73,6 +74,7 @@ class JournalEntry(NamedTuple):
         damage: what stands here in the place of entries that cannot be read; then the others are
             empty, and the id is that of the last of them.
         libraries: tallies of who sent the messages.
+        attributes: which attributes the numbers are that its facts name.
     """
 
     id: int
@@ -82,6 +84,7 @@ class JournalEntry(NamedTuple):
     total_facts: int = 0
     damage: Damage | None = None
     libraries: Sequence[LibraryUse] = ()
+    attributes: Mapping[int, Attributes] = {}
 
 
 class JournalState(NamedTuple):
@@ -224,8 +227,16 @@ class _Walk:
             yield self._damage(total - count)
         self._total = total
         found = [Rejection(*tally) for tally in json.loads(tallies or b"[]")]
-        rejections, uses = split_tallies(found)
-        yield JournalEntry(entry_id, appended_at_ms, facts, rejections, total, libraries=uses)
+        rejections, uses, attributes = split_tallies(found)
+        yield JournalEntry(
+            entry_id,
+            appended_at_ms,
+            facts,
+            rejections,
+            total,
+            libraries=uses,
+            attributes=attributes,
+        )
 
     def _missing_before(self, entry_id: int) -> Generator[JournalEntry, None, None]:
         if entry_id - self.next_id > _WALKED_MAX:

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from headcount import telemetry, tracing
 from headcount.counting.facts import Rejection, WideFacts, fact_bytes
-from headcount.counting.libraries import LibraryUse, tallies_of
+from headcount.counting.libraries import Told, tallies_of
 from headcount.journal.file import JournalFile
 
 __all__ = ["Companion", "Done", "GroupCommit"]
@@ -73,7 +73,7 @@ class Companion(Protocol):
 Done = Callable[[Exception | None], None]
 """Is called with None once facts are durable, or with the reason for which nothing was kept."""
 
-Waiting = tuple[bytes, Sequence[Rejection], Done, Sequence[Any], Sequence[LibraryUse]]
+Waiting = tuple[bytes, Sequence[Rejection], Done, Sequence[Any], Sequence[Told]]
 Outcome = tuple[Sequence[Waiting], Exception | None]
 
 
@@ -125,7 +125,7 @@ class GroupCommit:
         rejections: Sequence[Rejection],
         done: Done,
         posted: Sequence[Any] = (),
-        libraries: Sequence[LibraryUse] = (),
+        libraries: Sequence[Told] = (),
     ) -> None:
         """Keep facts and tallies, with those of others; to be called in the event loop.
 
@@ -151,7 +151,7 @@ class GroupCommit:
         facts: bytes,
         rejections: Sequence[Rejection] = (),
         posted: Sequence[Any] = (),
-        libraries: Sequence[LibraryUse] = (),
+        libraries: Sequence[Told] = (),
     ) -> None:
         """Return once facts, tallies and what goes beside them are durable.
 

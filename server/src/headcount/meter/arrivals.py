@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from headcount.counting.aside import Aside, AsideReason
+from headcount.counting.attributes import Attributes
 from headcount.counting.facts import FACT_BYTES, FIRST_MS, Rejection, fact_bytes
 from headcount.counting.libraries import LibraryUse
 from headcount.journal import JournalEntry, MeterSource
@@ -31,6 +32,7 @@ class Arrivals:
 
     Attributes:
         facts: packed facts, entry by entry.
+        attributes: for each of these, which attributes the numbers are that its facts name.
         rejections: tallies.
         libraries: tallies of who sent the messages.
         positions: journal UUID to the id of the last entry that is in here.
@@ -40,6 +42,7 @@ class Arrivals:
     """
 
     facts: list[bytes] = field(default_factory=list)
+    attributes: list[Mapping[int, Attributes]] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     libraries: list[LibraryUse] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
@@ -104,6 +107,7 @@ def _add(taken: Arrivals, journal: MeterSource, entry: JournalEntry) -> None:
         taken.aside.append(Aside(AsideReason.UNDIGESTIBLE, entry.facts, origin=origin))
     else:
         taken.facts.append(entry.facts)
+        taken.attributes.append(entry.attributes)
     for rejection in entry.rejections:
         if is_tally(rejection):
             taken.rejections.append(rejection)

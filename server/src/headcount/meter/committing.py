@@ -85,6 +85,7 @@ class Committing:
             facts, self.indexes, self._window_days, now_ms, self._half
         )
         change.keys, change.counts = folded.keys, folded.counts
+        change.contributions = folded.contributions
         change.last_metered_day = max(folded.live_days, default=None)
         change.trusted_day = self.sealing.trusted_after(folded.live_days)
         change.imported = self.sealing.imported(facts)

@@ -16,7 +16,7 @@ import apsw
 from headcount import telemetry
 from headcount.counting.alerts import AlertSetup
 from headcount.counting.aside import Aside, AsideReason
-from headcount.counting.batch import Facts, bytes_of, facts_from_bytes
+from headcount.counting.batch import Facts, bytes_of, facts_from_bytes, numbered_facts
 from headcount.counting.calendar import Period, day_of_ms
 from headcount.counting.folded import Folded
 from headcount.counting.hashing import KeyPlan
@@ -222,13 +222,15 @@ class Meter:
         self, taken: Arrivals, until_ms: int | None, now_ms: int, last_day: int | None
     ) -> None:
         bounds = bounds_of(day_of_ms(now_ms), last_day)
-        facts, implausible = sorted_out(facts_from_bytes(taken.facts), bounds)
+        arrived, attributes = numbered_facts(taken.facts, taken.attributes)
+        facts, implausible = sorted_out(arrived, bounds)
         strangers = self._sources.strangers(facts)
         if strangers is not None:
             unknown = Aside(AsideReason.UNKNOWN_SOURCE, bytes_of(facts[strangers]))
             implausible = [*implausible, unknown]
             facts = facts[~strangers]
         change = Change(
+            attributes=attributes,
             rejections=taken.rejections,
             libraries=taken.libraries,
             positions=taken.positions,

@@ -16,7 +16,9 @@ from typing import NamedTuple, Protocol
 
 from headcount.counting.alerts import AlertEvent, QuotaReached
 from headcount.counting.aside import Aside, AsideSum, ConfirmedAside
+from headcount.counting.attributes import RESERVED, Attributes
 from headcount.counting.calendar import Period
+from headcount.counting.contributions import DayOfContributions
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import U8, U64, Family, KeyBlock, NewKeys
 from headcount.counting.libraries import LibraryUse
@@ -49,6 +51,8 @@ class Change:
             are. A key's state is the minimum over all that was ever committed of it.
         counts: (period, workspace number, source number) to counts to add, a day and column
             each, shape (31, columns); source number 0 is the workspace itself.
+        contributions: to which messages that is attributed, by month, source and day; to be added.
+        attributes: what the numbers in there mean, each by its place.
         rejections: tallies to add.
         libraries: tallies to add of who sent messages; beyond `NAMES_MAX` names of a source and
             month, under `OTHER_LIBRARY`.
@@ -76,6 +80,8 @@ class Change:
 
     keys: dict[tuple[Period, Family], NewKeys] = field(default_factory=dict)
     counts: dict[tuple[Period, int, int], Counts] = field(default_factory=dict)
+    contributions: Sequence[tuple[Period, DayOfContributions]] = ()
+    attributes: Sequence[Attributes] = RESERVED
     rejections: Sequence[Rejection] = ()
     libraries: Sequence[LibraryUse] = ()
     positions: dict[str, int] = field(default_factory=dict)

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from headcount.counting.facts import Rejection
-from headcount.counting.libraries import LibraryUse
+from headcount.counting.libraries import Told
 from headcount.errors import DataFolderError, SpoolUnavailableError, StorageUnavailableError
 from headcount.journal import Done, GroupCommit, JournalFile
 from headcount.spool.letters import Posted
@@ -97,7 +97,7 @@ class JournalSink:
         facts: bytes,
         rejections: Sequence[Rejection] = (),
         posted: Sequence[Posted] = (),
-        libraries: Sequence[LibraryUse] = (),
+        libraries: Sequence[Told] = (),
     ) -> None:
         """Return once facts, tallies and what is to be forwarded are durable.
 
@@ -112,7 +112,7 @@ class JournalSink:
         self,
         facts: bytes,
         rejections: Sequence[Rejection],
-        libraries: Sequence[LibraryUse],
+        libraries: Sequence[Told],
         done: Done,
     ) -> None:
         """Keep facts and tallies; `done` is called once they are durable, or with why they are not.

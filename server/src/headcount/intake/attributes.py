@@ -1,0 +1,167 @@
+"""Which attributes a message has, and by which number its fact names them.
+
+Takes what a message and its request say of their sender, gives numbers. A worker numbers the
+combinations as it meets them; an entry of its journal tells those that its facts name, so that
+numbers mean something in their entry alone. What one source can make up is bounded, so that it
+takes no numbers away from others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import msgspec
+
+from headcount.counting.attributes import (
+    NUMBER_SHIFT,
+    NUMBERS_END,
+    RESERVED,
+    Attributes,
+    NumberedAttributes,
+    clean_event,
+    clean_version,
+    coarser,
+)
+from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
+from headcount.intake.bots import is_known_bot
+from headcount.intake.libraries import agent_name, library_strings
+from headcount.intake.scanning import Malformed, string_of
+
+__all__ = ["AttributeBook", "Named", "Sender", "SenderBook", "sender"]
+
+# Of one source, since the numbers were begun anew. Beyond the first, its new combinations are told
+# without their events, and beyond the second they are one.
+_OF_A_SOURCE_MAX, _COARSE_MAX = 400, 600
+# Two halves, used in turns: a fact that is on its way to its entry still has a number of the other.
+_HALF = NUMBERS_END // 2
+_AGENT_BYTES_MAX = 400
+_KNOWN_BYTES_MAX = 600
+# Senders that are remembered, and of each the pairs of type and event.
+_SENDERS_MAX, _PAIRS_MAX = 2_000, 500
+
+Named = tuple[int, NumberedAttributes]
+"""What is added to the tags of a fact, so that it names its attributes; and which those are."""
+
+
+class Sender(NamedTuple):
+    """What a message says of who sent it: the library, its version, and whether it is a bot."""
+
+    library: str
+    version: str
+    bot: bool
+
+
+def sender(library: bytes, browser: bytes, agent: bytes, *, short: bool) -> Sender:
+    """Who sent a message.
+
+    Args:
+        library: what its context calls its library, as it came.
+        browser: what its context says of its browser, `context.userAgent`, as it came.
+        agent: the request's User-Agent.
+        short: whether the one-letter addresses are used, which of browsers only analytics.js does.
+    """
+    name, version = library_strings(library)
+    if not name:
+        name = agent_name(agent, short=short)
+        # Browsers, whose versions say nothing of a library, come as "Mozilla/5.0".
+        if not agent.startswith(b"Mozilla/"):
+            version = agent.decode("latin-1").partition("/")[2].partition(" ")[0]
+    try:
+        told = string_of(browser)
+    except Malformed:
+        told = None
+    text = agent.decode("latin-1") if told is None else told
+    return Sender(name, clean_version(version or ""), is_known_bot(text[:_AGENT_BYTES_MAX]))
+
+
+class SenderBook(dict[tuple[str | None, str | None], Named]):
+    """The attributes of the messages of one sender to one source, by type and event.
+
+    Attributes:
+        sender: who.
+    """
+
+    __slots__ = ("_book", "_source", "sender")
+
+    def __init__(self, book: AttributeBook, source: int, of: Sender) -> None:
+        super().__init__()
+        self._book = book
+        self._source = source
+        self.sender = of
+
+    def __missing__(self, key: tuple[str | None, str | None]) -> Named:
+        message_type, event = key
+        if len(self) >= _PAIRS_MAX:
+            self.clear()
+        library, version, bot = self.sender
+        name = clean_event(event) if event and message_type == "track" else ""
+        numbered = self._book.numbered(
+            self._source, Attributes(library, version, message_type or "", name, bot)
+        )
+        named = self[key] = numbered.number << NUMBER_SHIFT, numbered
+        return named
+
+
+class AttributeBook:
+    """The numbers that one worker gives to combinations of attributes."""
+
+    def __init__(self) -> None:
+        self._numbered: dict[Attributes, NumberedAttributes] = {}
+        self._senders: dict[tuple[int, bytes, bytes, bytes, bool], SenderBook] = {}
+        self._brought: Counter[int] = Counter()
+        self._next, self._end = len(RESERVED), _HALF
+        self._month_ms = range(0)
+
+    def begin(self, now_ms: int) -> None:
+        """Begin anew with each month, so that what a source has made up lasts no longer."""
+        if now_ms not in self._month_ms:
+            month = Period.of_day(day_of_ms(now_ms))
+            first, last = month.first_day, month.last_day
+            self._month_ms = range(first * MS_PER_DAY, (last + 1) * MS_PER_DAY)
+            self._begin_half()
+
+    def _begin_half(self) -> None:
+        self._numbered.clear()
+        self._senders.clear()
+        self._brought.clear()
+        first = self._end % NUMBERS_END
+        self._next, self._end = first or len(RESERVED), first + _HALF
+
+    def of(
+        self,
+        source: int,
+        library: msgspec.Raw,
+        browser: msgspec.Raw,
+        agent: bytes,
+        *,
+        short: bool,
+    ) -> SenderBook:
+        """What names the attributes of a sender's messages to a source; otherwise as `sender`."""
+        told = bytes(library), bytes(browser), agent[:_AGENT_BYTES_MAX]
+        found = self._senders.get((source, *told, short))
+        if found is None:
+            found = SenderBook(self, source, sender(*told, short=short))
+            if len(told[0]) + len(told[1]) <= _KNOWN_BYTES_MAX:
+                if len(self._senders) >= _SENDERS_MAX:
+                    self._senders.clear()
+                self._senders[source, *told, short] = found
+        return found
+
+    def numbered(self, source: int, attributes: Attributes) -> NumberedAttributes:
+        """Attributes of a source's message, or such as stand for them, with their number."""
+        found = self._numbered.get(attributes)
+        if found is None and self._brought[source] >= _OF_A_SOURCE_MAX:
+            for instead in coarser(attributes):
+                attributes, found = instead, self._numbered.get(instead)
+                if found is not None or self._brought[source] < _COARSE_MAX:
+                    break
+        return self._added(source, attributes) if found is None else found
+
+    def _added(self, source: int, attributes: Attributes) -> NumberedAttributes:
+        if self._next == self._end:
+            self._begin_half()
+        number, self._next = self._next, self._next + 1
+        found = self._numbered[attributes] = NumberedAttributes.of(number, attributes)
+        self._brought[source] += 1
+        return found
