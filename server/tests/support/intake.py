@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from headcount.counting.attributes import Attributes, NumberedAttributes
 from headcount.counting.calendar import Period, parse_period
 from headcount.counting.facts import ABSENT, FACT_BYTES, LIBRARIES, MESSAGE_TYPES, Rejection
 from headcount.counting.hashing import IdHasher
-from headcount.counting.libraries import LibraryUse
+from headcount.counting.libraries import LibraryUse, Told
 from headcount.errors import StorageUnavailableError
 from headcount.intake import SourceRef, TokenRef
 from headcount.spool.letters import Posted
@@ -72,13 +73,14 @@ class ListSink:
     rejections: list[Rejection] = field(default_factory=list)
     posted: list[Posted] = field(default_factory=list)
     libraries: list[LibraryUse] = field(default_factory=list)
+    attributes: list[NumberedAttributes] = field(default_factory=list)
 
     async def append(
         self,
         facts: bytes,
         rejections: Sequence[Rejection] = (),
         posted: Sequence[Posted] = (),
-        libraries: Sequence[LibraryUse] = (),
+        libraries: Sequence[Told] = (),
     ) -> None:
         if self.held is not None:
             self.waiting += 1
@@ -89,7 +91,18 @@ class ListSink:
         self.facts += facts
         self.rejections += rejections
         self.posted += posted
-        self.libraries += libraries
+        self.libraries += uses_of(libraries)
+        self.attributes += [each for each in libraries if isinstance(each, NumberedAttributes)]
+
+
+def uses_of(told: Iterable[Told]) -> list[LibraryUse]:
+    """The uses of libraries in what is told of senders."""
+    return [each for each in told if isinstance(each, LibraryUse)]
+
+
+def attributes_of(told: Iterable[Told]) -> list[Attributes]:
+    """The attributes in what is told of senders, ascending."""
+    return sorted(each.attributes for each in told if isinstance(each, NumberedAttributes))
 
 
 class Fact(NamedTuple):

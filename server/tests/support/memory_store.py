@@ -15,7 +15,9 @@ import numpy as np
 
 from headcount.counting.alerts import AlertEvent, QuotaReached, without_marked
 from headcount.counting.aside import Aside, AsideReason, AsideSum, ConfirmedAside
+from headcount.counting.attributes import OTHER, RESERVED, Attributes, coarser
 from headcount.counting.calendar import Period
+from headcount.counting.contributions import COLUMNS, Contributions
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import TRACKED, Family, KeyBlock
 from headcount.counting.libraries import (
@@ -29,6 +31,7 @@ from headcount.counting.libraries import (
 from headcount.counting.metrics import API_CALLS, BY_NAME, KINDS
 from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.store.alert_protocol import AlertStore, ScopeTotals, StoredEvent
+from headcount.store.contributions import COARSE_MAX, WITH_EVENTS_MAX
 from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, StoreState
 
 
@@ -41,6 +44,9 @@ class _Moment:
     revisions: dict[tuple[Period, int], int] = field(default_factory=dict)
     rejections: dict[tuple[int, int, int, str], int] = field(default_factory=dict)
     libraries: dict[tuple[int, int, int, str], int] = field(default_factory=dict)
+    contributions: dict[tuple[int, Period, int, int, Attributes], Counts] = field(
+        default_factory=dict
+    )
     positions: dict[str, int] = field(default_factory=dict)
     imported: dict[tuple[int, Period], int] = field(default_factory=dict)
     sealed: set[tuple[int, Period]] = field(default_factory=set)
@@ -72,6 +78,12 @@ class _Moment:
                 self.high[scope] = {"mtu": max(held, reached)}
             self.counts[scope] = self.counts.get(scope, np.int64(0)) + counts
             self.revisions[scope[:2]] = self.revisions.get(scope[:2], 0) + 1
+        for period, day_of in change.contributions:
+            for number, added in zip(day_of.numbers.tolist(), day_of.counts, strict=True):
+                place = day_of.workspace, period, day_of.source
+                attributes = self._told_apart(place, change.attributes[number])
+                row = (*place, day_of.day, attributes)
+                self.contributions[row] = self.contributions.get(row, np.int64(0)) + added
         for workspace, source, day, reason, messages in change.rejections:
             tally = workspace, source, day, reason
             self.rejections[tally] = self.rejections.get(tally, 0) + messages
@@ -107,6 +119,14 @@ class _Moment:
         self.last_metered_day = _later(self.last_metered_day, change.last_metered_day)
         self.trusted_day = _later(self.trusted_day, change.trusted_day)
 
+    def _told_apart(self, place: tuple[int, Period, int], attributes: Attributes) -> Attributes:
+        known = {row[-1] for row in self.contributions if row[:3] == place} | set(RESERVED)
+        bounds = dict.fromkeys(coarser(attributes), COARSE_MAX)
+        for each, bound in ({attributes: WITH_EVENTS_MAX} | bounds).items():
+            if each in known or len(known) < bound:
+                return each
+        return OTHER
+
     def _erase(self, workspace: int) -> None:
         held = {period for period, _ in self.keys}
         for place in list(self.counts):
@@ -118,6 +138,7 @@ class _Moment:
                 self.imported.pop((workspace, period), None)
                 self.sealed.discard((workspace, period))
                 self.dropped.discard((workspace, period))
+        self.contributions = {r: n for r, n in self.contributions.items() if r[0] != workspace}
         self.rejections = {t: n for t, n in self.rejections.items() if t[0] != workspace}
         self.aside = {row: each for row, each in self.aside.items() if each.workspace != workspace}
         self.events = tuple(each for each in self.events if each.workspace != workspace)
@@ -292,7 +313,12 @@ class MemoryStore:
         return found
 
     def read_usage(
-        self, workspace: int, period: Period, *, libraries: bool = False
+        self,
+        workspace: int,
+        period: Period,
+        *,
+        libraries: bool = False,
+        contributions: bool = False,
     ) -> UsageReading:
         now = self._held.moment
         used = sorted(
@@ -317,7 +343,20 @@ class MemoryStore:
                 if tally[0] == workspace and Period.of_day(tally[2]) == period
             ),
             libraries=self._libraries(workspace, period) if libraries else (),
+            contributions=self._contributions(workspace, period) if contributions else None,
         )
+
+    def _contributions(self, workspace: int, period: Period) -> Contributions:
+        rows = {
+            row[2:]: counts
+            for row, counts in self._held.moment.contributions.items()
+            if row[:2] == (workspace, period) and counts.any()
+        }
+        attributes = list(dict.fromkeys((*RESERVED, *(row[-1] for row in rows))))
+        places = [(source, day, attributes.index(each)) for source, day, each in rows]
+        columns = np.array(places, np.int64).reshape(-1, 3).T
+        counts = np.array(list(rows.values()), np.int64).reshape(-1, COLUMNS)
+        return Contributions(attributes, *columns, counts)
 
     def _libraries(self, workspace: int, period: Period) -> tuple[LibraryUse, ...]:
         tallies = (

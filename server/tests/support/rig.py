@@ -8,16 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
 from headcount.counting.alerts import AlertSetup
+from headcount.counting.attributes import (
+    NUMBER_SHIFT,
+    Attributes,
+    NumberedAttributes,
+    attribute_tallies,
+)
 from headcount.counting.batch import facts_from_bytes
 from headcount.counting.calendar import Period
+from headcount.counting.contributions import COLUMNS, OF_SOURCE, OF_WORKSPACE
 from headcount.counting.facts import ABSENT, FACT_BYTES, IMPORTED, Rejection, fact_head
 from headcount.counting.hashing import IdHasher, KeyPlan, KeyRing
 from headcount.counting.metrics import KINDS
-from headcount.counting.usage import UsageReading
+from headcount.counting.usage import DAYS_MAX, UsageReading
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.meter import Meter, MeterLimits
 from headcount.store.opening import open_store
@@ -28,11 +36,24 @@ from support.stores import OpenStore
 HASHER = IdHasher(bytes(range(32)))
 
 
+TOLD = [
+    NumberedAttributes.of(7 * number, Attributes("a library", str(number), "track", "Bought"))
+    for number in range(1, 5)
+]
+"""The attributes that messages here have: any of these."""
+
+
+def number_of(fact: PlainFact) -> int:
+    """The number of a fact's attributes, which follow from what it is."""
+    return TOLD[crc32(repr(fact).encode()) % len(TOLD)].number
+
+
 def pack(fact: PlainFact, ring: KeyRing | IdHasher = HASHER) -> bytes:
     """A fact as intake writes it."""
     hasher = ring.at(fact.received_at_ms)
     flags = (IMPORTED if fact.imported else 0) | hasher.flags
-    head = fact_head(fact.received_at_ms, fact.workspace, fact.source, 0, flags)
+    tags = number_of(fact) << NUMBER_SHIFT
+    head = fact_head(fact.received_at_ms, fact.workspace, fact.source, tags, flags)
     tracked = (fact.user, fact.anonymous, fact.previous)
     return b"".join(
         [
@@ -93,7 +114,8 @@ class Rig:
         self, journal: JournalFile, facts: Sequence[PlainFact], rejections: Sequence[Rejection] = ()
     ) -> None:
         """One entry of live facts."""
-        journal.append(b"".join(map(pack, facts)), rejections, self.clock_ms())
+        tallies = [*rejections, *attribute_tallies(TOLD)]
+        journal.append(b"".join(map(pack, facts)), tallies, self.clock_ms())
 
     def drain(self) -> None:
         """Meter until nothing is left."""
@@ -133,6 +155,21 @@ def totals(reading: UsageReading, source: int | None, day: int) -> dict[str, int
     return dict(zip(KINDS, row.tolist(), strict=True))
 
 
+def assert_added_up(reading: UsageReading) -> None:
+    """The contributions of every scope, on every day, add up to its counts."""
+    found = reading.contributions
+    assert found is not None
+    for columns, source, counts in [
+        (OF_WORKSPACE, None, reading.workspace),
+        *((OF_SOURCE, s, c) for s, c in zip(reading.source_numbers, reading.sources, strict=True)),
+    ]:
+        which = slice(None) if source is None else found.sources == source
+        summed = np.zeros((DAYS_MAX, COLUMNS), np.int64)
+        np.add.at(summed, found.days[which], found.counts[which])
+        for kind, column in columns.items():
+            assert (summed[:, column] == counts[:, kind]).all(), (source, KINDS[kind])
+
+
 def assert_equal_to_oracle(
     store: MeterStore, oracle: Oracle, periods: Sequence[Period] | None = None
 ) -> None:
@@ -157,6 +194,7 @@ def assert_equal_to_oracle(
                 for kind in ("identified", "anonymous", "anonymous_identified"):
                     values = [part[kind] for part in parts]
                     assert 0 <= max(values) <= whole[kind] <= sum(values)
+            assert_added_up(store.read_usage(workspace, period, contributions=True))
             # New counts are never negative, so running totals never fall.
             assert (reading.workspace >= 0).all()
             assert (reading.sources >= 0).all()

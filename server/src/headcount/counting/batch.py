@@ -54,15 +54,12 @@ Facts = npt.NDArray[np.void]
 
 
 def facts_from_bytes(blocks: Iterable[bytes]) -> Facts:
-    """Packed facts in metering order: by time of receipt, then in the order they came.
-
-    They name no attributes, since nobody says what their numbers mean.
-    """
-    return numbered_facts(blocks, ())[0]
+    """Packed facts in metering order: by time of receipt, then in the order they came."""
+    return _in_order(_together(list(blocks)))
 
 
 def numbered_facts(
-    blocks: Iterable[bytes], told: Sequence[Mapping[int, Attributes]]
+    blocks: Sequence[bytes], told: Sequence[Mapping[int, Attributes]]
 ) -> tuple[Facts, list[Attributes]]:
     """Packed facts in metering order, and the attributes that they name.
 
@@ -74,14 +71,16 @@ def numbered_facts(
     Returns:
         The facts, which from then on name attributes by their places in the list; and that list.
     """
-    blocks = list(blocks)
-    if any(isinstance(block, WideFacts) for block in blocks):
-        facts = np.concatenate([_widened(block) for block in blocks])
-    else:
-        # To be written to, since each entry has numbers of its own.
-        facts = np.frombuffer(bytearray().join(blocks), FACT_DTYPE)
+    facts = _together(blocks)
     attributes = _number(facts, blocks, told)
     return _in_order(facts), attributes
+
+
+def _together(blocks: Sequence[bytes]) -> Facts:
+    if any(isinstance(block, WideFacts) for block in blocks):
+        return np.concatenate([_widened(block) for block in blocks])
+    # To be written to, since the facts of each entry name attributes by numbers of their own.
+    return np.frombuffer(bytearray().join(blocks), FACT_DTYPE)
 
 
 def _number(

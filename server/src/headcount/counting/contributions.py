@@ -10,21 +10,24 @@ from the later day and adds one to the earlier.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from headcount.counting.attributes import MOVED, NUMBER_SHIFT, RESERVED
-from headcount.counting.batch import MonthOfFacts
+from headcount.counting.attributes import MOVED, NUMBER_SHIFT, RESERVED, Attributes
 from headcount.counting.keys import U8, Slots
 from headcount.counting.metrics import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
+
+if TYPE_CHECKING:
+    from headcount.counting.batch import MonthOfFacts
 
 __all__ = [
     "COLUMNS",
     "OF_SOURCE",
     "OF_WORKSPACE",
+    "Contributions",
     "DayOfContributions",
     "MonthOfContributions",
 ]
@@ -55,6 +58,24 @@ class DayOfContributions(NamedTuple):
     source: int
     day: int
     numbers: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+
+
+class Contributions(NamedTuple):
+    """All contributions of a workspace in a month.
+
+    Attributes:
+        attributes: which there were.
+        sources: number of the source of each row, shape (n,).
+        days: of the month, 0 to 30, of each, shape (n,).
+        numbers: place of its attributes, shape (n,).
+        counts: shape (n, `COLUMNS`).
+    """
+
+    attributes: Sequence[Attributes]
+    sources: Slots
+    days: Slots
+    numbers: Slots
     counts: npt.NDArray[np.int64]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headcount.counting.calendar import Period
+from headcount.counting.contributions import Contributions
 from headcount.counting.facts import Rejection
 from headcount.counting.libraries import LibraryUse
 from headcount.counting.metrics import Metric
@@ -49,6 +50,7 @@ class UsageReading:
             (source, day, reason).
         libraries: which libraries sent the admitted messages of its sources, by source and name;
             empty where nobody asked for them.
+        contributions: to which messages the counts are attributed; None where nobody asked.
     """
 
     period: Period
@@ -61,6 +63,7 @@ class UsageReading:
     sources: npt.NDArray[np.int64]
     rejected: tuple[Rejection, ...]
     libraries: tuple[LibraryUse, ...] = ()
+    contributions: Contributions | None = None
 
     def workspace_totals(self) -> Counts:
         """Running totals of the workspace up to and including each day, shaped as `workspace`."""

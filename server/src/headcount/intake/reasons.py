@@ -127,8 +127,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.BOT: Explanation(
         400,
-        "The message says that it comes from a known bot, and this source refuses those; see"
-        " `headcount source bots`.",
+        "This source refuses messages of known crawlers, and the User-Agent is that of one.",
     ),
     Reason.NO_WRITE_KEY: Explanation(
         401,

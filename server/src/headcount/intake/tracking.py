@@ -18,7 +18,7 @@ from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.attributes import AttributeBook, SenderBook
 from headcount.intake.batches import Batch, PlainMessage, decode_batch, decode_item
 from headcount.intake.decoding import NO_AGENT, NO_LIBRARY, Message, decode_message
-from headcount.intake.heads import PLAIN_TYPES, PlainHeads, head_of
+from headcount.intake.heads import PLAIN_TYPES, Heads, PlainHeads, head_of
 from headcount.intake.libraries import LibraryTally
 from headcount.intake.ports import Limits, SourceRef, WriteKeys
 from headcount.intake.reasons import Reason, Refused
@@ -237,6 +237,7 @@ class Tracker:
             )
         rejected: list[tuple[int, Reason]] = []
         tallies: Counter[tuple[SourceRef, Reason]] = Counter()
+        heads = Heads(self._book, receipt, hasher.flags, told)
         plain, items, limits = batch.plain, batch.items, self._limits
         next_index, next_steps = a_turn, budget.spent + TURN_STEPS
         for index in others:
@@ -244,7 +245,7 @@ class Tracker:
                 next_index, next_steps = index + a_turn, budget.spent + TURN_STEPS
                 yield
             message = plain[index] if plain else decode_item(items[index], limits, budget)
-            owner, outcome = self._take(message, receipt, source, hasher, told, index)
+            owner, outcome = self._take(message, receipt, source, hasher, heads, index)
             if isinstance(outcome, bytes):
                 facts.append(outcome)
                 assert owner is not None
@@ -282,7 +283,8 @@ class Tracker:
         tracked, hashed_message, also = hasher.tracked, hasher.message, hasher.also
         others: list[int] = []
         library, browser = NO_LIBRARY, NO_AGENT
-        heads = PlainHeads(self._book, receipt, source, hasher.flags, told)
+        heads = PlainHeads(self._book, receipt, hasher.flags, told)
+        heads.begin(source, library, browser)
         parts_each = 5 if also is None else 6
         for first in range(0, len(messages), TURN_MESSAGES):
             if first:
@@ -300,7 +302,7 @@ class Tracker:
                         uses.add(source, library, taken)
                         tallied += taken
                     library, browser = own, own_browser
-                    heads.begin(library, browser)
+                    heads.begin(source, library, browser)
                 message_id, head = message.message_id, heads[message.type, message.event]
                 user_id, anonymous_id = message.user_id, message.anonymous_id
                 if not head or not message_id or not (user_id or anonymous_id):
@@ -325,7 +327,7 @@ class Tracker:
         receipt: Receipt,
         source: SourceRef | None,
         hasher: IdHasher,
-        told: set[NumberedAttributes],
+        heads: Heads,
         index: int,
     ) -> tuple[SourceRef | None, bytes | Reason]:
         """A message's source, where it is known, and its fact or the reason to reject it."""
@@ -345,12 +347,8 @@ class Tracker:
         tail = fact_tail(hasher, message, message_type, made)
         if isinstance(tail, Reason):
             return source, tail
-        named = self._named(message, receipt, source)
-        if named.sender.bot and source.refuses_bots:
-            return source, Reason.BOT
-        tags, attributes = named[message_type, message.event]
-        told.add(attributes)
-        return source, head_of(receipt, source, message_type, hasher.flags, tags) + tail
+        heads.begin(source, message.library, message.browser)
+        return source, Reason.BOT if heads.is_refused else heads[message_type, message.event] + tail
 
     def _made_id(
         self,

@@ -16,7 +16,7 @@ import apsw
 from headcount import telemetry
 from headcount.counting.alerts import AlertSetup
 from headcount.counting.aside import Aside, AsideReason
-from headcount.counting.batch import Facts, bytes_of, facts_from_bytes, numbered_facts
+from headcount.counting.batch import Facts, bytes_of, numbered_facts
 from headcount.counting.calendar import Period, day_of_ms
 from headcount.counting.folded import Folded
 from headcount.counting.hashing import KeyPlan
@@ -245,7 +245,9 @@ class Meter:
         rows = self._store.confirmed_aside(self._limits.facts_a_batch_max)
         if rows:
             change = Change(counted_aside=[each.row for each in rows])
-            self._commit(facts_from_bytes([each.facts for each in rows]), change, now_ms)
+            # What their numbers meant stood in their entries.
+            facts, _ = numbered_facts([each.facts for each in rows], ())
+            self._commit(facts, change, now_ms)
         return not rows
 
     def _commit(self, facts: Facts, change: Change, now_ms: int) -> None:

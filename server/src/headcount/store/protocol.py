@@ -205,7 +205,12 @@ class UsageStore(Protocol):
     """The reading side; safe to use from several processes at once."""
 
     def read_usage(
-        self, workspace: int, period: Period, *, libraries: bool = False
+        self,
+        workspace: int,
+        period: Period,
+        *,
+        libraries: bool = False,
+        contributions: bool = False,
     ) -> UsageReading:
         """The usage of a workspace (by number) in a period, all from one moment.
 
@@ -215,6 +220,7 @@ class UsageStore(Protocol):
             workspace: which.
             period: the month.
             libraries: whether to read who sent the messages too.
+            contributions: whether to read to which messages counts are attributed too.
         """
         ...
 

@@ -60,6 +60,26 @@ CREATE TABLE IF NOT EXISTS quota_reached (
     checksum INTEGER NOT NULL,
     PRIMARY KEY (workspace, period, source, metric)
 ) WITHOUT ROWID;
+
+-- Which attributes the messages of a source had in a month, in the order of their numbers; and what
+-- those of a day contributed to its counts; `headcount.store.contributions` knows the encodings.
+CREATE TABLE IF NOT EXISTS attributes (
+    workspace INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    list BLOB NOT NULL,
+    PRIMARY KEY (workspace, period, source)
+);
+CREATE TABLE IF NOT EXISTS contribution (
+    workspace INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    counts BLOB NOT NULL,
+    PRIMARY KEY (workspace, period, source, day)
+);
 """
 """Tables that came with the format of today; an upgrade adds those that are missing."""
 

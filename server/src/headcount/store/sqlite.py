@@ -16,6 +16,7 @@ import numpy as np
 
 from headcount.counting.aside import AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
+from headcount.counting.contributions import Contributions
 from headcount.counting.facts import WIDE_FACT_BYTES, Rejection, WideFacts
 from headcount.counting.keys import Family, KeyBlock
 from headcount.counting.libraries import USE_PREFIX, split_tallies
@@ -27,11 +28,14 @@ from headcount.store import sql, writing
 from headcount.store.alerts import SqliteAlerts
 from headcount.store.aside import aside_sums
 from headcount.store.checking import months_of
+from headcount.store.contributions import contributions_of
 from headcount.store.counts import all_counts_of, counts_of
 from headcount.store.files import SqliteFiles, refusals
 from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, StoreState
 from headcount.store.tables import (
     ASIDE,
+    ATTRIBUTES,
+    CONTRIBUTION,
     KEY_BLOCK,
     KEY_RUN,
     POSITION,
@@ -177,7 +181,12 @@ class SqliteStore:
     # Reading: anybody.
 
     def read_usage(
-        self, workspace: int, period: Period, *, libraries: bool = False
+        self,
+        workspace: int,
+        period: Period,
+        *,
+        libraries: bool = False,
+        contributions: bool = False,
     ) -> UsageReading:
         """The usage of a workspace in a period, all from one moment."""
         with refusals("could not be read"), self._lock, one_moment(self._db):
@@ -188,6 +197,7 @@ class SqliteStore:
             prefixed = (*place, USE_PREFIX)
             rejected = self._ledger.read(REJECTION, sql.REJECTIONS_OF_MONTH, prefixed)
             used = self._ledger.read(REJECTION, sql.USES_OF_MONTH, prefixed) if libraries else []
+            attributed = self._contributions(place) if contributions else None
         usage = [row[2:] for row in usage]
         totals = [row for row in usage if row[0] == 0]
         sources = usage[len(totals) :]  # source 0, the workspace itself, comes first
@@ -204,7 +214,13 @@ class SqliteStore:
             sources=all_counts_of([row[2] for row in sources]),
             rejected=tuple(Rejection(workspace, *row[2:]) for row in rejected),
             libraries=tuple(split_tallies(Rejection(workspace, *row[2:]) for row in used)[1]),
+            contributions=attributed,
         )
+
+    def _contributions(self, place: tuple[int, int]) -> Contributions:
+        lists = self._ledger.read(ATTRIBUTES, sql.OF_MONTH, place)
+        days = self._ledger.read(CONTRIBUTION, f"{sql.OF_MONTH} ORDER BY source, day", place)
+        return contributions_of((row[2:] for row in lists), (row[2:] for row in days))
 
     def _first_period(self, workspace: int) -> Period | None:
         clause = "WHERE workspace = ?1 AND source = 0 ORDER BY period"

@@ -8,6 +8,8 @@ __all__ = [
     "ALERT_MARK",
     "ARRIVAL",
     "ASIDE",
+    "ATTRIBUTES",
+    "CONTRIBUTION",
     "HIGH_WATER",
     "KEY_BLOCK",
     "KEY_RUN",
@@ -36,8 +38,13 @@ ARRIVAL = Table("arrival", "workspace source", "received_at_ms")
 QUOTA_REACHED = Table(
     "quota_reached", "workspace period source metric", "amount reached_at_ms past"
 )
+ATTRIBUTES = Table("attributes", "workspace period source", "list")
+CONTRIBUTION = Table("contribution", "workspace period source day", "counts")
 
-ADDED_TABLES = (ALERT_EVENT, ALERT_MARK, HIGH_WATER, ARRIVAL, QUOTA_REACHED)
+ADDED_TABLES = (
+    *(ALERT_EVENT, ALERT_MARK, HIGH_WATER, ARRIVAL, QUOTA_REACHED),
+    *(ATTRIBUTES, CONTRIBUTION),
+)
 """Those that came with the format of today."""
 
 TABLES = (

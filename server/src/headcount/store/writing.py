@@ -14,10 +14,13 @@ from headcount.counting.usage import Counts
 from headcount.sqlite.rows import Ledger
 from headcount.store import blocks, sql
 from headcount.store.alert_rows import erase_alerts, write_alerts, write_high_water
+from headcount.store.contributions import add_contributions
 from headcount.store.counts import counts_of, encoded
 from headcount.store.protocol import Change
 from headcount.store.tables import (
     ASIDE,
+    ATTRIBUTES,
+    CONTRIBUTION,
     KEY_BLOCK,
     KEY_RUN,
     MONTH,
@@ -58,6 +61,7 @@ def write_change(ledger: Ledger, change: Change) -> None:
         _append_keys(ledger, period, family, new.keys)
     for (period, workspace, source), counts in change.counts.items():
         _add_counts(ledger, (workspace, period.number, source), counts)
+    add_contributions(ledger, change.contributions, change.attributes)
     for r in change.rejections:
         place = (r.workspace, Period.of_day(r.day).number, r.source, r.day, r.reason)
         held = ledger.get(REJECTION, *place)
@@ -117,7 +121,7 @@ def _erase(ledger: Ledger, workspace: int) -> None:
             of_month = (workspace, number)
             ledger.drop(USAGE, sql.OF_MONTH, of_month)
             ledger.drop(MONTH, sql.OF_MONTH, of_month)
-    for table in (REJECTION, ASIDE):
+    for table in (REJECTION, ASIDE, ATTRIBUTES, CONTRIBUTION):
         ledger.drop(table, "WHERE workspace = ?1", (workspace,))
     erase_alerts(ledger, workspace)
 

@@ -14,12 +14,12 @@ import pytest
 
 from headcount.allowances import Allowances
 from headcount.counting.facts import Rejection
-from headcount.counting.libraries import LibraryUse
+from headcount.counting.libraries import Told
 from headcount.errors import StorageUnavailableError
 from headcount.intake import Budgets, Forwards, Limits, RequestTally, create_app
 from headcount.intake.app import Intake
 from headcount.intake.asgi import Event
-from support.intake import APP, HASHER, NOW_MS, WEB, Keys, ListSink, Past, unpack
+from support.intake import APP, HASHER, NOW_MS, WEB, Keys, ListSink, Past, unpack, uses_of
 
 GOOD = {"userId": "u", "anonymousId": "a", "messageId": "m", "event": "e"}
 PAGE = {"type": "page", "userId": "u", "messageId": "m"}
@@ -35,13 +35,13 @@ class WaitingSink(ListSink):
     def __init__(self) -> None:
         super().__init__()
         self.dones: list[Callable[[Exception | None], None]] = []
-        self.used: list[LibraryUse] = []
+        self.used: list[Told] = []
 
     def hand_in(
         self,
         facts: bytes,
         rejections: Sequence[Rejection],
-        libraries: Sequence[LibraryUse],
+        libraries: Sequence[Told],
         done: Callable[..., None],
     ) -> None:
         if self.broken:
@@ -104,7 +104,9 @@ async def test_a_message_is_answered_once_it_is_durable() -> None:
         NOW_MS, WEB.workspace, WEB.source, "track", "analytics-python", 0,
         HASHER.message("m"), HASHER.tracked("u"), HASHER.tracked("a"), None,
     )  # fmt: skip
-    assert [(use.library, use.messages) for use in fast.sink.used] == [("analytics-python", 1)]
+    assert [(use.library, use.messages) for use in uses_of(fast.sink.used)] == [
+        ("analytics-python", 1)
+    ]
     fast.sink.dones.pop()(None)
     [(status, sent, body)] = fast.answers
     assert (status, body) == (200, b'{"success":true}')

@@ -22,6 +22,7 @@ PROMISED = {
     "no_group_id": 400,
     "event_not_string": 400,
     "too_complex": 400,
+    "bot": 400,
     "no_write_key": 401,
     "unknown_write_key": 401,
     "invalid_token": 401,
