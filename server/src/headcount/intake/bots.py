@@ -86,8 +86,9 @@ def _is_listed(user_agent: str) -> bool:
 def _patterns() -> re.Pattern[str]:
     # Read as a file: the package keeps all that it knows of each bot in memory.
     spec = find_spec(_PACKAGE)
-    assert spec is not None, "it comes with this package"
-    assert spec.origin is not None, "it is no namespace"
+    if spec is None or spec.origin is None:
+        _log.error("the package crawler-user-agents is not installed: no bot is recognised")
+        return re.compile("(?!)")
     entries = msgspec.json.decode(
         Path(spec.origin).with_name(_FILE).read_bytes(), type=list[_Entry]
     )
