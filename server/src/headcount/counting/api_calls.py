@@ -13,9 +13,10 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from headcount.counting.attributing import MonthOfContributions
 from headcount.counting.batch import MonthOfFacts, ScopeCounts, is_wide
 from headcount.counting.calendar import Period
-from headcount.counting.contributions import OF_SOURCE, MonthOfContributions
+from headcount.counting.contributions import OF_SOURCE
 from headcount.counting.facts import IMPORTED
 from headcount.counting.folded import Folded, Indexes
 from headcount.counting.index import Probe

@@ -13,9 +13,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from headcount.counting.attributing import MonthOfContributions
 from headcount.counting.batch import ScopeCounts, Scopes
 from headcount.counting.calendar import Period
-from headcount.counting.contributions import DayOfContributions, MonthOfContributions
+from headcount.counting.contributions import DayOfContributions
 from headcount.counting.index import Probe
 from headcount.counting.keys import U8, U64, Family, KeyBlock, NewKeys, Slots
 from headcount.counting.usage import Counts

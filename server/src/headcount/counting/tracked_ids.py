@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from headcount.counting.attributing import MonthOfContributions
 from headcount.counting.batch import MonthOfFacts, ScopeCounts
-from headcount.counting.contributions import OF_SOURCE, OF_WORKSPACE, MonthOfContributions
+from headcount.counting.contributions import OF_SOURCE, OF_WORKSPACE
 from headcount.counting.folded import Folded, Indexes
 from headcount.counting.keys import (
     NEVER,
