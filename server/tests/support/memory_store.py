@@ -31,7 +31,7 @@ from headcount.counting.libraries import (
 from headcount.counting.metrics import API_CALLS, BY_NAME, KINDS
 from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.store.alert_protocol import AlertStore, ScopeTotals, StoredEvent
-from headcount.store.contributions import COARSE_MAX, WITH_EVENTS_MAX
+from headcount.store.contribution_rows import COARSE_MAX, WITH_EVENTS_MAX
 from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, StoreState
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from headcount.counting.attributes import Attributes
 from headcount.counting.keys import Slots
-from headcount.counting.metrics import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
+from headcount.counting.metrics import STORED
 
 __all__ = [
     "COLUMNS",
@@ -28,13 +28,19 @@ __all__ = [
     "DayOfContributions",
 ]
 
-COLUMNS = 7
-"""Of a row of contributions: those to a source's counts, then those to its workspace's. An API call
-of a source is one of its workspace. Stored: append only."""
+# What is counted by keys: each key is attributed when it is new.
+_KEYED = [(metric, metric.column) for metric in STORED if metric.keys and metric.column is not None]
 
-OF_SOURCE = {API_CALLS: 0, IDENTIFIED: 1, ANONYMOUS: 2, ANONYMOUS_IDENTIFIED: 3}
-OF_WORKSPACE = {API_CALLS: 0, IDENTIFIED: 4, ANONYMOUS: 5, ANONYMOUS_IDENTIFIED: 6}
-"""Which column of contributions adds up to which column of counts."""
+OF_SOURCE = {column: place for place, (_, column) in enumerate(_KEYED)}
+OF_WORKSPACE = {
+    column: place if metric.adds_up else len(_KEYED) + place - 1
+    for place, (metric, column) in enumerate(_KEYED)
+}
+"""Which column of contributions adds up to which column of counts. Stored: what comes to a source's
+counts, an API call first, which is one of its workspace too; then what comes to its workspace's."""
+
+COLUMNS = max(OF_WORKSPACE.values()) + 1
+assert COLUMNS == 7, "rows that are stored have as many"
 
 
 class DayOfContributions(NamedTuple):

@@ -11,7 +11,7 @@ import msgspec
 from headcount.counting.attributes import NumberedAttributes
 from headcount.counting.facts import fact_head
 from headcount.intake.admission import TAGS
-from headcount.intake.attributes import AttributeBook
+from headcount.intake.attribute_book import AttributeBook
 from headcount.intake.ports import SourceRef
 from headcount.intake.results import Receipt
 

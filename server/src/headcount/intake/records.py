@@ -24,7 +24,7 @@ from headcount.counting.facts import (
 )
 from headcount.counting.hashing import IdHasher, Keys
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
-from headcount.intake.attributes import AttributeBook
+from headcount.intake.attribute_book import AttributeBook
 from headcount.intake.batches import find_items
 from headcount.intake.decoding import ImportedRecord, decode_record
 from headcount.intake.occurrences import OccurrenceCounter

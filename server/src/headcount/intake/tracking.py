@@ -15,7 +15,7 @@ from headcount.counting.facts import ABSENT, MESSAGE_TYPES, Rejection, pack_fact
 from headcount.counting.hashing import IdHasher, Keys
 from headcount.counting.libraries import LibraryUse, Told
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
-from headcount.intake.attributes import AttributeBook, SenderBook
+from headcount.intake.attribute_book import AttributeBook, SenderBook
 from headcount.intake.batches import Batch, PlainMessage, decode_batch, decode_item
 from headcount.intake.decoding import NO_AGENT, NO_LIBRARY, Message, decode_message
 from headcount.intake.heads import PLAIN_TYPES, Heads, PlainHeads, head_of

@@ -62,7 +62,7 @@ CREATE TABLE IF NOT EXISTS quota_reached (
 ) WITHOUT ROWID;
 
 -- Which attributes the messages of a source had in a month, in the order of their numbers; and what
--- those of a day contributed to its counts; `headcount.store.contributions` knows the encodings.
+-- those of a day contributed to its counts; `headcount.store.contribution_rows` encodes them.
 CREATE TABLE IF NOT EXISTS attributes (
     workspace INTEGER NOT NULL,
     period INTEGER NOT NULL,

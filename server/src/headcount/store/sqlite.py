@@ -28,7 +28,7 @@ from headcount.store import sql, writing
 from headcount.store.alerts import SqliteAlerts
 from headcount.store.aside import aside_sums
 from headcount.store.checking import months_of
-from headcount.store.contributions import contributions_of
+from headcount.store.contribution_rows import contributions_of
 from headcount.store.counts import all_counts_of, counts_of
 from headcount.store.files import SqliteFiles, refusals
 from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, StoreState

@@ -14,7 +14,7 @@ from headcount.counting.usage import Counts
 from headcount.sqlite.rows import Ledger
 from headcount.store import blocks, sql
 from headcount.store.alert_rows import erase_alerts, write_alerts, write_high_water
-from headcount.store.contributions import add_contributions
+from headcount.store.contribution_rows import add_contributions
 from headcount.store.counts import counts_of, encoded
 from headcount.store.protocol import Change
 from headcount.store.tables import (
