@@ -1,0 +1,129 @@
+"""The folders of the partitions that a node counts: takes which partition in which epoch, gives a
+folder from which it can be counted on.
+
+A folder knows in which epoch it was last counted. In the same one it is simply opened again. In
+a later one others may have counted on meanwhile: then the newest backup is taken, if it is newer
+than the folder, which is put aside; and what stands in either is handed on as another queue, so
+that nobody takes its entries for those that were handed on since. Where there is nothing, counting
+begins with the oldest that the log keeps: if that does not reach back to the beginning, the
+partition says that it lacks something, and nothing of it is shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from headcount.cluster.partition_backups import PartitionBackup, newest_backup, restore_partition
+from headcount.cluster.placement import Partition
+from headcount.durable import put_whole, read_small
+from headcount.errors import DamagedDataError, DataFolderError
+from headcount.layout import DataFolder
+from headcount.remedies import remedy_for
+
+__all__ = ["PartitionFolder", "counted_in", "prepared_folder"]
+
+_log = logging.getLogger(__name__)
+
+_EPOCH_FILE = "counted.json"
+
+
+class _Counted(msgspec.Struct, frozen=True):
+    """In which epoch a folder was counted last, and of which cluster."""
+
+    cluster: str
+    epoch: int
+
+
+class PartitionFolder(msgspec.Struct, frozen=True):
+    """A folder from which a partition can be counted on.
+
+    Attributes:
+        path: the folder.
+        renewed: whether its outbox has to become another queue before anything is counted.
+        from_backup: the backup that it was made of; None for none.
+    """
+
+    path: Path
+    renewed: bool
+    from_backup: PartitionBackup | None = None
+
+
+def prepared_folder(
+    folder: DataFolder, cluster: str, partition: Partition, epoch: int, backups: Path | None
+) -> PartitionFolder:
+    """The folder of a partition that this node owns.
+
+    Call `counted_in` once its outbox has been renewed, where that is wanted: until then, another
+    try does the same again.
+
+    Args:
+        folder: the node's data folder.
+        cluster: the cluster's id.
+        partition: which.
+        epoch: in which this node owns it.
+        backups: the setting.
+
+    Raises:
+        DataFolderError: the folder, or the backup that is needed, cannot be used.
+    """
+    path = folder.partitions / str(partition)
+    try:
+        folder.partitions.mkdir(mode=0o700, exist_ok=True)
+        held = _counted(path)
+        if held is not None and held.cluster != cluster:
+            raise DamagedDataError(
+                f"{path} was counted in another cluster ({held.cluster[:8]}).",
+                "Move it out of this data folder.",
+            )
+        if held is not None and held.epoch == epoch:
+            return PartitionFolder(path, renewed=False)
+        backup = None if backups is None else newest_backup(backups, cluster, partition)
+        if backup is not None and (held is None or backup.epoch >= held.epoch):
+            _put_aside(path)
+            restore_partition(backup, path)
+            _log.warning("%s is counted on from its backup of epoch %d", partition, backup.epoch)
+            return PartitionFolder(path, renewed=True, from_backup=backup)
+        if held is None:
+            path.mkdir(mode=0o700, exist_ok=True)
+            return PartitionFolder(path, renewed=False)
+        return PartitionFolder(path, renewed=True)
+    except OSError as error:
+        raise DataFolderError(
+            f"{error.filename or path} cannot be used: {error.strerror or error}.",
+            remedy_for(error),
+        ) from error
+
+
+def counted_in(path: Path, cluster: str, epoch: int) -> None:
+    """Write down in which epoch a folder is counted from now on; durable.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    put_whole(path / _EPOCH_FILE, msgspec.json.encode(_Counted(cluster, epoch)))
+
+
+def _counted(path: Path) -> _Counted | None:
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            return msgspec.json.decode(read_small(path / _EPOCH_FILE), type=_Counted)
+        except msgspec.DecodeError as error:
+            raise DamagedDataError(
+                f"{path / _EPOCH_FILE} does not say in which epoch the partition was counted.",
+                f"Move {path} out of the data folder: it is made anew from its backup.",
+            ) from error
+    return None
+
+
+def _put_aside(path: Path) -> None:
+    """Keep what a newer backup replaces, once: a partition may hold much."""
+    if not path.exists():
+        return
+    aside = path.with_name(f"{path.name}.former")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
