@@ -1,7 +1,8 @@
-"""How fast history comes in: `headcount import` of a made file, beside programs that read it too.
+"""How fast history comes in: `headcount import` of a made file, checked, counted and again.
 
-`python -m bench.import_rate`; --peers names an interpreter that has DuckDB and Polars, which are
-no dependencies of Headcount. Refuses a run whose counts are not exact.
+`python -m bench.import_rate`. Beside `json.loads` in a loop, which does nothing with what it reads;
+programs that count such a file are in the contest (`make contest`). Refuses a run whose counts are
+not exact.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import resource
 import subprocess
 import sys
@@ -19,8 +19,8 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bench.contest.files import DUPLICATES, MONTH, Truth, make_file
 from bench.load import BenchError
 from bench.machine import Neighbours, machine_notes
 from bench.report import Row, tell
@@ -31,34 +31,8 @@ from headcount.store.opening import open_store
 __all__ = ["import_rate"]
 
 _RECORDS = 1_000_000
-_DUPLICATES = 0.02
-_SECONDS = 28 * 86_400
 _SCENARIO = "import of a file"
 _JSON_LOADS = "json.loads in a loop, nothing kept"
-
-# Each peer prints the numbers it found: messages, users, anonymous ids.
-_PEERS = {
-    "DuckDB, count distinct": """
-import duckdb
-print(*duckdb.sql(f'''select count(distinct "messageId"), count(distinct "userId"),
-    count(distinct "anonymousId") from read_ndjson_auto('{file}')''').fetchall()[0])
-""",
-    "Polars, n_unique": """
-import polars
-columns = [polars.col(c).drop_nulls().n_unique() for c in ("messageId", "userId", "anonymousId")]
-print(*polars.scan_ndjson(file).select(columns).collect().row(0))
-""",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Truth:
-    """What a file holds, counted while it was made."""
-
-    records: int
-    api_calls: int
-    identified: int
-    anonymous: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +43,20 @@ class _Cost:
     cpu_s: float
 
 
-def import_rate(folder: Path, records: int, peers: str) -> list[Row]:
+def import_rate(folder: Path, records: int) -> list[Row]:
     """Measure, one after the other, on the same file.
 
     Args:
         folder: an empty folder for the file and the data.
         records: how many messages the file holds.
-        peers: path of an interpreter that has the programs to compare with.
 
     Raises:
         BenchError: a program failed, or a count was not exact.
     """
-    file = folder / "february.ndjson"
-    truth = _make(file, records)
-    took: dict[str, _Cost | None] = {_JSON_LOADS: _timed(lambda: _loads(file))}
+    file = folder / f"{MONTH}.ndjson"
+    truth = make_file(file, records)
+    beside = _timed(lambda: _loads(file))
+    took = {_JSON_LOADS: beside}
     data = folder / "data"
     _headcount(data, "workspace", "add", "Shop")
     _headcount(data, "source", "add", "web", "--workspace", "Shop")
@@ -96,58 +70,18 @@ def import_rate(folder: Path, records: int, peers: str) -> list[Row]:
     _check(data, truth)
     took["headcount import of the same file again"] = _timed(lambda: _headcount(data, *command))
     _check(data, truth)
-    for name, code in _PEERS.items():
-        took[name] = _peer(peers, code, file, truth)
-    beside = took[_JSON_LOADS]
-    assert beside is not None, "this one is always there"
     return [_row(name, cost, records, beside) for name, cost in took.items()]
 
 
-def _row(name: str, cost: _Cost | None, records: int, beside: _Cost) -> Row:
-    if cost is None:
-        return Row(_SCENARIO, name, "not installed", "install it where --peers points")
-    inexact = "; inexact about duplicates, keeps nothing" if name in _PEERS else ""
+def _row(name: str, cost: _Cost, records: int, beside: _Cost) -> Row:
     return Row(
         _SCENARIO,
         name,
         f"{records / cost.elapsed_s:,.0f} messages/s, {cost.cpu_s / records * 1e6:.2f} µs of CPU"
         " a message",
         f"{beside.elapsed_s / cost.elapsed_s:.2f} of the rate of json.loads,"
-        f" {cost.cpu_s / beside.cpu_s:.2f} of its CPU{inexact}",
+        f" {cost.cpu_s / beside.cpu_s:.2f} of its CPU",
     )
-
-
-def _make(file: Path, records: int) -> _Truth:
-    """A month of messages, some of them delivered twice."""
-    chance = random.Random(7)
-    calls, users, visitors = 0, set(), set()
-    message: dict[str, Any] = {}
-    with file.open("w") as lines:
-        for number in range(records):
-            if not message or chance.random() >= _DUPLICATES:
-                message = _message(chance, number * _SECONDS // records, records)
-                calls += 1
-            lines.write(json.dumps(message) + "\n")
-            visitors.add(message["anonymousId"])
-            users.add(message.get("userId"))
-    return _Truth(records, calls, len(users - {None}), len(visitors))
-
-
-def _message(chance: random.Random, second: int, records: int) -> dict[str, Any]:
-    day, rest = divmod(second, 86_400)
-    moment = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
-    message = {
-        "type": "track",
-        "event": "Product Viewed",
-        "messageId": f"ajs-next-{chance.getrandbits(128):032x}",
-        "anonymousId": f"{chance.randrange(records // 5):08x}-0000-4000-8000-000000000000",
-        "context": {"library": {"name": "analytics.js"}, "page": {"path": "/products"}},
-        "properties": {"price": chance.randrange(1000), "sku": f"S{chance.randrange(10_000)}"},
-        "receivedAt": f"2021-02-{1 + day:02d}T{moment}.{chance.randrange(1000):03d}Z",
-    }
-    if chance.random() < 0.4:
-        message["userId"] = f"user-{chance.randrange(records // 10)}"
-    return message
 
 
 def _timed(work: Callable[[], object]) -> _Cost:
@@ -171,33 +105,19 @@ def _loads(file: Path) -> None:
 
 
 def _headcount(data: Path, *arguments: str) -> None:
-    _run([sys.executable, "-m", "headcount", *arguments], HEADCOUNT_DATA=str(data))
-
-
-def _peer(python: str, code: str, file: Path, truth: _Truth) -> _Cost | None:
-    """What a peer took; None where it is not installed."""
-    module = code.split()[1]
-    if subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode:
-        return None
-    found: list[str] = []
-    cost = _timed(lambda: found.extend(_run([python, "-c", f"file = {str(file)!r}{code}"]).split()))
-    if [int(number) for number in found] != [truth.api_calls, truth.identified, truth.anonymous]:
-        raise BenchError(f"{module} found {found}, and the file holds {truth}")
-    return cost
-
-
-def _run(command: list[str], **environ: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environ)
+    done = subprocess.run(
+        [sys.executable, "-m", "headcount", *arguments],
+        capture_output=True, text=True, env=os.environ | {"HEADCOUNT_DATA": str(data)},
+    )  # fmt: skip
     if done.returncode:
-        raise BenchError(f"{command[:4]} failed: {done.stderr.strip()}")
-    return done.stdout
+        raise BenchError(f"headcount {arguments[0]} failed: {done.stderr.strip()}")
 
 
-def _check(data: Path, truth: _Truth) -> None:
+def _check(data: Path, truth: Truth) -> None:
     with closing(open_store(data / "store.sqlite")) as store:
-        month = store.read_usage(1, parse_period("2021-02-01")).workspace_totals()[-1]
+        month = store.read_usage(1, parse_period(f"{MONTH}-01")).workspace_totals()[-1]
     counted = [int(month[kind]) for kind in (API_CALLS, IDENTIFIED, ANONYMOUS)]
-    if counted != [truth.api_calls, truth.identified, truth.anonymous]:
+    if counted != [sum(truth.calls.values()), truth.identified, truth.anonymous]:
         raise BenchError(f"counted {counted}, and the file holds {truth}")
 
 
@@ -209,25 +129,17 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m bench.import_rate", description=__doc__)
     parser.add_argument("--records", type=int, default=_RECORDS, help="messages in the file")
-    parser.add_argument("--peers", default=sys.executable, help="interpreter with DuckDB, Polars")
     parser.add_argument("--write", action="store_true", help="add the table to bench/results")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headcount-bench-") as name:
         notes, neighbours = machine_notes(Path(name)), Neighbours()
         try:
-            rows = import_rate(Path(name), options.records, options.peers)
+            rows = import_rate(Path(name), options.records)
         except BenchError as error:
             print(f"The benchmark failed: {error}", file=sys.stderr)
             return 1
-    notes["messages in the file"] = (
-        f"{options.records:,}, {_DUPLICATES:.0%} of them delivered twice"
-    )
+    notes["messages in the file"] = f"{options.records:,}, {DUPLICATES:.0%} of them delivered twice"
     notes["taken by other programs meanwhile"] = f"{neighbours.share():.0%} of the cores"
-    notes["DuckDB and Polars"] = (
-        "use all cores to count the distinct values of three columns, over the whole file; they are"
-        " inexact about duplicates (which day a message counts on that was delivered twice, or"
-        " whether another file has brought it, they do not know) and keep nothing"
-    )
     return tell(rows, notes, write=options.write)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.contest import engines
 from bench.contest.chart import draw
 from bench.contest.contenders import ALL, Contender
 from bench.contest.entrants import Entrant
@@ -57,6 +58,8 @@ def hold(
     for name, why in missing.items():
         said.print(f"{name} does not take part: {why}", markup=False)
     notes = machine_notes(folder) | {"time of a sync": f"{sync_seconds(folder) * 1e3:.2f} ms"}
+    if versions := engines.versions():
+        notes["contenders"] = versions
     machine = (
         f"{notes['cores']} cores of {notes['processor']}, {notes['memory']}, {notes['file system']}"
     )

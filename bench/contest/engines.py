@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,16 @@ from pathlib import Path
 from bench.contest.interrupts import held, raise_if_interrupted
 from bench.load import BenchError
 
-__all__ = ["PYTHON", "ROOT", "postgres", "postgres_missing", "redis", "redis_missing", "started"]
+__all__ = [
+    "PYTHON",
+    "ROOT",
+    "postgres",
+    "postgres_missing",
+    "redis",
+    "redis_missing",
+    "started",
+    "versions",
+]
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +42,11 @@ _STARTED_WITHIN_S = 60.0
 _STOPPED_WITHIN_S = 20.0
 _PR_SET_PDEATHSIG = 1
 _POSTGRES_USER = "postgres"
+_ENGINES = {"initdb": "PostgreSQL", "redis-server": "Redis"}
+_PACKAGES = {
+    "fastapi": "FastAPI", "uvicorn": "uvicorn", "asyncpg": "asyncpg", "redis": "redis-py",
+    "chdb-core": "ClickHouse in chdb", "duckdb": "DuckDB", "polars": "Polars",
+}  # fmt: skip
 _POSTGRES = {
     "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on",
     "wal_level": "minimal", "max_wal_senders": "0", "wal_compression": "on",
@@ -111,6 +126,23 @@ def _program(name: str) -> str | None:
     versions = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
     newest = max(versions, key=lambda path: int(path.parts[-3]), default=None)
     return str(newest) if newest else shutil.which(name)
+
+
+def versions() -> str:
+    """Which versions contend, as far as they are here; one line."""
+    said = []
+    for name in ("initdb", "redis-server"):
+        if program := _program(name):
+            answer = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
+            if found := re.search(r"\d+(?:\.\d+)+", answer):
+                said.append(f"{_ENGINES[name]} {found[0]}")
+    if PYTHON.exists():
+        code = "import importlib.metadata as m, sys; [print(m.version(n)) for n in sys.argv[1:]]"
+        answer = subprocess.run(
+            [PYTHON, "-c", code, *_PACKAGES], capture_output=True, text=True
+        ).stdout
+        said += map(" ".join, zip(_PACKAGES.values(), answer.split(), strict=False))
+    return ", ".join(said)
 
 
 @contextmanager
