@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headcount.counting.attributing import MonthOfContributions
-from headcount.counting.batch import ScopeCounts, Scopes
+from headcount.counting.batch import MonthOfFacts, ScopeCounts, Scopes
 from headcount.counting.calendar import Period
 from headcount.counting.contributions import DayOfContributions
 from headcount.counting.index import Probe
@@ -67,6 +67,7 @@ class Folded:
         facts: how many facts went in.
         duplicates: how many of them were no further API call when they were folded.
         live_days: days of facts that no import brought, ascending, each once.
+        left_in: of the first half by itself, the facts whose ids the second half is to have.
     """
 
     keys: dict[tuple[Period, Family], NewKeys] = field(default_factory=dict)
@@ -76,6 +77,7 @@ class Folded:
     facts: int = 0
     duplicates: int = 0
     live_days: list[int] = field(default_factory=list)
+    left_in: Sequence[MonthOfFacts] = ()
 
     def add_keys(
         self,

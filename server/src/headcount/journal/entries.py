@@ -75,6 +75,8 @@ class JournalEntry(NamedTuple):
             empty, and the id is that of the last of them.
         libraries: tallies of who sent the messages.
         attributes: which attributes the numbers are that its facts name.
+        sealed: (workspace, number of the month) closed with it; only in a partition's outbox, whose
+            `facts` are tracked records.
     """
 
     id: int
@@ -85,6 +87,7 @@ class JournalEntry(NamedTuple):
     damage: Damage | None = None
     libraries: Sequence[LibraryUse] = ()
     attributes: Mapping[int, Attributes] = {}
+    sealed: Sequence[tuple[int, int]] = ()
 
 
 class JournalState(NamedTuple):

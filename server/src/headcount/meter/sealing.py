@@ -48,10 +48,11 @@ class Sealing:
         self._clock_ms = clock_ms
         self._sealed: set[tuple[int, Period]] = set()
         for workspace, period in sealed_months(store.months()):
-            self._close(workspace, period)
+            self.close(workspace, period)
         self._checked_at_ms: int | None = None
 
-    def _close(self, workspace: int, period: Period) -> None:
+    def close(self, workspace: int, period: Period) -> None:
+        """Take a month for closed, as is committed."""
         self._sealed.add((workspace, period))
         self._indexes.seal(workspace, period)
 
@@ -91,7 +92,7 @@ class Sealing:
         self._store.commit(Change(erased=sorted(due)))
         for month in months:
             if month.workspace in due and (month.workspace, month.period) not in self._sealed:
-                self._close(month.workspace, month.period)
+                self.close(month.workspace, month.period)
 
     def imported(self, facts: Facts) -> dict[tuple[int, Period], int]:
         """The months that facts were imported into, with today: they stay open from now on.
@@ -139,7 +140,7 @@ class Sealing:
         """
         change.sealed = [(workspace, period)]
         self._store.commit(change)
-        self._close(workspace, period)
+        self.close(workspace, period)
         _log.info("sealed %s of workspace %d", period, workspace)
 
     def is_sealed(self, workspace: int, period: Period) -> bool:

@@ -20,11 +20,13 @@ from headcount.counting.attributes import RESERVED, Attributes
 from headcount.counting.calendar import Period
 from headcount.counting.contributions import DayOfContributions
 from headcount.counting.facts import Rejection
-from headcount.counting.keys import U8, U64, Family, KeyBlock, NewKeys
+from headcount.counting.keys import Family, KeyBlock, NewKeys
 from headcount.counting.libraries import LibraryUse
 from headcount.counting.usage import Counts, UsageReading
 from headcount.store.alert_protocol import AlertStore
 from headcount.store.erasure_protocol import KeyErasure, KeyReplacement
+from headcount.store.key_run_protocol import KeyRun
+from headcount.store.partition_change import HandedOn, Mirrored
 
 __all__ = [
     "Change",
@@ -76,6 +78,10 @@ class Change:
         quotas_reached: quotas that it reaches; the first moment of each month stays.
         catalog_generation: how many changes the catalog has seen, or None to leave it; one that has
             seen fewer is an older one and is refused from now on.
+        outgoing: what goes on to the next stage, of a partition that has one; an entry of its
+            outbox in the same transaction.
+        watermarks: numbers to keep by name, whatever stood there.
+        mirrored: what the counts are sums of.
     """
 
     keys: dict[tuple[Period, Family], NewKeys] = field(default_factory=dict)
@@ -99,6 +105,9 @@ class Change:
     arrivals: Mapping[tuple[int, int], int] = field(default_factory=dict)
     quotas_reached: Sequence[QuotaReached] = ()
     catalog_generation: int | None = None
+    outgoing: HandedOn | None = None
+    watermarks: Mapping[str, int] = field(default_factory=dict)
+    mirrored: Mirrored | None = None
 
 
 class Month(NamedTuple):
@@ -140,65 +149,6 @@ class StoreState(NamedTuple):
     counted_until_ms: int
     last_metered_day: int | None
     trusted_day: int | None
-
-
-class KeyRun(Protocol):
-    """Many keys of one period and family that stand still and are looked up in place."""
-
-    @property
-    def name(self) -> str:
-        """By which its store knows it."""
-        ...
-
-    @property
-    def keys(self) -> int:
-        """How many there are."""
-        ...
-
-    @property
-    def last_day(self) -> int:
-        """The latest day of the month that any of them has; none is later."""
-        ...
-
-    @property
-    def former(self) -> bool:
-        """Whether it is better written anew, since a former version wrote it."""
-        ...
-
-    @property
-    def filter_bytes(self) -> int:
-        """Memory that its filter takes while it is held there, in bytes."""
-        ...
-
-    @property
-    def held_bytes(self) -> int:
-        """Memory that its filter takes now, in bytes."""
-        ...
-
-    @property
-    def looks(self) -> int:
-        """How many keys its filter could not rule out, so that they were looked for on disk."""
-        ...
-
-    def keys_before(self, day: int) -> int:
-        """How many keys have a first day before a day of the month; 0 if that is not known."""
-        ...
-
-    def hold(self) -> None:
-        """Keep its filter in memory from now on."""
-        ...
-
-    def release(self) -> None:
-        """Read its filter from the disk from now on."""
-        ...
-
-    def blocks(self) -> Iterator[KeyBlock]:
-        """Its keys, ascending over all blocks."""
-        ...
-
-    def days_of(self, fingerprints: U64) -> U8:
-        """First days of message keys (ascending), `NEVER` where it does not hold them."""
-        ...
 
 
 class UsageStore(Protocol):

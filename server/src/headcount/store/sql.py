@@ -80,6 +80,39 @@ CREATE TABLE IF NOT EXISTS contribution (
     counts BLOB NOT NULL,
     PRIMARY KEY (workspace, period, source, day)
 );
+
+-- Of a partition's store: what goes on to the next stage, until every partition there has it.
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    appended_at_ms INTEGER NOT NULL,
+    sealed TEXT NOT NULL,
+    checksum INTEGER NOT NULL,
+    records BLOB NOT NULL
+);
+-- One row: which queue that is, and up to which id it was deleted.
+CREATE TABLE IF NOT EXISTS outbox_state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    uuid TEXT NOT NULL,
+    pruned_id INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS outbox_chain (
+    partition INTEGER PRIMARY KEY, entry INTEGER NOT NULL, checksum INTEGER NOT NULL
+);
+
+-- Of a node's store in a cluster: the counts of each partition, of which `usage` holds the sums.
+CREATE TABLE IF NOT EXISTS mirrored (
+    partition TEXT NOT NULL,
+    workspace INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    counts BLOB NOT NULL,
+    PRIMARY KEY (partition, workspace, period, source)
+);
+CREATE TABLE IF NOT EXISTS mirrored_part (
+    partition TEXT PRIMARY KEY, state BLOB NOT NULL, checksum INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 """Tables that came with the format of today; an upgrade adds those that are missing."""
 

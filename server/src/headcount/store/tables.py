@@ -13,7 +13,12 @@ __all__ = [
     "HIGH_WATER",
     "KEY_BLOCK",
     "KEY_RUN",
+    "MIRRORED",
+    "MIRRORED_PART",
     "MONTH",
+    "OUTBOX",
+    "OUTBOX_CHAIN",
+    "OUTBOX_STATE",
     "POSITION",
     "QUOTA_REACHED",
     "REJECTION",
@@ -41,9 +46,16 @@ QUOTA_REACHED = Table(
 ATTRIBUTES = Table("attributes", "workspace period source", "list")
 CONTRIBUTION = Table("contribution", "workspace period source day", "counts")
 
+OUTBOX = Table("outbox", "id", "appended_at_ms sealed records")
+OUTBOX_STATE = Table("outbox_state", "id", "uuid pruned_id")
+OUTBOX_CHAIN = Table("outbox_chain", "partition", "entry")
+MIRRORED = Table("mirrored", "partition workspace period source", "counts")
+MIRRORED_PART = Table("mirrored_part", "partition", "state")
+
 ADDED_TABLES = (
     *(ALERT_EVENT, ALERT_MARK, HIGH_WATER, ARRIVAL, QUOTA_REACHED),
     *(ATTRIBUTES, CONTRIBUTION),
+    *(OUTBOX, OUTBOX_STATE, OUTBOX_CHAIN, MIRRORED, MIRRORED_PART),
 )
 """Those that came with the format of today."""
 

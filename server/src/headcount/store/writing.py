@@ -6,6 +6,8 @@ and refused if it is not what was written: it must not get a checksum of its own
 
 from __future__ import annotations
 
+import msgspec
+
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
@@ -16,6 +18,7 @@ from headcount.store import blocks, sql
 from headcount.store.alert_rows import erase_alerts, write_alerts, write_high_water
 from headcount.store.contribution_rows import add_contributions
 from headcount.store.counts import counts_of, encoded
+from headcount.store.partition_change import Mirrored
 from headcount.store.protocol import Change
 from headcount.store.tables import (
     ASIDE,
@@ -23,7 +26,10 @@ from headcount.store.tables import (
     CONTRIBUTION,
     KEY_BLOCK,
     KEY_RUN,
+    MIRRORED,
+    MIRRORED_PART,
     MONTH,
+    OUTBOX,
     POSITION,
     REJECTION,
     USAGE,
@@ -82,6 +88,14 @@ def write_change(ledger: Ledger, change: Change) -> None:
     for row in change.counted_aside:
         ledger.drop(ASIDE, "WHERE id = ?1", (row,))
     write_alerts(ledger, change)
+    if change.outgoing is not None:
+        records, at_ms, sealed = change.outgoing
+        text = msgspec.json.encode(list(sealed)).decode()
+        ledger.add(OUTBOX, ledger.next_id(OUTBOX), at_ms, text, records)
+    for name, number in change.watermarks.items():
+        ledger.put(WATERMARK, name, number)
+    if change.mirrored is not None:
+        _write_mirrored(ledger, change.mirrored)
     for journal, entry_id in change.positions.items():
         ledger.put(POSITION, journal, entry_id)
     if change.counted_back_to_ms is not None:
@@ -94,6 +108,16 @@ def write_change(ledger: Ledger, change: Change) -> None:
     ):
         if value is not None:
             _raise_mark(ledger, name, value)
+
+
+def _write_mirrored(ledger: Ledger, mirrored: Mirrored) -> None:
+    ledger.put(MIRRORED_PART, mirrored.partition, mirrored.state)
+    for (workspace, period, source), counts in mirrored.rows.items():
+        place = (mirrored.partition, workspace, period.number, source)
+        if counts is None:
+            ledger.drop(MIRRORED, f"WHERE {MIRRORED.where_key}", place)
+        else:
+            ledger.put(MIRRORED, *place, encoded(counts))
 
 
 def _add_use(ledger: Ledger, tally: Rejection) -> None:

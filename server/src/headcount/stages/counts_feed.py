@@ -1,0 +1,139 @@
+"""The counts of one partition, published as they change: takes what is committed, gives packs.
+
+Which scopes changed is remembered for as long as it is little; a mirror that lacks more, or has
+another copy's counts, gets all of them. Nothing is published by a node without an epoch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from headcount.counting.calendar import Period
+from headcount.engines import FactLog
+from headcount.stages.counts_packs import (
+    CountsStanding,
+    CountsWanted,
+    FreshCounts,
+    encode_counts,
+)
+from headcount.stages.partition_meter import PartitionMeter
+from headcount.store.partition import Place
+from headcount.store.protocol import Change
+
+__all__ = ["CountsFeed", "counts_subject"]
+
+_REMEMBERED_MAX = 100_000
+_BUCKET_MS = 600_000
+
+
+def counts_subject(moment_ms: int) -> str:
+    """Where counts are published at a moment: who begins need not read what was long ago."""
+    return f"counts.{moment_ms // _BUCKET_MS}"
+
+
+class _Changed(NamedTuple):
+    generation: int
+    counts: frozenset[Place]
+    tallies: frozenset[Place]
+
+
+class CountsFeed:
+    """Publishes the counts of one partition.
+
+    Args:
+        meter: of the partition.
+        log: where to.
+        clock_ms: the time, in milliseconds since 1970.
+    """
+
+    def __init__(self, meter: PartitionMeter, log: FactLog, clock_ms: Callable[[], int]) -> None:
+        self._meter = meter
+        self._store = meter.store
+        self._log = log
+        self._clock_ms = clock_ms
+        self._known_from = self._published = self._store.generation
+        self._changed: deque[_Changed] = deque()
+        self._held = 0
+        self._wanted_since: int | None = None
+        meter.on_committed = self._note
+
+    def _note(self, change: Change) -> None:
+        counts = frozenset((w, period, s) for period, w, s in change.counts)
+        tallied = [each[:3] for each in (*change.rejections, *change.libraries)]
+        tallies = frozenset((w, Period.of_day(day), source) for w, source, day in tallied)
+        moved = change.sealed or change.imported or change.last_metered_day is not None
+        if not (counts or tallies or moved):
+            return
+        self._changed.append(_Changed(self._store.generation, counts, tallies))
+        self._held += len(counts) + len(tallies) + 1
+        while self._held > _REMEMBERED_MAX:
+            oldest = self._changed.popleft()
+            self._held -= len(oldest.counts) + len(oldest.tallies) + 1
+            self._known_from = oldest.generation
+
+    def hear(self, tells: Iterable[FreshCounts | CountsWanted]) -> None:
+        """Learn what mirrors lack."""
+        for tell in tells:
+            if isinstance(tell, FreshCounts) or tell.partition != self._meter.name:
+                continue
+            is_known = tell.lineage == self._store.outbox.uuid and (
+                self._known_from <= tell.generation <= self._store.generation
+            )
+            since = tell.generation if is_known else 0
+            wanted = self._wanted_since
+            self._wanted_since = since if wanted is None else min(wanted, since)
+
+    def step(self, epoch: int) -> FreshCounts | None:
+        """Publish what changed; gives what to tell mirrors besides.
+
+        Raises:
+            EngineAwayError: it is published again by the next step.
+        """
+        until_ms = self._meter.until_ms()
+        since = self._published if self._wanted_since is None else self._wanted_since
+        generation = self._store.generation
+        is_newer = any(each.generation > since for each in self._changed)
+        if self._wanted_since is not None or is_newer:
+            self._publish(since, self._standing(epoch, generation, until_ms))
+            self._wanted_since = None
+            self._published = generation
+        if until_ms is None:
+            return None
+        lineage = self._store.outbox.uuid
+        return FreshCounts(self._meter.name, epoch, lineage, self._published, until_ms)
+
+    def _publish(self, since: int, standing: CountsStanding) -> None:
+        if since < self._known_from:
+            since = 0
+        counts: Iterable[Place]
+        tallies: Iterable[Place]
+        if since == 0:
+            counts, tallies = self._store.places()
+        else:
+            later = [each for each in self._changed if each.generation > since]
+            counts = sorted(frozenset().union(*(each.counts for each in later)))
+            tallies = sorted(frozenset().union(*(each.tallies for each in later)))
+        rows = list(self._store.counts_at(counts))
+        messages = encode_counts(standing, since, rows, self._store.tallies_at(list(tallies)))
+        subject = counts_subject(self._clock_ms())
+        self._log.publish_all([(subject, data) for data in messages])
+
+    def _standing(self, epoch: int, generation: int, until_ms: int | None) -> CountsStanding:
+        state = self._store.state()
+        return CountsStanding(
+            partition=self._meter.name,
+            epoch=epoch,
+            lineage=self._store.outbox.uuid,
+            generation=generation,
+            until_ms=until_ms,
+            latest_ms=self._meter.latest_ms,
+            positions=dict(self._meter.positions),
+            last_metered_day=state.last_metered_day,
+            trusted_day=state.trusted_day,
+            sealed=sorted((w, period.number) for w, period in self._store.sealed()),
+            imported=sorted(
+                (w, period.number, day) for (w, period), day in self._store.import_days().items()
+            ),
+        )

@@ -1,0 +1,264 @@
+"""One process's part of the data plane: takes what it hosts and a log, gives steps.
+
+A step lets everything that is hosted do what there is to do, and tells others a few times a second
+what stands. Where the log is away, the rest goes on as far as it can without, and the step says so
+at its end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from headcount.engines import FactLog, Hearer
+from headcount.errors import EngineAwayError
+from headcount.stages.counts_feed import CountsFeed
+from headcount.stages.counts_packs import (
+    decode_counts_tells,
+    encode_counts_tell,
+)
+from headcount.stages.mirror import Mirror
+from headcount.stages.partition_meter import PartitionMeter
+from headcount.stages.relay import Relay
+from headcount.stages.tells import Tell, decode_tells, encode_tells
+
+__all__ = [
+    "COUNTS_FRESH",
+    "COUNTS_WANTED",
+    "HostedPartition",
+    "MirrorHost",
+    "PartitionHost",
+    "RelayHost",
+]
+
+COUNTS_FRESH, COUNTS_WANTED = "counts_fresh", "counts_wanted"
+_TELL_EVERY_S = 0.2
+_PAGES_A_STEP = 16
+
+
+def marks_subject(stage: str) -> str:
+    """Where partitions of a stage hear until when all was published for them."""
+    return f"{stage}_marks"
+
+
+def said_subject(stage: str) -> str:
+    """Where those who publish for a stage hear what its partitions have and lack."""
+    return f"{stage}_said"
+
+
+class _Host:
+    """What is common to all: a log, and when something was told last."""
+
+    def __init__(self, log: FactLog, monotonic_s: Callable[[], float]) -> None:
+        self._log = log
+        self._monotonic_s = monotonic_s
+        self._told_at_s = float("-inf")
+        self._away: EngineAwayError | None = None
+        self._hearers: dict[str, Hearer] = {}
+
+    def _heard(self, subject: str) -> list[bytes]:
+        hearer = self._hearers.get(subject)
+        if hearer is None:
+            hearer = self._hearers[subject] = self._log.hear(subject)
+        try:
+            return hearer.take()
+        except EngineAwayError as error:
+            self._away = error
+            return []
+
+    def _try(self, act: Callable[[], bool]) -> bool:
+        """Do something that may meet that the log is away."""
+        try:
+            return act()
+        except EngineAwayError as error:
+            self._away = error
+            return False
+
+    def _tell(self, subject: str, told: Iterable[bytes]) -> None:
+        try:
+            for data in told:
+                self._log.tell(subject, data)
+        except EngineAwayError as error:
+            self._away = error
+
+    def _is_time_to_tell(self) -> bool:
+        now_s = self._monotonic_s()
+        if now_s - self._told_at_s < _TELL_EVERY_S:
+            return False
+        self._told_at_s = now_s
+        return True
+
+    def _end(self) -> None:
+        """Say that the log is away, if it is."""
+        away, self._away = self._away, None
+        if away is not None:
+            raise away
+
+    def close(self) -> None:
+        """Hear no more; idempotent."""
+        while self._hearers:
+            self._hearers.popitem()[1].close()
+
+
+class RelayHost(_Host):
+    """A node's relay.
+
+    Args:
+        relay: hands on the node's journals.
+        log: as it uses it.
+        monotonic_s: a clock that nobody sets.
+        stage: whose partitions it publishes for.
+    """
+
+    def __init__(
+        self,
+        relay: Relay,
+        log: FactLog,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        stage: str = "facts",
+    ) -> None:
+        super().__init__(log, monotonic_s)
+        self.relay = relay
+        self._stage = stage
+
+    def step(self) -> bool:
+        """Hand on what there is; whether there may be more.
+
+        Raises:
+            EngineAwayError: the log is away; nothing is lost.
+            DataFolderError: a journal cannot be read.
+        """
+        self.relay.hear(decode_tells(self._heard(said_subject(self._stage))), self._monotonic_s())
+        more = self._try(self.relay.step)
+        mark = self.relay.mark()
+        if mark is not None and self._is_time_to_tell():
+            self._tell(marks_subject(self._stage), encode_tells([mark]))
+        self.relay.prune(self._monotonic_s())
+        self._end()
+        return more
+
+
+@dataclass(frozen=True, slots=True)
+class HostedPartition:
+    """A partition of this process.
+
+    Attributes:
+        meter: counts it.
+        feed: says what is counted.
+        relay: hands on its outbox; None of a partition of the last stage.
+    """
+
+    meter: PartitionMeter
+    feed: CountsFeed
+    relay: Relay | None = None
+
+
+class PartitionHost(_Host):
+    """The partitions of one process.
+
+    Args:
+        partitions: which.
+        log: as they use it.
+        epoch: the how-manieth owner of a partition (by name) this node is; None where it is none.
+        monotonic_s: a clock that nobody sets.
+    """
+
+    def __init__(
+        self,
+        partitions: Iterable[HostedPartition],
+        log: FactLog,
+        epoch: Callable[[str], int | None],
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(log, monotonic_s)
+        self.partitions = list(partitions)
+        self._epoch = epoch
+
+    def step(self) -> bool:
+        """Count what there is; whether there was anything.
+
+        Raises:
+            EngineAwayError: the log is away; nothing is lost.
+            StorageUnavailableError: a disk refused; the next step tries the same again.
+        """
+        stages = {each.meter.STAGE for each in self.partitions}
+        marks = {stage: decode_tells(self._heard(marks_subject(stage))) for stage in stages}
+        said = decode_tells(self._heard(said_subject("keys")))
+        wanted = decode_counts_tells(self._heard(COUNTS_WANTED))
+        came = False
+        for each in self.partitions:
+            each.meter.hear(marks[each.meter.STAGE])
+            came |= self._try(each.meter.step)
+            each.feed.hear(wanted)
+            if each.relay is not None:
+                came |= self._hand_on(each.relay, said)
+        if self._is_time_to_tell():
+            self._say()
+        self._end()
+        return came
+
+    def _hand_on(self, relay: Relay, said: Iterable[Tell]) -> bool:
+        relay.hear(said, self._monotonic_s())
+        for _ in range(_PAGES_A_STEP):
+            if not self._try(relay.step):
+                break
+        relay.prune(self._monotonic_s())
+        return False
+
+    def _say(self) -> None:
+        """Tell what stands: to relays what is here and what is not, to mirrors what is counted."""
+        said: dict[str, list[Tell]] = {"facts": [], "keys": []}
+        marks: list[Tell] = []
+        fresh = []
+        for each in self.partitions:
+            epoch = self._epoch(each.meter.name)
+            if epoch is None:
+                continue  # another node owns it: what this one counts is seen by nobody
+            of_stage = said[each.meter.STAGE]
+            of_stage += [each.meter.confirmation(epoch), *each.meter.gaps(epoch)]
+            if each.relay is not None and (mark := each.relay.mark()) is not None:
+                marks.append(mark)
+            try:
+                standing = each.feed.step(epoch)
+            except EngineAwayError as error:
+                self._away = error
+                continue
+            if standing is not None:
+                fresh.append(standing)
+        for stage, tells in said.items():
+            self._tell(said_subject(stage), encode_tells(tells))
+        self._tell(marks_subject("keys"), encode_tells(marks))
+        self._tell(COUNTS_FRESH, encode_counts_tell(fresh))
+
+
+class MirrorHost(_Host):
+    """A node's mirror.
+
+    Args:
+        mirror: the mirror.
+        log: as it uses it.
+        monotonic_s: a clock that nobody sets.
+    """
+
+    def __init__(
+        self, mirror: Mirror, log: FactLog, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(log, monotonic_s)
+        self.mirror = mirror
+
+    def step(self) -> bool:
+        """Mirror what there is; whether there was anything.
+
+        Raises:
+            EngineAwayError: the log is away; nothing is lost.
+            StorageUnavailableError: the disk refused.
+        """
+        came = self._try(self.mirror.step)
+        # After what was published: what is told of it is then known here.
+        self.mirror.hear(decode_counts_tells(self._heard(COUNTS_FRESH)))
+        wanted = self.mirror.wanted()
+        if wanted:
+            self._tell(COUNTS_WANTED, encode_counts_tell(wanted))
+        self._end()
+        return came

@@ -1,0 +1,227 @@
+"""The meter of one partition: follows its log, takes what the chain accepts, counts it, and says
+what it has and what it lacks.
+
+What is common to both stages. A stage says how arrivals become batches and what counting one means;
+where a batch ends must change nothing (`headcount.stages.first_stage`). Positions are committed
+with what they count, and where in the log to go on with them: that is a hint, and nothing hangs on
+it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar
+
+from headcount.counting.folded import Folded
+from headcount.counting.hashing import KeyPlan
+from headcount.engines import FactLog, LogEntry
+from headcount.meter.committing import Committing
+from headcount.meter.digestion import FoldHalf
+from headcount.meter.limits import MeterLimits
+from headcount.stages.chain import Arrival, Chain
+from headcount.stages.packs import PackError, PartitionOrder, decode_pack
+from headcount.stages.tells import Confirmation, Gap, RelayMark, Tell, queue_bytes
+from headcount.store.partition import PartitionStore
+from headcount.store.protocol import Change
+
+__all__ = ["HINT", "LATEST", "PartitionMeter"]
+
+_log = logging.getLogger(__name__)
+
+HINT, LATEST = "log_hint", "latest_appended_ms"
+_SEALING_EVERY_S = 60.0
+# What a relay no longer has may still stand in the log, before where it was read.
+_READ_AGAIN_AFTER_S, _READ_AGAIN_EVERY_S = 10.0, 60.0
+_TAKE_BYTES = 4 << 20
+
+Item = Arrival | PartitionOrder
+
+
+class PartitionMeter(ABC):
+    """Counts one partition.
+
+    Args:
+        number: of the partition.
+        store: its store.
+        log: where it is fed from.
+        clock_ms: the time, in milliseconds since 1970.
+        window_days: as `fold` takes it.
+        limits: bounds on batches and memory.
+        origins: all nodes, or all partitions of the stage before: whoever publishes for it.
+        key_plan: which hash key serves which month.
+        monotonic_s: a clock that nobody sets.
+
+    Attributes:
+        name: such as `facts-3`.
+        on_committed: called with each change that is committed.
+        counted_facts: how many facts or records it has counted.
+    """
+
+    STAGE: ClassVar[str]
+
+    def __init__(
+        self,
+        number: int,
+        store: PartitionStore,
+        log: FactLog,
+        clock_ms: Callable[[], int],
+        window_days: int,
+        limits: MeterLimits,
+        origins: Callable[[], Sequence[str]],
+        key_plan: Callable[[], KeyPlan] = KeyPlan,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.number = number
+        self.name = f"{self.STAGE}-{number}"
+        self.store = store
+        self._clock_ms = clock_ms
+        self._limits = limits
+        self._origins = origins
+        self._monotonic_s = monotonic_s
+        self.on_committed: Callable[[Change], None] = lambda _: None
+        self.counted_facts = 0
+        if store.files is not None:
+            store.files.tidy(clock_ms())
+        self.committing = Committing(store, clock_ms, window_days, limits, key_plan, self._half())
+        self.committing.before_commit = self._complete
+        for workspace, period in store.sealed():
+            if not self.committing.sealing.is_sealed(workspace, period):
+                self.committing.sealing.close(workspace, period)
+        self.positions = dict(store.state().positions)
+        kept = store.watermarks()
+        self._latest_ms = kept.get(LATEST, 0)
+        self._hint = kept.get(HINT)
+        self.chain = Chain(number, self.positions)
+        self._log = log
+        self._follower = log.follow(f"{self.STAGE}.{number}", self._hint)
+        self._whole_at_s = self._read_again_at_s = monotonic_s()
+        self._pending: deque[tuple[Item, int]] = deque()
+        self._sealing_at_s = float("-inf")
+        self.unreadable = 0
+
+    def step(self) -> bool:
+        """Count what the log has for it; whether there was anything.
+
+        Raises:
+            EngineAwayError: the log cannot be asked.
+            StorageUnavailableError: the disk refused; the next step tries the same again.
+        """
+        self._resume()
+        if not self._pending:
+            for entry in self._follower.take(_TAKE_BYTES):
+                self._read(entry)
+        counted = bool(self._pending)
+        while self._pending:
+            batch = self._next_batch([item for item, _ in self._pending])
+            hint = self._pending[len(batch) - 1][1]
+            self._count(batch, hint)
+            for _ in batch:
+                self._pending.popleft()
+        self.chain.look(self.positions, self._monotonic_s())
+        self._read_again_if_stuck()
+        self._drop_sealed()
+        self.committing.indexes.upkeep()
+        return counted
+
+    def _read_again_if_stuck(self) -> None:
+        """Read the log from its beginning where something is missing that nobody sends again."""
+        now_s = self._monotonic_s()
+        if not self.chain.lacking():
+            self._whole_at_s = now_s
+        elif (
+            now_s - self._whole_at_s >= _READ_AGAIN_AFTER_S
+            and now_s - self._read_again_at_s >= _READ_AGAIN_EVERY_S
+        ):
+            self._read_again_at_s = now_s
+            _log.warning("%s lacks entries: its log is read again from the beginning", self.name)
+            self._follower.close()
+            self._follower = self._log.follow(f"{self.STAGE}.{self.number}")
+
+    def _read(self, entry: LogEntry) -> None:
+        try:
+            pack = decode_pack(entry.data)
+        except PackError as error:
+            # What it held is missing in the chain, and comes again.
+            self.unreadable += 1
+            _log.error("entry %d of %s.%d: %s", entry.hint, self.STAGE, self.number, error)
+            return
+        items: list[Item] = [*self.chain.take(pack, self._monotonic_s()), *pack.orders]
+        self._pending.extend((item, entry.hint) for item in items)
+
+    def _resume(self) -> None:  # noqa: B027 — most have nothing
+        """Finish what a life before has begun."""
+
+    @abstractmethod
+    def _half(self) -> FoldHalf:
+        """The half of the fold that is this stage's."""
+
+    @abstractmethod
+    def _next_batch(self, items: Sequence[Item]) -> Sequence[Item]:
+        """How many of some items (at least one) to count in one commit, from the first on."""
+
+    @abstractmethod
+    def _count(self, batch: Sequence[Item], hint: int) -> None:
+        """Count a batch, and commit where in the log it came from."""
+
+    def _complete(self, _folded: Folded, change: Change) -> None:
+        """Add to a change what a stage hands on; before its commit."""
+        # Which library, version or event brought what is not followed across partitions.
+        change.contributions = ()
+
+    def _change(self, arrivals: Iterable[Arrival], hint: int) -> Change:
+        """A change that says what arrivals move."""
+        positions: dict[str, int] = {}
+        for arrival in arrivals:
+            positions[arrival.queue] = arrival.entry.id
+            self._latest_ms = max(self._latest_ms, arrival.entry.appended_at_ms)
+        return Change(positions=positions, watermarks={HINT: hint, LATEST: self._latest_ms})
+
+    def _committed(self, change: Change) -> None:
+        self.positions.update(change.positions)
+        self.on_committed(change)
+
+    def _drop_sealed(self) -> None:
+        if self._monotonic_s() - self._sealing_at_s >= _SEALING_EVERY_S:
+            self._sealing_at_s = self._monotonic_s()
+            self.committing.sealing.drop_done(self._clock_ms())
+
+    def hear(self, marks: Iterable[Tell]) -> None:
+        """Learn what those who publish say."""
+        for mark in marks:
+            if isinstance(mark, RelayMark):
+                self.chain.mark(mark)
+
+    def until_ms(self) -> int | None:
+        """Until when everything that was acknowledged is counted here; None while nobody knows."""
+        return self.chain.until_ms(self._origins())
+
+    @property
+    def latest_ms(self) -> int:
+        """When the latest of what is counted here was appended."""
+        return self._latest_ms
+
+    def waits_for(self) -> list[str]:
+        """Who has not said anything since this process began."""
+        return self.chain.waits_for(self._origins())
+
+    def confirmation(self, epoch: int) -> Confirmation:
+        """What to tell those who publish: what it has on its disk."""
+        told = [(queue_bytes(queue), position) for queue, position in self.positions.items()]
+        return Confirmation(self.number, epoch, told)
+
+    def gaps(self, epoch: int) -> list[Gap]:
+        """What it lacks, as it is to be told now."""
+        return [
+            Gap(self.number, epoch, queue_bytes(queue), position)
+            for queue, position in self.chain.gaps(self._monotonic_s())
+        ]
+
+    def close(self) -> None:
+        """Stop following; the store is closed too. Idempotent."""
+        self._follower.close()
+        self.committing.indexes.close()
+        self.store.close()

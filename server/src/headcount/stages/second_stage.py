@@ -1,0 +1,95 @@
+"""Stage 2: which tracked ids are in which sets, of the ids that are this partition's.
+
+It only takes unions and minima: it does not matter in which order records come, whether they come
+again, and where a batch ends. A month is closed here when it is closed in every partition of
+stage 1 that hands records on: then nothing of it can come that was not here before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from headcount.counting.batch import Facts, MonthOfFacts
+from headcount.counting.calendar import Period
+from headcount.counting.folded import Folded, Indexes
+from headcount.counting.tracked_ids import fold_tracked
+from headcount.meter.digestion import FoldHalf
+from headcount.stages.chain import Arrival
+from headcount.stages.packs import PartitionOrder
+from headcount.stages.partition_meter import Item, PartitionMeter
+from headcount.stages.tracked_records import TRACKED_DTYPE, facts_of_records
+
+__all__ = ["SecondStage", "fold_second"]
+
+
+def fold_second(facts: Facts, indexes: Indexes, _window_days: int) -> Folded:
+    """The second half of `fold`."""
+    return fold_tracked(MonthOfFacts.each(facts), indexes)
+
+
+class SecondStage(PartitionMeter):
+    """Counts one partition of ids; `origins` are all partitions of stage 1, the other arguments
+    those of `PartitionMeter`."""
+
+    STAGE = "keys"
+
+    def __init__(self, number: int, *rest: Any, **more: Any) -> None:
+        super().__init__(number, *rest, **more)
+        self._closing = {
+            name: bits for name, bits in self.store.watermarks().items() if name.startswith("seal ")
+        }
+
+    def _half(self) -> FoldHalf:
+        return fold_second
+
+    def _next_batch(self, items: Sequence[Item]) -> Sequence[Item]:
+        room = self._limits.facts_a_batch_max * TRACKED_DTYPE.itemsize
+        batch: list[Item] = []
+        for item in items:
+            if room <= 0:
+                break
+            room -= 0 if isinstance(item, PartitionOrder) else len(item.entry.data)
+            batch.append(item)
+        return batch
+
+    def _count(self, batch: Sequence[Item], hint: int) -> None:
+        arrivals = [item for item in batch if isinstance(item, Arrival)]
+        change = self._change(arrivals, hint)
+        closing, closed = self._closed_with(arrivals)
+        change.watermarks = {**change.watermarks, **closing}
+        change.sealed = closed
+        data = b"".join(arrival.entry.data for arrival in arrivals)
+        facts = self._of_open_months(facts_of_records(np.frombuffer(data, TRACKED_DTYPE)))
+        self.committing.commit(facts, change, self._clock_ms())
+        self._closing.update(closing)
+        for workspace, period in closed:
+            self.committing.sealing.close(workspace, period)
+        self.counted_facts += len(facts)
+        self._committed(change)
+
+    def _of_open_months(self, facts: Facts) -> Facts:
+        """Those that can be new: what comes of a closed month is sent again, and was counted."""
+        kept, _late = self.committing.sealing.split(facts)
+        return kept
+
+    def _closed_with(
+        self, arrivals: Sequence[Arrival]
+    ) -> tuple[dict[str, int], list[tuple[int, Period]]]:
+        """Which partitions have closed which months by now, as bits; and what is closed by all."""
+        everybody = {origin: 1 << at for at, origin in enumerate(self._origins())}
+        whole = sum(everybody.values())
+        closing: dict[str, int] = {}
+        closed = []
+        for arrival in arrivals:
+            for workspace, number in arrival.entry.sealed:
+                name = f"seal {workspace} {number}"
+                had = closing.get(name, self._closing.get(name, 0))
+                closing[name] = had | everybody.get(arrival.origin, 0)
+                period = Period(number)
+                is_new = not self.committing.sealing.is_sealed(workspace, period)
+                if closing[name] == whole and is_new and (workspace, period) not in closed:
+                    closed.append((workspace, period))
+        return closing, closed

@@ -1,0 +1,113 @@
+"""What a partition's store has beside those of any: an outbox, and rows that others mirror.
+
+Takes an embedded store, gives a `PartitionStore`. And for a node of a cluster the store into which
+it mirrors what all partitions count (`MirrorStore`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from headcount.counting.calendar import Period
+from headcount.counting.facts import Rejection
+from headcount.counting.usage import Counts
+from headcount.sqlite.opening import damage_named, rows
+from headcount.store.counts import counts_of
+from headcount.store.sqlite import SqliteStore
+from headcount.store.stored_outbox import StoredOutbox
+from headcount.store.tables import MIRRORED, MIRRORED_PART, MONTH, REJECTION, USAGE, WATERMARK
+
+__all__ = ["MirrorStore", "PartitionStore", "Place"]
+
+Place = tuple[int, Period, int]
+"""Workspace, month and source of a row of counts; source 0 is the workspace."""
+
+_ALL_PLACES = "SELECT workspace, period, source FROM usage ORDER BY workspace, period, source"
+_ALL_TALLIES = "SELECT DISTINCT workspace, period, source FROM rejection"
+_MIRRORED_PLACES = "SELECT workspace, period, source FROM mirrored WHERE partition = ?1"
+
+
+class PartitionStore(SqliteStore):
+    """The store of one partition; the arguments are those of `SqliteStore`."""
+
+    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+        super().__init__(path, vfs=vfs)
+        self.outbox = StoredOutbox(path, self._db, self._ledger, self._lock)
+
+    @property
+    def generation(self) -> int:
+        """How many transactions it has seen."""
+        return self._ledger.part.generation
+
+    def watermarks(self) -> dict[str, int]:
+        """All numbers that are kept by name."""
+        with self._lock:
+            return dict(self._ledger.read(WATERMARK))
+
+    def sealed(self) -> set[tuple[int, Period]]:
+        """The (workspace, month) pairs that are closed, also those of which it holds nothing."""
+        with self._lock:
+            found = self._ledger.read(MONTH, "WHERE sealed")
+        return {(row[0], Period(row[1])) for row in found}
+
+    def import_days(self) -> dict[tuple[int, Period], int]:
+        """(workspace, month) to the latest day on which something was imported into it."""
+        with self._lock:
+            found = self._ledger.read(MONTH, "WHERE last_import_day IS NOT NULL")
+        return {(row[0], Period(row[1])): row[2] for row in found}
+
+    def places(self) -> tuple[list[Place], list[Place]]:
+        """Of which scopes it holds counts, and of which tallies."""
+        with self._lock, damage_named(self._path):
+            found = rows(self._db, _ALL_PLACES), rows(self._db, _ALL_TALLIES)
+        counts, tallies = ([(w, Period(p), s) for w, p, s in each] for each in found)
+        return counts, tallies
+
+    def counts_at(self, places: Iterable[Place]) -> Iterator[tuple[Place, Counts]]:
+        """The counts of some scopes, of those that have any."""
+        for workspace, period, source in places:
+            with self._lock:
+                row = self._ledger.get(USAGE, workspace, period.number, source)
+            if row is not None:
+                yield (workspace, period, source), counts_of(row[4])
+
+    def tallies_at(self, places: Collection[Place]) -> list[Rejection]:
+        """The tallies of some sources and months, as they are kept."""
+        found = []
+        for workspace, period, source in places:
+            clause = "WHERE workspace = ?1 AND period = ?2 AND source = ?3"
+            with self._lock:
+                held = self._ledger.read(REJECTION, clause, (workspace, period.number, source))
+            found += [Rejection(row[0], *row[2:]) for row in held]
+        return found
+
+
+class MirrorStore(SqliteStore):
+    """The store of a node in a cluster, into which the counts of all partitions go."""
+
+    def states(self) -> dict[str, bytes]:
+        """Partition to how far it is mirrored, as the mirror wrote it down."""
+        with self._lock:
+            return dict(self._ledger.read(MIRRORED_PART))
+
+    def mirrored_places(self, partition: str) -> list[Place]:
+        """Of which scopes a partition has counts here."""
+        with self._lock, damage_named(self._path):
+            found = rows(self._db, _MIRRORED_PLACES, (partition,))
+        return [(workspace, Period(number), source) for workspace, number, source in found]
+
+    def mirrored_counts(self, partition: str, place: Place) -> Counts | None:
+        """The counts of a scope in a partition; None for none."""
+        workspace, period, source = place
+        with self._lock:
+            row = self._ledger.get(MIRRORED, partition, workspace, period.number, source)
+        return None if row is None else counts_of(row[4])
+
+    def tally(self, rejection: Rejection) -> int:
+        """How many messages a tally has here, by its place and word."""
+        workspace, source, day, reason, _ = rejection
+        place = (workspace, Period.of_day(day).number, source, day, reason)
+        with self._lock:
+            row = self._ledger.get(REJECTION, *place)
+        return 0 if row is None else int(row[-1])

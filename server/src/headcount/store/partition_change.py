@@ -1,0 +1,41 @@
+"""What a change holds beyond counts where partitions count: what goes on, and what is mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from headcount.counting.calendar import Period
+from headcount.counting.usage import Counts
+
+__all__ = ["HandedOn", "Mirrored"]
+
+
+class HandedOn(NamedTuple):
+    """What a partition's change hands on to the next stage.
+
+    Attributes:
+        records: packed tracked records.
+        appended_at_ms: when the latest that they come from was appended, milliseconds since
+            1970.
+        sealed: (workspace, number of the month) closed with it.
+    """
+
+    records: bytes
+    appended_at_ms: int
+    sealed: Sequence[tuple[int, int]] = ()
+
+
+class Mirrored(NamedTuple):
+    """What a node learns of one partition's counts.
+
+    Attributes:
+        partition: the partition's name.
+        state: how far that is, as the mirror writes it down.
+        rows: (workspace, period, source) to the partition's counts now, shape (31, columns); None
+            where it has none any more.
+    """
+
+    partition: str
+    state: bytes
+    rows: Mapping[tuple[int, Period, int], Counts | None]

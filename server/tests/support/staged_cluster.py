@@ -1,0 +1,302 @@
+"""A cluster's data plane in one thread, on a log that loses, repeats, delays and rolls back.
+
+Real journals, partitions, stores and mirrors; time is a number that the test turns. Knows in which
+order stage 1 committed what, and so what an oracle must be told.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headcount.counting.batch import facts_from_bytes
+from headcount.errors import EngineAwayError
+from headcount.journal import JournalDirectory, JournalFile
+from headcount.meter.limits import MeterLimits
+from headcount.meter.sources import KnownSources
+from headcount.stages.chain import Arrival
+from headcount.stages.counts_feed import CountsFeed
+from headcount.stages.first_stage import FirstStage
+from headcount.stages.hosts import HostedPartition, MirrorHost, PartitionHost, RelayHost
+from headcount.stages.mirror import Mirror
+from headcount.stages.outbox import Outbox
+from headcount.stages.partition_meter import PartitionMeter
+from headcount.stages.partitioning import FactsSplit, RecordsSplit
+from headcount.stages.relay import Relay
+from headcount.stages.second_stage import SecondStage
+from headcount.store.partition import MirrorStore, PartitionStore
+from support.memory_log import NO_FAULTS, LogFaults, MemoryLogServer
+from support.oracle import Oracle, PlainFact
+from support.rig import pack
+
+STEP_MS = 250
+
+
+class StagedNode:
+    """One node's intake: journals and a relay."""
+
+    def __init__(self, cluster: StagedCluster, name: str) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.folder = cluster.folder / name
+        self.folder.mkdir()
+        self.writers = JournalDirectory(self.folder / "journals")
+        self.journals = [self.writers.claim(), self.writers.claim()]
+        self.start()
+
+    def start(self) -> None:
+        """Begin a relay, as a new process would."""
+        cluster = self.cluster
+        log = cluster.server.open()
+        readers = JournalDirectory(self.folder / "journals")
+        self.readers = [readers.open(path) for path in readers.paths()]
+        relay = Relay(
+            self.name, "facts", cluster.facts, log, lambda: self.readers,
+            FactsSplit(cluster.facts, KnownSources(lambda: cluster.workspace_of)),
+            lambda: cluster.now_ms,
+        )  # fmt: skip
+        self.host = RelayHost(relay, log, cluster.monotonic_s)
+
+    def stop(self) -> None:
+        """End the relay; what it knew is gone."""
+        self.host.close()
+        for reader in self.readers:
+            reader.close()
+
+    def close(self) -> None:
+        self.stop()
+        for journal in self.journals:
+            journal.close()
+        self.writers.close()
+
+
+class StagedCluster:
+    """The whole of it.
+
+    Args:
+        folder: where everything lies.
+        seed: of the log's faults.
+        facts, keys: how many partitions there are of each stage.
+        nodes: how many nodes take messages.
+        window_days: as `fold` takes it.
+        limits: of the partitions' meters.
+    """
+
+    def __init__(
+        self, folder: Path, seed: int = 0, *, facts: int = 2, keys: int = 2, nodes: int = 2,
+        window_days: int = 35, limits: MeterLimits | None = None, now_ms: int = 0,
+        mirrors: int = 1,
+    ) -> None:  # fmt: skip
+        self.folder = folder
+        self.facts, self.keys = facts, keys
+        self.server = MemoryLogServer(seed)
+        self.now_ms, self.steps = now_ms, 0
+        self.window_days = window_days
+        self.limits = limits or MeterLimits()
+        self.workspace_of: dict[int, int] = {}
+        self.plain: dict[bytes, PlainFact] = {}
+        self.order: dict[str, list[PlainFact]] = {}
+        self.committed: set[tuple[str, str, int]] = set()
+        self.epochs: dict[str, int] = {}
+        self.hosts: dict[str, PartitionHost] = {}
+        self.nodes = [StagedNode(self, f"n{number}") for number in range(nodes)]
+        self.names = [f"facts-{n}" for n in range(facts)] + [f"keys-{n}" for n in range(keys)]
+        for name in self.names:
+            self.epochs[name] = 1
+            (folder / name).mkdir()
+            self.start(name)
+        self.mirrors: list[tuple[MirrorStore, MirrorHost]] = []
+        for number in range(mirrors):
+            (folder / f"mirror{number}").mkdir()
+            self.start_mirror()
+
+    def monotonic_s(self) -> float:
+        """A clock that turns with each step."""
+        return self.steps * STEP_MS / 1000
+
+    # Processes come and go.
+
+    def start(self, name: str, *, renewed: bool = False) -> None:
+        """Begin a partition's meter, as a new process would."""
+        stage, _, text = name.partition("-")
+        number, log = int(text), self.server.open()
+        store = PartitionStore(self.folder / name / "store.sqlite")
+        if renewed:
+            store.outbox.renew()
+        kind: type[PartitionMeter] = FirstStage if stage == "facts" else SecondStage
+        origins = (
+            [node.name for node in self.nodes]
+            if stage == "facts"
+            else [f"facts-{n}" for n in range(self.facts)]
+        )
+        meter: Any = kind(
+            number, store, log, lambda: self.now_ms, self.window_days, self.limits,
+            lambda: origins, monotonic_s=self.monotonic_s,
+        )  # fmt: skip
+        relay = None
+        if isinstance(meter, FirstStage):
+            meter.on_arrivals = lambda arrivals: self._arrived(name, arrivals)
+            outbox = Outbox(store.outbox)
+            relay = Relay(
+                name, "keys", self.keys, log, lambda: [outbox], RecordsSplit(self.keys),
+                meter.until_ms, lambda: self.epochs[name],
+            )  # fmt: skip
+        feed = CountsFeed(meter, log, lambda: self.now_ms)
+        hosted = HostedPartition(meter, feed, relay)
+        self.hosts[name] = PartitionHost([hosted], log, self.epochs.get, self.monotonic_s)
+
+    def stop(self, name: str) -> None:
+        """End a partition's meter; what it knew beside its store is gone."""
+        host = self.hosts.pop(name)
+        host.close()
+        for each in host.partitions:
+            each.meter.close()
+
+    def meter(self, name: str) -> Any:
+        """A partition's meter."""
+        return self.hosts[name].partitions[0].meter
+
+    def restart(self, name: str) -> None:
+        self.stop(name)
+        self.start(name)
+
+    def keep(self, name: str) -> Path:
+        """Take a backup of a partition; its meter is stopped for that."""
+        kept = self.folder / "kept" / name
+        shutil.rmtree(kept, ignore_errors=True)
+        self.stop(name)
+        shutil.copytree(self.folder / name, kept)
+        self.start(name)
+        return kept
+
+    def restore(self, name: str) -> None:
+        """Put a partition back to its backup, as after the loss of its disk."""
+        kept = self.folder / "kept" / name
+        if not kept.exists():
+            return
+        self.stop(name)
+        shutil.rmtree(self.folder / name)
+        shutil.copytree(kept, self.folder / name)
+        self.epochs[name] += 1
+        self.start(name, renewed=True)
+
+    def start_mirror(self) -> None:
+        """Begin a node's mirror."""
+        number = len(self.mirrors)
+        store = MirrorStore(self.folder / f"mirror{number}" / "store.sqlite")
+        log = self.server.open()
+        mirror = Mirror(store, log, self.names, lambda: self.now_ms, self.monotonic_s)
+        self.mirrors.append((store, MirrorHost(mirror, log, self.monotonic_s)))
+
+    def restart_mirrors(self) -> None:
+        count = len(self.mirrors)
+        while self.mirrors:
+            store, host = self.mirrors.pop()
+            host.mirror.close()
+            host.close()
+            store.close()
+        for _ in range(count):
+            self.start_mirror()
+
+    # What happens.
+
+    def append(self, node: int, journal: int, facts: Sequence[PlainFact]) -> None:
+        """A client's batch is acknowledged by a node."""
+        file: JournalFile = self.nodes[node].journals[journal]
+        for fact in facts:
+            self.workspace_of.setdefault(fact.source, fact.workspace)
+            self.plain[_known_as(pack(fact))] = fact
+        file.append(b"".join(map(pack, facts)), [], self.now_ms)
+
+    def _arrived(self, name: str, arrivals: Sequence[Arrival]) -> None:
+        """Stage 1 is about to count, in this order; a rebuild counts the same once more."""
+        fresh = [
+            each for each in arrivals if (name, each.queue, each.entry.id) not in self.committed
+        ]
+        self.committed |= {(name, each.queue, each.entry.id) for each in fresh}
+        facts = facts_from_bytes([each.entry.data for each in fresh])
+        self.order.setdefault(name, []).extend(
+            self.plain[_known_as(fact.tobytes())] for fact in facts
+        )
+
+    def step(self) -> None:
+        """Everybody does what there is to do, once."""
+        self.steps += 1
+        self.now_ms += STEP_MS
+        for node in self.nodes:
+            with suppress(EngineAwayError):
+                node.host.step()
+        for host in list(self.hosts.values()):
+            with suppress(EngineAwayError):
+                host.step()
+        for _, host in self.mirrors:
+            with suppress(EngineAwayError):
+                host.step()
+
+    def settle(self, most: int = 400) -> None:
+        """With a log that works, until freshness passes what was acknowledged by now.
+
+        Raises:
+            AssertionError: it does not.
+        """
+        self.server.faults, self.server.away = NO_FAULTS, False
+        posted_ms = self.now_ms
+        for _ in range(most):
+            self.step()
+            if all(store.state().counted_until_ms > posted_ms for store, _ in self.mirrors):
+                return
+        raise AssertionError(f"not fresh after {most} steps: {self.standing()}")
+
+    def standing(self) -> dict[str, Any]:
+        """How everybody stands, for a failure's text."""
+        mirror = self.mirrors[0][1].mirror
+        return {
+            "now": self.now_ms,
+            "mirror": mirror.moments(),
+            "meters": {
+                n: (self.meter(n).until_ms(), self.meter(n).chain.lacking()) for n in self.hosts
+            },
+            "relays": [node.host.relay.standing() for node in self.nodes],
+        }
+
+    def faults(self, faults: LogFaults) -> None:
+        self.server.faults = faults
+
+    def oracle(self) -> Oracle:
+        """What the counts must be: partitions have no message in common, so any order of them."""
+        oracle = Oracle(self.window_days)
+        for facts in self.order.values():
+            for fact in facts:
+                oracle.meter(fact, fact.day)
+        return oracle
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.close()
+        for name in list(self.hosts):
+            self.stop(name)
+        while self.mirrors:
+            store, host = self.mirrors.pop()
+            host.mirror.close()
+            host.close()
+            store.close()
+
+
+def _known_as(packed: bytes) -> bytes:
+    """A fact without the number of its attributes, which partitions do not keep."""
+    return packed[:18] + bytes(2) + packed[20:]
+
+
+def all_counts(stores: Iterable[PartitionStore]) -> dict[Any, bytes]:
+    """Every row of counts of some stores, for comparing."""
+    return {
+        (at, place): counts.tobytes()
+        for at, store in enumerate(stores)
+        for place, counts in store.counts_at(store.places()[0])
+        if np.any(counts)
+    }
