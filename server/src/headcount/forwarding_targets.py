@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import urllib.parse
 from collections.abc import Mapping
+from typing import Any
 
 from headcount.errors import UsageError
 from headcount.setting_values import a_url
@@ -23,6 +24,8 @@ TARGETS: Mapping[str, str] = {
     "rudderstack": "https://api.rudderstack.com",
 }
 """What may be typed in place of an address, and what it stands for."""
+
+Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 _URL_CHARACTERS_MAX = 500
 _KEY_CHARACTERS_MAX = 500
@@ -82,18 +85,19 @@ def _require_public(split: urllib.parse.SplitResult) -> None:
         ) from None
 
 
-def public_addresses(host: str, port: int) -> None:
-    """See that a host has addresses, and that all of them are public.
+def public_addresses(host: str, port: int) -> list[Address]:
+    """The addresses of a host, as `socket.getaddrinfo` gives them, if all of them are public.
 
     Raises:
         OSError: it has none, or one that is not.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found: list[Address] = [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except UnicodeError:
         raise OSError(None, "it is no name of a machine") from None
     if not all(is_public(str(each[4][0])) for each in found):
         raise OSError(None, "it is an address of a private network")
+    return found
 
 
 def checked_vendor_key(text: str) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 __all__ = [
+    "ALERT_DELIVERIES",
+    "ALERT_WAITING",
     "ANSWERS_DELAYED",
     "API_BODIES_REFUSED",
     "CATCH_UP_SECONDS",
@@ -159,6 +161,17 @@ CONNECTIONS_DROPPED = Counter(
     " unread, answers not read; late, a head or the rest of a body that did not come; handshake,"
     " none of TLS.",
     ["address", "why"],
+)
+ALERT_DELIVERIES = Counter(
+    "headcount_alert_deliveries",
+    "Tries to tell a channel something, by what became of them.",
+    ("channel", "outcome"),
+)
+ALERT_WAITING = Gauge(
+    "headcount_alert_deliveries_waiting",
+    "What is to be told to a channel, or told again.",
+    ("channel",),
+    multiprocess_mode="mostrecent",
 )
 FORWARD_ANSWERS = Counter(
     "headcount_forward_answers",

@@ -28,6 +28,9 @@ _log = logging.getLogger("headcount.troubles")
 
 KINDS = frozenset(
     {
+        "alert_ends",
+        "alerts_failing",
+        "alerts_written",
         "api_ends",
         "clock_behind",
         "cluster_away",

@@ -115,7 +115,8 @@ class Server:
         return shop
 
     def children(self, role: str) -> list[psutil.Process]:
-        """The living processes of a role: `"intake"`, `"meter"`, `"api"` or `"forward"`."""
+        """The living processes of a role: `"intake"`, `"meter"`, `"api"`, `"forward"` or
+        `"alert"`."""
         living = []
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children():
@@ -135,7 +136,8 @@ class Server:
         """Leave no process behind, however the test went; idempotent."""
         if self.process.poll() is None:
             family = [psutil.Process(self.process.pid), *self.children("intake")]
-            family += [*self.children("meter"), *self.children("api"), *self.children("forward")]
+            for role in ("meter", "api", "forward", "alert"):
+                family += self.children(role)
             for process in family:
                 if process.is_running():
                     process.kill()

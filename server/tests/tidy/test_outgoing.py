@@ -22,7 +22,13 @@ OF_PEOPLE = [
     # Run by `headcount import` alone.
     SOURCES / "importing" / "objects.py",
 ]
-TO_VENDORS = [SOURCES / "forwarding" / f"{name}.py" for name in ("vendor", "vendor_connections")]
+TO_VENDORS = [
+    SOURCES / "forwarding" / "vendor.py",
+    SOURCES / "outgoing_connections.py",
+    SOURCES / "alerting" / "webhooks.py",
+    SOURCES / "alerting" / "mail.py",
+    SOURCES / "alerting" / "services.py",
+]
 # To what an operator has named with --cluster.
 TO_ENGINES = sorted((SOURCES / "engines").rglob("*.py"))
 CLIENTS = {
@@ -91,10 +97,7 @@ def test_what_a_token_names_is_not_spoken_to_where_it_is_private(
         target.close()
         assert answer.status is None
         assert "private network" in answer.said
-        if looked_up == "private":
-            listener.setblocking(False)
-            with pytest.raises(BlockingIOError):
-                listener.accept()
-        else:
-            with listener.accept()[0] as came:
-                assert came.recv(1) == b"", "not a byte was said to it"
+        # Whatever was judged before: what is connected to is judged, and by nobody spoken to.
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()

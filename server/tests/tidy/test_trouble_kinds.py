@@ -10,7 +10,7 @@ from tidy.sources import ROOT
 # Where in the arguments of what says a trouble its kind stands.
 _PLACES = {"begin": 0, "_tell_of": 0, "tell": 1, "Duty": 3}
 # Made of a process's role or of what an import reads, as `Endings` and `CatalogHistory` do.
-_MADE = {"api_ends", "forward_ends", "intake_ends", "meter_ends", "imports_months",
+_MADE = {"alert_ends", "api_ends", "forward_ends", "intake_ends", "meter_ends", "imports_months",
          "imports_tokens"}  # fmt: skip
 _SOURCES = sorted((ROOT / "server/src/headcount").rglob("*.py"))
 

@@ -5,6 +5,17 @@ api (tokens, names, limits) and cli. Owns `catalog.sqlite` and the numbers that 
 carry in place of names. Knows nothing of counting.
 """
 
+from headcount.catalog.alert_entities import (
+    AlertRuleRecord,
+    Attempt,
+    Channel,
+    ChannelKind,
+    DeliveryRecord,
+    DeliveryState,
+    DigestWhen,
+    NewDelivery,
+    QuotaRecord,
+)
 from headcount.catalog.entities import (
     FROM_THE_BEGINNING,
     DatedLimit,
@@ -28,15 +39,24 @@ from headcount.catalog.sqlite import Catalog
 __all__ = [
     "FROM_THE_BEGINNING",
     "LIMIT_MAX",
+    "AlertRuleRecord",
+    "Attempt",
     "Catalog",
+    "Channel",
+    "ChannelKind",
     "DatedLimit",
     "DatedPrice",
     "Deletion",
+    "DeliveryRecord",
+    "DeliveryState",
+    "DigestWhen",
     "Forwarding",
     "ForwardingState",
     "HashKeys",
     "Link",
+    "NewDelivery",
     "PlanLimits",
+    "QuotaRecord",
     "Scope",
     "Source",
     "Token",

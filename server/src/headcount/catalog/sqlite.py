@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import astuple, replace
 from typing import Any
 
+from headcount.catalog.alerts import AlertingCatalog
 from headcount.catalog.deletions import LIVING_WORKSPACE, DeletingCatalog
 from headcount.catalog.entities import (
     Scope,
@@ -30,7 +31,9 @@ from headcount.errors import UsageError
 __all__ = ["Catalog"]
 
 
-class Catalog(DeletingCatalog, KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog):
+class Catalog(
+    DeletingCatalog, KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog, AlertingCatalog
+):
     """Workspaces, sources, tokens, plan limits, links and forwardings, in one SQLite file.
 
     Safe to share between threads; every process opens its own.

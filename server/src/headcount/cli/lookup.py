@@ -16,10 +16,18 @@ import click
 from headcount.errors import UsageError
 
 if TYPE_CHECKING:
-    from headcount.catalog import Catalog, Source, Workspace
+    from headcount.catalog import AlertRuleRecord, Catalog, Channel, Source, Workspace
     from headcount.config import Settings
 
-__all__ = ["found_source", "found_workspace", "listed", "opened_catalog", "selected_workspaces"]
+__all__ = [
+    "found_channel",
+    "found_rule",
+    "found_source",
+    "found_workspace",
+    "listed",
+    "opened_catalog",
+    "selected_workspaces",
+]
 
 T = TypeVar("T")
 
@@ -131,3 +139,47 @@ def found_source(catalog: Catalog, id_or_name: str, workspace: str | None) -> So
             f'There is no source "{id_or_name}"{place}.', "See `headcount source list`."
         )
     return (by_id or found)[0]
+
+
+def found_channel(
+    catalog: Catalog, id_or_name: str, workspace: str | None
+) -> tuple[Workspace, Channel]:
+    """The channel of that id or name, and its workspace.
+
+    Raises:
+        UsageError: there is none, or several workspaces have one of that name.
+    """
+    return _one_of(catalog, workspace, catalog.channel, "channel", id_or_name)
+
+
+def found_rule(
+    catalog: Catalog, id_or_name: str, workspace: str | None
+) -> tuple[Workspace, AlertRuleRecord]:
+    """The rule of alerts of that id or name, and its workspace.
+
+    Raises:
+        UsageError: there is none, or several workspaces have one of that name.
+    """
+    return _one_of(catalog, workspace, catalog.alert_rule, "alert", id_or_name)
+
+
+def _one_of(
+    catalog: Catalog,
+    workspace: str | None,
+    of: Callable[[int, str], T | None],
+    what: str,
+    id_or_name: str,
+) -> tuple[Workspace, T]:
+    found = [
+        (owner, each)
+        for owner in selected_workspaces(catalog, workspace)
+        if (each := of(owner.number, id_or_name)) is not None
+    ]
+    if len(found) > 1:
+        raise UsageError(
+            f'{len(found)} workspaces have a {what} named "{id_or_name}".',
+            f"Say which with --workspace, or give the {what}'s id.",
+        )
+    if not found:
+        raise UsageError(f'There is no {what} "{id_or_name}".', f"See `headcount {what} list`.")
+    return found[0]

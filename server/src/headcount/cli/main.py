@@ -14,7 +14,9 @@ import sys
 import click
 
 from headcount import __version__
+from headcount.cli.alert import alert
 from headcount.cli.backup import backup, restore
+from headcount.cli.channel import channel
 from headcount.cli.cluster import cluster
 from headcount.cli.completion import completion
 from headcount.cli.demo import demo
@@ -67,8 +69,8 @@ def headcount() -> None:
 
 
 for command in (
-    serve, workspace, source, token, link, plan, import_, usage, libraries, export, tail, reconcile,
-    doctor, backup, restore, forget, rotate_hash_key, cluster, demo, completion,
+    serve, workspace, source, token, link, plan, alert, channel, import_, usage, libraries, export,
+    tail, reconcile, doctor, backup, restore, forget, rotate_hash_key, cluster, demo, completion,
 ):  # fmt: skip
     headcount.add_command(command)
 

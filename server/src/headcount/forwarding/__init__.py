@@ -6,7 +6,6 @@ counted stays counted.
 
     outgoing    a letter as the request that the vendor gets
     vendor      one request to a vendor, and what its answer means
-    vendor_connections  what a vendor may do to a connection
     delivery    one source: what is due, again and again until it is done
 """
 

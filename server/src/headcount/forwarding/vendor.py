@@ -18,8 +18,8 @@ from typing import NamedTuple
 import urllib3
 
 from headcount import __version__
-from headcount.forwarding.vendor_connections import pool_of
 from headcount.forwarding_targets import public_addresses
+from headcount.outgoing_connections import pool_of
 
 __all__ = ["DeliveryVerdict", "Vendor", "VendorAnswer", "retry_after_s", "verdict_of"]
 

@@ -103,6 +103,8 @@ def main(role: Role) -> int:
             from headcount.wiring.meter import run
         elif role == "forward":
             from headcount.wiring.deliveries import run
+        elif role == "alert":
+            from headcount.wiring.alerting import run
         elif role == "node":
             from headcount.wiring.cluster_node import run
         else:

@@ -33,6 +33,10 @@ _WHAT = {
         "The process that forwards",
         "Messages are taken and counted meanwhile, and wait to be forwarded.",
     ),
+    "alert": (
+        "The process that tells people",
+        "Messages are taken and counted meanwhile, and what is to be told waits.",
+    ),
     "api": ("The process that answers readers", "Messages are taken and counted meanwhile."),
 }
 

@@ -15,7 +15,7 @@ from headcount.wiring.whole_bodies import BODY_STATUSES
 
 __all__ = ["INDEX_FAMILIES", "ROLES", "begin_with_zeros"]
 
-ROLES = ("intake", "meter", "api", "forward")
+ROLES = ("intake", "meter", "api", "forward", "alert")
 """The processes of a server, beside the one that starts them."""
 
 INDEX_FAMILIES = ("message", "tracked")

@@ -28,6 +28,7 @@ from headcount.sqlite.unwritable import is_refusal
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change, MeterStore
 from headcount.troubles import Troubles
+from headcount.wiring.alert_setup import CatalogAlerts
 from headcount.wiring.backlog import BacklogReport
 from headcount.wiring.erasing import Erasing
 from headcount.wiring.forget_requests import ForgetRequests
@@ -136,6 +137,7 @@ def _opened(
         sources=sources,
         troubles=troubles,
         key_plan=CatalogKeyPlan(catalog),
+        alerts=CatalogAlerts(catalog),
     )
     meter.before_step = _CatalogSeen(catalog, store).note
     return stack.enter_context(closing(meter))

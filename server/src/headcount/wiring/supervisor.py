@@ -34,8 +34,8 @@ from headcount.troubles import Troubles
 from headcount.wiring.cluster_entry import CLUSTER_ROLES, enter_cluster
 from headcount.wiring.duties import Duty, begun, explained
 from headcount.wiring.endings import Endings
-from headcount.wiring.forwarding_wanted import forwarding_wanted
 from headcount.wiring.preparing import prepare_run_folder
+from headcount.wiring.process_wanted import Wanted, has_channels, has_forwardings, wanted
 from headcount.wiring.server_sockets import ServerSockets, sockets_of
 from headcount.wiring.standing import counting_position
 from headcount.wiring.states import ToldStates
@@ -136,7 +136,7 @@ def _announced_before(_: Listening) -> None:
     """Nothing: whoever waits for the announcement has had it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Process:
     """One child, over all its restarts."""
 
@@ -180,7 +180,9 @@ class _Processes:
         self._front.append(process("api", api))
         roles = CLUSTER_ROLES if settings.cluster is not None else ("meter",)
         self._counting = [process(role, None) for role in roles]
-        self._forward = process("forward", None)
+        wanted_by = {"forward": has_forwardings, "alert": has_channels}
+        self._optional = [(process(role, None), is_wanted) for role, is_wanted in wanted_by.items()]
+        self._behind = [*self._counting, *(each for each, _ in self._optional)]
         self._alive_fd, self._alive_kept_fd = os.pipe()
         self._stopping = asyncio.Event()
         self._failure: OperatorError | None = None
@@ -205,7 +207,7 @@ class _Processes:
         kept = [*self._front, *self._counting] if watching is None else self._front
         watches = [begun(self._keep(process)) for process in kept]
         if watching is None:
-            watches.append(begun(self._keep_forwarding()))
+            watches += [begun(self._keep_wanted(*each)) for each in self._optional]
         announcing = begun(self._announce_when_ready())
         await self._stopping.wait()
         announcing.cancel()
@@ -214,7 +216,7 @@ class _Processes:
             if process.sock is not None and not self._writable_again:
                 process.sock.close()
         clean = await self._end(self._front, _FRONT_STOP_TIMEOUT_S)
-        clean &= await self._end([*self._counting, self._forward], _METER_STOP_TIMEOUT_S)
+        clean &= await self._end(self._behind, _METER_STOP_TIMEOUT_S)
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, announcing, return_exceptions=True)
@@ -222,16 +224,14 @@ class _Processes:
             await watching.end()
         if self._failure is not None:
             raise self._failure
-        if self._writable_again:
-            return None
-        return 0 if clean else 1
+        return None if self._writable_again else 0 if clean else 1
 
     def _told_to_stop(self) -> None:
         if not self._stopping.is_set():
             self._stopping.set()
             return
-        # Told twice: somebody is in a hurry. What was acknowledged is durable already.
-        for process in (*self._front, *self._counting, self._forward):
+        # Told twice: what was acknowledged is durable already.
+        for process in (*self._front, *self._behind):
             _signal(process, signal.SIGKILL)
         os._exit(1)
 
@@ -261,10 +261,13 @@ class _Processes:
         write_whole(self._folder.listening, self._listening)
         self._announce(self._listening)
 
-    async def _keep_forwarding(self) -> None:
-        """Keep a process that forwards, from when on any source does."""
-        if await forwarding_wanted(self._folder, self._stopping):
-            await self._keep(self._forward)
+    async def _keep_wanted(self, process: _Process, is_wanted: Wanted) -> None:
+        """Keep a process from when on somebody wants what it does."""
+        if await wanted(self._folder, self._stopping, is_wanted):
+            await self._keep(process)
+
+    def _is_optional(self, process: _Process) -> bool:
+        return any(process is each for each, _ in self._optional)
 
     async def _keep(self, process: _Process) -> None:
         """Start a child, and start it again whenever it dies, with growing pauses."""
@@ -274,7 +277,7 @@ class _Processes:
             status, refusal = await self._life(process)
             if self._stopping.is_set():
                 return
-            fatal = status in (1, 2) and process is not self._forward
+            fatal = status in (1, 2) and not self._is_optional(process)
             unfit = refusal is not None and refusal.error == ClusterError.__name__
             if unfit or (fatal and not process.ever_ready.is_set()):
                 # Trying again would not fix it.
@@ -378,8 +381,8 @@ class _Processes:
     def _write_state(self) -> None:  # for /readyz, which the api process answers
         self._states.tell(
             ChildState(p.role, p.ready, p.endings.count, p.endings.sentence)
-            for p in (*self._front, *self._counting, self._forward)
-            if p is not self._forward or p.process is not None
+            for p in (*self._front, *self._behind)
+            if not self._is_optional(p) or p.process is not None
         )
 
 

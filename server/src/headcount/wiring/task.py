@@ -17,7 +17,8 @@ READY = b"ready\n"
 """What a child writes to standard output once it does its work."""
 
 Role = str
-"""`"intake"`, `"meter"`, `"api"` or `"forward"`; in a cluster `"node"` and others for a meter."""
+"""`"intake"`, `"meter"`, `"api"`, `"forward"` or `"alert"`; in a cluster `"node"` and others for a
+meter."""
 
 
 class Task(msgspec.Struct, frozen=True):

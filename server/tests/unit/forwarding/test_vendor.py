@@ -110,7 +110,7 @@ def test_an_answer_before_the_answer_is_not_taken_for_it(status: bytes) -> None:
 def test_an_answer_that_trickles_or_never_begins_is_none(
     parts: list[tuple[float, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headcount.forwarding.vendor_connections.ANSWER_WITHIN_S", 0.5)
+    monkeypatch.setattr("headcount.outgoing_connections.ANSWER_WITHIN_S", 0.5)
     with speaking(*parts, (0, _OK)) as url:
         vendor = Vendor(url, "k", by_token=False)
         assert vendor.post("/v1/track", b"{}").status is None

@@ -1,9 +1,9 @@
-"""Connections to vendors, which do what HTTP allows and what it does not.
+"""Connections to other people's servers, which do what HTTP allows and what it does not.
 
-Takes where a vendor is, gives urllib3's pool for it, of which: answers before the answer (1xx) are
+Takes where one is, gives urllib3's pool for it, of which: answers before the answer (1xx) are
 passed over, so that none is ever taken for that of the next request; one answer takes so long at
-most, however slowly it trickles; and where a token's holder named the vendor, nothing is said to a
-host that is not public.
+most, however slowly it trickles; and where only public hosts may be reached, a name is looked up,
+all its addresses are judged, and one of these is connected to: no other lookup comes in between.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import ssl
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from headcount.forwarding_targets import is_public
+from headcount.forwarding_targets import public_addresses
 
-__all__ = ["ANSWER_WITHIN_S", "pool_of"]
+__all__ = ["ANSWER_WITHIN_S", "connect_public", "pool_of"]
 
 ANSWER_WITHIN_S = 60.0
 """For how long one answer is waited for and read, all in all."""
@@ -50,8 +51,10 @@ def pool_of(split: urllib.parse.SplitResult, *, by_token: bool) -> urllib3.PoolM
         by_token = False
     else:
         pool = urllib3.PoolManager(num_pools=1, maxsize=1, ssl_context=context)
-    secure = _PublicPool if by_token else _SecurePool
-    pool.pool_classes_by_scheme = {"http": _PlainPool, "https": secure}
+    pool.pool_classes_by_scheme = {
+        "http": _PublicPlainPool if by_token else _PlainPool,
+        "https": _PublicPool if by_token else _SecurePool,
+    }
     return pool
 
 
@@ -107,20 +110,61 @@ class _SecureConnection(HTTPSConnection):
     response_class = _VendorResponse
 
 
-class _PublicConnection(_SecureConnection):
-    """A connection that says nothing to a host that is not public."""
+def connect_public(
+    host: str, port: int, timeout_s: float | None, options: Sequence[tuple[int, int, int]] = ()
+) -> socket.socket:
+    """A connection to a host all of whose addresses are public, to one that was judged.
+
+    Raises:
+        OSError: it has none, or one that is not; or none of them can be reached.
+    """
+    found = public_addresses(host, port)
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in found:
+        made = socket.socket(family, kind, protocol)
+        try:
+            for option in options:
+                made.setsockopt(*option)
+            made.settimeout(timeout_s)
+            made.connect(address)
+        except OSError as error:
+            made.close()
+            failure = error
+        else:
+            return made
+    raise failure or OSError(None, "it has no address")
+
+
+def _public_socket(connection: HTTPConnection) -> socket.socket:
+    within = connection.timeout
+    return connect_public(
+        connection._dns_host.strip("[]"),
+        connection.port,
+        within if isinstance(within, int | float) else ANSWER_WITHIN_S,
+        tuple(connection.socket_options or ()),  # type: ignore[arg-type]
+    )
+
+
+class _PublicPlainConnection(_PlainConnection):
+    """A connection to a public host, in the clear."""
 
     def _new_conn(self) -> Any:
-        found = super()._new_conn()
-        # Its name may have been given another address since it was looked up.
-        if not is_public(str(found.getpeername()[0])):
-            found.close()
-            raise OSError(None, "it is an address of a private network")
-        return found
+        return _public_socket(self)
+
+
+class _PublicConnection(_SecureConnection):
+    """A connection to a public host."""
+
+    def _new_conn(self) -> Any:
+        return _public_socket(self)
 
 
 class _PlainPool(HTTPConnectionPool):
     ConnectionCls = _PlainConnection
+
+
+class _PublicPlainPool(HTTPConnectionPool):
+    ConnectionCls = _PublicPlainConnection
 
 
 class _SecurePool(HTTPSConnectionPool):

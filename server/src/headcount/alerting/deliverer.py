@@ -1,0 +1,226 @@
+"""What is to be told, again and again until it is done: takes events and deliveries, sends them.
+
+Every event becomes one delivery for each of its channels, written down before anything is sent, in
+one transaction with how far events were read. A delivery is tried until its channel takes it, for
+about three days, with pauses that grow and differ; whatever dies meanwhile, it is tried again.
+A channel that fails is left alone for a while, but one message that it will not take does not hold
+up those behind it. Pauses are bounded, so that a clock that is set back lets nothing wait for long.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from headcount.alerting.notices import alert_body
+from headcount.alerting.telling import tell_channel
+from headcount.alerting.webhooks import Answer
+from headcount.catalog import Attempt, Catalog, Channel, DeliveryRecord, NewDelivery
+from headcount.store.alert_protocol import AlertStore
+
+__all__ = ["ChannelHealth", "Deliverer", "DeliveryPace", "pause_s"]
+
+_log = logging.getLogger("headcount.alerting")
+
+_AT_ONCE_MAX = 8
+_EVENTS_A_LOOK = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPace:
+    """How often a delivery is tried.
+
+    Attributes:
+        first_s, growth, most_s: the first pause, by how much each next one is longer, and the
+            longest, in seconds.
+        attempts_max: how often it is tried: by the above, for about three days.
+        asked_most_s: no receiver's wish to be left alone is followed for longer at once.
+        channel_most_s: a channel that fails is left alone for no longer.
+    """
+
+    first_s: float = 5.0
+    growth: float = 3.0
+    most_s: float = 6 * 3600.0
+    attempts_max: int = 21
+    asked_most_s: float = 3600.0
+    channel_most_s: float = 300.0
+
+
+def pause_s(pace: DeliveryPace, attempts: int, asked_s: float | None = None) -> float:
+    """How long to wait after so many tries: longer each time, and never the same for all.
+
+    Args:
+        pace: how often a delivery is tried.
+        attempts: how often it was tried, at least once.
+        asked_s: for how long the receiver asks to be left alone.
+    """
+    most_s = min(pace.most_s, pace.first_s * pace.growth ** min(attempts - 1, 30))
+    paused_s = most_s * random.uniform(0.75, 1.25)  # noqa: S311 — no secret
+    return paused_s if asked_s is None else max(paused_s, min(asked_s, pace.asked_most_s))
+
+
+@dataclass(slots=True)
+class ChannelHealth:
+    """How a channel fares.
+
+    Attributes:
+        failures: how often in a row it has not taken what it was told.
+        said: what it said last, where it did not.
+        rests_until_s: until when it is left alone, by a clock that nobody sets.
+    """
+
+    failures: int = 0
+    said: str = ""
+    rests_until_s: float = 0.0
+
+
+class Deliverer:
+    """Delivers what is to be told.
+
+    Args:
+        catalog: rules, channels and deliveries.
+        events: what was found.
+        key: gives the key that channels are sealed under.
+        clock_ms: the time, in milliseconds since 1970.
+        pace: how often a delivery is tried.
+
+    Attributes:
+        health: of each channel that was told anything, by its number.
+        answers: (channel number, outcome) of each try, for whoever counts them and empties it.
+        waiting: how many deliveries wait, by channel number.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        events: AlertStore,
+        key: Callable[[], bytes],
+        clock_ms: Callable[[], int],
+        pace: DeliveryPace | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._events = events
+        self._key = key
+        self._clock_ms = clock_ms
+        self._pace = pace or DeliveryPace()
+        self._pool = ThreadPoolExecutor(_AT_ONCE_MAX, "tell")
+        self._in_flight: dict[int, Future[None]] = {}
+        self.health: dict[int, ChannelHealth] = {}
+        self.answers: list[tuple[int, str]] = []
+        self.waiting: dict[int, int] = {}
+
+    def look(self) -> None:
+        """Write down what was found since, and begin to send what is due.
+
+        Raises:
+            DataFolderError: the catalog cannot be read or written; it goes on with the next look.
+            StorageUnavailableError: the same of the store.
+        """
+        self.take_events()
+        self._in_flight = {n: each for n, each in self._in_flight.items() if not each.done()}
+        channels = {each.number: each for each in self._catalog.channels()}
+        due: dict[int, DeliveryRecord] = {}
+        self.waiting = dict.fromkeys(channels, 0)
+        now_ms, now_s = self._clock_ms(), time.monotonic()
+        for record in self._catalog.waiting_deliveries():
+            channel = channels.get(record.channel)
+            if channel is None or channel.state == "gone":
+                self._catalog.drop_deliveries(record.channel, now_ms)
+                continue
+            self.waiting[record.channel] += 1
+            health = self.health.setdefault(record.channel, ChannelHealth())
+            busy = record.channel in self._in_flight or now_s < health.rests_until_s
+            if channel.state != "on" or busy or not self._is_due(record, now_ms):
+                continue
+            # The least tried first: what a channel will not take holds up nothing behind it.
+            first = due.get(record.channel)
+            if first is None or record.attempts < first.attempts:
+                due[record.channel] = record
+        for number, record in due.items():
+            self._in_flight[number] = self._pool.submit(self._deliver, channels[number], record)
+
+    def take_events(self) -> None:
+        """Write down what was found since, once for each of its channels."""
+        found = self._events.events(after=self._catalog.events_read(), most=_EVENTS_A_LOOK)
+        if not found:
+            return
+        workspaces = {each.number: (each.id, each.name) for each in self._catalog.workspaces()}
+        sources = {each.number: (each.id, each.name) for each in self._catalog.sources()}
+        channels = {each.number for each in self._catalog.channels()}
+        new: list[NewDelivery] = []
+        for _, event in found:
+            if (workspace := workspaces.get(event.workspace)) is None:
+                continue
+            body = alert_body(event, workspace, sources)
+            new += [
+                NewDelivery(event.workspace, number, event.uid, "alert", body)
+                for number in event.channels
+                if number in channels
+            ]
+        self._catalog.take_events(new, found[-1].number, self._clock_ms())
+
+    def _is_due(self, record: DeliveryRecord, now_ms: int) -> bool:
+        left_ms = record.next_at_ms - now_ms
+        return left_ms <= 0 or left_ms > 2_000 * max(self._pace.most_s, self._pace.asked_most_s)
+
+    def _deliver(self, channel: Channel, record: DeliveryRecord) -> None:
+        try:
+            answer, state = self.deliver(channel, record)
+            self.answers.append((channel.number, state if answer.taken else "again"))
+        except Exception:
+            # Whatever it is: what waits is written down, and is tried again.
+            _log.exception("a delivery of an alert could not be written down")
+            self.health[channel.number].rests_until_s = time.monotonic() + self._pace.first_s
+
+    def deliver(self, channel: Channel, record: DeliveryRecord) -> tuple[Answer, str]:
+        """Tell a channel something now, and write down what became of it.
+
+        Returns:
+            The answer, and the state of the delivery.
+
+        Raises:
+            DataFolderError: it was told, and that could not be written down.
+        """
+        began_ms, began_s = self._clock_ms(), time.monotonic()
+        answer = tell_channel(self._key, channel, record.event, record.body, began_ms)
+        took_ms = round(1000 * (time.monotonic() - began_s))
+        attempts = record.attempts + 1
+        state = "waiting"
+        if answer.taken:
+            state = "delivered"
+        elif answer.gone or attempts >= self._pace.attempts_max:
+            state = "failed"
+        paused_s = pause_s(self._pace, attempts, answer.retry_after_s)
+        self._catalog.note_attempt(
+            record.id,
+            Attempt(began_ms, answer.status, answer.said, took_ms),
+            state=state,  # type: ignore[arg-type]
+            next_at_ms=self._clock_ms() + round(1000 * paused_s),
+        )
+        if answer.gone:
+            said = f"{answer.said}: it wants no more"
+            self._catalog.change_channel(channel.number, self._clock_ms(), state="gone", said=said)
+            self._catalog.drop_deliveries(channel.number, self._clock_ms())
+        self._note_health(channel.number, answer)
+        return answer, state
+
+    def _note_health(self, channel: int, answer: Answer) -> None:
+        former = self.health.get(channel, ChannelHealth())
+        if answer.taken:
+            self.health[channel] = ChannelHealth()
+            return
+        failures = former.failures + 1
+        rest_s = min(self._pace.channel_most_s, self._pace.first_s * 2 ** min(failures - 1, 20))
+        if failures == 1:
+            rest_s = 0.0  # it may have been the message's fault
+        self.health[channel] = replace(
+            former, failures=failures, said=answer.said, rests_until_s=time.monotonic() + rest_s
+        )
+
+    def close(self) -> None:
+        """End soon: what is being sent is ended, or sent again by the next one."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

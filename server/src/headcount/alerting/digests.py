@@ -1,0 +1,186 @@
+"""What a day or a week was like: takes usage, gives what is sent to the channels that asked for it.
+
+The first look after six o'clock (UTC) writes down yesterday's; a week's is written on Mondays. Each
+is known by its channel and day, so a start, or a clock that is set, writes none twice. Charts are
+the page's, by the one description of them, and are drawn when it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from headcount.alerting.notices import rfc3339
+from headcount.catalog import Catalog, Channel, NewDelivery, limits_on
+from headcount.charts import Point, cumulative_chart, themed
+from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text
+from headcount.counting.forecast import FORMER_MONTHS, forecast_of
+from headcount.counting.metrics import HEADLINES, Metric
+from headcount.counting.usage import Counts
+from headcount.store.protocol import UsageStore
+
+__all__ = ["Digests", "digest_body"]
+
+_AT_HOUR_MS = 6 * 3_600_000
+_LOOK_EVERY_MS = 60_000
+_MONDAY = 4  # 1970-01-01 was a Thursday
+_EPOCH = date(1970, 1, 1)
+_SOURCES_MAX = 10
+
+
+class Digests:
+    """The digests of all channels.
+
+    Args:
+        catalog: whose channels, limits and names.
+        store: whose usage.
+        clock_ms: the time, in milliseconds since 1970.
+    """
+
+    def __init__(self, catalog: Catalog, store: UsageStore, clock_ms: Callable[[], int]) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._clock_ms = clock_ms
+        self._looked_at_ms = 0
+        self._written: dict[int, int] = {}
+
+    def look(self) -> None:
+        """Write down what is due.
+
+        Raises:
+            DataFolderError: the catalog cannot be read or written.
+            StorageUnavailableError: the store cannot be read.
+        """
+        now_ms = self._clock_ms()
+        if 0 <= now_ms - self._looked_at_ms < _LOOK_EVERY_MS:
+            return
+        for channel in self._catalog.channels():
+            day = _due(channel, now_ms)
+            if day is None or self._written.get(channel.number) == day:
+                continue
+            # A channel of today has not missed this morning's.
+            if channel.created_at_ms < day * MS_PER_DAY + _AT_HOUR_MS:
+                body = digest_body(self._catalog, self._store, channel, day)
+                if body is not None:
+                    event = f"digest_{channel.id}_{day_text(day)}"
+                    new = NewDelivery(channel.workspace, channel.number, event, "digest", body)
+                    self._catalog.add_delivery(new, now_ms)
+            self._written[channel.number] = day
+        self._looked_at_ms = now_ms
+
+
+def _due(channel: Channel, now_ms: int) -> int | None:
+    """The day on which the digest that is due was to be sent; None for none."""
+    day = day_of_ms(now_ms - _AT_HOUR_MS)
+    if channel.state != "on" or channel.digest == "none":
+        return None
+    return day if channel.digest == "daily" else day - (day - _MONDAY) % 7
+
+
+def digest_body(catalog: Catalog, store: UsageStore, channel: Channel, day: int) -> str | None:
+    """A digest as JSON; None where there is no such workspace.
+
+    Args:
+        catalog: limits and names.
+        store: usage.
+        channel: whose it is.
+        day: on which it is sent: it is about the day, or the seven days, before.
+    """
+    workspace = catalog.workspace_by_number(channel.workspace)
+    if workspace is None:
+        return None
+    days = 1 if channel.digest == "daily" else 7
+    last = day - 1
+    period = Period.of_day(last)
+    months = [
+        store.read_usage(workspace.number, period.shifted(-back)).workspace
+        for back in range(FORMER_MONTHS, 0, -1)
+    ]
+    reading = store.read_usage(workspace.number, period)
+    so_far = reading.workspace[: last - period.first_day + 1]
+    limits = limits_on(catalog.dated_limits(workspace.number), last)
+    span = day_text(last) if days == 1 else f"{day_text(day - days)} to {day_text(last)}"
+    lines, charts = [], []
+    for metric in HEADLINES:
+        added = _between(metric, so_far, months[-1], period, day - days)
+        line, chart = _of_metric(
+            metric, period, so_far, months, limits.get(metric.name), f"{added:,} in {span}"
+        )
+        lines.append(line)
+        charts.append(chart)
+    names = {each.number: each.name for each in catalog.sources(workspace.number)}
+    api_calls = HEADLINES[-1]
+    totals = api_calls.of(reading.sources[:, : len(so_far)]).sum(axis=-1)
+    largest = np.argsort(-totals)[:_SOURCES_MAX].tolist()
+    notes = [
+        f"{names.get(int(reading.source_numbers[at]), 'a source')}: {int(totals[at]):,}"
+        f" {api_calls.label} this month"
+        for at in largest
+    ]
+    what = "day" if days == 1 else "week"
+    event = f"digest_{channel.id}_{day_text(day)}"
+    data: dict[str, Any] = {
+        "id": event,
+        "workspace": {"id": workspace.id, "name": workspace.name},
+        "title": f"Headcount: {workspace.name}, the {what} of {span}",
+        "lines": lines,
+        "notes": notes,
+        "charts": charts,
+    }
+    at_ms = day * MS_PER_DAY + _AT_HOUR_MS
+    body = {"type": "headcount.digest", "timestamp": rfc3339(at_ms), "data": data}
+    return msgspec.json.encode(body).decode()
+
+
+def _between(metric: Metric, so_far: Counts, former: Counts, period: Period, first: int) -> int:
+    """What was new from a day on, of this month or the one before."""
+    total = int(metric.of(so_far)[max(0, first - period.first_day) :].sum())
+    if first < period.first_day:
+        before = period.shifted(-1)
+        total += int(metric.of(former)[first - before.first_day : before.length].sum())
+    return total
+
+
+def _of_metric(
+    metric: Metric,
+    period: Period,
+    so_far: Counts,
+    months: list[Counts],
+    limit: int | None,
+    added: str,
+) -> tuple[str, dict[str, Any]]:
+    """A sentence and a chart of one metric."""
+    points, before = _points(metric, period, so_far), period.shifted(-1)
+    now = points[-1].total
+    # Whole days: the last of what is given counts as one that is not over.
+    ahead = np.concatenate([so_far, np.zeros((1, so_far.shape[1]), np.int64)])
+    forecast = None
+    if len(so_far) < period.length:
+        forecast = forecast_of(metric, period, ahead, months)
+    line = f"{metric.title}: {now:,} this month so far, {added}."
+    if forecast is not None:
+        end = forecast.at_end
+        line += f" At the month's end there will be {end.low:,} to {end.high:,}."
+    if limit:
+        line += f" That is {100 * now / limit:.0f} % of the plan's {limit:,}."
+    previous = months[-1][: before.length]
+    chart = cumulative_chart(
+        points,
+        unit=metric.label,
+        days=period.length,
+        previous=_points(metric, before, previous) if previous.any() else (),
+        outlook=forecast.outlook(now) if forecast is not None else None,
+        limit=limit,
+        title=metric.title,
+    )
+    return line, {"title": f"{metric.title} by day", "spec": themed(chart, dark=False)}
+
+
+def _points(metric: Metric, period: Period, counts: Counts) -> list[Point]:
+    first = _EPOCH + timedelta(days=period.first_day)
+    totals = metric.of(counts).cumsum().tolist()
+    return [Point(first + timedelta(days=at), total) for at, total in enumerate(totals)]

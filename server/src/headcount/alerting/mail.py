@@ -1,0 +1,93 @@
+"""One e-mail: takes a notice and a mail server, gives what became of it.
+
+Plain text and HTML, with pictures beside it where there are any; the same Message-ID whenever it is
+sent again, so that a mail program may show it once.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.utils import formatdate
+
+from headcount.alerting.channels import EmailConfig
+from headcount.alerting.notices import Notice
+from headcount.alerting.webhooks import Answer
+
+__all__ = ["message_of", "send_mail"]
+
+_TIMEOUT_S = 30.0
+_SAID_MAX = 160
+
+
+def message_of(config: EmailConfig, event: str, notice: Notice, now_ms: int) -> EmailMessage:
+    """An e-mail that says a notice.
+
+    Args:
+        config: whose, and to whom.
+        event: by which what is told is known.
+        notice: what is told.
+        now_ms: milliseconds since 1970.
+    """
+    message = EmailMessage()
+    message["Subject"] = notice.title
+    message["From"] = config.sender
+    message["To"] = ", ".join(config.to)
+    message["Date"] = formatdate(now_ms / 1000)
+    message["Message-ID"] = f"<{event}@{config.sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(notice.text)
+    message.add_alternative(notice.html, subtype="html")
+    html = message.get_payload()[1]  # type: ignore[index]
+    for picture in notice.pictures:
+        html.add_related(picture.png, "image", "png", cid=f"<{picture.name}>")  # type: ignore[union-attr]
+    return message
+
+
+def send_mail(config: EmailConfig, event: str, notice: Notice, now_ms: int) -> Answer:
+    """Send once; never raises for what a server or a network does."""
+    message = message_of(config, event, notice, now_ms)
+    try:
+        with _connected(config) as server:
+            if config.user:
+                server.login(config.user, config.password)
+            refused = server.send_message(message)
+    except smtplib.SMTPRecipientsRefused as error:
+        return Answer(0, _said("it takes none of the receivers", error.recipients), taken=False)
+    except smtplib.SMTPResponseException as error:
+        text = error.smtp_error
+        words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+        return Answer(error.smtp_code, f"it answers {error.smtp_code} {_clean(words)}", taken=False)
+    except ssl.SSLError as error:
+        return Answer(0, f"its TLS cannot be trusted or used: {error.reason}", taken=False)
+    except (smtplib.SMTPException, OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        return Answer(0, f"it cannot be reached: {reason or type(error).__name__}", taken=False)
+    if refused:
+        return Answer(250, _said("it takes it, but not for all", refused), taken=True)
+    return Answer(250, "it takes it", taken=True)
+
+
+def _connected(config: EmailConfig) -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    if config.security == "tls":
+        return smtplib.SMTP_SSL(config.host, config.port, timeout=_TIMEOUT_S, context=context)
+    server = smtplib.SMTP(config.host, config.port, timeout=_TIMEOUT_S)
+    if config.security == "starttls":
+        try:
+            server.starttls(context=context)
+        except BaseException:
+            server.close()
+            raise
+    return server
+
+
+def _said(words: str, refused: object) -> str:
+    named = refused if isinstance(refused, dict) else {}
+    listed = ", ".join(f"{who} ({answer[0]})" for who, answer in named.items())
+    return f"{words}: {_clean(listed)}"
+
+
+def _clean(text: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in text)[:_SAID_MAX]

@@ -1,0 +1,234 @@
+"""An event in words: takes what was found, gives what is sent, for programs and for people.
+
+The JSON is made once, when an event is written down for its channels, and never changes; what a
+person reads is made of it, so that all channels say the same.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from headcount.counting.alerts import SHARES, AlertEvent, Crossing
+from headcount.counting.calendar import parse_day
+from headcount.counting.metrics import BY_NAME
+
+__all__ = ["Notice", "Picture", "alert_body", "metric_label", "notice_of", "rfc3339", "sentence"]
+
+_SHARE_LABELS = {"rejected_share": "rejected messages", "duplicate_share": "duplicates"}
+_MONTHS = [
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+]
+_WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+_SENTENCES_MAX = 40
+
+
+class Picture(NamedTuple):
+    """A picture beside a text.
+
+    Attributes:
+        name: by which the text names it.
+        title: what it shows.
+        png: the picture.
+    """
+
+    name: str
+    title: str
+    png: bytes
+
+
+class Notice(NamedTuple):
+    """What a person reads.
+
+    Attributes:
+        title: in one line.
+        text: plain.
+        html: the same as a page.
+        pictures: named in the page.
+    """
+
+    title: str
+    text: str
+    html: str
+    pictures: tuple[Picture, ...] = ()
+
+
+def rfc3339(at_ms: int) -> str:
+    """A moment as `2026-11-26T08:10:00Z`."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def metric_label(metric: str) -> str:
+    """What people call a metric of alerts."""
+    return BY_NAME[metric].label if metric in BY_NAME else _SHARE_LABELS[metric]
+
+
+def metric_wire(metric: str) -> str:
+    """A metric's name in JSON."""
+    first, *others = metric.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def alert_body(
+    event: AlertEvent, workspace: tuple[str, str], sources: Mapping[int, tuple[str, str]]
+) -> str:
+    """An event as JSON, as every channel gets it.
+
+    Args:
+        event: what was found.
+        workspace: the workspace's id and name.
+        sources: the ids and names of its sources, by number.
+    """
+    crossings = [
+        _crossing_data(each, sources.get(each.source, ("", "a source that is gone")))
+        for each in event.crossings
+    ]
+    of_whole = workspace[1]
+    sentences = [
+        sentence(each, sources.get(each.source, ("", "a source"))[1] if each.source else of_whole)
+        for each in event.crossings
+    ]
+    for data, said in zip(crossings, sentences, strict=True):
+        data["text"] = said
+    data = {
+        "id": event.uid,
+        "workspace": {"id": workspace[0], "name": workspace[1]},
+        "title": _title(of_whole, event.crossings, sentences),
+        "imported": any(each.imported for each in event.crossings),
+        "crossings": crossings,
+    }
+    body = {"type": "headcount.alert", "timestamp": rfc3339(event.at_ms), "data": data}
+    return msgspec.json.encode(body).decode()
+
+
+def _crossing_data(crossing: Crossing, source: tuple[str, str]) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "rule": {"id": crossing.rule, "name": crossing.name},
+        "kind": crossing.kind,
+        "metric": metric_wire(crossing.metric),
+        "source": {"id": source[0], "name": source[1]} if crossing.source else None,
+        "period": crossing.period,
+        "imported": crossing.imported,
+    }
+    if crossing.threshold:
+        data |= {
+            "threshold": crossing.threshold,
+            "value": crossing.value,
+            "target": crossing.target,
+            "planLimit": crossing.limit,
+        }
+    if crossing.kind == "forecast":
+        data["forecast"] = {
+            "low": crossing.low, "likely": crossing.likely, "high": crossing.high,
+        }  # fmt: skip
+    if crossing.kind == "unusual":
+        data |= {"day": crossing.day, "value": crossing.value, "usual": crossing.usual}
+    if crossing.since_ms is not None:
+        data["silentSince"] = rfc3339(crossing.since_ms)
+    return data
+
+
+def sentence(crossing: Crossing, scope: str) -> str:
+    """What was found, for people.
+
+    Args:
+        crossing: what.
+        scope: the name of the source or workspace.
+    """
+    label, month = metric_label(crossing.metric), _month(crossing.period)
+    if crossing.kind == "silent":
+        said = f"Nothing has come from {scope} since {rfc3339(crossing.since_ms or 0)}."
+    elif crossing.kind == "unusual":
+        weekday = _WEEKDAYS[(parse_day(crossing.day) + 3) % 7]
+        said = (
+            f"{scope} had {_number(crossing.value)} {label} on {crossing.day}; a {weekday} usually"
+            f" has {_number(crossing.usual or 0)}."
+        )
+    elif crossing.metric in SHARES:
+        said = (
+            f"{_number(crossing.value)} % of the messages of {scope} in {month} are {label}: the"
+            f" threshold of {crossing.threshold} is reached."
+        )
+    elif crossing.kind == "forecast":
+        said = (
+            f"{scope} is going to reach {_of(crossing)} {label} in {month}: at its end there will"
+            f" be {_number(crossing.low or 0)} to {_number(crossing.high or 0)}, most likely"
+            f" {_number(crossing.likely or 0)}."
+        )
+    else:
+        said = f"{scope} has reached {_of(crossing)} {label} in {month}: {_number(crossing.value)}."
+    return said + (" An import brought it." if crossing.imported else "")
+
+
+def _of(crossing: Crossing) -> str:
+    if crossing.limit is None or not crossing.threshold.endswith("%"):
+        return _number(crossing.target)
+    return f"{crossing.threshold} of the plan's {crossing.limit:,}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.1f}".removesuffix(".0")
+
+
+def _month(period: str) -> str:
+    return f"{_MONTHS[int(period[5:7]) - 1]} {period[:4]}"
+
+
+def _title(workspace: str, crossings: Sequence[Crossing], sentences: Sequence[str]) -> str:
+    if len(sentences) == 1:
+        return f"Headcount: {sentences[0]}"[:200]
+    reached = [f"{metric_label(each.metric)} {each.threshold or each.kind}" for each in crossings]
+    return f"Headcount: {workspace}: {', '.join(reached)}"[:200]
+
+
+def notice_of(body: str, pictures: Sequence[Picture] = ()) -> Notice:
+    """What people read of what is told.
+
+    Args:
+        body: as it was written down.
+        pictures: drawn of its charts, in their order.
+    """
+    told = msgspec.json.decode(body)
+    data = told["data"]
+    sentences = [each["text"] for each in data.get("crossings", ())] or data.get("lines", [])
+    shown = sentences[:_SENTENCES_MAX]
+    if len(shown) < len(sentences):
+        shown = [*shown, f"… and {len(sentences) - len(shown)} more."]
+    notes = list(data.get("notes", ()))
+    text = "\n".join([*shown, "", *notes, f"{told['timestamp']} · {data['id']}"])
+    return Notice(data["title"], text, _html(data["title"], shown, notes, told, pictures), (
+        *pictures,
+    ))  # fmt: skip
+
+
+def _html(
+    title: str,
+    sentences: Sequence[str],
+    notes: Sequence[str],
+    told: Mapping[str, Any],
+    pictures: Sequence[Picture],
+) -> str:
+    rows = "".join(
+        f'<p style="margin:0 0 10px;font-size:16px;line-height:1.45">{html.escape(each)}</p>'
+        for each in sentences
+    )
+    drawn = "".join(
+        f'<p style="margin:16px 0"><img src="cid:{each.name}" alt="{html.escape(each.title)}"'
+        ' style="width:100%;max-width:640px;height:auto"></p>'
+        for each in pictures
+    )
+    smaller = "".join(f"<br>{html.escape(each)}" for each in notes)
+    return (
+        '<!doctype html><html lang="en"><body style="margin:0;padding:24px;'
+        'font-family:system-ui,sans-serif;color:#1d1d1f;background:#ffffff">'
+        f'<div style="max-width:640px"><h1 style="font-size:18px;margin:0 0 16px">'
+        f"{html.escape(title)}</h1>{rows}{drawn}"
+        '<p style="margin:20px 0 0;font-size:13px;color:#5f6368">'
+        f"{html.escape(told['timestamp'])} · {html.escape(told['data']['id'])}{smaller}</p>"
+        "</div></body></html>"
+    )

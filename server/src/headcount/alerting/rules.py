@@ -1,0 +1,96 @@
+"""A rule as somebody gives it: takes texts, gives what is kept; refuses what means nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from headcount.alerting.notices import metric_label
+from headcount.counting.alerts import (
+    ALERT_METRICS,
+    SHARES,
+    THRESHOLDS_MAX,
+    AlertKind,
+    parse_threshold,
+)
+from headcount.errors import UsageError
+
+__all__ = ["CheckedRule", "checked_rule"]
+
+_NEED_THRESHOLDS = ("count", "forecast")
+
+
+class CheckedRule(NamedTuple):
+    """What is kept of a rule.
+
+    Attributes:
+        kind: what it looks at.
+        metric: one of `ALERT_METRICS`.
+        thresholds: in their one spelling, ascending, numbers before shares.
+    """
+
+    kind: AlertKind
+    metric: str
+    thresholds: tuple[str, ...]
+
+    def name(self, source: str | None) -> str:
+        """What it is called where nobody says.
+
+        Args:
+            source: the name of the source that it is about; None for the workspace.
+        """
+        of = source or "the workspace"
+        label = metric_label(self.metric)
+        match self.kind:
+            case "silent":
+                return f"Nothing arrives from {of}"
+            case "unusual":
+                return f"Far more {label} than usual of {of}"
+            case "forecast":
+                return f"{label[:1].upper()}{label[1:]} of {of} at the month's end"
+        return f"{label[:1].upper()}{label[1:]} of {of}"
+
+
+def checked_rule(kind: str, metric: str, thresholds: Sequence[str]) -> CheckedRule:
+    """A rule that means something.
+
+    Args:
+        kind: an `AlertKind`.
+        metric: one of `ALERT_METRICS`, or empty for the usual one.
+        thresholds: as people write them.
+
+    Raises:
+        UsageError: it does not.
+    """
+    of_kind = cast(AlertKind, kind)
+    if kind not in _NEED_THRESHOLDS:
+        if thresholds:
+            raise UsageError(
+                "Such a rule needs no threshold: it learns what is usual.",
+                "Leave the thresholds out, or look at a count.",
+            )
+        if metric not in ("", "api_calls"):
+            # Sets of ids fill up: the first of a month has far more new ones than any other day.
+            raise UsageError(
+                "Such a rule looks at API calls.", "Leave the metric out, or name API calls."
+            )
+        return CheckedRule(of_kind, "api_calls", ())
+    metric = metric or "mtu"
+    if metric not in ALERT_METRICS:
+        raise UsageError(f"There is no metric {metric!r:.40}.", f"Name one of {ALERT_METRICS}.")
+    if kind == "forecast" and metric in SHARES:
+        raise UsageError("No share of messages is forecast.", "Name MTU or API calls.")
+    if not thresholds or len(thresholds) > THRESHOLDS_MAX:
+        raise UsageError(
+            "The thresholds are missing, or too many." if thresholds else "A threshold is missing.",
+            f"Give 1 to {THRESHOLDS_MAX}, such as 12000 or 80%.",
+        )
+    found = {}
+    for text in thresholds:
+        try:
+            parsed = parse_threshold(text, metric)
+        except ValueError as error:
+            raise UsageError(f"{text!r:.40} is no threshold: {error}.", "Correct it.") from None
+        found[parsed.text] = parsed
+    ordered = sorted(found.values(), key=lambda each: (each.is_share, each.amount))
+    return CheckedRule(of_kind, metric, tuple(each.text for each in ordered))

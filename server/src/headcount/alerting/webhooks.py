@@ -1,0 +1,136 @@
+"""One post to a webhook: takes where to and what, gives what was answered.
+
+Signed as the specification of Standard Webhooks says, by its own library; with two secrets while
+one takes the place of the other. What may be reached is looked up and judged at every connection,
+those of a redirect too.
+"""
+
+from __future__ import annotations
+
+import ssl
+import urllib.parse
+from datetime import UTC, datetime
+from http.client import HTTPException
+from typing import NamedTuple
+
+import urllib3
+from standardwebhooks import Webhook
+
+from headcount import __version__
+from headcount.alerting.channels import WebhookConfig
+from headcount.outgoing_connections import pool_of
+
+__all__ = ["Answer", "post", "signed_headers"]
+
+_TIMEOUT = urllib3.Timeout(connect=10, read=20)
+_REDIRECTS_MAX = 3
+_SAID_BYTES = 300
+# Those that ask for the same request, body and all, somewhere else.
+_SAME_AGAIN = (307, 308)
+
+
+class Answer(NamedTuple):
+    """What became of one try.
+
+    Attributes:
+        status: the HTTP status; 0 where there was none.
+        said: what was answered, or why there is no answer, as a clause.
+        taken: whether it was taken.
+        gone: whether nothing is to be sent there any more.
+        retry_after_s: for how long it asks to be left alone; None where it does not say.
+    """
+
+    status: int
+    said: str
+    taken: bool
+    gone: bool = False
+    retry_after_s: float | None = None
+
+
+def signed_headers(config: WebhookConfig, event: str, body: str, now_ms: int) -> dict[str, str]:
+    """The headers that say who posts what, and when."""
+    at = datetime.fromtimestamp(now_ms // 1000, UTC)
+    signatures = [Webhook(each).sign(event, at, body) for each in config.secrets_at(now_ms)]
+    return {
+        "webhook-id": event,
+        "webhook-timestamp": str(now_ms // 1000),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def post(config: WebhookConfig, event: str, body: str, now_ms: int) -> Answer:
+    """Post once; never raises for what a receiver or a network does.
+
+    Args:
+        config: where to.
+        event: by which what is told is known.
+        body: JSON.
+        now_ms: milliseconds since 1970.
+    """
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": f"headcount/{__version__}",
+        **signed_headers(config, event, body, now_ms),
+    }
+    url = config.url
+    for _ in range(_REDIRECTS_MAX + 1):
+        answer = _post_once(url, body, headers, config)
+        if isinstance(answer, Answer):
+            return answer
+        url = answer
+    return Answer(0, f"it sends on more than {_REDIRECTS_MAX} times", taken=False)
+
+
+def _post_once(url: str, body: str, headers: dict[str, str], config: WebhookConfig) -> Answer | str:
+    """One request: what was answered, or where it sends on to."""
+    split = urllib.parse.urlsplit(url)
+    if split.scheme != "https" and not (config.allow_private and split.scheme == "http"):
+        return Answer(0, "it sends on to an address that is not https://", taken=False)
+    # A pool of its own each time: what was judged once is not kept for the next.
+    pool = pool_of(split, by_token=not config.allow_private)
+    try:
+        response = pool.request(
+            "POST", url, body=body.encode(), headers=headers, redirect=False, retries=False,
+            preload_content=False, timeout=_TIMEOUT,
+        )  # fmt: skip
+        try:
+            said = response.read(_SAID_BYTES, decode_content=False)
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError):
+            said = b""
+        status, location = response.status, response.headers.get("Location")
+        asked = response.headers.get("Retry-After", "")
+        response.close()
+    except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
+        return Answer(0, _why(error), taken=False)
+    finally:
+        pool.clear()
+    if status in _SAME_AGAIN and location:
+        return urllib.parse.urljoin(url, location)
+    text = " ".join(said.decode("utf-8", "replace").split())
+    words = "".join(each for each in text if each.isprintable())[:120]
+    return Answer(
+        status,
+        f"it answers {status}" + (f": {words}" if words and status >= 300 else ""),
+        taken=200 <= status < 300,
+        gone=status == 410,
+        retry_after_s=float(asked) if asked.isdigit() and len(asked) <= 6 else None,
+    )
+
+
+def _why(error: Exception) -> str:
+    """Why there is no answer, as a clause without what was sent."""
+    reason: BaseException = error
+    while not isinstance(reason, ssl.SSLError | TimeoutError):
+        deeper = getattr(reason, "reason", None) or reason.__cause__ or reason.__context__
+        if not isinstance(deeper, BaseException):
+            break
+        reason = deeper
+    if isinstance(reason, ssl.SSLError):
+        return f"its TLS cannot be trusted or used: {reason.reason or 'SSLError'}"
+    if isinstance(reason, TimeoutError | urllib3.exceptions.TimeoutError):
+        return "it does not answer in time"
+    if isinstance(reason, OSError) and reason.strerror:
+        return f"it cannot be reached: {reason.strerror}"
+    if isinstance(reason, urllib3.exceptions.NewConnectionError):
+        return f"it cannot be reached: {str(reason).rpartition(': ')[2]}"
+    return f"its answer is none ({type(reason).__name__})"

@@ -1,0 +1,400 @@
+"""`headcount alert`: says what people are to be told of, tries it out, and shows what was told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headcount.cli.channel import sealing_key
+from headcount.cli.lookup import (
+    found_channel,
+    found_rule,
+    found_source,
+    found_workspace,
+    listed,
+    opened_catalog,
+)
+from headcount.cli.options import as_json_option, settings_options, workspace_option
+from headcount.clock import now_ms
+from headcount.errors import OperatorError, UsageError
+from headcount.terminal import moment_text, print_json, print_record, print_table, say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from headcount.catalog import AlertRuleRecord, Catalog, DeliveryRecord, Workspace
+    from headcount.config import Settings
+
+__all__ = ["alert"]
+
+_KINDS = ("count", "forecast", "unusual", "silent")
+_METRICS = ("mtu", "api-calls", "rejected-share", "duplicate-share")
+_HOURS_MAX = 24 * 14
+
+
+@click.group()
+def alert() -> None:
+    """Tell people before the bill does.
+
+    A rule is about a workspace, or one of its sources. What it finds is written down with the
+    counts that it comes of, once for each rule, threshold and month, and told to channels:
+    `headcount channel add`.
+    """
+
+
+@alert.command(
+    epilog="""\b
+Examples:
+  headcount alert add --workspace Shop --metric mtu --at 80% --at 100% --at 120%
+  headcount alert add --workspace Shop --kind forecast --metric api-calls --at 100%
+  headcount alert add --workspace Shop --source web --kind silent --hours 6
+  headcount alert add --workspace Shop --metric rejected-share --at 5%"""
+)
+@workspace_option()
+@click.option("--source", metavar="S", help="Only this source, by id or name.")
+@click.option(
+    "--kind",
+    type=click.Choice(_KINDS),
+    default="count",
+    show_default=True,
+    help="What it looks at: the month's count so far; where the month will end; a day with far more"
+    " API calls than its weekday usually has; whether nothing arrives.",
+)
+@click.option(
+    "--metric", type=click.Choice(_METRICS), help="What thresholds are of.  [default: mtu]"
+)
+@click.option(
+    "--at",
+    "thresholds",
+    multiple=True,
+    metavar="N",
+    help="Threshold; repeatable. A number such as 12000, or a share of the plan's limit such as 80%"
+    " or 120%; of a share of messages, percent.",
+)
+@click.option(
+    "--hours",
+    type=click.IntRange(1, _HOURS_MAX),
+    default=24,
+    show_default=True,
+    help="For how long nothing must have come.",
+)
+@click.option("--channel", "names", multiple=True, help="Tell only this channel; repeatable.")
+@click.option("--name", default="", help="What people call it.")
+@settings_options("data")
+@as_json_option
+def add(
+    settings: Settings,
+    workspace: str,
+    source: str | None,
+    kind: str,
+    metric: str | None,
+    thresholds: tuple[str, ...],
+    hours: int,
+    names: tuple[str, ...],
+    name: str,
+    as_json: bool,
+) -> None:
+    """Add a rule."""
+    from headcount.alerting.rules import checked_rule
+
+    rule = checked_rule(kind, (metric or "").replace("-", "_"), thresholds)
+    with opened_catalog(settings) as catalog:
+        owner = found_workspace(catalog, workspace)
+        of = None if source is None else found_source(catalog, source, owner.id)
+        channels = [found_channel(catalog, each, owner.id)[1].number for each in names]
+        made = catalog.add_alert_rule(
+            owner.number,
+            source=None if of is None else of.number,
+            name=name.strip() or rule.name(None if of is None else of.name),
+            kind=rule.kind,
+            metric=rule.metric,
+            thresholds=rule.thresholds,
+            quiet_hours=hours,
+            channels=channels,
+            now_ms=now_ms(),
+        )
+        told = _Names(catalog).told(owner, made)
+        has_channel = bool(catalog.channels(owner.number))
+    _print(told, as_json)
+    if not has_channel and not as_json:
+        say("", "Nobody is told yet: headcount channel add")
+
+
+@alert.command(
+    epilog="""\b
+Examples:
+  headcount alert change "MTU of the workspace" --at 90% --at 100%
+  headcount alert change 4kQ2 --off"""
+)
+@click.argument("rule")
+@workspace_option(required=False)
+@click.option("--at", "thresholds", multiple=True, metavar="N", help="The thresholds from now on.")
+@click.option("--hours", type=click.IntRange(1, _HOURS_MAX), help="For how long nothing must come.")
+@click.option("--channel", "names", multiple=True, help="Tell only these; all for all there are.")
+@click.option("--name", help="What people call it.")
+@click.option("--on/--off", "is_on", default=None, help="Whether it is judged by.")
+@settings_options("data")
+@as_json_option
+def change(
+    settings: Settings,
+    rule: str,
+    workspace: str | None,
+    thresholds: tuple[str, ...],
+    hours: int | None,
+    names: tuple[str, ...],
+    name: str | None,
+    is_on: bool | None,
+    as_json: bool,
+) -> None:
+    """Change RULE (an id or a name); what it has told of this month it does not tell again."""
+    from headcount.alerting.rules import checked_rule
+
+    with opened_catalog(settings) as catalog:
+        owner, found = found_rule(catalog, rule, workspace)
+        changes: dict[str, Any] = {}
+        if thresholds:
+            changes["thresholds"] = checked_rule(found.kind, found.metric, thresholds).thresholds
+        if hours is not None:
+            changes["quiet_hours"] = hours
+        if names:
+            everybody = names == ("all",)
+            numbers = [] if everybody else [found_channel(catalog, n, owner.id)[1] for n in names]
+            changes["channels"] = tuple(each.number for each in numbers)
+        if name is not None:
+            changes["name"] = name
+        if is_on is not None:
+            changes["enabled"] = is_on
+        if not changes:
+            raise UsageError("Nothing is to be changed.", "Give --at, --channel, --on or another.")
+        told = _Names(catalog).told(owner, catalog.change_alert_rule(found.number, **changes))
+    _print(told, as_json)
+
+
+@alert.command(name="list", epilog="\b\nExample:\n  headcount alert list --json")
+@workspace_option(required=False)
+@settings_options("data")
+@as_json_option
+def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
+    """List the rules."""
+    found = listed(
+        settings,
+        workspace,
+        lambda catalog, number: [(each, _Names(catalog)) for each in catalog.alert_rules(number)],
+    )
+    told = [names.told(owner, each) for owner, (each, names) in found]
+    if as_json:
+        print_json(told)
+        return
+    print_table(
+        ("id", "name", "workspace", "about", "looks at", "at", "tells", "on"),
+        [
+            (
+                each["id"], each["name"], each["workspace"], each["source"] or "the workspace",
+                each["kind"] if not each["thresholds"] else f"{each['kind']}, {each['metric']}",
+                ", ".join(each["thresholds"]), ", ".join(each["channels"]) or "all channels",
+                "yes" if each["enabled"] else "no",
+            )
+            for each in told
+        ],
+    )  # fmt: skip
+
+
+@alert.command(epilog="\b\nExample:\n  headcount alert show 4kQ2")
+@click.argument("rule")
+@workspace_option(required=False)
+@settings_options("data")
+@as_json_option
+def show(settings: Settings, rule: str, workspace: str | None, as_json: bool) -> None:
+    """Show RULE (an id or a name)."""
+    with opened_catalog(settings) as catalog:
+        owner, found = found_rule(catalog, rule, workspace)
+        _print(_Names(catalog).told(owner, found), as_json)
+
+
+@alert.command(epilog="\b\nExample:\n  headcount alert remove 4kQ2")
+@click.argument("rule")
+@workspace_option(required=False)
+@settings_options("data")
+def remove(settings: Settings, rule: str, workspace: str | None) -> None:
+    """Remove RULE (an id or a name)."""
+    with opened_catalog(settings) as catalog:
+        _, found = found_rule(catalog, rule, workspace)
+        catalog.remove_alert_rule(found.number, now_ms())
+    say(f"{found.name} is removed.")
+
+
+@alert.command(epilog="\b\nExample:\n  headcount alert test 4kQ2")
+@click.argument("rule")
+@workspace_option(required=False)
+@settings_options("data", "hash_key")
+@as_json_option
+def test(settings: Settings, rule: str, workspace: str | None, as_json: bool) -> None:
+    """Tell the channels of RULE that this is a test, and say what became of it."""
+    from headcount.alerting.telling import try_now, try_out
+
+    with opened_catalog(settings) as catalog:
+        owner, found = found_rule(catalog, rule, workspace)
+        channels = [
+            each
+            for each in catalog.channels(owner.number)
+            if not found.channels or each.number in found.channels
+        ]
+        if not channels:
+            raise UsageError("There is no channel to tell.", "Add one: headcount channel add")
+        key = sealing_key(settings)
+        answers = []
+        for each in channels:
+            new = try_out((owner.id, owner.name), each, found.name, now_ms())
+            answers.append((each, try_now(catalog, key, each, new, now_ms)))
+    if as_json:
+        print_json(
+            [
+                {"channel": each.name, "taken": answer.taken, "said": answer.said}
+                for each, answer in answers
+            ]
+        )
+    else:
+        for each, answer in answers:
+            say(f"{each.name}: {answer.said}.")
+    if not all(answer.taken for _, answer in answers):
+        raise OperatorError("A channel did not take the test.", "What it said stands above.")
+
+
+@alert.command(
+    epilog="""\b
+Examples:
+  headcount alert log --workspace Shop
+  headcount alert log --tries --json"""
+)
+@workspace_option(required=False)
+@click.option("--tries", is_flag=True, help="Every try, as far as it is kept.")
+@click.option("--most", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N")
+@settings_options("data")
+@as_json_option
+def log(settings: Settings, workspace: str | None, tries: bool, most: int, as_json: bool) -> None:
+    """Show what was told to whom, the latest first, and what became of it."""
+    found = listed(
+        settings,
+        workspace,
+        lambda catalog, number: [
+            (each, _Names(catalog)) for each in catalog.deliveries(number, most=most)
+        ],
+    )
+    told = [names.delivery(owner, each) for owner, (each, names) in found]
+    if as_json:
+        print_json(told)
+        return
+    print_table(
+        ("id#", "when", "workspace", "channel", "what", "state", "tries#", "last"),
+        [
+            (
+                str(each["id"]), each["at"], each["workspace"], each["channel"], each["title"],
+                each["state"], str(each["attempts"]), _last_said(each),
+            )
+            for each in told
+        ],
+    )  # fmt: skip
+    if tries:
+        for each in told:
+            for one in each["tries"]:
+                say(f"{each['id']}: {one['at']} {one['said']} ({one['tookMs']} ms)")
+
+
+@alert.command(epilog="\b\nExample:\n  headcount alert resend 17")
+@click.argument("delivery", type=click.IntRange(1))
+@settings_options("data")
+def resend(settings: Settings, delivery: int) -> None:
+    """Tell DELIVERY, an id of the log, once more, under the name that it had.
+
+    A running server does it within a second.
+    """
+    with opened_catalog(settings) as catalog:
+        found = catalog.delivery(delivery)
+        channels = {each.number: each for each in catalog.channels()}
+        if found is None or found.channel not in channels:
+            raise UsageError(
+                "There is no such delivery, or its channel is gone.", "See `headcount alert log`."
+            )
+        channel = channels[found.channel]
+        if channel.state != "on":
+            raise UsageError(
+                f'The channel "{channel.name}" is {channel.state}.',
+                "Switch it on first: headcount channel change NAME --on",
+            )
+        catalog.send_again(delivery, now_ms())
+    say(f"{delivery} is told again to {channel.name}.")
+
+
+class _Names:
+    """Records with names in place of numbers."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._sources: Mapping[int, str] = {each.number: each.name for each in catalog.sources()}
+        self._channels: Mapping[int, str] = {each.number: each.name for each in catalog.channels()}
+
+    def told(self, owner: Workspace, rule: AlertRuleRecord) -> dict[str, Any]:
+        """A rule."""
+        return {
+            "id": rule.id,
+            "name": rule.name,
+            "workspace": owner.name,
+            "source": None if rule.source is None else self._sources.get(rule.source, "?"),
+            "kind": rule.kind,
+            "metric": rule.metric,
+            "thresholds": list(rule.thresholds),
+            "quietHours": rule.quiet_hours if rule.kind == "silent" else None,
+            "channels": [self._channels.get(each, "a removed one") for each in rule.channels],
+            "enabled": rule.enabled,
+            "createdAt": moment_text(rule.created_at_ms),
+        }
+
+    def delivery(self, owner: Workspace, record: DeliveryRecord) -> dict[str, Any]:
+        """What was told to one channel."""
+        import msgspec
+
+        data = msgspec.json.decode(record.body)["data"]
+        return {
+            "id": record.id,
+            "event": record.event,
+            "kind": record.kind,
+            "workspace": owner.name,
+            "channel": self._channels.get(record.channel, "a removed one"),
+            "title": data["title"],
+            "at": moment_text(record.made_at_ms),
+            "state": record.state,
+            "attempts": record.attempts,
+            "nextAt": moment_text(record.next_at_ms) if record.state == "waiting" else None,
+            "tries": [
+                {
+                    "at": moment_text(each.at_ms),
+                    "status": each.status or None,
+                    "said": each.said,
+                    "tookMs": each.took_ms,
+                }
+                for each in record.log
+            ],
+        }
+
+
+def _last_said(told: Mapping[str, Any]) -> str:
+    return str(told["tries"][-1]["said"]) if told["tries"] else ""
+
+
+def _print(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(told)
+        return
+    shown = {
+        "id": told["id"],
+        "name": told["name"],
+        "workspace": told["workspace"],
+        "about": told["source"] or "the whole workspace",
+        "looks at": told["kind"],
+        "metric": told["metric"],
+        "at": ", ".join(told["thresholds"]),
+        "hours": str(told["quietHours"] or ""),
+        "tells": ", ".join(told["channels"]) or "all channels",
+        "on": "yes" if told["enabled"] else "no",
+    }
+    print_record({name: each for name, each in shown.items() if each})

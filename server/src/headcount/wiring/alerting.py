@@ -1,0 +1,103 @@
+"""The process that tells people: takes what the meter has found to be told, sends it to channels.
+
+A process of its own, and only where there is a channel: it waits for other people's servers, opens
+what is sealed, and loads what draws and what knows a hundred services, none of which the processes
+that take, count and answer should have to do with. Killed at any moment, the next one goes on where
+it was; what it had sent and not noted is sent again, under the same name.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from headcount import telemetry
+from headcount.alerting.deliverer import Deliverer
+from headcount.alerting.digests import Digests
+from headcount.catalog import Catalog
+from headcount.clock import now_ms
+from headcount.datafolder import open_data_folder
+from headcount.errors import DataFolderError, StorageUnavailableError
+from headcount.spool.spool_key import read_spool_key, spool_key_place
+from headcount.store.opening import open_store
+from headcount.troubles import Troubles
+from headcount.wiring.duties import explained
+from headcount.wiring.lifetime import Child
+from headcount.wiring.task import Task
+from headcount.wiring.telling import tell
+
+__all__ = ["run"]
+
+_LOOK_EVERY_S = 0.5
+_REPORT_EVERY_S = 1.0
+_TIDY_EVERY_S = 600.0
+_FAILURES = 3
+
+
+def run(task: Task, child: Child) -> None:
+    """Tell people until told to stop.
+
+    Raises:
+        DataFolderError: the data folder cannot be used as it is.
+    """
+    settings = task.settings()
+    folder = open_data_folder(settings.data, create=False)
+    place = spool_key_place(folder, settings.hash_key)
+    with ExitStack() as stack:
+        troubles = stack.enter_context(closing(Troubles(folder.troubles, "alert", now_ms)))
+        catalog = stack.enter_context(Catalog(folder.catalog))
+        store = stack.enter_context(closing(open_store(folder.store)))
+        deliverer = Deliverer(catalog, store.alerts, lambda: _key(place), now_ms)
+        stack.callback(deliverer.close)
+        digests = Digests(catalog, store, now_ms)
+        child.ready()
+        reported_s = tidied_s = 0.0
+        while not child.stopping.wait(_LOOK_EVERY_S):
+            try:
+                deliverer.look()
+                digests.look()
+                now_s = time.monotonic()
+                if now_s - reported_s >= _REPORT_EVERY_S:
+                    _report(catalog, deliverer, troubles)
+                    reported_s = now_s
+                if now_s - tidied_s >= _TIDY_EVERY_S:
+                    catalog.forget_deliveries(now_ms())
+                    tidied_s = now_s
+            except (DataFolderError, StorageUnavailableError, OSError) as error:
+                said, remedy = explained(error)
+                tell(troubles, "alerts_written", f"Alerts are not sent for now: {said}", remedy)
+            else:
+                troubles.end("alerts_written")
+
+
+def _key(place: Path) -> bytes:
+    # One that is missing is not made: channels were sealed under another.
+    return read_spool_key(place)
+
+
+def _report(catalog: Catalog, deliverer: Deliverer, troubles: Troubles) -> None:
+    """Count what was sent, and say which channels fail."""
+    channels = {each.number: each for each in catalog.channels()}
+    answers, deliverer.answers = deliverer.answers, []
+    for number, outcome in answers:
+        if number in channels:
+            telemetry.ALERT_DELIVERIES.labels(channels[number].id, outcome).inc()
+    for number, waiting in deliverer.waiting.items():
+        if number in channels:
+            telemetry.ALERT_WAITING.labels(channels[number].id).set(waiting)
+    failing = [
+        f"{channels[number].name} ({health.said})"
+        for number, health in deliverer.health.items()
+        if number in channels and channels[number].state == "on" and health.failures >= _FAILURES
+    ]
+    gone = [f"{each.name} ({each.said})" for each in channels.values() if each.state == "gone"]
+    said = [f"Channels of alerts fail: {', '.join(failing)}."] if failing else []
+    said += [f"Channels of alerts are gone: {', '.join(gone)}."] if gone else []
+    tell(
+        troubles,
+        "alerts_failing",
+        " ".join(said),
+        "Each alert is tried for three days; `headcount alert log` shows every try. Remove a"
+        " channel that is gone, or switch it on again.",
+    )
