@@ -25,9 +25,9 @@ OF_PEOPLE = [
 TO_VENDORS = [
     SOURCES / "forwarding" / "vendor.py",
     SOURCES / "outgoing_connections.py",
-    SOURCES / "alerting" / "webhooks.py",
+    SOURCES / "alerting" / "webhook_posts.py",
     SOURCES / "alerting" / "mail.py",
-    SOURCES / "alerting" / "services.py",
+    SOURCES / "alerting" / "apprise_services.py",
 ]
 # To what an operator has named with --cluster.
 TO_ENGINES = sorted((SOURCES / "engines").rglob("*.py"))

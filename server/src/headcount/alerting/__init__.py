@@ -3,10 +3,11 @@
 Takes events out of the store, rules and channels out of the catalog; sends, tries again for days,
 and writes down what became of it. Counting never waits for any of this.
 
-    notices       an event in words, for people and for programs
-    channels      what may be typed of a channel, and how it is kept: sealed
-    webhooks, mail, services    one telling each: by a signed webhook, e-mail, or through Apprise
-    telling       which of them, and what became of it
-    deliverer     what is due, again and again until it is done
-    digests       what a day or a week was like, with charts
+    rules           a rule as somebody gives it
+    alert_notices   an event in words, for people and for programs
+    channels        what may be typed of a channel, and how it is kept: sealed
+    webhook_posts, mail, apprise_services   one telling each: by a signed webhook, e-mail, Apprise
+    tell_channels   which of them, and what became of it
+    deliverer       what is due, again and again until it is done
+    digests         what a day or a week was like, with charts
 """

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from headcount.alerting.notices import alert_body
-from headcount.alerting.telling import tell_channel
-from headcount.alerting.webhooks import Answer
+from headcount.alerting.alert_notices import alert_body
+from headcount.alerting.tell_channels import tell_channel
+from headcount.alerting.webhook_posts import ReceiverAnswer
 from headcount.catalog import Attempt, Catalog, Channel, DeliveryRecord, NewDelivery
 from headcount.store.alert_protocol import AlertStore
 
@@ -176,7 +176,7 @@ class Deliverer:
             _log.exception("a delivery of an alert could not be written down")
             self.health[channel.number].rests_until_s = time.monotonic() + self._pace.first_s
 
-    def deliver(self, channel: Channel, record: DeliveryRecord) -> tuple[Answer, str]:
+    def deliver(self, channel: Channel, record: DeliveryRecord) -> tuple[ReceiverAnswer, str]:
         """Tell a channel something now, and write down what became of it.
 
         Returns:
@@ -208,7 +208,7 @@ class Deliverer:
         self._note_health(channel.number, answer)
         return answer, state
 
-    def _note_health(self, channel: int, answer: Answer) -> None:
+    def _note_health(self, channel: int, answer: ReceiverAnswer) -> None:
         former = self.health.get(channel, ChannelHealth())
         if answer.taken:
             self.health[channel] = ChannelHealth()

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from headcount.alerting.notices import rfc3339
+from headcount.alerting.alert_notices import rfc3339
 from headcount.catalog import Catalog, Channel, NewDelivery, limits_on
 from headcount.charts import Point, cumulative_chart, themed
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text

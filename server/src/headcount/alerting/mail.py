@@ -11,9 +11,9 @@ import ssl
 from email.message import EmailMessage
 from email.utils import formatdate
 
+from headcount.alerting.alert_notices import AlertNotice
 from headcount.alerting.channels import EmailConfig
-from headcount.alerting.notices import Notice
-from headcount.alerting.webhooks import Answer
+from headcount.alerting.webhook_posts import ReceiverAnswer
 
 __all__ = ["message_of", "send_mail"]
 
@@ -21,7 +21,7 @@ _TIMEOUT_S = 30.0
 _SAID_MAX = 160
 
 
-def message_of(config: EmailConfig, event: str, notice: Notice, now_ms: int) -> EmailMessage:
+def message_of(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int) -> EmailMessage:
     """An e-mail that says a notice.
 
     Args:
@@ -45,7 +45,7 @@ def message_of(config: EmailConfig, event: str, notice: Notice, now_ms: int) -> 
     return message
 
 
-def send_mail(config: EmailConfig, event: str, notice: Notice, now_ms: int) -> Answer:
+def send_mail(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int) -> ReceiverAnswer:
     """Send once; never raises for what a server or a network does."""
     message = message_of(config, event, notice, now_ms)
     try:
@@ -54,19 +54,25 @@ def send_mail(config: EmailConfig, event: str, notice: Notice, now_ms: int) -> A
                 server.login(config.user, config.password)
             refused = server.send_message(message)
     except smtplib.SMTPRecipientsRefused as error:
-        return Answer(0, _said("it takes none of the receivers", error.recipients), taken=False)
+        return ReceiverAnswer(
+            0, _said("it takes none of the receivers", error.recipients), taken=False
+        )
     except smtplib.SMTPResponseException as error:
         text = error.smtp_error
         words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-        return Answer(error.smtp_code, f"it answers {error.smtp_code} {_clean(words)}", taken=False)
+        return ReceiverAnswer(
+            error.smtp_code, f"it answers {error.smtp_code} {_clean(words)}", taken=False
+        )
     except ssl.SSLError as error:
-        return Answer(0, f"its TLS cannot be trusted or used: {error.reason}", taken=False)
+        return ReceiverAnswer(0, f"its TLS cannot be trusted or used: {error.reason}", taken=False)
     except (smtplib.SMTPException, OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
-        return Answer(0, f"it cannot be reached: {reason or type(error).__name__}", taken=False)
+        return ReceiverAnswer(
+            0, f"it cannot be reached: {reason or type(error).__name__}", taken=False
+        )
     if refused:
-        return Answer(250, _said("it takes it, but not for all", refused), taken=True)
-    return Answer(250, "it takes it", taken=True)
+        return ReceiverAnswer(250, _said("it takes it, but not for all", refused), taken=True)
+    return ReceiverAnswer(250, "it takes it", taken=True)
 
 
 def _connected(config: EmailConfig) -> smtplib.SMTP:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from headcount.alerting.notices import metric_label
+from headcount.alerting.alert_notices import metric_label
 from headcount.counting.alerts import (
     ALERT_METRICS,
     SHARES,

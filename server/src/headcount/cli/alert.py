@@ -231,7 +231,7 @@ def remove(settings: Settings, rule: str, workspace: str | None) -> None:
 @as_json_option
 def test(settings: Settings, rule: str, workspace: str | None, as_json: bool) -> None:
     """Tell the channels of RULE that this is a test, and say what became of it."""
-    from headcount.alerting.telling import try_now, try_out
+    from headcount.alerting.tell_channels import try_now, try_out
 
     with opened_catalog(settings) as catalog:
         owner, found = found_rule(catalog, rule, workspace)

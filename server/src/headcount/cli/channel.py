@@ -96,6 +96,7 @@ def add(
     as_json: bool,
 ) -> None:
     """Add a channel called NAME; a webhook's secret is shown once."""
+    from headcount.alerting.apprise_services import require_service
     from headcount.alerting.channels import (
         WebhookConfig,
         email_config,
@@ -104,7 +105,6 @@ def add(
         shown,
         webhook_config,
     )
-    from headcount.alerting.services import require_service
     from headcount.catalog.entities import fresh_id
 
     if sum([webhook is not None, bool(emails), service]) != 1:
@@ -200,7 +200,7 @@ def show(settings: Settings, name: str, workspace: str | None, as_json: bool) ->
 @as_json_option
 def test(settings: Settings, name: str, workspace: str | None, as_json: bool) -> None:
     """Tell the channel NAME that this is a test, and say what became of it."""
-    from headcount.alerting.telling import try_now, try_out
+    from headcount.alerting.tell_channels import try_now, try_out
 
     with opened_catalog(settings) as catalog:
         owner, found = found_channel(catalog, name, workspace)

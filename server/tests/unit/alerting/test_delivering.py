@@ -20,7 +20,7 @@ from headcount.alerting.channels import (
     webhook_config,
 )
 from headcount.alerting.deliverer import Deliverer, DeliveryPace, pause_s
-from headcount.alerting.webhooks import post
+from headcount.alerting.webhook_posts import post
 from headcount.catalog import Catalog, Channel
 from headcount.catalog.entities import fresh_id
 from headcount.counting.alerts import AlertEvent, Crossing
@@ -285,7 +285,9 @@ def test_private_addresses_are_refused_at_every_connection_and_behind_redirects(
     # A public one that sends on to a private one.
     sends_on = WebhookConfig(receiver.url, config.secret, allow_private=True)
     receiver.script = lambda _: Does(307, headers=(("Location", "https://127.0.0.1:1/"),))
-    monkeypatch.setattr("headcount.alerting.webhooks.pool_of", _first_private_allowed(sends_on))
+    monkeypatch.setattr(
+        "headcount.alerting.webhook_posts.pool_of", _first_private_allowed(sends_on)
+    )
     answer = post(sends_on, "evt", "{}", time.time_ns() // 1_000_000)
     assert not answer.taken
     assert "private network" in answer.said

@@ -16,10 +16,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
+from headcount.alerting.alert_notices import AlertNotice, Picture, alert_body, notice_of
+from headcount.alerting.apprise_services import require_service, tell_service
 from headcount.alerting.channels import email_config, service_config, shown
 from headcount.alerting.mail import send_mail
-from headcount.alerting.notices import Notice, Picture, alert_body, notice_of
-from headcount.alerting.services import require_service, tell_service
 from headcount.counting.alerts import AlertEvent, Crossing
 from headcount.errors import UsageError
 from support.scripted_receiver import Does, scripted_receiver
@@ -115,7 +115,7 @@ def test_what_a_mail_server_refuses_is_said_and_no_success(mails: tuple[Mails, i
     handler, port = mails
     server = f"smtp+plain://127.0.0.1:{port}"
     config = email_config(["ops@example.com"], server, "headcount@example.com")
-    notice = Notice("t", "text", "<p>text</p>")
+    notice = AlertNotice("t", "text", "<p>text</p>")
     handler.refuse_receiver = "ops@example.com"
     answer = send_mail(config, "evt", notice, 0)
     assert not answer.taken
@@ -136,7 +136,7 @@ def test_what_a_mail_server_refuses_is_said_and_no_success(mails: tuple[Mails, i
 
 def test_a_mail_server_that_is_not_there_is_said(mails: tuple[Mails, int]) -> None:
     config = email_config(["ops@example.com"], "smtp+plain://127.0.0.1:9", "a@b.c")
-    answer = send_mail(config, "evt", Notice("t", "x", "x"), 0)
+    answer = send_mail(config, "evt", AlertNotice("t", "x", "x"), 0)
     assert (answer.taken, answer.said) == (False, "it cannot be reached: Connection refused")
 
 
@@ -168,4 +168,4 @@ def test_without_apprise_the_command_that_installs_it_is_said(
         require_service(service_config("slack://a/b/c"))
     assert "install" in refused.value.remedy
     assert "apprise" in refused.value.remedy
-    assert not tell_service(service_config("slack://a/b/c"), Notice("t", "x", "x")).taken
+    assert not tell_service(service_config("slack://a/b/c"), AlertNotice("t", "x", "x")).taken

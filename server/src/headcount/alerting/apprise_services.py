@@ -10,9 +10,9 @@ import logging
 import warnings
 from typing import Any
 
+from headcount.alerting.alert_notices import AlertNotice
 from headcount.alerting.channels import AppriseConfig
-from headcount.alerting.notices import Notice
-from headcount.alerting.webhooks import Answer
+from headcount.alerting.webhook_posts import ReceiverAnswer
 from headcount.errors import UsageError
 from headcount.extras import install_command
 
@@ -45,12 +45,12 @@ def require_service(config: AppriseConfig) -> None:
         )
 
 
-def tell_service(config: AppriseConfig, notice: Notice) -> Answer:
+def tell_service(config: AppriseConfig, notice: AlertNotice) -> ReceiverAnswer:
     """Tell once; never raises for what a service or a network does."""
     apprise = _apprise()
     if apprise is None:
         missing = f"Apprise is not installed: {install_command('alerts')}"
-        return Answer(0, missing, taken=False)
+        return ReceiverAnswer(0, missing, taken=False)
     said = _Said()
     logger = logging.getLogger("apprise")
     logger.addHandler(said)
@@ -63,12 +63,12 @@ def tell_service(config: AppriseConfig, notice: Notice) -> Answer:
             )
     except Exception as error:
         # A plug-in may raise anything, and its text may quote the address, which is a secret.
-        return Answer(0, f"it cannot be told ({type(error).__name__})", taken=False)
+        return ReceiverAnswer(0, f"it cannot be told ({type(error).__name__})", taken=False)
     finally:
         logger.removeHandler(said)
     if taken:
-        return Answer(200, "it takes it", taken=True)
-    return Answer(0, said.words or "it does not take it", taken=False)
+        return ReceiverAnswer(200, "it takes it", taken=True)
+    return ReceiverAnswer(0, said.words or "it does not take it", taken=False)
 
 
 class _Said(logging.Handler):

@@ -20,7 +20,7 @@ from headcount import __version__
 from headcount.alerting.channels import WebhookConfig
 from headcount.outgoing_connections import pool_of
 
-__all__ = ["Answer", "post", "signed_headers"]
+__all__ = ["ReceiverAnswer", "post", "signed_headers"]
 
 _TIMEOUT = urllib3.Timeout(connect=10, read=20)
 _REDIRECTS_MAX = 3
@@ -29,7 +29,7 @@ _SAID_BYTES = 300
 _SAME_AGAIN = (307, 308)
 
 
-class Answer(NamedTuple):
+class ReceiverAnswer(NamedTuple):
     """What became of one try.
 
     Attributes:
@@ -58,7 +58,7 @@ def signed_headers(config: WebhookConfig, event: str, body: str, now_ms: int) ->
     }
 
 
-def post(config: WebhookConfig, event: str, body: str, now_ms: int) -> Answer:
+def post(config: WebhookConfig, event: str, body: str, now_ms: int) -> ReceiverAnswer:
     """Post once; never raises for what a receiver or a network does.
 
     Args:
@@ -75,17 +75,19 @@ def post(config: WebhookConfig, event: str, body: str, now_ms: int) -> Answer:
     url = config.url
     for _ in range(_REDIRECTS_MAX + 1):
         answer = _post_once(url, body, headers, config)
-        if isinstance(answer, Answer):
+        if isinstance(answer, ReceiverAnswer):
             return answer
         url = answer
-    return Answer(0, f"it sends on more than {_REDIRECTS_MAX} times", taken=False)
+    return ReceiverAnswer(0, f"it sends on more than {_REDIRECTS_MAX} times", taken=False)
 
 
-def _post_once(url: str, body: str, headers: dict[str, str], config: WebhookConfig) -> Answer | str:
+def _post_once(
+    url: str, body: str, headers: dict[str, str], config: WebhookConfig
+) -> ReceiverAnswer | str:
     """One request: what was answered, or where it sends on to."""
     split = urllib.parse.urlsplit(url)
     if split.scheme != "https" and not (config.allow_private and split.scheme == "http"):
-        return Answer(0, "it sends on to an address that is not https://", taken=False)
+        return ReceiverAnswer(0, "it sends on to an address that is not https://", taken=False)
     # A pool of its own each time: what was judged once is not kept for the next.
     pool = pool_of(split, by_token=not config.allow_private)
     try:
@@ -101,14 +103,14 @@ def _post_once(url: str, body: str, headers: dict[str, str], config: WebhookConf
         asked = response.headers.get("Retry-After", "")
         response.close()
     except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-        return Answer(0, _why(error), taken=False)
+        return ReceiverAnswer(0, _why(error), taken=False)
     finally:
         pool.clear()
     if status in _SAME_AGAIN and location:
         return urllib.parse.urljoin(url, location)
     text = " ".join(said.decode("utf-8", "replace").split())
     words = "".join(each for each in text if each.isprintable())[:120]
-    return Answer(
+    return ReceiverAnswer(
         status,
         f"it answers {status}" + (f": {words}" if words and status >= 300 else ""),
         taken=200 <= status < 300,

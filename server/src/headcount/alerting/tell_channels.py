@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from headcount.alerting.alert_notices import Picture, notice_of, rfc3339
+from headcount.alerting.apprise_services import tell_service
 from headcount.alerting.channels import EmailConfig, WebhookConfig, opened
 from headcount.alerting.mail import send_mail
-from headcount.alerting.notices import Picture, notice_of, rfc3339
-from headcount.alerting.services import tell_service
-from headcount.alerting.webhooks import Answer, post
+from headcount.alerting.webhook_posts import ReceiverAnswer, post
 from headcount.catalog import Attempt, Catalog, Channel, NewDelivery
 from headcount.charts.pictures import drawn
 from headcount.errors import DataFolderError
@@ -22,7 +22,7 @@ __all__ = ["tell_channel", "try_now", "try_out"]
 
 def tell_channel(
     key: Callable[[], bytes], channel: Channel, event: str, body: str, now_ms: int
-) -> Answer:
+) -> ReceiverAnswer:
     """Tell once; never raises for what a receiver or a network does.
 
     Args:
@@ -35,7 +35,7 @@ def tell_channel(
     try:
         config = opened(key(), channel)
     except DataFolderError as error:
-        return Answer(0, error.problem.rstrip("."), taken=False)
+        return ReceiverAnswer(0, error.problem.rstrip("."), taken=False)
     if isinstance(config, WebhookConfig):
         return post(config, event, _without_charts(body), now_ms)
     if isinstance(config, EmailConfig):
@@ -93,7 +93,7 @@ def try_now(
     channel: Channel,
     new: NewDelivery,
     clock_ms: Callable[[], int],
-) -> Answer:
+) -> ReceiverAnswer:
     """Tell a channel something at once, and write down what became of it.
 
     Args:

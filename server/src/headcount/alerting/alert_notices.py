@@ -17,7 +17,15 @@ from headcount.counting.alerts import SHARES, AlertEvent, Crossing
 from headcount.counting.calendar import parse_day
 from headcount.counting.metrics import BY_NAME
 
-__all__ = ["Notice", "Picture", "alert_body", "metric_label", "notice_of", "rfc3339", "sentence"]
+__all__ = [
+    "AlertNotice",
+    "Picture",
+    "alert_body",
+    "metric_label",
+    "notice_of",
+    "rfc3339",
+    "sentence",
+]
 
 _SHARE_LABELS = {"rejected_share": "rejected messages", "duplicate_share": "duplicates"}
 _MONTHS = [
@@ -42,7 +50,7 @@ class Picture(NamedTuple):
     png: bytes
 
 
-class Notice(NamedTuple):
+class AlertNotice(NamedTuple):
     """What a person reads.
 
     Attributes:
@@ -186,7 +194,7 @@ def _title(workspace: str, crossings: Sequence[Crossing], sentences: Sequence[st
     return f"Headcount: {workspace}: {', '.join(reached)}"[:200]
 
 
-def notice_of(body: str, pictures: Sequence[Picture] = ()) -> Notice:
+def notice_of(body: str, pictures: Sequence[Picture] = ()) -> AlertNotice:
     """What people read of what is told.
 
     Args:
@@ -201,7 +209,7 @@ def notice_of(body: str, pictures: Sequence[Picture] = ()) -> Notice:
         shown = [*shown, f"… and {len(sentences) - len(shown)} more."]
     notes = list(data.get("notes", ()))
     text = "\n".join([*shown, "", *notes, f"{told['timestamp']} · {data['id']}"])
-    return Notice(data["title"], text, _html(data["title"], shown, notes, told, pictures), (
+    return AlertNotice(data["title"], text, _html(data["title"], shown, notes, told, pictures), (
         *pictures,
     ))  # fmt: skip
 
