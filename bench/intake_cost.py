@@ -3,69 +3,118 @@
 Takes another checkout with an environment of its own; starts a real server of each, with one
 worker, and posts to both in turns: batches, then single messages, over connections that are kept.
 Gives the processor time of the intake process for each message, and the ratio of the two. Time on
-a clock would measure whoever else uses the machine. The meters are paused meanwhile.
+a clock would measure whoever else uses the machine. The meters are paused meanwhile; with
+`--metered` they work, each turn ends when everything is counted, and their time is given as well.
+Every count is compared with what was sent.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 
 from bench.load import CONNECTIONS, BenchError, Load
-from bench.machine import run_seconds
-from bench.server import Server
+from bench.machine import Neighbours, machine_notes, run_seconds
+from bench.report import Row, tell
+from bench.server import Server, Tenant, wait_until
 from bench.traffic import Population
 
 __all__ = ["main"]
 
 _SIZES = (100, 1)
 _WARM_UP_S = 0.5
+_COUNTED_WITHIN_S = 120.0
+_EVERYTHING = "everything"
 # Made by the version itself, as its catalog has its own form.
 _ADD_TENANT = """
-import sys
+import json, sys
 from pathlib import Path
 from bench.server import add_tenant
-print(add_tenant(Path(sys.argv[1]), "load").write_keys[0])
+made = add_tenant(Path(sys.argv[1]), "load")
+print(json.dumps([made.number, made.sources, made.write_keys, made.token]))
 """
 
 
 class _Side:
-    """One version: its server, its load, and what each turn of a size has cost."""
+    """One version: its server, its load, and what each turn of a size has cost.
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    Args:
+        root: its checkout.
+        folder: for its data.
+        roles: whose processor time is measured; whoever is not among them is paused.
+    """
+
+    def __init__(self, root: Path, folder: Path, roles: Sequence[str]) -> None:
         python = root / ".venv" / "bin" / "python"
         data = folder / "data"
         folder.mkdir()
-        self.write_key = subprocess.run(
+        made = subprocess.run(
             [python, "-c", _ADD_TENANT, data], cwd=root, check=True, capture_output=True, text=True
-        ).stdout.strip()
-        self.server = Server(data, 1, command=python.with_name("headcount")).wait_announced()
-        self.server.signal_meter(SIGSTOP)
-        [self._pid] = self.server.pids("intake")
-        self.costs_us: dict[int, list[float]] = {size: [] for size in _SIZES}
+        ).stdout
+        self._tenant = Tenant(*json.loads(made))
+        self._server = Server(data, 1, command=python.with_name("headcount")).wait_announced()
+        self._pids = {role: self._server.pids(role)[0] for role in roles}
+        self._is_metered = "meter" in roles
+        if not self._is_metered:
+            self._server.signal_meter(SIGSTOP)
+        self._sent = 0
+        self.costs_us: dict[int, dict[str, list[float]]] = {
+            size: {role: [] for role in roles} for size in _SIZES
+        }
 
     def load(self, size: int, connections: int) -> Load:
         """Connections for one size, warmed up."""
-        load = Load(self.server.tracking, self.write_key, size, Population(), connections)
-        load.run(_WARM_UP_S)
+        write_key = self._tenant.write_keys[0]
+        load = Load(self._server.tracking, write_key, size, Population(), connections)
+        self._run(load, _WARM_UP_S)
         return load
 
     def turn(self, load: Load, size: int, seconds: float) -> None:
-        """Post for a while."""
-        before_s = run_seconds(self._pid)
+        """Post for a while, and wait until it is counted where that is measured too."""
+        before_s = {role: run_seconds(pid) for role, pid in self._pids.items()}
+        messages = self._run(load, seconds)
+        for role, pid in self._pids.items():
+            used_s = run_seconds(pid) - before_s[role]
+            self.costs_us[size][role].append(used_s / messages * 1e6)
+
+    def _run(self, load: Load, seconds: float) -> int:
         sent = load.run(seconds)
-        self.costs_us[size].append((run_seconds(self._pid) - before_s) / sent.messages * 1e6)
+        self._sent += sent.messages
+        if self._is_metered:
+            self.wait_counted()
+        return sent.messages
+
+    def wait_counted(self) -> None:
+        """Wait until everything is counted, and nothing twice.
+
+        Raises:
+            BenchError: it is not in time, or the count is another.
+        """
+        with closing(self._server.reader(self._tenant)) as reader:
+
+            def counted() -> bool:
+                return reader.api_calls() >= self._sent
+
+            wait_until(counted, _COUNTED_WITHIN_S, "counting what was sent")
+            if (calls := reader.api_calls()) != self._sent:
+                raise BenchError(f"sent {self._sent}, and the server counted {calls}")
 
     def end(self) -> None:
-        """End the server; it stops only with a meter that runs."""
-        self.server.signal_meter(SIGCONT)
-        self.server.stop()
+        """Compare the counts and end the server; it stops only with a meter that runs."""
+        self._server.signal_meter(SIGCONT)
+        try:
+            self.wait_counted()
+        finally:
+            self._server.stop()
 
 
 def main() -> int:
@@ -79,27 +128,35 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=9, help="of each version and size")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn")
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    parser.add_argument("--metered", action="store_true", help="measure the meters as well")
+    parser.add_argument("--write", action="store_true", help="keep the table, dated")
     options = parser.parse_args()
     # Where hashes of texts fall makes a few hundredths, which would be taken for a difference.
     os.environ["PYTHONHASHSEED"] = "0"
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="headcount-cost-") as name:
         folder = Path(name)
+        notes = machine_notes(folder) | {"load average": f"{os.getloadavg()[0]:.1f}"}
+        neighbours = Neighbours()
         sides: list[_Side] = []
+        roles = ("intake", "meter") if options.metered else ("intake",)
         try:
-            for number, root in enumerate((options.against.resolve(), Path.cwd())):
-                sides.append(_Side(root, folder / str(number)))
-            for size in _SIZES:
-                _in_turns(sides, size, options)
+            try:
+                for number, root in enumerate((options.against.resolve(), Path.cwd())):
+                    sides.append(_Side(root, folder / str(number), roles))
+                for size in _SIZES:
+                    rows += _in_turns(sides, size, options)
+            finally:
+                for side in sides:
+                    side.end()
         except (BenchError, subprocess.CalledProcessError) as error:
             print(f"The measurement failed: {error}", file=sys.stderr)
             return 1
-        finally:
-            for side in sides:
-                side.end()
-    return 0
+        notes["taken by other programs meanwhile"] = f"{neighbours.share():.0%} of the cores"
+    return tell(rows, notes, write=options.write)
 
 
-def _in_turns(sides: list[_Side], size: int, options: argparse.Namespace) -> None:
+def _in_turns(sides: list[_Side], size: int, options: argparse.Namespace) -> list[Row]:
     loads = [side.load(size, options.connections) for side in sides]
     for turn in range(options.turns):
         # Who comes first changes, since the machine drifts.
@@ -107,14 +164,28 @@ def _in_turns(sides: list[_Side], size: int, options: argparse.Namespace) -> Non
             side.turn(load, size, options.seconds)
     for load in loads:
         load.close()
-    before, after = (side.costs_us[size] for side in sides)
-    ratios = [b / a for a, b in zip(before, after, strict=True)]
-    print(
-        f"{size:>4} a request: {statistics.median(before):7.2f} µs a message before,"
-        f" {statistics.median(after):7.2f} now; ratio {statistics.median(ratios):.3f}"
-        f" ({min(ratios):.3f} to {max(ratios):.3f} in {len(ratios)} pairs)",
-        flush=True,
-    )
+    return _rows(size, *(side.costs_us[size] for side in sides))
+
+
+def _rows(size: int, before: dict[str, list[float]], now: dict[str, list[float]]) -> list[Row]:
+    scenario = f"Processor time a message: {f'batches of {size}' if size > 1 else 'single posts'}"
+    rows = []
+    for costs in (before, now) if len(before) > 1 else ():
+        costs[_EVERYTHING] = [sum(parts) for parts in zip(*costs.values(), strict=True)]
+    for role in before:
+        # Of pairs measured one after the other.
+        ratios = [b / a for a, b in zip(before[role], now[role], strict=True)]
+        rows.append(
+            Row(
+                scenario,
+                role,
+                f"{statistics.median(now[role]):.2f} µs now,"
+                f" {statistics.median(before[role]):.2f} before",
+                f"ratio {statistics.median(ratios):.3f}"
+                f" ({min(ratios):.3f} to {max(ratios):.3f} in {len(ratios)} pairs)",
+            )
+        )
+    return rows
 
 
 if __name__ == "__main__":
