@@ -71,12 +71,13 @@ def tallies_of(told: Iterable[Told]) -> list[Rejection]:
     """Uses as the tallies that journals and stores keep, added up, and attributes behind them."""
     sums: Counter[tuple[int, int, int, str]] = Counter()
     numbered: list[NumberedAttributes] = []
-    for each in told:
+    # Nearly all that a commit is told is the very same.
+    for each, times in Counter(told).items():
         if isinstance(each, NumberedAttributes):
             numbered.append(each)
             continue
         workspace, source, day, library, messages = each
-        sums[workspace, source, _first_day(day), USE_PREFIX + library] += messages
+        sums[workspace, source, _first_day(day), USE_PREFIX + library] += messages * times
     uses = [Rejection(*place, messages) for place, messages in sums.items()]
     return uses + attribute_tallies(numbered) if numbered else uses
 

@@ -276,7 +276,6 @@ class Connection(EndingConnection):
         before = self.cycle
         self.cycle = cycle = Cycle.of(
             self,
-            asyncio.Event(),
             self.server_state.default_headers,
             self.on_response_complete,
             self._ask_application,
@@ -304,6 +303,9 @@ class Connection(EndingConnection):
 
     def _ask_application(self, cycle: Cycle) -> None:
         """Let the application begin with a request, in a round of the loop that has time for it."""
+        cycle.message_event = asyncio.Event()
+        if cycle.body or not cycle.more_body:
+            cycle.message_event.set()
         entrance = self._crowd.entrance
         if entrance is None:
             self._start_asgi_task(cycle, self.app)
@@ -328,9 +330,10 @@ class Connection(EndingConnection):
     def on_message_complete(self) -> None:
         """A request is whole; called by the parser."""
         self._is_whole = True
-        if not self.cycle.response_complete:
-            self.cycle.more_body = False
-            self.cycle.message_event.set()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """A request is answered; called by its cycle."""

@@ -27,12 +27,23 @@ _WITHOUT_BODY = (204, 304)
 _NAMED, _END = b"x-request-id: ", b"\r\n\r\n"
 
 
+class _Unheard:
+    """An event as long as nobody can wait for it; one of asyncio's is made of three objects."""
+
+    def set(self) -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
+
+
 class Cycle(RequestResponseCycle):
     """A connection makes one for each request.
 
     Attributes:
         fields: the headers by their names, in lower case.
         ask_application: lets the application begin with it.
+        message_event: by which the application waits, once it is asked.
         lingers: whether the connection ends with this answer, and the rest of the request's body
             is still to come.
         refusals: names requests that are refused in the log.
@@ -40,6 +51,7 @@ class Cycle(RequestResponseCycle):
 
     fields: Mapping[bytes, bytes]
     ask_application: Callable[[Cycle], None]
+    message_event: Any = _Unheard()
     lingers = False
     refusals: ClassVar[Refusals] = Refusals()
     # What uvicorn's sets anew for each request, and is the same for all of them until it changes.
@@ -54,35 +66,10 @@ class Cycle(RequestResponseCycle):
     # which cannot change; its length.
     _made: ClassVar[tuple[Any, Any, int, bytes, int]] = (None, None, 0, b"", 0)
 
-    def __init__(
-        self,
-        scope: Any,
-        transport: Any,
-        flow: Any,
-        logger: Any,
-        access_logger: Any,  # noqa: ARG002  (as uvicorn's, which there is none of here)
-        access_log: bool,  # noqa: ARG002
-        default_headers: Any,
-        message_event: Any,
-        expect_100_continue: bool,
-        keep_alive: bool,
-        on_response: Callable[..., None],
-    ) -> None:
-        self.scope = scope
-        self.transport = transport
-        self.flow = flow
-        self.logger = logger
-        self.default_headers = default_headers
-        self.message_event = message_event
-        self.waiting_for_100_continue = expect_100_continue
-        self.keep_alive = keep_alive
-        self.on_response = on_response
-
     @classmethod
     def of(
         cls,
         connection: Any,
-        message_event: Any,
         default_headers: Any,
         on_response: Callable[..., None],
         ask_application: Callable[[Cycle], None],
@@ -107,21 +94,19 @@ class Cycle(RequestResponseCycle):
             "state": {},
         }
         fields = headers_of(scope)
-        expects = b"expect" in fields and fields[b"expect"].lower() == b"100-continue"
-        cycle = cls(
-            scope,
-            connection.transport,
-            connection.flow,
-            connection.logger,
-            connection.access_logger,
-            False,
-            default_headers,
-            message_event,
-            expects,
-            version != "1.0" and parser.should_keep_alive(),
-            on_response,
-        )
+        # Not by uvicorn's way of making one, which sets what stands in the class already.
+        cycle = cls.__new__(cls)
+        cycle.scope = scope  # type: ignore[assignment]
         cycle.fields = fields
+        cycle.transport = connection.transport
+        cycle.flow = connection.flow
+        cycle.logger = connection.logger
+        cycle.default_headers = default_headers
+        cycle.waiting_for_100_continue = (
+            b"expect" in fields and fields[b"expect"].lower() == b"100-continue"
+        )
+        cycle.keep_alive = version != "1.0" and parser.should_keep_alive()
+        cycle.on_response = on_response
         cycle.ask_application = ask_application
         return cycle
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from headcount import tracing
 from headcount.counting.facts import fact_bytes
@@ -69,14 +69,8 @@ class WholeRequest(Protocol):
         ...
 
 
-class _Posted(NamedTuple):
-    request: WholeRequest
-    route: Route
-    body: bytes
-    library: str
-    agent: bytes
-    source: SourceRef | None
-    began_s: float
+_Sender = tuple[str, bytes, SourceRef | None]
+"""The library that sent a request and its User-Agent, and whose it is, where its head says that."""
 
 
 class FastPath:
@@ -144,39 +138,44 @@ class FastPath:
         source = self._tracker.enabled_source(write_key) if write_key else None
         if source is None and write_key:
             return False
-        posted = _Posted(request, route, body, library, agent, source, began_s)
+        sender = library, agent, source
         if self._turns.begin(len(body)):
-            is_taken = self._take(posted)
+            is_taken = self._take(request, route, body, sender, began_s)
             if not is_taken:
                 self._turns.give_back(len(body))
             return is_taken
         owner = source or self._tracker.likely_source(body)
         try:
-            begin = partial(self._take_or_pass_on, posted)
+            begin = partial(self._take_or_pass_on, request, route, body, sender, began_s)
             self._turns.join(owner.source if owner else 0, len(body), begin)
         except Refused:
             return False
         return True
 
-    def _take_or_pass_on(self, posted: _Posted) -> bool:
+    def _take_or_pass_on(
+        self, request: WholeRequest, route: Route, body: bytes, sender: _Sender, began_s: float
+    ) -> bool:
         """Go on with a request whose turn it is; whether its client is still there."""
-        if posted.request.disconnected:
+        if request.disconnected:
             return False
-        if not self._take(posted):
-            posted.request.pass_on()
+        if not self._take(request, route, body, sender, began_s):
+            request.pass_on()
         return True
 
-    def _take(self, posted: _Posted) -> bool:
+    def _take(
+        self, request: WholeRequest, route: Route, body: bytes, sender: _Sender, began_s: float
+    ) -> bool:
         """Hand in what is to be kept of a request; whether it will be answered."""
         try:
-            result = self._result_of(posted)
+            result = self._result_of(route, body, sender)
             if result is None or result.source is None or not result.facts:
                 return False
             facts, owner = result.facts, result.source.source
             self._in_flight.enter(owner)
             try:
                 self._budgets.spend_checked(owner, len(facts) // fact_bytes(facts))
-                done = partial(self._done, owner, posted, batch_answer(result.rejected))
+                answer = batch_answer(result.rejected)
+                done = partial(self._done, owner, request, route, began_s, answer)
                 self._sink.hand_in(facts, result.rejections, result.libraries, done)
             except BaseException:
                 self._in_flight.leave(owner)
@@ -186,14 +185,14 @@ class FastPath:
             return False
         return True
 
-    def _result_of(self, posted: _Posted) -> BatchResult | None:
+    def _result_of(self, route: Route, body: bytes, sender: _Sender) -> BatchResult | None:
         """What is to be kept of a request; None where the application has to look at it.
 
         Raises:
             Refused: its source may send nothing now.
             StorageUnavailableError: it is not known under which key to hash.
         """
-        route, body = posted.route, posted.body
+        library, agent, source = sender
         message = None
         if route.action is Action.MESSAGE and len(body) <= self._limits.message_bytes_max:
             message = plain_message(body)
@@ -201,11 +200,11 @@ class FastPath:
         found = message or batch
         if found is None:
             return None
-        source = posted.source or self._tracker.enabled_source(found.write_key or "")
+        source = source or self._tracker.enabled_source(found.write_key or "")
         if source is None or source.source in self._forwards.sources:
             return None
         self._budgets.check(source.source)
-        receipt = Receipt(self._clock(), posted.library, 0, {}, posted.agent, route.short)
+        receipt = Receipt(self._clock(), library, 0, {}, agent, route.short)
         if message is not None:
             kind = route.argument or message.type
             return self._tracker.take_plain_message(message, kind, receipt, source)
@@ -213,16 +212,22 @@ class FastPath:
         return self._tracker.take_plain_batch(batch, receipt, source)
 
     def _done(
-        self, owner: int, posted: _Posted, outcome: Answer, failure: Exception | None
+        self,
+        owner: int,
+        request: WholeRequest,
+        route: Route,
+        began_s: float,
+        outcome: Answer,
+        failure: Exception | None,
     ) -> None:
         """Answer once facts are durable, or are not."""
         self._in_flight.leave(owner)
         answer = outcome
         if failure is not None:
-            scope = posted.request.scope
+            scope = request.scope
             tracing.begin(scope)
             answer = failure_answer(failure)
-            tracing.tell_outcome(scope, label_of(scope["path"], posted.route), answer.reason)
+            tracing.tell_outcome(scope, label_of(scope["path"], route), answer.reason)
             tracing.begin(None)  # what follows here is of other requests
-        self._answered.count(answer, perf_counter() - posted.began_s)
-        posted.request.answer(*events_of(answer, cors=True))
+        self._answered.count(answer, perf_counter() - began_s)
+        request.answer(*events_of(answer, cors=True))

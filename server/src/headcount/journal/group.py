@@ -17,6 +17,7 @@ from contextvars import copy_context
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
+from time import perf_counter
 from typing import Any, Protocol
 
 from headcount import telemetry, tracing
@@ -190,10 +191,13 @@ class GroupCommit:
             failure: Exception | None = None
             try:
                 facts = _joined(group)
-                rejections = _sum(item[1] for item in group)
-                tallies = rejections + tallies_of(use for item in group for use in item[4])
-                with self._commit_seconds.time():
+                rejections = _sum([item[1] for item in group if item[1]])
+                tallies = rejections + tallies_of([use for item in group for use in item[4]])
+                began_s = perf_counter()
+                try:
                     self._append(facts, tallies, now_ms)
+                finally:
+                    self._commit_seconds.observe(perf_counter() - began_s)
                 self._report(len(facts) // fact_bytes(facts), rejections)
             except Exception as error:  # whatever it is, each caller must hear of it
                 failure = error
@@ -309,8 +313,8 @@ def _of_one_size(waiting: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
 
 
 def _joined(group: list[Waiting]) -> bytes:
-    facts = b"".join(item[0] for item in group)
-    return WideFacts(facts) if any(isinstance(item[0], WideFacts) for item in group) else facts
+    facts = b"".join([item[0] for item in group])
+    return WideFacts(facts) if WideFacts in {type(item[0]) for item in group} else facts
 
 
 def _sum(groups: Iterable[Sequence[Rejection]]) -> list[Rejection]:
