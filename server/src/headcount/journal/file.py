@@ -57,7 +57,8 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 _MOMENTS = "SELECT id, appended_at_ms FROM entry WHERE id > ?1 ORDER BY id"
 _LAG = "SELECT coalesce(sum(facts_count), 0) FROM entry WHERE id > ?1"
 _PRUNE = "DELETE FROM entry WHERE id <= ?1"
-_ENTRIES_A_PRUNE = 1024
+# What deleting holds intake up by: a few milliseconds, and the time of a sync.
+_ENTRIES_A_PRUNE, _FACT_BYTES_A_PRUNE = 1024, 8 << 20
 _ADD_CHECKPOINT = "INSERT INTO mark (value, checksum) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
 _DROP_CHECKPOINT = "DELETE FROM mark WHERE value = ?1"
 _HAS_CHAIN = "SELECT 1 FROM sqlite_schema WHERE name = 'chain'"
@@ -72,6 +73,21 @@ class _Written(NamedTuple):
 
     last_id: int
     total_facts: int
+
+
+class _Due(NamedTuple):
+    """Entries that are to be deleted.
+
+    Attributes:
+        pruned_id, pruned_facts: up to which, and how many facts had been appended by then.
+        damaged: what is kept of those that could not be read.
+        is_all: whether that is all that was asked for.
+    """
+
+    pruned_id: int
+    pruned_facts: int
+    damaged: list[tuple[int, bytes | None]]
+    is_all: bool
 
 
 class JournalFile:
@@ -263,34 +279,56 @@ class JournalFile:
         Returns:
             Whether none of them is left, and no room to give back.
         """
-        with damage_named(self.path), transaction(self._db):
-            done = self._prune(upto_id)
-            if chain is not None:
-                self._write_chain(chain)
-        if not done:
+        with damage_named(self.path):
+            with one_moment(self._db):
+                state = journal_state(self.path, self._db)
+                due = self._due(state, upto_id)
+            before = self._free_pages()
+            if due.pruned_id > state.pruned_id or chain is not None:
+                with transaction(self._db):
+                    if journal_state(self.path, self._db) != state:
+                        return False  # another has pruned meanwhile
+                    self._prune(state, due)
+                    if chain is not None:
+                        self._write_chain(chain)
+        free = self._free_pages()
+        if not due.is_all:
             return False
-        if rows(self._db, _FREE_PAGES)[0][0] <= _FREE_PAGES_KEPT:
+        if free <= _FREE_PAGES_KEPT:
             return True
-        rows(self._db, _GIVE_PAGES_BACK)
-        return bool(rows(self._db, _FREE_PAGES)[0][0] <= _FREE_PAGES_KEPT)
+        # As much as was just freed, intake will fill again before the next call.
+        if free > _FREE_PAGES_KEPT + 2 * (free - before):
+            rows(self._db, _GIVE_PAGES_BACK)
+        return self._free_pages() <= _FREE_PAGES_KEPT
 
-    def _prune(self, upto_id: int) -> bool:
-        state = journal_state(self.path, self._db)
-        pruned_id, pruned_facts = state.pruned_id, state.pruned_facts
+    def _free_pages(self) -> int:
+        return int(rows(self._db, _FREE_PAGES)[0][0])
+
+    def _due(self, state: JournalState, upto_id: int) -> _Due:
+        """What is to be deleted next. Read before others are kept from writing: it takes longer."""
+        pruned_id, pruned_facts, left_bytes = *state[2:], _FACT_BYTES_A_PRUNE
         bound = min(upto_id, pruned_id + _ENTRIES_A_PRUNE)
+        damaged: list[tuple[int, bytes | None]] = []
         for entry in read_entries(self.path, self._db, pruned_id, bound, last_id=self._known_id):
-            if entry.damage is not None:
-                for entry_id, kept in entry.damage.kept:
-                    values = (entry_id, kept)
-                    self._db.execute(DAMAGED.insert, (*values, DAMAGED.checksum(values)))
-                pruned_facts += entry.damage.messages or 0
-            else:
-                pruned_facts = entry.total_facts
             pruned_id = entry.id
-        if pruned_id > state.pruned_id:
-            self._db.execute(_PRUNE, (pruned_id,))
-            self._write_state(state.uuid, state.installation, pruned_id, pruned_facts)
-        return pruned_id >= upto_id or pruned_id < bound
+            if entry.damage is not None:
+                damaged += entry.damage.kept
+                pruned_facts += entry.damage.messages or 0
+                continue
+            pruned_facts = entry.total_facts
+            left_bytes -= len(entry.facts)
+            if left_bytes <= 0:
+                return _Due(pruned_id, pruned_facts, damaged, pruned_id >= upto_id)
+        is_all = pruned_id >= upto_id or pruned_id < bound
+        return _Due(pruned_id, pruned_facts, damaged, is_all)
+
+    def _prune(self, state: JournalState, due: _Due) -> None:
+        if due.pruned_id == state.pruned_id:
+            return
+        for values in due.damaged:
+            self._db.execute(DAMAGED.insert, (*values, DAMAGED.checksum(values)))
+        self._db.execute(_PRUNE, (due.pruned_id,))
+        self._write_state(state.uuid, state.installation, due.pruned_id, due.pruned_facts)
 
     def _write_chain(self, chain: Mapping[int, int]) -> None:
         self._db.execute(CHAIN_SCHEMA)  # a journal of one machine has none
