@@ -29,7 +29,7 @@ from support.oracle import PlainFact
 from support.rig import assert_equal_to_oracle
 from support.staged_cluster import StagedCluster
 
-__all__ = ["KEEPING", "live", "memory_folder"]
+__all__ = ["FIRST_DAY", "KEEPING", "Reader", "act", "live", "memory_folder"]
 
 FIRST_DAY = parse_period("2026-02-01").first_day
 KEEPING = LogFaults(
@@ -99,7 +99,7 @@ def live(seed: int, faults: LogFaults = WILD, *, restores: bool = False, steps: 
         cluster.faults(faults)
         try:
             for _ in range(steps):
-                _act(cluster, chance, posted, restores=restores)
+                act(cluster, chance, posted, restores=restores)
                 reader.look()
             steps_before = cluster.steps
             cluster.settle()
@@ -113,7 +113,7 @@ def live(seed: int, faults: LogFaults = WILD, *, restores: bool = False, steps: 
             cluster.close()
 
 
-def _act(
+def act(
     cluster: StagedCluster, chance: random.Random, posted: Counter[PlainFact], *, restores: bool
 ) -> None:
     """One thing happens."""

@@ -6,6 +6,7 @@ before: it is stored as it is (`EXTERNAL`), apart from the rows, so that finding
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from datetime import date, timedelta
 
@@ -175,8 +176,8 @@ def drop_days(connection: Query, schema: str, before: date) -> None:
     ).fetchall()
     for (table,) in rows:
         names = (sql.Identifier(schema), sql.Identifier(table))
-        # It waits for those who read, and everybody else would wait behind it.
-        with connection.transaction():
+        # It waits for those who read, and everybody else would wait behind it: then another time.
+        with contextlib.suppress(errors.LockNotAvailable), connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '2s'")
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}.{}").format(*names))
 
