@@ -1,11 +1,11 @@
-"""`python -m bench.cluster_sizing`: what a cluster of some size has to carry, by arithmetic and by trial.
+"""`python -m bench.cluster_sizing`: what a cluster has to carry, by arithmetic and by trial.
 
 The arithmetic is that of docs/capacity.md: messages a second, nodes, partitions and the length of a
 tick give packs, bytes and processor time. The trial draws messages of many sources and visitors
 whose popularity falls off as 1/rank, gives them to nodes at random and to partitions by the
 program's own functions, keeps what stage 1 keeps in mind of ids it has sent, and counts. Where the
 two part by more than a tenth the program says so and ends with status 1. No process is started, and
-no figure of processor time is measured here: those are of `python -m bench.cluster_cost` and others.
+no processor time is measured here: that is taken from what was measured elsewhere.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-from headcount.counting.facts import FACT_BYTES
 from headcount.stages.partitioning import key_partitions, message_partitions
 from headcount.stages.tracked_records import TRACKED_DTYPE
+
+from headcount.counting.facts import FACT_BYTES
 
 __all__ = ["main"]
 
@@ -175,7 +175,8 @@ def _places_of_ids(ids: Ids, size: Size) -> npt.NDArray[np.int64]:
     # The keyed hash of an id, for which any even mixture will do.
     found["hash"] = ids * np.uint64(0x9E3779B97F4A7C15)
     found["kind"] = 1
-    return key_partitions(found, size.keys)
+    places: npt.NDArray[np.int64] = key_partitions(found, size.keys)
+    return places
 
 
 def cores(size: Size, load: Load) -> dict[str, float]:

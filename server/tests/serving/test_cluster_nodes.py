@@ -217,3 +217,20 @@ def test_a_node_says_how_the_cluster_does_by_its_api(nodes: list[NodeProgram]) -
     assert told["countedUntil"] is None
     assert any("Partition keys-1" in each for each in told["missing"])
     assert "Partition facts-0" in asked(f"{b.where['api']}/readyz")[1]
+
+
+def test_what_only_a_single_machine_does_is_refused_in_a_cluster(
+    nodes: list[NodeProgram],
+) -> None:
+    a, _ = nodes
+    (a.cwd / "past.jsonl").write_text('{"type": "page", "userId": "u"}\n')
+    a.json("workspace", "add", "Shop")
+    a.json("source", "add", "web", "--workspace", "Shop")
+    for command in (
+        ("rotate-hash-key",),
+        ("forget", "--user-id", "u"),
+        ("import", str(a.cwd / "past.jsonl"), "--workspace", "Shop", "--source", "web"),
+    ):
+        done = a.run(*command)
+        assert done.returncode == 2, (command, done.stdout, done.stderr)
+        assert 'is node "a" of one' in done.stderr

@@ -63,6 +63,7 @@ def forget(
     """
     from headcount.catalog import Catalog
     from headcount.cli.lookup import found_workspace
+    from headcount.cluster.catalogs import require_single_machine
     from headcount.datafolder import load_key_ring, open_data_folder
     from headcount.integrity import refuse_faults
     from headcount.wiring.forget_requests import ask_to_forget
@@ -71,6 +72,11 @@ def forget(
     if not any(ids):
         raise click.UsageError("Say whom to forget: --user-id, --anonymous-id or both.")
     folder = open_data_folder(settings.data, create=False, write=True)
+    require_single_machine(
+        folder,
+        "A person cannot be forgotten in a cluster yet",
+        "what is known of them lies in partitions of several nodes.",
+    )
     refuse_faults(folder.path)
     with Catalog(folder.catalog) as catalog:
         only = None if workspace is None else {found_workspace(catalog, workspace).number}

@@ -139,6 +139,7 @@ def import_(
     from headcount.catalog import Catalog
     from headcount.cli.import_report import ImportReport
     from headcount.cli.progress import ImportProgress
+    from headcount.cluster.catalogs import require_single_machine
     from headcount.datafolder import FolderLock, open_data_folder
     from headcount.importing.columns_map import ColumnsMap, read_map
     from headcount.importing.history import HistoryImport
@@ -154,6 +155,11 @@ def import_(
     found = found_inputs(files, skip)
     _require_libraries(found.inputs)
     folder = open_data_folder(settings.data, create=False, write=not dry_run)
+    require_single_machine(
+        folder,
+        "A cluster imports over HTTP alone",
+        "what it takes is counted by partitions: post to /v1/import of a running node.",
+    )
     if not FolderLock.held(folder.serve_lock):  # a server has looked when it started
         refuse_faults(folder.path)
     with Catalog(folder.catalog, read_only=dry_run) as catalog:

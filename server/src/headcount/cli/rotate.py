@@ -34,10 +34,16 @@ def rotate_hash_key(settings: Settings, as_json: bool) -> None:
     them at the earliest, and is then taken out; `headcount doctor` says until when it is needed.
     Back up the data folder afterwards: no earlier backup holds the new key.
     """
+    from headcount.cluster.catalogs import require_single_machine
     from headcount.datafolder import open_data_folder
     from headcount.wiring.rotating import rotate_hash_key as rotate
 
     folder = open_data_folder(settings.data, create=False, write=True)
+    require_single_machine(
+        folder,
+        "The hash key of a cluster cannot be rotated",
+        "copies of one message that were hashed under two keys would not meet in one partition.",
+    )
     rotated = rotate(folder, settings.hash_key, now_ms())
     if as_json:
         print_json(

@@ -13,10 +13,10 @@ from headcount.cluster.address import registry_of
 from headcount.cluster.membership import Membership, MembershipFile
 from headcount.cluster.one_catalog import OneCatalog
 from headcount.engines import Registry
-from headcount.errors import CatalogUnchangedError, OperatorError
+from headcount.errors import CatalogUnchangedError, OperatorError, UsageError
 from headcount.layout import DataFolder
 
-__all__ = ["catalog_for_changes", "membership_of"]
+__all__ = ["catalog_for_changes", "membership_of", "require_single_machine"]
 
 
 def membership_of(folder: DataFolder) -> Membership | None:
@@ -27,6 +27,25 @@ def membership_of(folder: DataFolder) -> Membership | None:
         OSError: it cannot be read.
     """
     return MembershipFile(folder.cluster).read()
+
+
+def require_single_machine(folder: DataFolder, what: str, why: str) -> None:
+    """Refuse in a cluster what only a single machine does.
+
+    Args:
+        folder: the data folder.
+        what: does not happen, as the beginning of a sentence.
+        why: its end.
+
+    Raises:
+        UsageError: the folder is a node of a cluster.
+    """
+    membership = membership_of(folder)
+    if membership is not None:
+        raise UsageError(
+            f'{what}: {folder.path} is node "{membership.node}" of one, and {why}',
+            "See docs/cluster.md, on what works where.",
+        )
 
 
 def catalog_for_changes(folder: DataFolder, cluster: str | None) -> Catalog:

@@ -126,6 +126,8 @@ async def _form(
         "sign_in",
         status,
         ended=ended,
+        here=parts.sessions.node,
+        elsewhere=parts.sessions.elsewhere(request.cookies.get(SESSION_COOKIE)),
         problem=problem,
         wanted=wanted,
         asset=parts.assets.address,

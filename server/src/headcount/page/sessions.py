@@ -9,12 +9,14 @@ nor fill the memory. Knows nothing of HTTP.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 __all__ = ["Grant", "Notice", "Session", "Sessions"]
 
+_NODE = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
 _IDLE_MS_MAX = 12 * 3_600_000
 _SESSIONS_MAX = 10_000
 _SESSIONS_OF_TOKEN_MAX = 100
@@ -89,11 +91,17 @@ class Sessions:
     Args:
         clock: the time, in milliseconds since 1970.
         name_of: what the workspace of an id is called now; None where nobody can say.
+        node: what this node of a cluster is called, which ids of its sessions begin with; empty for
+            a single machine.
     """
 
     def __init__(
-        self, clock: Callable[[], int], name_of: Callable[[str], str | None] = lambda _: None
+        self,
+        clock: Callable[[], int],
+        name_of: Callable[[str], str | None] = lambda _: None,
+        node: str = "",
     ) -> None:
+        self.node = node
         self._clock = clock
         self._name_of = name_of
         self._sessions: dict[str, Session] = {}
@@ -114,6 +122,12 @@ class Sessions:
                 session.grants[workspace_id] = replace(grant, workspace_name=name or "")
         return session
 
+    def elsewhere(self, session_id: str | None) -> str | None:
+        """The other node of the cluster that began the session of a cookie; None for none."""
+        node, dot, _ = (session_id or "").partition(".")
+        is_other = bool(dot and self.node and node != self.node and _NODE.fullmatch(node))
+        return node if is_other else None
+
     def look_at(self, session_id: str | None) -> Session | None:
         """The session of a cookie, which is not used thereby, and may have ended."""
         return self._sessions.get(session_id or "")
@@ -125,7 +139,10 @@ class Sessions:
             former: the session that the browser had, whose grants it keeps and which ends.
             grant: takes the place of an earlier one of the same workspace.
         """
-        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32), self._clock())
+        session_id = secrets.token_urlsafe(32)
+        if self.node:
+            session_id = f"{self.node}.{session_id}"
+        session = Session(session_id, secrets.token_urlsafe(32), self._clock())
         if former is not None:
             session.grants = {
                 key: kept for key, kept in former.grants.items() if key != grant.workspace_id

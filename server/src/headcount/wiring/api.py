@@ -15,7 +15,7 @@ from headcount import tracing
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
-from headcount.cluster.catalogs import catalog_for_changes
+from headcount.cluster.catalogs import catalog_for_changes, membership_of
 from headcount.cluster.overview import ClusterStatus
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.forwarding_status import ForwardingStatus
@@ -83,7 +83,8 @@ def run(task: Task, child: Child) -> None:
             )
 
         programs = api(settings.rate_limit_per_minute)
-        sessions = Sessions(now_ms, partial(_name_of, catalog))
+        node = membership_of(folder)
+        sessions = Sessions(now_ms, partial(_name_of, catalog), "" if node is None else node.node)
         page = create_page(
             api=api(_PAGE_REQUESTS_PER_MINUTE),
             sessions=sessions,

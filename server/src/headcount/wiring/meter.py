@@ -18,6 +18,7 @@ import apsw
 from headcount.allowances import Allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
+from headcount.cluster.catalogs import require_single_machine
 from headcount.datafolder import DataFolder, FolderLock, open_data_folder
 from headcount.errors import DataFolderError, OperatorError, StorageUnavailableError
 from headcount.journal import JournalDirectory
@@ -271,6 +272,11 @@ def meter_until_drained(
             journals.
         StorageUnavailableError: the disk refused; everything stays in the journals.
     """
+    require_single_machine(
+        folder,
+        f"A cluster does not {command} by a command",
+        "its partitions count what a running node takes: post it to /v1/import of one.",
+    )
     limits = MeterLimits.within(memory_bytes - _IMPORTER_BYTES)
     with FolderLock(folder.meter_lock, command), ExitStack() as stack:
         with closing(open_store(folder.store)) as store:

@@ -104,3 +104,14 @@ def test_a_workspace_is_called_what_it_is_called_now() -> None:
     sessions.find(session.id)
     assert session.grants["a"] == Grant("a", "Corner shop", "s")
     assert list(session.grants) == ["a", "b"]
+
+
+def test_a_node_knows_the_sessions_of_another_one_by_their_ids() -> None:
+    here, there = Sessions(Clock(), node="eu-1"), Sessions(Clock(), node="eu-2")
+    session = there.sign_in(None, grant("a"))
+    assert here.find(session.id) is None
+    assert here.elsewhere(session.id) == "eu-2"
+    assert there.elsewhere(session.id) is None
+    assert Sessions(Clock()).elsewhere(session.id) is None
+    for nobody in (None, "", "abc", "<b>.x", "eu-1.x"):
+        assert here.elsewhere(nobody) is None
