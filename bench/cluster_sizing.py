@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from headcount.stages.partitioning import key_partitions, message_partitions
-from headcount.stages.tracked_records import TRACKED_DTYPE
 
 from headcount.counting.facts import FACT_BYTES
+from headcount.stages.partitioning import key_partitions, message_partitions
+from headcount.stages.tracked_records import TRACKED_DTYPE
 
 __all__ = ["main"]
 
