@@ -155,11 +155,8 @@ def import_(
     found = found_inputs(files, skip)
     _require_libraries(found.inputs)
     folder = open_data_folder(settings.data, create=False, write=not dry_run)
-    require_single_machine(
-        folder,
-        "A cluster imports over HTTP alone",
-        "what it takes is counted by partitions: post to /v1/import of a running node.",
-    )
+    why = "its partitions count what a running node takes: post to its /v1/import."
+    require_single_machine(folder, "A cluster imports over HTTP alone", why)
     if not FolderLock.held(folder.serve_lock):  # a server has looked when it started
         refuse_faults(folder.path)
     with Catalog(folder.catalog, read_only=dry_run) as catalog:
