@@ -21,6 +21,7 @@ from headcount.cli.cluster import cluster
 from headcount.cli.completion import completion
 from headcount.cli.demo import demo
 from headcount.cli.doctor import doctor
+from headcount.cli.explain import explain
 from headcount.cli.export import export
 from headcount.cli.forget import forget
 from headcount.cli.importing import import_
@@ -69,8 +70,9 @@ def headcount() -> None:
 
 
 for command in (
-    serve, workspace, source, token, link, plan, alert, channel, import_, usage, libraries, export,
-    tail, reconcile, doctor, backup, restore, forget, rotate_hash_key, cluster, demo, completion,
+    serve, workspace, source, token, link, plan, alert, channel, import_, usage, libraries, explain,
+    export, tail, reconcile, doctor, backup, restore, forget, rotate_hash_key, cluster, demo,
+    completion,
 ):  # fmt: skip
     headcount.add_command(command)
 

@@ -84,11 +84,11 @@ class ExplainedMonth(NamedTuple):
 
     Attributes:
         total: the count that is explained.
-        tallies: what makes it up, by place.
+        brought: what makes it up, by where it came from.
     """
 
     total: int
-    tallies: Mapping[Whence, Brought]
+    brought: Mapping[Whence, Brought]
 
 
 class Contribution(NamedTuple):
@@ -177,7 +177,7 @@ def explained(now: ExplainedMonth, before: ExplainedMonth, metric: Metric) -> Ex
     """
     sums: defaultdict[tuple[Whence, Kind], list[int]] = defaultdict(lambda: [0, 0])
     for at, side in enumerate((now, before)):
-        for place, tally in side.tallies.items():
+        for place, tally in side.brought.items():
             for kind, count in _parts(tally, metric):
                 sums[place, kind][at] += count
     growth = now.total / before.total if before.total > 0 else 0.0

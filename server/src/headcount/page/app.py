@@ -27,6 +27,7 @@ from headcount.page.connecting import CONNECTING_HANDLERS
 from headcount.page.dashboard import DASHBOARD_HANDLERS
 from headcount.page.descriptions import Descriptions
 from headcount.page.docs import DOCS_HANDLERS
+from headcount.page.explained import EXPLAINED_HANDLERS
 from headcount.page.link_visits import LINK_VISIT_HANDLERS
 from headcount.page.login import LOGIN_HANDLERS, sign_in_address
 from headcount.page.managing import MANAGING_HANDLERS
@@ -65,6 +66,7 @@ _HANDLERS = (
     *DASHBOARD_HANDLERS,
     *SOURCE_PAGE_HANDLERS,
     *MONTH_HANDLERS,
+    *EXPLAINED_HANDLERS,
     *TAKING_HANDLERS,
     *CONNECTING_HANDLERS,
     *MANAGING_HANDLERS,

@@ -6,6 +6,7 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
     workspace, sources, tokens, links, plan_limits, plan_prices    what the catalog holds
     outcomes                              what became of every message, and why
     libraries                             which tracking libraries sent them
+    why                                   to which messages a change of a count is due
     summary, daily, range                 a month in one answer; day by day, as columns; many
     all_months                            totals of the last thirteen months
     cluster                               nodes and partitions, where there are several
@@ -26,6 +27,7 @@ from headcount.api.v1.range import RANGE_HANDLERS
 from headcount.api.v1.sources import SOURCE_HANDLERS
 from headcount.api.v1.summary import SUMMARY_HANDLERS
 from headcount.api.v1.tokens import TOKEN_HANDLERS
+from headcount.api.v1.why import EXPLAIN_HANDLERS
 from headcount.api.v1.workspace import WORKSPACE_HANDLERS
 
 __all__ = ["V1_HANDLERS"]
@@ -39,6 +41,7 @@ V1_HANDLERS = [
     *MONTHS_HANDLERS,
     *OUTCOME_HANDLERS,
     *LIBRARY_HANDLERS,
+    *EXPLAIN_HANDLERS,
     *SOURCE_HANDLERS,
     *TOKEN_HANDLERS,
     *LIMIT_HANDLERS,

@@ -1,0 +1,115 @@
+"""`headcount explain`: why a count moved, by where its ids came from, and likely causes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headcount.cli.options import as_json_option
+from headcount.cli.reading.api_connection import connected, reading_options
+from headcount.cli.reading.own import get_own
+from headcount.cli.reading.usage_rows import period_named
+from headcount.errors import UsageError
+from headcount.terminal import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from headcount.config import Settings
+
+__all__ = ["explain"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  headcount explain --token-file token
+  headcount explain --period 2026-11 --against 2026-10 --by source,library,version
+  headcount explain --rank surprise --json"""
+)
+@click.option("--period", metavar="MONTH", help="Month such as 2026-11. Default: the current one.")
+@click.option("--against", metavar="MONTH", help="Month beside it. Default: the one before.")
+@click.option("--metric", metavar="NAME", help="mtu or api-calls. Default: mtu.")
+@click.option("--source", metavar="ID", help="Explain this source's own count.")
+@click.option(
+    "--by",
+    metavar="LIST",
+    help="What to tell apart: some of source,library,version,type,event,bot. Default: all.",
+)
+@click.option(
+    "--rank", type=click.Choice(["share", "surprise"]), help="What comes first. Default: share."
+)
+@click.option("--limit", type=click.IntRange(1, 1000), help="How many contributions. Default: 20.")
+@reading_options
+@as_json_option
+def explain(
+    settings: Settings,
+    period: str | None,
+    against: str | None,
+    metric: str | None,
+    source: str | None,
+    by: str | None,
+    rank: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Show why a count moved: contributions that add up to the change, and likely causes.
+
+    Each id is attributed once, to the message that first put it in its set: to its source, library
+    and version, type, event, and whether it came from a known bot. Of a month that runs, and the
+    other, the same days are compared. Reads Headcount over HTTP with an API token.
+    """
+    asked = {
+        "period": period and str(period_named(period, "--period")),
+        "against": against and str(period_named(against, "--against")),
+        "metric": metric,
+        "sourceId": source,
+        "by": by,
+        "rank": rank,
+        "limit": str(limit or 20),
+    }
+    with connected(settings) as connection:
+        query = {name: value for name, value in asked.items() if value}
+        told = get_own(connection, "explain", **query)
+        if told is None:
+            raise UsageError(
+                f"{connection.host} explains nothing of {period or 'this month'}.",
+                "Ask a Headcount server, for a month in which it had usage.",
+            )
+    if as_json:
+        print_json(told)
+        return
+    _print(told)
+
+
+def _print(told: dict[str, Any]) -> None:
+    say(
+        f"{told['metric']} of {told['period'][:7]}: {told['now']:,}, and {told['before']:,} in"
+        f" {told['against'][:7]}, after {told['days']} days: {told['change']:+,}."
+    )
+    for number, cause in enumerate(told["causes"], 1):
+        library = f"{cause['library']} {cause['libraryVersion']}".strip()
+        where = " / ".join(part for part in (cause["sourceName"], library) if part)
+        say(f"{number}. {cause['title']}{f' ({where})' if where else ''}: {cause['effect']:+,}")
+        say(f"   {cause['evidence']}: {cause['now']:g}, before {cause['before']:g}.")
+        say(f"   {cause['remedy']}")
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{row['change']:+,}",
+            f"{row['share']:+.1%}",
+            f"{row['surprise']:+.1f}",
+            row["kind"],
+            row["sourceName"],
+            f"{row['library']} {row['libraryVersion']}".strip(),
+            row["type"],
+            row["event"],
+            "bot" if row["bot"] else "",
+        )
+        for row in told["contributions"]
+    ]
+    if rest := told["rest"]["rows"]:
+        rows.append((f"{told['rest']['change']:+,}", "", "", f"{rest:,} more", *[""] * 5))
+    if rows:
+        heads = ("change #", "share #", "surprise #", "of", "source", "library", "type", "event")
+        print_table((*heads, "bot"), rows)
+    else:
+        say("Nothing changed.")

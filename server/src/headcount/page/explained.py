@@ -1,0 +1,62 @@
+"""Why a month moved, on a page: likely causes with what to do, and contributions, ranked.
+
+Takes a month, another and perhaps a source from the address; shows what the API answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, get
+
+from headcount.api.v1.sources import SourceListBody
+from headcount.api.v1.why import ExplainBody
+from headcount.counting.calendar import Period, parse_period
+from headcount.counting.metrics import HEADLINES
+from headcount.page.asking import ApiRefusal
+from headcount.page.one_month import no_such_month
+from headcount.page.visits import visit_of
+
+__all__ = ["EXPLAINED_HANDLERS"]
+
+_ROWS = "25"
+_MONTHS_MAX = 36
+_RANKS = {"share": "what changed most", "surprise": "what is most surprising"}
+
+
+@get("/page/explain")
+async def explain_page(request: Request[Any, Any, Any]) -> Response[bytes]:
+    visit = visit_of(request)
+    asked = {
+        name: value
+        for name in ("period", "against", "metric", "rank")
+        if (value := request.query_params.get(name))
+    }
+    source_id = request.query_params.get("source")
+    query = [*asked.items(), ("limit", _ROWS)]
+    if source_id:
+        query.append(("sourceId", source_id))
+    sources = (await visit.ask(SourceListBody, "/headcount/v1/sources")).sources
+    try:
+        told = await visit.ask(ExplainBody, "/headcount/v1/explain", query=query)
+    except ApiRefusal as refusal:
+        return await no_such_month(request, visit, refusal)
+    period = parse_period(told.period)
+    return await visit.parts.pages.send(
+        request,
+        "explain",
+        **visit.common(),
+        asset=visit.parts.assets.address,
+        told=told,
+        metric=next(each for each in HEADLINES if each.wire == told.metric),
+        metrics=HEADLINES,
+        source=next((each for each in sources if each.id == source_id), None),
+        sources=sources,
+        rank=asked.get("rank", "share"),
+        ranks=_RANKS,
+        months=[str(Period(period.number + n)) for n in range(-_MONTHS_MAX, 2)][::-1],
+        largest=max((abs(row.change) for row in told.contributions), default=0),
+    )
+
+
+EXPLAINED_HANDLERS = [explain_page]
