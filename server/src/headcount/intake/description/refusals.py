@@ -54,6 +54,7 @@ OF_MESSAGE = (
     Reason.INVALID_ID,
     Reason.INVALID_MESSAGE_ID,
     Reason.NO_USER_ANON_ID,
+    Reason.BOT,
 )
 OF_TYPE = {
     "track": (Reason.EVENT_NOT_STRING,),
