@@ -23,7 +23,6 @@ from headcount.api.wire.query import (
     parse_value_param,
 )
 from headcount.counting.calendar import Period
-from headcount.counting.causes import CAUSES, Cause, causes_of
 from headcount.counting.explaining import (
     Brought,
     Contribution,
@@ -32,6 +31,7 @@ from headcount.counting.explaining import (
     brought_by,
     explained,
 )
+from headcount.counting.likely_causes import CAUSES, LikelyCause, causes_of
 from headcount.counting.metrics import HEADLINES, Metric
 from headcount.counting.usage import UsageReading
 
@@ -324,7 +324,7 @@ def _row(row: Contribution, moved: int, sources: _Sources) -> ContributionRow:
     )
 
 
-def _cause(cause: Cause, sources: _Sources) -> NamedCause:
+def _cause(cause: LikelyCause, sources: _Sources) -> NamedCause:
     words = CAUSES[cause.name]
     return NamedCause(
         cause.name,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from headcount.counting.causes import CAUSES, Cause, causes_of
 from headcount.counting.explaining import ExplainedMonth, brought_by, explained
+from headcount.counting.likely_causes import CAUSES, LikelyCause, causes_of
 from headcount.counting.metrics import BY_NAME, HEADLINES, Metric
 from support.generated_months import PLANTED, SHOP, SOURCES, WEB, GeneratedMonth, generated
 
 DAYS = 31
 
 
-def causes(before: GeneratedMonth, now: GeneratedMonth) -> list[Cause]:
+def causes(before: GeneratedMonth, now: GeneratedMonth) -> list[LikelyCause]:
     brought = [brought_by(each.contributions, DAYS) for each in (now, before)]
     return causes_of(brought[0], brought[1], SOURCES)
 

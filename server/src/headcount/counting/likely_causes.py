@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from headcount.counting.explaining import Brought, Whence
 
-__all__ = ["CAUSES", "Cause", "CauseWords", "causes_of"]
+__all__ = ["CAUSES", "CauseWords", "LikelyCause", "causes_of"]
 
 _SHARE_MIN, _IDS_MIN, _SIGMAS_MIN = 0.02, 20, 5.0
 _FASTER, _FEWER_LINKS, _SINGLES_MIN = 1.4, 0.7, 0.5
@@ -79,7 +79,7 @@ CAUSES: Mapping[str, CauseWords] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class LikelyCause:
     """A cause of a change.
 
     Attributes:
@@ -109,7 +109,7 @@ def causes_of(
     now: Mapping[Whence, Brought],
     before: Mapping[Whence, Brought],
     source_names: Mapping[int, str],
-) -> list[Cause]:
+) -> list[LikelyCause]:
     """The causes that the numbers show, the one that explains most first.
 
     Args:
@@ -129,7 +129,7 @@ def causes_of(
         if of_before is None or not of_before.messages:
             if any(each.messages for each in before.values()):
                 found.append(
-                    Cause(
+                    LikelyCause(
                         "new_source", source, of_now.users, of_now.users, 0,
                         "tracked users that it was the first to bring",
                     )
@@ -161,7 +161,7 @@ def _grouped(month: Mapping[Whence, Brought], key: Callable[[Whence], _K]) -> di
     return dict(sums)
 
 
-def _of_group(name: str, months: Months, evidence: str) -> Iterator[Cause]:
+def _of_group(name: str, months: Months, evidence: str) -> Iterator[LikelyCause]:
     """What a group brings more than before; of the source that brings most of it, if one does."""
     now, before = (sum(each.users for each in month.values()) for month in months)
     if not _is_more(now, before):
@@ -169,14 +169,16 @@ def _of_group(name: str, months: Months, evidence: str) -> Iterator[Cause]:
     by_source = _grouped(months[0], lambda whence: whence.source)
     most = max(by_source, key=lambda source: by_source[source].users)
     whose = most if by_source[most].users >= 0.8 * now else None
-    yield Cause(name, whose, now - before, now, before, evidence)
+    yield LikelyCause(name, whose, now - before, now, before, evidence)
 
 
 def _is_more(now: float, expected: float) -> bool:
     return now - expected >= _SIGMAS_MIN * sqrt(max(expected, 1.0))
 
 
-def _of_source(source: int, now: Brought, before: Brought | None, months: Months) -> list[Cause]:
+def _of_source(
+    source: int, now: Brought, before: Brought | None, months: Months
+) -> list[LikelyCause]:
     """What is seen in one source that was there before, or in the first month of all."""
     found = list(_of_versions(source, months)) if before is not None else []
     if before is None:
@@ -188,7 +190,7 @@ def _of_source(source: int, now: Brought, before: Brought | None, months: Months
     is_faster = now.messages and more > _FASTER * expected
     if is_faster and _is_more(more, expected):
         found.append(
-            Cause(
+            LikelyCause(
                 "reset_or_cookie", source, round(more - expected),
                 _ratio(now.anonymous, now.messages), _ratio(before.anonymous, before.messages),
                 "new anonymous ids a message",
@@ -199,7 +201,7 @@ def _of_source(source: int, now: Brought, before: Brought | None, months: Months
     links = before.linked * growth
     if now.linked < _FEWER_LINKS * links and _is_more(links, now.linked):
         found.append(
-            Cause(
+            LikelyCause(
                 "identify_missing", source, round(links - now.linked),
                 now.linked, round(links), "anonymous ids that became a known user's",
             )
@@ -211,17 +213,17 @@ def _ratio(count: int, of: int) -> float:
     return round(count / of, 4) if of else 0.0
 
 
-def _singles(source: int, now: Brought, before: Brought, growth: float) -> Iterator[Cause]:
+def _singles(source: int, now: Brought, before: Brought, growth: float) -> Iterator[LikelyCause]:
     """Ids of which some must have come in one message only: there are too few for two each."""
     alone, former = (max(0, 2 * each.ids - each.messages) for each in (now, before))
     expected = former * growth
     if now.ids and alone >= _SINGLES_MIN * now.ids and _is_more(alone, expected):
         effect = round(alone - expected)
         evidence = "ids, at least, that came in one message only"
-        yield Cause("single_message_ids", source, effect, alone, round(expected), evidence)
+        yield LikelyCause("single_message_ids", source, effect, alone, round(expected), evidence)
 
 
-def _of_versions(source: int, months: Months) -> Iterator[Cause]:
+def _of_versions(source: int, months: Months) -> Iterator[LikelyCause]:
     """Versions of a library that make more anonymous ids a message than everything else."""
     now, before = (
         _grouped(
@@ -249,7 +251,7 @@ def _of_versions(source: int, months: Months) -> Iterator[Cause]:
             and brought.anonymous > _FASTER * expected
             and _is_more(brought.anonymous, expected)
         ):
-            yield Cause(
+            yield LikelyCause(
                 "library_version", source, round(brought.anonymous - expected),
                 _ratio(brought.anonymous, brought.messages), round(max(own, beside), 4),
                 "new anonymous ids a message", library, version,
