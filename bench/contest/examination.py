@@ -149,7 +149,8 @@ def _message(number: int, chance: random.Random) -> _Message:
     if kind == 2:  # the same text as userId and as anonymousId is two ids
         return message | {"anonymousId": f"u{visitor}", "userId": None}
     if kind == 3:
-        return message | {"userId": f"u{visitor}", "anonymousId": ""}
+        # The decimal text of a number is the same id as the number.
+        return message | {"userId": chance.choice((f"u{visitor}", str(visitor))), "anonymousId": ""}
     message["anonymousId"] = f"a{visitor}"
     if kind == 4:
         message |= {"type": "identify", "userId": f"u{visitor // 2}"}

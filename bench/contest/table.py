@@ -35,6 +35,8 @@ _RULES = (
     " is sent a second time. Turns are interleaved; figures are medians, with the least and the"
     " greatest in brackets. Generator, contender and its database share the cores. Processor time"
     " is that of all of a contender's processes, its database's included, until it is quiet again."
+    " Where others use the machine, it is the figure to compare: rates then fall the more, the more"
+    " often a contender waits for a process to have its turn."
 )
 
 
