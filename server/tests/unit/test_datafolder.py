@@ -12,6 +12,7 @@ import pytest
 from headcount.catalog import Catalog
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import DataFolderError
+from headcount.folderformat import FORMAT_VERSION
 
 
 @pytest.fixture
@@ -84,7 +85,10 @@ def test_a_file_in_place_of_the_folder_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("Headcount data folder, format 4\n", r"newer version of Headcount \(format 4"),
+        (
+            f"Headcount data folder, format {FORMAT_VERSION + 1}\n",
+            rf"newer version of Headcount \(format {FORMAT_VERSION + 1}",
+        ),
         ("Headcount data folder, format x\n", "does not say which format"),
         ("", "does not say which format"),
         ("dear diary", "does not say which format"),
