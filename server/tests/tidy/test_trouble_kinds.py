@@ -10,8 +10,8 @@ from tidy.sources import ROOT
 # Where in the arguments of what says a trouble its kind stands.
 _PLACES = {"begin": 0, "_tell_of": 0, "tell": 1, "Duty": 3}
 # Made of a process's role or of what an import reads, as `Endings` and `CatalogHistory` do.
-_MADE = {"alert_ends", "api_ends", "forward_ends", "intake_ends", "meter_ends", "imports_months",
-         "imports_tokens"}  # fmt: skip
+_ROLES = ("alert", "api", "forward", "intake", "meter", "mirror", "node", "partitions", "relay")
+_MADE = {"imports_months", "imports_tokens", *(f"{role}_ends" for role in _ROLES)}
 _SOURCES = sorted((ROOT / "server/src/headcount").rglob("*.py"))
 
 

@@ -37,6 +37,22 @@ _WHAT = {
         "The process that tells people",
         "Messages are taken and counted meanwhile, and what is to be told waits.",
     ),
+    "node": (
+        "The process that speaks for this node in its cluster",
+        "Messages are taken and kept; after some seconds others take this node for silent.",
+    ),
+    "relay": (
+        "The process that hands messages on to the cluster",
+        "They are taken and kept meanwhile, and counted later.",
+    ),
+    "partitions": (
+        "The process that counts this node's partitions",
+        "Messages are taken and kept meanwhile, and counted later.",
+    ),
+    "mirror": (
+        "The process that adds up what all partitions have counted",
+        "What this node shows is older meanwhile.",
+    ),
     "api": ("The process that answers readers", "Messages are taken and counted meanwhile."),
 }
 

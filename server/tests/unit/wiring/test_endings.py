@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from headcount.troubles import Troubles, read_troubles
+from headcount.troubles import KINDS, Troubles, read_troubles
+from headcount.wiring.cluster_entry import CLUSTER_ROLES
 from headcount.wiring.endings import Endings
 from headcount.wiring.task import Refusal
 
@@ -63,3 +64,14 @@ def test_two_workers_that_keep_ending_are_two_troubles(troubles: Troubles, tmp_p
     workers[0].lives()
     assert [each.kind for each in read_troubles(tmp_path)] == ["intake_2_ends"]
     assert "last with status 3" in workers[1].sentence
+
+
+@pytest.mark.parametrize("role", [*CLUSTER_ROLES, "intake", "meter", "api", "forward", "alert"])
+def test_of_every_role_it_can_be_said_that_it_ended(
+    role: str, troubles: Troubles, tmp_path: Path
+) -> None:
+    endings = Endings(role, 0, troubles, lambda: NOON_MS)
+    for _ in range(2):
+        endings.ended(-9, None, "")
+    assert [trouble.kind for trouble in read_troubles(tmp_path)] == [f"{role}_ends"]
+    assert f"{role}_ends" in KINDS
