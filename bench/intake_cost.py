@@ -40,7 +40,7 @@ import json, sys
 from pathlib import Path
 from bench.server import add_tenant
 made = add_tenant(Path(sys.argv[1]), "load")
-print(json.dumps([made.number, made.sources, made.write_keys, made.token]))
+print(json.dumps([made.number, made.sources, made.source_ids, made.write_keys, made.token]))
 """
 
 

@@ -110,6 +110,7 @@ class Source:
         enabled: whether messages with its write key are admitted.
         created_at_ms: milliseconds since 1970, UTC.
         deleted_at_ms: when it, or its workspace, was deleted; None where it was not.
+        refuses_bots: whether messages of known bots are refused; else they count like others.
     """
 
     number: int
@@ -120,6 +121,7 @@ class Source:
     enabled: bool
     created_at_ms: int
     deleted_at_ms: int | None = None
+    refuses_bots: bool = False
 
 
 class Deletion(NamedTuple):

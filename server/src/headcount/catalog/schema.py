@@ -20,6 +20,7 @@ __all__ = [
     "ADDED",
     "ADDED_TABLES",
     "ALERT_RULE",
+    "BOT_REFUSAL",
     "CHANNEL",
     "DELETION",
     "DELIVERY",
@@ -193,6 +194,12 @@ CREATE TABLE IF NOT EXISTS delivery (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS delivery_state ON delivery (state, id);
 CREATE INDEX IF NOT EXISTS delivery_event ON delivery (event, channel);
+-- Sources that refuse messages of known bots, one row each.
+CREATE TABLE IF NOT EXISTS bot_refusal (
+    source INTEGER PRIMARY KEY,
+    since_ms INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT;
 -- What a source may use of a metric in a month, and what happens past it.
 CREATE TABLE IF NOT EXISTS quota (
     source INTEGER NOT NULL REFERENCES source (number),
@@ -255,8 +262,9 @@ DELIVERY = Table(
     "workspace channel event kind state made_at_ms attempts next_at_ms ended_at_ms log body",
 )
 QUOTA = Table("quota", "source metric", "amount past changed_at_ms")
+BOT_REFUSAL = Table("bot_refusal", "source", "since_ms")
 PLAN_PRICE = Table("plan_price", "workspace metric from_day", "amount step currency set_at_ms")
-ADDED_TABLES = (ALERT_RULE, CHANNEL, DELIVERY, QUOTA, PLAN_PRICE)
+ADDED_TABLES = (ALERT_RULE, CHANNEL, DELIVERY, QUOTA, PLAN_PRICE, BOT_REFUSAL)
 """Those of `ADDED`."""
 TABLES = (
     *(WORKSPACE, SOURCE, TOKEN, PLAN_LIMIT, LINK, FORWARDING, DELETION, META),

@@ -25,7 +25,7 @@ from headcount.catalog.forwardings import ForwardedCatalog
 from headcount.catalog.hash_keys import KeyedCatalog
 from headcount.catalog.links import LinkedCatalog
 from headcount.catalog.plans import LimitedCatalog
-from headcount.catalog.schema import DELETION, SOURCE, TOKEN, WORKSPACE
+from headcount.catalog.schema import BOT_REFUSAL, DELETION, SOURCE, TOKEN, WORKSPACE
 from headcount.errors import UsageError
 
 __all__ = ["Catalog"]
@@ -128,8 +128,13 @@ class Catalog(
             SOURCE, "WHERE ?1 IS NULL OR workspace = ?1 ORDER BY number", workspace_number
         )
         deleted, of = self.deleted_at("source"), self.deleted_at("workspace")
+        refusing = {number for number, _ in self._read(BOT_REFUSAL, "")}
         return [
-            replace(source, deleted_at_ms=deleted.get(source.number, of.get(source.workspace)))
+            replace(
+                source,
+                deleted_at_ms=deleted.get(source.number, of.get(source.workspace)),
+                refuses_bots=source.number in refusing,
+            )
             for source in map(_source, rows)
         ]
 
@@ -141,7 +146,25 @@ class Catalog(
             " (SELECT number FROM deletion WHERE kind = 'source') ORDER BY id = ?1 DESC LIMIT 1",
             *(_comparable(id_or_name), workspace_number),
         )
-        return _source(rows[0]) if rows else None
+        return self._with_bots(_source(rows[0])) if rows else None
+
+    def _with_bots(self, source: Source) -> Source:
+        refusing = self._read(BOT_REFUSAL, "WHERE source = ?", source.number)
+        return replace(source, refuses_bots=bool(refusing))
+
+    def set_bots_refused(self, number: int, refused: bool, now_ms: int) -> Source:
+        """Refuse messages of known bots, or count them like others, from now on.
+
+        Raises:
+            UsageError: there is no source of that number.
+        """
+        source = self._update_source(number)
+        with self._transaction():
+            if refused:
+                self._ledger.put(BOT_REFUSAL, number, now_ms)
+            else:
+                self._ledger.drop(BOT_REFUSAL, "WHERE source = ?1", (number,))
+        return replace(source, refuses_bots=refused)
 
     def set_source_enabled(self, number: int, enabled: bool) -> Source:
         """Admit, or refuse, messages with this source's write key from now on.
@@ -167,9 +190,9 @@ class Catalog(
                     f"There is no source number {number}.", "See `headcount source list`."
                 )
             changed = replace(_source(row), **changes)
-            *most, enabled, created_at_ms, _ = astuple(changed)
+            *most, enabled, created_at_ms, _, _ = astuple(changed)
             self._ledger.put(SOURCE, *most, int(enabled), created_at_ms)
-        return changed
+        return self._with_bots(changed)
 
     # Tokens
 

@@ -84,6 +84,7 @@ def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
                     "workspaceId": owner.id,
                     "writeKey": None if each.deleted_at_ms is not None else each.write_key,
                     "enabled": each.enabled,
+                    "refusesBots": each.refuses_bots,
                     "createdAt": moment_text(each.created_at_ms),
                     "deletedAt": moment_text(each.deleted_at_ms),
                 }
@@ -138,6 +139,30 @@ Example:
 def enable(settings: Settings, source: str, workspace: str | None, as_json: bool) -> None:
     """Admit messages of SOURCE (an id or a name) again."""
     _change(settings, source, workspace, as_json, lambda c, n: c.set_source_enabled(n, True))
+
+
+@source.command(
+    epilog="""\b
+Examples:
+  headcount source bots web --workspace Shop --refuse
+  headcount source bots web --workspace Shop --count"""
+)
+@click.argument("source")
+@click.option("--refuse/--count", "refused", required=True, help="Refuse them, or count them.")
+@workspace_option(required=False)
+@settings_options("data")
+@as_json_option
+def bots(
+    settings: Settings, source: str, refused: bool, workspace: str | None, as_json: bool
+) -> None:
+    """Refuse messages of known bots to SOURCE (an id or a name), or count them like others.
+
+    A bot is who calls itself so: a User-Agent that stands on the list that comes with Headcount.
+    What is refused is told as outcome "bot".
+    """
+    _change(
+        settings, source, workspace, as_json, lambda c, n: c.set_bots_refused(n, refused, now_ms())
+    )
 
 
 @source.command(
@@ -231,7 +256,12 @@ def _change(
 def _state(source: Source) -> str:
     if source.deleted_at_ms is not None:
         return "deleted"
-    return "enabled" if source.enabled else "disabled"
+    return _enabled(source)
+
+
+def _enabled(source: Source) -> str:
+    state = "enabled" if source.enabled else "disabled"
+    return f"{state}, refuses bots" if source.refuses_bots else state
 
 
 def _print_source(source: Source, as_json: bool) -> None:
@@ -243,6 +273,6 @@ def _print_source(source: Source, as_json: bool) -> None:
             "id": source.id,
             "name": source.name,
             "write key": source.write_key,
-            "state": "enabled" if source.enabled else "disabled",
+            "state": _enabled(source),
         }
     )

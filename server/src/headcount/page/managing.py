@@ -113,6 +113,17 @@ async def rename_source(visit: Visit, form: dict[str, str], named: str) -> Notic
     return Notice(f"The source is called {source.name} from now on. Its id and key are the same.")
 
 
+@changing("/page/sources/{named:str}/bots")
+async def change_bots(visit: Visit, form: dict[str, str], named: str) -> Notice:
+    refused = form.get("refuse") == "yes"
+    path = f"{_SOURCES}/{named}"
+    asked = {"refusesBots": refused}
+    source = (await visit.ask(SourceBody, path, method="PATCH", body=asked)).source
+    if refused:
+        return Notice(f"{source.name} refuses messages of known bots from now on.")
+    return Notice(f"{source.name} counts known bots like anybody from now on.")
+
+
 @changing("/page/sources/{named:str}/delete")
 async def delete_source(visit: Visit, form: dict[str, str], named: str) -> Notice:
     listed = (await visit.ask(SourceListBody, _SOURCES)).sources
@@ -191,6 +202,7 @@ MANAGING_HANDLERS = [
     enable_source,
     rotate_key,
     rename_source,
+    change_bots,
     delete_source,
     add_token,
     revoke_token,

@@ -39,7 +39,13 @@ class CatalogSources:
             for source in self._catalog.sources():
                 if source.deleted_at_ms is not None:
                     continue
-                ref = SourceRef(source.workspace, source.number, source.enabled, source.id)
+                ref = SourceRef(
+                    source.workspace,
+                    source.number,
+                    source.enabled,
+                    source.id,
+                    source.refuses_bots,
+                )
                 by_key[source.write_key] = by_id[source.id] = ref
             self._by_key, self._by_id, self._version = by_key, by_id, version
 

@@ -29,6 +29,9 @@ class SourceRecord(msgspec.Struct, rename="camel"):
     name: str
     enabled: Annotated[bool, Meta(description="Whether messages with its key are taken.")]
     created_at: Annotated[str, Meta(description="RFC 3339, UTC.")]
+    refuses_bots: Annotated[
+        bool, Meta(description="Whether messages of known bots are refused, as outcome `bot`.")
+    ]
     write_key: Annotated[str, Meta(description="Shown to tokens of scope admin.")] | UnsetType = (
         UNSET
     )
@@ -69,8 +72,16 @@ class NewSource(msgspec.Struct, forbid_unknown_fields=True):
     ]
 
 
-class SourceChange(msgspec.Struct, forbid_unknown_fields=True):
+class SourceChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """What to change of a source."""
+
+    refuses_bots: (
+        Annotated[
+            bool,
+            Meta(description="true refuses messages of known bots, false counts them like others."),
+        ]
+        | UnsetType
+    ) = UNSET
 
     enabled: (
         Annotated[
@@ -97,6 +108,7 @@ def _record(source: Source, caller: Caller) -> SourceRecord:
         source.name,
         source.enabled,
         moment_text(source.created_at_ms),
+        source.refuses_bots,
         source.write_key
         if caller.token.scope == "admin" and source.deleted_at_ms is None
         else UNSET,
@@ -164,7 +176,7 @@ async def add_source(request: Request[Any, Any, Any]) -> Response[bytes]:
     "/headcount/v1/sources/{source_id:str}",
     Contract(
         name="changeSource",
-        summary="Rename, disable or enable a source",
+        summary="Rename, disable or enable a source, or refuse bots",
         description="Messages with the write key of a disabled source are refused; what it sent"
         " before stays counted. A new name is shown everywhere at once; the id stays.",
         tag="Sources",
@@ -187,6 +199,8 @@ async def change_source(request: Request[Any, Any, Any]) -> Response[bytes]:
             raise Problem(422, f'"name": {error.problem}', field="name") from error
     if change.enabled is not UNSET:
         catalog.set_source_enabled(source.number, change.enabled)
+    if change.refuses_bots is not UNSET:
+        catalog.set_bots_refused(source.number, change.refuses_bots, caller.services.clock())
     return _one(_find(caller, source.id), caller)
 
 
