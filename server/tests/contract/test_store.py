@@ -9,14 +9,19 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from headcount.counting.aside import Aside, AsideReason, AsideSum
+from headcount.counting.attributes import RESERVED, Attributes
+from headcount.counting.conflicts import CONFLICTING
+from headcount.counting.contributions import DayOfContributions
 from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED
 from headcount.counting.libraries import NAMES_MAX, OTHER_LIBRARY, LibraryUse
 from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
 from headcount.counting.usage import DAYS_MAX
+from headcount.store.contribution_rows import COARSE_MAX
 from headcount.store.protocol import Change, MeterStore, Month, sealed_months
 from support.owned_keys import new_keys
 from support.small_counts import (
@@ -336,3 +341,30 @@ def test_a_reading_is_of_one_moment_while_a_writer_commits(open_store: OpenStore
 def test_closing_twice_is_fine(store: MeterStore) -> None:
     store.close()
     store.close()
+
+
+def test_conflicts_and_contributions_are_kept_and_bounded(open_store: OpenStore) -> None:
+    store = open_store()
+    other = open_store()
+    first = JANUARY.first_day
+    conflicts = [Rejection(1, 4, first, CONFLICTING, 2), Rejection(1, 4, first + 1, CONFLICTING, 1)]
+    store.commit(Change(conflicting=conflicts))
+    store.commit(Change(conflicting=conflicts[:1]))
+    row = np.arange(7)
+    made_up = [*RESERVED, *(Attributes("a", "1", "track", f"e{n}") for n in range(1000))]
+    day = DayOfContributions(1, 4, 3, np.arange(len(made_up)), np.tile(row, (len(made_up), 1)))
+    for _ in range(2):
+        store.commit(Change(contributions=[(JANUARY, day)], attributes=made_up))
+    for each in (store, other):
+        reading = each.read_usage(1, JANUARY, contributions=True)
+        assert [r.messages for r in reading.conflicting] == [4, 1]
+        found = reading.contributions
+        assert found is not None
+        assert len(found.numbers) <= COARSE_MAX
+        assert found.counts.sum(axis=0).tolist() == (2 * len(made_up) * row).tolist()
+        assert set(found.sources.tolist()) == {4}
+        assert set(found.days.tolist()) == {3}
+        told = {found.attributes[number] for number in found.numbers.tolist()}
+        assert Attributes("a", "1", "track", "other") in told
+        assert each.read_usage(1, FEBRUARY, contributions=True).conflicting == ()
+        assert each.read_usage(1, JANUARY).contributions is None

@@ -52,3 +52,25 @@ def test_a_source_refuses_known_bots_where_it_is_told_to(tmp_path: Path) -> None
         server.program.run("source", "bots", "web", "--workspace", "Shop", "--count")
         [listed] = shop.ask("/headcount/v1/sources").data["sources"]
         assert listed["refusesBots"] is False
+
+
+def test_a_known_message_id_on_another_message_is_an_outcome_of_its_own(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        shop = server.shop("Shop", "web")
+        key = shop.write_keys["web"]
+        for body in (
+            {"messageId": "m1", "userId": "ann"},
+            {"messageId": "m1", "userId": "ann"},
+            {"messageId": "m1", "userId": "bob"},
+        ):
+            server.track("/v1/page", body, key)
+        shop.wait_until_counted()
+        totals = shop.ask("/headcount/v1/outcomes").data["totals"]
+        assert totals == {
+            "accepted": 1, "duplicate": 1, "conflictingDuplicate": 1, "rejected": 0,
+            "rejectedByReason": {},
+        }  # fmt: skip
+        with httpx.Client(base_url=server.api) as visitor:
+            visitor.post("/page/sign-in", data={"token": shop.token})
+            page = visitor.get(f"/page/source?source={shop.source_ids['web']}").text
+        assert "Conflicting duplicate" in page

@@ -44,6 +44,7 @@ class _Moment:
     revisions: dict[tuple[Period, int], int] = field(default_factory=dict)
     rejections: dict[tuple[int, int, int, str], int] = field(default_factory=dict)
     libraries: dict[tuple[int, int, int, str], int] = field(default_factory=dict)
+    conflicts: dict[tuple[int, int, int, str], int] = field(default_factory=dict)
     contributions: dict[tuple[int, Period, int, int, Attributes], Counts] = field(
         default_factory=dict
     )
@@ -87,6 +88,8 @@ class _Moment:
         for workspace, source, day, reason, messages in change.rejections:
             tally = workspace, source, day, reason
             self.rejections[tally] = self.rejections.get(tally, 0) + messages
+        for *place, messages in change.conflicting:
+            self.conflicts[tuple(place)] = self.conflicts.get(tuple(place), 0) + messages
         for workspace, source, day, word, messages in tallies_of(change.libraries):
             tally = workspace, source, day, word
             same = {name for *place, name in self.libraries if tuple(place) == tally[:3]}
@@ -138,6 +141,7 @@ class _Moment:
                 self.imported.pop((workspace, period), None)
                 self.sealed.discard((workspace, period))
                 self.dropped.discard((workspace, period))
+        self.conflicts = {t: n for t, n in self.conflicts.items() if t[0] != workspace}
         self.contributions = {r: n for r, n in self.contributions.items() if r[0] != workspace}
         self.rejections = {t: n for t, n in self.rejections.items() if t[0] != workspace}
         self.aside = {row: each for row, each in self.aside.items() if each.workspace != workspace}
@@ -340,6 +344,11 @@ class MemoryStore:
             rejected=tuple(
                 Rejection(*tally, messages)
                 for tally, messages in sorted(now.rejections.items())
+                if tally[0] == workspace and Period.of_day(tally[2]) == period
+            ),
+            conflicting=tuple(
+                Rejection(*tally, messages)
+                for tally, messages in sorted(now.conflicts.items())
                 if tally[0] == workspace and Period.of_day(tally[2]) == period
             ),
             libraries=self._libraries(workspace, period) if libraries else (),

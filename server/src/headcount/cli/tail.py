@@ -130,7 +130,7 @@ def _outcomes(told: dict[str, Any], counted_until: str) -> _Outcomes:
         told["sourceName"],
         counted_until,
         outcomes["accepted"],
-        outcomes["duplicate"],
+        outcomes["duplicate"] + outcomes.get("conflictingDuplicate", 0),
         outcomes["rejectedByReason"],
     )
 

@@ -62,6 +62,7 @@ def fold_messages(
         left_out = _accepted_elsewhere(month, fingerprints, overlay, window_days)
         if left_out is not None:
             folded.duplicates += int(left_out.sum())
+            folded.duplicated.append(month.facts[left_out])
             month, fingerprints = month.without(left_out), fingerprints[~left_out]
         if len(fingerprints):
             _fold_month(folded, month, fingerprints, overlay, counts)
@@ -176,7 +177,13 @@ def _fold_month(
     days = known.days[earlier], first_days[earlier]
     contributions.move(of_fact[earlier], days, OF_SOURCE[API_CALLS])
     folded.add_contributions(month.period, contributions)
-    folded.duplicates += len(fingerprints) - int(new.sum())
+    first = of_fact[new]
+    if len(first) < len(fingerprints):
+        folded.duplicates += len(fingerprints) - len(first)
+        again = np.ones(len(fingerprints), np.bool_)
+        # Nor is one that has the call moved to its own day.
+        again[first] = again[of_fact[earlier]] = False
+        folded.duplicated.append(month.facts[again])
     overlay.add(month.period, groups.fingerprints, np.minimum(first_days, known.days))
     folded.add_keys(
         (month.period, MESSAGE),

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headcount.counting.attributing import MonthOfContributions
-from headcount.counting.batch import MonthOfFacts, ScopeCounts, Scopes
+from headcount.counting.batch import Facts, MonthOfFacts, ScopeCounts, Scopes
 from headcount.counting.calendar import Period
 from headcount.counting.contributions import DayOfContributions
 from headcount.counting.index import Probe
@@ -66,6 +66,7 @@ class Folded:
         slots: (period, family) to where the probe found each of those keys, for the index.
         facts: how many facts went in.
         duplicates: how many of them were no further API call when they were folded.
+        duplicated: those of them that were not, where there are any; several arrays of facts.
         live_days: days of facts that no import brought, ascending, each once.
         left_in: of the first half by itself, the facts whose ids the second half is to have.
     """
@@ -76,6 +77,7 @@ class Folded:
     slots: dict[tuple[Period, Family], Slots] = field(default_factory=dict)
     facts: int = 0
     duplicates: int = 0
+    duplicated: list[Facts] = field(default_factory=list)
     live_days: list[int] = field(default_factory=list)
     left_in: Sequence[MonthOfFacts] = ()
 
@@ -134,6 +136,7 @@ class Folded:
             slots=self.slots | other.slots,
             facts=self.facts + other.facts,
             duplicates=self.duplicates + other.duplicates,
+            duplicated=[*self.duplicated, *other.duplicated],
             live_days=sorted({*self.live_days, *other.live_days}),
         )
 

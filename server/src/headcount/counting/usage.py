@@ -48,6 +48,7 @@ class UsageReading:
         sources: their counts, shape (S, 31, columns), new per day.
         rejected: rejections of the workspace's sources in the period, one entry for each
             (source, day, reason).
+        conflicting: conflicting duplicates, one entry for each source and day.
         libraries: which libraries sent the admitted messages of its sources, by source and name;
             empty where nobody asked for them.
         contributions: to which messages the counts are attributed; None where nobody asked.
@@ -62,6 +63,7 @@ class UsageReading:
     source_numbers: npt.NDArray[np.uint32]
     sources: npt.NDArray[np.int64]
     rejected: tuple[Rejection, ...]
+    conflicting: tuple[Rejection, ...] = ()
     libraries: tuple[LibraryUse, ...] = ()
     contributions: Contributions | None = None
 

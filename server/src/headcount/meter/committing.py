@@ -17,6 +17,7 @@ from collections.abc import Callable
 from headcount import telemetry
 from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.batch import Facts, bytes_of
+from headcount.counting.conflicts import RecentMessages
 from headcount.counting.folded import Folded
 from headcount.counting.hashing import KeyPlan
 from headcount.counting.other_key import other_key
@@ -60,6 +61,7 @@ class Committing:
         self._window_days = window_days
         self._key_plan = key_plan
         self._half = half
+        self._recent = RecentMessages()
         self.before_commit: Callable[[Folded, Change], None] = lambda _folded, _change: None
         self.on_folded: Callable[[Folded], None] = lambda _: None
         self.indexes = MeterIndexes(store, clock_ms, window_days, limits)
@@ -86,6 +88,9 @@ class Committing:
         )
         change.keys, change.counts = folded.keys, folded.counts
         change.contributions = folded.contributions
+        if self._half is None:
+            self._recent.remember(facts)
+            change.conflicting = self._recent.conflicts(folded.duplicated)
         change.last_metered_day = max(folded.live_days, default=None)
         change.trusted_day = self.sealing.trusted_after(folded.live_days)
         change.imported = self.sealing.imported(facts)

@@ -44,7 +44,7 @@ def attention_of(outcomes: OutcomesBody) -> list[Attention]:
     found = []
     for each in outcomes.sources:
         of = each.outcomes
-        messages = of.accepted + of.duplicate + of.rejected
+        messages = of.accepted + of.duplicates + of.rejected
         if of.rejected and of.rejected * _ONE_IN >= messages:
             reasons = sorted(of.rejected_by_reason.items(), key=lambda pair: -pair[1])
             share = percent_text(of.rejected, messages)

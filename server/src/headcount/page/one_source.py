@@ -92,7 +92,7 @@ class _SourceAnswers:
         """The last day of the month on which a message came, whatever became of it."""
         for each in reversed(self.outcomes.days):
             came = each.outcomes
-            if came.accepted or came.duplicate or came.rejected:
+            if came.accepted or came.duplicates or came.rejected:
                 return each.day
         return None
 

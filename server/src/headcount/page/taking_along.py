@@ -140,7 +140,7 @@ async def _outcomes(visit: Viewer, asked: Asked) -> Table:
     for row in outcome_rows(body):
         of = row.outcomes
         reasons = ", ".join(f"{code} {count}" for code, count in of.rejected_by_reason.items())
-        lines.append([row.name, of.accepted, of.duplicate, of.rejected, reasons])
+        lines.append([row.name, of.accepted, of.duplicates, of.rejected, reasons])
     return body.period, lines
 
 

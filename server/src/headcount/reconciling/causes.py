@@ -44,7 +44,8 @@ class Known:
     @classmethod
     def of_outcomes(cls, outcomes: Mapping[str, Any], **others: Any) -> Known:
         """Out of an answer's outcomes."""
-        return cls(int(outcomes["duplicate"]), int(outcomes["rejected"]), **others)
+        duplicates = int(outcomes["duplicate"]) + int(outcomes.get("conflictingDuplicate", 0))
+        return cls(duplicates, int(outcomes["rejected"]), **others)
 
 
 def causes_of(difference: Difference, known: Known) -> list[str]:

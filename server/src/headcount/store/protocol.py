@@ -56,6 +56,7 @@ class Change:
         contributions: to which messages that is attributed, by month, source and day; to be added.
         attributes: what the numbers in there mean, each by its place.
         rejections: tallies to add.
+        conflicting: tallies to add of conflicting duplicates.
         libraries: tallies to add of who sent messages; beyond `NAMES_MAX` names of a source and
             month, under `OTHER_LIBRARY`.
         positions: journal UUID to the id of the last entry that is metered with this change.
@@ -89,6 +90,7 @@ class Change:
     contributions: Sequence[tuple[Period, DayOfContributions]] = ()
     attributes: Sequence[Attributes] = RESERVED
     rejections: Sequence[Rejection] = ()
+    conflicting: Sequence[Rejection] = ()
     libraries: Sequence[LibraryUse] = ()
     positions: dict[str, int] = field(default_factory=dict)
     counted_until_ms: int | None = None

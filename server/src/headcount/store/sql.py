@@ -71,6 +71,16 @@ CREATE TABLE IF NOT EXISTS attributes (
     list BLOB NOT NULL,
     PRIMARY KEY (workspace, period, source)
 );
+-- Deliveries of a known message id that were another message than the one that is counted.
+CREATE TABLE IF NOT EXISTS conflict (
+    workspace INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workspace, period, source, day)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS contribution (
     workspace INTEGER NOT NULL,
     period INTEGER NOT NULL,

@@ -16,6 +16,7 @@ import numpy as np
 
 from headcount.counting.aside import AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
+from headcount.counting.conflicts import CONFLICTING
 from headcount.counting.contributions import Contributions
 from headcount.counting.facts import WIDE_FACT_BYTES, Rejection, WideFacts
 from headcount.counting.keys import Family, KeyBlock
@@ -35,6 +36,7 @@ from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, 
 from headcount.store.tables import (
     ASIDE,
     ATTRIBUTES,
+    CONFLICT,
     CONTRIBUTION,
     KEY_BLOCK,
     KEY_RUN,
@@ -197,6 +199,7 @@ class SqliteStore:
             prefixed = (*place, USE_PREFIX)
             rejected = self._ledger.read(REJECTION, sql.REJECTIONS_OF_MONTH, prefixed)
             used = self._ledger.read(REJECTION, sql.USES_OF_MONTH, prefixed) if libraries else []
+            conflicts = self._ledger.read(CONFLICT, f"{sql.OF_MONTH} ORDER BY source, day", place)
             attributed = self._contributions(place) if contributions else None
         usage = [row[2:] for row in usage]
         totals = [row for row in usage if row[0] == 0]
@@ -213,6 +216,10 @@ class SqliteStore:
             source_numbers=np.array([row[0] for row in sources], np.uint32),
             sources=all_counts_of([row[2] for row in sources]),
             rejected=tuple(Rejection(workspace, *row[2:]) for row in rejected),
+            conflicting=tuple(
+                Rejection(workspace, source, day, CONFLICTING, messages)
+                for *_, source, day, messages in conflicts
+            ),
             libraries=tuple(split_tallies(Rejection(workspace, *row[2:]) for row in used)[1]),
             contributions=attributed,
         )

@@ -9,6 +9,7 @@ __all__ = [
     "ARRIVAL",
     "ASIDE",
     "ATTRIBUTES",
+    "CONFLICT",
     "CONTRIBUTION",
     "HIGH_WATER",
     "KEY_BLOCK",
@@ -44,6 +45,7 @@ QUOTA_REACHED = Table(
     "quota_reached", "workspace period source metric", "amount reached_at_ms past"
 )
 ATTRIBUTES = Table("attributes", "workspace period source", "list")
+CONFLICT = Table("conflict", "workspace period source day", "messages")
 CONTRIBUTION = Table("contribution", "workspace period source day", "counts")
 
 OUTBOX = Table("outbox", "id", "appended_at_ms sealed records")
@@ -54,7 +56,7 @@ MIRRORED_PART = Table("mirrored_part", "partition", "state")
 
 ADDED_TABLES = (
     *(ALERT_EVENT, ALERT_MARK, HIGH_WATER, ARRIVAL, QUOTA_REACHED),
-    *(ATTRIBUTES, CONTRIBUTION),
+    *(ATTRIBUTES, CONTRIBUTION, CONFLICT),
     *(OUTBOX, OUTBOX_STATE, OUTBOX_CHAIN, MIRRORED, MIRRORED_PART),
 )
 """Those that came with the format of today."""

@@ -23,6 +23,7 @@ from headcount.store.protocol import Change
 from headcount.store.tables import (
     ASIDE,
     ATTRIBUTES,
+    CONFLICT,
     CONTRIBUTION,
     KEY_BLOCK,
     KEY_RUN,
@@ -72,6 +73,10 @@ def write_change(ledger: Ledger, change: Change) -> None:
         place = (r.workspace, Period.of_day(r.day).number, r.source, r.day, r.reason)
         held = ledger.get(REJECTION, *place)
         ledger.put(REJECTION, *place, r.messages + (held[-1] if held else 0))
+    for r in change.conflicting:
+        whose = (r.workspace, Period.of_day(r.day).number, r.source, r.day)
+        held = ledger.get(CONFLICT, *whose)
+        ledger.put(CONFLICT, *whose, r.messages + (held[-1] if held else 0))
     for tally in tallies_of(change.libraries):
         _add_use(ledger, tally)
     for (workspace, period), day in change.imported.items():
@@ -145,7 +150,7 @@ def _erase(ledger: Ledger, workspace: int) -> None:
             of_month = (workspace, number)
             ledger.drop(USAGE, sql.OF_MONTH, of_month)
             ledger.drop(MONTH, sql.OF_MONTH, of_month)
-    for table in (REJECTION, ASIDE, ATTRIBUTES, CONTRIBUTION):
+    for table in (REJECTION, ASIDE, ATTRIBUTES, CONTRIBUTION, CONFLICT):
         ledger.drop(table, "WHERE workspace = ?1", (workspace,))
     erase_alerts(ledger, workspace)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.month import MonthView, moment_text, read_month
 from headcount.api.wire.context import Caller, caller_of
@@ -24,6 +24,7 @@ from headcount.api.wire.query import (
     parse_period_param,
     parse_value_param,
 )
+from headcount.counting.conflicts import CONFLICTING
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.usage import Counts, all_of
@@ -40,6 +41,23 @@ class Outcomes(msgspec.Struct, rename="camel", gc=False):
     rejected_by_reason: Annotated[
         dict[str, int], Meta(description="Messages refused, by the code that their sender got.")
     ]
+    conflicting_duplicate: (
+        Annotated[
+            int,
+            Meta(
+                description="Deliveries with a known message id, but of another type or with other"
+                " tracked ids: their sender makes message ids badly. Told of recent ones; not"
+                " counted, and not in `duplicate`. Absent where there are none.",
+                ge=0,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+    @property
+    def duplicates(self) -> int:
+        """Deliveries that are not counted, since their message id is known."""
+        return self.duplicate + (self.conflicting_duplicate or 0)
 
 
 class DayOutcomes(msgspec.Struct):
@@ -91,7 +109,8 @@ _SOURCE_ID = QueryParameter(
         name="getOutcomes",
         summary="Outcomes by source and reason",
         description="What became of every message of a month: accepted (an API call), duplicate"
-        " (answered like a success, not counted again) or rejected, by reason; in total, by day"
+        " (answered like a success, not counted again), a duplicate that conflicts with what came"
+        " first, or rejected, by reason; in total, by day"
         " and by source.",
         tag="Reports",
         answer=OutcomesAnswer,
@@ -114,13 +133,13 @@ def _body(caller: Caller, month: MonthView, source_id: str | None) -> OutcomesBo
     reading, workspace = month.reading, caller.workspace.number
     counted = reading.source_numbers.tolist()
     rejected: defaultdict[int, list[Rejection]] = defaultdict(list)
-    for rejection in reading.rejected:
+    for rejection in (*reading.rejected, *reading.conflicting):
         rejected[rejection.source].append(rejection)
     # A source whose messages were all rejected has no counts, one without rejections no list.
     numbers = sorted({*counted, *rejected})
     ids = dict(zip(caller.services.directory.source_ids(workspace, numbers), numbers, strict=True))
     names = {each.id: each.name for each in caller.services.directory.sources(workspace).values()}
-    of_days, of_reasons = reading.workspace, reading.rejected
+    of_days, of_reasons = reading.workspace, (*reading.rejected, *reading.conflicting)
     if source_id is not None:
         if source_id not in ids and source_id not in names:
             raise Problem(404, "This workspace has no source of that id.", field="sourceId")
@@ -160,13 +179,20 @@ def _days(month: MonthView, counts: Counts, rejected: Iterable[Rejection]) -> li
 
 
 def _outcomes(counts: Sequence[int], rejected: Iterable[Rejection]) -> Outcomes:
-    """Outcomes out of the counts of `_SHOWN` and tallies of rejections."""
+    """Outcomes out of the counts of `_SHOWN` and tallies of rejections and conflicts."""
     reasons: defaultdict[str, int] = defaultdict(int)
     for rejection in rejected:
         reasons[rejection.reason] += rejection.messages
+    conflicting = reasons.pop(CONFLICTING, 0)
     by_reason = dict(sorted(reasons.items()))
     accepted, duplicate = counts
-    return Outcomes(accepted, duplicate, sum(by_reason.values()), by_reason)
+    return Outcomes(
+        accepted,
+        duplicate - conflicting,
+        sum(by_reason.values()),
+        by_reason,
+        conflicting or UNSET,
+    )
 
 
 OUTCOME_HANDLERS = [read_outcomes]

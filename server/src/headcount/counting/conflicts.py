@@ -1,0 +1,82 @@
+"""Conflicting duplicates: a known message id with another type or other tracked ids.
+
+Takes the facts of batches and which of them are duplicates, says how many of these are not what
+came first under their id. It knows recent messages only, in a table of one size in memory: a
+message takes the place of whichever stood there, and nothing is counted by what is in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from headcount.counting.batch import Facts
+from headcount.counting.calendar import MS_PER_DAY
+from headcount.counting.facts import Rejection
+from headcount.counting.keys import FINGERPRINT_BITS, U32, U64, Slots, message_keys
+
+__all__ = ["CONFLICTING", "RecentMessages"]
+
+CONFLICTING = "conflicting_duplicate"
+"""The outcome of such a delivery."""
+
+_BITS = 18
+_TYPE = np.uint32(0xFF)
+_SPREAD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
+
+
+class RecentMessages:
+    """What recent messages were, 12 bytes each of some 260,000."""
+
+    def __init__(self) -> None:
+        self._fingerprints: U64 = np.zeros(1 << _BITS, np.uint64)
+        self._digests: U32 = np.zeros(1 << _BITS, np.uint32)
+
+    def remember(self, facts: Facts) -> None:
+        """Keep what facts are whose message is not known here; of several the first."""
+        fingerprints, slots = _places(facts)
+        new = np.flatnonzero(self._fingerprints[slots] != fingerprints)
+        if not len(new):
+            return
+        # The last that is written to a slot stays there: go from the last fact to the first.
+        backwards = new[::-1]
+        self._fingerprints[slots[backwards]] = fingerprints[backwards]
+        self._digests[slots[backwards]] = _digests(facts[backwards])
+
+    def conflicts(self, duplicates: Iterable[Facts]) -> list[Rejection]:
+        """How many of some duplicates differ from what is known of their message.
+
+        Args:
+            duplicates: facts that are not counted, since their message is.
+        """
+        found: Counter[tuple[int, int, int]] = Counter()
+        for facts in duplicates:
+            fingerprints, slots = _places(facts)
+            known = self._fingerprints[slots] == fingerprints
+            other = facts[known & (self._digests[slots] != _digests(facts))]
+            days = other["received_at_ms"] // MS_PER_DAY
+            found.update(
+                zip(
+                    other["workspace"].tolist(),
+                    other["source"].tolist(),
+                    days.tolist(),
+                    strict=True,
+                )
+            )
+        return [Rejection(*place, CONFLICTING, count) for place, count in found.items()]
+
+
+def _places(facts: Facts) -> tuple[U64, Slots]:
+    fingerprints = message_keys(facts["source"], facts["message"])
+    return fingerprints, (fingerprints >> np.uint64(FINGERPRINT_BITS - _BITS)).astype(np.int64)
+
+
+def _digests(facts: Facts) -> U32:
+    """What a message is: its type and tracked ids, as a few bits."""
+    user, anonymous, previous = facts["user"], facts["anonymous"], facts["previous"]
+    mixed = user * _SPREAD[0] + anonymous * _SPREAD[1] + (previous ^ (previous >> np.uint64(7)))
+    mixed += facts["tags"] & _TYPE
+    digests: U32 = ((mixed * _SPREAD[0]) >> np.uint64(32)).astype(np.uint32)
+    return digests
