@@ -284,6 +284,16 @@ class Settings(ClusterSettings):
         ),
     ] = False
 
+    no_event_names: Annotated[
+        bool,
+        About(
+            "",
+            switch,
+            "Keep no names of events, which `headcount explain` tells apart: for senders that put"
+            " ids of people into them.",
+        ),
+    ] = False
+
     log_format: Annotated[
         str,
         About(

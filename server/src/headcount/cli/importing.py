@@ -102,7 +102,7 @@ A line of such a file, when the source comes from the line:
     is_flag=True,
     help="Check every record, show how the first ones are understood, and change nothing.",
 )
-@settings_options("data", "hash_key", "memory")
+@settings_options("data", "hash_key", "memory", "no_event_names")
 @as_json_option
 def import_(
     settings: Settings,

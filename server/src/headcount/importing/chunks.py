@@ -86,6 +86,7 @@ class Context:
         clock: the present moment; a record of a later one is rejected.
         record_bytes_max: a record that is longer is rejected.
         are_sources_named: whether it is records that name their sources, and not all are of one.
+        event_names: whether the names of events are told apart.
         name: bytes that differ when the same lines could become other facts, or be rejected for
             other reasons; checkpoints hold for one name alone. Which sources records are of
             need not be in it.
@@ -98,6 +99,7 @@ class Context:
     name: bytes
     record_bytes_max: int = Limits().record_bytes_max
     are_sources_named: bool = True
+    event_names: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ def import_chunks(
         context.sealed,
         context.hash_keys,
         context.record_bytes_max,
+        event_names=context.event_names,
     )
     take = taker.take
     checkpoint = hashlib.blake2b(context.name, digest_size=_CHECKPOINT_BYTES).digest()

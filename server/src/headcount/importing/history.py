@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 
 from headcount import __version__
 from headcount.catalog import Catalog, Source, Workspace
@@ -84,7 +85,8 @@ class HistoryImport:
         self._months = SealedMonths(folder.store)
         keys = CatalogHashKeys(folder, catalog, settings.hash_key)
         sources = sources or ArchiveSources(catalog, workspace, {})
-        self._context = _context(workspace, source, sources, keys, self._months, clock, limits)
+        named = replace(limits, event_names=not settings.no_event_names)
+        self._context = _context(workspace, source, sources, keys, self._months, clock, named)
         self._journals = JournalDirectory(
             folder.journals,
             # What is imported is not forwarded, and must not make anything else be.
@@ -246,4 +248,5 @@ def _context(
         name=repr(parts).encode(),
         record_bytes_max=limits.record_bytes_max,
         are_sources_named=source is None,
+        event_names=limits.event_names,
     )

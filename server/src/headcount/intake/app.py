@@ -337,9 +337,11 @@ class Intake:
         ) -> SourceRef | None:
             return self._history.source(token.workspace, write_key, source_id)
 
+        limits = self._limits
         taker = RecordTaker(
-            find_source, self._history.sealed, self._hash_keys, self._limits.record_bytes_max
-        )
+            find_source, self._history.sealed, self._hash_keys, limits.record_bytes_max,
+            event_names=limits.event_names,
+        )  # fmt: skip
         taker.begin(self._clock())
         return taker
 

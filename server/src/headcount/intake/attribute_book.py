@@ -95,7 +95,8 @@ class SenderBook(dict[tuple[str | None, str | None], Named]):
         if len(self) >= _PAIRS_MAX:
             self.clear()
         library, version, bot = self.sender
-        name = clean_event(event) if event and message_type == "track" else ""
+        is_named = event and message_type == "track" and self._book.event_names
+        name = clean_event(event) if event and is_named else ""
         numbered = self._book.numbered(
             self._source, Attributes(library, version, message_type or "", name, bot)
         )
@@ -104,9 +105,14 @@ class SenderBook(dict[tuple[str | None, str | None], Named]):
 
 
 class AttributeBook:
-    """The numbers that one worker gives to combinations of attributes."""
+    """The numbers that one worker gives to combinations of attributes.
 
-    def __init__(self) -> None:
+    Args:
+        event_names: whether the names of events are told apart.
+    """
+
+    def __init__(self, *, event_names: bool = True) -> None:
+        self.event_names = event_names
         self._numbered: dict[Attributes, NumberedAttributes] = {}
         self._senders: dict[tuple[int, bytes, bytes, bytes, bool], SenderBook] = {}
         self._brought: Counter[int] = Counter()

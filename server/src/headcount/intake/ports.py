@@ -132,6 +132,7 @@ class Limits:
         pending_fact_bytes_max: facts that wait for the disk.
         body_timeout_s: how long a client may take to send a body.
         request_steps_max: work of the tolerant decoder for one request; see `work`.
+        event_names: whether the names of events are told apart.
     """
 
     body_bytes_max: int = 4 * _MIB
@@ -147,3 +148,4 @@ class Limits:
     pending_fact_bytes_max: int = 8 * _MIB
     body_timeout_s: float = 30.0
     request_steps_max: int = 200_000
+    event_names: bool = True

@@ -69,6 +69,7 @@ class RecordTaker:
         sealed: which months nothing can be brought into any more.
         hash_keys: the keys under which ids are hashed.
         record_bytes_max: a record that is longer is rejected.
+        event_names: whether the names of events are told apart.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class RecordTaker:
         sealed: SealedPeriods,
         hash_keys: Keys,
         record_bytes_max: int = Limits().record_bytes_max,
+        *,
+        event_names: bool = True,
     ) -> None:
         self._record_bytes_max = record_bytes_max
         self._find_source = find_source
@@ -86,7 +89,7 @@ class RecordTaker:
         self._now_ms = 0
         self._is_sealed: dict[tuple[int, int], bool] = {}
         self._occurrences = OccurrenceCounter()
-        self._book = AttributeBook()
+        self._book = AttributeBook(event_names=event_names)
         self._told: set[NumberedAttributes] = set()
 
     def begin(self, now_ms: int) -> None:
@@ -156,8 +159,6 @@ class RecordTaker:
         if isinstance(tail, Reason):
             return RejectedRecord(tail, source, day)
         named = self._book.of(source.source, record.library, record.browser, b"", short=False)
-        if named.sender.bot and source.refuses_bots:
-            return RejectedRecord(Reason.BOT, source, day)
         number, attributes = named[message_type, record.event]
         self._told.add(attributes)
         tags = TAGS["import"][message_type] | number

@@ -62,7 +62,7 @@ class Tracker:
         self._keys = keys
         self._hash_keys = hash_keys
         self._limits = limits
-        self._book = AttributeBook()
+        self._book = AttributeBook(event_names=limits.event_names)
 
     def source_of(self, write_key: str | None) -> SourceRef:
         """The enabled source that has a write key.

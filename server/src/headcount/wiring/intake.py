@@ -106,7 +106,8 @@ async def _run(task: Task, child: Child) -> None:
             )
             pace = ProcessPace("tracking")
             app = create_app(
-                sources, history, sink, hash_keys, now_ms, Limits(), budgets, answered, forwards,
+                sources, history, sink, hash_keys, now_ms,
+                Limits(event_names=not settings.no_event_names), budgets, answered, forwards,
                 hosting_of(settings, front, troubles), pace.delay_s,
             )  # fmt: skip
             await serve_http(

@@ -1,0 +1,117 @@
+"""Attributes of messages: what they are, and that nobody takes the numbers of others."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from headcount.counting.attributes import NUMBER_SHIFT, NUMBERS_END, RESERVED, Attributes
+from headcount.counting.batch import numbered_facts
+from headcount.counting.libraries import split_tallies, tallies_of
+from headcount.intake import Limits
+from headcount.intake.attribute_book import AttributeBook
+from headcount.intake.bots import is_known_bot
+from headcount.intake.decoding import NO_AGENT, NO_LIBRARY
+from headcount.intake.results import Receipt
+from headcount.intake.tracking import Tracker
+from headcount.intake.work import at_once
+from support.intake import HASHER, NOW_MS, WEB, Keys, attributes_of
+
+CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML) Chrome/139"
+GOOGLE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
+
+def raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(value).encode())
+
+
+@pytest.mark.parametrize(
+    ("library", "browser", "agent", "attributes"),
+    [
+        ({"name": "a.js", "version": "4.1"}, CHROME, b"", Attributes("a.js", "4.1", "page", "")),
+        ({"name": "a.js", "version": 4}, GOOGLE, b"", Attributes("a.js", "", "page", "", True)),
+        (None, None, b"analytics-go/3.0 x", Attributes("analytics-go", "3.0", "page", "")),
+        (None, None, GOOGLE.encode(), Attributes("a browser", "", "page", "", True)),
+        # What its message says of a browser goes before what the request comes through.
+        ({"name": "a"}, CHROME, GOOGLE.encode(), Attributes("a", "", "page", "")),
+        (None, None, b"python-requests/2.31", Attributes("python-requests", "2.31", "page", "")),
+        ({"name": "a", "version": "1\x00\x1f2"}, 7, b"", Attributes("a", "1?2", "page", "")),
+    ],
+)
+def test_a_message_has_the_attributes_that_it_says(
+    library: object, browser: object, agent: bytes, attributes: Attributes
+) -> None:
+    book = AttributeBook()
+    book.begin(NOW_MS)
+    told = [NO_LIBRARY if library is None else raw(library)]
+    told.append(NO_AGENT if browser is None else raw(browser))
+    _, numbered = book.of(1, *told, agent, short=False)["page", "ignored"]
+    assert numbered.attributes == attributes
+
+
+def test_what_a_batch_names_is_told_beside_its_facts() -> None:
+    messages = [
+        {"type": kind, "messageId": f"m{n}", "userId": "u", "event": event,
+         "context": {"library": {"name": "a.js", "version": version}}}
+        for n, (kind, event, version) in enumerate(
+            [("track", "Bought", "1"), ("track", "Bought", "2"), ("page", None, "1"),
+             ("alias", None, "1"), ("track", "Bought", "1")]
+        )
+    ]  # fmt: skip
+    messages[3]["previousId"] = "p"
+    body = json.dumps({"batch": messages}).encode()
+    tracker = Tracker(Keys(), HASHER, Limits())
+    result = at_once(tracker.take_batch(body, Receipt(NOW_MS, "other"), WEB))
+    _, _, told = split_tallies(tallies_of(result.libraries))
+    facts, names = numbered_facts([result.facts], [told])
+    named = [names[number] for number in (facts["tags"] >> NUMBER_SHIFT).tolist()]
+    bought = [Attributes("a.js", version, "track", "Bought") for version in "12"]
+    others = [Attributes("a.js", "1", "page", ""), Attributes("a.js", "1", "alias", "")]
+    assert sorted(named) == sorted([bought[0], *bought, *others])
+    assert attributes_of(result.libraries) == sorted({*bought, *others})
+
+
+def test_names_of_events_are_left_out_where_they_are_not_to_be_kept() -> None:
+    book = AttributeBook(event_names=False)
+    book.begin(NOW_MS)
+    _, numbered = book.of(1, NO_LIBRARY, NO_AGENT, b"", short=False)["track", "of ann"]
+    assert numbered.attributes.event == ""
+
+
+def test_who_makes_events_up_takes_no_numbers_from_others() -> None:
+    book = AttributeBook()
+    book.begin(NOW_MS)
+    made_up = book.of(1, NO_LIBRARY, NO_AGENT, b"a", short=False)
+    told = {made_up["track", f"event {n}"][1] for n in range(5_000)}
+    assert len(told) <= 600
+    assert Attributes("a", "", "track", "other") in {each.attributes for each in told}
+    other = book.of(2, NO_LIBRARY, NO_AGENT, b"b", short=False)["track", "Bought"][1]
+    assert other.attributes == Attributes("b", "", "track", "Bought")
+    # With the next month they may begin anew.
+    book.begin(NOW_MS + 40 * 86_400_000)
+    assert made_up["track", "fresh"][1].attributes.event == "fresh"
+
+
+def test_a_number_is_not_given_again_while_a_fact_with_it_is_on_its_way() -> None:
+    book = AttributeBook()
+    book.begin(NOW_MS)
+    given: list[int] = []
+    for source in range(200):
+        named = book.of(source, NO_LIBRARY, NO_AGENT, b"%d" % source, short=False)
+        given += [named["track", str(n)][0] >> NUMBER_SHIFT for n in range(400)]
+    assert all(len(RESERVED) <= number < NUMBERS_END for number in given)
+    window = 30_000
+    for start in range(0, len(given) - window, window):
+        assert len(set(given[start : start + window])) == window
+
+
+@pytest.mark.parametrize("agent", [GOOGLE, "HeadlessChrome/120", "facebookexternalhit/1.1"])
+def test_known_bots_are_known(agent: str) -> None:
+    assert is_known_bot(agent)
+
+
+@pytest.mark.parametrize("agent", ["", CHROME, "python-requests/2", "okhttp/4.9", "axios/1.6"])
+def test_what_people_and_libraries_send_through_is_no_bot(agent: str) -> None:
+    assert not is_known_bot(agent)
