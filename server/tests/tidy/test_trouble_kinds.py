@@ -11,7 +11,9 @@ from tidy.sources import ROOT
 _PLACES = {"begin": 0, "_tell_of": 0, "tell": 1, "Duty": 3}
 # Made of a process's role or of what an import reads, as `Endings` and `CatalogHistory` do.
 _ROLES = ("alert", "api", "forward", "intake", "meter", "mirror", "node", "partitions", "relay")
-_MADE = {"imports_months", "imports_tokens", *(f"{role}_ends" for role in _ROLES)}
+# And what a process of a cluster's node is for, as `step_until_stopped` is told.
+_STEPS = {"cluster_counting", "cluster_mirror", "cluster_relay"}
+_MADE = {"imports_months", "imports_tokens", *(f"{role}_ends" for role in _ROLES), *_STEPS}
 _SOURCES = sorted((ROOT / "server/src/headcount").rglob("*.py"))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from headcount.engines import FactLog, Hearer
-from headcount.errors import EngineAwayError
+from headcount.errors import DataFolderError, EngineAwayError, StorageUnavailableError
 from headcount.stages.counts_feed import CountsFeed
 from headcount.stages.counts_packs import (
     decode_counts_tells,
@@ -181,30 +181,36 @@ class PartitionHost(_Host):
         Raises:
             EngineAwayError: the log is away; nothing is lost.
             StorageUnavailableError: a disk refused; the next step tries the same again.
+            DataFolderError: a partition cannot be counted as it is; the others are.
         """
         stages = {each.meter.STAGE for each in self.partitions}
         marks = {stage: decode_tells(self._heard(marks_subject(stage))) for stage in stages}
         said = decode_tells(self._heard(said_subject("keys")))
         wanted = decode_counts_tells(self._heard(COUNTS_WANTED))
         came = False
+        failed: StorageUnavailableError | DataFolderError | None = None
         for each in self.partitions:
             each.meter.hear(marks[each.meter.STAGE])
-            came |= self._try(each.meter.step)
             each.feed.hear(wanted)
-            if each.relay is not None:
-                came |= self._hand_on(each.relay, said)
+            try:
+                came |= self._try(each.meter.step)
+                if each.relay is not None:
+                    self._hand_on(each.relay, said)
+            except (StorageUnavailableError, DataFolderError) as error:
+                failed = error  # the other partitions have nothing to do with it
         if self._is_time_to_tell():
             self._say()
+        if failed is not None:
+            raise failed
         self._end()
         return came
 
-    def _hand_on(self, relay: Relay, said: Iterable[Tell]) -> bool:
+    def _hand_on(self, relay: Relay, said: Iterable[Tell]) -> None:
         relay.hear(said, self._monotonic_s())
         for _ in range(_PAGES_A_STEP):
             if not self._try(relay.step):
                 break
         relay.prune(self._monotonic_s())
-        return False
 
     def _say(self) -> None:
         """Tell what stands: to relays what is here and what is not, to mirrors what is counted."""

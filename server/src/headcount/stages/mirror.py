@@ -29,16 +29,13 @@ from headcount.stages.counts_packs import (
     decode_counts,
 )
 from headcount.stages.packs import PackError
-from headcount.store.partition import MirrorStore, Place
+from headcount.store.partition import MIRROR_COMPLETE, MirrorStore, Place
 from headcount.store.partition_change import Mirrored
 from headcount.store.protocol import Change
 
-__all__ = ["COMPLETE", "Mirror"]
+__all__ = ["Mirror"]
 
 _log = logging.getLogger(__name__)
-
-COMPLETE = "mirror_complete"
-"""A number that the store keeps from when on all partitions are in the sums."""
 
 _ASK_EVERY_S = 2.0
 _LACKS_AFTER_S = 1.0
@@ -185,7 +182,7 @@ class Mirror:
             mirrored=Mirrored(name, msgspec.msgpack.encode(held), rows),
         )
         if len(everybody) == len(self._partitions):
-            change.watermarks = {COMPLETE: 1}
+            change.watermarks = {MIRROR_COMPLETE: 1}
         self._store.commit(change)
         self._held[name] = held
         self._lacks_since_s.pop(name, None)

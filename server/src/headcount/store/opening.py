@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headcount.store.partition import WholeSums
 from headcount.store.protocol import MeterStore
 from headcount.store.sqlite import SqliteStore
 
-__all__ = ["open_store"]
+__all__ = ["open_store", "open_whole_sums"]
 
 
 def open_store(place: Path, *, vfs: str | None = None, read_only: bool = False) -> MeterStore:
@@ -26,3 +27,11 @@ def open_store(place: Path, *, vfs: str | None = None, read_only: bool = False) 
             what was committed, or is of another installation.
     """
     return SqliteStore(place, vfs=vfs, read_only=read_only)
+
+
+def open_whole_sums(place: Path, *, read_only: bool = False) -> MeterStore:
+    """The store of a cluster's node, for readers; as `open_store`.
+
+    It answers nothing until all partitions are in its sums.
+    """
+    return WholeSums(place, read_only=read_only)

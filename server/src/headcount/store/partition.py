@@ -11,14 +11,18 @@ from pathlib import Path
 
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
-from headcount.counting.usage import Counts
+from headcount.counting.usage import Counts, UsageReading
+from headcount.errors import StorageUnavailableError
 from headcount.sqlite.opening import damage_named, rows
 from headcount.store.counts import counts_of
 from headcount.store.sqlite import SqliteStore
 from headcount.store.stored_outbox import StoredOutbox
 from headcount.store.tables import MIRRORED, MIRRORED_PART, MONTH, REJECTION, USAGE, WATERMARK
 
-__all__ = ["MirrorStore", "PartitionStore", "Place"]
+__all__ = ["MIRROR_COMPLETE", "MirrorStore", "PartitionStore", "Place", "WholeSums"]
+
+MIRROR_COMPLETE = "mirror_complete"
+"""A number that a node's store keeps from when on all partitions are in its sums."""
 
 Place = tuple[int, Period, int]
 """Workspace, month and source of a row of counts; source 0 is the workspace."""
@@ -111,3 +115,36 @@ class MirrorStore(SqliteStore):
         with self._lock:
             row = self._ledger.get(REJECTION, *place)
         return 0 if row is None else int(row[-1])
+
+
+class WholeSums(SqliteStore):
+    """A node's store as readers see it: nothing, until all partitions are in its sums.
+
+    A sum that lacks a partition would look right, and be too small.
+    """
+
+    _is_whole = False
+
+    def read_usage(
+        self,
+        workspace: int,
+        period: Period,
+        *,
+        libraries: bool = False,
+        contributions: bool = False,
+    ) -> UsageReading:
+        """The usage of a workspace in a period; as `SqliteStore.read_usage`.
+
+        Raises:
+            StorageUnavailableError: not all partitions are there yet.
+        """
+        if not self._is_whole:
+            with self._lock:
+                self._is_whole = self._ledger.get(WATERMARK, MIRROR_COMPLETE) is not None
+        if not self._is_whole:
+            raise StorageUnavailableError(
+                "what all partitions of the cluster have counted is not on this node yet"
+            )
+        return super().read_usage(
+            workspace, period, libraries=libraries, contributions=contributions
+        )

@@ -25,7 +25,8 @@ from headcount.http.pace import ProcessPace
 from headcount.http.proxies import TrustedProxies
 from headcount.http.serving import serve_http
 from headcount.runfiles import ChildState, read_whole
-from headcount.store.opening import open_store
+from headcount.store.opening import open_store, open_whole_sums
+from headcount.store.protocol import MeterStore
 from headcount.troubles import Trouble, Troubles, read_troubles
 from headcount.wiring.lifetime import Child
 from headcount.wiring.storage import STORAGE, WatchedDatabases
@@ -59,7 +60,7 @@ def run(task: Task, child: Child) -> None:
     folder = open_data_folder(settings.data, create=False)
     with (
         _catalog(folder, settings.cluster, reading=reading) as catalog,
-        closing(open_store(folder.store, read_only=reading)) as store,
+        closing(_store(folder, settings.cluster, reading=reading)) as store,
     ):
         troubles = Troubles(None if reading else folder.troubles, "api", now_ms)
         places = WatchedDatabases(folder)
@@ -113,6 +114,11 @@ def run(task: Task, child: Child) -> None:
         uvloop.run(serving)
 
 
+def _store(folder: DataFolder, cluster: str | None, *, reading: bool) -> MeterStore:
+    open_it = open_store if cluster is None else open_whole_sums
+    return open_it(folder.store, read_only=reading)
+
+
 def _catalog(folder: DataFolder, cluster: str | None, *, reading: bool) -> Catalog:
     if reading:
         return Catalog(folder.catalog, read_only=True)
@@ -159,6 +165,9 @@ def _not_ready(folder: DataFolder, places: WatchedDatabases) -> list[str]:
     what = {
         "intake": "A process that takes messages is starting.",
         "meter": "The meter is starting: messages are taken and will be counted.",
+        "relay": "The relay is starting: messages are taken and will be handed on.",
+        "partitions": "Partitions are starting to be counted.",
+        "mirror": "What partitions have counted is being fetched.",
     }
     # One that has ended is not starting: how often it has, and why, is what there is to say.
     return sorted({s.said or what[s.role] for s in states if not s.ready and s.role in what})

@@ -107,6 +107,12 @@ def main(role: Role) -> int:
             from headcount.wiring.alerting import run
         elif role == "node":
             from headcount.wiring.cluster_node import run
+        elif role == "relay":
+            from headcount.wiring.cluster_relay import run
+        elif role == "partitions":
+            from headcount.wiring.cluster_partitions import run
+        elif role == "mirror":
+            from headcount.wiring.cluster_mirror import run
         else:
             from headcount.wiring.api import run
         run(task, child)

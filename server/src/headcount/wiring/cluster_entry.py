@@ -39,7 +39,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-CLUSTER_ROLES = ("node",)
+CLUSTER_ROLES = ("node", "relay", "partitions", "mirror")
 """The processes of a cluster's node that stand in the place of a single machine's meter."""
 
 

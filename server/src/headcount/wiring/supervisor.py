@@ -57,7 +57,7 @@ _TRY_EVERY_S = 1.0
 
 # The allocator of glibc keeps what is freed once it has seen large blocks come and go, which would
 # double the meter's memory; with a fixed threshold, large blocks go back to the system.
-_ENVIRONMENTS = {"meter": {"MALLOC_MMAP_THRESHOLD_": "1048576"}}
+_ENVIRONMENTS = {r: {"MALLOC_MMAP_THRESHOLD_": "1048576"} for r in ("meter", "partitions")}
 
 
 @dataclass(frozen=True, slots=True)

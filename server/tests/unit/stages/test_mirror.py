@@ -14,7 +14,7 @@ from headcount.counting.metrics import API_CALLS, KINDS
 from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.stages.counts_feed import counts_subject
 from headcount.stages.counts_packs import CountsStanding, CountsWanted, FreshCounts, encode_counts
-from headcount.stages.mirror import COMPLETE, Mirror
+from headcount.stages.mirror import Mirror
 from headcount.store.partition import MirrorStore
 from support.memory_log import MemoryLogServer
 
@@ -100,7 +100,6 @@ def test_nothing_is_complete_before_every_partition_is_there(life: Life) -> None
     assert not life.store.state().counted_until_ms
     life.publish(0, 1, {}, name="keys-0")
     assert life.mirror.missing() == []
-    assert COMPLETE == "mirror_complete"
 
 
 def test_a_state_that_is_missing_is_asked_for(life: Life) -> None:

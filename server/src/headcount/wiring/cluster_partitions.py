@@ -1,0 +1,215 @@
+"""The process that counts the partitions which this node owns.
+
+Takes owners and leases from files of the node's own process, a log, and folders; counts whatever it
+owns, and publishes of it only what it has a lease for. What it no longer owns it closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+
+from headcount.catalog import Catalog
+from headcount.clock import now_ms
+from headcount.cluster.membership import MembershipFile
+from headcount.cluster.membership_records import ClusterDocument, PartitionReport
+from headcount.cluster.overview import ClusterStatus
+from headcount.cluster.placement import Leases, Partition
+from headcount.config import Settings
+from headcount.datafolder import DataFolder, open_data_folder
+from headcount.engines import FactLog
+from headcount.errors import DamagedDataError, DataFolderError
+from headcount.meter.limits import MeterLimits
+from headcount.runfiles import read_whole, write_whole
+from headcount.stages.counts_feed import CountsFeed
+from headcount.stages.first_stage import FirstStage
+from headcount.stages.hosts import HostedPartition, PartitionHost
+from headcount.stages.outbox import Outbox
+from headcount.stages.partition_meter import PartitionMeter
+from headcount.stages.partitioning import RecordsSplit
+from headcount.stages.relay import Relay
+from headcount.stages.second_stage import SecondStage
+from headcount.troubles import Troubles
+from headcount.wiring.cluster_folders import OpenPartition, open_partition
+from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
+from headcount.wiring.keys_in_use import CatalogKeyPlan
+from headcount.wiring.lifetime import Child
+from headcount.wiring.task import Task
+
+__all__ = ["run"]
+
+_COUNTING, _MISSING, _MEMORY = "cluster_counting", "cluster_partition", "memory"
+_BEHIND_MS = 10_000
+
+
+def run(task: Task, child: Child) -> None:
+    """Count partitions until told to stop.
+
+    Raises:
+        DataFolderError: the data folder cannot be used as it is.
+    """
+    settings = task.settings()
+    folder = open_data_folder(settings.data, create=False)
+    with (
+        closing(Troubles(folder.troubles, "partitions", now_ms)) as troubles,
+        Catalog(folder.catalog, read_only=True) as catalog,
+        log_of(settings.cluster, settings.log_days) as log,
+        closing(_Partitions(settings, folder, catalog, log, troubles)) as partitions,
+    ):
+        partitions.look()
+        child.ready()
+        failing = "Partitions of this node are not counted"
+        step_until_stopped(
+            child, log, troubles, partitions.step, partitions.look, kind=_COUNTING, failing=failing
+        )
+
+
+class _Partitions:
+    """What this node counts, as owners change."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: DataFolder,
+        catalog: Catalog,
+        log: FactLog,
+        troubles: Troubles,
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._key_plan = CatalogKeyPlan(catalog)
+        self._log = log
+        self._troubles = troubles
+        self._leases = Leases(folder.leases)
+        self._membership = MembershipFile(folder.cluster)
+        self._cluster: ClusterDocument = known_cluster(folder).cluster
+        self._open: dict[tuple[Partition, int], tuple[OpenPartition, HostedPartition]] = {}
+        self._host = PartitionHost([], log, self._epoch)
+        self._limits = MeterLimits.within(settings.memory)
+        self._full = False
+
+    def step(self) -> bool:
+        """Count what there is; whether there was anything."""
+        return False if self._full else self._host.step()
+
+    def _epoch(self, name: str) -> int | None:
+        """The epoch in which a partition may be published now."""
+        return self._leases.owned().get(Partition.parse(name))
+
+    def _nodes(self) -> Sequence[str]:
+        """All nodes that take messages, as this one last heard."""
+        status = read_whole(self._folder.cluster_status, ClusterStatus)
+        if status is None:
+            return [known_cluster(self._folder).node, ""]  # nobody knows yet who else there is
+        return [node.name for node in status.nodes if node.state != "retired"]
+
+    def look(self) -> None:
+        """Open what this node has come to own, close what it no longer does, and report."""
+        known = self._membership.read()
+        owned = {} if known is None else known.placement.owned_by(known.node)
+        for place in [each for each in self._open if owned.get(each[0]) != each[1]]:
+            self._close(place)
+        missing = []
+        for partition, epoch in owned.items():
+            if (partition, epoch) not in self._open:
+                try:
+                    self._open[partition, epoch] = self._opened(partition, epoch, len(owned))
+                except DataFolderError as error:
+                    missing.append(error)
+        if missing:
+            problem = " ".join(dict.fromkeys(error.problem for error in missing))
+            self._troubles.begin(_MISSING, problem, missing[0].remedy)
+        else:
+            self._troubles.end(_MISSING)
+        self._host.partitions = [hosted for _, hosted in self._open.values()]
+        self._watch_memory()
+        self._report()
+
+    def _opened(
+        self, partition: Partition, epoch: int, among: int
+    ) -> tuple[OpenPartition, HostedPartition]:
+        opened = open_partition(self._folder, partition, epoch)
+        try:
+            return opened, self._hosted(partition, opened, self._limits_among(among))
+        except BaseException:
+            opened.close()
+            raise
+
+    def _limits_among(self, partitions: int) -> MeterLimits:
+        """The limits of each of some meters that share what one may have."""
+        keys = max(10_000, self._limits.message_keys_in_memory_max // partitions)
+        return replace(
+            self._limits,
+            message_keys_in_memory_max=keys,
+            past_bytes_max=self._limits.past_bytes_max // partitions,
+        )
+
+    def _hosted(
+        self, partition: Partition, opened: OpenPartition, limits: MeterLimits
+    ) -> HostedPartition:
+        window_days, number = self._settings.dedup_window_days, partition.number
+        rest = (opened.store, self._log, now_ms, window_days, limits)
+        meter: PartitionMeter
+        if partition.stage == "keys":
+            origins = [f"facts-{each}" for each in range(self._cluster.facts)]
+            meter = SecondStage(number, *rest, lambda: origins, self._key_plan)
+            return HostedPartition(meter, CountsFeed(meter, self._log, now_ms))
+        meter = FirstStage(number, *rest, self._nodes, self._key_plan)
+        outbox = Outbox(opened.store.outbox)
+        epoch: Callable[[], int | None] = lambda: self._epoch(str(partition))  # noqa: E731
+        split = RecordsSplit(self._cluster.keys, self._cluster.whole_until)
+        relay = Relay(
+            str(partition), "keys", self._cluster.keys, self._log, lambda: [outbox], split,
+            meter.until_ms, epoch,
+        )  # fmt: skip
+        return HostedPartition(meter, CountsFeed(meter, self._log, now_ms), relay)
+
+    def _watch_memory(self) -> None:
+        """Let counting wait where the system would end this process for want of memory."""
+        held = sum(
+            nbytes
+            for _, hosted in self._open.values()
+            for _, nbytes in hosted.meter.committing.indexes.sizes().values()
+        )
+        most = self._limits.tables_bytes_max
+        self._full = most is not None and held > most
+        if self._full:
+            self._troubles.begin(
+                _MEMORY,
+                f"The partitions of this node use {held / 2**20:,.0f} MiB for ids, and counting"
+                " waits. What was acknowledged waits in journals and in the log.",
+                "Give it more memory with --memory (HEADCOUNT_MEMORY), or move partitions to other"
+                " nodes: headcount cluster move.",
+            )
+        else:
+            self._troubles.end(_MEMORY)
+
+    def _report(self) -> None:
+        """Say how the partitions do, for the node's record and its page."""
+        reports = {}
+        for (partition, epoch), (_, hosted) in self._open.items():
+            meter, said = hosted.meter, ""
+            until_ms = meter.until_ms()
+            if waits_for := [name for name in meter.waits_for() if name]:
+                said = f"It waits for what {', '.join(sorted(waits_for))} has taken."
+            elif meter.chain.lacking():
+                said = "It lacks entries, and has asked for them."
+            elif hosted.relay is not None and hosted.relay.standing().lost:
+                said = "A partition of ids lacks what this one has deleted."
+            elif until_ms is not None and now_ms() - until_ms > _BEHIND_MS:
+                said = "It is behind, and catches up."
+            reports[str(partition)] = PartitionReport(epoch, until_ms, said)
+        write_whole(self._folder.partition_reports, reports)
+
+    def _close(self, place: tuple[Partition, int]) -> None:
+        opened, hosted = self._open.pop(place)
+        with suppress(DamagedDataError):
+            hosted.meter.close()
+        opened.close()
+
+    def close(self) -> None:
+        """Close everything; idempotent."""
+        self._host.close()
+        for place in list(self._open):
+            self._close(place)

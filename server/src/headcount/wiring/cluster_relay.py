@@ -1,0 +1,93 @@
+"""The relay's process: hands this node's journals on to the partitions of its cluster."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from headcount.catalog import Catalog
+from headcount.clock import now_ms
+from headcount.cluster.membership_records import RelayReport
+from headcount.datafolder import DataFolder, open_data_folder
+from headcount.journal import EntrySource, JournalDirectory, JournalFile
+from headcount.meter.sources import KnownSources
+from headcount.runfiles import write_whole
+from headcount.stages.hosts import RelayHost
+from headcount.stages.partitioning import FactsSplit
+from headcount.stages.relay import Relay
+from headcount.troubles import Troubles
+from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
+from headcount.wiring.lifetime import Child
+from headcount.wiring.task import Task
+
+__all__ = ["run"]
+
+_RELAY, _LOST = "cluster_relay", "cluster_lost"
+
+
+def run(task: Task, child: Child) -> None:
+    """Hand journals on until told to stop.
+
+    Raises:
+        DataFolderError: the data folder cannot be used as it is.
+    """
+    settings = task.settings()
+    folder = open_data_folder(settings.data, create=False)
+    membership = known_cluster(folder)
+    facts = membership.cluster.facts
+    with (
+        closing(Troubles(folder.troubles, "relay", now_ms)) as troubles,
+        Catalog(folder.catalog, read_only=True) as catalog,
+        closing(_Journals(folder)) as journals,
+        log_of(settings.cluster, settings.log_days) as log,
+    ):
+        known = KnownSources(lambda: {each.number: each.workspace for each in catalog.sources()})
+        relay = Relay(
+            membership.node, "facts", facts, log, journals.all, FactsSplit(facts, known), now_ms
+        )
+        host = RelayHost(relay, log)
+
+        def tend() -> None:
+            standing = relay.standing()
+            said = ""
+            if standing.lost:
+                names = ", ".join(sorted({f"facts-{number}" for _, number in standing.lost}))
+                said = (
+                    f"{names} lacks messages that this node has handed on and deleted: they are in"
+                    " the log, or in a newer backup of that partition."
+                )
+                remedy = "Restore the partition from its newest backup; see docs/cluster.md."
+                troubles.begin(_LOST, said, remedy)
+            else:
+                troubles.end(_LOST)
+            report = RelayReport(standing.until_ms, journals.uuids(), said)
+            write_whole(folder.relay_report, report)
+
+        child.ready()
+        failing = "Messages of this node are not handed on, and stay in its journals"
+        step_until_stopped(child, log, troubles, host.step, tend, kind=_RELAY, failing=failing)
+        host.close()
+
+
+class _Journals:
+    """The journals of a folder, as there come more; each stays open."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._directory = JournalDirectory(folder.journals)
+        self._open: dict[Path, JournalFile] = {}
+
+    def all(self) -> list[EntrySource]:
+        """Every journal that there is now."""
+        for path in self._directory.paths():
+            if path not in self._open:
+                self._open[path] = self._directory.open(path)
+        return list(self._open.values())
+
+    def uuids(self) -> list[str]:
+        """Those that are open, by UUID."""
+        return [journal.uuid for journal in self._open.values()]
+
+    def close(self) -> None:
+        """Release the files; idempotent."""
+        while self._open:
+            self._open.popitem()[1].close()
