@@ -33,6 +33,7 @@ __all__ = [
     "JOURNAL_LAG_SECONDS",
     "MALFORMED_REQUESTS",
     "MESSAGES",
+    "MESSAGE_ID_LOOKUPS",
     "PAGE_REQUESTS",
     "REQUESTS",
     "REQUESTS_SHED",
@@ -135,6 +136,12 @@ FACTS_ASIDE = Gauge(
     "Messages that are kept and not counted, by reason; headcount doctor says more of them.",
     ["reason"],
     multiprocess_mode="mostrecent",
+)
+MESSAGE_ID_LOOKUPS = Counter(
+    "headcount_message_id_lookups",
+    "Message ids that were asked for in a month's tables and runs, and how often one was looked for"
+    " in a run's file, because no filter ruled it out.",
+    ["where"],
 )
 INDEX_KEYS = Gauge(
     "headcount_index_keys",

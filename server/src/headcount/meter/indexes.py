@@ -122,7 +122,19 @@ class MeterIndexes:
             return index
         if files is None:
             return MessageKeys([], store.keys(period, MESSAGE))
-        return MessageKeys(files.runs(period, MESSAGE), files.blocks(period, MESSAGE))
+        runs, blocks = files.runs(period, MESSAGE), files.blocks(period, MESSAGE)
+        return MessageKeys(runs, blocks, self._has_room)
+
+    def _has_room(self, nbytes: int) -> bool:
+        """Whether a filter of so many bytes may be kept in memory besides those that are."""
+        bound = self._limits.filter_bytes_max
+        return bound is None or self.filter_bytes() + nbytes <= bound
+
+    def filter_bytes(self) -> int:
+        """Bytes of memory that filters of message ids take."""
+        return sum(
+            index.filter_bytes for _, index in self._held() if isinstance(index, MessageKeys)
+        )
 
     def _held(self) -> Iterator[tuple[Place, FirstSeenIndex | MessageKeys]]:
         for place, state in self._states.items():

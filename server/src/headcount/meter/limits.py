@@ -16,6 +16,7 @@ _PROCESS_BYTES, _WORK_BYTES = 48 * _MIB, 56 * _MIB
 _TABLES_BYTES_MIN = 16 * _MIB
 _BATCH_BYTES_A_FACT = 8_192
 _MESSAGE_KEY_BYTES = 18
+_FILTERS_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class MeterLimits:
             of them all, so that a start has few blocks to read.
         past_bytes_max: memory of the indexes of months that only imports ask for.
         tables_bytes_max: memory of all indexes together; None for no bound.
+        filter_bytes_max: how much of it filters of older message ids may take; the others are read
+            from the disk, through the system's cache. None for no bound.
     """
 
     facts_a_batch_max: int = 50_000
@@ -36,6 +39,7 @@ class MeterLimits:
     tracked_keys_in_blocks_max: int = 1_000_000
     past_bytes_max: int = 1 << 30
     tables_bytes_max: int | None = None
+    filter_bytes_max: int | None = None
 
     @classmethod
     def within(cls, memory_bytes: int) -> MeterLimits:
@@ -57,4 +61,5 @@ class MeterLimits:
             tracked_keys_in_blocks_max=usual.tracked_keys_in_blocks_max,
             past_bytes_max=min(usual.past_bytes_max, tables // 4),
             tables_bytes_max=tables,
+            filter_bytes_max=int(_FILTERS_SHARE * tables),
         )

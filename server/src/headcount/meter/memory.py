@@ -108,16 +108,18 @@ class MemoryWatch:
         self._new_keys /= 2
         self._new_ids = {s: ids / 2 for s, ids in self._new_ids.items() if ids >= 2}
 
-    def look(self, held_bytes: int, waiting_facts: int) -> Verdict:
+    def look(self, held_bytes: int, waiting_facts: int, filter_bytes: int = 0) -> Verdict:
         """Whose posts to refuse now.
 
         Args:
             held_bytes: memory of the tables.
             waiting_facts: acknowledged and not metered; room for their ids is as good as taken.
+            filter_bytes: how much of the memory filters of message ids take. They have a bound of
+                their own, and refusing posts frees none of it: what matters is the rest.
         """
         keys_a_fact = self._new_keys / self._facts if self._facts else 0.0
         expected = held_bytes + waiting_facts * keys_a_fact * _TRACKED_KEY_BYTES
-        used = expected / self._max
+        used = (expected - filter_bytes) / max(1, self._max - filter_bytes)
         self._near = used >= _NEAR
         if held_bytes >= self._max:
             self._level = MemoryLevel.USED_UP
@@ -147,16 +149,19 @@ class MemoryWatch:
             self._refused.add(source)
 
 
-def bytes_at_start(store: MeterStore, now_ms: int, window_days: int) -> int:
+def bytes_at_start(
+    store: MeterStore, now_ms: int, window_days: int, filter_bytes_max: int | None = None
+) -> int:
     """How much memory the tables of a meter take that starts on a store, about.
 
     Args:
         store: the store.
         now_ms: the time, in milliseconds since 1970.
         window_days: how far from today message ids are asked for.
+        filter_bytes_max: how much of it filters of message ids may take; None for no bound.
     """
     today = day_of_ms(now_ms)
-    total = 0
+    total = filters = 0
     for period, family in store.state().key_periods:
         days = window_days if family == MESSAGE else 0
         if not Period.of_day(today - days) <= period <= Period.of_day(today + days):
@@ -173,5 +178,6 @@ def bytes_at_start(store: MeterStore, now_ms: int, window_days: int) -> int:
         if family == TRACKED:
             total += _TRACKED_KEY_BYTES * (elsewhere + in_runs)
         else:
-            total += _MESSAGE_KEY_BYTES * elsewhere + of_runs
-    return total
+            total += _MESSAGE_KEY_BYTES * elsewhere
+            filters += of_runs
+    return total + (filters if filter_bytes_max is None else min(filters, filter_bytes_max))

@@ -11,7 +11,7 @@ only: it is read there when an import or a late message of that month asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -31,9 +31,16 @@ class MessageKeys:
     Args:
         runs: those that stand in runs.
         blocks: the others.
+        has_room: whether so many bytes of memory may be taken for a filter more.
     """
 
-    def __init__(self, runs: Iterable[KeyRun], blocks: Iterable[KeyBlock]) -> None:
+    def __init__(
+        self,
+        runs: Iterable[KeyRun],
+        blocks: Iterable[KeyBlock],
+        has_room: Callable[[int], bool] = lambda _: True,
+    ) -> None:
+        self._has_room = has_room
         self._runs = list(runs)
         self._recent = FirstSeenIndex(MESSAGE)
         self._frozen: FirstSeenIndex | None = None
@@ -55,12 +62,14 @@ class MessageKeys:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that it takes, or will once it is asked for a key."""
+        """Bytes of memory that it takes."""
         frozen = 0 if self._frozen is None else self._frozen.nbytes
-        return self._recent.nbytes + frozen + sum(map(self._filter_bytes, self._runs))
+        return self._recent.nbytes + frozen + self.filter_bytes
 
-    def _filter_bytes(self, run: KeyRun) -> int:
-        return run.filter_bytes if run.last_day >= self._held_since_day else run.held_bytes
+    @property
+    def filter_bytes(self) -> int:
+        """Bytes of it that filters take; those of a start are read once a key is asked for."""
+        return sum(run.held_bytes for run in self._runs)
 
     @property
     def lookups(self) -> tuple[int, int]:
@@ -97,8 +106,7 @@ class MessageKeys:
             if run.last_day < since_day:
                 passed_over.append(run)
                 continue
-            if run.last_day >= self._held_since_day:
-                run.hold()
+            self._hold(run)
             days = np.minimum(days, run.days_of(fingerprints))
         if passed_over:
             # A key that is known may have an earlier day there, and it is the earliest that counts.
@@ -106,6 +114,12 @@ class MessageKeys:
             for run in passed_over if len(known) else ():
                 days[known] = np.minimum(days[known], run.days_of(fingerprints[known]))
         return Probe(recent.slots, days, recent.identified_days)
+
+    def _hold(self, run: KeyRun) -> None:
+        """Have the filter of a run in memory, if it is to be there and there is room for it."""
+        is_asked_often = run.last_day >= self._held_since_day
+        if is_asked_often and not run.held_bytes and self._has_room(run.filter_bytes):
+            run.hold()
 
     def upsert(self, keys: KeyBlock, slots: Slots) -> None:
         """Take in keys as they are now, with the slots that the probe just before gave."""

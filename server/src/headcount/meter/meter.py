@@ -115,6 +115,7 @@ class Meter:
             store.files.tidy(clock_ms())
         self._committing = Committing(store, clock_ms, window_days, self._limits, key_plan)
         self.indexes, self._sealing = self._committing.indexes, self._committing.sealing
+        self._lookups = (0, 0)
         self._alerts = AlertWatch(store, alerts, clock_ms)
         self._committing.before_commit = lambda _, change: self._alerts.judge(change)
         self._open_new_journals()
@@ -341,6 +342,11 @@ class Meter:
         for family, (keys, nbytes) in self.indexes.sizes().items():
             telemetry.INDEX_KEYS.labels(family).set(keys)
             telemetry.INDEX_BYTES.labels(family).set(nbytes)
+        now = self.indexes.lookups()
+        for where, before, count in zip(("tables", "disk"), self._lookups, now, strict=True):
+            # Fewer than before, where a month's tables were let go of meanwhile.
+            telemetry.MESSAGE_ID_LOOKUPS.labels(where).inc(max(0, count - before))
+        self._lookups = now
 
     def lag_facts(self) -> int:
         """How many facts the journals hold that are not metered yet, as far as can be read."""

@@ -38,6 +38,8 @@ def begin_with_zeros() -> None:
     for family in INDEX_FAMILIES:
         telemetry.INDEX_KEYS.labels(family)
         telemetry.INDEX_BYTES.labels(family)
+    for where in ("tables", "disk"):
+        telemetry.MESSAGE_ID_LOOKUPS.labels(where)
     for aside in AsideReason:
         telemetry.FACTS_ASIDE.labels(aside.value)
     for kind in sorted(KINDS):

@@ -55,7 +55,8 @@ class MemoryGuard:
 
         A meter that started all the same would be ended by the system, again and again.
         """
-        needed = bytes_at_start(store, now_ms(), window_days)
+        bound = self.limits.filter_bytes_max
+        needed = bytes_at_start(store, now_ms(), window_days, bound)
         if needed < self._max:
             return True
         self.level = MemoryLevel.USED_UP
@@ -84,7 +85,7 @@ class MemoryGuard:
         held = sum(nbytes for _, nbytes in meter.indexes.sizes().values())
         # What waits is looked at only where it could matter: that asks every journal.
         waiting = meter.lag_facts() if held > self._max // 4 else 0
-        level, refused = self._watch.look(held, waiting)
+        level, refused = self._watch.look(held, waiting, meter.indexes.filter_bytes())
         if level is MemoryLevel.PLENTY:
             if self.level is not MemoryLevel.PLENTY:
                 self._allowances.begin()

@@ -280,7 +280,8 @@ def meter_until_drained(
     limits = MeterLimits.within(memory_bytes - _IMPORTER_BYTES)
     with FolderLock(folder.meter_lock, command), ExitStack() as stack:
         with closing(open_store(folder.store)) as store:
-            _require_room(limits, bytes_at_start(store, now_ms(), window_days), memory_bytes)
+            needed = bytes_at_start(store, now_ms(), window_days, limits.filter_bytes_max)
+            _require_room(limits, needed, memory_bytes)
         meter = _opened(folder, window_days, stack, None, limits)
         forgetting = ForgetRequests(folder)
         forgetting.look(meter)

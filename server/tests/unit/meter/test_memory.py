@@ -53,6 +53,16 @@ def test_far_from_the_bound_nobody_is_refused() -> None:
     assert watched({1: 90_000, 2: 10}).look(74_000_000, 0) == (MemoryLevel.PLENTY, frozenset())
 
 
+def test_filters_of_message_ids_leave_the_others_their_share_of_the_rest() -> None:
+    """Nobody is refused for them: refusing frees nothing, and they have a bound of their own."""
+    filters = 60_000_000
+    watch = watched({1: 90_000})
+    assert watch.look(filters + 29_000_000, 0, filters) == (MemoryLevel.PLENTY, frozenset())
+    assert watch.look(filters + 31_000_000, 0, filters) == (MemoryLevel.SHORT, {1})
+    assert watch.look(filters + 37_000_000, 0, filters).level is MemoryLevel.FULL
+    assert watch.look(100_000_001, 0, filters).level is MemoryLevel.USED_UP
+
+
 def test_the_flooded_source_is_refused_first_and_the_others_last() -> None:
     watch = watched({1: 90_000, 2: 500, 3: 400, 4: 0})
     assert watch.look(76_000_000, 0) == (MemoryLevel.SHORT, {1})

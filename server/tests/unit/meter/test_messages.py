@@ -37,7 +37,7 @@ def test_what_is_too_old_is_read_from_the_disk_and_only_when_it_is_asked_for(
         run_of(tmp_path / "late.keys", late.tolist(), [20] * len(late)),
     ]
     messages = MessageKeys(runs, [])
-    assert messages.nbytes >= sum(run.filter_bytes for run in runs)
+    nothing = messages.nbytes
     assert [run.held_bytes for run in runs] == [0, 0]  # a start reads no filter
     messages.probe(KEYS)
     assert [run.held_bytes for run in runs] == [run.filter_bytes for run in runs]
@@ -51,7 +51,7 @@ def test_what_is_too_old_is_read_from_the_disk_and_only_when_it_is_asked_for(
     # For a message of that month itself it is asked, where it stands.
     assert (messages.probe(KEYS).days[::2] == 3).all()
     assert runs[0].held_bytes == 0
-    assert messages.nbytes - MessageKeys([], []).nbytes == runs[1].filter_bytes
+    assert messages.nbytes - nothing == messages.filter_bytes == runs[1].filter_bytes
     messages.keep_filters(31)
     assert [run.held_bytes for run in runs] == [0, 0]
     assert (messages.probe(KEYS).days[1::2] == 20).all()
@@ -67,6 +67,20 @@ def test_the_earliest_day_counts_even_where_it_is_too_old_to_be_asked_for(tmp_pa
     asked = np.array([5, 7, 8, 9], np.uint64)
     assert messages.probe(asked, 10).days.tolist() == [3, 20, NEVER, 4]
     assert messages.probe(asked, 0).days.tolist() == [3, 20, NEVER, 4]
+
+
+def test_a_filter_that_memory_has_no_room_for_is_read_from_the_disk(tmp_path: Path) -> None:
+    runs = [
+        run_of(tmp_path / f"{number}.keys", KEYS[number::2].tolist(), [number] * 2000)
+        for number in range(2)
+    ]
+    room = runs[0].filter_bytes
+    messages = MessageKeys(runs, [], lambda nbytes: messages.filter_bytes + nbytes <= room)
+    assert (messages.probe(KEYS).days == np.arange(4000) % 2).all()
+    assert messages.filter_bytes == room
+    messages.keep_filters(1)  # which gives the room of the first back
+    assert (messages.probe(KEYS).days == np.arange(4000) % 2).all()
+    assert [run.held_bytes for run in runs] == [0, runs[1].filter_bytes]
 
 
 def test_lookups_on_disk_are_counted_on_when_runs_are_replaced(tmp_path: Path) -> None:
