@@ -41,7 +41,7 @@ class MessageKeys:
         has_room: Callable[[int], bool] = lambda _: True,
     ) -> None:
         self._has_room = has_room
-        self._runs = list(runs)
+        self._runs = _largest_first(runs)
         self._recent = FirstSeenIndex(MESSAGE)
         self._frozen: FirstSeenIndex | None = None
         self._frozen_newest_block = 0
@@ -148,7 +148,12 @@ class MessageKeys:
 
     def replace_runs(self, runs: Iterable[KeyRun]) -> None:
         """Ask these runs from now on, which hold what those before did."""
-        runs = list(runs)
+        runs = _largest_first(runs)
         names = {run.name for run in runs}
         self._looks_of_former += sum(run.looks for run in self._runs if run.name not in names)
         self._runs = runs
+
+
+def _largest_first(runs: Iterable[KeyRun]) -> list[KeyRun]:
+    """Runs in the order in which their filters get room: the small ones are quickly read."""
+    return sorted(runs, key=lambda run: run.filter_bytes, reverse=True)

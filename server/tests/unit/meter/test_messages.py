@@ -70,17 +70,19 @@ def test_the_earliest_day_counts_even_where_it_is_too_old_to_be_asked_for(tmp_pa
 
 
 def test_a_filter_that_memory_has_no_room_for_is_read_from_the_disk(tmp_path: Path) -> None:
+    larger, smaller = KEYS[KEYS % np.uint64(3) > 0], KEYS[KEYS % np.uint64(3) == 0]
     runs = [
-        run_of(tmp_path / f"{number}.keys", KEYS[number::2].tolist(), [number] * 2000)
-        for number in range(2)
+        run_of(tmp_path / "smaller.keys", smaller.tolist(), [1] * len(smaller)),
+        run_of(tmp_path / "larger.keys", larger.tolist(), [0] * len(larger)),
     ]
-    room = runs[0].filter_bytes
+    expected = (KEYS % np.uint64(3) == 0).astype(np.uint8)
+    room = runs[1].filter_bytes
     messages = MessageKeys(runs, [], lambda nbytes: messages.filter_bytes + nbytes <= room)
-    assert (messages.probe(KEYS).days == np.arange(4000) % 2).all()
-    assert messages.filter_bytes == room
-    messages.keep_filters(1)  # which gives the room of the first back
-    assert (messages.probe(KEYS).days == np.arange(4000) % 2).all()
-    assert [run.held_bytes for run in runs] == [0, runs[1].filter_bytes]
+    assert (messages.probe(KEYS).days == expected).all()
+    assert [run.held_bytes for run in runs] == [0, room]
+    messages.keep_filters(1)  # which gives the room of the larger one back
+    assert (messages.probe(KEYS).days == expected).all()
+    assert [run.held_bytes for run in runs] == [runs[0].filter_bytes, 0]
 
 
 def test_lookups_on_disk_are_counted_on_when_runs_are_replaced(tmp_path: Path) -> None:
