@@ -104,11 +104,15 @@ def part_faults(folder: Path) -> list[PartFault]:
         for path, look_at in ((places.store, _look_at_store), (places.catalog, _look_at_catalog)):
             if path.name not in missing and _is_begun(identity, path.name, path):
                 found.tried(path.name, partial(look_at, found, stack, path))
-        if places.store.name not in {fault.part for fault in found.faults}:
+        # In a cluster, partitions count what the journals hold, and the store has what all nodes'
+        # have counted: also of workspaces that this node's copy of the catalog will know later.
+        alone = not places.cluster.exists()
+        if alone and places.store.name not in {fault.part for fault in found.faults}:
             found.faults += _between_journals_and_store(found, places)
         if found.catalog is not None:
             catalog = found.catalog
-            found.tried(places.catalog.name, lambda: _require_known(catalog, found.scopes))
+            if alone:
+                found.tried(places.catalog.name, lambda: _require_known(catalog, found.scopes))
             found.tried(places.catalog.name, lambda: _require_newest(catalog, found.catalog_seen))
     return found.faults
 

@@ -236,6 +236,15 @@ def test_what_is_lost_is_refused_and_named(folder: DataFolder, loss: str) -> Non
     assert re.search(words, said_by(start))
 
 
+def test_in_a_cluster_the_store_does_not_count_what_the_journals_hold(folder: DataFolder) -> None:
+    """Partitions do, and let go of it; the store has the sum of what all nodes' have counted."""
+    lose_it, words = LOSSES["an older store with both its witnesses"]
+    lose_it(folder)
+    assert re.search(words, said_by(lambda: refuse_faults(folder.path)))
+    folder.cluster.write_text("{}")
+    refuse_faults(folder.path)
+
+
 @pytest.mark.parametrize("loss", [name for name in LOSSES if "catalog" in name])
 def test_no_workspace_is_made_where_the_catalog_is_not_the_right_one(
     folder: DataFolder, loss: str

@@ -91,12 +91,14 @@ def _lock(connection: Query, schema: str) -> None:
 
 def _missing(connection: Query, schema: str) -> list[str]:
     """Which tables are not there."""
+    # Asked of the tables of tables, and not by name: names are remembered, also as missing.
     rows = connection.execute(
-        "SELECT name FROM unnest(%s::text[]) AS wanted(name)"
-        " WHERE to_regclass(format('%%I.%%I', %s::text, name)) IS NULL",
-        (list(_TABLES), schema),
+        "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relkind IN ('r', 'p')",
+        (schema,),
     ).fetchall()
-    return [name for (name,) in rows]
+    there = {name for (name,) in rows}
+    return [name for name in _TABLES if name not in there]
 
 
 def _require_format(connection: Query, schema: str) -> None:
