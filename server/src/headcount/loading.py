@@ -80,6 +80,12 @@ def load_settings(
 def _check_cluster(settings: Settings) -> None:
     """See that nobody relies on a setting that means nothing where they gave it."""
     if settings.cluster is not None:
+        if settings.prune_after == "backup" and settings.backups is None:
+            raise SettingError(
+                "--prune-after backup keeps journals until backups hold what they hold, and there"
+                " are none.",
+                "Name the folder of the partitions' backups with --backups (HEADCOUNT_BACKUPS).",
+            )
         return
     for name in ("node", "ack", "prune_after", "take_over_after", "backups"):
         if getattr(settings, name) != getattr(DEFAULTS, name):

@@ -42,6 +42,7 @@ KINDS = frozenset(
         "cluster_partition",
         "cluster_relay",
         "cluster_away",
+        "cluster_backup",
         "cluster_catalog",
         "connections",
         "disk",

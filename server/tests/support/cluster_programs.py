@@ -60,6 +60,7 @@ class NodeProgram:
         self.address = address
         self.log = folder / f"{name}.log"
         self.where: dict[str, str] = {}
+        self.settings: dict[str, str] = {}
         self._server: subprocess.Popen[str] | None = None
 
     def environment(self, **extra: str) -> dict[str, str]:
@@ -68,7 +69,7 @@ class NodeProgram:
             "HEADCOUNT_CLUSTER": self.address,
             "HEADCOUNT_WORKERS": "1",
         }
-        return environment(**said | extra)
+        return environment(**said | self.settings | extra)
 
     def run(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""

@@ -4,9 +4,8 @@ folder from which it can be counted on.
 A folder knows in which epoch it was last counted. In the same one it is simply opened again. In
 a later one others may have counted on meanwhile: then the newest backup is taken, if it is newer
 than the folder, which is put aside; and what stands in either is handed on as another queue, so
-that nobody takes its entries for those that were handed on since. Where there is nothing, counting
-begins with the oldest that the log keeps: if that does not reach back to the beginning, the
-partition says that it lacks something, and nothing of it is shown.
+that nobody takes its entries for those that were handed on since. The first owner makes the folder.
+Later ones need what was counted before: without it they refuse, rather than count from the middle.
 """
 
 from __future__ import annotations
@@ -83,15 +82,24 @@ def prepared_folder(
         if held is not None and held.epoch == epoch:
             return PartitionFolder(path, renewed=False)
         backup = None if backups is None else newest_backup(backups, cluster, partition)
-        if backup is not None and (held is None or backup.epoch >= held.epoch):
+        by_hand = held is None and DataFolder(path).store.exists()
+        # Of one epoch, the owner's own folder is newer than its backups.
+        if backup is not None and not by_hand and (held is None or backup.epoch > held.epoch):
             _put_aside(path)
             restore_partition(backup, path)
             _log.warning("%s is counted on from its backup of epoch %d", partition, backup.epoch)
             return PartitionFolder(path, renewed=True, from_backup=backup)
-        if held is None:
-            path.mkdir(mode=0o700, exist_ok=True)
-            return PartitionFolder(path, renewed=False)
-        return PartitionFolder(path, renewed=True)
+        if held is not None or by_hand:
+            return PartitionFolder(path, renewed=True)
+        if epoch > 1:
+            raise DataFolderError(
+                f"{partition} was counted by another node before, and neither that nor a backup of"
+                " it is here.",
+                f"Put its folder or its newest backup to {path}, or name the folder of backups with"
+                " --backups; it counts on from there.",
+            )
+        path.mkdir(mode=0o700, exist_ok=True)
+        return PartitionFolder(path, renewed=False)
     except OSError as error:
         raise DataFolderError(
             f"{error.filename or path} cannot be used: {error.strerror or error}.",

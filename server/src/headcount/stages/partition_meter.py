@@ -13,7 +13,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from headcount.counting.folded import Folded
@@ -58,6 +58,8 @@ class PartitionMeter(ABC):
     Attributes:
         name: such as `facts-3`.
         on_committed: called with each change that is committed.
+        confirmable: gives up to which entries queues may let go; as far as they are counted, unless
+            told otherwise.
         counted_facts: how many facts or records it has counted.
     """
 
@@ -83,6 +85,7 @@ class PartitionMeter(ABC):
         self._origins = origins
         self._monotonic_s = monotonic_s
         self.on_committed: Callable[[Change], None] = lambda _: None
+        self.confirmable: Callable[[], Mapping[str, int]] = lambda: self.positions
         self.counted_facts = 0
         if store.files is not None:
             store.files.tidy(clock_ms())
@@ -210,7 +213,7 @@ class PartitionMeter(ABC):
 
     def confirmation(self, epoch: int) -> Confirmation:
         """What to tell those who publish: what it has on its disk."""
-        told = [(queue_bytes(queue), position) for queue, position in self.positions.items()]
+        told = [(queue_bytes(queue), position) for queue, position in self.confirmable().items()]
         return Confirmation(self.number, epoch, told)
 
     def gaps(self, epoch: int) -> list[Gap]:

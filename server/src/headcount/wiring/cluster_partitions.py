@@ -31,6 +31,7 @@ from headcount.stages.partitioning import RecordsSplit
 from headcount.stages.relay import Relay
 from headcount.stages.second_stage import SecondStage
 from headcount.troubles import Troubles
+from headcount.wiring.cluster_backups import PartitionBackups
 from headcount.wiring.cluster_folders import OpenPartition, open_partition
 from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
 from headcount.wiring.keys_in_use import CatalogKeyPlan
@@ -88,6 +89,10 @@ class _Partitions:
         self._host = PartitionHost([], log, self._epoch)
         self._limits = MeterLimits.within(settings.memory)
         self._full = False
+        every_s = 60.0 * settings.backup_minutes
+        self._backups = PartitionBackups(
+            folder, settings.backups, self._cluster.id, every_s, troubles
+        )
 
     def step(self) -> bool:
         """Count what there is; whether there was anything."""
@@ -123,13 +128,15 @@ class _Partitions:
         else:
             self._troubles.end(_MISSING)
         self._host.partitions = [hosted for _, hosted in self._open.values()]
+        self._backups.look(dict(self._open.keys()))
         self._watch_memory()
         self._report()
 
     def _opened(
         self, partition: Partition, epoch: int, among: int
     ) -> tuple[OpenPartition, HostedPartition]:
-        opened = open_partition(self._folder, partition, epoch)
+        backups, cluster = self._settings.backups, self._cluster.id
+        opened = open_partition(self._folder, cluster, partition, epoch, backups)
         try:
             return opened, self._hosted(partition, opened, self._limits_among(among))
         except BaseException:
@@ -154,8 +161,10 @@ class _Partitions:
         if partition.stage == "keys":
             origins = [f"facts-{each}" for each in range(self._cluster.facts)]
             meter = SecondStage(number, *rest, lambda: origins, self._key_plan)
+            self._let_go_later(partition, meter)
             return HostedPartition(meter, CountsFeed(meter, self._log, now_ms))
         meter = FirstStage(number, *rest, self._nodes, self._key_plan)
+        self._let_go_later(partition, meter)
         outbox = Outbox(opened.store.outbox)
         epoch: Callable[[], int | None] = lambda: self._epoch(str(partition))  # noqa: E731
         split = RecordsSplit(self._cluster.keys, self._cluster.whole_until)
@@ -164,6 +173,11 @@ class _Partitions:
             meter.until_ms, epoch,
         )  # fmt: skip
         return HostedPartition(meter, CountsFeed(meter, self._log, now_ms), relay)
+
+    def _let_go_later(self, partition: Partition, meter: PartitionMeter) -> None:
+        """Let queues keep what backups do not hold yet, where that was asked for."""
+        if self._settings.prune_after == "backup":
+            meter.confirmable = lambda: self._backups.positions(partition)
 
     def _watch_memory(self) -> None:
         """Let counting wait where the system would end this process for want of memory."""
@@ -190,6 +204,7 @@ class _Partitions:
         reports = {}
         for (partition, epoch), (_, hosted) in self._open.items():
             meter, said = hosted.meter, ""
+            backup = self._backups.newest(partition)
             until_ms = meter.until_ms()
             if waits_for := [name for name in meter.waits_for() if name]:
                 said = f"It waits for what {', '.join(sorted(waits_for))} has taken."
@@ -199,7 +214,9 @@ class _Partitions:
                 said = "A partition of ids lacks what this one has deleted."
             elif until_ms is not None and now_ms() - until_ms > _BEHIND_MS:
                 said = "It is behind, and catches up."
-            reports[str(partition)] = PartitionReport(epoch, until_ms, said)
+            reports[str(partition)] = PartitionReport(
+                epoch, until_ms, said, backup.taken_at_ms if backup else None
+            )
         write_whole(self._folder.partition_reports, reports)
 
     def _close(self, place: tuple[Partition, int]) -> None:
@@ -210,6 +227,7 @@ class _Partitions:
 
     def close(self) -> None:
         """Close everything; idempotent."""
+        self._backups.end()
         self._host.close()
         for place in list(self._open):
             self._close(place)

@@ -16,7 +16,7 @@ from headcount.cluster.partition_backups import (
 )
 from headcount.cluster.partition_folders import counted_in, prepared_folder
 from headcount.cluster.placement import Partition
-from headcount.errors import DamagedDataError
+from headcount.errors import DamagedDataError, DataFolderError
 from headcount.layout import DataFolder
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change
@@ -92,10 +92,27 @@ def test_who_gets_a_partition_back_takes_what_others_have_counted(
 def test_without_a_newer_backup_what_is_there_is_counted_on(
     node: DataFolder, backups: Path
 ) -> None:
-    first = prepared_folder(node, CLUSTER, KEYS_1, 2, None).path
+    first = prepared_folder(node, CLUSTER, KEYS_1, 1, None).path
+    counted(first, 4)
+    counted_in(first, CLUSTER, 1)
+    back_up_partition(first, backups, CLUSTER, KEYS_1, 1, 1)
     counted(first, 5)
-    counted_in(first, CLUSTER, 2)
-    found = prepared_folder(node, CLUSTER, KEYS_1, 4, backups)
+    found = prepared_folder(node, CLUSTER, KEYS_1, 3, backups)
+    assert found.renewed
+    assert position(found.path) == 5, "it is newer than its own backup"
+
+
+def test_without_what_was_counted_before_nobody_counts_on(node: DataFolder, backups: Path) -> None:
+    for place in (None, backups):
+        with pytest.raises(DataFolderError, match="by another node before"):
+            prepared_folder(node, CLUSTER, KEYS_1, 2, place)
+
+
+def test_a_folder_that_somebody_has_put_there_is_counted_on(node: DataFolder) -> None:
+    node.partitions.mkdir()
+    (node.partitions / "keys-1").mkdir()
+    counted(node.partitions / "keys-1", 5)
+    found = prepared_folder(node, CLUSTER, KEYS_1, 2, None)
     assert found.renewed
     assert position(found.path) == 5
 

@@ -1,0 +1,76 @@
+"""A node that counts dies for good: the other counts on from backups and the log."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.cluster_programs import NodeProgram, eventually, nodes_of_a_cluster
+from support.cluster_shop import Shop
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[list[NodeProgram]]:
+    with nodes_of_a_cluster(tmp_path, "a", "b") as found:
+        for node in found:
+            node.settings["HEADCOUNT_BACKUPS"] = str(tmp_path / "backups")
+        yield found
+
+
+def backed_up(node: NodeProgram) -> bool:
+    return all(each["backedUpAt"] is not None for each in node.json_status()["partitions"])
+
+
+def test_the_other_node_counts_on_and_nothing_is_lost_or_twice(nodes: list[NodeProgram]) -> None:
+    a, b = nodes
+    shop = Shop(nodes)
+    a.start()
+    b.start("--take-over-after", "4")
+    shop.post(a, 200)
+    eventually(lambda: shop.is_right(b))
+    eventually(lambda: backed_up(a))
+    # After the backup: these are in the log alone, once the disk of "a" is gone.
+    shop.post(a, 100, again=50)
+    shop.post(b, 100, again=50)
+    eventually(lambda: shop.is_right(a))
+    eventually(lambda: shop.is_right(b))
+    a.kill()
+    shutil.rmtree(a.data)
+    shop.post(b, 100, again=100)
+    eventually(lambda: shop.is_right(b), 120)
+    shop.post(b, 10, again=100)
+    eventually(lambda: shop.is_right(b))
+    assert shop.fell == []
+    assert {each["node"] for each in b.json_status()["partitions"]} == {"b"}
+    done = b.run("cluster", "retire", "a", "--yes")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_partition_is_moved_while_messages_come(nodes: list[NodeProgram]) -> None:
+    a, b = nodes
+    shop = Shop(nodes)
+    a.start()
+    b.start()
+    shop.post(a, 200)
+    eventually(lambda: shop.is_right(b))
+    eventually(lambda: backed_up(a))
+    shop.post(b, 50, again=20)
+    done = a.run("cluster", "move", "facts-0", "keys-1", "--to", "b")
+    assert done.returncode == 0, done.stderr
+    for _ in range(3):
+        shop.post(a, 20, again=20)
+        shop.post(b, 20, again=20)
+    eventually(lambda: shop.is_right(a), 120)
+    eventually(lambda: shop.is_right(b))
+    owners = {each["name"]: each["node"] for each in a.json_status()["partitions"]}
+    assert owners == {"facts-0": "b", "facts-1": "a", "keys-0": "a", "keys-1": "b"}
+    # And back, where an older folder still lies: what was counted elsewhere is taken.
+    eventually(lambda: backed_up(a))
+    done = b.run("cluster", "move", "keys-1", "--to", "a")
+    assert done.returncode == 0, done.stderr
+    shop.post(b, 20, again=100)
+    eventually(lambda: shop.is_right(b), 120)
+    assert shop.fell == []
