@@ -181,6 +181,11 @@ class DataFolder:
         return self.path / "run" / "relay.json"
 
     @property
+    def handed_on(self) -> Path:
+        """Up to which entry the cluster's log has each journal of this node."""
+        return self.path / "run" / "handed_on.json"
+
+    @property
     def leases(self) -> Path:
         """What this node of a cluster may publish, and until when."""
         return self.path / "run" / "leases.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster_programs import NodeProgram, eventually, nodes_of_a_cluster
+from support.cluster_programs import NodeProgram, database_server, eventually, nodes_of_a_cluster
 from support.cluster_shop import Shop
 
 
@@ -74,3 +74,38 @@ def test_a_partition_is_moved_while_messages_come(nodes: list[NodeProgram]) -> N
     shop.post(b, 20, again=100)
     eventually(lambda: shop.is_right(b), 120)
     assert shop.fell == []
+
+
+def test_what_was_acknowledged_by_the_log_outlives_the_disk_of_who_took_it(
+    nodes: list[NodeProgram],
+) -> None:
+    a, b = nodes
+    shop = Shop(nodes)
+    a.start()
+    b.start("--ack", "log")
+    eventually(lambda: shop.counted(a) is not None)
+    shop.post(b, 50)
+    # The disk of "b" is gone at once: a's partitions have it by the log all the same.
+    b.kill()
+    shutil.rmtree(b.data)
+    done = a.run("cluster", "retire", "b", "--yes")
+    assert done.returncode == 0, done.stderr
+    eventually(lambda: shop.is_right(a))
+    assert shop.fell == []
+
+
+def test_without_the_log_nothing_is_acknowledged_that_has_to_be_in_it(
+    nodes: list[NodeProgram],
+) -> None:
+    a, _ = nodes
+    shop = Shop(nodes)
+    a.start("--ack", "log")
+    shop.post(a, 10)
+    primary = database_server().primary
+    primary.kill()
+    try:
+        assert not shop.is_taken(a)
+    finally:
+        primary.start()
+    eventually(lambda: shop.is_taken(a))
+    eventually(lambda: shop.is_right(a))

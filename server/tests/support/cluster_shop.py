@@ -38,9 +38,10 @@ class Shop:
         batch += [self._message(message) for message in copies]
         self._body = json.dumps({"batch": batch}).encode()
         # Like a client that tries again: the same messages until they are taken.
-        eventually(lambda: self._is_taken(node))
+        eventually(lambda: self.is_taken(node))
 
-    def _is_taken(self, node: NodeProgram) -> bool:
+    def is_taken(self, node: NodeProgram) -> bool:
+        """Whether a node acknowledges what was posted last."""
         request = urllib.request.Request(f"{node.where['tracking']}/v1/batch", self._body)
         request.add_header("Content-Type", "application/json")
         basic = b64encode(f"{self.key}:".encode()).decode()

@@ -269,6 +269,12 @@ class Relay:
             if queue.source.prune(upto, dict(enumerate(chain))):
                 queue.pruned = (upto, chain)
 
+    def handed_on(self) -> dict[str, int]:
+        """Queue to the entry up to which everything of it is published."""
+        return {
+            uuid: min(each.read for each in queue.progress) for uuid, queue in self._queues.items()
+        }
+
     def standing(self) -> RelayStanding:
         """How it stands."""
         lost = [

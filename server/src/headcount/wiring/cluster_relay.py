@@ -16,12 +16,19 @@ from headcount.stages.hosts import RelayHost
 from headcount.stages.partitioning import FactsSplit
 from headcount.stages.relay import Relay
 from headcount.troubles import Troubles
-from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
+from headcount.wiring.cluster_steps import (
+    PAUSE_MOST_S,
+    known_cluster,
+    log_of,
+    step_until_stopped,
+)
 from headcount.wiring.lifetime import Child
+from headcount.wiring.log_acknowledged import tell_handed_on
 from headcount.wiring.task import Task
 
 __all__ = ["run"]
 
+_PAUSE_IN_ACK_S = 0.02
 _RELAY, _LOST = "cluster_relay", "cluster_lost"
 
 
@@ -63,9 +70,25 @@ def run(task: Task, child: Child) -> None:
             report = RelayReport(standing.until_ms, journals.uuids(), said)
             write_whole(folder.relay_report, report)
 
+        handed_on: dict[str, int] = {}
+
+        def step() -> bool:
+            nonlocal handed_on
+            more = host.step()
+            if settings.ack == "log" and (now := relay.handed_on()) != handed_on:
+                handed_on = now
+                tell_handed_on(folder.handed_on, now)
+            return more
+
         child.ready()
         failing = "Messages of this node are not handed on, and stay in its journals"
-        step_until_stopped(child, log, troubles, host.step, tend, kind=_RELAY, failing=failing)
+        step_until_stopped(
+            *(child, log, troubles, step, tend),
+            kind=_RELAY,
+            failing=failing,
+            # Somebody waits for an answer.
+            pause_most_s=_PAUSE_IN_ACK_S if settings.ack == "log" else PAUSE_MOST_S,
+        )
         host.close()
 
 

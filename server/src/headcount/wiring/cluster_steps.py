@@ -27,13 +27,13 @@ from headcount.troubles import Troubles
 from headcount.wiring.lifetime import Child
 from headcount.wiring.storage import STORAGE
 
-__all__ = ["LOG_AWAY", "known_cluster", "log_of", "step_until_stopped"]
+__all__ = ["LOG_AWAY", "PAUSE_MOST_S", "known_cluster", "log_of", "step_until_stopped"]
 
 R = TypeVar("R")
 
 LOG_AWAY = "cluster_log"
 _LOG_ANSWERS_WITHIN_S = 5.0
-_PAUSE_LEAST_S, _PAUSE_MOST_S = 0.02, 0.2
+_PAUSE_LEAST_S, PAUSE_MOST_S = 0.02, 0.2
 _RETRY_S = 0.5
 _TEND_EVERY_S = 1.0
 
@@ -69,6 +69,7 @@ def step_until_stopped(
     *,
     kind: str,
     failing: str,
+    pause_most_s: float = PAUSE_MOST_S,
 ) -> None:
     """Do a step again and again until told to stop.
 
@@ -80,6 +81,7 @@ def step_until_stopped(
         tend: what is to be done about once a second, whatever came of the steps.
         kind: what to call the trouble of a step that fails by what it finds.
         failing: a sentence that says what does not happen then, without a full stop.
+        pause_most_s: how long to rest at most where nothing is left to do.
     """
     hindered = _Hindered(troubles, kind, failing)
     tended_at_s = float("-inf")
@@ -93,7 +95,7 @@ def step_until_stopped(
         if more is None:
             child.stopping.wait(_RETRY_S)
         elif not more:
-            log.wait(min(max(worked_s, _PAUSE_LEAST_S), _PAUSE_MOST_S))
+            log.wait(min(max(worked_s, _PAUSE_LEAST_S), pause_most_s))
 
 
 class _Hindered:

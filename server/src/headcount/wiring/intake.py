@@ -27,6 +27,7 @@ from headcount.wiring.import_access import CatalogHistory
 from headcount.wiring.journal_sink import JournalSink
 from headcount.wiring.keys_in_use import CatalogHashKeys
 from headcount.wiring.lifetime import Child
+from headcount.wiring.log_acknowledged import LogAcknowledgement
 from headcount.wiring.sources import CatalogSources
 from headcount.wiring.spooling import ForwardedSources, JournalSpool
 from headcount.wiring.task import Task
@@ -83,6 +84,7 @@ async def _run(task: Task, child: Child) -> None:
             sink = JournalSink(
                 journals.claim, now_ms, troubles, insist=not task.again,
                 spool_beside=lambda journal: JournalSpool(folder.spool, spool_key, journal),
+                handed_on=LogAcknowledgement(folder.handed_on) if settings.ack == "log" else None,
             )  # fmt: skip
             stack.push_async_callback(sink.close)
             if task.reading is None:

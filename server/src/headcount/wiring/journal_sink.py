@@ -18,6 +18,7 @@ from headcount.spool.letters import Posted
 from headcount.sqlite.unwritable import is_refusal
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty, explained
+from headcount.wiring.log_acknowledged import LogAcknowledgement
 from headcount.wiring.spooling import JournalSpool
 from headcount.wiring.storage import STORAGE, WatchedFile
 
@@ -35,6 +36,7 @@ class JournalSink:
         clock_ms: the time, in milliseconds since 1970.
         troubles: where it is said that the disk refuses.
         spool_beside: gives the spool beside a journal that was just claimed; None for none.
+        handed_on: what a cluster's log has; None where nobody waits for it.
         insist: whether a journal that is damaged, or of another version, keeps this worker from
             starting; otherwise requests are refused, since somebody waits for an answer.
     """
@@ -47,7 +49,9 @@ class JournalSink:
         *,
         insist: bool,
         spool_beside: Callable[[JournalFile], JournalSpool] | None = None,
+        handed_on: LogAcknowledgement | None = None,
     ) -> None:
+        self._handed_on = handed_on
         self._claim = claim
         self._clock_ms = clock_ms
         self._troubles = troubles
@@ -87,6 +91,8 @@ class JournalSink:
             if fault := place.fault():
                 # What went into a file that nobody will find again is not acknowledged.
                 raise StorageUnavailableError(fault.rstrip("."))
+            if self._handed_on is not None:
+                self._handed_on.wait(claimed.uuid, claimed.last_id())
 
         self._journal = GroupCommit(
             claimed, self._clock_ms, insist=insist, beside=self._spool, failed=self._commit_failed

@@ -38,6 +38,7 @@ def prepare_run_folder(folder: DataFolder, workers: int) -> None:
             folder.leases,
             folder.partition_reports,
             folder.relay_report,
+            folder.handed_on,
         ):
             if path.is_dir():
                 shutil.rmtree(path)
