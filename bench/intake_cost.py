@@ -25,7 +25,7 @@ from signal import SIGCONT, SIGSTOP
 from bench.load import CONNECTIONS, BenchError, Load
 from bench.machine import Neighbours, machine_notes, run_seconds
 from bench.report import Row, tell
-from bench.server import Server, Tenant, wait_until
+from bench.server import Client, Server, wait_until
 from bench.traffic import Population
 
 __all__ = ["main"]
@@ -40,7 +40,7 @@ import json, sys
 from pathlib import Path
 from bench.server import add_tenant
 made = add_tenant(Path(sys.argv[1]), "load")
-print(json.dumps([made.number, made.sources, made.source_ids, made.write_keys, made.token]))
+print(json.dumps([made.write_keys[0], made.token]))
 """
 
 
@@ -60,7 +60,7 @@ class _Side:
         made = subprocess.run(
             [python, "-c", _ADD_TENANT, data], cwd=root, check=True, capture_output=True, text=True
         ).stdout
-        self._tenant = Tenant(*json.loads(made))
+        self._write_key, self._token = json.loads(made)
         self._server = Server(data, 1, command=python.with_name("headcount")).wait_announced()
         self._pids = {role: self._server.pids(role)[0] for role in roles}
         self._is_metered = "meter" in roles
@@ -73,8 +73,8 @@ class _Side:
 
     def load(self, size: int, connections: int) -> Load:
         """Connections for one size, warmed up."""
-        write_key = self._tenant.write_keys[0]
-        load = Load(self._server.tracking, write_key, size, Population(), connections)
+        visitors = Population()
+        load = Load(self._server.tracking, self._write_key, size, visitors, connections)
         self._run(load, _WARM_UP_S)
         return load
 
@@ -99,7 +99,7 @@ class _Side:
         Raises:
             BenchError: it is not in time, or the count is another.
         """
-        with closing(self._server.reader(self._tenant)) as reader:
+        with closing(Client(self._server.api, f"Bearer {self._token}")) as reader:
 
             def counted() -> bool:
                 return reader.api_calls() >= self._sent
