@@ -24,7 +24,7 @@ from signal import SIGCONT, SIGSTOP
 
 from bench.load import CONNECTIONS, BenchError, Load
 from bench.machine import Neighbours, machine_notes, run_seconds
-from bench.report import Row, tell
+from bench.report import Row, percentile, tell
 from bench.server import Client, Server, wait_until
 from bench.traffic import Population
 
@@ -179,13 +179,17 @@ def _rows(size: int, before: dict[str, list[float]], now: dict[str, list[float]]
             Row(
                 scenario,
                 role,
-                f"{statistics.median(now[role]):.2f} µs now,"
-                f" {statistics.median(before[role]):.2f} before",
+                f"{_usual(now[role])} µs now, {_usual(before[role])} before",
                 f"ratio {statistics.median(ratios):.3f}"
                 f" ({min(ratios):.3f} to {max(ratios):.3f} in {len(ratios)} pairs)",
             )
         )
     return rows
+
+
+def _usual(costs_us: list[float]) -> str:
+    """The lower quartile, since neighbours only ever add, and the median."""
+    return f"{percentile(costs_us, 25):.2f} (median {statistics.median(costs_us):.2f})"
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from bench.traffic import Population
 __all__ = ["main"]
 
 _SHAPES = {1: "single-posts", 100: "batches"}
+_WARM_UP_S = 1.0
 _RESULTS = Path(__file__).parent / "results"
 
 
@@ -39,7 +40,9 @@ def _draw(pid: int, load: Load, place: Path, seconds: int, program: str) -> None
         if spying.returncode:
             raise BenchError(f"py-spy failed: {said.decode().strip()}")
         stacks: Counter[tuple[str, ...]] = Counter()
-        for line in raw.read_text().splitlines():
+        for line in raw.read_text(errors="replace").splitlines():
+            if not line.isprintable():
+                continue  # looked at while it was changing: it is not stopped meanwhile
             frames, _, seen = line.rpartition(" ")
             stacks[_from_here(frames.split(";"))] += int(seen)
     title = f"Where an intake worker's time goes: {place.stem.removeprefix('profile-')}"
@@ -73,6 +76,7 @@ def main() -> int:
                 for size, shape in _SHAPES.items():
                     load = Load(server.tracking, tenant.write_keys[0], size, Population())
                     place = _RESULTS / f"profile-{shape}.svg"
+                    load.run(_WARM_UP_S)  # what is done once is no part of the picture
                     [pid] = server.pids("intake")
                     _draw(pid, load, place, options.seconds, options.py_spy)
                     load.close()
