@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import traceback
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
 from functools import partial
-from queue import SimpleQueue
 from threading import Thread
 from time import perf_counter
 from typing import Any, Protocol
@@ -278,24 +278,32 @@ def _settle(over: asyncio.Future[None], failure: Exception | None) -> None:
 
 
 class _Thread:
-    """A thread of one's own, to which a job is handed at less cost than to a pool's."""
+    """A thread of one's own, to which a job is handed at less cost than to a pool's.
+
+    It is woken by a pipe, whose writer lets go of the interpreter meanwhile. Whoever is woken by a
+    lock's release gets the processor before the interpreter, and gives it back to get that.
+    """
 
     def __init__(self) -> None:
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._jobs: deque[Callable[[], None] | None] = deque()
+        self._waits, self._wakes = os.pipe()
         self._thread = Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Callable[[], None]) -> None:
+    def submit(self, job: Callable[[], None] | None) -> None:
         """Do something after all that was submitted before; it must raise nothing."""
-        self._jobs.put(job)
+        self._jobs.append(job)
+        os.write(self._wakes, b"!")
 
     def shutdown(self) -> None:
         """Do what was submitted, and end."""
-        self._jobs.put(None)
+        self.submit(None)
         self._thread.join()
+        os.close(self._wakes)
+        os.close(self._waits)
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while os.read(self._waits, 1) and (job := self._jobs.popleft()) is not None:
             job()
 
 
