@@ -47,7 +47,8 @@ class MessageKeys:
         self._frozen_newest_block = 0
         self._held_since_day = ALL_DAYS
         self._asked = 0
-        self._looks_of_former = 0
+        # A run may have been asked before it came here.
+        self._looks_elsewhere = sum(run.looks for run in self._runs)
         self._recent.fill(list(blocks))
 
     @property
@@ -74,7 +75,7 @@ class MessageKeys:
     @property
     def lookups(self) -> tuple[int, int]:
         """How many keys it was asked for, and how often one was looked for in the file of a run."""
-        return self._asked, self._looks_of_former + sum(run.looks for run in self._runs)
+        return self._asked, sum(run.looks for run in self._runs) - self._looks_elsewhere
 
     def keep_filters(self, since_day: int) -> None:
         """Keep the filters of runs that have keys of a day or later in memory, and no others.
@@ -149,8 +150,8 @@ class MessageKeys:
     def replace_runs(self, runs: Iterable[KeyRun]) -> None:
         """Ask these runs from now on, which hold what those before did."""
         runs = _largest_first(runs)
-        names = {run.name for run in runs}
-        self._looks_of_former += sum(run.looks for run in self._runs if run.name not in names)
+        self._looks_elsewhere += sum(run.looks for run in runs)
+        self._looks_elsewhere -= sum(run.looks for run in self._runs)
         self._runs = runs
 
 

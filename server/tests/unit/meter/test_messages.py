@@ -93,6 +93,11 @@ def test_lookups_on_disk_are_counted_on_when_runs_are_replaced(tmp_path: Path) -
     messages.replace_runs([])
     messages.probe(KEYS)
     assert messages.lookups == (2 * len(KEYS), len(KEYS))
+    again = MessageKeys([run], [])
+    assert again.lookups == (0, 0)
+    again.replace_runs([run])
+    again.probe(KEYS[:10])
+    assert again.lookups == (10, 10)
 
 
 class FakeRun(NamedTuple):
