@@ -181,7 +181,7 @@ MODULE_BY_NAME = {
     "to_records": "pagination",
 }
 
-SUBMODULES = ("aio", "api", "models", "rest", "testing")
+SUBMODULES = ("aio", "api", "models", "rest", "testing", "webhooks")
 
 # Type checkers see the imports above; `__getattr__` would tell them that any name exists.
 if not TYPE_CHECKING:

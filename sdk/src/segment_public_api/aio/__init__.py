@@ -138,4 +138,4 @@ MODULE_BY_NAME = {
 
 # Type checkers see the imports above; `__getattr__` would tell them that any name exists.
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazy(__name__, MODULE_BY_NAME)
+    __getattr__, __dir__ = lazy(__name__, MODULE_BY_NAME, ("webhooks",))
