@@ -20,8 +20,11 @@ import httpx
 import jsonschema_rs
 import pytest
 
+from headcount.alerting.channels import WebhookConfig, fresh_secret, sealed
+from headcount.alerting.tell_channels import try_out
 from headcount.api import ApiSettings
-from headcount.catalog import Source
+from headcount.catalog import Channel, Source
+from headcount.catalog.entities import fresh_id
 from headcount.counting.cost import Price
 from headcount.errors import StorageUnavailableError
 from headcount.http.entrance import Entrance, Owner
@@ -76,6 +79,8 @@ class Place:
                 if described["operationId"] == "setForwarding":
                     # Of a vendor no name may be known here.
                     body = body | {"to": "https://1.1.1.1"}
+                if described["operationId"] == "addChannel":
+                    body = body | {"webhook": "https://1.1.1.1/hook"}
                 wanted = {name: query[name] for name in query if name in named}
                 yield Asked(method.upper(), path, wanted, body, described)
 
@@ -97,7 +102,30 @@ class Place:
             "sourceId": source.id, "tokenId": token.id, "linkId": link.id,
             "metric": "mtu", "day": "2026-11-01",
         }  # fmt: skip
+        if "channel" in asked.path or "alert" in asked.path:
+            known |= self.alerts()
         return asked.path.format_map(known)
+
+    def alerts(self) -> dict[str, str]:
+        """A rule, a webhook that leads nowhere, and something that it is to be told."""
+        catalog, number = self.installation.catalog, self.installation.workspace.number
+        for each in (*catalog.alert_rules(number), *catalog.channels(number)):
+            if isinstance(each, Channel):
+                catalog.change_channel(each.number, 1, removed_at_ms=1)
+            else:
+                catalog.remove_alert_rule(each.number, 1)
+        rule = catalog.add_alert_rule(
+            number, source=None, name="MTU", kind="count", metric="mtu", thresholds=["5"],
+            quiet_hours=24, channels=[], now_ms=1,
+        )  # fmt: skip
+        channel_id = fresh_id()
+        channel = catalog.add_channel(
+            number, channel_id=channel_id, name=channel_id, kind="webhook", shown="https://…",
+            sealed=sealed(b"", channel_id, WebhookConfig("https://192.0.2.1", fresh_secret())),
+            digest="none", now_ms=1,
+        )  # fmt: skip
+        told = catalog.add_delivery(try_out(("w", "Shop"), channel, "", 1), 1)
+        return {"alertId": rule.id, "channelId": channel_id, "deliveryId": str(told.id)}
 
     def forward(self, source: Source) -> None:
         """Let a source forward to nowhere."""

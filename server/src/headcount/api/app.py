@@ -52,6 +52,7 @@ def create_app(
     server_metrics: Callable[[], str],
     forwarding: Callable[[], Sequence[ForwardingStatus]] = tuple,
     cluster: Callable[[], ClusterStatus | None] = lambda: None,
+    channel_key: Callable[[], bytes] = bytes,
     settings: ApiSettings | None = None,
 ) -> ASGIApp:
     """The API as an ASGI application, for one process and one event loop.
@@ -67,6 +68,7 @@ def create_app(
             the API adds its own, whose names begin with `headcount_api_`.
         forwarding: how far the sources that forward are.
         cluster: how the cluster does, as this node last saw; None for a single machine.
+        channel_key: the key that channels of alerts are sealed under.
         settings: None for the defaults.
     """
     settings = settings or ApiSettings()
@@ -85,6 +87,7 @@ def create_app(
         metrics=metrics,
         metrics_text=Remembered(metrics.text),
         workspace_usage=WorkspaceUsage(store, catalog, clock).text,
+        channel_key=channel_key,
         settings=settings,
     )
     app = Litestar(

@@ -52,6 +52,7 @@ class Services:
         metrics: the API's own.
         metrics_text: the same, in Prometheus' text format.
         workspace_usage: the metrics of all workspaces.
+        channel_key: the key that channels of alerts are sealed under, made where there is none.
         settings: of the API.
     """
 
@@ -68,4 +69,5 @@ class Services:
     metrics: ApiMetrics
     metrics_text: Callable[[], str]
     workspace_usage: Callable[[], Awaitable[str]]
+    channel_key: Callable[[], bytes]
     settings: ApiSettings

@@ -20,6 +20,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from headcount import telemetry, tracing
 from headcount.api.opened_links import LinkOver, Links, link_secret
+from headcount.page.alert_pages import ALERT_PAGE_HANDLERS
 from headcount.page.asking import Api, ApiRefusal
 from headcount.page.assets import Assets
 from headcount.page.cluster_state import CLUSTER_PAGE_HANDLERS
@@ -71,6 +72,7 @@ _HANDLERS = (
     *CONNECTING_HANDLERS,
     *MANAGING_HANDLERS,
     *SHARING_HANDLERS,
+    *ALERT_PAGE_HANDLERS,
     *LINK_VISIT_HANDLERS,
     *LOGIN_HANDLERS,
     *DOCS_HANDLERS,

@@ -1,6 +1,6 @@
 """Changes that forms of the page ask for: takes what each does, gives its route.
 
-Whatever comes of it, the page for managing is shown again, with a sentence about it.
+Whatever comes of it, the page that the form stood on is shown again, with a sentence about it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ Change = Callable[[Visit, dict[str, str], str], Awaitable[Notice]]
 """Takes the visit, the form's fields and what the path names; does it through the API."""
 
 
-def changing(path: str) -> Callable[[Change], HTTPRouteHandler]:
+def changing(path: str, *, back: str = "/page/manage") -> Callable[[Change], HTTPRouteHandler]:
     """Decorator: a change that a form asks for, and the notice that it leaves.
 
     Args:
         path: where the form is posted to; `named` in it is what the change is about.
+        back: the page that is shown then.
     """
 
     def register(change: Change) -> HTTPRouteHandler:
@@ -41,7 +42,7 @@ def changing(path: str) -> Callable[[Change], HTTPRouteHandler]:
             except ApiRefusal as refusal:
                 notice = Notice(refusal.message, "failed")
             name = visit.session.leave_notice(notice)
-            return redirect(visit.address("/page/manage", notice=name))
+            return redirect(visit.address(back, notice=name))
 
         return post(path, status_code=200)(handler)
 

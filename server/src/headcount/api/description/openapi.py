@@ -51,6 +51,7 @@ _GROUPS = {
     " server.",
     "Reports": "A month, or many, in one answer; counts are numbers.",
     "Sources": "The streams of messages, each with its own write key.",
+    "Alerts": "What people are told of, where, and what became of telling them.",
     "Plan limits": "What the plan includes in a month; usage is compared with it.",
     "Tokens": "Who may read, and who may change things.",
     "Links": "Views of the page that whoever has a link sees without a token.",

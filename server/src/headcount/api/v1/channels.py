@@ -1,0 +1,436 @@
+"""The channels of alerts, and the log of what they were told.
+
+Over the API, webhooks are added that lead to public addresses. E-mail and services, whose servers
+may be anywhere, are the operator's to add: `headcount channel add`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, Response
+from msgspec import UNSET, Meta, UnsetType
+
+from headcount.alerting.channels import rotated, sealed, shown, webhook_config
+from headcount.alerting.tell_channels import try_out
+from headcount.api.usage.month import moment_text
+from headcount.api.v1.tokens import Moment
+from headcount.api.wire.context import Caller, caller_of
+from headcount.api.wire.contract import Contract, answer, body_of, endpoint
+from headcount.api.wire.problems import Problem
+from headcount.api.wire.query import pairs_of
+from headcount.catalog import Channel, ChannelKind, DeliveryRecord, DeliveryState, DigestWhen
+from headcount.catalog.entities import fresh_id
+from headcount.errors import DataFolderError, UsageError
+
+__all__ = [
+    "CHANNEL_HANDLERS",
+    "AlertLogBody",
+    "ChannelBody",
+    "ChannelListBody",
+    "ChannelRecord",
+    "DeliveryEntry",
+    "NewChannelBody",
+]
+
+_ROTATES_FOR_MS = 24 * 3_600_000
+_LOG_MOST = 100
+_TRY_MOST = 12
+_DIGITS_MAX = 15
+
+
+class ChannelRecord(msgspec.Struct, rename="camel"):
+    """A channel, without its secrets."""
+
+    id: str
+    name: str
+    kind: Annotated[ChannelKind, Meta(description="How it tells; `apprise` for Slack and others.")]
+    leads_to: Annotated[str, Meta(description="Where to, without anything that is a secret.")]
+    state: Annotated[
+        Literal["on", "off", "gone"],
+        Meta(description="`gone` once it has answered 410: it is told nothing more."),
+    ]
+    digest: Annotated[DigestWhen, Meta(description="How often it is sent a digest.")]
+    created_at: Moment
+    said: Annotated[str, Meta(description="Why it is gone.")] | UnsetType = UNSET
+
+
+class ChannelListBody(msgspec.Struct):
+    """All channels of the workspace."""
+
+    channels: list[ChannelRecord]
+
+
+class ChannelListAnswer(msgspec.Struct):
+    """All channels of the workspace, oldest first."""
+
+    data: ChannelListBody
+
+
+class ChannelBody(msgspec.Struct):
+    """One channel."""
+
+    channel: ChannelRecord
+
+
+class ChannelAnswer(msgspec.Struct):
+    """One channel."""
+
+    data: ChannelBody
+
+
+class NewChannelBody(msgspec.Struct):
+    """A channel and its secret."""
+
+    channel: ChannelRecord
+    secret: Annotated[
+        str, Meta(description="With which posts are signed (Standard Webhooks); not shown again.")
+    ]
+
+
+class NewChannelAnswer(msgspec.Struct):
+    """A channel and its secret."""
+
+    data: NewChannelBody
+
+
+class NewChannel(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A webhook to add."""
+
+    name: Annotated[str, Meta(description="Unique in the workspace.", max_length=200)]
+    webhook: Annotated[
+        str, Meta(description="A public address that begins with https://.", max_length=1000)
+    ]
+
+
+class ChannelChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """What is to change of a channel; what is not named stays."""
+
+    state: (
+        Annotated[Literal["on", "off"], Meta(description="Tell it, or keep what is to be told.")]
+        | UnsetType
+    ) = UNSET
+    digest: DigestWhen | UnsetType = UNSET
+
+
+class DeliveryTry(msgspec.Struct, rename="camel"):
+    """One try to tell a channel something."""
+
+    at: Moment
+    said: Annotated[str, Meta(description="What was answered, or why there is no answer.")]
+    took_ms: Annotated[int, Meta(description="Milliseconds.")]
+    status: int | UnsetType = UNSET
+
+
+class DeliveryEntry(msgspec.Struct, rename="camel"):
+    """What is told to one channel."""
+
+    id: int
+    event: Annotated[str, Meta(description="The same whenever the same is told: `webhook-id`.")]
+    kind: Literal["alert", "test", "digest"]
+    channel_id: str
+    channel_name: str
+    title: str
+    lines: list[str]
+    state: Annotated[
+        DeliveryState,
+        Meta(description="`waiting` until it is taken; `failed` after three days of tries."),
+    ]
+    made_at: Moment
+    attempts: int
+    tries: Annotated[list[DeliveryTry], Meta(description="The last of them, oldest first.")]
+    next_at: Moment | UnsetType = UNSET
+
+
+class AlertLogBody(msgspec.Struct):
+    """What was told, and what is to be, the latest first."""
+
+    deliveries: list[DeliveryEntry]
+
+
+class AlertLogAnswer(msgspec.Struct):
+    """What was told, and what is to be: the latest 100."""
+
+    data: AlertLogBody
+
+
+class DeliveryBody(msgspec.Struct):
+    """What is told to one channel."""
+
+    delivery: DeliveryEntry
+
+
+class DeliveryAnswer(msgspec.Struct):
+    """What is told to one channel."""
+
+    data: DeliveryBody
+
+
+def _record(channel: Channel) -> ChannelRecord:
+    return ChannelRecord(
+        channel.id, channel.name, channel.kind, channel.shown, channel.state, channel.digest,
+        moment_text(channel.created_at_ms), channel.said or UNSET,
+    )  # fmt: skip
+
+
+def _channel(caller: Caller, channel_id: str) -> Channel:
+    channels = caller.services.catalog.channels(caller.workspace.number)
+    found = next((each for each in channels if each.id == channel_id), None)
+    if found is None:
+        raise Problem(404, "This workspace has no channel of that id.", field="channelId")
+    return found
+
+
+def _key(caller: Caller) -> bytes:
+    try:
+        return caller.services.channel_key()
+    except DataFolderError as error:
+        raise Problem(503, f"{error.problem} {error.remedy}") from error
+
+
+def _entry(record: DeliveryRecord, channels: dict[int, Channel]) -> DeliveryEntry:
+    data = msgspec.json.decode(record.body)["data"]
+    lines = [each["text"] for each in data.get("crossings", ())] or data.get("lines", [])
+    channel = channels.get(record.channel)
+    return DeliveryEntry(
+        record.id,
+        record.event,
+        record.kind,
+        "" if channel is None else channel.id,
+        "a channel that is removed" if channel is None else channel.name,
+        data["title"],
+        lines,
+        record.state,
+        moment_text(record.made_at_ms),
+        record.attempts,
+        [
+            DeliveryTry(moment_text(each.at_ms), each.said, each.took_ms, each.status or UNSET)
+            for each in record.log[-_TRY_MOST:]
+        ],
+        moment_text(record.next_at_ms) if record.state == "waiting" else UNSET,
+    )
+
+
+@endpoint(
+    "GET",
+    "/headcount/v1/channels",
+    Contract(
+        name="listChannels",
+        summary="All channels of alerts",
+        description="Where alerts are told. Their secrets, and addresses that are one, nobody can"
+        " read.",
+        tag="Alerts",
+        answer=ChannelListAnswer,
+    ),
+)
+def list_channels(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    channels = caller.services.catalog.channels(caller.workspace.number)
+    return answer(ChannelListAnswer(ChannelListBody([_record(each) for each in channels])))
+
+
+@endpoint(
+    "POST",
+    "/headcount/v1/channels",
+    Contract(
+        name="addChannel",
+        summary="Add a webhook",
+        description="Alerts are posted there, signed as Standard Webhooks says. The secret is in"
+        " this answer and nowhere else. E-mail and services such as Slack are added by the"
+        " operator, on the command line.",
+        tag="Alerts",
+        answer=NewChannelAnswer,
+        body=NewChannel,
+        status=201,
+        errors=(413, 422),
+        access="admin",
+    ),
+)
+async def add_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    new = await body_of(request, NewChannel)
+    channel_id = fresh_id()
+    try:
+        config = webhook_config(new.webhook, by_token=True)
+        made = caller.services.catalog.add_channel(
+            caller.workspace.number,
+            channel_id=channel_id,
+            name=new.name,
+            kind="webhook",
+            shown=shown(config),
+            sealed=sealed(_key(caller), channel_id, config),
+            digest="none",
+            now_ms=caller.services.clock(),
+        )
+    except UsageError as error:
+        raise Problem(422, f"{error.problem} {error.remedy}", field="webhook") from error
+    return answer(NewChannelAnswer(NewChannelBody(_record(made), config.secret)))
+
+
+@endpoint(
+    "PATCH",
+    "/headcount/v1/channels/{channel_id:str}",
+    Contract(
+        name="changeChannel",
+        summary="Change a channel",
+        description="Switches it on or off, or says how often it is sent a digest by e-mail.",
+        tag="Alerts",
+        answer=ChannelAnswer,
+        body=ChannelChange,
+        errors=(404, 413, 422),
+        access="admin",
+    ),
+)
+async def change_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    wanted = await body_of(request, ChannelChange)
+    channel = _channel(caller, request.path_params["channel_id"])
+    changes: dict[str, Any] = {}
+    if wanted.state is not UNSET:
+        changes |= {"state": wanted.state, "said": ""}
+    if wanted.digest is not UNSET:
+        if channel.kind != "email" and wanted.digest != "none":
+            raise Problem(422, "A digest is sent by e-mail.", field="digest")
+        changes["digest"] = wanted.digest
+    changed = caller.services.catalog.change_channel(
+        channel.number, caller.services.clock(), **changes
+    )
+    return answer(ChannelAnswer(ChannelBody(_record(changed))))
+
+
+@endpoint(
+    "POST",
+    "/headcount/v1/channels/{channel_id:str}/rotate-secret",
+    Contract(
+        name="rotateChannelSecret",
+        summary="Give a webhook a new secret",
+        description="For a day, posts are signed with both. The new one is in this answer only.",
+        tag="Alerts",
+        answer=NewChannelAnswer,
+        errors=(404, 422),
+        access="admin",
+    ),
+)
+def rotate_channel_secret(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    channel = _channel(caller, request.path_params["channel_id"])
+    now_ms, key = caller.services.clock(), _key(caller)
+    try:
+        config = rotated(key, channel, now_ms + _ROTATES_FOR_MS)
+    except UsageError as error:
+        raise Problem(422, f"{error.problem} {error.remedy}", field="channelId") from error
+    changed = caller.services.catalog.change_channel(
+        channel.number, now_ms, sealed=sealed(key, channel.id, config)
+    )
+    return answer(NewChannelAnswer(NewChannelBody(_record(changed), config.secret)))
+
+
+@endpoint(
+    "DELETE",
+    "/headcount/v1/channels/{channel_id:str}",
+    Contract(
+        name="removeChannel",
+        summary="Remove a channel",
+        description="What waits for it is told to nobody.",
+        tag="Alerts",
+        answer=ChannelAnswer,
+        errors=(404,),
+        access="admin",
+    ),
+)
+def remove_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    channel = _channel(caller, request.path_params["channel_id"])
+    now_ms = caller.services.clock()
+    caller.services.catalog.change_channel(channel.number, now_ms, removed_at_ms=now_ms)
+    return answer(ChannelAnswer(ChannelBody(_record(channel))))
+
+
+@endpoint(
+    "POST",
+    "/headcount/v1/channels/{channel_id:str}/test",
+    Contract(
+        name="testChannel",
+        summary="Try a channel out",
+        description="Tells it that this is a test; the log says what became of it.",
+        tag="Alerts",
+        answer=DeliveryAnswer,
+        errors=(404, 409),
+        meanings={409: "The channel is not on."},
+        access="admin",
+    ),
+)
+def try_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    channel = _channel(caller, request.path_params["channel_id"])
+    if channel.state != "on":
+        raise Problem(409, f"The channel is {channel.state}.", field="channelId")
+    now_ms, workspace = caller.services.clock(), caller.workspace
+    new = try_out((workspace.id, workspace.name), channel, "", now_ms)
+    made = caller.services.catalog.add_delivery(new, now_ms)
+    return answer(DeliveryAnswer(DeliveryBody(_entry(made, {channel.number: channel}))))
+
+
+@endpoint(
+    "GET",
+    "/headcount/v1/alert-log",
+    Contract(
+        name="readAlertLog",
+        summary="What was told",
+        description="Each event once for each of its channels, the latest 100 first, with what"
+        " became of every try. Kept for three months.",
+        tag="Alerts",
+        answer=AlertLogAnswer,
+        errors=(422,),
+    ),
+)
+def read_alert_log(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    pairs_of(request.scope["query_string"])
+    catalog, number = caller.services.catalog, caller.workspace.number
+    channels = {each.number: each for each in catalog.channels(number)}
+    records = catalog.deliveries(number, most=_LOG_MOST)
+    return answer(AlertLogAnswer(AlertLogBody([_entry(each, channels) for each in records])))
+
+
+@endpoint(
+    "POST",
+    "/headcount/v1/alert-log/{delivery_id:str}/resend",
+    Contract(
+        name="resendAlert",
+        summary="Tell something again",
+        description="To the same channel, under the same name.",
+        tag="Alerts",
+        answer=DeliveryAnswer,
+        path_examples={"delivery_id": "17"},
+        errors=(404, 409),
+        meanings={409: "The channel is not on."},
+        access="admin",
+    ),
+)
+def resend_alert(request: Request[Any, Any, Any]) -> Response[bytes]:
+    caller = caller_of(request)
+    catalog, number = caller.services.catalog, caller.workspace.number
+    channels = {each.number: each for each in catalog.channels(number)}
+    given = request.path_params["delivery_id"]
+    plain = given.isascii() and given.isdigit() and len(given) <= _DIGITS_MAX
+    found = catalog.delivery(int(given)) if plain else None
+    if found is None or found.workspace != number or found.channel not in channels:
+        raise Problem(404, "This workspace has no delivery of that id.", field="deliveryId")
+    if channels[found.channel].state != "on":
+        raise Problem(409, "Its channel is not on.", field="deliveryId")
+    again = catalog.send_again(found.id, caller.services.clock())
+    return answer(DeliveryAnswer(DeliveryBody(_entry(again, channels))))
+
+
+CHANNEL_HANDLERS = [
+    list_channels,
+    add_channel,
+    change_channel,
+    rotate_channel_secret,
+    remove_channel,
+    try_channel,
+    read_alert_log,
+    resend_alert,
+]
