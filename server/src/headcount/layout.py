@@ -191,6 +191,11 @@ class DataFolder:
         return self.path / "run" / "leases.json"
 
     @property
+    def quotas(self) -> Path:
+        """Which sources of a running server have used their quota of the month."""
+        return self.path / "run" / "quotas.json"
+
+    @property
     def listening(self) -> Path:
         """Where the server that holds the lock listens, as it announced."""
         return self.path / "run" / "listening.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,54 @@ def test_a_threshold_that_is_reached_is_told_once_and_verified(tmp_path: Path) -
         eventually(lambda: len(receiver.came) > came, "it to be told again")
         assert receiver.came[-1].headers["webhook-id"] == log[0]["event"]
         assert run(shop, "channel", "test", "ops")["taken"]
+
+
+def test_a_source_past_its_quota_is_refused_and_what_was_taken_stays_counted(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, "--workers", "1") as server:
+        shop = server.shop("Shop", "web", "free")
+        shop.server.program.run("source", "quota", "web", "--api-calls", "5", "--past", "refuse")
+        sends(shop, 0, 5)
+        came = [5]
+
+        def refused() -> bool:
+            message = {"event": "x", "userId": "u", "messageId": f"m{came[0]}"}
+            answer = server.track("/v1/track", message, shop.write_keys["web"])
+            if answer.status == 200:
+                came[0] += 1
+                time.sleep(0.2)
+                return False
+            assert answer.status == 429
+            assert answer.json()["code"] == "quota_reached"
+            assert 0 < int(answer.headers["Retry-After"]) <= 3600
+            return True
+
+        eventually(refused, "a refusal")
+        free = {"event": "x", "userId": "u", "messageId": "free"}
+        assert server.track("/v1/track", free, shop.write_keys["free"]).status == 200
+        shop.wait_until_counted()
+        assert shop.usage()[shop.source_ids["web"]].api_calls == came[0]
+        outcomes = server.ask("/headcount/v1/outcomes", shop.token).data
+        [reached] = outcomes["quotasReached"]
+        assert (reached["sourceName"], reached["quota"], reached["past"]) == ("web", 5, "refuse")
+        shop.server.program.run("source", "quota", "web", "--api-calls", "1000")
+
+        def taken() -> bool:
+            message = {"event": "x", "userId": "u", "messageId": "again"}
+            return server.track("/v1/track", message, shop.write_keys["web"]).status == 200
+
+        eventually(taken, "the source to be taken again")
+
+
+def test_a_quota_that_marks_refuses_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "1") as server:
+        shop = server.shop("Shop", "web")
+        shop.server.program.run("source", "quota", "web", "--api-calls", "3")
+        sends(shop, 0, 12)
+        shop.wait_until_counted()
+        sends(shop, 12, 3)
+        shop.wait_until_counted()
+        assert shop.usage()[shop.source_ids["web"]].api_calls == 15
+        [reached] = server.ask("/headcount/v1/outcomes", shop.token).data["quotasReached"]
+        assert reached["past"] == "mark"

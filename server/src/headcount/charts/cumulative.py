@@ -36,6 +36,7 @@ def cumulative_chart(
     previous: Sequence[Point] = (),
     outlook: Mapping[int, Range] | None = None,
     limit: int | None = None,
+    quota_from: int | None = None,
     title: str | None = None,
     size: Size = SIZE,
 ) -> Spec:
@@ -49,6 +50,7 @@ def cumulative_chart(
         outlook: estimates by day of the month, from today, where it is the count, to its end; None
             for a month that is over or too young.
         limit: what the plan includes in a month; None for no line.
+        quota_from: the day of the month on which a quota was reached; None for none.
         title: None where the surround has one.
         size: of the plot.
     """
@@ -84,6 +86,7 @@ def cumulative_chart(
         *([_range_layer(axes)] if estimates else []),
         _line_layer(axes, shown),
         *([] if limit is None else _limit_layers(limit, axes[0])),
+        *([] if quota_from is None else _quota_layers(quota_from, axes[0])),
         _hover_layer(axes, tooltip),
     ]
     words = f"{unit}, running total by day: {', '.join(shown.values())}."
@@ -152,6 +155,23 @@ def _limit_layers(limit: int, x: Spec) -> list[Spec]:
             "data": {"values": values},
             "mark": {"type": "text", "align": "left", "baseline": "bottom", "dx": 5, "dy": -3},
             "encoding": {"x": x, "y": y, "text": {"field": "label"}},
+        },
+    ]
+
+
+def _quota_layers(day: int, x: Spec) -> list[Spec]:
+    """Where a quota began to hold."""
+    values = [{"day": day, "label": "quota reached"}]
+    return [
+        {
+            "data": {"values": values},
+            "mark": {"type": "rule", "color": _LIMIT, "strokeWidth": 1.5},
+            "encoding": {"x": x},
+        },
+        {
+            "data": {"values": values},
+            "mark": {"type": "text", "align": "right", "baseline": "bottom", "dx": -5},
+            "encoding": {"x": x, "y": {"value": 14}, "text": {"field": "label"}},
         },
     ]
 

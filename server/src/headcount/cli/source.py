@@ -18,6 +18,7 @@ from headcount.cli.lookup import (
     opened_catalog,
 )
 from headcount.cli.options import as_json_option, settings_options, workspace_option
+from headcount.cli.quota import quota
 from headcount.clock import now_ms
 from headcount.terminal import moment_text, print_json, print_record, print_table, say
 
@@ -181,6 +182,7 @@ def rotate_key(settings: Settings, source: str, workspace: str | None, as_json: 
 
 
 source.add_command(forward)
+source.add_command(quota)
 
 
 @source.command(

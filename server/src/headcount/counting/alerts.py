@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from headcount.counting.calendar import Period, parse_period
 from headcount.counting.metrics import BY_NAME, Metric
@@ -33,6 +33,7 @@ __all__ = [
     "QuotaReached",
     "Threshold",
     "Usual",
+    "crossing_of",
     "events_of",
     "parse_threshold",
     "usual_of",
@@ -248,6 +249,14 @@ class Crossing:
     likely: int | None = None
     high: int | None = None
     since_ms: int | None = None
+
+
+def crossing_of(rule: AlertRule, period: Period, mark: str, **more: Any) -> Crossing:
+    """What a rule says of a month, with the members of `Crossing` that it has beside these."""
+    return Crossing(
+        rule=rule.id, name=rule.name, kind=rule.kind, metric=rule.metric,
+        rule_number=rule.number, source=rule.source, period=str(period), mark=mark, **more,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ _RETRY_AFTER_S: dict[Reason, tuple[int, int]] = {
     Reason.OVERLOADED: (1, 4),
     Reason.SOURCE_OVER_SHARE: (1, 8),
     Reason.SOURCE_OVER_BUDGET: (10, 60),
+    # Somebody may raise it at any time, and senders keep only so much.
+    Reason.QUOTA_REACHED: (1_800, 3_600),
     Reason.MEMORY_SHORT: (30, 90),
     Reason.BODY_TIMEOUT: (1, 4),
     Reason.BODY_TOO_SLOW: (1, 4),

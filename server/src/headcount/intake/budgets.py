@@ -31,6 +31,7 @@ class Budgets:
         messages_a_minute_max: messages that one source may send in a minute; None for any number.
         new_ids_a_minute_max: tracked ids new in the month that it may bring in a minute, as far as
             they are metered; None for any number.
+        over_quota: says of a source whether it has used its quota of the month.
     """
 
     def __init__(
@@ -40,18 +41,23 @@ class Budgets:
         *,
         messages_a_minute_max: int | None = None,
         new_ids_a_minute_max: int | None = None,
+        over_quota: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._allowances = allowances
         self._clock = clock
         self._messages_max = messages_a_minute_max
         self._new_ids_max = new_ids_a_minute_max
+        self._over_quota = over_quota
 
     def check(self, source: int) -> None:
         """See whether a source may send anything now.
 
         Raises:
-            Refused: there is no memory for its ids, or it has used what it may in this minute.
+            Refused: there is no memory for its ids, or it has used what it may in this minute, or
+                in this month.
         """
+        if self._over_quota(source):
+            raise Refused(Reason.QUOTA_REACHED)
         if self._allowances.without_memory(source):
             raise Refused(Reason.MEMORY_SHORT)
         if self._new_ids_max is not None:

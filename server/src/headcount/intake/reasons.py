@@ -60,6 +60,7 @@ class Reason(StrEnum):
     OVERLOADED = "overloaded"
     SOURCE_OVER_SHARE = "source_over_share"
     SOURCE_OVER_BUDGET = "source_over_budget"
+    QUOTA_REACHED = "quota_reached"
     MEMORY_SHORT = "memory_short"
     FORWARDING_FULL = "forwarding_full"
     STORAGE_UNAVAILABLE = "storage_unavailable"
@@ -79,6 +80,7 @@ class Reason(StrEnum):
 OF_ONE_SOURCE = (
     Reason.SOURCE_OVER_SHARE,
     Reason.SOURCE_OVER_BUDGET,
+    Reason.QUOTA_REACHED,
     Reason.MEMORY_SHORT,
     Reason.FORWARDING_FULL,
 )
@@ -190,6 +192,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         429,
         "This source has used the messages, or the new ids, that it may bring in a minute; send"
         " again after Retry-After.",
+    ),
+    Reason.QUOTA_REACHED: Explanation(
+        429,
+        "This source has used its quota of the month; send again after Retry-After, which is an"
+        " hour at most, and ask who set it.",
     ),
     Reason.MEMORY_SHORT: Explanation(
         429,

@@ -10,7 +10,7 @@ a start, or rules that change tell nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -20,11 +20,12 @@ from headcount.counting.alerts import (
     Crossing,
     Quota,
     QuotaReached,
+    crossing_of,
     events_of,
     usual_of,
 )
 from headcount.counting.batch import Facts
-from headcount.counting.calendar import Period, day_of_ms, day_text
+from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text, parse_period
 from headcount.counting.forecast import FORMER_MONTHS, forecast_of
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.months import day_reached
@@ -82,6 +83,7 @@ class AlertWatch:
         self._forecast_at_ms: dict[int, int] = {}
         self._looked_at_ms = 0
         self._unjudged = False
+        self._over: dict[int, int] = {}
         self._judged_day: int | None = None
         self._silence = Silence(store, clock_ms)
 
@@ -125,7 +127,7 @@ class AlertWatch:
             self._last_live_day = max(change.last_metered_day, self._last_live_day or 0)
         for event in change.alerts:
             for each in event.crossings:
-                month = self._marks.get((event.workspace, _period_of(each)))
+                month = self._marks.get((event.workspace, parse_period(each.period)))
                 if month is not None:
                     month.setdefault(each.rule_number, set()).add(each.mark)
 
@@ -168,7 +170,7 @@ class AlertWatch:
                 continue
             yield (
                 rule,
-                _crossing(
+                crossing_of(
                     rule, period, threshold, imported=imported, threshold=threshold,
                     value=round(value, 3), target=round(float(target), 3), limit=limit,
                 ),
@@ -199,7 +201,7 @@ class AlertWatch:
         if usual is not None and value >= usual.target:
             yield (
                 rule,
-                _crossing(
+                crossing_of(
                     rule, period, mark, imported=imported, value=value, day=day_text(today),
                     target=round(usual.target, 1), usual=usual.usual,
                 ),
@@ -231,6 +233,22 @@ class AlertWatch:
                     workspace, period, source, quota.metric, quota.amount, now_ms, quota.past
                 )
 
+    def over_quota(self) -> Mapping[int, int]:
+        """Sources that are to be refused, and until when, in milliseconds since 1970."""
+        return self._over
+
+    def _note_over(self, today: int) -> None:
+        """See which sources have used their quota of the month that runs."""
+        period = Period.of_day(today)
+        until_ms = (period.last_day + 1) * MS_PER_DAY
+        self._over = {
+            quota.source: until_ms
+            for quota in self._setup.quotas
+            if quota.past == "refuse"
+            and self._standing((period, quota.workspace, quota.source)).reached(quota.metric)
+            >= quota.amount
+        }
+
     # By the clock
 
     def look(self, *, drained: bool) -> None:
@@ -244,6 +262,7 @@ class AlertWatch:
         """
         self._refresh()
         if not self._by_scope and not self._quotas:
+            self._over = {}
             return
         now_ms = self._clock_ms()
         if 0 <= now_ms - self._looked_at_ms < _LOOK_EVERY_MS and not self._unjudged:
@@ -276,6 +295,7 @@ class AlertWatch:
                 self._forecast_at_ms.clear()  # what was found is to be found again
                 raise
             self.committed(change)
+        self._note_over(today)
         self._unjudged = False
         self._judged_day = today
 
@@ -314,7 +334,7 @@ class AlertWatch:
             if end.low >= target and end.low:
                 yield (
                     rule,
-                    _crossing(
+                    crossing_of(
                         rule, period, threshold, threshold=threshold, value=end.low,
                         target=round(float(target), 3), limit=limit,
                         low=end.low, likely=end.likely, high=end.high,
@@ -328,7 +348,7 @@ class AlertWatch:
         day = day_of_ms(since_ms)
         period, mark = Period.of_day(day), f"silent {day_text(day)}"
         if mark not in self._told(rule, period):
-            crossing = _crossing(
+            crossing = crossing_of(
                 rule, period, mark, value=rule.quiet_hours, day=day_text(day), since_ms=since_ms
             )
             yield rule, crossing
@@ -375,15 +395,3 @@ class AlertWatch:
         if place not in self._marks:
             self._marks[place] = dict(self._store.alerts.marks(*place))
         return self._marks[place].get(rule.number, set())
-
-
-def _period_of(crossing: Crossing) -> Period:
-    return Period(int(crossing.period[:4]) * 12 + int(crossing.period[5:7]) - 1)
-
-
-def _crossing(rule: AlertRule, period: Period, mark: str, **more: object) -> Crossing:
-    return Crossing(
-        rule=rule.id, name=rule.name, kind=rule.kind, metric=rule.metric,
-        rule_number=rule.number, source=rule.source, period=str(period), mark=mark,
-        **more,  # type: ignore[arg-type]
-    )  # fmt: skip

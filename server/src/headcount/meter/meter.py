@@ -337,6 +337,10 @@ class Meter:
             day_of_ms(self._clock_ms()),
         )
 
+    def over_quota(self) -> Mapping[int, int]:
+        """Sources that have used their quota of the month, and until when they are refused."""
+        return self._alerts.over_quota()
+
     def report_sizes(self) -> None:
         """Set the gauges of index size."""
         for family, (keys, nbytes) in self.indexes.sizes().items():

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from headcount.api.v1.daily import Columns, DailyBody
 from headcount.api.v1.month_end import Forecasts
+from headcount.api.v1.outcomes import ReachedQuota
 from headcount.api.v1.plan_limits import LimitsRecord
 from headcount.api.v1.summary import SourceTotals
 from headcount.charts import (
@@ -90,7 +91,11 @@ def drawings(
 
 
 def source_drawings(
-    daily: DailyBody, previous: DailyBody | None, forecasts: Forecasts, length: int
+    daily: DailyBody,
+    previous: DailyBody | None,
+    forecasts: Forecasts,
+    length: int,
+    quotas: Iterable[ReachedQuota] = (),
 ) -> Markup:
     """The charts of one source and both looks.
 
@@ -99,10 +104,12 @@ def source_drawings(
         previous: the month before, with that source alone; None without one.
         forecasts: of that source.
         length: how many days the month has.
+        quotas: those that it has reached.
     """
     before = None if previous is None else (previous.days, previous.sources[0].totals)
+    reached = {each.metric: int(each.reached_at[8:10]) for each in quotas}
     return _in_both_looks(
-        _of_scope(daily, daily.sources[0].totals, before, None, forecasts, length)
+        _of_scope(daily, daily.sources[0].totals, before, None, forecasts, length, reached)
     )
 
 
@@ -119,6 +126,7 @@ def _of_scope(
     limits: LimitsRecord | None,
     forecasts: Forecasts,
     length: int,
+    reached: Mapping[str, int] | None = None,
 ) -> dict[str, Spec]:
     """The running total and the new counts of each headline metric, of a workspace or a source."""
     charts = {}
@@ -133,6 +141,7 @@ def _of_scope(
             previous=() if before is None else _points(before[0], getattr(before[1], metric.name)),
             outlook=forecast.outlook(totals[-1]) if forecast else None,
             limit=getattr(limits, metric.name) if limits else None,
+            quota_from=(reached or {}).get(metric.wire),
             size=_LARGE,
         )
         charts[f"new-{metric.option}"] = daily_chart(

@@ -160,7 +160,13 @@ async def show_source(
     runs = month.daily.period == month.daily.current_period
     charts = None
     if assets.can_draw and any(month.columns.api_calls):
-        charts = source_drawings(month.daily, month.previous, month.forecasts, month.length)
+        charts = source_drawings(
+            month.daily,
+            month.previous,
+            month.forecasts,
+            month.length,
+            month.outcomes.quotas_reached,
+        )
     return await visit.parts.pages.send(
         request,
         "source",
@@ -183,6 +189,7 @@ async def show_source(
         standing=[month.card(metric) for metric in HEADLINES],
         totals=month.totals(),
         outcomes=month.outcomes.totals,
+        quotas=month.outcomes.quotas_reached,
         sent_by=month.sent_by,
         subject=source.name,
         forwarding=await _forwarding(visit, source),

@@ -17,6 +17,7 @@ from headcount.http.pace import ProcessPace
 from headcount.http.serving import serve_http
 from headcount.intake import Budgets, Forwards, Limits, RequestTally, create_app
 from headcount.journal import JournalDirectory, JournalFile
+from headcount.quotas import OverQuota
 from headcount.spool.settling import settle
 from headcount.spool.spool_key import spool_key_place
 from headcount.store.sealed import SealedMonths
@@ -90,11 +91,14 @@ async def _run(task: Task, child: Child) -> None:
             if task.reading is None:
                 await sink.open()
 
+            over_quota = OverQuota(folder.quotas, now_ms)
+
             async def refresh() -> bool:
                 _count_answers(answered)
                 sources.refresh()
                 hash_keys.refresh()
                 forwarded.refresh()
+                over_quota.refresh()
                 await sink.tend()
                 return False
 
@@ -105,6 +109,7 @@ async def _run(task: Task, child: Child) -> None:
                 now_ms,
                 messages_a_minute_max=settings.source_messages_per_minute,
                 new_ids_a_minute_max=settings.source_ids_per_minute,
+                over_quota=over_quota,
             )
             pace = ProcessPace("tracking")
             app = create_app(

@@ -24,6 +24,7 @@ from headcount.errors import DataFolderError, OperatorError, StorageUnavailableE
 from headcount.journal import JournalDirectory
 from headcount.meter import Meter, MeterLimits
 from headcount.meter.memory import MemoryLevel, bytes_at_start
+from headcount.quotas import QuotaReport
 from headcount.remedies import remedy_for
 from headcount.sqlite.unwritable import is_refusal
 from headcount.store.opening import open_store
@@ -80,7 +81,10 @@ def run(task: Task, child: Child) -> None:
             forgetting = ForgetRequests(folder, troubles)
             erasing = stack.enter_context(closing(Erasing(folder, troubles)))
 
+            quotas = QuotaReport(folder.quotas)
+
             def tend() -> None:
+                quotas.tell(meter.over_quota())
                 former_key.look(meter.is_former_key_done)
                 erasing.look(meter)
 

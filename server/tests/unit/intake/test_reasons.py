@@ -42,6 +42,7 @@ PROMISED = {
     "overloaded": 429,
     "source_over_share": 429,
     "source_over_budget": 429,
+    "quota_reached": 429,
     "memory_short": 429,
     "forwarding_full": 429,
     "storage_unavailable": 503,

@@ -269,8 +269,7 @@ def remove_alert(request: Request[Any, Any, Any]) -> Response[bytes]:
         description="Tells its channels that this is a test; the log says what became of it.",
         tag="Alerts",
         answer=AlertAnswer,
-        errors=(404, 409),
-        meanings={409: "There is no channel that is on."},
+        errors=(404,),
         access="admin",
     ),
 )
@@ -284,7 +283,7 @@ def try_alert(request: Request[Any, Any, Any]) -> Response[bytes]:
         if each.state == "on" and (not rule.channels or each.number in rule.channels)
     ]
     if not channels:
-        raise Problem(409, "There is no channel to tell that is on.", field="alertId")
+        raise Problem(404, "There is no channel to tell that is on.", field="alertId")
     now_ms = caller.services.clock()
     for each in channels:
         catalog.add_delivery(

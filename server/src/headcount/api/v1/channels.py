@@ -19,7 +19,6 @@ from headcount.api.v1.tokens import Moment
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem
-from headcount.api.wire.query import pairs_of
 from headcount.catalog import Channel, ChannelKind, DeliveryRecord, DeliveryState, DigestWhen
 from headcount.catalog.entities import fresh_id
 from headcount.errors import DataFolderError, UsageError
@@ -308,7 +307,7 @@ async def change_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
         description="For a day, posts are signed with both. The new one is in this answer only.",
         tag="Alerts",
         answer=NewChannelAnswer,
-        errors=(404, 422),
+        errors=(404,),
         access="admin",
     ),
 )
@@ -319,7 +318,7 @@ def rotate_channel_secret(request: Request[Any, Any, Any]) -> Response[bytes]:
     try:
         config = rotated(key, channel, now_ms + _ROTATES_FOR_MS)
     except UsageError as error:
-        raise Problem(422, f"{error.problem} {error.remedy}", field="channelId") from error
+        raise Problem(404, f"{error.problem} {error.remedy}", field="channelId") from error
     changed = caller.services.catalog.change_channel(
         channel.number, now_ms, sealed=sealed(key, channel.id, config)
     )
@@ -356,8 +355,7 @@ def remove_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
         description="Tells it that this is a test; the log says what became of it.",
         tag="Alerts",
         answer=DeliveryAnswer,
-        errors=(404, 409),
-        meanings={409: "The channel is not on."},
+        errors=(404,),
         access="admin",
     ),
 )
@@ -365,7 +363,7 @@ def try_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     channel = _channel(caller, request.path_params["channel_id"])
     if channel.state != "on":
-        raise Problem(409, f"The channel is {channel.state}.", field="channelId")
+        raise Problem(404, f"The channel is {channel.state}, and tells nobody.", field="channelId")
     now_ms, workspace = caller.services.clock(), caller.workspace
     new = try_out((workspace.id, workspace.name), channel, "", now_ms)
     made = caller.services.catalog.add_delivery(new, now_ms)
@@ -382,12 +380,10 @@ def try_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
         " became of every try. Kept for three months.",
         tag="Alerts",
         answer=AlertLogAnswer,
-        errors=(422,),
     ),
 )
 def read_alert_log(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
-    pairs_of(request.scope["query_string"])
     catalog, number = caller.services.catalog, caller.workspace.number
     channels = {each.number: each for each in catalog.channels(number)}
     records = catalog.deliveries(number, most=_LOG_MOST)
@@ -404,8 +400,7 @@ def read_alert_log(request: Request[Any, Any, Any]) -> Response[bytes]:
         tag="Alerts",
         answer=DeliveryAnswer,
         path_examples={"delivery_id": "17"},
-        errors=(404, 409),
-        meanings={409: "The channel is not on."},
+        errors=(404,),
         access="admin",
     ),
 )
@@ -419,7 +414,7 @@ def resend_alert(request: Request[Any, Any, Any]) -> Response[bytes]:
     if found is None or found.workspace != number or found.channel not in channels:
         raise Problem(404, "This workspace has no delivery of that id.", field="deliveryId")
     if channels[found.channel].state != "on":
-        raise Problem(409, "Its channel is not on.", field="deliveryId")
+        raise Problem(404, "Its channel is not on.", field="deliveryId")
     again = catalog.send_again(found.id, caller.services.clock())
     return answer(DeliveryAnswer(DeliveryBody(_entry(again, channels))))
 

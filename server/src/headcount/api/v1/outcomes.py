@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response
@@ -29,7 +29,7 @@ from headcount.counting.facts import Rejection
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.usage import Counts, all_of
 
-__all__ = ["OUTCOME_HANDLERS"]
+__all__ = ["OUTCOME_HANDLERS", "OutcomesBody", "ReachedQuota"]
 
 
 class Outcomes(msgspec.Struct, rename="camel", gc=False):
@@ -75,6 +75,20 @@ class SourceOutcomes(msgspec.Struct, rename="camel", gc=False):
     outcomes: Outcomes
 
 
+class ReachedQuota(msgspec.Struct, rename="camel"):
+    """A quota of a source that the month has reached."""
+
+    source_id: str
+    source_name: str
+    metric: str
+    quota: Annotated[int, Meta(description="What the source may use in a month.")]
+    reached_at: Annotated[str, Meta(description="RFC 3339, UTC; when it was seen to be reached.")]
+    past: Annotated[
+        Literal["refuse", "mark"],
+        Meta(description="Whether messages past it are refused with 429, or only marked here."),
+    ]
+
+
 class OutcomesBody(msgspec.Struct, rename="camel"):
     """The outcomes of a month."""
 
@@ -83,6 +97,9 @@ class OutcomesBody(msgspec.Struct, rename="camel"):
     totals: Outcomes
     days: Annotated[list[DayOutcomes], Meta(description="Every day of the month up to today.")]
     sources: Annotated[list[SourceOutcomes], Meta(description="Sources with any, by id.")]
+    quotas_reached: Annotated[
+        list[ReachedQuota], Meta(description="Where quotas of sources began to hold.")
+    ] = []
 
 
 class OutcomesAnswer(msgspec.Struct):
@@ -163,7 +180,25 @@ def _body(caller: Caller, month: MonthView, source_id: str | None) -> OutcomesBo
         _outcomes(all_of(_SHOWN, of_days.sum(axis=0)).tolist(), of_reasons),
         _days(month, of_days, of_reasons),
         sources,
+        _quotas(caller, month, source_id),
     )
+
+
+def _quotas(caller: Caller, month: MonthView, source_id: str | None) -> list[ReachedQuota]:
+    number = caller.workspace.number
+    sources = caller.services.directory.sources(number)
+    return [
+        ReachedQuota(
+            sources[each.source].id,
+            sources[each.source].name,
+            BY_NAME[each.metric].wire,
+            each.amount,
+            moment_text(each.reached_at_ms),
+            each.past,  # type: ignore[arg-type]
+        )
+        for each in caller.services.store.alerts.quotas_reached(number, month.period)
+        if each.source in sources and source_id in (None, sources[each.source].id)
+    ]
 
 
 def _days(month: MonthView, counts: Counts, rejected: Iterable[Rejection]) -> list[DayOutcomes]:

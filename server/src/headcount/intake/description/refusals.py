@@ -34,6 +34,7 @@ OF_LOAD = (
     Reason.OVERLOADED,
     Reason.SOURCE_OVER_SHARE,
     Reason.SOURCE_OVER_BUDGET,
+    Reason.QUOTA_REACHED,
     Reason.MEMORY_SHORT,
     Reason.FORWARDING_FULL,
     Reason.STORAGE_UNAVAILABLE,

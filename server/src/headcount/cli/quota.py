@@ -1,0 +1,91 @@
+"""`headcount source quota`: says what a source may use in a month, and what happens past it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headcount.cli.lookup import found_source, opened_catalog
+from headcount.cli.options import as_json_option, settings_options, workspace_option
+from headcount.clock import now_ms
+from headcount.errors import UsageError
+from headcount.terminal import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from headcount.catalog import Catalog, Source
+    from headcount.config import Settings
+
+__all__ = ["quota"]
+
+_METRICS = {"api-calls": "api_calls", "mtu": "mtu"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  headcount source quota web --api-calls 1000000 --past refuse
+  headcount source quota web --mtu 5000 --past mark
+  headcount source quota web --api-calls none
+  headcount source quota web"""
+)
+@click.argument("source")
+@click.option("--api-calls", metavar="N", help="API calls a month; none for no quota.")
+@click.option("--mtu", metavar="N", help="MTU a month; none for no quota.")
+@click.option(
+    "--past",
+    type=click.Choice(["refuse", "mark"]),
+    default="mark",
+    show_default=True,
+    help="Refuse messages past it with 429, which senders send again; or take them, and mark in"
+    " outcomes and charts where it began.",
+)
+@workspace_option(required=False)
+@settings_options("data")
+@as_json_option
+def quota(
+    settings: Settings,
+    source: str,
+    api_calls: str | None,
+    mtu: str | None,
+    past: str,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Set what SOURCE (an id or a name) may use in a month, or show it.
+
+    A quota is reached when the counts say so, so what was taken until then is counted. Nothing that
+    was acknowledged is ever dropped. A running server takes this up within seconds.
+    """
+    with opened_catalog(settings) as catalog:
+        found = found_source(catalog, source, workspace)
+        for option, text in (("api-calls", api_calls), ("mtu", mtu)):
+            if text is not None:
+                amount = _amount(option, text)
+                catalog.set_quota(found.number, _METRICS[option], amount, past, now_ms())
+        told = _told(catalog, found)
+    if as_json:
+        print_json({"sourceId": found.id, "quotas": told})
+    elif told:
+        print_table(
+            ("quota of", "a month#", "past it"),
+            [(each["metric"], f"{each['amount']:,}", each["past"]) for each in told],
+        )
+    else:
+        say(f"{found.name} has no quota.")
+
+
+def _amount(option: str, text: str) -> int | None:
+    if text == "none":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text)):
+        raise UsageError(f'--{option} is "{text}".', "Give a whole number from 1 on, or none.")
+    return int(text)
+
+
+def _told(catalog: Catalog, source: Source) -> list[dict[str, Any]]:
+    return [
+        {"metric": each.metric, "amount": each.amount, "past": each.past}
+        for each in catalog.quotas()
+        if each.source == source.number
+    ]
