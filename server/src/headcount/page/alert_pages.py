@@ -8,9 +8,10 @@ from typing import Any
 from litestar import Request, Response, get
 from msgspec import UNSET
 
+from headcount.api.v1.alert_log import AlertLogBody
+from headcount.api.v1.alert_log import DeliveryBody as ToldBody
 from headcount.api.v1.alert_rules import AlertBody, AlertListBody
-from headcount.api.v1.channels import AlertLogBody, ChannelBody, ChannelListBody, NewChannelBody
-from headcount.api.v1.channels import DeliveryBody as ToldBody
+from headcount.api.v1.channels import ChannelBody, ChannelListBody, NewChannelBody
 from headcount.api.v1.sources import SourceListBody
 from headcount.api.v1.workspace import WorkspaceBody
 from headcount.page.changes import changing

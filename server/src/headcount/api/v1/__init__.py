@@ -10,10 +10,11 @@ below 2^53. Reading takes any token, changing anything takes one of scope `admin
     summary, daily, range                 a month in one answer; day by day, as columns; many
     all_months                            totals of the last thirteen months
     cluster                               nodes and partitions, where there are several
-    alert_rules, channels                 what people are told of, where, and what they were
+    alert_rules, channels, alert_log      what people are told of, where, and what they were
     month_end                             where the month that runs will end
 """
 
+from headcount.api.v1.alert_log import ALERT_LOG_HANDLERS
 from headcount.api.v1.alert_rules import ALERT_RULE_HANDLERS
 from headcount.api.v1.all_months import MONTHS_HANDLERS
 from headcount.api.v1.channels import CHANNEL_HANDLERS
@@ -53,5 +54,6 @@ V1_HANDLERS = [
     *LINK_HANDLERS,
     *ALERT_RULE_HANDLERS,
     *CHANNEL_HANDLERS,
+    *ALERT_LOG_HANDLERS,
     *CLUSTER_HANDLERS,
 ]

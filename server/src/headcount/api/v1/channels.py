@@ -1,4 +1,4 @@
-"""The channels of alerts, and the log of what they were told.
+"""The channels of alerts: list, add, change, try out and remove.
 
 Over the API, webhooks are added that lead to public addresses. E-mail and services, whose servers
 may be anywhere, are the operator's to add: `headcount channel add`.
@@ -15,28 +15,24 @@ from msgspec import UNSET, Meta, UnsetType
 from headcount.alerting.channels import rotated, sealed, shown, webhook_config
 from headcount.alerting.tell_channels import try_out
 from headcount.api.usage.month import moment_text
+from headcount.api.v1.alert_log import DeliveryAnswer, DeliveryBody, entry_of
 from headcount.api.v1.tokens import Moment
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem
-from headcount.catalog import Channel, ChannelKind, DeliveryRecord, DeliveryState, DigestWhen
+from headcount.catalog import Channel, ChannelKind, DigestWhen
 from headcount.catalog.entities import fresh_id
 from headcount.errors import DataFolderError, UsageError
 
 __all__ = [
     "CHANNEL_HANDLERS",
-    "AlertLogBody",
     "ChannelBody",
     "ChannelListBody",
     "ChannelRecord",
-    "DeliveryEntry",
     "NewChannelBody",
 ]
 
 _ROTATES_FOR_MS = 24 * 3_600_000
-_LOG_MOST = 100
-_TRY_MOST = 12
-_DIGITS_MAX = 15
 
 
 class ChannelRecord(msgspec.Struct, rename="camel"):
@@ -113,59 +109,6 @@ class ChannelChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     digest: DigestWhen | UnsetType = UNSET
 
 
-class DeliveryTry(msgspec.Struct, rename="camel"):
-    """One try to tell a channel something."""
-
-    at: Moment
-    said: Annotated[str, Meta(description="What was answered, or why there is no answer.")]
-    took_ms: Annotated[int, Meta(description="Milliseconds.")]
-    status: int | UnsetType = UNSET
-
-
-class DeliveryEntry(msgspec.Struct, rename="camel"):
-    """What is told to one channel."""
-
-    id: int
-    event: Annotated[str, Meta(description="The same whenever the same is told: `webhook-id`.")]
-    kind: Literal["alert", "test", "digest"]
-    channel_id: str
-    channel_name: str
-    title: str
-    lines: list[str]
-    state: Annotated[
-        DeliveryState,
-        Meta(description="`waiting` until it is taken; `failed` after three days of tries."),
-    ]
-    made_at: Moment
-    attempts: int
-    tries: Annotated[list[DeliveryTry], Meta(description="The last of them, oldest first.")]
-    next_at: Moment | UnsetType = UNSET
-
-
-class AlertLogBody(msgspec.Struct):
-    """What was told, and what is to be, the latest first."""
-
-    deliveries: list[DeliveryEntry]
-
-
-class AlertLogAnswer(msgspec.Struct):
-    """What was told, and what is to be: the latest 100."""
-
-    data: AlertLogBody
-
-
-class DeliveryBody(msgspec.Struct):
-    """What is told to one channel."""
-
-    delivery: DeliveryEntry
-
-
-class DeliveryAnswer(msgspec.Struct):
-    """What is told to one channel."""
-
-    data: DeliveryBody
-
-
 def _record(channel: Channel) -> ChannelRecord:
     return ChannelRecord(
         channel.id, channel.name, channel.kind, channel.shown, channel.state, channel.digest,
@@ -186,29 +129,6 @@ def _key(caller: Caller) -> bytes:
         return caller.services.channel_key()
     except DataFolderError as error:
         raise Problem(503, f"{error.problem} {error.remedy}") from error
-
-
-def _entry(record: DeliveryRecord, channels: dict[int, Channel]) -> DeliveryEntry:
-    data = msgspec.json.decode(record.body)["data"]
-    lines = [each["text"] for each in data.get("crossings", ())] or data.get("lines", [])
-    channel = channels.get(record.channel)
-    return DeliveryEntry(
-        record.id,
-        record.event,
-        record.kind,
-        "" if channel is None else channel.id,
-        "a channel that is removed" if channel is None else channel.name,
-        data["title"],
-        lines,
-        record.state,
-        moment_text(record.made_at_ms),
-        record.attempts,
-        [
-            DeliveryTry(moment_text(each.at_ms), each.said, each.took_ms, each.status or UNSET)
-            for each in record.log[-_TRY_MOST:]
-        ],
-        moment_text(record.next_at_ms) if record.state == "waiting" else UNSET,
-    )
 
 
 @endpoint(
@@ -367,56 +287,7 @@ def try_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
     now_ms, workspace = caller.services.clock(), caller.workspace
     new = try_out((workspace.id, workspace.name), channel, "", now_ms)
     made = caller.services.catalog.add_delivery(new, now_ms)
-    return answer(DeliveryAnswer(DeliveryBody(_entry(made, {channel.number: channel}))))
-
-
-@endpoint(
-    "GET",
-    "/headcount/v1/alert-log",
-    Contract(
-        name="readAlertLog",
-        summary="What was told",
-        description="Each event once for each of its channels, the latest 100 first, with what"
-        " became of every try. Kept for three months.",
-        tag="Alerts",
-        answer=AlertLogAnswer,
-    ),
-)
-def read_alert_log(request: Request[Any, Any, Any]) -> Response[bytes]:
-    caller = caller_of(request)
-    catalog, number = caller.services.catalog, caller.workspace.number
-    channels = {each.number: each for each in catalog.channels(number)}
-    records = catalog.deliveries(number, most=_LOG_MOST)
-    return answer(AlertLogAnswer(AlertLogBody([_entry(each, channels) for each in records])))
-
-
-@endpoint(
-    "POST",
-    "/headcount/v1/alert-log/{delivery_id:str}/resend",
-    Contract(
-        name="resendAlert",
-        summary="Tell something again",
-        description="To the same channel, under the same name.",
-        tag="Alerts",
-        answer=DeliveryAnswer,
-        path_examples={"delivery_id": "17"},
-        errors=(404,),
-        access="admin",
-    ),
-)
-def resend_alert(request: Request[Any, Any, Any]) -> Response[bytes]:
-    caller = caller_of(request)
-    catalog, number = caller.services.catalog, caller.workspace.number
-    channels = {each.number: each for each in catalog.channels(number)}
-    given = request.path_params["delivery_id"]
-    plain = given.isascii() and given.isdigit() and len(given) <= _DIGITS_MAX
-    found = catalog.delivery(int(given)) if plain else None
-    if found is None or found.workspace != number or found.channel not in channels:
-        raise Problem(404, "This workspace has no delivery of that id.", field="deliveryId")
-    if channels[found.channel].state != "on":
-        raise Problem(404, "Its channel is not on.", field="deliveryId")
-    again = catalog.send_again(found.id, caller.services.clock())
-    return answer(DeliveryAnswer(DeliveryBody(_entry(again, channels))))
+    return answer(DeliveryAnswer(DeliveryBody(entry_of(made, {channel.number: channel}))))
 
 
 CHANNEL_HANDLERS = [
@@ -426,6 +297,4 @@ CHANNEL_HANDLERS = [
     rotate_channel_secret,
     remove_channel,
     try_channel,
-    read_alert_log,
-    resend_alert,
 ]
