@@ -40,7 +40,7 @@ def _entry(hasher: IdHasher, number: int, messages: int) -> bytes:
 
 
 def _rules() -> AlertSetup:
-    rules = []
+    rules: list[AlertRule] = []
     for source in range(SOURCES + 1):
         of_plan = tuple(parse_threshold(text, "mtu") for text in ("80%", "100%", "120%"))
         number = parse_threshold("1000000000", "api_calls")
