@@ -16,7 +16,7 @@ from headcount.runfiles import read_whole, write_whole
 __all__ = ["OverQuota", "QuotaReport"]
 
 
-class _Over(msgspec.Struct, frozen=True):
+class _SourcesOver(msgspec.Struct, frozen=True):
     """Sources that are refused, each until a moment in milliseconds since 1970."""
 
     until_ms: dict[int, int]
@@ -35,7 +35,7 @@ class QuotaReport:
 
     def tell(self, until_ms: Mapping[int, int]) -> None:
         """Say which sources are refused, and until when; written where it has changed."""
-        if until_ms != self._told and write_whole(self._path, _Over(dict(until_ms))):
+        if until_ms != self._told and write_whole(self._path, _SourcesOver(dict(until_ms))):
             self._told = dict(until_ms)
 
 
@@ -62,7 +62,7 @@ class OverQuota:
             return
         seen = found.st_mtime_ns, found.st_ino
         if seen != self._seen:
-            told = read_whole(self._path, _Over)
+            told = read_whole(self._path, _SourcesOver)
             if told is not None:
                 self._until_ms, self._seen = told.until_ms, seen
 

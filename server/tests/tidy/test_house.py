@@ -23,6 +23,7 @@ SAME_THING = {
     "app": "the application that a room serves",
     "aside": "messages that are kept aside",
     "backlog": "what waits to be counted",
+    "channels": "how people are told",
     "clock": "the time, and doctor's look at it",
     "cluster": "the cluster, by command and over the API",
     "counts": "the counts of a month, as stored and as checked",

@@ -129,6 +129,15 @@ async def source_page(request: Request[Any, Any, Any]) -> Response[bytes]:
     )
 
 
+def _way_back(visit: Viewer, month: _SourceAnswers) -> str:
+    runs = month.daily.period == month.daily.current_period
+    return visit.address(
+        "/",
+        period=None if runs else month.daily.period,
+        against=month.other.period if month.other and month.other.named else None,
+    )
+
+
 async def show_source(
     request: Request[Any, Any, Any],
     visit: Viewer,
@@ -157,15 +166,11 @@ async def show_source(
     except ApiRefusal as refusal:
         return await no_such_month(request, visit, refusal)
     assets = visit.parts.assets
-    runs = month.daily.period == month.daily.current_period
     charts = None
     if assets.can_draw and any(month.columns.api_calls):
+        reached = month.outcomes.quotas_reached
         charts = source_drawings(
-            month.daily,
-            month.previous,
-            month.forecasts,
-            month.length,
-            month.outcomes.quotas_reached,
+            month.daily, month.previous, month.forecasts, month.length, reached
         )
     return await visit.parts.pages.send(
         request,
@@ -179,17 +184,10 @@ async def show_source(
         charts_come_by=install_command("plot"),
         workspace=workspace,
         source=source,
-        whole=visit.address(
-            "/",
-            period=None if runs else month.daily.period,
-            against=month.other.period if month.other and month.other.named else None,
-        )
-        if whole
-        else "",
+        whole=_way_back(visit, month) if whole else "",
         standing=[month.card(metric) for metric in HEADLINES],
         totals=month.totals(),
         outcomes=month.outcomes.totals,
-        quotas=month.outcomes.quotas_reached,
         sent_by=month.sent_by,
         subject=source.name,
         forwarding=await _forwarding(visit, source),

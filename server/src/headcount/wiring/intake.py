@@ -11,6 +11,7 @@ from headcount import telemetry
 from headcount.allowances import Allowances
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
+from headcount.config import Settings
 from headcount.datafolder import open_data_folder
 from headcount.http.front import front_of
 from headcount.http.pace import ProcessPace
@@ -104,13 +105,7 @@ async def _run(task: Task, child: Child) -> None:
 
             refreshing = Duty(refresh, _REFRESH_EVERY_S, troubles, "keys", _KEYS_STAY)
             stack.push_async_callback(refreshing.end)
-            budgets = Budgets(
-                allowances,
-                now_ms,
-                messages_a_minute_max=settings.source_messages_per_minute,
-                new_ids_a_minute_max=settings.source_ids_per_minute,
-                over_quota=over_quota,
-            )
+            budgets = _budgets(settings, allowances, over_quota)
             pace = ProcessPace("tracking")
             app = create_app(
                 sources, history, sink, hash_keys, now_ms,
@@ -128,6 +123,16 @@ async def _run(task: Task, child: Child) -> None:
                 pace=pace,
                 fast_path=app.fast_path,
             )
+
+
+def _budgets(settings: Settings, allowances: Allowances, over_quota: OverQuota) -> Budgets:
+    return Budgets(
+        allowances,
+        now_ms,
+        messages_a_minute_max=settings.source_messages_per_minute,
+        new_ids_a_minute_max=settings.source_ids_per_minute,
+        over_quota=over_quota,
+    )
 
 
 def _count_answers(answered: RequestTally) -> None:
