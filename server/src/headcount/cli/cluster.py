@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +23,22 @@ _PARTITIONS_DEFAULT = 16
 _PARTITIONS_MAX = 256
 
 
+_facts_option = click.option(
+    "--facts",
+    type=click.IntRange(1, _PARTITIONS_MAX),
+    default=_PARTITIONS_DEFAULT,
+    show_default=True,
+    help="Partitions of messages, for ever.",
+)
+_keys_option = click.option(
+    "--keys",
+    type=click.IntRange(1, _PARTITIONS_MAX),
+    default=_PARTITIONS_DEFAULT,
+    show_default=True,
+    help="Partitions of ids, for ever.",
+)
+
+
 @click.group()
 def cluster() -> None:
     """Begin and tend a cluster: many nodes that count as one, over an engine that you run.
@@ -38,20 +55,8 @@ Examples:
   headcount cluster init --facts 4 --keys 4 --node eu-1
   headcount cluster init --again"""
 )
-@click.option(
-    "--facts",
-    type=click.IntRange(1, _PARTITIONS_MAX),
-    default=_PARTITIONS_DEFAULT,
-    show_default=True,
-    help="Partitions of messages, for ever.",
-)
-@click.option(
-    "--keys",
-    type=click.IntRange(1, _PARTITIONS_MAX),
-    default=_PARTITIONS_DEFAULT,
-    show_default=True,
-    help="Partitions of ids, for ever.",
-)
+@_facts_option
+@_keys_option
 @click.option(
     "--again",
     is_flag=True,
@@ -86,6 +91,50 @@ def init(settings: Settings, facts: int, keys: int, again: bool, as_json: bool) 
             "hash key": f"fingerprint {made.hash_key}; every node needs a copy of it",
         }
     )
+    say(
+        "", f"Next: headcount serve --data {shlex.quote(str(settings.data))} --node {settings.node}"
+    )
+
+
+@cluster.command(
+    epilog="""\b
+Example:
+  headcount cluster join /var/lib/headcount --data /var/lib/headcount-cluster --node eu-1"""
+)
+@click.argument("single", metavar="DIR", type=click.Path(path_type=Path))
+@_facts_option
+@_keys_option
+@settings_options("data", "cluster", "node", "hash_key")
+@as_json_option
+def join(settings: Settings, single: Path, facts: int, keys: int, as_json: bool) -> None:
+    """Begin a cluster with the history of DIR, a single machine's data folder.
+
+    The folder itself is not changed. Every row of counts is held against it, and nothing is begun
+    unless all are the same. All ids until the end of this month stay together in keys-0.
+    """
+    from headcount.wiring.cluster_joining import join_folder
+
+    joined = join_folder(settings, single, facts, keys)
+    if as_json:
+        print_json(
+            {
+                "id": joined.cluster.id,
+                "scopes": joined.scopes,
+                "messageKeys": joined.message_keys,
+                "idKeys": joined.id_keys,
+                "aside": joined.aside,
+            }
+        )
+        return
+    print_record(
+        {
+            "cluster": joined.cluster.id,
+            "the same on both sides": f"{joined.scopes:,} months of scopes, every day of them",
+            "keys": f"{joined.message_keys:,} of messages, {joined.id_keys:,} of ids",
+        }
+    )
+    if joined.aside:
+        say(f"{joined.aside:,} messages that wait aside stay in {single}.")
     say(
         "", f"Next: headcount serve --data {shlex.quote(str(settings.data))} --node {settings.node}"
     )
