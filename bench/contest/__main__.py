@@ -76,12 +76,20 @@ def hold(
         "load": f"other programs took {spread.median:.0%} of the cores"
         f" ({spread.least:.0%} to {spread.greatest:.0%})",
         "load average": f"{average:.1f} before, {os.getloadavg()[0]:.1f} after",
-        "form": f"{plan.name}: at most {plan.minutes} minutes; up to {plan.rounds} turns of"
-        f" {plan.turn_s:g} s each, up to {plan.imports} imports of {plan.records:,} records;"
-        f" {WORKERS} workers each",
+        "form": f"{plan.name}, at most {plan.minutes} minutes: {_turns_held(standings)} turns of"
+        f" {plan.turn_s:g} s of each shape, {_imports_held(imported)} imports of"
+        f" {plan.records:,} records; {WORKERS} workers each",
         "length of the run": f"{time.monotonic() - began_s:.0f} s",
     }
     return Outcome(contenders, programs, standings, imported, missing, notes, machine)
+
+
+def _turns_held(standings: dict[str, Standing]) -> int:
+    return max(len(turns) for each in standings.values() for turns in each.turns.values())
+
+
+def _imports_held(imported: dict[str, Imported]) -> int:
+    return max((len(each.turns) for each in imported.values()), default=0)
 
 
 def _load(
