@@ -18,14 +18,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from headcount.allowances import Allowances
+from headcount.counting.attributes import Attributes, NumberedAttributes
 from headcount.counting.facts import Rejection
-from headcount.counting.libraries import LibraryUse
+from headcount.counting.libraries import Told
 from headcount.errors import StorageUnavailableError
 from headcount.http.cycle import Cycle
 from headcount.http.refused import Refusals
 from headcount.intake import Budgets, Forwards, Hosting, Limits, RequestTally, create_app
 from headcount.journal import Done
-from support.intake import APP, HASHER, NOW_MS, WEB, Fact, Keys, ListSink, Past, unpack
+from support.intake import APP, HASHER, NOW_MS, WEB, Fact, Keys, ListSink, Past, unpack, uses_of
 from support.served_app import served
 
 MESSAGE = {"type": "track", "userId": "u", "anonymousId": "a", "messageId": "m", "event": "e"}
@@ -167,7 +168,7 @@ class TwoWaysSink(ListSink):
         self,
         facts: bytes,
         rejections: Sequence[Rejection],
-        libraries: Sequence[LibraryUse],
+        libraries: Sequence[Told],
         done: Done,
     ) -> None:
         if self.broken:
@@ -175,7 +176,8 @@ class TwoWaysSink(ListSink):
         if self.fails is None:
             self.facts += facts
             self.rejections += rejections
-            self.libraries += libraries
+            self.libraries += uses_of(libraries)
+            self.attributes += [each for each in libraries if isinstance(each, NumberedAttributes)]
         asyncio.get_running_loop().call_soon(done, self.fails)
 
     async def append(self, *brought: Any) -> None:
@@ -192,6 +194,7 @@ class Outcome(NamedTuple):
     facts: list[Fact]
     rejections: Counter[Any]
     libraries: Counter[Any]
+    attributes: set[Attributes]
     answered: dict[tuple[int, str], int]
     logged: list[str]
     is_fast: bool
@@ -232,7 +235,7 @@ class Way:
         """What becomes of what is sent on a connection of its own."""
         caplog.clear()
         sink, self.taken, received = self.sink, False, b""
-        sink.facts, sink.rejections, sink.libraries = b"", [], []
+        sink.facts, sink.rejections, sink.libraries, sink.attributes = b"", [], [], []
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(sent + LAST)
             while part := connection.recv(65_536):
@@ -244,6 +247,7 @@ class Way:
              for each in unpack(sink.facts)],
             sum_of(sink.rejections),
             sum_of(sink.libraries),
+            {each.attributes for each in sink.attributes},
             self.answered.take(),
             [record.getMessage() for record in caplog.records],
             self.taken,
