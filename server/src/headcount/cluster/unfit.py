@@ -47,13 +47,10 @@ def other_cluster(known: str, found: str) -> ClusterError:
 
 def other_version(version: str, cluster_format: int) -> ClusterError:
     """This version and the other nodes' do not understand one another."""
-    older = cluster_format > CLUSTER_FORMAT
     return ClusterError(
         f"This is Headcount {version}, which hands on format {CLUSTER_FORMAT}, and the cluster"
         f" uses format {cluster_format}.",
-        "Install the version that the other nodes run."
-        if older
-        else "Stop all nodes, then bring the cluster to this version: headcount cluster upgrade",
+        "Install the version that the other nodes run.",
     )
 
 

@@ -24,6 +24,7 @@ from headcount.doctor.folder import check_disk, check_permissions, check_server,
 from headcount.doctor.identity import check_catalog, check_hash_key, former_key_needed_until
 from headcount.doctor.journals import check_journals, check_lag, unreadable
 from headcount.doctor.keys import check_rows, check_runs, check_store, run_files
+from headcount.doctor.partitions import check_cluster, check_partitions
 from headcount.doctor.parts import check_parts
 from headcount.doctor.plans import check_plans
 from headcount.doctor.spool import check_spool
@@ -90,6 +91,10 @@ def examine(
             yield found
         elif not _knows(folder, folder.store):
             yield ok("store", "Nothing has been metered yet.")
+        if _else(False, folder.cluster.exists):
+            # What is counted, and how far, is known to partitions; the store here is their sum.
+            yield from _of_node(folder, place, now_ms)
+            return
         positions = {} if store is None else _else(dict[str, int](), store.positions)
         yield from _guarded("journals", lambda: check_journals(journals, positions))
         yield from _guarded(
@@ -109,6 +114,15 @@ def examine(
         yield from _guarded("catalog", lambda: _identity(folder, place, referred, months))
         if store is not None:
             yield from _of_store(folder, store, found_before, now_ms, serving=serving)
+    yield from _guarded("spool", lambda: check_spool(folder, hash_key, now_ms))
+    yield from _guarded("trash", lambda: [check_trash(folder)])
+
+
+def _of_node(folder: DataFolder, hash_key: Path, now_ms: int) -> Iterator[Finding]:
+    """What is checked of a node of a cluster, besides what every folder has."""
+    yield from _guarded("catalog", lambda: _identity(folder, hash_key, set(), []))
+    yield from _guarded("partitions", lambda: check_partitions(folder))
+    yield from _guarded("cluster", lambda: [check_cluster(folder, now_ms)])
     yield from _guarded("spool", lambda: check_spool(folder, hash_key, now_ms))
     yield from _guarded("trash", lambda: [check_trash(folder)])
 

@@ -19,6 +19,7 @@ from headcount.clock import now_ms
 from headcount.cluster import unfit
 from headcount.cluster.address import ANSWER_WITHIN_S, address_of
 from headcount.cluster.control import ControlPlane
+from headcount.cluster.liveness import BEAT_S
 from headcount.cluster.membership import Membership, MembershipFile
 from headcount.cluster.membership_records import CLUSTER_FORMAT, NodeRecord
 from headcount.cluster.one_catalog import OneCatalog
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+
+_SEEN_BY_ALL_S = 3 * BEAT_S
 
 CLUSTER_ROLES = ("node", "relay", "partitions", "mirror")
 """The processes of a cluster's node that stand in the place of a single machine's meter."""
@@ -130,6 +133,9 @@ def enter_cluster(
                 _refuse_own_catalog(folder)
             control.enter(pause)
             copy_catalog(folder, address)
+            if known is None:
+                # Until all have seen it, some might show as complete what it has taken.
+                pause(_SEEN_BY_ALL_S)
         except EngineAwayError as error:
             if known is None:
                 raise ClusterError(

@@ -53,11 +53,11 @@ def test_the_registry_of_another_cluster_is_refused(rig: ClusterRig) -> None:
         node.beat()
 
 
-@pytest.mark.parametrize(("found", "remedy"), [(2, "Install the version"), (0, "cluster upgrade")])
-def test_another_version_is_refused(rig: ClusterRig, found: int, remedy: str) -> None:
+@pytest.mark.parametrize("found", [2, 0])
+def test_another_version_is_refused(rig: ClusterRig, found: int) -> None:
     other = msgspec.structs.replace(CLUSTER, format=found)
     rig.server.open().put(CLUSTER_KEY, encoded(other), None)
-    with pytest.raises(ClusterError, match=remedy):
+    with pytest.raises(ClusterError, match="Install the version"):
         rig.node("a").enter()
 
 
