@@ -13,10 +13,12 @@ import numpy as np
 from headcount.api.usage.grid import Indexes
 from headcount.api.usage.month import MonthView
 from headcount.api.wire.context import Caller
-from headcount.counting.metrics import API_CALLS
+from headcount.counting.metrics import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
 from headcount.counting.usage import Counts
 
 __all__ = ["QueryScopes", "source_scopes", "workspace_scope"]
+
+_USAGE = [API_CALLS, IDENTIFIED, ANONYMOUS, ANONYMOUS_IDENTIFIED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,15 @@ def workspace_scope(month: MonthView) -> QueryScopes:
 
 
 def source_scopes(caller: Caller, month: MonthView) -> QueryScopes:
-    """The sources that the month knows, each from its first day with an API call."""
+    """The sources that the month knows, each from its first day of usage.
+
+    An id never comes before an API call of its source; but in a cluster, whose partitions count
+    them apart, it may be shown a moment earlier, and its row must be there with it.
+    """
     given = month.reading.source_numbers.tolist()
     given_ids = caller.services.directory.source_ids(caller.workspace.number, given)
     order = sorted(range(len(given)), key=given_ids.__getitem__)
-    used = month.reading.sources[:, :, API_CALLS] > 0
+    used = (month.reading.sources[:, :, _USAGE] > 0).any(axis=2)
     first_days = np.where(used.any(axis=1), used.argmax(axis=1), used.shape[1])
     # Only the rows of a page are ever looked up, so the counts stay where they are.
     places = np.array(order, np.intp)
