@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make demo`, `make install` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup install .installed check test sim engine damages bench contest demo serve docs client pictures version wheels lock audit clean
+.PHONY: help setup install .installed check test sim drill engine damages bench contest demo serve docs client pictures version wheels lock audit clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -57,6 +57,10 @@ SIM = $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS)
 
 sim: setup ## a simulated history with faults: SEED=n [SEEDS=k] [STEPS=k] [FAULTS=kill,power] [MINUTES=k] [JOBS=k]
 	PYTHONPATH=server/tests $(BIN)/python -m sim $(SIM)
+
+drill: setup ## three nodes over a real engine, while all of it dies: [SEED=n] [SECONDS=60] [ENGINE=nats] [MOVES=yes]
+	PATH=$(CURDIR)/$(BIN):$$PATH PYTHONPATH=server/tests $(BIN)/python -m drill $(if $(SEED),--seed $(SEED)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(MOVES),--moves)
 
 engine: setup ## a command beside a real engine: ENGINE=postgresql RUN="python -m bench.cluster_log"
 	PATH=$(CURDIR)/$(BIN):$$PATH PYTHONPATH=server/tests $(BIN)/python -m support.engine_for $(or $(ENGINE),postgresql) $(RUN)

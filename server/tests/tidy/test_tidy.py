@@ -66,6 +66,7 @@ STARTED = {
     "scripts/synchronous.py",
     "scripts/version.py",
     "server/tests/install/sandbox.py",
+    "server/tests/drill/__main__.py",
     "server/tests/sim/__main__.py",
     "server/tests/moved_clock/sitecustomize.py",  # by Python itself
 }

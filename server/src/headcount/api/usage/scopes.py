@@ -13,12 +13,12 @@ import numpy as np
 from headcount.api.usage.grid import Indexes
 from headcount.api.usage.month import MonthView
 from headcount.api.wire.context import Caller
-from headcount.counting.metrics import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
+from headcount.counting.metrics import KINDS, STORED
 from headcount.counting.usage import Counts
 
 __all__ = ["QueryScopes", "source_scopes", "workspace_scope"]
 
-_USAGE = [API_CALLS, IDENTIFIED, ANONYMOUS, ANONYMOUS_IDENTIFIED]
+_IN_ROWS = [KINDS.index(metric.name) for metric in STORED if metric.in_rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def source_scopes(caller: Caller, month: MonthView) -> QueryScopes:
     given = month.reading.source_numbers.tolist()
     given_ids = caller.services.directory.source_ids(caller.workspace.number, given)
     order = sorted(range(len(given)), key=given_ids.__getitem__)
-    used = (month.reading.sources[:, :, _USAGE] > 0).any(axis=2)
+    used = np.any(month.reading.sources[:, :, _IN_ROWS] > 0, axis=2)
     first_days = np.where(used.any(axis=1), used.argmax(axis=1), used.shape[1])
     # Only the rows of a page are ever looked up, so the counts stay where they are.
     places = np.array(order, np.intp)
