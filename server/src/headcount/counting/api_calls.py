@@ -172,17 +172,17 @@ def _fold_month(
     counts.add_from_source(of_key[new], first_days[new], API_CALLS)
     counts.add_from_source(of_key[earlier], known.days[earlier], API_CALLS, -1)
     counts.add_from_source(of_key[earlier], first_days[earlier], API_CALLS)
-    contributions, of_fact = MonthOfContributions(month), groups.first()
-    contributions.add(of_fact[new], first_days[new], OF_SOURCE[API_CALLS])
+    contributions = MonthOfContributions(month)
+    first, moving = groups.first(np.flatnonzero(new)), groups.first(np.flatnonzero(earlier))
+    contributions.add(first, OF_SOURCE[API_CALLS])
     days = known.days[earlier], first_days[earlier]
-    contributions.move(of_fact[earlier], days, OF_SOURCE[API_CALLS])
+    contributions.move(moving, days, OF_SOURCE[API_CALLS])
     folded.add_contributions(month.period, contributions)
-    first = of_fact[new]
     if len(first) < len(fingerprints):
         folded.duplicates += len(fingerprints) - len(first)
         again = np.ones(len(fingerprints), np.bool_)
         # Nor is one that has the call moved to its own day.
-        again[first] = again[of_fact[earlier]] = False
+        again[first] = again[moving] = False
         folded.duplicated.append(month.facts[again])
     overlay.add(month.period, groups.fingerprints, np.minimum(first_days, known.days))
     folded.add_keys(

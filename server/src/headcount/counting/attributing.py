@@ -16,6 +16,7 @@ from headcount.counting.attributes import MOVED, NUMBER_SHIFT, RESERVED
 from headcount.counting.batch import MonthOfFacts
 from headcount.counting.contributions import COLUMNS, DayOfContributions
 from headcount.counting.keys import U8, Slots
+from headcount.counting.usage import DAYS_MAX
 
 __all__ = ["MonthOfContributions"]
 
@@ -25,24 +26,42 @@ _MOVED = RESERVED.index(MOVED)
 class MonthOfContributions:
     """Gathers the contributions of one month of a batch.
 
+    What is new counts on the day of the fact that brought it first, so that source, day and
+    attributes of each fact are one number, and contributions are how often each is there.
+
     Args:
-        month: its facts.
+        month: its facts, at least one.
     """
 
     def __init__(self, month: MonthOfFacts) -> None:
         self._month = month
-        self._named: Slots = (month.facts["tags"] >> np.uint32(NUMBER_SHIFT)).astype(np.int64)
-        self._added: list[_Added] = []
+        named = month.facts["tags"] >> np.uint32(NUMBER_SHIFT)
+        self._width = int(named.max()) + 1
+        self._first_day = int(month.days.min())
+        self._days = int(month.days.max()) - self._first_day + 1
+        codes = month.of_fact * self._days
+        codes += month.days
+        codes -= self._first_day
+        codes *= self._width
+        codes += named
+        self._size, self._distinct = int(codes.max()) + 1, None
+        if self._size > 4 * len(codes) + 65_536:
+            # They lie far from one another: the few that there are get numbers of their own.
+            self._distinct, codes = np.unique(codes, return_inverse=True)
+            self._size = len(self._distinct)
+        self._codes: Slots = codes
+        self._counts: dict[int, Slots] = {}
+        self._moved: list[_Moved] = []
 
-    def add(self, of_fact: Slots, days: U8, column: int) -> None:
+    def add(self, of_fact: Slots, column: int) -> None:
         """Attribute something to each of some facts.
 
         Args:
             of_fact: where the facts stand.
-            days: on which each counts.
             column: of the contributions.
         """
-        self._add(of_fact, self._named[of_fact], days, column, 1)
+        if len(of_fact):
+            self._counts[column] = np.bincount(self._codes[of_fact], minlength=self._size)
 
     def move(self, of_fact: Slots, days: tuple[U8, U8], column: int) -> None:
         """Say that what was attributed counts on another day, because of some facts.
@@ -52,57 +71,49 @@ class MonthOfContributions:
             days: on which each counted, and on which it counts from now on.
             column: of the contributions.
         """
-        moved = np.full(len(of_fact), _MOVED, np.int64)
-        self._add(of_fact, moved, days[0], column, -1)
-        self._add(of_fact, moved, days[1], column, 1)
-
-    def _add(self, of_fact: Slots, named: Slots, days: U8, column: int, sign: int) -> None:
         if len(of_fact):
             sources = self._month.of_fact[of_fact]
-            self._added.append(_Added(sources, named, days.astype(np.int64), column, sign))
+            for of_days, sign in zip(days, (-1, 1), strict=True):
+                self._moved.append(_Moved(sources * DAYS_MAX + of_days, column, sign))
 
     def days(self) -> Iterator[DayOfContributions]:
         """What was gathered, by source and day."""
-        if not self._added:
-            return
-        width = max(int(each.named.max()) for each in self._added) + 1
-        first = min(int(each.days.min()) for each in self._added)
-        length = max(int(each.days.max()) for each in self._added) - first + 1
-        places = [(e.sources * length + e.days - first) * width + e.named for e in self._added]
-        distinct, counts = _summed(places, self._added)
-        days = distinct // width
-        starts = np.flatnonzero(np.r_[True, days[1:] != days[:-1]])
-        owners = days[starts] // length
+        if self._counts:
+            counts = np.zeros((self._size, COLUMNS), np.int64)
+            for column, added in self._counts.items():
+                counts[:, column] = added
+            used = np.flatnonzero(counts.any(axis=1))
+            codes = used if self._distinct is None else self._distinct[used]
+            places, named = np.divmod(codes, self._width)
+            owners, days = np.divmod(places, self._days)
+            yield from self._split(owners, days + self._first_day, named, counts[used])
+        if self._moved:
+            places = np.unique(np.concatenate([each.places for each in self._moved]))
+            counts = np.zeros((len(places), COLUMNS), np.int64)
+            for each in self._moved:
+                at = np.searchsorted(places, each.places)
+                np.add.at(counts[:, each.column], at, each.sign)
+            owners, days = np.divmod(places, DAYS_MAX)
+            yield from self._split(owners, days, np.full(len(places), _MOVED), counts)
+
+    def _split(
+        self, owners: Slots, days: Slots, named: Slots, counts: npt.NDArray[np.int64]
+    ) -> Iterator[DayOfContributions]:
+        """Contributions that ascend by owner and day, of each by itself."""
+        places = owners * DAYS_MAX + days
+        starts = np.flatnonzero(np.r_[True, places[1:] != places[:-1]])
         scopes = self._month.scopes
-        yield from map(
+        return map(
             DayOfContributions,
-            scopes.workspaces[owners].tolist(),
-            scopes.sources[owners].tolist(),
-            (days[starts] % length + first).tolist(),
-            np.split(distinct % width, starts[1:]),
+            scopes.workspaces[owners[starts]].tolist(),
+            scopes.sources[owners[starts]].tolist(),
+            days[starts].tolist(),
+            np.split(named, starts[1:]),
             np.split(counts, starts[1:]),
         )
 
 
-class _Added(NamedTuple):
-    sources: Slots
-    named: Slots
-    days: Slots
+class _Moved(NamedTuple):
+    places: Slots
     column: int
     sign: int
-
-
-def _summed(places: list[Slots], added: list[_Added]) -> tuple[Slots, npt.NDArray[np.int64]]:
-    """Distinct places, ascending, and how much of each column was added there."""
-    size = max(int(each.max()) for each in places) + 1
-    distinct: Slots | None = None
-    if size > 4 * sum(map(len, places)) + 65_536:
-        distinct, together = np.unique(np.concatenate(places), return_inverse=True)
-        places = np.split(together, np.cumsum([len(each) for each in places])[:-1])
-        size = len(distinct)
-    # Else they are close to one another, and nothing needs to be sorted for them.
-    counts = np.zeros((COLUMNS, size), np.int64)
-    for place, each in zip(places, added, strict=True):
-        counts[each.column] += each.sign * np.bincount(place, minlength=size)
-    used = np.flatnonzero(counts.any(axis=0))
-    return (used if distinct is None else distinct[used]), counts[:, used].T

@@ -15,7 +15,7 @@ import numpy as np
 from headcount.counting.batch import Facts
 from headcount.counting.calendar import MS_PER_DAY
 from headcount.counting.facts import Rejection
-from headcount.counting.keys import FINGERPRINT_BITS, U32, U64, Slots, message_keys
+from headcount.counting.keys import FINGERPRINT_BITS, U64, Slots, message_keys
 
 __all__ = ["CONFLICTING", "RecentMessages"]
 
@@ -23,27 +23,27 @@ CONFLICTING = "conflicting_duplicate"
 """The outcome of such a delivery."""
 
 _BITS = 18
+_DIGEST_BITS = 24
+_DIGEST = np.uint64((1 << _DIGEST_BITS) - 1)
 _TYPE = np.uint32(0xFF)
 _SPREAD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 
 
 class RecentMessages:
-    """What recent messages were, 12 bytes each of some 260,000."""
+    """What recent messages were, 8 bytes each of some 260,000."""
 
     def __init__(self) -> None:
-        self._fingerprints: U64 = np.zeros(1 << _BITS, np.uint64)
-        self._digests: U32 = np.zeros(1 << _BITS, np.uint32)
+        # Of each the high bits of its key, and what it is in the low ones.
+        self._held: U64 = np.zeros(1 << _BITS, np.uint64)
 
     def remember(self, facts: Facts) -> None:
         """Keep what facts are whose message is not known here; of several the first."""
-        fingerprints, slots = _places(facts)
-        new = np.flatnonzero(self._fingerprints[slots] != fingerprints)
-        if not len(new):
-            return
-        # The last that is written to a slot stays there: go from the last fact to the first.
-        backwards = new[::-1]
-        self._fingerprints[slots[backwards]] = fingerprints[backwards]
-        self._digests[slots[backwards]] = _digests(facts[backwards])
+        keys, slots = _places(facts)
+        new = np.flatnonzero((self._held[slots] ^ keys) > _DIGEST)
+        if len(new):
+            # The last that is written to a slot stays there: go from the last fact to the first.
+            backwards = new[::-1]
+            self._held[slots[backwards]] = (keys | _digests(facts))[backwards]
 
     def conflicts(self, duplicates: Iterable[Facts]) -> list[Rejection]:
         """How many of some duplicates differ from what is known of their message.
@@ -53,9 +53,9 @@ class RecentMessages:
         """
         found: Counter[tuple[int, int, int]] = Counter()
         for facts in duplicates:
-            fingerprints, slots = _places(facts)
-            known = self._fingerprints[slots] == fingerprints
-            other = facts[known & (self._digests[slots] != _digests(facts))]
+            keys, slots = _places(facts)
+            differs = self._held[slots] ^ (keys | _digests(facts))
+            other = facts[(differs <= _DIGEST) & (differs != 0)]
             days = other["received_at_ms"] // MS_PER_DAY
             found.update(
                 zip(
@@ -69,14 +69,19 @@ class RecentMessages:
 
 
 def _places(facts: Facts) -> tuple[U64, Slots]:
+    """The high bits of the messages' keys, and where each would stand."""
     fingerprints = message_keys(facts["source"], facts["message"])
-    return fingerprints, (fingerprints >> np.uint64(FINGERPRINT_BITS - _BITS)).astype(np.int64)
+    slots = (fingerprints >> np.uint64(FINGERPRINT_BITS - _BITS)).astype(np.int64)
+    fingerprints &= ~_DIGEST
+    return fingerprints, slots
 
 
-def _digests(facts: Facts) -> U32:
+def _digests(facts: Facts) -> U64:
     """What a message is: its type and tracked ids, as a few bits."""
-    user, anonymous, previous = facts["user"], facts["anonymous"], facts["previous"]
-    mixed = user * _SPREAD[0] + anonymous * _SPREAD[1] + (previous ^ (previous >> np.uint64(7)))
+    mixed: U64 = facts["user"] * _SPREAD[0]
+    mixed += facts["anonymous"] * _SPREAD[1]
+    mixed += facts["previous"] ^ (facts["previous"] >> np.uint64(7))
     mixed += facts["tags"] & _TYPE
-    digests: U32 = ((mixed * _SPREAD[0]) >> np.uint64(32)).astype(np.uint32)
-    return digests
+    mixed *= _SPREAD[0]
+    mixed >>= np.uint64(64 - _DIGEST_BITS)
+    return mixed

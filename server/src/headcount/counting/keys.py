@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -200,16 +201,33 @@ class Groups:
             return ordered
         return np.minimum.reduceat(ordered, self._starts)
 
-    def first(self, places: Slots | None = None) -> Slots:
-        """Of each group the lowest place of an entry.
+    @cached_property
+    def _has_several(self) -> npt.NDArray[np.bool_]:
+        return np.diff(self._starts, append=len(self._order)) > 1
+
+    def first(self, which: Slots, places: Slots | None = None) -> Slots:
+        """Of some groups the lowest place of an entry.
 
         Args:
+            which: of the groups.
             places: of the entries; None for the order in which they were given.
         """
-        ordered = self._order if places is None else places[self._order]
-        if len(self) == len(ordered):
-            return ordered
-        return np.minimum.reduceat(ordered, self._starts)
+        found = self.members[which] if places is None else places[self.members[which]]
+        if len(self) == len(self._order):
+            return found
+        # Most groups of what is new have one entry.
+        several = np.flatnonzero(self._has_several[which])
+        if len(several):
+            starts = self._starts[which[several]]
+            lengths = np.append(self._starts, len(self._order))[which[several] + 1] - starts
+            own = np.cumsum(lengths) - lengths
+            entries = self._order[
+                np.repeat(starts - own, lengths) + np.arange(own[-1] + lengths[-1])
+            ]
+            found[several] = np.minimum.reduceat(
+                entries if places is None else places[entries], own
+            )
+        return found
 
     def spread(self, days: U8) -> U8:
         """One day a group, given back to each of its entries."""

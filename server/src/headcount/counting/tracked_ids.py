@@ -8,7 +8,6 @@ comes twice and where a batch ends change nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -166,18 +165,15 @@ class _Attributed:
             (OF_WORKSPACE, self._of_workspace),
         ):
             keys, column = np.flatnonzero(new & which), columns[kind]
-            self.contributions.add(of_fact[keys], after[keys], column)
+            self.contributions.add(self._groups.first(keys, of_fact), column)
             keys = np.flatnonzero(moved & which)
-            self.contributions.move(of_fact[keys], (before[keys], after[keys]), column)
+            days = before[keys], after[keys]
+            self.contributions.move(self._groups.first(keys, of_fact), days, column)
 
     def _facts_of(self, kind: int) -> Slots:
-        """Of each key the first fact that brought it, or that brought it with a userId."""
+        """Which fact each entry is of; beyond all of them where it does not bring the kind."""
         entries = self._entries
         if kind != ANONYMOUS_IDENTIFIED:
-            return self._first
+            return entries.of_fact
         never = entries.identified_days == NEVER
-        return self._groups.first(np.where(never, len(entries.of_fact), entries.of_fact))
-
-    @cached_property
-    def _first(self) -> Slots:
-        return self._groups.first(self._entries.of_fact)
+        return np.where(never, len(entries.of_fact), entries.of_fact)
