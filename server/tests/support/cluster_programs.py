@@ -148,9 +148,11 @@ class NodeProgram:
 
 
 @contextlib.contextmanager
-def nodes_of_a_cluster(folder: Path, *names: str, facts: int = 2, keys: int = 2) -> Iterator[Any]:
+def nodes_of_a_cluster(
+    folder: Path, *names: str, facts: int = 2, keys: int = 2, address: str | None = None
+) -> Iterator[Any]:
     """Nodes, the first of which has begun the cluster; none serves yet."""
-    address = fresh_address()
+    address = address or fresh_address()
     nodes = [NodeProgram(folder, name, address) for name in names]
     done = nodes[0].run(
         *("cluster", "init", "--node", names[0]), "--facts", str(facts), "--keys", str(keys)
