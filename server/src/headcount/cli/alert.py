@@ -216,12 +216,16 @@ def show(settings: Settings, rule: str, workspace: str | None, as_json: bool) ->
 @click.argument("rule")
 @workspace_option(required=False)
 @settings_options("data")
-def remove(settings: Settings, rule: str, workspace: str | None) -> None:
+@as_json_option
+def remove(settings: Settings, rule: str, workspace: str | None, as_json: bool) -> None:
     """Remove RULE (an id or a name)."""
     with opened_catalog(settings) as catalog:
         _, found = found_rule(catalog, rule, workspace)
         catalog.remove_alert_rule(found.number, now_ms())
-    say(f"{found.name} is removed.")
+    if as_json:
+        print_json({"id": found.id, "name": found.name, "removed": True})
+    else:
+        say(f"{found.name} is removed.")
 
 
 @alert.command(epilog="\b\nExample:\n  headcount alert test 4kQ2")
@@ -269,7 +273,14 @@ Examples:
 )
 @workspace_option(required=False)
 @click.option("--tries", is_flag=True, help="Every try, as far as it is kept.")
-@click.option("--most", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N")
+@click.option(
+    "--most",
+    type=click.IntRange(1, 1000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="How many of them, the latest first.",
+)
 @settings_options("data")
 @as_json_option
 def log(settings: Settings, workspace: str | None, tries: bool, most: int, as_json: bool) -> None:
@@ -304,7 +315,8 @@ def log(settings: Settings, workspace: str | None, tries: bool, most: int, as_js
 @alert.command(epilog="\b\nExample:\n  headcount alert resend 17")
 @click.argument("delivery", type=click.IntRange(1))
 @settings_options("data")
-def resend(settings: Settings, delivery: int) -> None:
+@as_json_option
+def resend(settings: Settings, delivery: int, as_json: bool) -> None:
     """Tell DELIVERY, an id of the log, once more, under the name that it had.
 
     A running server does it within a second.
@@ -322,8 +334,11 @@ def resend(settings: Settings, delivery: int) -> None:
                 f'The channel "{channel.name}" is {channel.state}.',
                 "Switch it on first: headcount channel change NAME --on",
             )
-        catalog.send_again(delivery, now_ms())
-    say(f"{delivery} is told again to {channel.name}.")
+        again = catalog.send_again(delivery, now_ms())
+    if as_json:
+        print_json({"id": again.id, "event": again.event, "state": again.state})
+    else:
+        say(f"{delivery} is told again to {channel.name}.")
 
 
 class _Names:

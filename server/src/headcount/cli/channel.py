@@ -275,12 +275,16 @@ def change(
 @click.argument("name")
 @workspace_option(required=False)
 @settings_options("data")
-def remove(settings: Settings, name: str, workspace: str | None) -> None:
+@as_json_option
+def remove(settings: Settings, name: str, workspace: str | None, as_json: bool) -> None:
     """Remove the channel NAME; what waits for it is told to nobody."""
     with opened_catalog(settings) as catalog:
         _, found = found_channel(catalog, name, workspace)
         catalog.change_channel(found.number, now_ms(), removed_at_ms=now_ms())
-    say(f"{found.name} is removed.")
+    if as_json:
+        print_json({"id": found.id, "name": found.name, "removed": True})
+    else:
+        say(f"{found.name} is removed.")
 
 
 def _state(channel: Channel) -> str:
