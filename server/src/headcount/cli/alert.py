@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headcount.cli.alert_names import AlertNames
 from headcount.cli.channel import sealing_key
 from headcount.cli.lookup import (
     found_channel,
@@ -18,12 +19,11 @@ from headcount.cli.lookup import (
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.clock import now_ms
 from headcount.errors import OperatorError, UsageError
-from headcount.terminal import moment_text, print_json, print_record, print_table, say
+from headcount.terminal import print_json, print_record, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from headcount.catalog import AlertRuleRecord, Catalog, DeliveryRecord, Workspace
     from headcount.config import Settings
 
 __all__ = ["alert"]
@@ -114,7 +114,7 @@ def add(
             channels=channels,
             now_ms=now_ms(),
         )
-        told = _Names(catalog).told(owner, made)
+        told = AlertNames(catalog).told(owner, made)
         has_channel = bool(catalog.channels(owner.number))
     _print(told, as_json)
     if not has_channel and not as_json:
@@ -167,7 +167,7 @@ def change(
             changes["enabled"] = is_on
         if not changes:
             raise UsageError("Nothing is to be changed.", "Give --at, --channel, --on or another.")
-        told = _Names(catalog).told(owner, catalog.change_alert_rule(found.number, **changes))
+        told = AlertNames(catalog).told(owner, catalog.change_alert_rule(found.number, **changes))
     _print(told, as_json)
 
 
@@ -180,7 +180,9 @@ def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
     found = listed(
         settings,
         workspace,
-        lambda catalog, number: [(each, _Names(catalog)) for each in catalog.alert_rules(number)],
+        lambda catalog, number: [
+            (each, AlertNames(catalog)) for each in catalog.alert_rules(number)
+        ],
     )
     told = [names.told(owner, each) for owner, (each, names) in found]
     if as_json:
@@ -209,7 +211,7 @@ def show(settings: Settings, rule: str, workspace: str | None, as_json: bool) ->
     """Show RULE (an id or a name)."""
     with opened_catalog(settings) as catalog:
         owner, found = found_rule(catalog, rule, workspace)
-        _print(_Names(catalog).told(owner, found), as_json)
+        _print(AlertNames(catalog).told(owner, found), as_json)
 
 
 @alert.command(epilog="\b\nExample:\n  headcount alert remove 4kQ2")
@@ -289,7 +291,7 @@ def log(settings: Settings, workspace: str | None, tries: bool, most: int, as_js
         settings,
         workspace,
         lambda catalog, number: [
-            (each, _Names(catalog)) for each in catalog.deliveries(number, most=most)
+            (each, AlertNames(catalog)) for each in catalog.deliveries(number, most=most)
         ],
     )
     told = [names.delivery(owner, each) for owner, (each, names) in found]
@@ -339,57 +341,6 @@ def resend(settings: Settings, delivery: int, as_json: bool) -> None:
         print_json({"id": again.id, "event": again.event, "state": again.state})
     else:
         say(f"{delivery} is told again to {channel.name}.")
-
-
-class _Names:
-    """Records with names in place of numbers."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._sources: Mapping[int, str] = {each.number: each.name for each in catalog.sources()}
-        self._channels: Mapping[int, str] = {each.number: each.name for each in catalog.channels()}
-
-    def told(self, owner: Workspace, rule: AlertRuleRecord) -> dict[str, Any]:
-        """A rule."""
-        return {
-            "id": rule.id,
-            "name": rule.name,
-            "workspace": owner.name,
-            "source": None if rule.source is None else self._sources.get(rule.source, "?"),
-            "kind": rule.kind,
-            "metric": rule.metric,
-            "thresholds": list(rule.thresholds),
-            "quietHours": rule.quiet_hours if rule.kind == "silent" else None,
-            "channels": [self._channels.get(each, "a removed one") for each in rule.channels],
-            "enabled": rule.enabled,
-            "createdAt": moment_text(rule.created_at_ms),
-        }
-
-    def delivery(self, owner: Workspace, record: DeliveryRecord) -> dict[str, Any]:
-        """What was told to one channel."""
-        import msgspec
-
-        data = msgspec.json.decode(record.body)["data"]
-        return {
-            "id": record.id,
-            "event": record.event,
-            "kind": record.kind,
-            "workspace": owner.name,
-            "channel": self._channels.get(record.channel, "a removed one"),
-            "title": data["title"],
-            "at": moment_text(record.made_at_ms),
-            "state": record.state,
-            "attempts": record.attempts,
-            "nextAt": moment_text(record.next_at_ms) if record.state == "waiting" else None,
-            "tries": [
-                {
-                    "at": moment_text(each.at_ms),
-                    "status": each.status or None,
-                    "said": each.said,
-                    "tookMs": each.took_ms,
-                }
-                for each in record.log
-            ],
-        }
 
 
 def _last_said(told: Mapping[str, Any]) -> str:
