@@ -10,11 +10,16 @@ from __future__ import annotations
 from headcount.catalog.base import CatalogFile
 from headcount.catalog.entities import Deletion, clean_name, fresh_write_key
 from headcount.catalog.schema import (
+    ALERT_RULE,
+    BOT_REFUSAL,
+    CHANNEL,
     DELETION,
+    DELIVERY,
     FORWARDING,
     LINK,
     PLAN_LIMIT,
     PLAN_PRICE,
+    QUOTA,
     SOURCE,
     TOKEN,
     WORKSPACE,
@@ -26,6 +31,8 @@ __all__ = ["LIVING_WORKSPACE", "DeletingCatalog"]
 LIVING_WORKSPACE = "NOT IN (SELECT number FROM deletion WHERE kind = 'workspace')"
 """To be put behind the column that holds a workspace's number."""
 
+_OF_A_WORKSPACE = (TOKEN, LINK, PLAN_LIMIT, PLAN_PRICE, ALERT_RULE, CHANNEL, DELIVERY)
+_OF_A_SOURCE = (FORWARDING, QUOTA, BOT_REFUSAL)
 _REVOKED = LINK.columns.index("revoked_at_ms")
 
 
@@ -168,16 +175,17 @@ class DeletingCatalog(CatalogFile):
             self._ledger.drop(DELETION, "WHERE kind = 'workspace' AND number = ?1", (number,))
 
     def erase_workspace(self, number: int, now_ms: int) -> None:
-        """Erase its names, keys, tokens, links and limits; its numbers stay taken."""
+        """Erase its names, keys, tokens, links, limits, alerts and channels; numbers stay taken."""
         with self._transaction():
             held = self._ledger.get(DELETION, "workspace", number)
             row = self._ledger.get(WORKSPACE, number)
             if held is None or row is None or held[4] is not None:
                 return
-            for table in (TOKEN, LINK, PLAN_LIMIT, PLAN_PRICE):
+            for table in _OF_A_WORKSPACE:
                 self._ledger.drop(table, "WHERE workspace = ?1", (number,))
             for source in self._ledger.read(SOURCE, "WHERE workspace = ?1", (number,)):
-                self._ledger.drop(FORWARDING, "WHERE source = ?1", (source[0],))
+                for table in _OF_A_SOURCE:
+                    self._ledger.drop(table, "WHERE source = ?1", (source[0],))
                 self._end_source(source, f"deleted source {source[0]}", now_ms)
             self._ledger.put(WORKSPACE, *row[:2], f"deleted workspace {number}", *row[3:])
             self._ledger.put(DELETION, *held[:4], now_ms)

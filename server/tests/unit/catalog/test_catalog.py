@@ -17,9 +17,11 @@ from headcount.catalog import (
     Catalog,
     DatedLimit,
     DatedPrice,
+    NewDelivery,
     PlanLimits,
     prices_on,
 )
+from headcount.catalog.schema import TABLES
 from headcount.counting.cost import Price
 from headcount.errors import DamagedDataError, DataFolderError, UsageError
 
@@ -365,3 +367,40 @@ def test_a_missing_catalog_is_not_made_by_a_reader(path: Path) -> None:
     with pytest.raises(DataFolderError, match="cannot be read"):
         Catalog(path, read_only=True)
     assert not path.exists()
+
+
+def test_an_erased_workspace_leaves_nothing_behind_in_any_table(
+    catalog: Catalog, path: Path
+) -> None:
+    """Where its channels lead to is a secret, and what was told of it was its usage."""
+    for name in ("Gone", "Stays"):
+        workspace = catalog.add_workspace(name, NOW_MS).number
+        source = catalog.add_source(workspace, "Web", NOW_MS).number
+        channel = catalog.add_channel(
+            workspace, channel_id=name, name="ops", kind="webhook", shown="https://…",
+            sealed=b"sealed", digest="none", now_ms=NOW_MS,
+        )  # fmt: skip
+        catalog.add_alert_rule(
+            workspace, source=source, name="MTU", kind="count", metric="mtu", thresholds=["80%"],
+            quiet_hours=24, channels=[channel.number], now_ms=NOW_MS,
+        )  # fmt: skip
+        new = NewDelivery(workspace, channel.number, f"evt_{name}", "alert", "{}")
+        catalog.add_delivery(new, NOW_MS)
+        catalog.set_quota(source, "api_calls", 1_000, "refuse", NOW_MS)
+        catalog.set_bots_refused(source, True, NOW_MS)
+    catalog.delete_workspace(1, NOW_MS, NOW_MS)
+    catalog.erase_workspace(1, NOW_MS)
+    kept = {"workspace", "source", "deletion"}
+    with closing(sqlite3.connect(path)) as read:
+        for table in TABLES:
+            for column in {"workspace", "source"} & set(table.columns):
+                rows = read.execute(f"SELECT {column} FROM {table.name}").fetchall()
+                assert table.name in kept or (1,) not in rows, table.name
+    assert len(catalog.channels(2)) == len(catalog.alert_rules(2)) == len(catalog.deliveries(2))
+    assert [each.source for each in catalog.quotas()] == [2]
+    # Its numbers name nothing else: deliveries and marks know them.
+    again = catalog.add_channel(
+        2, channel_id="again", name="again", kind="webhook", shown="https://…",
+        sealed=b"sealed", digest="none", now_ms=NOW_MS,
+    )  # fmt: skip
+    assert again.number == 3
