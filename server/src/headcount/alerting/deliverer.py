@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ __all__ = ["ChannelHealth", "Deliverer", "DeliveryPace", "pause_s"]
 _log = logging.getLogger("headcount.alerting")
 
 _AT_ONCE_MAX = 8
+# Whose receivers never answer keeps nobody else's waiting.
+_OF_A_WORKSPACE_MAX = 3
 _EVENTS_A_LOOK = 100
 
 
@@ -123,6 +126,7 @@ class Deliverer:
         self.take_events()
         self._in_flight = {n: each for n, each in self._in_flight.items() if not each.done()}
         channels = {each.number: each for each in self._catalog.channels()}
+        living = {each.number for each in self._catalog.workspaces()}
         due: dict[int, DeliveryRecord] = {}
         self.waiting = dict.fromkeys(channels, 0)
         now_ms, now_s = self._clock_ms(), time.monotonic()
@@ -134,14 +138,24 @@ class Deliverer:
             self.waiting[record.channel] += 1
             health = self.health.setdefault(record.channel, ChannelHealth())
             busy = record.channel in self._in_flight or now_s < health.rests_until_s
-            if channel.state != "on" or busy or not self._is_due(record, now_ms):
+            # Of a workspace that is deleted it waits: that may be taken back.
+            told = channel.state == "on" and channel.workspace in living
+            if not told or busy or not self._is_due(record, now_ms):
                 continue
             # The least tried first: what a channel will not take holds up nothing behind it.
             first = due.get(record.channel)
             if first is None or record.attempts < first.attempts:
                 due[record.channel] = record
-        for number, record in due.items():
-            self._in_flight[number] = self._pool.submit(self._deliver, channels[number], record)
+        self._send(due, channels)
+
+    def _send(self, due: dict[int, DeliveryRecord], channels: dict[int, Channel]) -> None:
+        """Begin to send what is due, those first that fare well, and of each workspace a few."""
+        sending = Counter(channels[n].workspace for n in self._in_flight if n in channels)
+        for number in sorted(due, key=lambda each: self.health[each].failures):
+            channel = channels[number]
+            if sending[channel.workspace] < _OF_A_WORKSPACE_MAX:
+                sending[channel.workspace] += 1
+                self._in_flight[number] = self._pool.submit(self._deliver, channel, due[number])
 
     def take_events(self) -> None:
         """Write down what was found since, once for each of its channels."""

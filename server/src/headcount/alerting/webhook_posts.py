@@ -7,6 +7,7 @@ those of a redirect too.
 
 from __future__ import annotations
 
+import re
 import ssl
 import urllib.parse
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ _REDIRECTS_MAX = 3
 _SAID_BYTES = 300
 # Those that ask for the same request, body and all, somewhere else.
 _SAME_AGAIN = (307, 308)
+_SECONDS = re.compile(r"[0-9]{1,6}")
 
 
 class ReceiverAnswer(NamedTuple):
@@ -74,7 +76,10 @@ def post(config: WebhookConfig, event: str, body: str, now_ms: int) -> ReceiverA
     }
     url = config.url
     for _ in range(_REDIRECTS_MAX + 1):
-        answer = _post_once(url, body, headers, config)
+        try:
+            answer = _post_once(url, body, headers, config)
+        except ValueError:  # of a Location such as https://[
+            return ReceiverAnswer(0, "it sends on to what is no address", taken=False)
         if isinstance(answer, ReceiverAnswer):
             return answer
         url = answer
@@ -115,7 +120,7 @@ def _post_once(
         f"it answers {status}" + (f": {words}" if words and status >= 300 else ""),
         taken=200 <= status < 300,
         gone=status == 410,
-        retry_after_s=float(asked) if asked.isdigit() and len(asked) <= 6 else None,
+        retry_after_s=float(asked) if _SECONDS.fullmatch(asked) else None,
     )
 
 

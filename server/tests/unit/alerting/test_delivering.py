@@ -3,6 +3,7 @@ the process that tells dies; and what it is told can be verified by anybody's li
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,19 +57,21 @@ class Alerts:
             self.catalog, self.store.alerts, lambda: KEY, lambda: self.now_ms, pace
         )
 
-    def channel(self, url: str, name: str = "ops") -> tuple[Channel, WebhookConfig]:
+    def channel(
+        self, url: str, name: str = "ops", workspace: int = 1
+    ) -> tuple[Channel, WebhookConfig]:
         config = webhook_config(url, by_token=False, allow_private=True)
         channel_id = fresh_id()
         made = self.catalog.add_channel(
-            1, channel_id=channel_id, name=name, kind="webhook", shown=shown(config),
+            workspace, channel_id=channel_id, name=name, kind="webhook", shown=shown(config),
             sealed=sealed(KEY, channel_id, config), digest="none", now_ms=self.now_ms,
         )  # fmt: skip
         return made, config
 
-    def finds(self, *channels: int) -> str:
+    def finds(self, *channels: int, workspace: int = 1) -> str:
         self.found += 1
         event = AlertEvent(
-            f"evt_{self.found}", 1, self.now_ms, channels, (crossing(f"{self.found}"),)
+            f"evt_{self.found}", workspace, self.now_ms, channels, (crossing(f"{self.found}"),)
         )
         self.store.commit(Change(alerts=[event]))
         return event.uid
@@ -147,6 +150,10 @@ FAILURES = {
     "resets": Does(reset=True),
     "talks nonsense": Does(0),
     "redirects nowhere": Does(308),
+    "redirects to nonsense": Does(307, headers=(("Location", "https://[::/"),)),
+    "redirects to no port": Does(307, headers=(("Location", "http://127.0.0.1:port/"),)),
+    "redirects to another scheme": Does(307, headers=(("Location", "file:///etc/passwd"),)),
+    "asks for no number of seconds": Does(503, headers=(("Retry-After", "\u00b2"),)),
 }
 
 
@@ -342,3 +349,58 @@ def test_secrets_are_sealed_and_tied_to_their_channel(alerts: Alerts) -> None:
     assert "secret" not in channel.shown
     with pytest.raises(DataFolderError, match="another key"):
         opened(bytes(32), channel)
+
+
+def test_receivers_that_never_answer_keep_no_other_workspaces_waiting(
+    alerts: Alerts, receiver: ScriptedReceiver
+) -> None:
+    """One workspace may have more channels that hang than are told at once."""
+    answering = threading.Event()
+
+    def hangs(_: int) -> Does:
+        answering.wait(60)
+        return Does()
+
+    with scripted_receiver(hangs) as hanging:
+        held = [alerts.channel(hanging.url, f"hangs {each}")[0].number for each in range(12)]
+        alerts.finds(*held)
+        alerts.deliverer.look()
+        other = alerts.catalog.add_workspace("Other", 0).number
+        channel, _ = alerts.channel(receiver.url, "ops", other)
+        alerts.finds(channel.number, workspace=other)
+        try:
+            alerts.looks_until(
+                lambda: [each.state for each in alerts.catalog.deliveries(other)] == ["delivered"]
+            )
+        finally:
+            answering.set()
+        alerts.looks_until(lambda: alerts.states() == ["delivered"] * 12)
+
+
+def test_nobody_is_told_of_a_deleted_workspace_until_that_is_taken_back(
+    alerts: Alerts, receiver: ScriptedReceiver
+) -> None:
+    channel, _ = alerts.channel(receiver.url)
+    alerts.finds(channel.number)
+    alerts.deliverer.take_events()
+    alerts.catalog.delete_workspace(1, alerts.now_ms, alerts.now_ms + 1)
+    for _ in range(3):
+        alerts.deliverer.look()
+    alerts.deliverer.close()
+    assert not receiver.came
+    alerts.start()
+    alerts.catalog.undelete_workspace(1)
+    alerts.looks_until(lambda: alerts.states() == ["delivered"])
+    assert len(receiver.came) == 1
+
+
+@pytest.mark.parametrize("how", FAILURES)
+def test_nothing_that_a_receiver_answers_is_an_error_of_ours(
+    receiver: ScriptedReceiver, how: str
+) -> None:
+    """Else a try would not be written down, and would be made again and again."""
+    receiver.script = lambda _: FAILURES[how]
+    config = webhook_config(receiver.url, by_token=False, allow_private=True)
+    answer = post(config, "evt", "{}", time.time_ns() // 1_000_000)
+    assert not answer.taken
+    assert answer.said
