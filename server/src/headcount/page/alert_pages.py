@@ -72,7 +72,7 @@ async def add_rule(visit: Visit, form: dict[str, str], _named: str) -> Notice:
         "sourceId": form.get("source") or None,
         "channelIds": [form["channel"]] if form.get("channel") else [],
         "name": form.get("name", "").strip(),
-        "quietHours": int(hours) if hours.isascii() and hours.isdigit() else 24,
+        "quietHours": int(hours[:9]) if hours.isascii() and hours.isdigit() else 24,
     }
     made = await visit.ask(AlertBody, _ALERTS, method="POST", body=body)
     return Notice(f"{made.alert.name} was added. What the month has reached already is told now.")

@@ -82,7 +82,7 @@ async def add_link(visit: Visit, form: dict[str, str], _named: str) -> Notice:
         "view": "source" if of_source else view,
         "sourceId": view.removeprefix(_OF_SOURCE) if of_source else None,
         "period": form.get("period") or None,
-        "against": int(against) if against.isascii() and against.isdigit() else 1,
+        "against": int(against[:9]) if against.isascii() and against.isdigit() else 1,
         "expiresAt": f"{expires}T00:00:00Z" if expires else None,
     }
     made = await visit.ask(NewLinkBody, _LINKS, method="POST", body=body)

@@ -6,6 +6,7 @@ may be anywhere, are the operator's to add: `headcount channel add`.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -171,7 +172,8 @@ async def add_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
     new = await body_of(request, NewChannel)
     channel_id = fresh_id()
     try:
-        config = webhook_config(new.webhook, by_token=True)
+        # Its name is looked up, which may take a while, and others are not to wait for it.
+        config = await asyncio.to_thread(webhook_config, new.webhook, by_token=True)
         made = caller.services.catalog.add_channel(
             caller.workspace.number,
             channel_id=channel_id,
