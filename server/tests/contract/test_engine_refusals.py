@@ -45,6 +45,11 @@ def test_a_name_that_could_name_nothing_is_refused(name: str) -> None:
         ("postgresql://h/db?user=u&password=p%40&x=y", "postgresql://h/db?user=u&password=…&x=y"),
         ("nats://u:p@h1:4222,u:p@h2:4222", "nats://h1:4222,h2:4222"),
         ("nats://token@h1:4222", "nats://h1:4222"),
+        # Passwords that ought to have been written with %40, %2C and %2F.
+        ("postgresql://u:p@ss@h1:5432,h2/db", "postgresql://h1:5432,h2/db"),
+        ("postgresql://u:pa,ss@h1/db", "postgresql://h1/db"),
+        ("postgresql://u:pa/s?s#@h1/db", "postgresql://h1/db"),
+        ("u:p@h1/db", "h1/db"),
     ],
 )
 def test_no_address_is_shown_with_its_password(address: str, shown: str) -> None:

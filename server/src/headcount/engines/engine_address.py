@@ -17,7 +17,6 @@ _SCHEMES = {
     "nats": "nats",
     "tls": "nats",
 }
-_USER_INFO = re.compile(r"(?<=//)[^/?#@]*@|(?<=,)[^/?#@,]*@")
 _SECRET = re.compile(r"(?i)\b((?:ssl)?password|token)=[^&\s]*")
 
 
@@ -46,7 +45,15 @@ def engine_of(address: str) -> Engine:
 
 def shown_address(address: str) -> str:
     """An address for people: without users and passwords."""
-    return _SECRET.sub(r"\1=…", _USER_INFO.sub("", address))
+    scheme, found, rest = address.partition("://")
+    if not found:
+        scheme, rest = "", address
+    # A password may hold what ought to be written otherwise in it, such as @, a comma or a slash:
+    # nothing is shown that stands before an @, and nothing of the hosts before the first.
+    hosts = rest.split(",")
+    named = next((place for place, each in enumerate(hosts) if "@" in each), 0)
+    shown = ",".join(each.rpartition("@")[2] for each in hosts[named:])
+    return _SECRET.sub(r"\1=…", scheme + found + shown)
 
 
 def require_name(name: str) -> str:
