@@ -88,12 +88,23 @@ def _by_role(server: Server) -> Counter[str]:
     return found
 
 
+def _answers(server: Server, tenant: Tenant) -> bool:
+    """Whether usage can be read: in a cluster, once all partitions have been heard of."""
+    with contextlib.closing(server.reader(tenant)) as reader:
+        try:
+            reader.api_calls()
+        except BenchError:
+            return False
+    return True
+
+
 def _measured(
     scenario: str, server: Server, tenant: Tenant, probed: Tenant, seconds: float, engine: _Engine
 ) -> tuple[list[Row], float]:
     """Rows of one side, and its processor time a message in microseconds."""
     visitors = Population()
     load = Load(server.tracking, tenant.write_keys[0], _BATCH, visitors)
+    wait_until(lambda: _answers(server, tenant), _WITHIN_S, "having something to show", 0.5)
     reader = server.reader(tenant)
 
     def counted() -> bool:
