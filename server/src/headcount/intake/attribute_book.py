@@ -37,8 +37,10 @@ _OF_A_SOURCE_MAX, _COARSE_MAX = 400, 600
 _HALF = NUMBERS_END // 2
 _AGENT_BYTES_MAX = 400
 _KNOWN_BYTES_MAX = 600
-# Senders that are remembered, and of each the pairs of type and event.
-_SENDERS_MAX, _PAIRS_MAX = 2_000, 500
+# Senders that are remembered, of each the pairs of type and event, and of all together; events are
+# as long as messages may be, and only such as this are remembered.
+_SENDERS_MAX, _PAIRS_MAX, _ALL_PAIRS_MAX = 2_000, 500, 20_000
+_KNOWN_EVENT_CHARACTERS_MAX = 120
 
 Named = tuple[int, NumberedAttributes]
 """What is added to the tags of a fact, so that it names its attributes; and which those are."""
@@ -92,15 +94,18 @@ class SenderBook(dict[tuple[str | None, str | None], Named]):
 
     def __missing__(self, key: tuple[str | None, str | None]) -> Named:
         message_type, event = key
-        if len(self) >= _PAIRS_MAX:
-            self.clear()
         library, version, bot = self.sender
         is_named = event and message_type == "track" and self._book.event_names
         name = clean_event(event) if event and is_named else ""
         numbered = self._book.numbered(
             self._source, Attributes(library, version, message_type or "", name, bot)
         )
-        named = self[key] = numbered.number << NUMBER_SHIFT, numbered
+        named = numbered.number << NUMBER_SHIFT, numbered
+        if event is None or len(event) <= _KNOWN_EVENT_CHARACTERS_MAX:
+            if len(self) >= _PAIRS_MAX:
+                self.clear()
+            self[key] = named
+            self._book.note_pair()
         return named
 
 
@@ -115,6 +120,7 @@ class AttributeBook:
         self.event_names = event_names
         self._numbered: dict[Attributes, NumberedAttributes] = {}
         self._senders: dict[tuple[int, bytes, bytes, bytes, bool], SenderBook] = {}
+        self._pairs = 0
         self._brought: Counter[int] = Counter()
         self._next, self._end = len(RESERVED), _HALF
         self._month_ms = range(0)
@@ -129,7 +135,7 @@ class AttributeBook:
 
     def _begin_half(self) -> None:
         self._numbered.clear()
-        self._senders.clear()
+        self._forget_senders()
         self._brought.clear()
         first = self._end % NUMBERS_END
         self._next, self._end = first or len(RESERVED), first + _HALF
@@ -150,9 +156,19 @@ class AttributeBook:
             found = SenderBook(self, source, sender(*told, short=short))
             if len(told[0]) + len(told[1]) <= _KNOWN_BYTES_MAX:
                 if len(self._senders) >= _SENDERS_MAX:
-                    self._senders.clear()
+                    self._forget_senders()
                 self._senders[source, *told, short] = found
         return found
+
+    def note_pair(self) -> None:
+        """Bound what is remembered of all senders together, whatever they make up."""
+        self._pairs += 1
+        if self._pairs > _ALL_PAIRS_MAX:
+            self._forget_senders()
+
+    def _forget_senders(self) -> None:
+        self._senders.clear()
+        self._pairs = 0
 
     def numbered(self, source: int, attributes: Attributes) -> NumberedAttributes:
         """Attributes of a source's message, or such as stand for them, with their number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import msgspec
 import pytest
@@ -115,3 +116,23 @@ def test_known_bots_are_known(agent: str) -> None:
 @pytest.mark.parametrize("agent", ["", CHROME, "python-requests/2", "okhttp/4.9", "axios/1.6"])
 def test_what_people_and_libraries_send_through_is_no_bot(agent: str) -> None:
     assert not is_known_bot(agent)
+
+
+@pytest.mark.parametrize(("senders", "events", "characters"), [(100, 60, 5_000), (700, 120, 20)])
+def test_what_a_stranger_makes_up_is_not_kept_in_memory(
+    senders: int, events: int, characters: int
+) -> None:
+    """A write key stands in every page: whoever has it may send any events as any library."""
+    book = AttributeBook()
+    book.begin(0)
+    tracemalloc.start()
+    try:
+        for number in range(senders):
+            library = msgspec.Raw(f'{{"name": "made up {number}"}}'.encode())
+            for event in range(events):
+                named = book.of(1, library, msgspec.Raw(), b"", short=False)
+                _ = named["track", f"{number} {event} ".ljust(characters, "x")]
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 12_000_000
