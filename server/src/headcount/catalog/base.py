@@ -26,6 +26,7 @@ from headcount.catalog.shared_contents import (
     kept_before,
     kept_version,
 )
+from headcount.errors import UsageError
 from headcount.sqlite.reading import refuse_damage
 from headcount.sqlite.rows import Table
 
@@ -107,6 +108,14 @@ class CatalogFile:
     def _read(self, table: Table, clause: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock, errors_named(self._path, "read"):
             return self._ledger.read(table, clause, values)
+
+    def _require_single_machine(self) -> None:
+        """Refuse what nobody would judge by: partitions of a cluster tell nothing yet."""
+        if self._shared is not None:
+            raise UsageError(
+                "A cluster judges by no alerts and quotas yet, and would tell nobody.",
+                "Set thresholds on the metrics that Prometheus gathers from its nodes.",
+            )
 
     @contextmanager
     def _transaction(self, *, own: bool = False) -> Iterator[None]:

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable
 
 from headcount.catalog import Catalog
+from headcount.cluster.catalogs import membership_of
 from headcount.datafolder import DataFolder
 from headcount.errors import DataFolderError
 from headcount.spool.segment_files import sources_in
@@ -27,9 +28,10 @@ def has_forwardings(folder: DataFolder, catalog: Catalog) -> bool:
     return bool(sources_in(folder.spool) or catalog.forwardings())
 
 
-def has_channels(_: DataFolder, catalog: Catalog) -> bool:
-    """Whether there is a channel that tells people anything."""
-    return bool(catalog.channels())
+def has_channels(folder: DataFolder, catalog: Catalog) -> bool:
+    """Whether there is a channel that tells people anything; none does in a cluster."""
+    # Where nobody judges, and each node would tell the same.
+    return membership_of(folder) is None and bool(catalog.channels())
 
 
 async def wanted(folder: DataFolder, stopping: asyncio.Event, is_wanted: Wanted) -> bool:

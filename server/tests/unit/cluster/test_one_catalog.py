@@ -200,3 +200,23 @@ def test_what_another_version_wrote_is_refused(nodes: Nodes) -> None:
     one.publish(held.version, b"\x80")
     with pytest.raises(DamagedDataError, match="other nodes run"):
         nodes.a.catch_up()
+
+
+def test_alerts_and_quotas_that_nobody_would_judge_by_are_refused(nodes: Nodes) -> None:
+    """Partitions tell nothing yet: a rule that is taken would look like one that holds."""
+    shop = nodes.a.add_workspace("Shop", 1).number
+    web = nodes.a.add_source(shop, "web", 2).number
+    with pytest.raises(UsageError, match="no alerts"):
+        nodes.a.add_alert_rule(
+            shop, source=None, name="MTU", kind="count", metric="mtu", thresholds=["80%"],
+            quiet_hours=24, channels=[], now_ms=3,
+        )  # fmt: skip
+    with pytest.raises(UsageError, match="no alerts"):
+        nodes.a.add_channel(
+            shop, channel_id=fresh_id(), name="ops", kind="webhook", shown="https://…",
+            sealed=b"sealed", digest="none", now_ms=3,
+        )  # fmt: skip
+    with pytest.raises(UsageError, match="no alerts"):
+        nodes.a.set_quota(web, "api_calls", 1_000, "refuse", 3)
+    nodes.a.set_quota(web, "api_calls", None, "refuse", 3)
+    assert not nodes.a.alert_rules() + nodes.a.channels() + nodes.a.quotas()
