@@ -82,6 +82,10 @@ def _without_tags(fact: bytes) -> bytes:
     return fact[: _TAGS.start] + b"\0\0\0\0" + fact[_TAGS.stop :]
 
 
+def _sent_as(fact: PlainFact) -> bytes:
+    return _without_tags(pack(fact))
+
+
 def _facts(packed: bytes) -> list[bytes]:
     return [_without_tags(packed[at : at + FACT_BYTES]) for at in range(0, len(packed), FACT_BYTES)]
 
@@ -132,14 +136,14 @@ class Auditor:
     def sending(self, request: Request) -> None:
         """A request is on its way: all of it may become durable, or nothing."""
         for fact in request.facts:
-            packed = pack(fact)
+            packed = _sent_as(fact)
             self._plain[packed] = fact
             self._sent[packed] += 1
         self._tallies_sent.update(tallied(request.rejections))
 
     def acknowledged(self, request: Request, now_ms: int) -> None:
         """Its client was told that it is durable."""
-        for packed in map(pack, request.facts):
+        for packed in map(_sent_as, request.facts):
             self._owed[packed] += 1
             self._acknowledged_at_ms[packed] = now_ms
         self._tallies_owed.update(tallied(request.rejections))

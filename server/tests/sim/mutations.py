@@ -14,7 +14,7 @@ import pytest
 
 from headcount import integrity
 from headcount.counting import plausible
-from headcount.counting.batch import facts_from_bytes
+from headcount.counting.batch import numbered_facts
 from headcount.counting.facts import Rejection
 from headcount.counting.folded import Folded
 from headcount.errors import StorageUnavailableError
@@ -220,12 +220,12 @@ def _see_journals_only_at_the_start(patch: Patch) -> None:
 
 
 def _count_each_delivery(patch: Patch) -> None:
-    def as_new_messages(blocks: Any) -> Any:
-        facts = facts_from_bytes(blocks).copy()
+    def as_new_messages(blocks: Any, told: Any) -> Any:
+        facts, attributes = numbered_facts(blocks, told)
         facts["message"] ^= facts["received_at_ms"].astype("u8")
-        return facts
+        return facts, attributes
 
-    patch.setattr(meter, "facts_from_bytes", as_new_messages)
+    patch.setattr(meter, "numbered_facts", as_new_messages)
 
 
 def _name_runs_that_are_not_synced(patch: Patch) -> None:
