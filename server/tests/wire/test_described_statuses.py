@@ -253,6 +253,8 @@ def is_not_there(place: Place, asked: Asked, _: pytest.MonkeyPatch) -> None:
     place.ask(asked, secret, params={**asked.query, **nobody_s})
     if asked.body is not None and "view" in asked.body:
         place.ask(asked, secret, json={**asked.body, "view": "source", **nobody_s})
+    if asked.body is not None and "thresholds" in asked.body:
+        place.ask(asked, secret, json={**asked.body, **nobody_s})
 
 
 def is_malformed(place: Place, asked: Asked, _: pytest.MonkeyPatch) -> None:
