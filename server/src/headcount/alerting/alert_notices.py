@@ -9,12 +9,15 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
 
+from headcount.catalog import DatedPrice, prices_on
 from headcount.counting.alerts import SHARES, AlertEvent, Crossing
-from headcount.counting.calendar import parse_day
+from headcount.counting.calendar import day_of_ms, parse_day, parse_period
+from headcount.counting.cost import cost_of, money_text
 from headcount.counting.metrics import BY_NAME
 
 __all__ = [
@@ -83,7 +86,10 @@ def metric_wire(metric: str) -> str:
 
 
 def alert_body(
-    event: AlertEvent, workspace: tuple[str, str], sources: Mapping[int, tuple[str, str]]
+    event: AlertEvent,
+    workspace: tuple[str, str],
+    sources: Mapping[int, tuple[str, str]],
+    prices: Sequence[DatedPrice] = (),
 ) -> str:
     """An event as JSON, as every channel gets it.
 
@@ -91,6 +97,7 @@ def alert_body(
         event: what was found.
         workspace: the workspace's id and name.
         sources: the ids and names of its sources, by number.
+        prices: all of its plan's, with their days.
     """
     crossings = [
         _crossing_data(each, sources.get(each.source, ("", "a source that is gone")))
@@ -101,8 +108,15 @@ def alert_body(
         sentence(each, sources.get(each.source, ("", "a source"))[1] if each.source else of_whole)
         for each in event.crossings
     ]
-    for data, said in zip(crossings, sentences, strict=True):
+    for data, said, crossing in zip(crossings, sentences, event.crossings, strict=True):
         data["text"] = said
+        if costs := _costs(crossing, prices, day_of_ms(event.at_ms)):
+            currency, amounts = costs
+            data["overageCost"] = {
+                "currency": currency,
+                **{n: f"{a:f}" for n, a in amounts.items()},
+            }
+            data["text"] += _cost_sentence(currency, amounts)
     data = {
         "id": event.uid,
         "workspace": {"id": workspace[0], "name": workspace[1]},
@@ -112,6 +126,33 @@ def alert_body(
     }
     body = {"type": "headcount.alert", "timestamp": rfc3339(event.at_ms), "data": data}
     return msgspec.json.encode(body).decode()
+
+
+def _costs(
+    crossing: Crossing, prices: Sequence[DatedPrice], today: int
+) -> tuple[str, dict[str, Decimal]] | None:
+    """What use beyond the plan costs, now or at the month's end; None where nothing is charged."""
+    if crossing.source or crossing.limit is None or crossing.kind not in ("count", "forecast"):
+        return None
+    day = min(today, parse_period(crossing.period).last_day)
+    price = prices_on(prices, day).get(crossing.metric)
+    if price is None:
+        return None
+    counts = {"now": crossing.value}
+    if crossing.kind == "forecast":
+        ends = {"likely": crossing.likely, "low": crossing.low, "high": crossing.high}
+        counts = {name: count for name, count in ends.items() if count is not None}
+    amounts = {name: cost_of(int(n), crossing.limit, price).amount for name, n in counts.items()}
+    return (price.currency, amounts) if any(amounts.values()) else None
+
+
+def _cost_sentence(currency: str, amounts: Mapping[str, Decimal]) -> str:
+    told = {name: money_text(amount, currency) for name, amount in amounts.items()}
+    if "now" in told:
+        return f" That is {told['now']} beyond the plan so far."
+    return (
+        f" Beyond the plan that will be about {told['likely']} ({told['low']} to {told['high']})."
+    )
 
 
 def _crossing_data(crossing: Crossing, source: tuple[str, str]) -> dict[str, Any]:

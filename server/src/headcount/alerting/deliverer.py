@@ -169,7 +169,8 @@ class Deliverer:
         for _, event in found:
             if (workspace := workspaces.get(event.workspace)) is None:
                 continue
-            body = alert_body(event, workspace, sources)
+            prices = self._catalog.dated_prices(event.workspace)
+            body = alert_body(event, workspace, sources, prices)
             new += [
                 NewDelivery(event.workspace, number, event.uid, "alert", body)
                 for number in event.channels
