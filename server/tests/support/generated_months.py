@@ -1,4 +1,4 @@
-"""Two months of traffic that a seed makes, with one cause planted in the second.
+"""Two months of traffic that a seed makes, with causes planted in the second.
 
 Messages become facts and are folded as they are everywhere; the ids are random hashes. Months vary
 by themselves: how many come, by which version, how much each sends.
@@ -7,6 +7,7 @@ by themselves: how many come, by which version, how much each sends.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -23,9 +24,18 @@ from headcount.counting.keys import Family
 from headcount.counting.usage import Counts
 
 OCTOBER, NOVEMBER = parse_period("2026-10-01"), parse_period("2026-11-01")
-WEB, APP, SERVER, SHOP = 1, 2, 3, 4
-SOURCES = {WEB: "Website", APP: "App", SERVER: "Backend", SHOP: "Shop"}
-PLANTED = ("bots", "library_version", "identify_missing", "new_source")
+WEB, APP, SERVER, SHOP, STAGING = 1, 2, 3, 4, 5
+SOURCES = {WEB: "Website", APP: "App", SERVER: "Backend", SHOP: "Shop", STAGING: "Shop (staging)"}
+PLANTED = {
+    "bots": WEB,
+    "library_version": WEB,
+    "identify_missing": WEB,
+    "new_source": SHOP,
+    "single_message_ids": SERVER,
+    "reset_or_cookie": APP,
+    "internal_traffic": STAGING,
+}
+"""The causes that can be planted, and in which source each is."""
 
 
 class Indexes:
@@ -57,22 +67,33 @@ def joined_days(days: Sequence[DayOfContributions], attributes: list[Attributes]
 
 
 class GeneratedMonth(NamedTuple):
-    """What a month of workspace 1 came to: the counts of its scopes, 0 being itself."""
+    """What a month of workspace 1 came to: the counts of its scopes, 0 being itself.
+
+    Attributes:
+        counts: by the number of the source.
+        contributions: to which messages they are attributed.
+        effects: how many tracked users each planted cause made; links fewer, where identify is
+            missing.
+    """
 
     counts: dict[int, Counts]
     contributions: Contributions
+    effects: Counter[str]
 
 
 class _Month:
     """Makes the messages of one month."""
 
-    def __init__(self, rng: random.Random, period: Period, planted: str, fans: list[bytes]) -> None:
+    def __init__(
+        self, rng: random.Random, period: Period, planted: frozenset[str], fans: list[bytes]
+    ) -> None:
         self._rng, self._period, self._planted = rng, period, planted
         self._fans = fans
         self._numbers: dict[Attributes, int] = {}
         self._versions = ("4.1.0", "4.2.0")
         self._newer = rng.uniform(0.35, 0.65)
         self.facts: list[bytes] = []
+        self.effects: Counter[str] = Counter()
 
     @property
     def told(self) -> dict[int, Attributes]:
@@ -96,47 +117,68 @@ class _Month:
         size = rng.randrange(500, 900)
         for _ in range(size):
             newer = rng.random() < self._newer
-            version = self._versions[newer]
-            keeps = not (self._planted == "library_version" and newer)
-            self._visit(WEB, "analytics.js", version, keeps_id=keeps)
+            wrong = "library_version" if newer else ""
+            self._visit(WEB, "analytics.js", self._versions[newer], wrong)
         for _ in range(round(size * rng.uniform(0.25, 0.35))):
-            self._visit(APP, "analytics-ios", "4.1.8")
+            self._visit(APP, "analytics-ios", "4.1.8", "reset_or_cookie")
+        bought = Attributes("analytics-python", "2.3.2", "track", "Order Paid")
         for user in rng.sample(self._fans, round(len(self._fans) * rng.uniform(0.8, 0.9))):
             for _ in range(rng.randrange(1, 6)):
-                bought = Attributes("analytics-python", "2.3.2", "track", "Order Paid")
-                self._send(SERVER, bought, user)
-        if self._planted == "bots":
-            for _ in range(round(size * rng.uniform(0.2, 0.5))):
-                bot = Attributes("analytics.js", self._versions[0], "page", "", bot=True)
+                if "single_message_ids" in self._planted:
+                    self.effects["single_message_ids"] += 1
+                    self._send(SERVER, bought, anonymous=self._id())
+                else:
+                    self._send(SERVER, bought, user)
+        for _ in range(5):
+            self._visit(STAGING, "analytics.js", self._versions[1])
+        more = {each: round(size * rng.uniform(0.2, 0.5)) for each in PLANTED}
+        if "bots" in self._planted:
+            bot = Attributes("analytics.js", self._versions[0], "page", "", bot=True)
+            for _ in range(more["bots"]):
+                self.effects["bots"] += 1
                 self._send(WEB, bot, anonymous=self._id())
-        if self._planted == "new_source":
-            for _ in range(round(size * rng.uniform(0.2, 0.5))):
+        if "new_source" in self._planted:
+            for _ in range(more["new_source"]):
+                self.effects["new_source"] += 1
                 self._visit(SHOP, "analytics.js", self._versions[0])
+        if "internal_traffic" in self._planted:
+            # A load test of the staging shop by a tool that keeps no cookies between its visits.
+            for _ in range(more["internal_traffic"]):
+                self.effects["internal_traffic"] += 1
+                self._visit(STAGING, "k6", "1.0.0")
 
-    def _visit(self, source: int, library: str, version: str, *, keeps_id: bool = True) -> None:
+    def _visit(self, source: int, library: str, version: str, loses_id: str = "") -> None:
+        """What one visitor sends; the visitor's id is lost by a cause, where that is planted."""
         rng, anonymous = self._rng, self._id()
         user = rng.choice(self._fans) if rng.random() < 0.5 else self._id()
         logs_in = rng.random() < 0.4
-        is_lost = self._planted == "identify_missing" and source == WEB
+        needless: set[bytes] = set()
         for number in range(min(30, 2 + int(rng.expovariate(1 / 6)))):
-            if not keeps_id and rng.random() < 0.3:
+            if loses_id in self._planted and rng.random() < 0.3:
                 anonymous = self._id()
-            known = user if logs_in and number > 1 and not is_lost else ABSENT
+                needless.add(anonymous)
+            known = user if logs_in and number > 1 else ABSENT
             kind, event = rng.choice([("page", ""), ("track", "Viewed"), ("track", "Clicked")])
             if number == 2 and known != ABSENT:
                 kind, event = "identify", ""
+            if source == WEB and "identify_missing" in self._planted:
+                self.effects["identify_missing"] += kind == "identify"
+                known = ABSENT
+            if known != ABSENT:
+                needless.discard(anonymous)
             self._send(source, Attributes(library, version, kind, event), known, anonymous)
+        self.effects[loses_id] += len(needless)
 
 
-def generated(seed: int, planted: str) -> Iterator[GeneratedMonth]:
-    """October, and November in which something is planted; nothing where that is empty."""
+def generated(seed: int, *planted: str) -> Iterator[GeneratedMonth]:
+    """October, and November in which causes of `PLANTED` are planted."""
     rng = random.Random(seed)
     fans = [rng.randbytes(8) for _ in range(300)]
-    for period, cause in ((OCTOBER, ""), (NOVEMBER, planted)):
-        month = _Month(rng, period, cause, fans)
+    for period, causes in ((OCTOBER, frozenset[str]()), (NOVEMBER, frozenset(planted))):
+        month = _Month(rng, period, causes, fans)
         month.make()
         facts, attributes = numbered_facts([b"".join(month.facts)], [month.told])
         folded = fold(facts, Indexes(), 35)
         days: list[DayOfContributions] = [each for _, each in folded.contributions]
         counts = {source: counts for (_, _, source), counts in folded.counts.items()}
-        yield GeneratedMonth(counts, joined_days(days, attributes))
+        yield GeneratedMonth(counts, joined_days(days, attributes), month.effects)

@@ -62,7 +62,7 @@ CAUSES: Mapping[str, CauseWords] = {
     "identify_missing": CauseWords(
         "Fewer visitors become known users",
         "Look for an identify() that is not called any more after a login, or is called without the"
-        " anonymousId: visitors and users are counted apart until they are linked.",
+        " anonymousId: who is also known from elsewhere is counted twice until linked.",
     ),
     "new_source": CauseWords(
         "A new source",
@@ -180,24 +180,24 @@ def _of_source(
     source: int, now: Brought, before: Brought | None, months: Months
 ) -> list[LikelyCause]:
     """What is seen in one source that was there before, or in the first month of all."""
-    found = list(_of_versions(source, months)) if before is not None else []
     if before is None:
-        return [*_singles(source, now, Brought(), 0.0)]
+        return _singles(source, now, Brought(), 0.0)
     growth = now.messages / before.messages
-    explained = sum(each.effect for each in found)
+    found, explained = _of_versions(source, months)
+    if not found:
+        found = _singles(source, now, before, growth)
+        explained = sum(each.effect for each in found)
     expected = before.anonymous * growth
     more = now.anonymous - explained
-    is_faster = now.messages and more > _FASTER * expected
-    if is_faster and _is_more(more, expected):
+    if now.messages and more > _FASTER * expected and _is_more(more, expected):
+        effect = _unlinked(more - expected, now.linked - before.linked * growth)
         found.append(
             LikelyCause(
-                "reset_or_cookie", source, round(more - expected),
+                "reset_or_cookie", source, effect,
                 _ratio(now.anonymous, now.messages), _ratio(before.anonymous, before.messages),
                 "new anonymous ids a message",
             )
         )  # fmt: skip
-    if not explained:
-        found += _singles(source, now, before, growth)
     links = before.linked * growth
     if now.linked < _FEWER_LINKS * links and _is_more(links, now.linked):
         found.append(
@@ -213,18 +213,32 @@ def _ratio(count: int, of: int) -> float:
     return round(count / of, 4) if of else 0.0
 
 
-def _singles(source: int, now: Brought, before: Brought, growth: float) -> Iterator[LikelyCause]:
-    """Ids of which some must have come in one message only: there are too few for two each."""
-    alone, former = (max(0, 2 * each.ids - each.messages) for each in (now, before))
+def _unlinked(ids: float, links: float) -> int:
+    """What more anonymous ids make in users: who is known is one, however many ids were linked."""
+    return round(max(0.0, ids - max(0.0, links)))
+
+
+def _singles(source: int, now: Brought, before: Brought, growth: float) -> list[LikelyCause]:
+    """Users of whom some must have come in one message only: there are too few for two each.
+
+    Of users and not of ids, since a message that links brings two of these.
+    """
+    alone, former = (max(0, 2 * each.users - each.messages) for each in (now, before))
     expected = former * growth
-    if now.ids and alone >= _SINGLES_MIN * now.ids and _is_more(alone, expected):
-        effect = round(alone - expected)
-        evidence = "ids, at least, that came in one message only"
-        yield LikelyCause("single_message_ids", source, effect, alone, round(expected), evidence)
+    if alone < max(1, _SINGLES_MIN * now.users) or not _is_more(alone, expected):
+        return []
+    effect = round(alone - expected)
+    evidence = "ids, at least, that came in one message only"
+    return [LikelyCause("single_message_ids", source, effect, alone, round(expected), evidence)]
 
 
-def _of_versions(source: int, months: Months) -> Iterator[LikelyCause]:
-    """Versions of a library that make more anonymous ids a message than everything else."""
+def _of_versions(source: int, months: Months) -> tuple[list[LikelyCause], int]:
+    """Versions of a library that make more anonymous ids a message than everything else.
+
+    Also gives how many these are, with those that were linked to a user.
+    """
+    found: list[LikelyCause] = []
+    ids = 0
     now, before = (
         _grouped(
             {w: b for w, b in month.items() if w.source == source},
@@ -234,7 +248,7 @@ def _of_versions(source: int, months: Months) -> Iterator[LikelyCause]:
     )
     former = _total(before.values())
     if not former.messages:
-        return
+        return found, ids
     usual = former.anonymous / former.messages
     for (library, version), brought in now.items():
         others = _total(each for key, each in now.items() if key != (library, version))
@@ -251,11 +265,17 @@ def _of_versions(source: int, months: Months) -> Iterator[LikelyCause]:
             and brought.anonymous > _FASTER * expected
             and _is_more(brought.anonymous, expected)
         ):
-            yield LikelyCause(
-                "library_version", source, round(brought.anonymous - expected),
-                _ratio(brought.anonymous, brought.messages), round(max(own, beside), 4),
-                "new anonymous ids a message", library, version,
+            more = round(brought.anonymous - expected)
+            linked = others.linked / others.messages * brought.messages
+            ids += more
+            found.append(
+                LikelyCause(
+                    "library_version", source, _unlinked(more, brought.linked - linked),
+                    _ratio(brought.anonymous, brought.messages), round(max(own, beside), 4),
+                    "new anonymous ids a message", library, version,
+                )
             )  # fmt: skip
+    return found, ids
 
 
 def _total(brought: Iterable[Brought]) -> Brought:
