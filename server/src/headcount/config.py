@@ -38,7 +38,11 @@ __all__ = [
     "ENV_PREFIX",
     "FORWARD_KEY_ENV",
     "MEMORY_BYTES_MIN",
+    "SECRET_ENVS",
+    "SERVICE_ENV",
     "SETTINGS",
+    "SMTP_ENV",
+    "THEIRS_TOKEN_ENV",
     "TOKEN_ENV",
     "Address",
     "Network",
@@ -54,6 +58,18 @@ TOKEN_ENV = "HEADCOUNT_TOKEN"  # noqa: S105 — the name of a variable, not a se
 
 FORWARD_KEY_ENV = "HEADCOUNT_FORWARD_WRITE_KEY"
 """The variable that holds the vendor's write key of a source that is to forward."""
+
+THEIRS_TOKEN_ENV = "HEADCOUNT_THEIRS_TOKEN"  # noqa: S105 — the name of a variable, not a secret
+"""The variable that holds the API token for the count that ours is held against."""
+
+SMTP_ENV = "HEADCOUNT_SMTP"
+"""The variable that holds the mail server, with its password, of a channel that is added."""
+
+SERVICE_ENV = "HEADCOUNT_CHANNEL_URL"
+"""The variable that holds the address of a service of a channel that is added."""
+
+SECRET_ENVS = (TOKEN_ENV, FORWARD_KEY_ENV, THEIRS_TOKEN_ENV, SMTP_ENV, SERVICE_ENV)
+"""Variables that are no settings, since single commands alone look at them."""
 
 _WORKERS_DEFAULT_MAX = 4
 MEMORY_BYTES_MIN = 128 << 20

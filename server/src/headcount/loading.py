@@ -16,9 +16,8 @@ from headcount.config import (
     CONFIG_ENV,
     DEFAULTS,
     ENV_PREFIX,
-    FORWARD_KEY_ENV,
+    SECRET_ENVS,
     SETTINGS,
-    TOKEN_ENV,
     Setting,
     Settings,
 )
@@ -145,8 +144,7 @@ def _parsed(setting: Setting, text: str, place: str) -> object:
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    apart = [CONFIG_ENV, FORWARD_KEY_ENV, TOKEN_ENV]
-    known = [*apart, *(setting.env for setting in SETTINGS.values())]
+    known = [CONFIG_ENV, *SECRET_ENVS, *(setting.env for setting in SETTINGS.values())]
     return [
         f"The variable {name} is not a known setting and is ignored. {_did_you_mean(name, known)}"
         for name in sorted(environ)

@@ -77,6 +77,20 @@ def test_every_new_id_is_told_with_its_message(tmp_path: Path) -> None:
         ).stdout
         assert "Signed" in printed
         assert "\x1b" not in printed
+        own = server.program.run(
+            "explain", "--host", server.api, "--source", "backend", HEADCOUNT_TOKEN=shop.token
+        )
+        assert "Paid" in own.stdout
+        for option, said in (
+            (("--against", "2001-01"), ("2001-01-01 lies before", "first usage")),
+            (("--by", "colour"), ('"by" must name some of source', "Correct the option")),
+            (("--source", "Frontend"), ('no source "Frontend"', "headcount source list")),
+        ):
+            refused = server.program.run(
+                "explain", "--host", server.api, *option, HEADCOUNT_TOKEN=shop.token
+            )
+            assert refused.returncode != 0
+            assert all(part in refused.stderr for part in said), refused.stderr
         with httpx.Client(base_url=server.api) as visitor:
             visitor.post("/page/sign-in", data={"token": shop.token})
             page = visitor.get("/page/explain").text

@@ -135,6 +135,12 @@ def test_a_file_that_is_not_there_is_refused_when_it_was_named(folder: Path) -> 
         load_settings({}, {})
 
 
+def test_a_variable_that_a_command_looks_at_is_not_warned_about() -> None:
+    names = ("TOKEN", "THEIRS_TOKEN", "FORWARD_WRITE_KEY", "SMTP", "CHANNEL_URL")
+    _, warnings = load_settings({}, {f"HEADCOUNT_{name}": "x" for name in names})
+    assert warnings == []
+
+
 def test_a_variable_that_is_no_setting_is_warned_about() -> None:
     _, warnings = load_settings({}, {"HEADCOUNT_WORKER": "2", "HEADCOUNT_ZZ": "", "HOME": "/"})
     assert len(warnings) == 2
@@ -186,6 +192,7 @@ GIVEN = {
     "workers": "3",
     "hash_key": "/secret/key",
     "rate_limit_per_minute": "7",
+    "no_event_names": "true",
     "memory": "2G",
     "source_messages_per_minute": "1000",
     "source_ids_per_minute": "100",
@@ -277,8 +284,12 @@ def test_a_node_has_a_plain_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "flags", [{"node": "a"}, {"ack": "log"}, {"prune_after": "backup"}, {"take_over_after": "5"}]
-)
+    "flags",
+    [
+        {"node": "a"}, {"ack": "log"}, {"take_over_after": "5"},
+        {"prune_after": "backup", "backups": "/kept"},
+    ],
+)  # fmt: skip
 def test_what_means_something_in_a_cluster_only_is_refused_without_one(
     flags: dict[str, str | None],
 ) -> None:

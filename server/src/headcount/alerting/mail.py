@@ -19,6 +19,12 @@ __all__ = ["message_of", "send_mail"]
 
 _TIMEOUT_S = 30.0
 _SAID_MAX = 160
+_OFFERS_NONE = {
+    "starttls": "it offers no STARTTLS: add the channel with smtps:// for TLS from the start, or"
+    " with smtp+plain:// for a server on this machine",
+    "tls": "it offers no way of signing in: add the channel without a user and password",
+}
+_OFFERS_NONE["none"] = _OFFERS_NONE["tls"]
 
 
 def message_of(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int) -> EmailMessage:
@@ -63,6 +69,8 @@ def send_mail(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int)
         return ReceiverAnswer(
             error.smtp_code, f"it answers {error.smtp_code} {_clean(words)}", taken=False
         )
+    except smtplib.SMTPNotSupportedError:
+        return ReceiverAnswer(0, _OFFERS_NONE[config.security], taken=False)
     except ssl.SSLError as error:
         return ReceiverAnswer(0, f"its TLS cannot be trusted or used: {error.reason}", taken=False)
     except (smtplib.SMTPException, OSError, UnicodeError) as error:

@@ -20,6 +20,7 @@ from headcount.cli.lookup import (
 )
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.clock import now_ms
+from headcount.config import SERVICE_ENV, SMTP_ENV
 from headcount.errors import OperatorError, UsageError
 from headcount.terminal import moment_text, print_json, print_record, print_table, say
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["channel", "sealing_key"]
 
-SMTP_ENV, SERVICE_ENV = "HEADCOUNT_SMTP", "HEADCOUNT_CHANNEL_URL"
 _ROTATES_FOR_MS = 24 * 3_600_000
 _DIGESTS = click.Choice(["none", "daily", "weekly"])
 

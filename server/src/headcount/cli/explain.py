@@ -8,12 +8,13 @@ import click
 
 from headcount.cli.options import as_json_option
 from headcount.cli.reading.api_connection import connected, reading_options
-from headcount.cli.reading.own import get_own
+from headcount.cli.reading.own import require_own, source_names
 from headcount.cli.reading.usage_rows import period_named
 from headcount.errors import UsageError
 from headcount.terminal import print_json, print_table, say
 
 if TYPE_CHECKING:
+    from headcount.cli.reading.api_connection import ApiConnection
     from headcount.config import Settings
 
 __all__ = ["explain"]
@@ -29,7 +30,7 @@ Examples:
 @click.option("--period", metavar="MONTH", help="Month such as 2026-11. Default: the current one.")
 @click.option("--against", metavar="MONTH", help="Month beside it. Default: the one before.")
 @click.option("--metric", metavar="NAME", help="mtu or api-calls. Default: mtu.")
-@click.option("--source", metavar="ID", help="Explain this source's own count.")
+@click.option("--source", metavar="S", help="Explain this source's own count, by id or name.")
 @click.option(
     "--by",
     metavar="LIST",
@@ -58,27 +59,44 @@ def explain(
     and version, type, event, and whether it came from a known bot. Of a month that runs, and the
     other, the same days are compared. Reads Headcount over HTTP with an API token.
     """
-    asked = {
+    months = {
         "period": period and str(period_named(period, "--period")),
         "against": against and str(period_named(against, "--against")),
-        "metric": metric,
-        "sourceId": source,
-        "by": by,
-        "rank": rank,
-        "limit": str(limit or 20),
     }
     with connected(settings) as connection:
+        asked = months | {
+            "metric": metric,
+            "sourceId": source and _source_id(connection, source),
+            "by": by,
+            "rank": rank,
+            "limit": str(limit or 20),
+        }
         query = {name: value for name, value in asked.items() if value}
-        told = get_own(connection, "explain", **query)
+        told = require_own(connection, "explain", **query)
         if told is None:
             raise UsageError(
-                f"{connection.host} explains nothing of {period or 'this month'}.",
-                "Ask a Headcount server, for a month in which it had usage.",
+                f"{connection.host} is Segment's, which explains nothing.",
+                "Name a Headcount server with --host.",
             )
     if as_json:
         print_json(told)
         return
     _print(told)
+
+
+def _source_id(connection: ApiConnection, id_or_name: str) -> str:
+    names = source_names(connection)
+    found = [each for each, name in names.items() if name == id_or_name]
+    if id_or_name in names or not names:
+        return id_or_name
+    if len(found) != 1:
+        raise UsageError(
+            f'{len(found)} sources are named "{id_or_name}".'
+            if found
+            else f'There is no source "{id_or_name}".',
+            "Give --source an id: `headcount source list` has them.",
+        )
+    return found[0]
 
 
 def _print(told: dict[str, Any]) -> None:

@@ -158,9 +158,16 @@ def found_rule(
     """The rule of alerts of that id or name, and its workspace.
 
     Raises:
-        UsageError: there is none, or several workspaces have one of that name.
+        UsageError: there is none, or several have that name.
     """
-    return _one_of(catalog, workspace, catalog.alert_rule, "alert", id_or_name)
+    owner, found = _one_of(catalog, workspace, catalog.alert_rule, "alert", id_or_name)
+    named = [each for each in catalog.alert_rules(owner.number) if each.name == found.name]
+    if found.id != id_or_name and len(named) > 1:
+        raise UsageError(
+            f'{len(named)} alerts are named "{found.name}".',
+            "Give the id of one: `headcount alert list` has them.",
+        )
+    return owner, found
 
 
 def _one_of(

@@ -15,6 +15,7 @@ from headcount.cli.reading.api_connection import connected, connected_to, token_
 from headcount.cli.reading.own import get_own, source_names
 from headcount.cli.reading.usage_rows import Query, month_rows, period_named
 from headcount.clock import now_ms
+from headcount.config import THEIRS_TOKEN_ENV
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.months import current_period
 from headcount.errors import UsageError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["reconcile"]
 
-_THEIRS_TOKEN_ENV = "HEADCOUNT_THEIRS_TOKEN"  # noqa: S105 - the name of a variable
 _OUTSIDE = 3
 
 
@@ -56,7 +56,7 @@ Status 0 says that all is within the tolerance, 3 that something is not."""
     "--theirs-token-file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="File with the API token for it. The token itself may also be the variable"
-    f" {_THEIRS_TOKEN_ENV}.",
+    f" {THEIRS_TOKEN_ENV}.",
 )
 @click.option(
     "--new", "are_new", is_flag=True, help="A day in the CSV has what was new on it alone."
@@ -232,10 +232,10 @@ def _their_side(month: Period, where: str, token_file: Path | None, are_new: boo
 def _their_connection(where: str, token_file: Path | None) -> Iterator[ApiConnection]:
     if token_file is not None:
         token = token_in(token_file, "--theirs-token-file")
-    elif not (token := os.environ.get(_THEIRS_TOKEN_ENV, "").strip()):
+    elif not (token := os.environ.get(THEIRS_TOKEN_ENV, "").strip()):
         raise UsageError(
             "There is no API token to read theirs with.",
-            f"Name the file that holds it with --theirs-token-file, or set {_THEIRS_TOKEN_ENV}.",
+            f"Name the file that holds it with --theirs-token-file, or set {THEIRS_TOKEN_ENV}.",
         )
     with connected_to(where, "as --theirs names it", token) as connection:
         yield connection

@@ -130,7 +130,10 @@ def test_what_a_mail_server_refuses_is_said_and_no_success(mails: tuple[Mails, i
     right = email_config(["ops@example.com"], f"smtp+plain://me:right@127.0.0.1:{port}", "a@b.c")
     assert send_mail(right, "evt", notice, 0).taken
     secure = email_config(["ops@example.com"], f"smtp://127.0.0.1:{port}", "a@b.c")
-    assert not send_mail(secure, "evt", notice, 0).taken  # it offers no TLS, and none is sent
+    answer = send_mail(secure, "evt", notice, 0)
+    assert not answer.taken  # it offers no TLS, and none is sent
+    assert "no STARTTLS" in answer.said
+    assert "smtp+plain://" in answer.said
     assert len(handler.came) == 1
 
 

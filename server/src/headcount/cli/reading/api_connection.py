@@ -186,7 +186,10 @@ def explain_refusal(error: ApiException, connection: ApiConnection) -> OperatorE
     said = _said(error)
     where = f"{connection.host} ({connection.how})"
     # A refusal without the API's own words comes from something else that speaks HTTP.
-    foreign = isinstance(error, failed.NotFoundException) and error.data is None
+    foreign = (
+        isinstance(error, failed.NotFoundException | failed.UnprocessableEntityException)
+        and error.data is None
+    )
     kinds: tuple[tuple[type[ApiException], str, str], ...] = (
         (
             failed.UnauthorizedException,
@@ -196,7 +199,7 @@ def explain_refusal(error: ApiException, connection: ApiConnection) -> OperatorE
         (
             failed.NotFoundException,
             f"{where}: {said}",
-            "Name a month since the workspace's first usage with --period.",
+            "Name months since the workspace's first usage with --period, and what is beside it.",
         ),
         (
             failed.TooManyRequestsException,
@@ -212,6 +215,11 @@ def explain_refusal(error: ApiException, connection: ApiConnection) -> OperatorE
             failed.ConnectionException,
             f"There is no answer from {where}: {said}",
             "Start it with `headcount serve`, or name the right one with --host.",
+        ),
+        (
+            failed.UnprocessableEntityException,
+            f"{where} refuses what it was asked: {said}",
+            "Correct the option that is meant, and ask again.",
         ),
         (
             failed.ServiceException,

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from headcount.cli.reading.api_connection import ApiConnection
     from headcount.counting.forecast import Forecast
 
-__all__ = ["forecasts_told", "get_own", "source_names", "workspace_name"]
+__all__ = ["forecasts_told", "get_own", "require_own", "source_names", "workspace_name"]
 
 _PATH = "/headcount/v1/"
 
 
 def get_own(connection: ApiConnection, name: str, **query: str) -> Any:
-    """What a server says under /headcount/v1/.
+    """What a server says under /headcount/v1/, if it does.
 
     Args:
         connection: whom to ask.
@@ -32,16 +32,28 @@ def get_own(connection: ApiConnection, name: str, **query: str) -> Any:
     """
     from segment_public_api.exceptions import NotFoundException
 
+    try:
+        return require_own(connection, name, **query)
+    except NotFoundException:
+        return None
+
+
+def require_own(connection: ApiConnection, name: str, **query: str) -> Any:
+    """The same, where what a server that has no such thing says of it is worth more than None.
+
+    Returns:
+        The `data` of the answer; None from Segment, which has none of it.
+
+    Raises:
+        ApiException: it refused, has no such thing, or did not answer.
+    """
     if connection.is_segment:
         return None
     client = connection.client
     request = client.param_serialize(
         "GET", _PATH + name, query_params=query, auth_settings=["token"]
     )
-    try:
-        answer = client.response_deserialize(client.call_api(*request), {"200": "object"})
-    except NotFoundException:
-        return None
+    answer = client.response_deserialize(client.call_api(*request), {"200": "object"})
     return answer.data["data"]
 
 
