@@ -39,7 +39,9 @@ def test_a_command_explains_itself(path: tuple[str, ...], command: click.Command
             assert parameter.help, f"{parameter.name} is not explained"
     # The demo has a folder of its own and prints for people; a completion script is for a shell.
     if path not in (("demo",), ("completion",)):
-        assert {"--data", "--config", "--json"} <= options
+        assert {"--config", "--json"} <= options
+        # What is the cluster's is asked of its registry, whatever folder this machine has.
+        assert options & ({"--data", "--cluster"} if path[0] == "cluster" else {"--data"})
 
 
 def test_help_of_every_command_is_printed_by_the_real_program(tmp_path: Path) -> None:

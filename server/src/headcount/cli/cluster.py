@@ -13,6 +13,8 @@ from headcount.cli.options import as_json_option, settings_options
 from headcount.terminal import moment_text, print_json, print_record, print_table, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from headcount.cluster.overview import ClusterStatus
     from headcount.cluster.placement import Partition
     from headcount.config import Settings
@@ -226,14 +228,15 @@ Example:
 @click.argument("partition", nargs=-1, required=True)
 @click.option("--to", "node", metavar="NODE", required=True, help="The node that is to count it.")
 @settings_options("cluster")
-def place(settings: Settings, partition: tuple[str, ...], node: str) -> None:
+@as_json_option
+def place(settings: Settings, partition: tuple[str, ...], node: str, as_json: bool) -> None:
     """Give PARTITIONs that no node counts yet to one."""
     from headcount.wiring.cluster_founding import asked
     from headcount.wiring.cluster_placing import place as give
 
     with asked(settings) as registry:
         give(registry, _partitions(partition), node)
-    say(f'Node "{node}" counts {", ".join(partition)}.')
+    _tell_given(partition, node, f'Node "{node}" counts {", ".join(partition)}.', as_json=as_json)
 
 
 @cluster.command(
@@ -244,7 +247,8 @@ Example:
 @click.argument("partition", nargs=-1, required=True)
 @click.option("--to", "node", metavar="NODE", required=True, help="The node that is to count it.")
 @settings_options("cluster")
-def move(settings: Settings, partition: tuple[str, ...], node: str) -> None:
+@as_json_option
+def move(settings: Settings, partition: tuple[str, ...], node: str, as_json: bool) -> None:
     """Let PARTITIONs be counted by another node.
 
     It begins from the newest backup in --backups, and counts on by the log; what is shown grows
@@ -255,10 +259,8 @@ def move(settings: Settings, partition: tuple[str, ...], node: str) -> None:
 
     with asked(settings) as registry:
         give(registry, _partitions(partition), node)
-    say(
-        f'Node "{node}" counts {", ".join(partition)} from now on.',
-        "See headcount cluster status.",
-    )
+    given = f'Node "{node}" counts {", ".join(partition)} from now on.'
+    _tell_given(partition, node, f"{given} See headcount cluster status.", as_json=as_json)
 
 
 @cluster.command(
@@ -269,7 +271,8 @@ Example:
 @click.argument("dead", metavar="NODE")
 @click.option("--to", "node", metavar="NODE", required=True, help="The node that takes over.")
 @settings_options("cluster")
-def takeover(settings: Settings, dead: str, node: str) -> None:
+@as_json_option
+def takeover(settings: Settings, dead: str, node: str, as_json: bool) -> None:
     """Let another node count what NODE counted, which no longer lives.
 
     Watches for five seconds whether it lives. With --take-over-after, nodes do so by themselves.
@@ -279,10 +282,11 @@ def takeover(settings: Settings, dead: str, node: str) -> None:
 
     with asked(settings) as registry:
         taken = take_over(registry, dead, node)
-    if taken:
-        say(f'Node "{node}" has taken over {", ".join(map(str, taken))}.')
-    else:
-        say(f'Node "{dead}" counted nothing.')
+    names = tuple(map(str, taken))
+    said = f'Node "{dead}" counts nothing any more.'
+    if names:
+        said = f'Node "{node}" has taken over {", ".join(names)}.'
+    _tell_given(names, node, said, as_json=as_json)
 
 
 @cluster.command(
@@ -293,7 +297,8 @@ Example:
 @click.argument("node")
 @click.option("--yes", is_flag=True, help="Retire without asking first.")
 @settings_options("cluster")
-def retire(settings: Settings, node: str, yes: bool) -> None:
+@as_json_option
+def retire(settings: Settings, node: str, yes: bool, as_json: bool) -> None:
     """Let NODE leave for good: counting no longer waits for what its journals hold.
 
     For a node that is lost, or that was stopped when everything it took had been handed on. What is
@@ -306,4 +311,14 @@ def retire(settings: Settings, node: str, yes: bool) -> None:
         confirmed(f'Never count what the journals of node "{node}" still hold?')
     with asked(settings) as registry:
         leave(registry, node)
+    if as_json:
+        print_json({"node": node, "retired": True})
+        return
     say(f'Node "{node}" is retired.')
+
+
+def _tell_given(partitions: Sequence[str], node: str, said: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"node": node, "partitions": list(partitions)})
+        return
+    say(said)

@@ -102,6 +102,7 @@ Status 0 says that all is within the tolerance, 3 that something is not."""
     show_default=True,
     help="How to print differences.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
     "--plot", metavar="FILE", help="Also draw both counts into a .png, .svg or .pdf file."
 )
@@ -126,6 +127,7 @@ def reconcile(
     sources_file: Path | None,
     tolerance: float,
     file_format: str,
+    as_json: bool,
     plot: str | None,
     dark: bool,
     ids_file: str | None,
@@ -161,7 +163,7 @@ def reconcile(
         from headcount.cli.reconciling_archive import against_archive
 
         found = against_archive(settings, month, archives, workspace, source, map_, exact, ids_file)
-    print_reconciled(found, file_format)
+    print_reconciled(found, "json" if as_json else file_format)
     if plot is not None and drawn_as is not None:
         from headcount.cli.reconciled import draw_reconciled
 

@@ -4,7 +4,7 @@ figures for programs. What is missing is named, with the node or partition that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -119,7 +119,7 @@ def status_of(
     ]
     missing = [
         *(each.sentence for each in found if each.state in ("silent", "stopped")),
-        *(each.sentence for each in partitions if _is_missing(each, states)),
+        *_together([each for each in partitions if _is_missing(each, states)]),
     ]
     moments = [each.counted_until for each in partitions]
     moments += [each.handed_on_until for each in found if each.state != "retired"]
@@ -208,7 +208,7 @@ def _partition(
     elif state != "serving":
         words = f'is node "{owner.node}"\'s, which has never been seen'
     elif report is not None and report.said:
-        words = report.said
+        words = f"waits: {report.said.removesuffix('.')}"
     elif behind_s is None:
         words = f'is being opened by node "{owner.node}"'
     elif behind_s > _BEHIND_AFTER_S:
@@ -224,6 +224,19 @@ def _partition(
         None if report is None else report.backed_up_at_ms,
         f"Partition {name} {words}.",
     )
+
+
+def _together(missing: Sequence[PartitionStatus]) -> Iterator[str]:
+    """What is said of partitions, once for all of which the same is said."""
+    said: dict[str, list[str]] = {}
+    for each in missing:
+        words = each.sentence.removeprefix(f"Partition {each.name} ")
+        said.setdefault(words, []).append(each.name)
+    for words, names in said.items():
+        if len(names) == 1:
+            yield next(each.sentence for each in missing if each.name == names[0])
+        else:
+            yield f"Partitions {', '.join(names)}, each: {words}"
 
 
 def _is_missing(partition: PartitionStatus, states: Mapping[str, str]) -> bool:
