@@ -134,10 +134,11 @@ def test_a_plan_keeps_what_was_not_named(program: Program, shop: Any) -> None:
     def in_force(*arguments: str) -> dict[str, Any]:
         shown: dict[str, Any] = program.json(*arguments)
         shown.pop("dated")
+        assert shown.pop("prices") == []
         return shown
 
     shown = program.json("plan", "show", "--workspace", "Shop")
-    assert shown == {"mtu": None, "apiCalls": None, "dated": []}
+    assert shown == {"mtu": None, "apiCalls": None, "dated": [], "prices": []}
     assert in_force(*plan, "--mtu", "10000") == {"mtu": 10000, "apiCalls": None}
     assert in_force(*plan, "--api-calls", "5") == {"mtu": 10000, "apiCalls": 5}
     assert in_force(*plan, "--mtu", "none") == {"mtu": None, "apiCalls": 5}
