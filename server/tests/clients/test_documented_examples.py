@@ -20,6 +20,8 @@ from support.server_fixture import Server, Shop, serving
 # Stands for that of a vendor whose name this machine may not be able to look up; nothing is sent,
 # since the sources that are to forward there get no messages.
 PUBLIC_ADDRESS = "https://1.1.1.1"
+# They would post to a machine of somebody else's: tokens add public addresses alone.
+POSTING = ("testAlert", "testChannel", "resendAlert")
 
 Documents = Mapping[str, Mapping[str, Any]]
 
@@ -95,6 +97,14 @@ def get_ready(shop: Shop, operation: str, given: dict[str, str]) -> None:
     elif operation == "revokeLink":
         made = shop.server.send("POST", f"{api}/links", b'{"view":"workspace"}', **token)
         given["LINK_ID"] = made.data["link"]["id"]
+    elif operation in ("changeAlert", "removeAlert"):
+        rule = b'{"metric":"mtu","thresholds":["90"]}'
+        made = shop.server.send("POST", f"{api}/alerts", rule, **token)
+        given["ALERT_ID"] = made.data["alert"]["id"]
+    elif operation in ("changeChannel", "rotateChannelSecret", "removeChannel"):
+        hook = {"name": f"for {given['SOURCE_ID']}", "webhook": f"{PUBLIC_ADDRESS}/hook"}
+        made = shop.server.send("POST", f"{api}/channels", json.dumps(hook).encode(), **token)
+        given["CHANNEL_ID"] = made.data["channel"]["id"]
 
 
 def in_a_shell(source: str) -> list[str]:
@@ -126,6 +136,8 @@ def test_every_example_does_what_it_says(
     assert len(examples) > 30
     needed = variables(shop, len(examples))
     for (document, operation, source), given in zip(examples, needed, strict=True):
+        if operation["operationId"] in POSTING:
+            continue
         get_ready(shop, operation["operationId"], given)
         if operation["operationId"] == "setForwarding":
             source = source.replace('"segment"', f'"{PUBLIC_ADDRESS}"')

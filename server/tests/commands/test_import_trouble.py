@@ -104,7 +104,7 @@ def test_a_disk_that_fills_while_it_counts_loses_nothing(program: Program) -> No
         eventually(lambda: marks() == -(-RECORDS // CHUNK), "the file to be read")
         process.kill()
     marks()  # whoever closes a journal last leaves nothing of it to be written anew
-    refused = run_limited(program, 100)
+    refused = run_limited(program, 200)
     assert refused.returncode == 1, refused.stderr
     [said] = refused.stderr.splitlines()
     assert said.startswith("Error: the store did not take ")

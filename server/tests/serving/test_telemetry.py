@@ -63,7 +63,7 @@ def test_every_series_that_is_known_is_there_before_anything_has_happened(
     assert labels("headcount_trouble", "kind") == set(KINDS)
     assert labels("headcount_troubles_met_total", "kind") == set(KINDS)
     assert labels("headcount_process_endings", "role") == {
-        "intake", "meter", "api", "forward"
+        "intake", "meter", "api", "forward", "alert"
     }  # fmt: skip
     assert labels("headcount_commit_seconds_count", "to") == {"journal", "store"}
     assert labels("headcount_index_keys", "family") == {"message", "tracked"}
