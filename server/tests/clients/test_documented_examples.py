@@ -141,6 +141,9 @@ def test_every_example_does_what_it_says(
         get_ready(shop, operation["operationId"], given)
         if operation["operationId"] == "setForwarding":
             source = source.replace('"segment"', f'"{PUBLIC_ADDRESS}"')
+        if operation["operationId"] == "addChannel":
+            # A host that has no address is refused; this one has, and nothing is sent there.
+            source = source.replace("https://hooks.example.com", PUBLIC_ADDRESS)
         finished = subprocess.run(
             command(source), capture_output=True, text=True, cwd=tmp_path, env=environment(**given)
         )

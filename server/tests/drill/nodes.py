@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-import select
+import selectors
 import shutil
 import subprocess
 import time
@@ -91,7 +91,9 @@ class Node:
         text = ""
         while "}" not in text:
             left_s = until_s - time.monotonic()
-            ready = select.select([process.stdout], [], [], max(0, left_s))[0]
+            with selectors.DefaultSelector() as selector:
+                selector.register(process.stdout, selectors.EVENT_READ)
+                ready = selector.select(max(0, left_s))
             line = process.stdout.readline() if ready else ""
             assert line, f"{self.name} does not start:\n{self.log()[-3000:]}"
             text += line

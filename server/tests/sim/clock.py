@@ -50,7 +50,7 @@ class SimClock:
         self.now_ms = day * MS_PER_DAY + ms
 
 
-class _Selector(selectors.SelectSelector):
+class _Selector(selectors.PollSelector):
     """Looks, and does not wait: the time that it was to wait for has passed."""
 
     loop_time_s = 0.0
