@@ -120,6 +120,8 @@ class AlertWatch:
         """Take what a change that is durable has made true."""
         self._standings.update(self._pending.standings)
         self._silence.note(self._pending.arrivals, change.arrivals)
+        if change.imported:
+            self._silence.forget_days()
         self._pending = _Pending()
         for reached in change.quotas_reached:
             self._reached[reached.period].add((reached.source, reached.metric))

@@ -43,16 +43,21 @@ class Silence:
         self._watched: set[Scope] = set()
         self._arrived: dict[Scope, int] = {}
         self._written: dict[Scope, int] = {}
+        self._has_read = False
         self._awake_since_ms: int | None = None
         self._looked_at_ms = 0
         self._used: dict[Scope, tuple[int, set[int]]] = {}
 
     def watch(self, rules: Iterable[AlertRule]) -> None:
         """Watch the scopes of some rules, and no others."""
-        self._watched = {rule.scope for rule in rules}
-        if self._watched and not self._written:
-            self._written = dict(self._store.alerts.arrivals())
-            self._arrived = {**self._written, **self._arrived}
+        former, self._watched = self._watched, {rule.scope for rule in rules}
+        if self._watched and not self._has_read:
+            self._written, self._has_read = dict(self._store.alerts.arrivals()), True
+            return
+        for scope in self._watched - former:
+            # What was noted of it is of when somebody watched: more may have come since.
+            for noted in (self._arrived, self._written, self._used):
+                noted.pop(scope, None)
 
     def arrived(self, facts: Facts) -> tuple[dict[Scope, int], dict[Scope, int]]:
         """What live messages say of when the last one came to each scope.
@@ -88,6 +93,10 @@ class Silence:
             self._used.pop(scope, None)
         self._written.update(written)
 
+    def forget_days(self) -> None:
+        """Read anew on which days there was usage, once an import may have brought some."""
+        self._used.clear()
+
     def since(self, rule: AlertRule, now_ms: int) -> int | None:
         """Since when a rule's scope has had nothing for too long; None where it has not.
 
@@ -97,7 +106,7 @@ class Silence:
             return None
         arrived_ms = self._arrived.get(rule.scope)
         if arrived_ms is None:
-            arrived_ms = self._last_usage_ms(rule.scope, now_ms)
+            arrived_ms = self._last_arrival_ms(rule.scope, now_ms)
             if arrived_ms is None:
                 return None
             self._arrived[rule.scope] = arrived_ms
@@ -132,9 +141,16 @@ class Silence:
                 return True
         return False
 
-    def _last_usage_ms(self, scope: Scope, now_ms: int) -> int | None:
-        """The end of the last day with usage: a message came then at the latest."""
+    def _last_arrival_ms(self, scope: Scope, now_ms: int) -> int | None:
+        """When the last message came, as far as it is written; None where none ever did.
+
+        A day with usage after what is written says that nobody watched then, or that it was
+        imported: a message came at its end at the latest.
+        """
+        written_ms = self._written.get(scope)
         used = self._days_used(scope, day_of_ms(now_ms))
+        if written_ms is not None and (not used or max(used) <= day_of_ms(written_ms)):
+            return written_ms
         return min(now_ms, (max(used) + 1) * MS_PER_DAY - 1) if used else None
 
     def _days_used(self, scope: Scope, until: int) -> set[int]:
