@@ -24,18 +24,23 @@ from headcount.counting.metrics import HEADLINES
 from headcount.openapi import TODAY
 
 __all__ = [
+    "BEGINNING",
+    "BY_NAME",
+    "BY_WIRE",
+    "DATE",
     "LIMIT_HANDLERS",
     "DatedLimitRecord",
     "LimitsBody",
     "LimitsRecord",
+    "first_day",
     "limits_of",
     "named_day",
 ]
 
-_BEGINNING = "beginning"
-_BY_WIRE = {metric.wire: metric for metric in HEADLINES}
-_BY_NAME = {metric.name: metric.wire for metric in HEADLINES}
-_DATE = {"format": "date"}
+BEGINNING = "beginning"
+BY_WIRE = {metric.wire: metric for metric in HEADLINES}
+BY_NAME = {metric.name: metric.wire for metric in HEADLINES}
+DATE = {"format": "date"}
 
 Limit = Annotated[int, Meta(description="A count a month; null for no limit.", ge=0, le=LIMIT_MAX)]
 
@@ -53,7 +58,7 @@ class NewLimits(by_metric(HEADLINES, Limit | None), rename="camel", forbid_unkno
             Meta(
                 description="First day on which they are in force, YYYY-MM-DD, in the past or to"
                 " come; today when it is not given.",
-                extra_json_schema=_DATE,
+                extra_json_schema=DATE,
             ),
         ]
         | None
@@ -63,10 +68,10 @@ class NewLimits(by_metric(HEADLINES, Limit | None), rename="camel", forbid_unkno
 class DatedLimitRecord(msgspec.Struct, rename="camel"):
     """A limit and the day from which it is in force, until the next one of the same metric."""
 
-    metric: Literal[tuple(_BY_WIRE)]  # type: ignore[valid-type]
+    metric: Literal[tuple(BY_WIRE)]  # type: ignore[valid-type]
     limit: Limit | None
     in_force_from: (
-        Annotated[str, Meta(description="YYYY-MM-DD.", extra_json_schema=_DATE)] | UnsetType
+        Annotated[str, Meta(description="YYYY-MM-DD.", extra_json_schema=DATE)] | UnsetType
     ) = UNSET
     set_at: Annotated[str, Meta(description="RFC 3339, UTC.")] | UnsetType = UNSET
 
@@ -102,13 +107,13 @@ def _body(caller: Caller, month: MonthView) -> LimitsBody:
     return LimitsBody(
         limits_of(caller, month),
         day_text(month.last_day),
-        [_record(each) for each in dated if each.metric in _BY_NAME],
+        [_record(each) for each in dated if each.metric in BY_NAME],
     )
 
 
 def _record(dated: DatedLimit) -> DatedLimitRecord:
     return DatedLimitRecord(
-        _BY_NAME[dated.metric],
+        BY_NAME[dated.metric],
         dated.amount,
         UNSET if dated.from_day == FROM_THE_BEGINNING else day_text(dated.from_day),
         UNSET if dated.set_at_ms is None else moment_text(dated.set_at_ms),
@@ -157,7 +162,7 @@ async def set_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     wanted = await body_of(request, NewLimits)
     month = read_month(caller, None)
-    day = month.last_day if wanted.in_force_from is None else _day(wanted.in_force_from)
+    day = month.last_day if wanted.in_force_from is None else first_day(wanted.in_force_from)
     caller.services.catalog.set_plan_limits(
         caller.workspace.number,
         {metric.name: getattr(wanted, metric.name) for metric in HEADLINES},
@@ -167,7 +172,12 @@ async def set_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(LimitsAnswer(_body(caller, month)))
 
 
-def _day(text: str) -> int:
+def first_day(text: str) -> int:
+    """The day from which something is to be in force.
+
+    Raises:
+        Problem: it is no date.
+    """
     try:
         return parse_day(text)
     except ValueError:
@@ -181,7 +191,7 @@ def _day(text: str) -> int:
         name="takeBackPlanLimit",
         summary="Take back a plan's limit",
         description="Undoes the setting of a limit from a day on: the one before it is in force"
-        f" instead. The day is that of `dated`, or `{_BEGINNING}`. The answer is as for today.",
+        f" instead. The day is that of `dated`, or `{BEGINNING}`. The answer is as for today.",
         tag="Plan limits",
         answer=LimitsAnswer,
         path_examples={"metric": HEADLINES[0].wire, "day": TODAY},
@@ -191,7 +201,7 @@ def _day(text: str) -> int:
 )
 def take_back_limit(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
-    metric = _BY_WIRE.get(request.path_params["metric"])
+    metric = BY_WIRE.get(request.path_params["metric"])
     day = named_day(request.path_params["day"])
     number = caller.workspace.number
     if metric is None or day is None:
@@ -205,7 +215,7 @@ def take_back_limit(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 def named_day(text: str) -> int | None:
     """The day that an address names, which may be the beginning; None where it names none."""
-    if text == _BEGINNING:
+    if text == BEGINNING:
         return FROM_THE_BEGINNING
     try:
         return parse_day(text)

@@ -14,14 +14,22 @@ from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.month import MonthView, moment_text, read_month
-from headcount.api.v1.plan_limits import LimitsRecord, named_day
+from headcount.api.v1.plan_limits import (
+    BEGINNING,
+    BY_NAME,
+    BY_WIRE,
+    DATE,
+    LimitsRecord,
+    first_day,
+    named_day,
+)
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem, invalid
 from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, parse_period_param
 from headcount.catalog import FROM_THE_BEGINNING, LIMIT_MAX, DatedPrice, prices_on
 from headcount.counting.by_metric import by_metric
-from headcount.counting.calendar import day_text, parse_day
+from headcount.counting.calendar import day_text
 from headcount.counting.cost import Cost, Price, cost_of
 from headcount.counting.metrics import HEADLINES
 from headcount.errors import UsageError
@@ -38,10 +46,6 @@ __all__ = [
     "prices_of",
 ]
 
-_BEGINNING = "beginning"
-_BY_WIRE = {metric.wire: metric for metric in HEADLINES}
-_BY_NAME = {metric.name: metric.wire for metric in HEADLINES}
-_DATE = {"format": "date"}
 _CHARGED = "What is charged; absent without a price or a limit, and while nothing is over it."
 
 Money = Annotated[str, Meta(description="An amount of money, exact, such as 12.50.")]
@@ -75,7 +79,7 @@ class Prices(by_metric(HEADLINES, PriceRecord | None, "null for no price.")):  #
 class NewPrice(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """What the plan is to charge beyond one limit from a day on; null for nothing."""
 
-    metric: Literal[tuple(_BY_WIRE)]  # type: ignore[valid-type]
+    metric: Literal[tuple(BY_WIRE)]  # type: ignore[valid-type]
     price: PriceRecord | None
     in_force_from: (
         Annotated[
@@ -83,7 +87,7 @@ class NewPrice(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
             Meta(
                 description="First day on which it is in force, YYYY-MM-DD, in the past or to"
                 " come; today when it is not given.",
-                extra_json_schema=_DATE,
+                extra_json_schema=DATE,
             ),
         ]
         | None
@@ -93,11 +97,11 @@ class NewPrice(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 class DatedPriceRecord(msgspec.Struct, rename="camel"):
     """A price and the day from which it is in force, until the next one of the same metric."""
 
-    metric: Literal[tuple(_BY_WIRE)]  # type: ignore[valid-type]
+    metric: Literal[tuple(BY_WIRE)]  # type: ignore[valid-type]
     price: PriceRecord | None
     set_at: Annotated[str, Meta(description="RFC 3339, UTC.")]
     in_force_from: (
-        Annotated[str, Meta(description="YYYY-MM-DD.", extra_json_schema=_DATE)] | UnsetType
+        Annotated[str, Meta(description="YYYY-MM-DD.", extra_json_schema=DATE)] | UnsetType
     ) = UNSET
 
 
@@ -160,7 +164,7 @@ def _body(caller: Caller, month: MonthView) -> PricesBody:
     return PricesBody(
         Prices(*(_record(in_force.get(metric.name)) for metric in HEADLINES)),
         day_text(month.last_day),
-        [_dated(each) for each in dated if each.metric in _BY_NAME],
+        [_dated(each) for each in dated if each.metric in BY_NAME],
     )
 
 
@@ -170,7 +174,7 @@ def _record(price: Price | None) -> PriceRecord | None:
 
 def _dated(dated: DatedPrice) -> DatedPriceRecord:
     return DatedPriceRecord(
-        _BY_NAME[dated.metric],
+        BY_NAME[dated.metric],
         _record(dated.price),
         moment_text(dated.set_at_ms),
         UNSET if dated.from_day == FROM_THE_BEGINNING else day_text(dated.from_day),
@@ -219,12 +223,12 @@ async def set_price(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     wanted = await body_of(request, NewPrice)
     month = read_month(caller, None)
-    day = month.last_day if wanted.in_force_from is None else _day(wanted.in_force_from)
+    day = month.last_day if wanted.in_force_from is None else first_day(wanted.in_force_from)
     price = None if wanted.price is None else _price(wanted.price)
     try:
         caller.services.catalog.set_plan_price(
             caller.workspace.number,
-            _BY_WIRE[wanted.metric].name,
+            BY_WIRE[wanted.metric].name,
             price,
             from_day=day,
             now_ms=caller.services.clock(),
@@ -242,13 +246,6 @@ def _price(wanted: PriceRecord) -> Price:
     return Price(amount, wanted.step, wanted.currency)
 
 
-def _day(text: str) -> int:
-    try:
-        return parse_day(text)
-    except ValueError:
-        raise invalid("inForceFrom", "must be a date such as 2026-11-01.") from None
-
-
 @endpoint(
     "DELETE",
     "/headcount/v1/plan-prices/{metric:str}/{day:str}",
@@ -256,7 +253,7 @@ def _day(text: str) -> int:
         name="takeBackPlanPrice",
         summary="Take back a plan's price",
         description="Undoes the setting of a price from a day on: the one before it is in force"
-        f" instead. The day is that of `dated`, or `{_BEGINNING}`. The answer is as for today.",
+        f" instead. The day is that of `dated`, or `{BEGINNING}`. The answer is as for today.",
         tag="Plan limits",
         answer=PricesAnswer,
         path_examples={"metric": HEADLINES[0].wire, "day": TODAY},
@@ -266,7 +263,7 @@ def _day(text: str) -> int:
 )
 def take_back_price(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
-    metric = _BY_WIRE.get(request.path_params["metric"])
+    metric = BY_WIRE.get(request.path_params["metric"])
     day = named_day(request.path_params["day"])
     found = None
     if metric is not None and day is not None:
