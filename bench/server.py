@@ -281,6 +281,8 @@ class Server:
 
     def kill(self) -> None:
         """End all its processes at once, as a power cut does."""
+        # Stopped, so that it starts no further one meanwhile.
+        self._process.send_signal(signal.SIGSTOP)
         children = list(children_of(self._process.pid))
         self._process.kill()
         for pid in children:
@@ -294,8 +296,7 @@ class Server:
             if kind is None and not self._killed:
                 self.stop()
             elif self._process.poll() is None:
-                self._process.kill()
-                self._process.wait()
+                self.kill()
         finally:
             assert self._process.stdout is not None
             self._process.stdout.close()

@@ -70,11 +70,7 @@ def outcome() -> Iterator[Outcome]:
         folder.chmod(0o711)  # PostgreSQL runs as a user of its own, and must reach its folder
         contenders = [*ALL, CARELESS, ABSENT]
         yield hold(folder, contenders, [*PROGRAMS, FORGETFUL], TINY, Console(file=io.StringIO()))
-        # Children of a server end by themselves a moment after it.
-        patience = time.monotonic() + 30
-        while left := processes_of(folder):
-            assert time.monotonic() < patience, left
-            time.sleep(0.1)
+        assert_nothing_runs_on(folder)
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -88,6 +84,14 @@ def processes_of(folder: Path) -> list[str]:
         if str(folder).encode() in said and process.name != str(os.getpid()):
             found.append((process / "cmdline").read_text().replace("\0", " "))
     return found
+
+
+def assert_nothing_runs_on(folder: Path) -> None:
+    """What was ended may need a moment to be gone."""
+    patience = time.monotonic() + 30
+    while left := processes_of(folder):
+        assert time.monotonic() < patience, left
+        time.sleep(0.1)
 
 
 @pytest.mark.timeout(900)
@@ -199,4 +203,4 @@ def test_ctrl_c_ends_everything_that_was_started() -> None:
             assert started.wait() == 130, said
         assert "so is everything that it started" in said
         assert list(folder.iterdir()) == []
-        assert processes_of(folder) == []
+        assert_nothing_runs_on(folder)
