@@ -432,6 +432,9 @@ def test_under_a_prefix_every_address_is_found_and_settings_say_it() -> None:
         said = {"Host": "h", "X_Forwarded_Prefix": "/outer"}
         assert told(tracking, "/first/party", **said) == ("http", "h/outer/first/party/v1")
         assert tracking.post("/first/v1/track", GOOD, **KEY).status == 404
+        for slip in ("/first/party/v1/trak", "//first/party//v1/trak/"):
+            said = tracking.post(slip, GOOD, **KEY).json["message"]
+            assert said.endswith("is /first/party/v1/track."), said
 
 
 # What is forwarded of it.

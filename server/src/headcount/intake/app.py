@@ -57,7 +57,7 @@ from headcount.intake.reasons import FOR_WANT_OF_ROOM, OF_FORM, OF_ONE_SOURCE, R
 from headcount.intake.receiving import BodyReader, ClientGone, Room
 from headcount.intake.records import RecordTaker, take_records
 from headcount.intake.requests import RequestTally
-from headcount.intake.routes import Action, Form, Route, Router, label_of, nearest_path
+from headcount.intake.routes import Action, Form, Route, Router, label_of
 from headcount.intake.tracking import BatchResult, Receipt, Tracker, tally
 from headcount.intake.turns import Turns
 from headcount.intake.webhooks import in_batch, is_array, plain_batch, plain_message
@@ -190,7 +190,7 @@ class Intake:
 
     async def _answer(self, route: Route | None, scope: Scope, receive: Receive) -> Answer:
         if route is None:
-            nearest = f"The nearest known one is {nearest_path(scope['path'])}."
+            nearest = f"The nearest known one is {self._router.nearest(scope['path'])}."
             return refusal(Reason.NOT_FOUND, more=nearest)
         method: str = scope["method"]
         if method == "OPTIONS":

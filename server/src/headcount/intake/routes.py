@@ -158,6 +158,13 @@ class Router:
         """The route of a path; None when there is nothing at that address."""
         return self._known.get(path) or self._find(_SLASHES.sub("/", path).rstrip("/"))
 
+    def nearest(self, path: str) -> str:
+        """The known path that is most like one that is none; under the prefix where that one is."""
+        path = _SLASHES.sub("/", path[: len(self._prefix) + _COMPARED_CHARACTERS_MAX])
+        if self._prefix and path.startswith(self._prefix + "/"):
+            return self._prefix + nearest_path(path[len(self._prefix) :])
+        return nearest_path(path)
+
     def _find(self, path: str) -> Route | None:
         route = self._known.get(path)
         if route is not None:
