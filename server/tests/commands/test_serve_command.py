@@ -92,6 +92,20 @@ def test_a_new_source_is_told_where_its_server_listens(program: Program) -> None
     assert "https://track.example.com/hc/v1/track" in public
 
 
+def test_a_new_token_and_a_new_link_are_told_where_their_server_answers(program: Program) -> None:
+    def told() -> tuple[str, str]:
+        made = program.run("token", "add", "--workspace", "Shop").stderr
+        return made[made.index("curl") :], program.json("link", "add", "--workspace", "Shop")[
+            "link"
+        ]
+
+    with program.serving() as at:
+        tried, link = told()
+    assert f'"{at["api"]}/usage/mtu/daily' in tried
+    assert link.startswith(f"{at['api']}/page/view/")
+    assert '"http://127.0.0.1:8081/usage/mtu/daily' in told()[0]
+
+
 def test_a_second_server_on_one_folder_is_refused(program: Program) -> None:
     with program.serving():
         refused(program, ANY_PORT, "Another headcount serve (pid ", "Stop it first")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from headcount.config import Settings
 
-__all__ = ["announced", "reachable", "tracking_url"]
+__all__ = ["announced", "api_url", "tracking_url"]
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not listened on
 
@@ -23,13 +23,13 @@ def announced(data: Path, which: Literal["tracking", "api"]) -> str | None:
     folder = DataFolder(data)
     try:
         if FolderLock.held(folder.serve_lock):
-            return reachable(str(json.loads(folder.listening.read_bytes())[which]))
+            return _reachable(str(json.loads(folder.listening.read_bytes())[which]))
     except (OSError, ValueError, KeyError, TypeError):
         pass  # a folder of somebody else, or a server that is just starting
     return None
 
 
-def reachable(url: str) -> str:
+def _reachable(url: str) -> str:
     """A URL without the addresses that stand for all of a machine's."""
     parts = urlsplit(url)
     name = parts.hostname or ""
@@ -43,5 +43,15 @@ def tracking_url(settings: Settings) -> str:
     """Where senders post: what the settings tell them, the running server, else the settings."""
     if settings.tracking_url:
         return settings.tracking_url.rstrip("/")
+    return _listening(settings, "tracking")
+
+
+def api_url(settings: Settings) -> str:
+    """Where usage and its page are read: from the running server, else where one would listen."""
+    return _listening(settings, "api")
+
+
+def _listening(settings: Settings, which: Literal["tracking", "api"]) -> str:
     scheme = "http" if settings.tls_cert is None else "https"
-    return announced(settings.data, "tracking") or reachable(f"{scheme}://{settings.tracking}")
+    address = settings.tracking if which == "tracking" else settings.api
+    return announced(settings.data, which) or _reachable(f"{scheme}://{address}")

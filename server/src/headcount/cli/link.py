@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from headcount.cli.addresses import api_url
 from headcount.cli.expiry import EXPIRES_HELP, expiry_ms
 from headcount.cli.lookup import (
     found_source,
@@ -60,9 +61,7 @@ Examples:
     help="Held against the month so many months before: 12 is the same month a year ago.",
 )
 @click.option("--expires", metavar="WHEN", help=EXPIRES_HELP.format("link"))
-@click.option(
-    "--url", metavar="URL", help="Where people reach the page. Default: the API address, by HTTP."
-)
+@click.option("--url", metavar="URL", help="Where people reach the page. Default: the API address.")
 @settings_options("data")
 @as_json_option
 def add(
@@ -96,7 +95,7 @@ def add(
             against=beside,
             expires_at_ms=None if expires is None else expiry_ms(expires, made_at_ms),
         )
-    address = f"{(url or f'http://{settings.api}').rstrip('/')}/page/view/{secret}"
+    address = f"{(url or api_url(settings)).rstrip('/')}/page/view/{secret}"
     if as_json:
         print_json({"id": made.id, "link": address})
         return

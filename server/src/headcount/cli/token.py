@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from headcount.cli.addresses import api_url
 from headcount.cli.expiry import EXPIRES_HELP, expiry_ms
 from headcount.cli.lookup import found_workspace, listed, opened_catalog, selected_workspaces
 from headcount.cli.options import as_json_option, settings_options, workspace_option
@@ -73,7 +74,7 @@ def add(settings: Settings, workspace: str, scope: str, expires: str | None, as_
     say(
         "",
         "Keep the token now: it cannot be shown again.",
-        f'Try: curl -H "Authorization: Bearer TOKEN" "http://{settings.api}/usage/mtu/daily'
+        f'Try: curl -H "Authorization: Bearer TOKEN" "{api_url(settings)}/usage/mtu/daily'
         f'?period={(moment_text(made_at_ms) or "")[:10]}"',
     )
 

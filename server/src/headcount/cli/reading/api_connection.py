@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from headcount.cli.addresses import announced, reachable
+from headcount.cli.addresses import announced, api_url
 from headcount.cli.client import check_client
 from headcount.cli.options import settings_options
 from headcount.config import SETTINGS, TOKEN_ENV
@@ -128,7 +128,7 @@ def _host(settings: Settings) -> tuple[str, str]:
         return settings.host, "as --host or HEADCOUNT_HOST names it"
     if (running := announced(settings.data, "api")) is not None:
         return running, f"the server that runs on the data folder {settings.data}"
-    return reachable(f"http://{settings.api}"), "the API address of the settings"
+    return api_url(settings), "the API address of the settings"
 
 
 def _token(settings: Settings) -> str:
