@@ -76,6 +76,32 @@ def test_a_partition_is_moved_while_messages_come(nodes: list[NodeProgram]) -> N
     assert shop.fell == []
 
 
+def test_a_partition_whose_disk_is_put_back_counts_on_without_anybodys_help(
+    nodes: list[NodeProgram], tmp_path: Path
+) -> None:
+    a, _ = nodes
+    del a.settings["HEADCOUNT_BACKUPS"]  # the log has it all
+    shop = Shop(nodes)
+    a.start()
+    shop.post(a, 5)
+    eventually(lambda: shop.is_right(a))
+    a.stop()
+    disk = a.data / "partitions" / "facts-0"
+    shutil.copytree(disk, tmp_path / "copy")
+    a.start()
+    for _ in range(3):
+        # Apart from one another, so that they are counted in other batches than after.
+        shop.post(a, 20, again=5)
+        eventually(lambda: shop.is_right(a))
+    a.stop()
+    shutil.rmtree(disk)
+    shutil.copytree(tmp_path / "copy", disk)
+    a.start()
+    shop.post(a, 20, again=50)
+    eventually(lambda: shop.is_right(a))
+    assert shop.fell == []
+
+
 def test_what_was_acknowledged_by_the_log_outlives_the_disk_of_who_took_it(
     nodes: list[NodeProgram],
 ) -> None:

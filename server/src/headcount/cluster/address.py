@@ -15,10 +15,13 @@ from headcount.engines import Registry
 from headcount.engines.opening import open_registry
 from headcount.errors import EngineAwayError, OperatorError
 
-__all__ = ["ANSWER_WITHIN_S", "address_of", "registry_of"]
+__all__ = ["ANSWER_WITHIN_S", "LOG_ANSWERS_WITHIN_S", "address_of", "registry_of"]
 
 ANSWER_WITHIN_S = 2.0
 """How long the registry may take, by whoever keeps others waiting meanwhile."""
+
+LOG_ANSWERS_WITHIN_S = 5.0
+"""How long the log may take for one answer."""
 
 
 def address_of(given: str) -> str:

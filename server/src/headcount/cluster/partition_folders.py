@@ -1,8 +1,9 @@
 """The folders of the partitions that a node counts: takes which partition in which epoch, gives a
 folder from which it can be counted on.
 
-A folder knows in which epoch it was last counted. In the same one it is simply opened again. In
-a later one others may have counted on meanwhile: then the newest backup is taken, if it is newer
+A folder knows in which epoch it was last counted. In the same one it is simply opened again, if it
+is as this node left it (`partition_lives`). Else it may be older than what was handed on, and in
+a later epoch others may have counted on meanwhile: then the newest backup is taken, if it is newer
 than the folder, which is put aside; and what stands in either is handed on as another queue, so
 that nobody takes its entries for those that were handed on since. The first owner makes the folder.
 Later ones need what was counted before: without it they refuse, rather than count from the middle.
@@ -14,28 +15,25 @@ import contextlib
 import logging
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from headcount.cluster.partition_backups import PartitionBackup, newest_backup, restore_partition
+from headcount.cluster.partition_lives import Counted, PartitionLives
 from headcount.cluster.placement import Partition
 from headcount.durable import put_whole, read_small
 from headcount.errors import DamagedDataError, DataFolderError
 from headcount.layout import DataFolder
 from headcount.remedies import remedy_for
+from headcount.sqlite.opening import damage_named
+from headcount.store.view import store_view
 
 __all__ = ["PartitionFolder", "counted_in", "prepared_folder"]
 
 _log = logging.getLogger(__name__)
 
 _EPOCH_FILE = "counted.json"
-
-
-class _Counted(msgspec.Struct, frozen=True):
-    """In which epoch a folder was counted last, and of which cluster."""
-
-    cluster: str
-    epoch: int
 
 
 class PartitionFolder(msgspec.Struct, frozen=True):
@@ -53,7 +51,12 @@ class PartitionFolder(msgspec.Struct, frozen=True):
 
 
 def prepared_folder(
-    folder: DataFolder, cluster: str, partition: Partition, epoch: int, backups: Path | None
+    folder: DataFolder,
+    cluster: str,
+    partition: Partition,
+    epoch: int,
+    backups: Path | None,
+    lives: PartitionLives,
 ) -> PartitionFolder:
     """The folder of a partition that this node owns.
 
@@ -66,6 +69,7 @@ def prepared_folder(
         partition: which.
         epoch: in which this node owns it.
         backups: the setting.
+        lives: knows whether a folder is as this node left it.
 
     Raises:
         DataFolderError: the folder, or the backup that is needed, cannot be used.
@@ -79,12 +83,17 @@ def prepared_folder(
                 f"{path} was counted in another cluster ({held.cluster[:8]}).",
                 "Move it out of this data folder.",
             )
-        if held is not None and held.epoch == epoch:
+        state = None if held is None else _state(path)
+        if (
+            held is not None
+            and held.epoch == epoch
+            and state is not None
+            and lives.is_current(held, state.file, str(partition), state.generation)
+        ):
             return PartitionFolder(path, renewed=False)
         backup = None if backups is None else newest_backup(backups, cluster, partition)
         by_hand = held is None and DataFolder(path).store.exists()
-        # Of one epoch, the owner's own folder is newer than its backups.
-        if backup is not None and not by_hand and (held is None or backup.epoch > held.epoch):
+        if backup is not None and not by_hand and _is_newer(backup, held, state):
             _put_aside(path)
             restore_partition(backup, path)
             _log.warning("%s is counted on from its backup of epoch %d", partition, backup.epoch)
@@ -107,19 +116,48 @@ def prepared_folder(
         ) from error
 
 
-def counted_in(path: Path, cluster: str, epoch: int) -> None:
-    """Write down in which epoch a folder is counted from now on; durable.
+class _State(NamedTuple):
+    """How far a folder has counted; the file that says so."""
+
+    file: int
+    generation: int
+    positions: dict[str, int]
+
+
+def _state(path: Path) -> _State | None:
+    store = DataFolder(path).store
+    if not store.exists():
+        return None
+    with damage_named(store), store_view(store, lambda _: None) as view:
+        return _State(store.stat().st_ino, view.part.generation, view.positions())
+
+
+def _is_newer(backup: PartitionBackup, held: Counted | None, state: _State | None) -> bool:
+    """Whether a backup has more than a folder, which may be an older copy of it."""
+    if held is None or state is None or backup.epoch > held.epoch:
+        return True
+    # Of one epoch, the owner's own folder is newer than its backups, if it was not put back.
+    had = state.positions
+    return backup.epoch == held.epoch and (
+        any(last > had.get(queue, 0) for queue, last in backup.positions.items())
+        and all(last <= backup.positions.get(queue, 0) for queue, last in had.items())
+    )
+
+
+def counted_in(path: Path, cluster: str, epoch: int, run: str = "") -> None:
+    """Write down in which epoch, and life of its owner, a folder is counted now; durable.
 
     Raises:
         OSError: the disk refused.
     """
-    put_whole(path / _EPOCH_FILE, msgspec.json.encode(_Counted(cluster, epoch)))
+    counted = Counted(cluster, epoch, run, DataFolder(path).store.stat().st_ino)
+    put_whole(path / _EPOCH_FILE, msgspec.json.encode(counted))
 
 
-def _counted(path: Path) -> _Counted | None:
+def _counted(path: Path) -> Counted | None:
     with contextlib.suppress(FileNotFoundError):
         try:
-            return msgspec.json.decode(read_small(path / _EPOCH_FILE), type=_Counted)
+            return msgspec.json.decode(read_small(path / _EPOCH_FILE), type=Counted)
         except msgspec.DecodeError as error:
             raise DamagedDataError(
                 f"{path / _EPOCH_FILE} does not say in which epoch the partition was counted.",

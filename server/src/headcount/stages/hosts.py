@@ -48,7 +48,11 @@ def said_subject(stage: str) -> str:
 
 
 class _Host:
-    """What is common to all: a log, and when something was told last."""
+    """What is common to all: a log, and when something was told last.
+
+    Once the log did not answer, nothing more is asked of it in that step: thirty partitions would
+    each wait for the same answer, and who wants to stop, for all of them.
+    """
 
     def __init__(self, log: FactLog, monotonic_s: Callable[[], float]) -> None:
         self._log = log
@@ -61,6 +65,8 @@ class _Host:
         hearer = self._hearers.get(subject)
         if hearer is None:
             hearer = self._hearers[subject] = self._log.hear(subject)
+        if self._away is not None:
+            return []
         try:
             return hearer.take()
         except EngineAwayError as error:
@@ -69,6 +75,8 @@ class _Host:
 
     def _try(self, act: Callable[[], bool]) -> bool:
         """Do something that may meet that the log is away."""
+        if self._away is not None:
+            return False
         try:
             return act()
         except EngineAwayError as error:
@@ -76,6 +84,8 @@ class _Host:
             return False
 
     def _tell(self, subject: str, told: Iterable[bytes]) -> None:
+        if self._away is not None:
+            return
         try:
             for data in told:
                 self._log.tell(subject, data)
@@ -174,6 +184,7 @@ class PartitionHost(_Host):
         super().__init__(log, monotonic_s)
         self.partitions = list(partitions)
         self._epoch = epoch
+        self._turn = 0
 
     def step(self) -> bool:
         """Count what there is; whether there was anything.
@@ -192,6 +203,7 @@ class PartitionHost(_Host):
         for each in self.partitions:
             each.meter.hear(marks[each.meter.STAGE])
             each.feed.hear(wanted)
+        for each in self._by_turns():
             try:
                 came |= self._try(each.meter.step)
                 if each.relay is not None:
@@ -204,6 +216,13 @@ class PartitionHost(_Host):
             raise failed
         self._end()
         return came
+
+    def _by_turns(self) -> list[HostedPartition]:
+        """All partitions, in each step from another one on: one that is never answered must not
+        keep those behind it from being counted."""
+        self._turn += 1
+        first = self._turn % len(self.partitions) if self.partitions else 0
+        return [*self.partitions[first:], *self.partitions[:first]]
 
     def _hand_on(self, relay: Relay, said: Iterable[Tell]) -> None:
         relay.hear(said, self._monotonic_s())
@@ -219,7 +238,7 @@ class PartitionHost(_Host):
         fresh = []
         for each in self.partitions:
             epoch = self._epoch(each.meter.name)
-            if epoch is None:
+            if epoch is None or self._away is not None:
                 continue  # another node owns it: what this one counts is seen by nobody
             of_stage = said[each.meter.STAGE]
             of_stage += [each.meter.confirmation(epoch), *each.meter.gaps(epoch)]

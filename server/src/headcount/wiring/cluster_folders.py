@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headcount.cluster.partition_folders import counted_in, prepared_folder
+from headcount.cluster.partition_lives import PartitionLives
 from headcount.cluster.placement import Partition
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.store.partition import PartitionStore
@@ -22,11 +23,16 @@ class OpenPartition:
     Args:
         lock: held until it is closed.
         store: the store.
+        renewed: whether it was not sure to be as this node had left it.
+
+    Attributes:
+        store, renewed: the same.
     """
 
-    def __init__(self, lock: FolderLock, store: PartitionStore) -> None:
+    def __init__(self, lock: FolderLock, store: PartitionStore, *, renewed: bool) -> None:
         self._lock = lock
         self.store = store
+        self.renewed = renewed
 
     def close(self) -> None:
         """Close the store and give up the lock; idempotent."""
@@ -40,7 +46,12 @@ def partition_folder(folder: DataFolder, partition: Partition) -> DataFolder:
 
 
 def open_partition(
-    folder: DataFolder, cluster: str, partition: Partition, epoch: int, backups: Path | None
+    folder: DataFolder,
+    cluster: str,
+    partition: Partition,
+    epoch: int,
+    backups: Path | None,
+    lives: PartitionLives,
 ) -> OpenPartition:
     """A partition's store, to be counted into by its owner.
 
@@ -50,23 +61,24 @@ def open_partition(
         partition: which.
         epoch: the how-manieth owner this node is.
         backups: the setting: where the newest backup may be.
+        lives: of this node.
 
     Raises:
         DataFolderError: it is not here, is used by another process, or cannot be used as it is.
     """
     place = partition_folder(folder, partition)
-    prepared = prepared_folder(folder, cluster, partition, epoch, backups)
+    prepared = prepared_folder(folder, cluster, partition, epoch, backups, lives)
     lock = FolderLock(place.meter_lock, "serve")
     try:
         store = PartitionStore(place.store)
         try:
             if prepared.renewed:
                 store.outbox.renew()
-            counted_in(place.path, cluster, epoch)
+            counted_in(place.path, cluster, epoch, lives.run)
         except BaseException:
             store.close()
             raise
     except BaseException:
         lock.release()
         raise
-    return OpenPartition(lock, store)
+    return OpenPartition(lock, store, renewed=prepared.renewed)

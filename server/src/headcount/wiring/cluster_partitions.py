@@ -6,20 +6,23 @@ owns, and publishes of it only what it has a lease for. What it no longer owns i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
+from headcount.cluster.address import ANSWER_WITHIN_S, address_of
 from headcount.cluster.membership import MembershipFile
 from headcount.cluster.membership_records import ClusterDocument, PartitionReport
 from headcount.cluster.overview import ClusterStatus
+from headcount.cluster.partition_lives import PartitionLives
 from headcount.cluster.placement import Leases, Partition
-from headcount.config import Settings
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.engines import FactLog
-from headcount.errors import DamagedDataError, DataFolderError
+from headcount.engines.opening import open_registry
+from headcount.errors import DamagedDataError, DataFolderError, EngineAwayError
 from headcount.meter.limits import MeterLimits
 from headcount.runfiles import read_whole, write_whole
 from headcount.stages.counts_feed import CountsFeed
@@ -40,6 +43,8 @@ from headcount.wiring.task import Task
 
 __all__ = ["run"]
 
+_log = logging.getLogger(__name__)
+
 _COUNTING, _MISSING, _MEMORY = "cluster_counting", "cluster_partition", "memory"
 _BEHIND_MS = 10_000
 
@@ -56,9 +61,10 @@ def run(task: Task, child: Child) -> None:
         closing(Troubles(folder.troubles, "partitions", now_ms)) as troubles,
         Catalog(folder.catalog, read_only=True) as catalog,
         log_of(settings.cluster, settings.log_days) as log,
-        closing(_Partitions(settings, folder, catalog, log, troubles)) as partitions,
+        closing(_Partitions(task, folder, catalog, log, troubles)) as partitions,
     ):
-        partitions.look()
+        with suppress(EngineAwayError):
+            partitions.look()
         child.ready()
         failing = "Partitions of this node are not counted"
         step_until_stopped(
@@ -71,20 +77,28 @@ class _Partitions:
 
     def __init__(
         self,
-        settings: Settings,
+        task: Task,
         folder: DataFolder,
         catalog: Catalog,
         log: FactLog,
         troubles: Troubles,
     ) -> None:
-        self._settings = settings
+        self._settings = settings = task.settings()
         self._folder = folder
         self._key_plan = CatalogKeyPlan(catalog)
         self._log = log
         self._troubles = troubles
         self._leases = Leases(folder.leases)
         self._membership = MembershipFile(folder.cluster)
-        self._cluster: ClusterDocument = known_cluster(folder).cluster
+        membership = known_cluster(folder)
+        self._cluster: ClusterDocument = membership.cluster
+        assert settings.cluster is not None, "a node belongs to a cluster"
+        address = address_of(settings.cluster)
+        self._lives = PartitionLives(
+            lambda: open_registry(address, timeout_s=ANSWER_WITHIN_S),
+            membership.node,
+            task.cluster_run,
+        )
         self._open: dict[tuple[Partition, int], tuple[OpenPartition, HostedPartition]] = {}
         self._host = PartitionHost([], log, self._epoch)
         self._limits = MeterLimits.within(settings.memory)
@@ -110,18 +124,34 @@ class _Partitions:
         return [node.name for node in status.nodes if node.state != "retired"]
 
     def look(self) -> None:
-        """Open what this node has come to own, close what it no longer does, and report."""
+        """Open what this node has come to own, close what it no longer does, and report.
+
+        Raises:
+            EngineAwayError: the registry does not know of this life yet, and cannot be told.
+        """
+        if not self._lives.has_begun:
+            self._lives.begin()
         known = self._membership.read()
         owned = {} if known is None else known.placement.owned_by(known.node)
         for place in [each for each in self._open if owned.get(each[0]) != each[1]]:
             self._close(place)
-        missing = []
+        missing, renewed = [], []
         for partition, epoch in owned.items():
             if (partition, epoch) not in self._open:
                 try:
-                    self._open[partition, epoch] = self._opened(partition, epoch, len(owned))
+                    opened = self._open[partition, epoch] = self._opened(
+                        partition, epoch, len(owned)
+                    )
                 except DataFolderError as error:
                     missing.append(error)
+                else:
+                    renewed += [str(partition)] if opened[0].renewed else []
+        if renewed:
+            _log.warning(
+                "not sure to be as this node left them, so what they hand on is another queue from"
+                " here on, and nothing is lost or counted twice: %s",
+                ", ".join(renewed),
+            )
         if missing:
             problem = " ".join(dict.fromkeys(error.problem for error in missing))
             self._troubles.begin(_MISSING, problem, missing[0].remedy)
@@ -136,7 +166,7 @@ class _Partitions:
         self, partition: Partition, epoch: int, among: int
     ) -> tuple[OpenPartition, HostedPartition]:
         backups, cluster = self._settings.backups, self._cluster.id
-        opened = open_partition(self._folder, cluster, partition, epoch, backups)
+        opened = open_partition(self._folder, cluster, partition, epoch, backups, self._lives)
         try:
             return opened, self._hosted(partition, opened, self._limits_among(among))
         except BaseException:
@@ -229,5 +259,7 @@ class _Partitions:
         """Close everything; idempotent."""
         self._backups.end()
         self._host.close()
+        stands = {str(place[0]): each[0].store.generation for place, each in self._open.items()}
         for place in list(self._open):
             self._close(place)
+        self._lives.end(stands)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TypeVar
 
-from headcount.cluster.address import address_of
+from headcount.cluster.address import LOG_ANSWERS_WITHIN_S, address_of
 from headcount.cluster.membership import Membership, MembershipFile
 from headcount.datafolder import DataFolder
 from headcount.engines import FactLog
@@ -32,7 +32,6 @@ __all__ = ["LOG_AWAY", "PAUSE_MOST_S", "known_cluster", "log_of", "step_until_st
 R = TypeVar("R")
 
 LOG_AWAY = "cluster_log"
-_LOG_ANSWERS_WITHIN_S = 5.0
 _PAUSE_LEAST_S, PAUSE_MOST_S = 0.02, 0.2
 _RETRY_S = 0.5
 _TEND_EVERY_S = 1.0
@@ -56,7 +55,7 @@ def log_of(given: str | None, days: int) -> closing[FactLog]:
         OperatorError: it cannot be used as it is.
     """
     assert given is not None, "a node belongs to a cluster"
-    log: FactLog = open_log(address_of(given), timeout_s=_LOG_ANSWERS_WITHIN_S, days=days)
+    log: FactLog = open_log(address_of(given), timeout_s=LOG_ANSWERS_WITHIN_S, days=days)
     return closing(log)
 
 

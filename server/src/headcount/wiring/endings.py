@@ -7,6 +7,7 @@ noticed and then each time the number has doubled; it is over when the child has
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import signal
@@ -16,10 +17,15 @@ from datetime import UTC, datetime
 from headcount.troubles import Troubles
 from headcount.wiring.task import Refusal
 
-__all__ = ["Endings"]
+__all__ = ["STEADY_AFTER_S", "Endings"]
 
 _log = logging.getLogger(__name__)
 
+STEADY_AFTER_S = 10.0
+"""A child that has lived for so long does its work."""
+
+# One that has for so long is past its trouble.
+_OVER_AFTER_S = 120.0
 _TROUBLE_FROM = 2
 """A child that ends so often, without having lived for a while in between, is a trouble."""
 
@@ -114,6 +120,13 @@ class Endings:
         if self.count > _TROUBLE_FROM and self.count & (self.count - 1) == 0:
             _log.error("%s", self._sentence)
         self._troubles.begin(self._kind, self._sentence)
+
+    async def watch_life(self) -> None:
+        """Say that it does its work again, when it has for a little, and for a while."""
+        await asyncio.sleep(STEADY_AFTER_S)
+        self.runs_again()
+        await asyncio.sleep(_OVER_AFTER_S - STEADY_AFTER_S)
+        self.lives()
 
     def runs_again(self) -> None:
         """It has lived for a little: it does its work, and what is known stays to be seen."""

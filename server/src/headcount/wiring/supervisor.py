@@ -22,6 +22,7 @@ import msgspec
 
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
+from headcount.cluster.address import LOG_ANSWERS_WITHIN_S
 from headcount.config import Settings
 from headcount.datafolder import DataFolder, FolderLock, load_hash_key, open_data_folder
 from headcount.errors import ClusterError, OperatorError
@@ -33,7 +34,7 @@ from headcount.sqlite.unwritable import identity_of
 from headcount.troubles import Troubles
 from headcount.wiring.cluster_entry import CLUSTER_ROLES, enter_cluster
 from headcount.wiring.duties import Duty, begun, explained
-from headcount.wiring.endings import Endings
+from headcount.wiring.endings import STEADY_AFTER_S, Endings
 from headcount.wiring.preparing import prepare_run_folder
 from headcount.wiring.process_wanted import Wanted, has_channels, has_forwardings, wanted
 from headcount.wiring.server_sockets import ServerSockets, sockets_of
@@ -48,9 +49,6 @@ _log = logging.getLogger(__name__)
 
 _RESTART_FIRST_S = 0.05
 _RESTART_MOST_S = 5.0
-# A child that has lived for so long does its work; one that has for the second is past its trouble.
-_STEADY_AFTER_S = 10.0
-_OVER_AFTER_S = 120.0
 _FRONT_STOP_TIMEOUT_S = 5.5
 _METER_STOP_TIMEOUT_S = 4.0
 _TRY_EVERY_S = 1.0
@@ -216,7 +214,9 @@ class _Processes:
             if process.sock is not None and not self._writable_again:
                 process.sock.close()
         clean = await self._end(self._front, _FRONT_STOP_TIMEOUT_S)
-        clean &= await self._end(self._behind, _METER_STOP_TIMEOUT_S)
+        # In a cluster somebody may be waiting for an answer of the log, which comes or does not.
+        answer_s = 0.0 if self._settings.cluster is None else LOG_ANSWERS_WITHIN_S
+        clean &= await self._end(self._behind, _METER_STOP_TIMEOUT_S + answer_s)
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, announcing, return_exceptions=True)
@@ -294,7 +294,7 @@ class _Processes:
                 where = await asyncio.to_thread(counting_position, self._folder)
             process.endings.ended(status, refusal, where)
             self._write_state()
-            if time.monotonic() - began_s > _STEADY_AFTER_S:
+            if time.monotonic() - began_s > STEADY_AFTER_S:
                 pause_s = _RESTART_FIRST_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
@@ -347,7 +347,7 @@ class _Processes:
                 process.ready = True
                 process.ever_ready.set()
                 self._write_state()
-                steady = begun(_watch_steadiness(process.endings))
+                steady = begun(process.endings.watch_life())
                 report = await started.stdout.readline()
             return await started.wait(), read_refusal(report)
         finally:
@@ -364,7 +364,7 @@ class _Processes:
 
     async def _end(self, processes: list[_Process], within_s: float) -> bool:
         """Tell children to stop, and kill those that do not; whether all ended by themselves."""
-        running = [p for p in processes if p.process is not None and p.process.returncode is None]
+        running = [p for p in processes if _runs(p)]
         for process in running:
             _signal(process, signal.SIGTERM)
         waits = [asyncio.create_task(p.process.wait()) for p in running if p.process is not None]
@@ -372,7 +372,8 @@ class _Processes:
             return True
         _, late = await asyncio.wait(waits, timeout=within_s)
         if late:
-            _log.error("%d processes did not stop within %s s; killing them", len(late), within_s)
+            names = ", ".join(sorted(p.role for p in running if _runs(p)))
+            _log.error("did not stop within %g s, and is killed: %s", within_s, names)
             for process in running:
                 _signal(process, signal.SIGKILL)
             await asyncio.wait(waits)
@@ -386,15 +387,11 @@ class _Processes:
         )
 
 
-async def _watch_steadiness(endings: Endings) -> None:
-    """Say that a child does its work again, when it has for a little, and for a while."""
-    await asyncio.sleep(_STEADY_AFTER_S)
-    endings.runs_again()
-    await asyncio.sleep(_OVER_AFTER_S - _STEADY_AFTER_S)
-    endings.lives()
+def _runs(process: _Process) -> bool:
+    return process.process is not None and process.process.returncode is None
 
 
 def _signal(process: _Process, number: signal.Signals) -> None:
-    if process.process is not None and process.process.returncode is None:
+    if process.process is not None and _runs(process):
         with contextlib.suppress(ProcessLookupError):
             process.process.send_signal(number)

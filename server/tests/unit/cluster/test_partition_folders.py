@@ -14,15 +14,20 @@ from headcount.cluster.partition_backups import (
     place_of_backups,
     restore_partition,
 )
-from headcount.cluster.partition_folders import counted_in, prepared_folder
+from headcount.cluster.partition_folders import PartitionFolder, counted_in
+from headcount.cluster.partition_folders import prepared_folder as prepared_folder_of
+from headcount.cluster.partition_lives import PartitionLives
 from headcount.cluster.placement import Partition
-from headcount.errors import DamagedDataError, DataFolderError
+from headcount.errors import DamagedDataError, DataFolderError, EngineAwayError
 from headcount.layout import DataFolder
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change
+from headcount.store.view import store_view
+from support.memory_registry import MemoryRegistryServer
 
 CLUSTER = "c" * 32
 KEYS_1 = Partition("keys", 1)
+STORE = "store.sqlite"
 
 
 @pytest.fixture
@@ -36,24 +41,175 @@ def backups(tmp_path: Path) -> Path:
     return tmp_path / "backups"
 
 
+class Lives:
+    """The lives of one node, of which each begins when the former has ended, well or not."""
+
+    def __init__(self) -> None:
+        self.server = MemoryRegistryServer()
+        self.number = 0
+        self.now = self.begun()
+
+    def begun(self) -> PartitionLives:
+        self.number += 1
+        self.now = PartitionLives(self.server.open, "eu-1", f"life {self.number}")
+        self.now.begin()
+        return self.now
+
+
+def prepared_folder(
+    node: DataFolder, cluster: str, partition: Partition, epoch: int, backups: Path | None
+) -> PartitionFolder:
+    """As a node does that begins its first life."""
+    return prepared_folder_of(node, cluster, partition, epoch, backups, Lives().now)
+
+
+def generation(path: Path) -> int:
+    """How many transactions a partition's store has seen."""
+    with store_view(path / STORE, lambda _: None) as view:
+        return view.part.generation
+
+
 def counted(path: Path, entry: int) -> None:
     """Count up to an entry of a queue, as far as a store shows it."""
-    with closing(open_store(path / "store.sqlite")) as store:
+    with closing(open_store(path / STORE)) as store:
         store.commit(Change(positions={"a queue": entry}))
 
 
 def position(path: Path) -> int:
-    with closing(open_store(path / "store.sqlite")) as store:
+    with closing(open_store(path / STORE)) as store:
         return store.state().positions["a queue"]
 
 
-def test_a_partition_is_counted_on_where_it_was(node: DataFolder, backups: Path) -> None:
-    first = prepared_folder(node, CLUSTER, KEYS_1, 1, backups)
-    assert not first.renewed
-    counted_in(first.path, CLUSTER, 1)
-    counted(first.path, 5)
-    again = prepared_folder(node, CLUSTER, KEYS_1, 1, backups)
-    assert (again.path, again.renewed) == (first.path, False)
+class Owned:
+    """A partition that one node counts, life after life."""
+
+    def __init__(self, node: DataFolder, backups: Path | None) -> None:
+        self.node = node
+        self.backups = backups
+        self.lives = Lives()
+        self.path = node.partitions / str(KEYS_1)
+
+    def opened(self) -> PartitionFolder:
+        """As a process that counts it finds it when it begins."""
+        lives = self.lives.now
+        found = prepared_folder_of(self.node, CLUSTER, KEYS_1, 1, self.backups, lives)
+        counted(found.path, position(found.path) if found.path.joinpath(STORE).exists() else 0)
+        counted_in(found.path, CLUSTER, 1, lives.run)
+        return found
+
+    def ended(self, *, well: bool = True) -> None:
+        """The node's life ends, and the next one begins."""
+        if well:
+            self.lives.now.end({str(KEYS_1): generation(self.path)})
+        self.lives.begun()
+
+
+@pytest.fixture
+def owned(node: DataFolder) -> Owned:
+    """A partition whose first life counts up to 5."""
+    found = Owned(node, None)
+    assert not found.opened().renewed
+    counted(found.path, 5)
+    return found
+
+
+def test_a_partition_is_counted_on_where_it_was(owned: Owned) -> None:
+    assert not owned.opened().renewed, "another process of the same life"
+    owned.ended()
+    assert not owned.opened().renewed, "the next life"
+    assert position(owned.path) == 5
+
+
+def test_what_a_life_left_that_did_not_end_well_becomes_another_queue(owned: Owned) -> None:
+    owned.ended(well=False)
+    assert owned.opened().renewed
+    assert not owned.opened().renewed, "once"
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+@pytest.mark.parametrize("copied_in", ["a life before", "this life"])
+def test_a_folder_that_was_put_back_becomes_another_queue(
+    owned: Owned, tmp_path: Path, copied_in: str, ends_well: bool
+) -> None:
+    if copied_in == "a life before":
+        owned.ended()
+    shutil.copytree(owned.path, tmp_path / "copy")
+    owned.opened()
+    counted(owned.path, 9)
+    owned.ended(well=ends_well)
+    shutil.rmtree(owned.path)
+    shutil.copytree(tmp_path / "copy", owned.path)
+    found = owned.opened()
+    assert found.renewed
+    assert position(found.path) == 5
+
+
+def test_a_disk_that_was_put_back_becomes_another_queue(owned: Owned, tmp_path: Path) -> None:
+    """A snapshot of a disk keeps the numbers of files, and of a moment within one life."""
+    kept = {each.name: each.read_bytes() for each in owned.path.iterdir() if each.is_file()}
+    counted(owned.path, 9)
+    owned.ended()
+    for name, content in kept.items():
+        with (owned.path / name).open("r+b") as file:
+            file.truncate()
+            file.write(content)
+    assert position(owned.path) == 5
+    assert owned.opened().renewed
+
+
+def test_a_folder_that_is_put_back_while_the_node_runs_becomes_another_queue(
+    owned: Owned, tmp_path: Path
+) -> None:
+    shutil.copytree(owned.path, tmp_path / "copy")
+    counted(owned.path, 9)
+    shutil.rmtree(owned.path)
+    shutil.copytree(tmp_path / "copy", owned.path)
+    assert owned.opened().renewed
+
+
+def test_a_folder_that_was_put_back_behind_its_backup_is_made_of_the_backup(
+    owned: Owned, tmp_path: Path, backups: Path
+) -> None:
+    owned.backups = backups
+    shutil.copytree(owned.path, tmp_path / "copy")
+    counted(owned.path, 9)
+    back_up_partition(owned.path, backups, CLUSTER, KEYS_1, 1, 1)
+    counted(owned.path, 11)
+    owned.ended()
+    shutil.rmtree(owned.path)
+    shutil.copytree(tmp_path / "copy", owned.path)
+    found = owned.opened()
+    assert found.renewed
+    assert position(found.path) == 9
+    # One that only did not end well is newer than its backup.
+    counted(owned.path, 12)
+    owned.ended(well=False)
+    assert owned.opened().renewed
+    assert position(owned.path) == 12
+
+
+def test_nothing_is_sure_where_the_registry_has_forgotten_or_another_version_counted(
+    owned: Owned,
+) -> None:
+    owned.ended()
+    owned.lives.server.wipe()
+    owned.lives.begun()
+    assert owned.opened().renewed
+    owned.ended()
+    counted_in(owned.path, CLUSTER, 1)
+    assert owned.opened().renewed
+
+
+def test_a_life_begins_only_when_the_registry_knows_of_it(owned: Owned) -> None:
+    lives = PartitionLives(owned.lives.server.open, "eu-1", "another life")
+    owned.lives.server.away = True
+    with pytest.raises(EngineAwayError):
+        lives.begin()
+    assert not lives.has_begun
+    lives.end({})
+    owned.lives.server.away = False
+    lives.begin()
+    assert lives.has_begun
 
 
 def test_another_node_counts_on_from_the_newest_backup(
@@ -123,7 +279,7 @@ def test_a_backup_that_was_damaged_later_is_refused(
     first = prepared_folder(node, CLUSTER, KEYS_1, 1, backups).path
     counted(first, 5)
     made = back_up_partition(first, backups, CLUSTER, KEYS_1, 1, 1)
-    with (Path(made.path) / "store.sqlite").open("r+b") as file:
+    with (Path(made.path) / STORE).open("r+b") as file:
         file.seek(3000)
         file.write(b"x")
     with pytest.raises(DamagedDataError, match="not what was backed up"):
@@ -140,6 +296,7 @@ def test_a_copy_that_was_not_finished_is_no_backup(node: DataFolder, backups: Pa
 
 def test_a_partition_of_another_cluster_is_not_counted_on(node: DataFolder) -> None:
     first = prepared_folder(node, CLUSTER, KEYS_1, 1, None).path
+    counted(first, 5)
     counted_in(first, "d" * 32, 1)
     with pytest.raises(DamagedDataError, match="in another cluster"):
         prepared_folder(node, CLUSTER, KEYS_1, 1, None)
