@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
-from headcount.counting.metrics import METRICS, REPORTED
+from headcount.counting.metrics import HEADLINES, METRICS, REPORTED
 from tidy.sources import text_of, tracked_files
 
 SPELLED = {
@@ -44,3 +45,40 @@ def test_no_other_file_of_the_server_spells_the_metrics() -> None:
         if name.is_relative_to("server/src") and (text := text_of(name)) and NAMES.search(text)
     }
     assert found == set(SPELLED)
+
+
+LISTED = {
+    "server/src/headcount/api/usage/bodies.py": "Segment's two reports, whose rows differ",
+    "server/src/headcount/cli/reading/usage_rows.py": "the client's method for each report",
+    "server/src/headcount/reconciling/statement.py": "what invoices call their columns",
+    "server/src/headcount/upgrade/former.py": "columns of a former format",
+}
+SPELLINGS = {
+    spelled: metric.name
+    for metric in HEADLINES
+    for spelled in (metric.name, metric.wire, metric.option)
+}
+
+
+def spelled_in(node: ast.AST) -> set[str]:
+    """The headline metrics that the members of a tuple, a list, a set or a mapping name."""
+    members = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", [])
+    words = [
+        word
+        for member in members
+        for each in (member.elts if isinstance(member, ast.Tuple) else [member])
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        for word in each.value.split(":")
+    ]
+    return {SPELLINGS[word] for word in words if word in SPELLINGS}
+
+
+def test_nobody_lists_the_headline_metrics_by_hand() -> None:
+    found = {
+        str(name)
+        for name in tracked_files()
+        if name.is_relative_to("server/src") and name.suffix == ".py"
+        for node in ast.walk(ast.parse(text_of(name) or ""))
+        if len(spelled_in(node)) > 1
+    }
+    assert found == set(LISTED)

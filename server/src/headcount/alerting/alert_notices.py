@@ -15,22 +15,19 @@ from typing import Any, NamedTuple
 import msgspec
 
 from headcount.catalog import DatedPrice, prices_on
-from headcount.counting.alerts import SHARES, AlertEvent, Crossing
+from headcount.counting.alerts import ALERT_METRICS, SHARES, AlertEvent, Crossing
 from headcount.counting.calendar import day_of_ms, parse_day, parse_period
 from headcount.counting.cost import cost_of, money_text
-from headcount.counting.metrics import BY_NAME
 
 __all__ = [
     "AlertNotice",
     "Picture",
     "alert_body",
-    "metric_label",
     "notice_of",
     "rfc3339",
     "sentence",
 ]
 
-_SHARE_LABELS = {"rejected_share": "rejected messages", "duplicate_share": "duplicates"}
 _MONTHS = [
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
@@ -72,17 +69,6 @@ class AlertNotice(NamedTuple):
 def rfc3339(at_ms: int) -> str:
     """A moment as `2026-11-26T08:10:00Z`."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def metric_label(metric: str) -> str:
-    """What people call a metric of alerts."""
-    return BY_NAME[metric].label if metric in BY_NAME else _SHARE_LABELS[metric]
-
-
-def metric_wire(metric: str) -> str:
-    """A metric's name in JSON."""
-    first, *others = metric.split("_")
-    return first + "".join(map(str.capitalize, others))
 
 
 def alert_body(
@@ -159,7 +145,7 @@ def _crossing_data(crossing: Crossing, source: tuple[str, str]) -> dict[str, Any
     data: dict[str, Any] = {
         "rule": {"id": crossing.rule, "name": crossing.name},
         "kind": crossing.kind,
-        "metric": metric_wire(crossing.metric),
+        "metric": ALERT_METRICS[crossing.metric].wire,
         "source": {"id": source[0], "name": source[1]} if crossing.source else None,
         "period": crossing.period,
         "imported": crossing.imported,
@@ -189,7 +175,7 @@ def sentence(crossing: Crossing, scope: str) -> str:
         crossing: what.
         scope: the name of the source or workspace.
     """
-    label, month = metric_label(crossing.metric), _month(crossing.period)
+    label, month = ALERT_METRICS[crossing.metric].label, _month(crossing.period)
     if crossing.kind == "silent":
         said = f"Nothing has come from {scope} since {rfc3339(crossing.since_ms or 0)}."
     elif crossing.kind == "unusual":
@@ -231,7 +217,9 @@ def _month(period: str) -> str:
 def _title(workspace: str, crossings: Sequence[Crossing], sentences: Sequence[str]) -> str:
     if len(sentences) == 1:
         return f"Headcount: {sentences[0]}"[:200]
-    reached = [f"{metric_label(each.metric)} {each.threshold or each.kind}" for each in crossings]
+    reached = [
+        f"{ALERT_METRICS[each.metric].label} {each.threshold or each.kind}" for each in crossings
+    ]
     return f"Headcount: {workspace}: {', '.join(reached)}"[:200]
 
 

@@ -19,7 +19,7 @@ from headcount.catalog import Catalog, Channel, NewDelivery, limits_on
 from headcount.charts import Point, cumulative_chart, themed
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text
 from headcount.counting.forecast import FORMER_MONTHS, forecast_of
-from headcount.counting.metrics import HEADLINES, Metric
+from headcount.counting.metrics import BY_NAME, HEADLINES, Metric
 from headcount.counting.usage import Counts
 from headcount.store.protocol import UsageStore
 
@@ -113,7 +113,7 @@ def digest_body(catalog: Catalog, store: UsageStore, channel: Channel, day: int)
         lines.append(line)
         charts.append(chart)
     names = {each.number: each.name for each in catalog.sources(workspace.number)}
-    api_calls = HEADLINES[-1]
+    api_calls = BY_NAME["api_calls"]
     totals = api_calls.of(reading.sources[:, : len(so_far)]).sum(axis=-1)
     largest = np.argsort(-totals)[:_SOURCES_MAX].tolist()
     notes = [

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from headcount.alerting.alert_notices import metric_label
 from headcount.counting.alerts import (
     ALERT_METRICS,
+    BY_THE_DAY,
     SHARES,
     THRESHOLDS_MAX,
     AlertKind,
     parse_threshold,
 )
+from headcount.counting.metrics import HEADLINES
 from headcount.errors import UsageError
 
 __all__ = ["CheckedRule", "checked_rule"]
@@ -40,7 +41,7 @@ class CheckedRule(NamedTuple):
             source: the name of the source that it is about; None for the workspace.
         """
         of = source or "the workspace"
-        label = metric_label(self.metric)
+        label = ALERT_METRICS[self.metric].label
         match self.kind:
             case "silent":
                 return f"Nothing arrives from {of}"
@@ -69,17 +70,19 @@ def checked_rule(kind: str, metric: str, thresholds: Sequence[str]) -> CheckedRu
                 "Such a rule needs no threshold: it learns what is usual.",
                 "Leave the thresholds out, or look at a count.",
             )
-        if metric not in ("", "api_calls"):
-            # Sets of ids fill up: the first of a month has far more new ones than any other day.
+        if metric not in ("", BY_THE_DAY.name):
+            label = BY_THE_DAY.label
             raise UsageError(
-                "Such a rule looks at API calls.", "Leave the metric out, or name API calls."
+                f"Such a rule looks at {label}.", f"Leave the metric out, or name {label}."
             )
-        return CheckedRule(of_kind, "api_calls", ())
-    metric = metric or "mtu"
+        return CheckedRule(of_kind, BY_THE_DAY.name, ())
+    metric = metric or next(iter(ALERT_METRICS))
     if metric not in ALERT_METRICS:
-        raise UsageError(f"There is no metric {metric!r:.40}.", f"Name one of {ALERT_METRICS}.")
+        options = ", ".join(each.option for each in ALERT_METRICS.values())
+        raise UsageError(f"There is no metric {metric!r:.40}.", f"Name one of {options}.")
     if kind == "forecast" and metric in SHARES:
-        raise UsageError("No share of messages is forecast.", "Name MTU or API calls.")
+        counts = " or ".join(each.label for each in HEADLINES)
+        raise UsageError("No share of messages is forecast.", f"Name {counts}.")
     if not thresholds or len(thresholds) > THRESHOLDS_MAX:
         raise UsageError(
             "The thresholds are missing, or too many." if thresholds else "A threshold is missing.",

@@ -18,6 +18,7 @@ from headcount.cli.lookup import (
 )
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.clock import now_ms
+from headcount.counting.alerts import ALERT_METRICS
 from headcount.errors import OperatorError, UsageError
 from headcount.terminal import print_json, print_record, print_table, say
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["alert"]
 
 _KINDS = ("count", "forecast", "unusual", "silent")
-_METRICS = ("mtu", "api-calls", "rejected-share", "duplicate-share")
+_BY_OPTION = {each.option: name for name, each in ALERT_METRICS.items()}
 _HOURS_MAX = 24 * 14
 
 
@@ -62,7 +63,9 @@ Examples:
     " API calls than its weekday usually has; whether nothing arrives.",
 )
 @click.option(
-    "--metric", type=click.Choice(_METRICS), help="What thresholds are of.  [default: mtu]"
+    "--metric",
+    type=click.Choice(list(_BY_OPTION)),
+    help=f"What thresholds are of.  [default: {next(iter(_BY_OPTION))}]",
 )
 @click.option(
     "--at",
@@ -98,7 +101,7 @@ def add(
     """Add a rule."""
     from headcount.alerting.rules import checked_rule
 
-    rule = checked_rule(kind, (metric or "").replace("-", "_"), thresholds)
+    rule = checked_rule(kind, _BY_OPTION[metric] if metric else "", thresholds)
     with opened_catalog(settings) as catalog:
         owner = found_workspace(catalog, workspace)
         of = None if source is None else found_source(catalog, source, owner.id)

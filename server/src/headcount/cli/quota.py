@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from headcount.cli.lookup import found_source, opened_catalog
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.clock import now_ms
+from headcount.counting.metrics import HEADLINES
 from headcount.errors import UsageError
 from headcount.terminal import print_json, print_table, say
 
@@ -18,7 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["quota"]
 
-_METRICS = {"api-calls": "api_calls", "mtu": "mtu"}
+
+def _amount_options(command: Callable[..., None]) -> Callable[..., None]:
+    for metric in HEADLINES:  # the decorator that is applied last comes first
+        words = f"{metric.label} a month; none for no quota."
+        command = click.option(f"--{metric.option}", metavar="N", help=words)(command)
+    return command
 
 
 @click.command(
@@ -30,8 +37,7 @@ Examples:
   headcount source quota web"""
 )
 @click.argument("source")
-@click.option("--api-calls", metavar="N", help="API calls a month; none for no quota.")
-@click.option("--mtu", metavar="N", help="MTU a month; none for no quota.")
+@_amount_options
 @click.option(
     "--past",
     type=click.Choice(["refuse", "mark"]),
@@ -46,11 +52,10 @@ Examples:
 def quota(
     settings: Settings,
     source: str,
-    api_calls: str | None,
-    mtu: str | None,
     past: str,
     workspace: str | None,
     as_json: bool,
+    **wanted: str | None,
 ) -> None:
     """Set what SOURCE (an id or a name) may use in a month, or show it.
 
@@ -59,10 +64,10 @@ def quota(
     """
     with opened_catalog(settings) as catalog:
         found = found_source(catalog, source, workspace)
-        for option, text in (("api-calls", api_calls), ("mtu", mtu)):
-            if text is not None:
-                amount = _amount(option, text)
-                catalog.set_quota(found.number, _METRICS[option], amount, past, now_ms())
+        for metric in HEADLINES:
+            if (text := wanted[metric.name]) is not None:
+                amount = _amount(metric.option, text)
+                catalog.set_quota(found.number, metric.name, amount, past, now_ms())
         told = _told(catalog, found)
     if as_json:
         print_json({"sourceId": found.id, "quotas": told})

@@ -16,10 +16,11 @@ from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 from headcount.counting.calendar import Period, parse_period
-from headcount.counting.metrics import BY_NAME, Metric
+from headcount.counting.metrics import BY_NAME, HEADLINES, Metric, Named
 
 __all__ = [
     "ALERT_METRICS",
+    "BY_THE_DAY",
     "SHARES",
     "SHARE_MESSAGES_MIN",
     "THRESHOLDS_MAX",
@@ -44,11 +45,21 @@ AlertKind = Literal["count", "forecast", "unusual", "silent"]
 """What a rule looks at: a count of the month so far, where the month will end, whether a day has
 far more than usual, or whether nothing arrives."""
 
-SHARES = ("rejected_share", "duplicate_share")
-"""Metrics of alerts that are shares of a month's messages, in percent, and no counts."""
+SHARES: Mapping[str, Named] = {
+    each.name: each
+    for each in (
+        Named(name="rejected_share", label="rejected messages"),
+        Named(name="duplicate_share", label="duplicates"),
+    )
+}
+"""Metrics of alerts that are shares of a month's messages, in percent, and no counts; by name."""
 
-ALERT_METRICS = ("mtu", "api_calls", *SHARES)
-"""What a threshold may be of."""
+ALERT_METRICS: Mapping[str, Named] = {**{each.name: each for each in HEADLINES}, **SHARES}
+"""What a threshold may be of, the usual one first; by name."""
+
+BY_THE_DAY = BY_NAME["api_calls"]
+"""What rules look at that need no threshold: sets of ids fill up, so that the first day of a month
+has far more new ones than any other."""
 
 SHARE_MESSAGES_MIN = 100
 """A share of fewer messages than these says nothing."""
@@ -127,7 +138,7 @@ class AlertRule:
         workspace: whose usage.
         source: the number of one source of it; 0 for the whole workspace.
         kind: what it looks at.
-        metric: one of `ALERT_METRICS`; `"api_calls"` for those that need no threshold.
+        metric: one of `ALERT_METRICS`; that of `BY_THE_DAY` for those that need no threshold.
         thresholds: what is told when reached; none for those that need none.
         quiet_hours: for how long nothing must have come, for a rule of silence.
         channels: numbers of the channels that tell.

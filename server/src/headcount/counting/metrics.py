@@ -39,6 +39,8 @@ __all__ = [
     "KeyDay",
     "KeyDays",
     "Metric",
+    "Named",
+    "wire_name",
 ]
 
 API_CALLS, IDENTIFIED, ANONYMOUS, ANONYMOUS_IDENTIFIED, ADMITTED = range(5)
@@ -61,13 +63,40 @@ class KeyDays(NamedTuple):
     days: KeyDay = "days"
 
 
+def wire_name(name: str) -> str:
+    """A name as JSON has it: `api_calls` as `apiCalls`."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Metric:
-    """One metric.
+class Named:
+    """What a number is called.
 
     Attributes:
         name: for programs.
         label: for people, in a table or on an axis.
+    """
+
+    name: str
+    label: str
+
+    @property
+    def wire(self) -> str:
+        """Its name in JSON."""
+        return wire_name(self.name)
+
+    @property
+    def option(self) -> str:
+        """Its name on a command line and in an address."""
+        return self.name.replace("_", "-")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Metric(Named):
+    """One metric.
+
+    Attributes:
         title: for people, as a heading; the label when it is empty.
         hint: what it is, in a few words beside its title.
         words: what it is, for whoever reads the API's description; of one that follows from
@@ -87,8 +116,6 @@ class Metric:
         terms: column to the sign with which it counts, out of the above.
     """
 
-    name: str
-    label: str
     title: str = ""
     hint: str = ""
     words: str = ""
@@ -122,17 +149,6 @@ class Metric:
     def _formula(self) -> str:
         plus = " + ".join(f"`{part.wire}`" for part in self.plus)
         return " - ".join([plus, *(f"`{part.wire}`" for part in self.minus)])
-
-    @property
-    def wire(self) -> str:
-        """Its name in JSON."""
-        first, *others = self.name.split("_")
-        return first + "".join(map(str.capitalize, others))
-
-    @property
-    def option(self) -> str:
-        """Its name on a command line and in an address."""
-        return self.name.replace("_", "-")
 
     def of(self, counts: Counts) -> Counts:
         """Its counts, out of an array whose last axis is the columns."""

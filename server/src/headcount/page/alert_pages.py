@@ -14,6 +14,8 @@ from headcount.api.v1.alert_rules import AlertBody, AlertListBody
 from headcount.api.v1.channels import ChannelBody, ChannelListBody, NewChannelBody
 from headcount.api.v1.sources import SourceListBody
 from headcount.api.v1.workspace import WorkspaceBody
+from headcount.counting.alerts import BY_THE_DAY, SHARES
+from headcount.counting.metrics import HEADLINES
 from headcount.page.changes import changing
 from headcount.page.sessions import Notice
 from headcount.page.visits import Visit, visit_of
@@ -27,14 +29,13 @@ _ADMIN = "admin"
 _BETWEEN = re.compile(r"[\s;]+|,(?=\s)|,(?=\d+%)")
 # What a form offers: one word for a kind and a metric together.
 _LOOKS_AT = {
-    "count:mtu": "MTU so far",
-    "count:apiCalls": "API calls so far",
-    "forecast:mtu": "MTU at the month's end (forecast)",
-    "forecast:apiCalls": "API calls at the month's end (forecast)",
-    "count:rejectedShare": "share of rejected messages",
-    "count:duplicateShare": "share of duplicates",
-    "unusual:apiCalls": "a day with far more API calls than usual",
-    "silent:apiCalls": "nothing arrives",
+    **{f"count:{each.wire}": f"{each.label} so far" for each in HEADLINES},
+    **{
+        f"forecast:{each.wire}": f"{each.label} at the month's end (forecast)" for each in HEADLINES
+    },
+    **{f"count:{each.wire}": f"share of {each.label}" for each in SHARES.values()},
+    f"unusual:{BY_THE_DAY.wire}": f"a day with far more {BY_THE_DAY.label} than usual",
+    f"silent:{BY_THE_DAY.wire}": "nothing arrives",
 }
 
 

@@ -8,7 +8,6 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.alerting.alert_notices import metric_wire
 from headcount.alerting.rules import checked_rule
 from headcount.alerting.tell_channels import try_out
 from headcount.api.usage.month import moment_text
@@ -23,8 +22,7 @@ from headcount.errors import UsageError
 __all__ = ["ALERT_RULE_HANDLERS", "AlertBody", "AlertListBody", "AlertRecord"]
 
 _HOURS_MAX = 24 * 14
-_BY_WIRE = {metric_wire(each): each for each in ALERT_METRICS}
-MetricName = Literal["mtu", "apiCalls", "rejectedShare", "duplicateShare"]
+_BY_WIRE = {each.wire: name for name, each in ALERT_METRICS.items()}
 Thresholds = Annotated[
     list[str],
     Meta(
@@ -50,7 +48,7 @@ class AlertRecord(msgspec.Struct, rename="camel"):
     id: str
     name: str
     kind: Annotated[AlertKind, Meta(description=_KIND)]
-    metric: MetricName
+    metric: Literal[tuple(_BY_WIRE)]  # type: ignore[valid-type]
     thresholds: Thresholds
     channel_ids: Annotated[list[str], Meta(description=_CHANNELS)]
     enabled: bool
@@ -88,7 +86,7 @@ class NewAlert(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """A rule to add."""
 
     kind: Annotated[AlertKind, Meta(description=_KIND)] = "count"
-    metric: MetricName | None = None
+    metric: Literal[tuple(_BY_WIRE)] | None = None  # type: ignore[valid-type]
     thresholds: Thresholds = []
     quiet_hours: Hours = 24
     source_id: Annotated[str, Meta(description="Only this source.")] | None = None
@@ -113,7 +111,7 @@ class AlertChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 def _record(caller: Caller, rule: AlertRuleRecord) -> AlertRecord:
     ids = {each.number: each.id for each in caller.services.catalog.channels(rule.workspace)}
     record = AlertRecord(
-        rule.id, rule.name, rule.kind, metric_wire(rule.metric), list(rule.thresholds),  # type: ignore[arg-type]
+        rule.id, rule.name, rule.kind, ALERT_METRICS[rule.metric].wire, list(rule.thresholds),
         [ids[each] for each in rule.channels if each in ids], rule.enabled,
         moment_text(rule.created_at_ms),
     )  # fmt: skip

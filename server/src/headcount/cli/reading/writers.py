@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO, Protocol
 
 from headcount.cli.reading.usage_rows import Row
+from headcount.counting.metrics import wire_name
 from headcount.errors import UsageError
 from headcount.extras import install_command
 from headcount.spreadsheets import csv_line
@@ -54,12 +55,7 @@ def row_writer(file_format: str, columns: Sequence[str], stream: BinaryIO) -> Ro
 
 def row_as_data(row: Row) -> dict[str, Any]:
     """A row as JSON holds it: its names as in the usage API, its day as text."""
-    return {_camel(name): str(value) if name == "day" else value for name, value in row.items()}
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(each.capitalize() for each in others)
+    return {wire_name(name): str(value) if name == "day" else value for name, value in row.items()}
 
 
 class _JsonWriter:
