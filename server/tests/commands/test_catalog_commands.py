@@ -191,6 +191,17 @@ def test_a_limit_has_a_day_and_can_be_taken_back(program: Program, shop: Any) ->
     assert program.json(*take, "mtu", "--from", "beginning")["mtu"] is None
 
 
+def test_metrics_of_quotas_and_alerts_are_called_as_everywhere(program: Program, shop: Any) -> None:
+    program.json("source", "add", "web", "--workspace", "Shop")
+    amounts = ("--mtu", "5", "--api-calls", "100")
+    told = program.json("source", "quota", "web", *amounts)["quotas"]
+    assert {each["metric"]: each["amount"] for each in told} == {"apiCalls": 100, "mtu": 5}
+    assert "API calls  " in program.run("source", "quota", "web").stdout
+    add = ("alert", "add", "--workspace", "Shop", "--metric", "rejected-share", "--at", "5%")
+    assert program.json(*add)["metric"] == "rejectedShare"
+    assert "count, rejected messages" in program.run("alert", "list").stdout
+
+
 def test_a_link_is_made_listed_and_revoked(program: Program, shop: Any) -> None:
     program.json("source", "add", "web", "--workspace", "Shop")
     add = ("link", "add", "--workspace", "Shop")

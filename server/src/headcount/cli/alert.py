@@ -31,6 +31,7 @@ __all__ = ["alert"]
 
 _KINDS = ("count", "forecast", "unusual", "silent")
 _BY_OPTION = {each.option: name for name, each in ALERT_METRICS.items()}
+_LABELS = {each.wire: each.label for each in ALERT_METRICS.values()}
 _HOURS_MAX = 24 * 14
 
 
@@ -196,7 +197,7 @@ def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
         [
             (
                 each["id"], each["name"], each["workspace"], each["source"] or "the workspace",
-                each["kind"] if not each["thresholds"] else f"{each['kind']}, {each['metric']}",
+                each["kind"] + (f", {_LABELS[each['metric']]}" if each["thresholds"] else ""),
                 ", ".join(each["thresholds"]), ", ".join(each["channels"]) or "all channels",
                 "yes" if each["enabled"] else "no",
             )
@@ -360,7 +361,7 @@ def _print(told: dict[str, Any], as_json: bool) -> None:
         "workspace": told["workspace"],
         "about": told["source"] or "the whole workspace",
         "looks at": told["kind"],
-        "metric": told["metric"],
+        "metric": _LABELS[told["metric"]],
         "at": ", ".join(told["thresholds"]),
         "hours": str(told["quietHours"] or ""),
         "tells": ", ".join(told["channels"]) or "all channels",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from headcount.counting.alerts import ALERT_METRICS
 from headcount.terminal import moment_text
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class AlertNames:
             "workspace": owner.name,
             "source": None if rule.source is None else self._sources.get(rule.source, "?"),
             "kind": rule.kind,
-            "metric": rule.metric,
+            "metric": ALERT_METRICS[rule.metric].wire,
             "thresholds": list(rule.thresholds),
             "quietHours": rule.quiet_hours if rule.kind == "silent" else None,
             "channels": [self._channels.get(each, "a removed one") for each in rule.channels],

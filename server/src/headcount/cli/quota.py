@@ -10,7 +10,7 @@ import click
 from headcount.cli.lookup import found_source, opened_catalog
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.clock import now_ms
-from headcount.counting.metrics import HEADLINES
+from headcount.counting.metrics import BY_NAME, HEADLINES
 from headcount.errors import UsageError
 from headcount.terminal import print_json, print_table, say
 
@@ -74,7 +74,12 @@ def quota(
     elif told:
         print_table(
             ("quota of", "a month#", "past it"),
-            [(each["metric"], f"{each['amount']:,}", each["past"]) for each in told],
+            [
+                (metric.label, f"{each['amount']:,}", each["past"])
+                for metric in HEADLINES
+                for each in told
+                if each["metric"] == metric.wire
+            ],
         )
     else:
         say(f"{found.name} has no quota.")
@@ -90,7 +95,7 @@ def _amount(option: str, text: str) -> int | None:
 
 def _told(catalog: Catalog, source: Source) -> list[dict[str, Any]]:
     return [
-        {"metric": each.metric, "amount": each.amount, "past": each.past}
+        {"metric": BY_NAME[each.metric].wire, "amount": each.amount, "past": each.past}
         for each in catalog.quotas()
         if each.source == source.number
     ]
