@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -146,3 +147,29 @@ def test_what_a_room_says_is_in_it_is_there() -> None:
                     if not (place.with_suffix(".py").exists() or place.is_dir()):
                         gone.append(str(name.parent / each))
     assert gone == []
+
+
+# Rooms that a contract does not name, since it is about them, and files that may know rooms.
+NOT_NAMED = {
+    "The server's layers point one way": {"openapi", "sqlite"},
+    "Only the command line and its demo know the client, and the client knows nothing of the"
+    " server": {"cli", "demo", "reconciling"},
+    "One factory knows which store there is": {"store"},
+    "What every process may use knows nothing of any": {
+        "__init__", "__main__", "datafolder", "integrity",
+    },
+}  # fmt: skip
+
+
+def test_contracts_name_every_room() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = {each["name"]: each for each in project["tool"]["importlinter"]["contracts"]}
+    files = [name.relative_to(SERVER) for name in sources(SERVER)]
+    rooms = {name.parts[0] for name in files if len(name.parts) > 1}
+    beside = {name.stem for name in files if len(name.parts) == 1}
+    for contract, without in NOT_NAMED.items():
+        told = contracts[contract]
+        listed = told.get("layers") or told["source_modules"]
+        named = {each.strip().split(".")[1] for line in listed for each in line.split("|")}
+        wanted = beside if contract.startswith("What every process") else rooms
+        assert wanted - without - named == set(), contract
