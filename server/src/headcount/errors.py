@@ -8,6 +8,7 @@ HeadcountError
 │   └── DataFolderError      the data folder cannot be used as it is             (status 1)
 │       ├── FolderBusyError  another process uses it                             (status 1)
 │       ├── CatalogUnchangedError  a cluster's catalog takes no change now       (status 1)
+│       │   └── CatalogOvertakenError  another node has changed it meanwhile      (status 1)
 │       └── DamagedDataError it holds less than was acknowledged, or other bytes (status 1)
 ├── StorageUnavailableError  a disk refused a write; what was sent is not acknowledged
 │   └── SpoolUnavailableError  likewise, and it concerns only sources that forward
@@ -18,6 +19,7 @@ HeadcountError
 from __future__ import annotations
 
 __all__ = [
+    "CatalogOvertakenError",
     "CatalogUnchangedError",
     "ClusterError",
     "DamagedDataError",
@@ -83,6 +85,10 @@ class CatalogUnchangedError(DataFolderError):
 
     Both sentences are for whoever asked, over the API too: they name no place and no secret.
     """
+
+
+class CatalogOvertakenError(CatalogUnchangedError):
+    """Another node was faster: the same change may be made at once, of what stands there now."""
 
 
 class DamagedDataError(DataFolderError):

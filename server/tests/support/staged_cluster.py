@@ -7,13 +7,14 @@ order stage 1 committed what, and so what an oracle must be told.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from headcount.counting.alerts import AlertSetup
 from headcount.counting.batch import facts_from_bytes
 from headcount.errors import EngineAwayError
 from headcount.journal import JournalDirectory, JournalFile
@@ -24,6 +25,7 @@ from headcount.stages.counts_feed import CountsFeed
 from headcount.stages.first_stage import FirstStage
 from headcount.stages.hosts import HostedPartition, MirrorHost, PartitionHost, RelayHost
 from headcount.stages.mirror import Mirror
+from headcount.stages.mirror_watch import MirrorWatch
 from headcount.stages.outbox import Outbox
 from headcount.stages.partition_meter import PartitionMeter
 from headcount.stages.partitioning import FactsSplit, RecordsSplit
@@ -85,13 +87,16 @@ class StagedCluster:
         nodes: how many nodes take messages.
         window_days: as `fold` takes it.
         limits: of the partitions' meters.
+        alerts: gives the rules that mirrors judge by; None for none.
     """
 
     def __init__(
         self, folder: Path, seed: int = 0, *, facts: int = 2, keys: int = 2, nodes: int = 2,
         window_days: int = 35, limits: MeterLimits | None = None, now_ms: int = 0,
-        mirrors: int = 1,
+        mirrors: int = 1, alerts: Callable[[], AlertSetup] | None = None,
     ) -> None:  # fmt: skip
+        self.alerts = alerts
+        self.watches: list[MirrorWatch] = []
         self.folder = folder
         self.facts, self.keys = facts, keys
         self.server = MemoryLogServer(seed)
@@ -190,11 +195,16 @@ class StagedCluster:
         number = len(self.mirrors)
         store = MirrorStore(self.folder / f"mirror{number}" / "store.sqlite")
         log = self.server.open()
-        mirror = Mirror(store, log, self.names, lambda: self.now_ms, self.monotonic_s)
+        watch = None
+        if self.alerts is not None:
+            watch = MirrorWatch(store, self.alerts, lambda: self.now_ms)
+            self.watches.append(watch)
+        mirror = Mirror(store, log, self.names, lambda: self.now_ms, self.monotonic_s, watch)
         self.mirrors.append((store, MirrorHost(mirror, log, self.monotonic_s)))
 
     def restart_mirrors(self) -> None:
         count = len(self.mirrors)
+        self.watches.clear()
         while self.mirrors:
             store, host = self.mirrors.pop()
             host.mirror.close()

@@ -16,11 +16,22 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from headcount.alerting.alert_notices import alert_body
 from headcount.alerting.tell_channels import tell_channel
 from headcount.alerting.webhook_posts import ReceiverAnswer
-from headcount.catalog import Attempt, Catalog, Channel, DeliveryRecord, NewDelivery
+from headcount.alerting.written_down import written_down
+from headcount.catalog import (
+    Attempt,
+    Catalog,
+    Channel,
+    DeliveryRecord,
+    DeliveryState,
+    NewDelivery,
+)
+from headcount.counting.alerts import AlertEvent
+from headcount.errors import DataFolderError
 from headcount.store.alert_protocol import AlertStore
 
 __all__ = ["ChannelHealth", "Deliverer", "DeliveryPace", "pause_s"]
@@ -90,6 +101,7 @@ class Deliverer:
         key: gives the key that channels are sealed under.
         clock_ms: the time, in milliseconds since 1970.
         pace: how often a delivery is tried.
+        may_tell: whether it is this process that tells, at this moment; asked before each try.
 
     Attributes:
         health: of each channel that was told anything, by its number.
@@ -104,7 +116,10 @@ class Deliverer:
         key: Callable[[], bytes],
         clock_ms: Callable[[], int],
         pace: DeliveryPace | None = None,
+        may_tell: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._may_tell = may_tell
+        self._unwritten: dict[int, Callable[[], None]] = {}
         self._catalog = catalog
         self._events = events
         self._key = key
@@ -123,6 +138,7 @@ class Deliverer:
             DataFolderError: the catalog cannot be read or written; it goes on with the next look.
             StorageUnavailableError: the same of the store.
         """
+        self._write_down_late()
         self.take_events()
         self._in_flight = {n: each for n, each in self._in_flight.items() if not each.done()}
         channels = {each.number: each for each in self._catalog.channels()}
@@ -133,14 +149,16 @@ class Deliverer:
         for record in self._catalog.waiting_deliveries():
             channel = channels.get(record.channel)
             if channel is None or channel.state == "gone":
-                self._catalog.drop_deliveries(record.channel, now_ms)
+                written_down(partial(self._catalog.drop_deliveries, record.channel, now_ms))
                 continue
             self.waiting[record.channel] += 1
             health = self.health.setdefault(record.channel, ChannelHealth())
             busy = record.channel in self._in_flight or now_s < health.rests_until_s
             # Of a workspace that is deleted it waits: that may be taken back.
             told = channel.state == "on" and channel.workspace in living
-            if not told or busy or not self._is_due(record, now_ms):
+            if not told or busy or record.id in self._unwritten:
+                continue
+            if not self._is_due(record, now_ms):
                 continue
             # The least tried first: what a channel will not take holds up nothing behind it.
             first = due.get(record.channel)
@@ -159,24 +177,33 @@ class Deliverer:
 
     def take_events(self) -> None:
         """Write down what was found since, once for each of its channels."""
-        found = self._events.events(after=self._catalog.events_read(), most=_EVENTS_A_LOOK)
+        catalog = self._catalog
+        read = catalog.events_read_here() if catalog.is_shared else catalog.events_read()
+        found = self._events.events(after=read, most=_EVENTS_A_LOOK)
         if not found:
             return
-        workspaces = {each.number: (each.id, each.name) for each in self._catalog.workspaces()}
-        sources = {each.number: (each.id, each.name) for each in self._catalog.sources()}
-        channels = {each.number for each in self._catalog.channels()}
-        new: list[NewDelivery] = []
-        for _, event in found:
+        workspaces = {each.number: (each.id, each.name) for each in catalog.workspaces()}
+        sources = {each.number: (each.id, each.name) for each in catalog.sources()}
+        channels = {each.number for each in catalog.channels()}
+        prices = {n: catalog.dated_prices(n) for n in {each.event.workspace for each in found}}
+
+        def deliveries_of(event: AlertEvent) -> list[NewDelivery]:
             if (workspace := workspaces.get(event.workspace)) is None:
-                continue
-            prices = self._catalog.dated_prices(event.workspace)
-            body = alert_body(event, workspace, sources, prices)
-            new += [
+                return []
+            body = alert_body(event, workspace, sources, prices[event.workspace])
+            return [
                 NewDelivery(event.workspace, number, event.uid, "alert", body)
                 for number in event.channels
                 if number in channels
             ]
-        self._catalog.take_events(new, found[-1].number, self._clock_ms())
+
+        events, upto, now_ms = [each.event for each in found], found[-1].number, self._clock_ms()
+        if catalog.is_shared:
+            # Other nodes have found the same: what one of them has told is left out.
+            written_down(lambda: catalog.take_own_events(events, deliveries_of, upto, now_ms))
+        else:
+            new = [each for event in events for each in deliveries_of(event)]
+            catalog.take_events(new, upto, now_ms)
 
     def _is_due(self, record: DeliveryRecord, now_ms: int) -> bool:
         left_ms = record.next_at_ms - now_ms
@@ -184,6 +211,8 @@ class Deliverer:
 
     def _deliver(self, channel: Channel, record: DeliveryRecord) -> None:
         try:
+            if not self._may_tell():
+                return
             answer, state = self.deliver(channel, record)
             self.answers.append((channel.number, state if answer.taken else "again"))
         except Exception:
@@ -198,30 +227,44 @@ class Deliverer:
             The answer, and the state of the delivery.
 
         Raises:
-            DataFolderError: it was told, and that could not be written down.
+            DataFolderError: it was told, and that could not be written down; the next look does.
         """
         began_ms, began_s = self._clock_ms(), time.monotonic()
         answer = tell_channel(self._key, channel, record.event, record.body, began_ms)
         took_ms = round(1000 * (time.monotonic() - began_s))
         attempts = record.attempts + 1
-        state = "waiting"
+        state: DeliveryState = "waiting"
         if answer.taken:
             state = "delivered"
         elif answer.gone or attempts >= self._pace.attempts_max:
             state = "failed"
         paused_s = pause_s(self._pace, attempts, answer.retry_after_s)
-        self._catalog.note_attempt(
-            record.id,
-            Attempt(began_ms, answer.status, answer.said, took_ms),
-            state=state,  # type: ignore[arg-type]
-            next_at_ms=self._clock_ms() + round(1000 * paused_s),
-        )
-        if answer.gone:
-            said = f"{answer.said}: it wants no more"
-            self._catalog.change_channel(channel.number, self._clock_ms(), state="gone", said=said)
-            self._catalog.drop_deliveries(channel.number, self._clock_ms())
+        attempt = Attempt(began_ms, answer.status, answer.said, took_ms)
         self._note_health(channel.number, answer)
+
+        def note() -> None:
+            next_at_ms = self._clock_ms() + round(1000 * paused_s)
+            self._catalog.note_attempt(record.id, attempt, state=state, next_at_ms=next_at_ms)
+
+        try:
+            written_down(note)
+        except DataFolderError:
+            self._unwritten[record.id] = note
+            raise
+        if answer.gone:
+            self._is_gone(channel.number, f"{answer.said}: it wants no more")
         return answer, state
+
+    def _is_gone(self, channel: int, said: str) -> None:
+        now_ms, change = self._clock_ms(), self._catalog.change_channel
+        written_down(lambda: change(channel, now_ms, state="gone", said=said))
+        written_down(lambda: self._catalog.drop_deliveries(channel, now_ms))
+
+    def _write_down_late(self) -> None:
+        """Write down what was told and could not be: it is not to be told again for that."""
+        for number, note in list(self._unwritten.items()):
+            written_down(note)
+            del self._unwritten[number]
 
     def _note_health(self, channel: int, answer: ReceiverAnswer) -> None:
         former = self.health.get(channel, ChannelHealth())

@@ -13,7 +13,8 @@ from headcount.alerting.apprise_services import tell_service
 from headcount.alerting.channels import EmailConfig, WebhookConfig, opened
 from headcount.alerting.mail import send_mail
 from headcount.alerting.webhook_posts import ReceiverAnswer, post
-from headcount.catalog import Attempt, Catalog, Channel, NewDelivery
+from headcount.alerting.written_down import written_down
+from headcount.catalog import Attempt, Catalog, Channel, DeliveryState, NewDelivery
 from headcount.charts.pictures import drawn
 from headcount.errors import DataFolderError
 
@@ -107,8 +108,11 @@ def try_now(
     answer = tell_channel(key, channel, new.event, new.body, began_ms)
     took_ms = round(1000 * (time.monotonic() - began_s))
     attempt = Attempt(began_ms, answer.status, answer.said, took_ms)
-    catalog.add_tried(new, attempt, "delivered" if answer.taken else "failed")
+    state: DeliveryState = "delivered" if answer.taken else "failed"
+    written_down(lambda: catalog.add_tried(new, attempt, state))
     if answer.gone:
         said = f"{answer.said}: it wants no more"
-        catalog.change_channel(channel.number, clock_ms(), state="gone", said=said)
+        written_down(
+            lambda: catalog.change_channel(channel.number, clock_ms(), state="gone", said=said)
+        )
     return answer

@@ -72,7 +72,6 @@ class AlertingCatalog(CatalogFile):
             UsageError: the name cannot be used, or there are too many rules.
         """
         name = clean_name("rule", name)
-        self._require_single_machine()
         with self._transaction():
             clause = "WHERE workspace = ? AND removed_at_ms IS NULL"
             held = self._ledger.read(ALERT_RULE, clause, (workspace,))
@@ -157,7 +156,6 @@ class AlertingCatalog(CatalogFile):
             UsageError: the name is taken or cannot be used, or there are too many.
         """
         name = clean_name("channel", name)
-        self._require_single_machine()
         with self._transaction():
             clause = "WHERE workspace = ? AND removed_at_ms IS NULL"
             held = [_channel(row) for row in self._ledger.read(CHANNEL, clause, (workspace,))]
@@ -346,8 +344,6 @@ class AlertingCatalog(CatalogFile):
         Raises:
             UsageError: the catalog is a cluster's, and there is an amount.
         """
-        if amount is not None:
-            self._require_single_machine()
         with self._transaction():
             if amount is None:
                 self._ledger.drop(QUOTA, "WHERE source = ?1 AND metric = ?2", (source, metric))

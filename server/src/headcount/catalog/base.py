@@ -26,7 +26,6 @@ from headcount.catalog.shared_contents import (
     kept_before,
     kept_version,
 )
-from headcount.errors import UsageError
 from headcount.sqlite.reading import refuse_damage
 from headcount.sqlite.rows import Table
 
@@ -109,14 +108,6 @@ class CatalogFile:
         with self._lock, errors_named(self._path, "read"):
             return self._ledger.read(table, clause, values)
 
-    def _require_single_machine(self) -> None:
-        """Refuse what nobody would judge by: partitions of a cluster tell nothing yet."""
-        if self._shared is not None:
-            raise UsageError(
-                "A cluster judges by no alerts and quotas yet, and would tell nobody.",
-                "Set thresholds on the metrics that Prometheus gathers from its nodes.",
-            )
-
     @contextmanager
     def _transaction(self, *, own: bool = False) -> Iterator[None]:
         """One change, made in the cluster's catalog before it is durable here.
@@ -167,10 +158,14 @@ class CatalogFile:
         self._own_commits += 1
         return True
 
-    def begin_sharing(self) -> Contents:
-        """Make what this file holds the first version of a cluster's catalog, if it is of none."""
+    def begin_sharing(self, *, anew: bool = False) -> Contents:
+        """Make what this file holds the first version of a cluster's catalog, if it is of none.
+
+        Args:
+            anew: also where it is of one, which no cluster has yet.
+        """
         with self._transaction(own=True):
-            if kept_version(self._ledger) == NO_VERSION:
+            if anew or kept_version(self._ledger) == NO_VERSION:
                 data = contents_of(self._ledger)
                 keep_version(self._ledger, Version(1, digest_of(data)), [])
         return self.shared_contents()

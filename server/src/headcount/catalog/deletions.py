@@ -17,6 +17,7 @@ from headcount.catalog.schema import (
     DELIVERY,
     FORWARDING,
     LINK,
+    META,
     PLAN_LIMIT,
     PLAN_PRICE,
     QUOTA,
@@ -32,6 +33,7 @@ LIVING_WORKSPACE = "NOT IN (SELECT number FROM deletion WHERE kind = 'workspace'
 """To be put behind the column that holds a workspace's number."""
 
 _OF_A_WORKSPACE = (TOKEN, LINK, PLAN_LIMIT, PLAN_PRICE, ALERT_RULE, CHANNEL, DELIVERY)
+_TOLD_BY_A_CLUSTER = ("told", "quota_reached")
 _OF_A_SOURCE = (FORWARDING, QUOTA, BOT_REFUSAL)
 _REVOKED = LINK.columns.index("revoked_at_ms")
 
@@ -183,6 +185,9 @@ class DeletingCatalog(CatalogFile):
                 return
             for table in _OF_A_WORKSPACE:
                 self._ledger.drop(table, "WHERE workspace = ?1", (number,))
+            for kind in _TOLD_BY_A_CLUSTER:
+                begin = f"{kind} {number} "
+                self._ledger.drop(META, "WHERE substr(name, 1, length(?1)) = ?1", (begin,))
             for source in self._ledger.read(SOURCE, "WHERE workspace = ?1", (number,)):
                 for table in _OF_A_SOURCE:
                     self._ledger.drop(table, "WHERE source = ?1", (source[0],))

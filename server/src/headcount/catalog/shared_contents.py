@@ -13,13 +13,14 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from headcount.catalog.schema import META, TABLES
+from headcount.catalog.schema import ADDED_TABLES, META, TABLES
 from headcount.errors import DamagedDataError
 from headcount.sqlite.rows import Ledger, Row, Table
 
 __all__ = [
     "BEFORE_MAX",
     "NO_VERSION",
+    "OWN_PREFIX",
     "Contents",
     "SharedContents",
     "Version",
@@ -31,11 +32,11 @@ __all__ = [
     "kept_version",
 ]
 
-_OWN = "cluster_"
+OWN_PREFIX = "cluster_"
 """What the names begin with of rows that only concern one file."""
 
-_VERSION = _OWN + "version"
-_BEFORE = _OWN + "before"
+_VERSION = OWN_PREFIX + "version"
+_BEFORE = OWN_PREFIX + "before"
 
 BEFORE_MAX = 50
 """How many earlier versions a version is known to have come from."""
@@ -127,9 +128,11 @@ def _tables_of(data: bytes) -> dict[Table, list[Row]]:
         tables = msgspec.msgpack.decode(data, type=dict[str, list[list[Any]]])
     except msgspec.DecodeError as error:
         raise _foreign() from error
-    if tables.keys() != {table.name for table in TABLES}:
+    # Those that came later are not in what a node of before wrote.
+    later = {table.name for table in ADDED_TABLES}
+    if tables.keys() | later != {table.name for table in TABLES}:
         raise _foreign()
-    wanted = {table: [tuple(row) for row in tables[table.name]] for table in TABLES}
+    wanted = {table: [tuple(row) for row in tables.get(table.name, ())] for table in TABLES}
     if any(len(row) != len(table.columns) for table, rows in wanted.items() for row in rows):
         raise _foreign()
     return wanted
@@ -157,7 +160,7 @@ def keep_version(ledger: Ledger, version: Version, before: Sequence[str]) -> Non
 def _rows(ledger: Ledger, table: Table) -> list[Row]:
     keys = ", ".join(table.columns[: table.key_columns])
     rows = ledger.read(table, f"ORDER BY {keys}")
-    return [row for row in rows if table is not META or not row[0].startswith(_OWN)]
+    return [row for row in rows if table is not META or not row[0].startswith(OWN_PREFIX)]
 
 
 def _foreign() -> DamagedDataError:

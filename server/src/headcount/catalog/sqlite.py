@@ -8,7 +8,6 @@ import unicodedata
 from dataclasses import astuple, replace
 from typing import Any
 
-from headcount.catalog.alerts import AlertingCatalog
 from headcount.catalog.deletions import LIVING_WORKSPACE, DeletingCatalog
 from headcount.catalog.entities import (
     Scope,
@@ -26,13 +25,14 @@ from headcount.catalog.hash_keys import KeyedCatalog
 from headcount.catalog.links import LinkedCatalog
 from headcount.catalog.plans import LimitedCatalog
 from headcount.catalog.schema import BOT_REFUSAL, DELETION, SOURCE, TOKEN, WORKSPACE
+from headcount.catalog.told import ToldCatalog
 from headcount.errors import UsageError
 
 __all__ = ["Catalog"]
 
 
 class Catalog(
-    DeletingCatalog, KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog, AlertingCatalog
+    DeletingCatalog, KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog, ToldCatalog
 ):
     """Workspaces, sources, tokens, plan limits, links and forwardings, in one SQLite file.
 

@@ -252,7 +252,7 @@ def test(settings: Settings, rule: str, workspace: str | None, as_json: bool) ->
         ]
         if not channels:
             raise UsageError("There is no channel to tell.", "Add one: headcount channel add")
-        key = sealing_key(settings)
+        key = sealing_key(settings, catalog)
         answers = []
         for each in channels:
             new = try_out((owner.id, owner.name), each, found.name, now_ms())

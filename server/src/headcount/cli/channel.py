@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from headcount.alerting.channels import ChannelConfig
-    from headcount.catalog import Channel, Workspace
+    from headcount.catalog import Catalog, Channel, Workspace
     from headcount.config import Settings
 
 __all__ = ["channel", "sealing_key"]
@@ -125,7 +125,7 @@ def add(
     with opened_catalog(settings) as catalog:
         owner = found_workspace(catalog, workspace)
         channel_id = fresh_id()
-        key = sealing_key(settings, make=True)()
+        key = sealing_key(settings, catalog, make=True)()
         made = catalog.add_channel(
             owner.number,
             channel_id=channel_id,
@@ -153,13 +153,13 @@ def _secret(variable: str, what: str) -> str:
     return given
 
 
-def sealing_key(settings: Settings, *, make: bool = False) -> Callable[[], bytes]:
+def sealing_key(settings: Settings, catalog: Catalog, *, make: bool = False) -> Callable[[], bytes]:
     """Gives the key that channels are sealed under, which is made where there is none yet."""
+    from headcount.cluster.channel_keys import channel_key
     from headcount.datafolder import DataFolder
-    from headcount.spool.spool_key import load_spool_key, read_spool_key, spool_key_place
 
-    place = spool_key_place(DataFolder(settings.data), settings.hash_key)
-    return lambda: load_spool_key(place) if make else read_spool_key(place)
+    folder = DataFolder(settings.data)
+    return lambda: channel_key(folder, settings.hash_key, catalog, make=make)
 
 
 @channel.command(name="list", epilog="\b\nExample:\n  headcount channel list --json")
@@ -205,7 +205,7 @@ def test(settings: Settings, name: str, workspace: str | None, as_json: bool) ->
     with opened_catalog(settings) as catalog:
         owner, found = found_channel(catalog, name, workspace)
         new = try_out((owner.id, owner.name), found, "", now_ms())
-        answer = try_now(catalog, sealing_key(settings), found, new, now_ms)
+        answer = try_now(catalog, sealing_key(settings, catalog), found, new, now_ms)
     if as_json:
         print_json({"taken": answer.taken, "status": answer.status or None, "said": answer.said})
     else:
@@ -261,7 +261,7 @@ def change(
             changes["digest"] = digest
         secret = None
         if rotate_secret:
-            key = sealing_key(settings)()
+            key = sealing_key(settings, catalog)()
             config = rotated(key, found, now_ms() + _ROTATES_FOR_MS)
             changes["sealed"] = sealed(key, found.id, config)
             secret = config.secret

@@ -17,7 +17,12 @@ import msgspec
 
 from headcount.catalog.shared_contents import BEFORE_MAX, Contents, Version, digest_of
 from headcount.engines import REGISTRY_VALUE_BYTES_MAX, Registry, RegistryEntry
-from headcount.errors import CatalogUnchangedError, EngineAwayError, RegistryConflictError
+from headcount.errors import (
+    CatalogOvertakenError,
+    CatalogUnchangedError,
+    EngineAwayError,
+    RegistryConflictError,
+)
 
 __all__ = ["CATALOG_KEY", "OneCatalog", "begin", "latest_version", "newer", "restore"]
 
@@ -238,7 +243,7 @@ def _gone() -> CatalogUnchangedError:
 
 
 def _faster() -> CatalogUnchangedError:
-    return CatalogUnchangedError(
+    return CatalogOvertakenError(
         "The catalog was changed on another node of the cluster at the same moment.",
         "Nothing was changed here: try again.",
     )

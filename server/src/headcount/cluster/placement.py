@@ -30,6 +30,7 @@ from headcount.errors import HeadcountError, UsageError
 from headcount.runfiles import read_whole, write_whole
 
 __all__ = [
+    "DECIDES",
     "LEASE_S",
     "TAKEOVER_LEAST_S",
     "LeaseLostError",
@@ -83,6 +84,10 @@ class Partition(NamedTuple):
                 f'"{text}" is not the name of a partition.', "Give one such as facts-3 or keys-0."
             )
         return cls("facts" if stage == "facts" else "keys", int(number[:9]))
+
+
+DECIDES = Partition("facts", 0)
+"""Whoever owns this one decides what one node has to: which months are closed, who tells people."""
 
 
 def partitions_of(facts: int, keys: int) -> list[Partition]:

@@ -10,7 +10,7 @@ a start, or rules that change tell nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -18,18 +18,18 @@ from headcount.counting.alerts import (
     AlertRule,
     AlertSetup,
     Crossing,
-    Quota,
     QuotaReached,
     crossing_of,
     events_of,
     usual_of,
 )
 from headcount.counting.batch import Facts
-from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text, parse_period
+from headcount.counting.calendar import Period, day_of_ms, day_text, parse_period
 from headcount.counting.forecast import FORMER_MONTHS, forecast_of
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.months import day_reached
 from headcount.counting.scope_standing import Standing
+from headcount.meter.quota_watch import QuotaWatch
 from headcount.meter.silence import Silence
 from headcount.store.protocol import Change, MeterStore
 
@@ -74,16 +74,14 @@ class AlertWatch:
         self._clock_ms = clock_ms
         self._setup = AlertSetup()
         self._by_scope: dict[tuple[int, int], list[AlertRule]] = {}
-        self._quotas: dict[int, list[Quota]] = {}
+        self._quotas = QuotaWatch(store)
         self._standings: dict[Place, Standing] = {}
         self._marks: dict[tuple[int, Period], dict[int, set[str]]] = {}
-        self._reached: dict[Period, set[tuple[int, str]]] = {}
         self._last_live_day: int | None = None
         self._pending = _Pending()
         self._forecast_at_ms: dict[int, int] = {}
         self._looked_at_ms = 0
         self._unjudged = False
-        self._over: dict[int, int] = {}
         self._judged_day: int | None = None
         self._silence = Silence(store, clock_ms)
 
@@ -95,8 +93,27 @@ class AlertWatch:
         self._pending = _Pending()
         self._pending.arrivals, self._pending.written = self._silence.arrived(facts)
 
-    def judge(self, change: Change) -> None:
-        """Put into a change, which is about to be committed, what it makes people hear of."""
+    def hears(self, moments: Mapping[tuple[int, int], int]) -> None:
+        """As `takes`, where only the last live message of each (workspace, source) is known."""
+        self._refresh()
+        self._pending = _Pending()
+        self._pending.arrivals, self._pending.written = self._silence.told(moments)
+
+    def judge(
+        self,
+        change: Change,
+        *,
+        imported: Collection[tuple[int, Period]] | None = None,
+        is_news: bool = True,
+    ) -> None:
+        """Put into a change, which is about to be committed, what it makes people hear of.
+
+        Args:
+            change: the change.
+            imported: the (workspace, month) pairs that an import has brought; None for those of
+                the change.
+            is_news: whether what it adds to months that are over was counted just now.
+        """
         if not self._by_scope and not self._quotas:
             return
         now_ms = self._clock_ms()
@@ -108,10 +125,11 @@ class AlertWatch:
             before = self._standing(place)
             after = before.plus(change.counts.get(place), rejected)
             self._pending.standings[place] = after
-            imported = (workspace, period) in change.imported
+            is_imported = (workspace, period) in (change.imported if imported is None else imported)
+            former = before if is_news else after
             for rule in self._by_scope.get((workspace, source), ()):
-                found += self._crossed(rule, period, before, after, today, imported=imported)
-            reached += self._quotas_reached(place, after, now_ms)
+                found += self._crossed(rule, period, former, after, today, imported=is_imported)
+            reached += self._quotas.reached(place, after, now_ms)
         change.alerts = events_of(found, now_ms)
         change.quotas_reached = reached
         change.arrivals = self._pending.written
@@ -123,8 +141,7 @@ class AlertWatch:
         if change.imported:
             self._silence.forget_days()
         self._pending = _Pending()
-        for reached in change.quotas_reached:
-            self._reached[reached.period].add((reached.source, reached.metric))
+        self._quotas.committed(change.quotas_reached)
         if change.last_metered_day is not None:
             self._last_live_day = max(change.last_metered_day, self._last_live_day or 0)
         for event in change.alerts:
@@ -220,36 +237,9 @@ class AlertWatch:
             found |= dict(enumerate(metric.of(counts[: each.length]).tolist(), each.first_day))
         return found
 
-    def _quotas_reached(
-        self, place: Place, standing: Standing, now_ms: int
-    ) -> Iterator[QuotaReached]:
-        period, workspace, source = place
-        for quota in self._quotas.get(source, ()):
-            if standing.reached(quota.metric) < quota.amount:
-                continue
-            if period not in self._reached:
-                told = self._store.alerts.quotas_reached(None, period)
-                self._reached[period] = {(each.source, each.metric) for each in told}
-            if (source, quota.metric) not in self._reached[period]:
-                yield QuotaReached(
-                    workspace, period, source, quota.metric, quota.amount, now_ms, quota.past
-                )
-
     def over_quota(self) -> Mapping[int, int]:
         """Sources that are to be refused, and until when, in milliseconds since 1970."""
-        return self._over
-
-    def _note_over(self, today: int) -> None:
-        """See which sources have used their quota of the month that runs."""
-        period = Period.of_day(today)
-        until_ms = (period.last_day + 1) * MS_PER_DAY
-        self._over = {
-            quota.source: until_ms
-            for quota in self._setup.quotas
-            if quota.past == "refuse"
-            and self._standing((period, quota.workspace, quota.source)).reached(quota.metric)
-            >= quota.amount
-        }
+        return self._quotas.over
 
     # By the clock
 
@@ -264,7 +254,7 @@ class AlertWatch:
         """
         self._refresh()
         if not self._by_scope and not self._quotas:
-            self._over = {}
+            self._quotas.over = {}
             return
         now_ms = self._clock_ms()
         if 0 <= now_ms - self._looked_at_ms < _LOOK_EVERY_MS and not self._unjudged:
@@ -281,9 +271,8 @@ class AlertWatch:
             for rule in self._setup.rules:
                 standing = self._standing((period, *rule.scope))
                 found += self._crossed(rule, period, standing, standing, today, imported=False)
-            for quota in self._setup.quotas:
-                place = period, quota.workspace, quota.source
-                reached += self._quotas_reached(place, self._standing(place), now_ms)
+            for place in self._quotas.places(period):
+                reached += self._quotas.reached(place, self._standing(place), now_ms)
         found += self._forecasts(period, today, now_ms)
         if drained:
             for rule in self._rules_of("silent"):
@@ -297,7 +286,7 @@ class AlertWatch:
                 self._forecast_at_ms.clear()  # what was found is to be found again
                 raise
             self.committed(change)
-        self._note_over(today)
+        self._quotas.note_over(period, self._standing)
         self._unjudged = False
         self._judged_day = today
 
@@ -366,9 +355,7 @@ class AlertWatch:
         self._by_scope = {}
         for rule in setup.rules:
             self._by_scope.setdefault(rule.scope, []).append(rule)
-        self._quotas = {}
-        for quota in setup.quotas:
-            self._quotas.setdefault(quota.source, []).append(quota)
+        self._quotas.watch(setup.quotas)
         self._last_live_day = self._store.state().last_metered_day
         self._forecast_at_ms = {}
         self._silence.watch([rule for rule in setup.rules if rule.kind == "silent"])

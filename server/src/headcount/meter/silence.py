@@ -78,13 +78,20 @@ class Silence:
                 of_scope &= live["source"] == source
             if of_scope.any():
                 found[workspace, source] = int(live["received_at_ms"][of_scope].max())
-        written = {
+        return found, self._to_write(found)
+
+    def told(self, moments: Mapping[Scope, int]) -> tuple[dict[Scope, int], dict[Scope, int]]:
+        """As `arrived`, of scopes whose last message is known already."""
+        found = {scope: at_ms for scope, at_ms in moments.items() if scope in self._watched}
+        return found, self._to_write(found)
+
+    def _to_write(self, found: Mapping[Scope, int]) -> dict[Scope, int]:
+        return {
             scope: at_ms
             for scope, at_ms in found.items()
             # A clock that was set back makes an earlier moment the last one.
             if abs(at_ms - self._written.get(scope, 0)) >= _WRITTEN_EVERY_MS
         }
-        return found, written
 
     def note(self, arrived: Mapping[Scope, int], written: Mapping[Scope, int]) -> None:
         """Take what `arrived` gave, once it is durable."""

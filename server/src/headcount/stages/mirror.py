@@ -28,6 +28,7 @@ from headcount.stages.counts_packs import (
     FreshCounts,
     decode_counts,
 )
+from headcount.stages.mirror_watch import MirrorWatch
 from headcount.stages.packs import PackError
 from headcount.store.partition import MIRROR_COMPLETE, MirrorStore, Place
 from headcount.store.partition_change import Mirrored
@@ -65,6 +66,7 @@ class Mirror:
         partitions: the names of all partitions.
         clock_ms: the time, in milliseconds since 1970.
         monotonic_s: a clock that nobody sets.
+        watch: judges what the sums make people hear of; None where nobody wants to.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Mirror:
         partitions: Sequence[str],
         clock_ms: Callable[[], int],
         monotonic_s: Callable[[], float] = time.monotonic,
+        watch: MirrorWatch | None = None,
     ) -> None:
+        self._watch = watch
         self._store = store
         self._log = log
         self._partitions = list(partitions)
@@ -183,8 +187,14 @@ class Mirror:
         )
         if len(everybody) == len(self._partitions):
             change.watermarks = {MIRROR_COMPLETE: 1}
+        # Sums that lack a partition are shown to nobody, and cross nothing as they become whole.
+        watch = None if self.missing() else self._watch
+        if watch is not None:
+            watch.judge(change, standing, former.until_ms if former else None)
         self._store.commit(change)
         self._held[name] = held
+        if watch is not None:
+            watch.committed(change, name)
         self._lacks_since_s.pop(name, None)
 
     def _tallies(self, parts: Sequence[CountsPack]) -> list[Rejection]:

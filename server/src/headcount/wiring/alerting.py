@@ -4,23 +4,31 @@ A process of its own, and only where there is a channel: it waits for other peop
 what is sealed, and loads what draws and what knows a hundred services, none of which the processes
 that take, count and answer should have to do with. Killed at any moment, the next one goes on where
 it was; what it had sent and not noted is sent again, under the same name.
+
+In a cluster each node has one, and the node that owns the first partition tells, under its lease;
+the others wait for its partition to become theirs. Which of them has found something does not
+matter: the catalog, which they have in common, knows what was told (`catalog.told`).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 from headcount import telemetry
 from headcount.alerting.deliverer import Deliverer
 from headcount.alerting.digests import Digests
+from headcount.alerting.shared_quotas import SharedQuotas
+from headcount.alerting.written_down import written_down
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
-from headcount.datafolder import open_data_folder
+from headcount.cluster.catalogs import catalog_for_changes, membership_of
+from headcount.cluster.channel_keys import channel_key
+from headcount.cluster.placement import DECIDES, Leases
+from headcount.datafolder import DataFolder, open_data_folder
 from headcount.errors import DataFolderError, StorageUnavailableError
-from headcount.spool.spool_key import read_spool_key, spool_key_place
-from headcount.store.opening import open_store
+from headcount.store.opening import open_store, open_whole_sums
 from headcount.troubles import Troubles
 from headcount.wiring.duties import explained
 from headcount.wiring.lifetime import Child
@@ -43,18 +51,30 @@ def run(task: Task, child: Child) -> None:
     """
     settings = task.settings()
     folder = open_data_folder(settings.data, create=False)
-    place = spool_key_place(folder, settings.hash_key)
+    is_node = membership_of(folder) is not None
+    opened_store = open_whole_sums if is_node else open_store
     with ExitStack() as stack:
         troubles = stack.enter_context(closing(Troubles(folder.troubles, "alert", now_ms)))
-        catalog = stack.enter_context(Catalog(folder.catalog))
-        store = stack.enter_context(closing(open_store(folder.store)))
-        deliverer = Deliverer(catalog, store.alerts, lambda: _key(place), now_ms)
+        catalog = stack.enter_context(catalog_for_changes(folder, settings.cluster))
+        store = stack.enter_context(closing(opened_store(folder.store)))
+        may_tell: Callable[[], bool] = _Teller(folder) if is_node else _alone
+
+        def key() -> bytes:
+            # One that is missing is not made: channels were sealed under another.
+            return channel_key(folder, settings.hash_key, catalog)
+
+        deliverer = Deliverer(catalog, store.alerts, key, now_ms, may_tell=may_tell)
         stack.callback(deliverer.close)
+        quotas = SharedQuotas(catalog, store.alerts, now_ms) if is_node else None
         digests = Digests(catalog, store, now_ms)
         child.ready()
         reported_s = tidied_s = 0.0
         while not child.stopping.wait(_LOOK_EVERY_S):
+            if not may_tell():
+                continue
             try:
+                if quotas is not None:
+                    quotas.look(store.state().last_metered_day)
                 deliverer.look()
                 digests.look()
                 now_s = time.monotonic()
@@ -62,7 +82,7 @@ def run(task: Task, child: Child) -> None:
                     _report(catalog, deliverer, troubles)
                     reported_s = now_s
                 if now_s - tidied_s >= _TIDY_EVERY_S:
-                    catalog.forget_deliveries(now_ms())
+                    _tidy(catalog, key)
                     tidied_s = now_s
             except (DataFolderError, StorageUnavailableError, OSError) as error:
                 said, remedy = explained(error)
@@ -71,9 +91,31 @@ def run(task: Task, child: Child) -> None:
                 troubles.end("alerts_written")
 
 
-def _key(place: Path) -> bytes:
-    # One that is missing is not made: channels were sealed under another.
-    return read_spool_key(place)
+class _Teller:
+    """Whether this node is the one of its cluster that tells; asked again and again.
+
+    Args:
+        folder: the node's.
+    """
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._leases = Leases(folder.leases)
+
+    def __call__(self) -> bool:
+        return DECIDES in self._leases.owned()
+
+
+def _alone() -> bool:
+    return True
+
+
+def _tidy(catalog: Catalog, key: Callable[[], bytes]) -> None:
+    """Forget what is old; in a cluster also keep the channels' key for a hash key that is new."""
+    written_down(lambda: catalog.forget_deliveries(now_ms()))
+    if catalog.is_shared:
+        written_down(lambda: catalog.forget_told(now_ms()))
+        if catalog.channels():
+            key()
 
 
 def _report(catalog: Catalog, deliverer: Deliverer, troubles: Troubles) -> None:

@@ -16,6 +16,7 @@ from headcount.backlog import Backlog
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.cluster.catalogs import catalog_for_changes, membership_of
+from headcount.cluster.channel_keys import channel_key
 from headcount.cluster.overview import ClusterStatus
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.forwarding_status import ForwardingStatus
@@ -25,7 +26,6 @@ from headcount.http.pace import ProcessPace
 from headcount.http.proxies import TrustedProxies
 from headcount.http.serving import serve_http
 from headcount.runfiles import ChildState, read_whole
-from headcount.spool.spool_key import load_spool_key, spool_key_place
 from headcount.store.opening import open_store, open_whole_sums
 from headcount.store.protocol import MeterStore
 from headcount.troubles import Trouble, Troubles, read_troubles
@@ -81,7 +81,7 @@ def run(task: Task, child: Child) -> None:
                 server_metrics=exposition.text,
                 forwarding=lambda: read_whole(folder.forwarding, list[ForwardingStatus]) or [],
                 cluster=lambda: read_whole(folder.cluster_status, ClusterStatus),
-                channel_key=lambda: load_spool_key(spool_key_place(folder, settings.hash_key)),
+                channel_key=lambda: channel_key(folder, settings.hash_key, catalog, make=True),
                 settings=ApiSettings(requests_per_minute, TrustedProxies(settings.metrics_from)),
             )
 

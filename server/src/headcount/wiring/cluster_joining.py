@@ -40,9 +40,11 @@ from headcount.durable import put_new
 from headcount.errors import DamagedDataError, UsageError
 from headcount.integrity import refuse_faults
 from headcount.journal.view import journal_view
+from headcount.spool.spool_key import spool_key_place
 from headcount.store.partition import PartitionStore
 from headcount.store.protocol import Change
 from headcount.wiring.cluster_founding import found_cluster
+from headcount.wiring.cluster_joined_alerts import take_alerts_along
 
 __all__ = ["Joined", "join_folder"]
 
@@ -110,7 +112,7 @@ def join_folder(settings: Settings, single: Path, facts: int, keys: int) -> Join
                 )
         store = stack.enter_context(closing(PartitionStore(old.store)))
         _require_counted(old, store)
-        _copy_catalog(old, new, settings)
+        _copy_catalog(old, new, store, settings)
         names = partitions_of(facts, keys)
         parts = {each: stack.enter_context(closing(_begun(new, each))) for each in names}
         moved = _share_out(store, parts, facts)
@@ -136,8 +138,10 @@ def _require_counted(old: DataFolder, store: PartitionStore) -> None:
                 )
 
 
-def _copy_catalog(old: DataFolder, new: DataFolder, settings: Settings) -> None:
-    """The catalog, with the hash key under which everything was counted."""
+def _copy_catalog(
+    old: DataFolder, new: DataFolder, store: PartitionStore, settings: Settings
+) -> None:
+    """The catalog, with the hash key under which everything was counted, and what was told."""
     place = settings.hash_key or new.hash_key
     with Catalog(old.catalog) as catalog:
         hash_key = settings.hash_key if settings.hash_key and place.exists() else None
@@ -152,6 +156,8 @@ def _copy_catalog(old: DataFolder, new: DataFolder, settings: Settings) -> None:
     first = Contents(Version(1, digest_of(held.data)), held.data)
     with Catalog(new.catalog, shared=_Fixed(first)) as catalog:
         catalog.catch_up()
+    with Catalog(new.catalog) as catalog:
+        take_alerts_along(catalog, store, spool_key_place(old, hash_key), key)
 
 
 def _begun(new: DataFolder, partition: Partition) -> PartitionStore:

@@ -1,7 +1,9 @@
 """The mirror's process: keeps, in this node's store, the sums of what all partitions count.
 
-On the node that owns the first partition it also decides which months are closed for good: by what
-all partitions say of imports and days, and by freshness: it names the day that is over everywhere.
+It also judges what people are to hear of those sums, and which sources this node refuses past their
+quotas. On the node that owns the first partition it decides which months are closed for good: by
+what all partitions say of imports and days, and by freshness: it names the day that is over
+everywhere.
 """
 
 from __future__ import annotations
@@ -9,16 +11,20 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
+from headcount.catalog import Catalog
 from headcount.clock import now_ms
-from headcount.cluster.placement import Leases, Partition, partitions_of
+from headcount.cluster.placement import DECIDES, Leases, partitions_of
 from headcount.counting.calendar import day_of_ms
 from headcount.datafolder import FolderLock, open_data_folder
 from headcount.engines import FactLog
+from headcount.quotas import QuotaReport
 from headcount.stages.hosts import MirrorHost
 from headcount.stages.mirror import Mirror
+from headcount.stages.mirror_watch import MirrorWatch
 from headcount.stages.sealing_orders import publish_orders, seal_orders
 from headcount.store.partition import MirrorStore
 from headcount.troubles import Troubles
+from headcount.wiring.alert_setup import CatalogAlerts
 from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
 from headcount.wiring.lifetime import Child
 from headcount.wiring.task import Task
@@ -28,7 +34,6 @@ __all__ = ["run"]
 _MIRRORING, _MISSING, _BEHIND = "cluster_mirror", "cluster_counts", "cluster_behind"
 _BEHIND_MS = 10_000
 _DECIDE_EVERY_S = 60.0
-_DECIDES = Partition("facts", 0)
 
 
 def run(task: Task, child: Child) -> None:
@@ -45,14 +50,20 @@ def run(task: Task, child: Child) -> None:
         FolderLock(folder.meter_lock, "serve"),
         closing(Troubles(folder.troubles, "mirror", now_ms)) as troubles,
         closing(MirrorStore(folder.store)) as store,
+        Catalog(folder.catalog, read_only=True) as catalog,
         log_of(settings.cluster, settings.log_days) as log,
     ):
-        mirror = Mirror(store, log, names, now_ms)
+        watch = MirrorWatch(store, CatalogAlerts(catalog), now_ms)
+        mirror = Mirror(store, log, names, now_ms, watch=watch)
+        quotas = QuotaReport(folder.quotas)
         host = MirrorHost(mirror, log)
         keeper = _Keeper(mirror, store, log, Leases(folder.leases), cluster.facts)
 
         def tend() -> None:
             _tell(mirror, troubles)
+            if not mirror.missing():
+                watch.look(mirror.until_ms())
+                quotas.tell(watch.over_quota())
             keeper.look()
 
         child.ready()
@@ -128,7 +139,7 @@ class _Keeper:
         now_s, until_ms = time.monotonic(), self._mirror.until_ms()
         if now_s - self._looked_at_s < _DECIDE_EVERY_S or until_ms is None:
             return
-        if _DECIDES not in self._leases.owned():
+        if DECIDES not in self._leases.owned():
             return
         self._looked_at_s = now_s
         orders = seal_orders(

@@ -29,9 +29,10 @@ def has_forwardings(folder: DataFolder, catalog: Catalog) -> bool:
 
 
 def has_channels(folder: DataFolder, catalog: Catalog) -> bool:
-    """Whether there is a channel that tells people anything; none does in a cluster."""
-    # Where nobody judges, and each node would tell the same.
-    return membership_of(folder) is None and bool(catalog.channels())
+    """Whether anybody is told anything; in a cluster also whether nodes have to agree on that."""
+    if catalog.channels():
+        return True
+    return membership_of(folder) is not None and bool(catalog.alert_rules() or catalog.quotas())
 
 
 async def wanted(folder: DataFolder, stopping: asyncio.Event, is_wanted: Wanted) -> bool:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from headcount.catalog import Catalog
+from headcount.alerting.written_down import written_down
+from headcount.catalog import Attempt, Catalog, NewDelivery
 from headcount.catalog.entities import fresh_id, fresh_write_key
-from headcount.catalog.schema import SOURCE
+from headcount.catalog.schema import BOT_REFUSAL, SOURCE
 from headcount.catalog.shared_contents import NO_VERSION
 from headcount.cluster.one_catalog import CATALOG_KEY, OneCatalog, begin, newer, restore
+from headcount.counting.alerts import AlertEvent, Crossing, QuotaReached
 from headcount.counting.calendar import Period
 from headcount.errors import (
+    CatalogOvertakenError,
     CatalogUnchangedError,
     DamagedDataError,
     EngineAwayError,
@@ -202,21 +208,87 @@ def test_what_another_version_wrote_is_refused(nodes: Nodes) -> None:
         nodes.a.catch_up()
 
 
-def test_alerts_and_quotas_that_nobody_would_judge_by_are_refused(nodes: Nodes) -> None:
-    """Partitions tell nothing yet: a rule that is taken would look like one that holds."""
+def test_what_two_nodes_have_found_is_told_by_who_was_first(nodes: Nodes) -> None:
+    """Each has judged what it shows; the marks in the one catalog are what makes it once."""
     shop = nodes.a.add_workspace("Shop", 1).number
-    web = nodes.a.add_source(shop, "web", 2).number
-    with pytest.raises(UsageError, match="no alerts"):
-        nodes.a.add_alert_rule(
-            shop, source=None, name="MTU", kind="count", metric="mtu", thresholds=["80%"],
-            quiet_hours=24, channels=[], now_ms=3,
-        )  # fmt: skip
-    with pytest.raises(UsageError, match="no alerts"):
-        nodes.a.add_channel(
-            shop, channel_id=fresh_id(), name="ops", kind="webhook", shown="https://…",
-            sealed=b"sealed", digest="none", now_ms=3,
-        )  # fmt: skip
-    with pytest.raises(UsageError, match="no alerts"):
-        nodes.a.set_quota(web, "api_calls", 1_000, "refuse", 3)
-    nodes.a.set_quota(web, "api_calls", None, "refuse", 3)
-    assert not nodes.a.alert_rules() + nodes.a.channels() + nodes.a.quotas()
+
+    def deliveries_of(event: AlertEvent) -> list[NewDelivery]:
+        return [NewDelivery(shop, 1, event.uid, "alert", ",".join(_marks(event)))]
+
+    nodes.a.take_own_events([_event("80%", "100%")], deliveries_of, 1, 2)
+    nodes.b.take_own_events([_event("80%"), _event("100%", "120%")], deliveries_of, 7, 3)
+    nodes.a.take_own_events([_event("120%")], deliveries_of, 2, 4)
+    nodes.a.catch_up()
+    for node in (nodes.a, nodes.b):
+        assert [each.body for each in node.deliveries(shop)] == ["120%", "80%,100%"]
+    assert (nodes.a.events_read_here(), nodes.b.events_read_here()) == (2, 7)
+
+
+def test_nothing_is_told_where_another_node_changes_the_catalog_at_that_moment(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = nodes.a.add_workspace("Shop", 1).number
+    deliveries_of: Any = lambda event: [NewDelivery(shop, 1, event.uid, "alert", "{}")]  # noqa: E731
+    nodes.b.take_own_events([_event("80%")], deliveries_of, 1, 2)
+    newer_one, found = OneCatalog.newer, [None]
+    monkeypatch.setattr(
+        OneCatalog, "newer", lambda *given: found.pop() if found else newer_one(*given)
+    )
+    with pytest.raises(CatalogOvertakenError):
+        nodes.a.take_own_events([_event("80%")], deliveries_of, 1, 3)
+    assert nodes.a.events_read_here() == 0
+    found.append(None)
+    written_down(lambda: nodes.a.take_own_events([_event("80%")], deliveries_of, 1, 3))
+    assert nodes.a.events_read_here() == 1
+    assert len(nodes.a.deliveries(shop)) == 1
+
+
+def test_the_moment_at_which_a_quota_was_reached_is_one_for_all_nodes(nodes: Nodes) -> None:
+    november = Period.of_day(20_770)
+    first = QuotaReached(1, november, 3, "api_calls", 5, 1_000, "refuse")
+    nodes.a.note_quotas_reached([first])
+    nodes.b.note_quotas_reached([replace(first, reached_at_ms=900)])
+    assert nodes.a.quotas_reached(1, november) == nodes.b.quotas_reached(1, november) == [first]
+    assert (
+        nodes.b.quotas_reached(1, november.shifted(1)) == nodes.b.quotas_reached(11, november) == []
+    )
+
+
+def test_only_the_latest_of_what_was_told_is_copied_with_every_change(nodes: Nodes) -> None:
+    shop, day_ms = nodes.a.add_workspace("Shop", 1).number, 86_400_000
+    for number in range(4):
+        tried = Attempt(number, 204, "204", 1)
+        nodes.a.add_tried(NewDelivery(shop, 1, f"e{number}", "alert", "{}"), tried, "delivered")
+    nodes.a.forget_told(3 * day_ms)
+    assert len(nodes.a.deliveries(shop)) == 4, "they are few"
+    nodes.a.forget_told(3 * day_ms, kept=2)
+    assert [each.event for each in nodes.a.deliveries(shop)] == ["e3", "e2"]
+    nodes.a.check()
+
+
+def test_a_catalog_of_before_a_table_came_is_read(nodes: Nodes) -> None:
+    """Nodes are brought to a new version one by one."""
+    nodes.a.add_workspace("Shop", 1)
+    held = nodes.a.shared_contents()
+    tables = msgspec.msgpack.decode(held.data)
+    del tables[BOT_REFUSAL.name]
+    data = msgspec.msgpack.encode(tables)
+    one = OneCatalog(nodes.server.open)
+    one.publish(held.version, data)
+    assert nodes.b.catch_up()
+    assert [each.name for each in nodes.b.workspaces()] == ["Shop"]
+
+
+def _event(*marks: str) -> AlertEvent:
+    crossings = tuple(
+        Crossing(
+            rule="r1", name="MTU", kind="count", metric="mtu", rule_number=1, source=0,
+            period="2026-11-01", mark=mark, threshold=mark,
+        )
+        for mark in marks
+    )  # fmt: skip
+    return AlertEvent(f"evt_{marks}", 1, 5, (1,), crossings)
+
+
+def _marks(event: AlertEvent) -> list[str]:
+    return [each.mark for each in event.crossings]

@@ -187,6 +187,10 @@ def _body(caller: Caller, month: MonthView, source_id: str | None) -> OutcomesBo
 def _quotas(caller: Caller, month: MonthView, source_id: str | None) -> list[ReachedQuota]:
     number = caller.workspace.number
     sources = caller.services.directory.sources(number)
+    own = caller.services.store.alerts.quotas_reached(number, month.period)
+    # Nodes of a cluster see it a moment apart, and show what they have agreed upon.
+    agreed = caller.services.catalog.quotas_reached(number, month.period)
+    reached = {(each.source, each.metric): each for each in (*own, *agreed)}
     return [
         ReachedQuota(
             sources[each.source].id,
@@ -196,7 +200,7 @@ def _quotas(caller: Caller, month: MonthView, source_id: str | None) -> list[Rea
             moment_text(each.reached_at_ms),
             each.past,  # type: ignore[arg-type]
         )
-        for each in caller.services.store.alerts.quotas_reached(number, month.period)
+        for each in reached.values()
         if each.source in sources and source_id in (None, sources[each.source].id)
     ]
 

@@ -1,0 +1,107 @@
+"""Alerts and quotas of a cluster: asked for on one node, told once, by whoever lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from standardwebhooks import Webhook
+
+from support.cluster_programs import NodeProgram, eventually, nodes_of_a_cluster
+from support.cluster_shop import Shop
+from support.scripted_receiver import Does, ScriptedReceiver, scripted_receiver
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[list[NodeProgram]]:
+    with nodes_of_a_cluster(tmp_path, "a", "b") as found:
+        for node in found:
+            node.settings["HEADCOUNT_BACKUPS"] = str(tmp_path / "backups")
+        found[1].settings["HEADCOUNT_HASH_KEY"] = str(tmp_path / "b.key")
+        yield found
+
+
+def told(receiver: ScriptedReceiver, secret: str) -> dict[str, list[str]]:
+    """What was taken, verified: the name of each notice to the thresholds in it."""
+    found = {}
+    for posted in receiver.taken():
+        said = Webhook(secret).verify(posted.body, posted.headers)
+        crossings = said["data"].get("crossings", ())
+        found[posted.headers["webhook-id"]] = [each["threshold"] for each in crossings]
+    return {name: texts for name, texts in found.items() if texts}
+
+
+def thresholds(receiver: ScriptedReceiver, secret: str) -> list[str]:
+    return sorted(each for texts in told(receiver, secret).values() for each in texts)
+
+
+def kill_alert_process(node: NodeProgram) -> None:
+    """Kill the process that tells people, as it may end at any moment."""
+    assert node._server is not None
+    for each in psutil.Process(node._server.pid).children(recursive=True):
+        if "alert" in each.cmdline():
+            os.kill(each.pid, signal.SIGKILL)
+
+
+def ask(node: NodeProgram, path: str, token: str) -> Any:
+    request = urllib.request.Request(node.where["api"] + path)
+    request.add_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read())["data"]
+
+
+def test_each_threshold_is_told_once_though_who_tells_is_killed_and_its_node_dies(
+    nodes: list[NodeProgram],
+) -> None:
+    a, b = nodes
+    down = [True]
+    with scripted_receiver(lambda _: Does(503) if down[0] else Does()) as receiver:
+        shop = Shop(nodes)
+        a.start()
+        b.start("--take-over-after", "4")
+        shop.post(a, 10)
+        eventually(lambda: shop.is_right(b))
+        # Asked for on the node that does not tell.
+        channel = b.json(
+            "channel", "add", "ops", "--workspace", "Shop", "--webhook", receiver.url,
+            "--allow-private",
+        )  # fmt: skip
+        at = [each for amount in ("20", "60", "100", "140") for each in ("--at", amount)]
+        b.json("alert", "add", "--workspace", "Shop", "--metric", "api-calls", *at)
+        shop.post(a, 20)
+        eventually(lambda: len(receiver.came) >= 1)
+        kill_alert_process(a)
+        down[0] = False
+        eventually(lambda: thresholds(receiver, channel["secret"]) == ["20"])
+        # While nobody tells, one more is crossed; every node has found it.
+        kill_alert_process(a)
+        shop.post(b, 40)
+        eventually(lambda: shop.is_right(a))
+        eventually(lambda: shop.is_right(b))
+        eventually(lambda: thresholds(receiver, channel["secret"]) == ["20", "60"])
+        eventually(lambda: all(each["backedUpAt"] for each in b.json_status()["partitions"]))
+        a.kill()
+        shop.post(b, 80)
+        eventually(lambda: shop.is_right(b), 120)
+        everything = ["100", "140", "20", "60"]
+        eventually(lambda: thresholds(receiver, channel["secret"]) == everything, 120)
+        # The node that told comes back, and has found things of its own.
+        a.start()
+        eventually(lambda: shop.is_right(a), 120)
+        for node in nodes:  # what was told is seen on each
+            log = node.json("alert", "log")
+            assert {each["state"] for each in log} == {"delivered"}
+        assert thresholds(receiver, channel["secret"]) == everything
+        assert a.json("channel", "test", "ops")["taken"]
+        assert b.json("channel", "test", "ops")["taken"]
+        kinds = [
+            each["kind"] for each in ask(a, "/headcount/v1/alert-log", shop.token)["deliveries"]
+        ]
+        assert kinds.count("test") == 2
