@@ -1,8 +1,9 @@
 """What a day or a week was like: takes usage, gives what is sent to the channels that asked for it.
 
-The first look after six o'clock (UTC) writes down yesterday's; a week's is written on Mondays. Each
-is known by its channel and day, so a start, or a clock that is set, writes none twice. Charts are
-the page's, by the one description of them, and are drawn when it is sent.
+The first look after six o'clock (UTC) writes down yesterday's; a week's is written on Mondays; both
+once all that came until midnight is counted. Each is known by its channel and day, so a start, or a
+clock that is set, writes none twice. Charts are the page's, by the one description of them, and are
+drawn when it is sent.
 """
 
 from __future__ import annotations
@@ -58,19 +59,28 @@ class Digests:
         now_ms = self._clock_ms()
         if 0 <= now_ms - self._looked_at_ms < _LOOK_EVERY_MS:
             return
+        waits = False
         for channel in self._catalog.channels():
             day = _due(channel, now_ms)
             if day is None or self._written.get(channel.number) == day:
                 continue
             # A channel of today has not missed this morning's.
             if channel.created_at_ms < day * MS_PER_DAY + _AT_HOUR_MS:
+                if not self._is_counted(channel.workspace, day):
+                    waits = True
+                    continue
                 body = digest_body(self._catalog, self._store, channel, day)
                 if body is not None:
                     event = f"digest_{channel.id}_{day_text(day)}"
                     new = NewDelivery(channel.workspace, channel.number, event, "digest", body)
                     self._catalog.add_delivery(new, now_ms)
             self._written[channel.number] = day
-        self._looked_at_ms = now_ms
+        self._looked_at_ms = 0 if waits else now_ms
+
+    def _is_counted(self, workspace: int, day: int) -> bool:
+        """Whether all that came before a day is counted: after a start, a meter may be behind."""
+        reading = self._store.read_usage(workspace, Period.of_day(day))
+        return reading.counted_until_ms >= day * MS_PER_DAY
 
 
 def _due(channel: Channel, now_ms: int) -> int | None:
@@ -104,11 +114,12 @@ def digest_body(catalog: Catalog, store: UsageStore, channel: Channel, day: int)
     so_far = reading.workspace[: last - period.first_day + 1]
     limits = limits_on(catalog.dated_limits(workspace.number), last)
     span = day_text(last) if days == 1 else f"{day_text(day - days)} to {day_text(last)}"
+    when = "on" if days == 1 else "from"
     lines, charts = [], []
     for metric in HEADLINES:
         added = _between(metric, so_far, months[-1], period, day - days)
         line, chart = _of_metric(
-            metric, period, so_far, months, limits.get(metric.name), f"{added:,} in {span}"
+            metric, period, so_far, months, limits.get(metric.name), f"{added:,} {when} {span}"
         )
         lines.append(line)
         charts.append(chart)

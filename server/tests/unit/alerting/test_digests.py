@@ -50,9 +50,11 @@ class Place:
             digest=digest, now_ms=self.now_ms,  # type: ignore[arg-type]
         )  # fmt: skip
 
-    def goes_on(self, days: float) -> None:
+    def goes_on(self, days: float, *, counting: bool = True) -> None:
         for _ in range(round(days * 24)):
             self.now_ms += HOUR_MS
+            if counting:
+                self.store.commit(Change(counted_until_ms=self.now_ms))
             self.digests.look()
 
     def told(self) -> list[str]:
@@ -77,6 +79,16 @@ def test_each_day_is_told_once_whoever_starts_again(place: Place) -> None:
     assert place.told() == ["2026-03-11", "2026-03-12", "2026-03-13"]
 
 
+def test_it_waits_until_the_day_that_it_is_about_is_counted(place: Place) -> None:
+    place.channel("daily")
+    place.goes_on(0.25)
+    place.goes_on(1, counting=False)
+    assert place.told() == []  # the meter is behind: the day may have had more
+    place.store.commit(Change(counted_until_ms=(FIRST_DAY + 10) * MS_PER_DAY))
+    place.digests.look()
+    assert place.told() == ["2026-03-11"]
+
+
 def test_a_week_is_told_on_mondays(place: Place) -> None:
     place.channel("weekly")
     place.goes_on(15)
@@ -90,7 +102,7 @@ def test_it_says_the_day_the_month_the_plan_and_the_sources(place: Place) -> Non
     [record] = place.catalog.deliveries(1)
     notice = notice_of(record.body)
     assert "the day of 2026-03-10" in notice.title
-    assert "API calls: 1,000 this month so far, 100 in 2026-03-10." in notice.text
+    assert "API calls: 1,000 this month so far, 100 on 2026-03-10." in notice.text
     assert "10 % of the plan's 10,000" in notice.text
     assert "web: 1,000 API calls this month" in notice.text
     charts = msgspec.json.decode(record.body)["data"]["charts"]

@@ -3,18 +3,11 @@ where nothing does."""
 
 from __future__ import annotations
 
-import email
-import email.policy
 import json
-import socket
 import sys
 from collections.abc import Iterator
-from email.message import EmailMessage
-from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
 
 from headcount.alerting.alert_notices import AlertNotice, Picture, alert_body, notice_of
 from headcount.alerting.apprise_services import require_service, tell_service
@@ -22,46 +15,14 @@ from headcount.alerting.channels import email_config, service_config, shown
 from headcount.alerting.mail import send_mail
 from headcount.counting.alerts import AlertEvent, Crossing
 from headcount.errors import UsageError
+from support.mail_server import MailServer, mail_server
 from support.scripted_receiver import Does, scripted_receiver
 
 
-class Mails:
-    """Takes mail, or refuses it as told."""
-
-    def __init__(self) -> None:
-        self.came: list[EmailMessage] = []
-        self.refuse_receiver, self.refuse_data = "", ""
-
-    async def handle_RCPT(
-        self, server: Any, session: Any, envelope: Any, address: str, options: Any
-    ) -> str:
-        if address == self.refuse_receiver:
-            return "550 nobody of that name"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        if self.refuse_data:
-            return self.refuse_data
-        content = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        assert isinstance(content, EmailMessage)
-        self.came.append(content)
-        return "250 OK"
-
-
 @pytest.fixture
-def mails() -> Iterator[tuple[Mails, int]]:
-    handler = Mails()
-    with socket.socket() as probe:  # it asks itself at the port that it was given, which 0 is not
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    controller = Controller(
-        handler, hostname="127.0.0.1", port=port, auth_require_tls=False,
-        authenticator=lambda _s, _e, _v, _m, data: AuthResult(success=data.password == b"right"),
-    )  # fmt: skip
-    controller.start()
-    yield handler, port
-    controller.stop()
+def mails() -> Iterator[MailServer]:
+    with mail_server() as server:
+        yield server
 
 
 BODY = alert_body(
@@ -86,15 +47,14 @@ BODY = alert_body(
 
 
 def test_a_mail_says_the_same_in_text_and_html_and_shows_its_pictures(
-    mails: tuple[Mails, int],
+    mails: MailServer,
 ) -> None:
-    handler, port = mails
-    config = email_config(["ops@example.com", "two@example.com"], f"smtp+plain://127.0.0.1:{port}",
+    config = email_config(["ops@example.com", "two@example.com"], mails.url,
                           "headcount@example.com")  # fmt: skip
     notice = notice_of(BODY, [Picture("chart-0", "MTU by day", b"\x89PNG")])
     answer = send_mail(config, "evt_1", notice, 1_780_000_000_000)
     assert answer.taken, answer
-    [mail] = handler.came
+    [mail] = mails.came
     assert mail["To"] == "ops@example.com, two@example.com"
     assert mail["Message-ID"] == "<evt_1@example.com>"
     text = mail.get_body(("plain",))
@@ -111,33 +71,36 @@ def test_a_mail_says_the_same_in_text_and_html_and_shows_its_pictures(
     assert [part.get_payload(decode=True) for part in pictures] == [b"\x89PNG"]
 
 
-def test_what_a_mail_server_refuses_is_said_and_no_success(mails: tuple[Mails, int]) -> None:
-    handler, port = mails
-    server = f"smtp+plain://127.0.0.1:{port}"
+def test_what_a_mail_server_refuses_is_said_and_no_success(mails: MailServer) -> None:
+    server = mails.url
     config = email_config(["ops@example.com"], server, "headcount@example.com")
     notice = AlertNotice("t", "text", "<p>text</p>")
-    handler.refuse_receiver = "ops@example.com"
+    mails.refuse_receiver = "ops@example.com"
     answer = send_mail(config, "evt", notice, 0)
     assert not answer.taken
     assert "550" in answer.said
-    handler.refuse_receiver, handler.refuse_data = "", "452 no room"
+    mails.refuse_receiver, mails.refuse_data = "", "452 no room"
     answer = send_mail(config, "evt", notice, 0)
     assert not answer.taken
     assert "452 no room" in answer.said
-    handler.refuse_data = ""
-    wrong = email_config(["ops@example.com"], f"smtp+plain://me:wrong@127.0.0.1:{port}", "a@b.c")
+    mails.refuse_data = ""
+    wrong = email_config(
+        ["ops@example.com"], f"smtp+plain://me:wrong@127.0.0.1:{mails.port}", "a@b.c"
+    )
     assert not send_mail(wrong, "evt", notice, 0).taken
-    right = email_config(["ops@example.com"], f"smtp+plain://me:right@127.0.0.1:{port}", "a@b.c")
+    right = email_config(
+        ["ops@example.com"], f"smtp+plain://me:right@127.0.0.1:{mails.port}", "a@b.c"
+    )
     assert send_mail(right, "evt", notice, 0).taken
-    secure = email_config(["ops@example.com"], f"smtp://127.0.0.1:{port}", "a@b.c")
+    secure = email_config(["ops@example.com"], f"smtp://127.0.0.1:{mails.port}", "a@b.c")
     answer = send_mail(secure, "evt", notice, 0)
     assert not answer.taken  # it offers no TLS, and none is sent
     assert "no STARTTLS" in answer.said
     assert "smtp+plain://" in answer.said
-    assert len(handler.came) == 1
+    assert len(mails.came) == 1
 
 
-def test_a_mail_server_that_is_not_there_is_said(mails: tuple[Mails, int]) -> None:
+def test_a_mail_server_that_is_not_there_is_said(mails: MailServer) -> None:
     config = email_config(["ops@example.com"], "smtp+plain://127.0.0.1:9", "a@b.c")
     answer = send_mail(config, "evt", AlertNotice("t", "x", "x"), 0)
     assert (answer.taken, answer.said) == (False, "it cannot be reached: Connection refused")
