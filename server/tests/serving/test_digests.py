@@ -107,9 +107,11 @@ def expect_daily(shop: Shop, mail: EmailMessage) -> None:
     assert mail["Subject"] == "Headcount: Shop, the day of 2028-03-08"
     text, page, pictures = parts(mail)
     for part in (text, html.unescape(page)):
-        assert f"Monthly tracked users: {mtu} this month so far, {mtu} on 2028-03-08." in part
-        assert f"API calls: {calls} this month so far, {calls} on 2028-03-08." in part
-        assert f"That is {100 * calls // 40} % of the plan's 40." in part
+        assert f"Monthly tracked users: {mtu} this month so far; {mtu} on 2028-03-08." in part
+        assert (
+            f"API calls: {calls} this month so far, 50% of the plan's 40; {calls} on 2028-03-08."
+            in part
+        )
         assert "web: 12 API calls this month" in part
         assert "app: 8 API calls this month" in part
     expect_charts(pictures)
@@ -122,8 +124,10 @@ def expect_weekly(shop: Shop, mail: EmailMessage) -> None:
     text, page, pictures = parts(mail)
     span = "from 2028-03-06 to 2028-03-12"
     for part in (text, html.unescape(page)):
-        assert f"Monthly tracked users: {mtu} this month so far, {mtu} {span}." in part
-        assert f"API calls: {calls} this month so far, {calls} {span}." in part
+        assert f"Monthly tracked users: {mtu} this month so far; {mtu} {span}." in part
+        assert (
+            f"API calls: {calls} this month so far, 65% of the plan's 40; {calls} {span}." in part
+        )
         assert "web: 18 API calls this month" in part
     expect_charts(pictures)
 

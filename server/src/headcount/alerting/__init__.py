@@ -4,7 +4,8 @@ Takes events out of the store, rules and channels out of the catalog; sends, tri
 and writes down what became of it. Counting never waits for any of this.
 
     rules           a rule as somebody gives it
-    alert_notices   an event in words, for people and for programs
+    alert_notices   an event in words, as JSON
+    notice_page     what a person reads of it
     channels        what may be typed of a channel, and how it is kept: sealed
     webhook_posts, mail, apprise_services   one telling each: by a signed webhook, e-mail, Apprise
     tell_channels   which of them, and what became of it

@@ -1,16 +1,15 @@
-"""An event in words: takes what was found, gives what is sent, for programs and for people.
+"""An event in words: takes what was found, gives the JSON that every channel is told.
 
-The JSON is made once, when an event is written down for its channels, and never changes; what a
-person reads is made of it, so that all channels say the same.
+It is made once, when an event is written down for its channels, and never changes; what a person
+reads is made of it (`notice_page`), so that all channels say the same.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -20,10 +19,8 @@ from headcount.counting.calendar import day_of_ms, parse_day, parse_period
 from headcount.counting.cost import cost_of, money_text
 
 __all__ = [
-    "AlertNotice",
-    "Picture",
     "alert_body",
-    "notice_of",
+    "moment_words",
     "rfc3339",
     "sentence",
 ]
@@ -33,42 +30,16 @@ _MONTHS = [
     *("August", "September", "October", "November", "December"),
 ]
 _WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-_SENTENCES_MAX = 40
-
-
-class Picture(NamedTuple):
-    """A picture beside a text.
-
-    Attributes:
-        name: by which the text names it.
-        title: what it shows.
-        png: the picture.
-    """
-
-    name: str
-    title: str
-    png: bytes
-
-
-class AlertNotice(NamedTuple):
-    """What a person reads.
-
-    Attributes:
-        title: in one line.
-        text: plain.
-        html: the same as a page.
-        pictures: named in the page.
-    """
-
-    title: str
-    text: str
-    html: str
-    pictures: tuple[Picture, ...] = ()
 
 
 def rfc3339(at_ms: int) -> str:
     """A moment as `2026-11-26T08:10:00Z`."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment_words(at_ms: int) -> str:
+    """A moment for people, such as `2026-11-26 08:10 UTC`."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def alert_body(
@@ -177,7 +148,7 @@ def sentence(crossing: Crossing, scope: str) -> str:
     """
     label, month = ALERT_METRICS[crossing.metric].label, _month(crossing.period)
     if crossing.kind == "silent":
-        said = f"Nothing has come from {scope} since {rfc3339(crossing.since_ms or 0)}."
+        said = f"Nothing has come from {scope} since {moment_words(crossing.since_ms or 0)}."
     elif crossing.kind == "unusual":
         weekday = _WEEKDAYS[(parse_day(crossing.day) + 3) % 7]
         said = (
@@ -221,51 +192,3 @@ def _title(workspace: str, crossings: Sequence[Crossing], sentences: Sequence[st
         f"{ALERT_METRICS[each.metric].label} {each.threshold or each.kind}" for each in crossings
     ]
     return f"Headcount: {workspace}: {', '.join(reached)}"[:200]
-
-
-def notice_of(body: str, pictures: Sequence[Picture] = ()) -> AlertNotice:
-    """What people read of what is told.
-
-    Args:
-        body: as it was written down.
-        pictures: drawn of its charts, in their order.
-    """
-    told = msgspec.json.decode(body)
-    data = told["data"]
-    sentences = [each["text"] for each in data.get("crossings", ())] or data.get("lines", [])
-    shown = sentences[:_SENTENCES_MAX]
-    if len(shown) < len(sentences):
-        shown = [*shown, f"… and {len(sentences) - len(shown)} more."]
-    notes = list(data.get("notes", ()))
-    text = "\n".join([*shown, "", *notes, f"{told['timestamp']} · {data['id']}"])
-    return AlertNotice(data["title"], text, _html(data["title"], shown, notes, told, pictures), (
-        *pictures,
-    ))  # fmt: skip
-
-
-def _html(
-    title: str,
-    sentences: Sequence[str],
-    notes: Sequence[str],
-    told: Mapping[str, Any],
-    pictures: Sequence[Picture],
-) -> str:
-    rows = "".join(
-        f'<p style="margin:0 0 10px;font-size:16px;line-height:1.45">{html.escape(each)}</p>'
-        for each in sentences
-    )
-    drawn = "".join(
-        f'<p style="margin:16px 0"><img src="cid:{each.name}" alt="{html.escape(each.title)}"'
-        ' style="width:100%;max-width:640px;height:auto"></p>'
-        for each in pictures
-    )
-    smaller = "".join(f"<br>{html.escape(each)}" for each in notes)
-    return (
-        '<!doctype html><html lang="en"><body style="margin:0;padding:24px;'
-        'font-family:system-ui,sans-serif;color:#1d1d1f;background:#ffffff">'
-        f'<div style="max-width:640px"><h1 style="font-size:18px;margin:0 0 16px">'
-        f"{html.escape(title)}</h1>{rows}{drawn}"
-        '<p style="margin:20px 0 0;font-size:13px;color:#5f6368">'
-        f"{html.escape(told['timestamp'])} · {html.escape(told['data']['id'])}{smaller}</p>"
-        "</div></body></html>"
-    )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
-from headcount.alerting.alert_notices import AlertNotice
 from headcount.alerting.channels import AppriseConfig
+from headcount.alerting.notice_page import AlertNotice
 from headcount.alerting.webhook_posts import ReceiverAnswer
 from headcount.errors import UsageError
 from headcount.extras import install_command
@@ -19,6 +20,7 @@ from headcount.extras import install_command
 __all__ = ["require_service", "tell_service"]
 
 _TEXT_MAX = 3_000
+_TIMEOUT_S = 60.0
 
 
 def require_service(config: AppriseConfig) -> None:
@@ -51,35 +53,40 @@ def tell_service(config: AppriseConfig, notice: AlertNotice) -> ReceiverAnswer:
     if apprise is None:
         missing = f"Apprise is not installed: {install_command('alerts')}"
         return ReceiverAnswer(0, missing, taken=False)
-    said = _Said()
-    logger = logging.getLogger("apprise")
-    logger.addHandler(said)
+    words = ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            service = apprise.Apprise()
+            service = apprise.Apprise(asset=_asset(apprise))
             taken = service.add(config.url) and service.notify(
-                title=notice.title, body=notice.text[:_TEXT_MAX], body_format="text"
+                title=notice.title,
+                body=(notice.brief or notice.text)[:_TEXT_MAX],
+                body_format="text",
+                notify_type="warning" if notice.is_alert else "info",
+                log_level=logging.WARNING,
+                timeout=_TIMEOUT_S,
             )
+        if taken is not False and not taken:
+            words = _said([each.message for each in taken.logs()])
     except Exception as error:
         # A plug-in may raise anything, and its text may quote the address, which is a secret.
         return ReceiverAnswer(0, f"it cannot be told ({type(error).__name__})", taken=False)
-    finally:
-        logger.removeHandler(said)
     if taken:
         return ReceiverAnswer(200, "it takes it", taken=True)
-    return ReceiverAnswer(0, said.words or "it does not take it", taken=False)
+    return ReceiverAnswer(0, words or "it does not take it", taken=False)
 
 
-class _Said(logging.Handler):
-    """What Apprise says of a failure, as far as it holds no address."""
+def _said(messages: Sequence[str]) -> str:
+    """The last that Apprise says of a failure, as far as it holds no address."""
+    plain = [each for each in messages if "://" not in each]
+    return "".join(each for each in plain[-1] if each.isprintable())[:160] if plain else ""
 
-    words = ""
 
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if record.levelno >= logging.WARNING and "://" not in text:
-            self.words = "".join(each for each in text if each.isprintable())[:160]
+def _asset(apprise: Any) -> Any:
+    """Whose messages they are: Headcount's, without pictures that readers would have to fetch."""
+    return apprise.AppriseAsset(
+        app_id="Headcount", app_desc="Headcount", app_url="", image_url_mask="", image_url_logo=""
+    )
 
 
 def _apprise() -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from headcount.alerting.alert_notices import rfc3339
 from headcount.catalog import Catalog, Channel, NewDelivery, limits_on
-from headcount.charts import Point, cumulative_chart, themed
+from headcount.charts import Point, Size, cumulative_chart, themed
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text
 from headcount.counting.forecast import FORMER_MONTHS, forecast_of
 from headcount.counting.metrics import BY_NAME, HEADLINES, Metric
@@ -31,6 +31,7 @@ _LOOK_EVERY_MS = 60_000
 _MONDAY = 4  # 1970-01-01 was a Thursday
 _EPOCH = date(1970, 1, 1)
 _SOURCES_MAX = 10
+_CHART = Size(480, 260)  # that its words can be read on a phone, where it is made narrower
 
 
 class Digests:
@@ -172,12 +173,11 @@ def _of_metric(
     forecast = None
     if len(so_far) < period.length:
         forecast = forecast_of(metric, period, ahead, months)
-    line = f"{metric.title}: {now:,} this month so far, {added}."
+    share = f", {100 * now / limit:.0f}% of the plan's {limit:,}" if limit else ""
+    line = f"{metric.title}: {now:,} this month so far{share}; {added}."
     if forecast is not None:
         end = forecast.at_end
         line += f" At the month's end there will be {end.low:,} to {end.high:,}."
-    if limit:
-        line += f" That is {100 * now / limit:.0f} % of the plan's {limit:,}."
     previous = months[-1][: before.length]
     chart = cumulative_chart(
         points,
@@ -187,6 +187,7 @@ def _of_metric(
         outlook=forecast.outlook(now) if forecast is not None else None,
         limit=limit,
         title=metric.title,
+        size=_CHART,
     )
     return line, {"title": f"{metric.title} by day", "spec": themed(chart, dark=False)}
 

@@ -11,8 +11,8 @@ import ssl
 from email.message import EmailMessage
 from email.utils import formatdate
 
-from headcount.alerting.alert_notices import AlertNotice
 from headcount.alerting.channels import EmailConfig
+from headcount.alerting.notice_page import AlertNotice
 from headcount.alerting.webhook_posts import ReceiverAnswer
 
 __all__ = ["message_of", "send_mail"]

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from headcount.alerting.alert_notices import Picture, notice_of, rfc3339
+from headcount.alerting.alert_notices import rfc3339
 from headcount.alerting.apprise_services import tell_service
 from headcount.alerting.channels import EmailConfig, WebhookConfig, opened
 from headcount.alerting.mail import send_mail
+from headcount.alerting.notice_page import Picture, notice_of
 from headcount.alerting.webhook_posts import ReceiverAnswer, post
 from headcount.alerting.written_down import written_down
 from headcount.catalog import Attempt, Catalog, Channel, DeliveryState, NewDelivery

@@ -6,69 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 
-from headcount.alerting.alert_notices import notice_of
 from headcount.alerting.digests import Digests
+from headcount.alerting.notice_page import notice_of
 from headcount.alerting.tell_channels import pictures_of
-from headcount.catalog import Catalog, Channel
-from headcount.catalog.entities import fresh_id
 from headcount.charts.javascript import can_draw
-from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
-from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
-from headcount.counting.usage import DAYS_MAX
+from headcount.counting.calendar import MS_PER_DAY
 from headcount.store.protocol import Change
-from support.memory_store import Held, MemoryStore
-
-FIRST_DAY = parse_period("2026-03-01").first_day
-HOUR_MS = 3_600_000
-
-
-class Place:
-    """A catalog with limits, a store with two months of usage, and a clock."""
-
-    def __init__(self, folder: Path) -> None:
-        self.catalog = Catalog(folder / "catalog.sqlite")
-        self.catalog.add_workspace("Shop", 0)
-        self.catalog.add_source(1, "web", 0)
-        self.catalog.set_plan_limits(1, {"api_calls": 10_000}, from_day=0, now_ms=0)
-        self.store = MemoryStore(Held())
-        counts = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
-        counts[:, API_CALLS] = counts[:, ADMITTED] = 100
-        counts[:, IDENTIFIED] = 7
-        for period in (Period.of_day(FIRST_DAY - 1), Period.of_day(FIRST_DAY)):
-            of_month = counts.copy()
-            of_month[28:] = 0
-            self.store.commit(Change(counts={(period, 1, 0): of_month, (period, 1, 1): of_month}))
-        self.now_ms = (FIRST_DAY + 9) * MS_PER_DAY + 12 * HOUR_MS
-        self.digests = Digests(self.catalog, self.store, lambda: self.now_ms)
-
-    def channel(self, digest: str) -> Channel:
-        return self.catalog.add_channel(
-            1, channel_id=fresh_id(), name=digest, kind="email", shown="a@b.c", sealed=b"",
-            digest=digest, now_ms=self.now_ms,  # type: ignore[arg-type]
-        )  # fmt: skip
-
-    def goes_on(self, days: float, *, counting: bool = True) -> None:
-        for _ in range(round(days * 24)):
-            self.now_ms += HOUR_MS
-            if counting:
-                self.store.commit(Change(counted_until_ms=self.now_ms))
-            self.digests.look()
-
-    def told(self) -> list[str]:
-        return [each.event.rpartition("_")[2] for each in self.catalog.deliveries(1)][::-1]
+from support.digest_place import FIRST_DAY, DigestPlace
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path)
+def place(tmp_path: Path) -> Iterator[DigestPlace]:
+    made = DigestPlace(tmp_path)
     yield made
     made.catalog.close()
 
 
-def test_each_day_is_told_once_whoever_starts_again(place: Place) -> None:
+def test_each_day_is_told_once_whoever_starts_again(place: DigestPlace) -> None:
     place.channel("daily")
     place.goes_on(1)
     assert place.told() == ["2026-03-11"]  # not this morning's, which was before it was there
@@ -79,7 +35,7 @@ def test_each_day_is_told_once_whoever_starts_again(place: Place) -> None:
     assert place.told() == ["2026-03-11", "2026-03-12", "2026-03-13"]
 
 
-def test_it_waits_until_the_day_that_it_is_about_is_counted(place: Place) -> None:
+def test_it_waits_until_the_day_that_it_is_about_is_counted(place: DigestPlace) -> None:
     place.channel("daily")
     place.goes_on(0.25)
     place.goes_on(1, counting=False)
@@ -89,21 +45,21 @@ def test_it_waits_until_the_day_that_it_is_about_is_counted(place: Place) -> Non
     assert place.told() == ["2026-03-11"]
 
 
-def test_a_week_is_told_on_mondays(place: Place) -> None:
+def test_a_week_is_told_on_mondays(place: DigestPlace) -> None:
     place.channel("weekly")
     place.goes_on(15)
     assert place.told() == ["2026-03-16", "2026-03-23"]
     assert all(each.kind == "digest" for each in place.catalog.deliveries(1))
 
 
-def test_it_says_the_day_the_month_the_plan_and_the_sources(place: Place) -> None:
+def test_it_says_the_day_the_month_the_plan_and_the_sources(place: DigestPlace) -> None:
     place.channel("daily")
     place.goes_on(1)
     [record] = place.catalog.deliveries(1)
     notice = notice_of(record.body)
     assert "the day of 2026-03-10" in notice.title
-    assert "API calls: 1,000 this month so far, 100 on 2026-03-10." in notice.text
-    assert "10 % of the plan's 10,000" in notice.text
+    said = "API calls: 1,000 this month so far, 10% of the plan's 10,000; 100 on 2026-03-10."
+    assert said in notice.text
     assert "web: 1,000 API calls this month" in notice.text
     charts = msgspec.json.decode(record.body)["data"]["charts"]
     assert [each["title"] for each in charts] == [
@@ -113,7 +69,7 @@ def test_it_says_the_day_the_month_the_plan_and_the_sources(place: Place) -> Non
 
 
 @pytest.mark.skipif(not can_draw(), reason="needs the extra plot")
-def test_its_charts_are_drawn(place: Place) -> None:
+def test_its_charts_are_drawn(place: DigestPlace) -> None:
     place.channel("daily")
     place.goes_on(1)
     [record] = place.catalog.deliveries(1)

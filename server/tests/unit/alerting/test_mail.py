@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from headcount.alerting.alert_notices import AlertNotice, Picture, alert_body, notice_of
+from headcount.alerting.alert_notices import alert_body
 from headcount.alerting.apprise_services import require_service, tell_service
 from headcount.alerting.channels import email_config, service_config, shown
 from headcount.alerting.mail import send_mail
+from headcount.alerting.notice_page import AlertNotice, Picture, notice_of
 from headcount.counting.alerts import AlertEvent, Crossing
 from headcount.errors import UsageError
 from support.mail_server import MailServer, mail_server
 from support.scripted_receiver import Does, scripted_receiver
+from support.service_behind_proxy import service_behind_proxy
 
 
 @pytest.fixture
@@ -87,7 +92,9 @@ def test_what_a_mail_server_refuses_is_said_and_no_success(mails: MailServer) ->
     wrong = email_config(
         ["ops@example.com"], f"smtp+plain://me:wrong@127.0.0.1:{mails.port}", "a@b.c"
     )
-    assert not send_mail(wrong, "evt", notice, 0).taken
+    answer = send_mail(wrong, "evt", notice, 0)
+    assert not answer.taken
+    assert "535" in answer.said
     right = email_config(
         ["ops@example.com"], f"smtp+plain://me:right@127.0.0.1:{mails.port}", "a@b.c"
     )
@@ -124,6 +131,62 @@ def test_slack_and_the_rest_are_told_through_apprise() -> None:
         answer = tell_service(config, notice_of(BODY))
         assert not answer.taken
         assert "secret-of-mine" not in answer.said
+        assert "500" in answer.said
+
+
+def test_what_slack_is_posted_reads_well_and_names_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through Apprise's own request to Slack's host, which a proxy on this machine answers."""
+    body = BODY.replace("Shop <b>", "Shop <!channel> & *Sons*")
+    config = service_config("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7/#usage")
+    require_service(config)
+    with service_behind_proxy("hooks.slack.com", tmp_path) as slack:
+        for name, value in slack.environment.items():
+            monkeypatch.setenv(name, value)
+        assert tell_service(config, notice_of(body)).taken
+        slack.status, slack.answer = 404, b"no_service"
+        answer = tell_service(config, notice_of(body))
+        assert not answer.taken
+        assert "TIiajkdnlazkcOXrIdevi7" not in answer.said
+        path, posted = slack.came[0]
+        assert path == "/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7"
+        told = json.loads(posted)
+        [shown] = told["attachments"]
+        assert told["channel"] == "#usage"
+        assert shown["title"].startswith("Headcount: Shop &lt;!channel&gt; &amp; *Sons*: MTU 80%")
+        assert "has reached 80% of the plan's 12,000 MTU in May 2026: 9,650.\n" in shown["text"]
+        assert "An import brought it.\n" in shown["text"]
+        assert "<!channel>" not in posted.decode()  # nobody is called by a name that is given
+        assert shown["footer"] == "Headcount"
+        assert "http" not in posted.decode()  # and no picture is fetched by who reads it
+        assert set(slack.asked_for) == {"hooks.slack.com:443"}
+
+
+def test_one_service_hears_nothing_of_what_another_says(tmp_path: Path) -> None:
+    """Several are told at the same time, and Apprise has one log for all."""
+    both = threading.Barrier(2, timeout=60)
+
+    def answers(status: int) -> Callable[[int], Does]:
+        def script(_: int) -> Does:
+            both.wait()
+            return Does(status)
+
+        return script
+
+    def said(port: int) -> str:
+        config = service_config(f"json://127.0.0.1:{port}/")
+        return tell_service(config, notice_of(BODY)).said
+
+    for _ in range(3):
+        with (
+            scripted_receiver(answers(503)) as one,
+            scripted_receiver(answers(418)) as other,
+            ThreadPoolExecutor(2) as pool,
+        ):
+            told = list(pool.map(said, (one.port, other.port)))
+        assert "503" in told[0], told
+        assert "418" in told[1], told
 
 
 def test_without_apprise_the_command_that_installs_it_is_said(
