@@ -1,6 +1,6 @@
 # Every target does its own set-up; `make demo`, `make install` and `make test` are all a newcomer needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup install .installed check test sim drill engine damages bench contest demo serve docs client pictures version wheels lock audit clean
+.PHONY: help setup install .installed check test sim histories drill engine damages bench contest demo serve docs client pictures version wheels lock audit clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -57,6 +57,10 @@ SIM = $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS)
 
 sim: setup ## a simulated history with faults: SEED=n [SEEDS=k] [STEPS=k] [FAULTS=kill,power] [MINUTES=k] [JOBS=k]
 	PYTHONPATH=server/tests $(BIN)/python -m sim $(SIM)
+
+histories: setup ## a cluster's data plane over a log that does its worst: [FROM=0] [SEEDS=3000] [MINUTES=k] [ARGS=--write]
+	PYTHONPATH=server/tests:. $(BIN)/python -m support.stage_campaign $(if $(FROM),--from $(FROM)) \
+	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 drill: setup ## three nodes over a real engine, while all of it dies: [SEED=n] [SECONDS=60] [ENGINE=nats] [MOVES=yes]
 	PATH=$(CURDIR)/$(BIN):$$PATH PYTHONPATH=server/tests $(BIN)/python -m drill $(if $(SEED),--seed $(SEED)) \

@@ -187,7 +187,8 @@ class StagedCluster:
         self.stop(name)
         shutil.rmtree(self.folder / name)
         shutil.copytree(kept, self.folder / name)
-        self.epochs[name] += 1
+        # By its own node, which sees that it is another, or by the next owner.
+        self.epochs[name] += self.steps % 2
         self.start(name, renewed=True)
 
     def start_mirror(self) -> None:

@@ -133,6 +133,7 @@ class ControlPlane:
         self._revision: int | None = None
         self._membership: Membership | None = None
         self._not_before_s: dict[tuple[Partition, int], float] = {}
+        self._owner_seen_s: dict[tuple[Partition, int], float] = {}
 
     @property
     def membership(self) -> Membership:
@@ -232,14 +233,16 @@ class ControlPlane:
         began_s = self._monotonic_s()
         cluster = self.recognise()
         self._write(report)
+        asked_s = self._monotonic_s()
         entries = self._registry.list(NODE_PREFIX)
+        answered_s = self._monotonic_s()
         records = {name: decoded(entry.value, NodeRecord) for name, entry in entries.items()}
         nodes = {each.name: each for each in records.values()}
         revisions = {
             name.removeprefix(NODE_PREFIX): each.revision for name, each in entries.items()
         }
-        self._watch.look(revisions, began_s)
-        silent_s = {name: self._watch.silent_s(name, began_s) for name in nodes}
+        self._watch.look(revisions, asked_s, answered_s)
+        silent_s = {name: self._watch.silent_s(name) for name in nodes}
         fresh = [
             each
             for name, each in nodes.items()
@@ -257,8 +260,12 @@ class ControlPlane:
         placement, _ = read_placement(self._registry)
         if placement.is_behind(remembered):
             placement = change_placement(self._registry, lambda there: there.merged(remembered))
+        now_s = self._monotonic_s()
+        self._owner_seen_s = {
+            owned: self._owner_seen_s.get(owned, now_s) for owned in placement.epochs().items()
+        }
         # A former owner that lives has a lease until it looks again: this one waits for its end.
-        waits_until_s = self._monotonic_s() + LEASE_S
+        waits_until_s = now_s + LEASE_S
         former = remembered.owned_by(self._me.name)
         for partition, epoch in placement.owned_by(self._me.name).items():
             if epoch > 1 and former.get(partition) != epoch:
@@ -334,7 +341,13 @@ class ControlPlane:
             return there.given(still, self._me.name)
 
         placement = change_placement(self._registry, taken)
-        return [each for each in due if each in placement.owned_by(self._me.name)]
+        owned = placement.owned_by(self._me.name)
+        for each in due:
+            if each in owned and (former := held[each]) is not None:
+                # Who was silent has no lease. Whose it was before may have had one until lately.
+                seen_s = self._owner_seen_s[each, former.epoch]
+                self._not_before_s[each, owned[each]] = seen_s + LEASE_S
+        return [each for each in due if each in owned]
 
     def leave(self, report: NodeRecord) -> None:
         """Say that this node stops as it was told to; as `beat`."""

@@ -20,35 +20,42 @@ BEAT_S = 1.0
 CLOCK_OFF_MAX_S = 60.0
 """How far clocks of two nodes may be apart: far more than time servers leave."""
 
-# Whoever has not looked for so long may have missed that somebody lived.
-_LOOKED_WITHIN_S = 2.5 * BEAT_S
+# Of a longer time between two looks, so much is counted: while nobody could ask the registry,
+# nobody could tell it anything either, and when it is back those who live need a moment.
+_BETWEEN_LOOKS_MOST_S = 2.5 * BEAT_S
 _SYNCHRONOUS_S = 20.0
 
 
 class Watch:
-    """For how long each node has been silent, as far as this one has seen."""
+    """For how long each node has been silent, as far as this one has seen.
+
+    A record whose revision is the one of the look before was not written in between, however long
+    that was; so a registry that answers slowly does not keep the dead alive.
+    """
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, float]] = {}
-        self._looked_at_s = float("-inf")
+        self._answered_at_s: float | None = None
 
-    def look(self, revisions: Mapping[str, int], now_s: float) -> None:
+    def look(self, revisions: Mapping[str, int], asked_s: float, answered_s: float) -> None:
         """Note the records as they stand.
 
         Args:
             revisions: of each node's record.
-            now_s: by the monotonic clock, from before they were read.
+            asked_s: by the monotonic clock, from before they were read.
+            answered_s: from after: what was found may have been written until then.
         """
-        if now_s - self._looked_at_s > _LOOKED_WITHIN_S:
-            self._seen.clear()
-        self._looked_at_s = now_s
+        passed_s = 0.0
+        if self._answered_at_s is not None:
+            passed_s = min(max(0.0, asked_s - self._answered_at_s), _BETWEEN_LOOKS_MOST_S)
+        self._answered_at_s = answered_s
         for name, revision in revisions.items():
-            if self._seen.get(name, (None,))[0] != revision:
-                self._seen[name] = (revision, now_s)
+            former, silent_s = self._seen.get(name, (None, 0.0))
+            self._seen[name] = (revision, silent_s + passed_s if former == revision else 0.0)
 
-    def silent_s(self, name: str, now_s: float) -> float:
+    def silent_s(self, name: str) -> float:
         """For how long a node has said nothing while this one looked; 0 for one not seen yet."""
-        return now_s - self._seen[name][1] if name in self._seen else 0.0
+        return self._seen[name][1] if name in self._seen else 0.0
 
 
 class ClockWatch:
@@ -118,4 +125,4 @@ def heirs(
     return given
 
 
-assert _LOOKED_WITHIN_S < TAKEOVER_LEAST_S, "silence is only seen by who looks more often"
+assert _BETWEEN_LOOKS_MOST_S < TAKEOVER_LEAST_S, "one look after a while must not do"

@@ -132,6 +132,10 @@ class Placement(msgspec.Struct, frozen=True):
             if owner.node == node
         }
 
+    def epochs(self) -> dict[Partition, int]:
+        """In which epoch each partition is."""
+        return {Partition.parse(name): owner.epoch for name, owner in self.owners.items()}
+
     def given(self, partitions: Iterable[Partition], node: str) -> Placement:
         """With these partitions at a node, each in its next epoch; those it has already stay."""
         owners = dict(self.owners)

@@ -75,8 +75,8 @@ def run(task: Task, child: Child) -> None:
         node.enter(child.stopping.wait)
         while not child.stopping.is_set():
             began_s = time.monotonic()
-            rested_s = BEAT_S if node.beat() else _RETRY_S
-            child.stopping.wait(max(0.0, rested_s - (time.monotonic() - began_s)))
+            rest_s = node.beat()
+            child.stopping.wait(max(0.0, rest_s - (time.monotonic() - began_s)))
         node.leave()
 
 
@@ -120,8 +120,8 @@ class _ClusterNode:
             else:
                 return
 
-    def beat(self) -> bool:
-        """Once around; whether the registry could be asked.
+    def beat(self) -> float:
+        """Once around; how many seconds after its begin the next is due.
 
         Raises:
             ClusterError: this node must stop.
@@ -131,16 +131,17 @@ class _ClusterNode:
             seen = self._control.beat(self._report())
             write_leases(self._folder.leases, seen.owned, seen.lease_until_s)
             self._copy_catalog()
-            self._take_over(seen)
+            took_over = self._take_over(seen)
         except EngineAwayError as error:
             self._say_away(error)
-            return False
+            return _RETRY_S
         self._troubles.end(_AWAY)
         status = status_of(
             seen.cluster, seen.nodes, seen.silent_s, seen.placement, now_ms(), self._me.name
         )
         write_whole(self._folder.cluster_status, status)
-        return True
+        # What was taken over waits for this process to say that it is this node's.
+        return 0.0 if took_over else BEAT_S
 
     def _say_away(self, error: EngineAwayError) -> None:
         self._troubles.begin(
@@ -200,13 +201,14 @@ class _ClusterNode:
             " them with headcount token list and headcount source list"
         )
 
-    def _take_over(self, seen: Seen) -> None:
+    def _take_over(self, seen: Seen) -> bool:
         if self._take_over_after_s is None:
-            return
+            return False
         taken = self._control.take_over_due(seen, self._take_over_after_s)
         if taken:
             names = ", ".join(map(str, taken))
             _log.warning("took over from silent nodes: %s", names)
+        return bool(taken)
 
     def leave(self) -> None:
         """Say that this node stops as it was told to, if the registry hears it."""

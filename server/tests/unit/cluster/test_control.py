@@ -172,15 +172,53 @@ def test_silence_is_what_was_seen_and_not_what_was_missed(rig: ClusterRig) -> No
     nodes[0].beat()
     nodes[1].beat()
     rig.passes(60)
-    # It has not looked for a minute: "a" may have lived all the time.
+    # It has not looked for a minute: perhaps nobody could, and "a" is about to speak again.
     seen = nodes[1].beat()
     assert nodes[1].control.take_over_due(seen, TAKEOVER_LEAST_S) == []
+    nodes[0].beat()
     for _ in range(4):
         rig.passes(1)
         seen = nodes[1].beat()
+    assert nodes[1].control.take_over_due(seen, TAKEOVER_LEAST_S) == []
+    rig.passes(1)
+    seen = nodes[1].beat()
     assert nodes[1].control.take_over_due(seen, TAKEOVER_LEAST_S) == sorted(ALL)
     placement, _ = read_placement(rig.server.open())
     assert placement.owned_by("b") == dict.fromkeys(ALL, 2)
+
+
+def test_a_registry_that_answers_slowly_does_not_keep_the_dead_alive(rig: ClusterRig) -> None:
+    nodes = [rig.node("a"), rig.node("b", takes_over=True)]
+    for node in nodes:
+        node.enter()
+    change_placement(rig.server.open(), lambda there: there.given(ALL, "a"))
+    for node in nodes:
+        node.beat()
+    for _ in range(2):
+        rig.passes(6)
+        seen = nodes[1].beat()
+    assert nodes[1].control.take_over_due(seen, TAKEOVER_LEAST_S) == sorted(ALL)
+    # Who was silent for so long has no lease: nobody has to wait for its end once more.
+    assert nodes[1].beat().owned == dict.fromkeys(ALL, 2)
+
+
+def test_whoever_had_it_before_the_dead_keeps_its_lease_until_it_is_over(rig: ClusterRig) -> None:
+    nodes = [rig.node("a"), rig.node("b"), rig.node("c", takes_over=True)]
+    for node in nodes:
+        node.enter()
+    change_placement(rig.server.open(), lambda there: there.given(ALL, "a"))
+    for _ in range(6):
+        rig.passes(1)
+        for node in (nodes[0], nodes[2]):
+            node.beat()
+    # "b" is long dead when it is given what "a" has a lease for.
+    change_placement(rig.server.open(), lambda there: there.given(ALL, "b"))
+    seen = nodes[2].beat()
+    assert nodes[2].control.take_over_due(seen, TAKEOVER_LEAST_S) == sorted(ALL)
+    assert nodes[0].leases.owned() == dict.fromkeys(ALL, 1)
+    assert nodes[2].beat().owned == {}
+    rig.passes(LEASE_S)
+    assert nodes[2].beat().owned == dict.fromkeys(ALL, 3)
 
 
 def test_partitions_of_the_dead_are_shared_among_those_who_take_over(rig: ClusterRig) -> None:
