@@ -141,7 +141,8 @@ class Connection(EndingConnection):
     def _take(self, data: bytes, *, is_granted: bool = False) -> None:
         """Parse what has come, and let a request begin whose head was there."""
         self._parse_pieces(data, is_granted=is_granted)
-        self._start_what_comes()
+        if self._comes is not None:
+            self._start_what_comes()
 
     def _start_what_comes(self) -> None:
         if (cycle := self._comes) is not None:
@@ -350,7 +351,8 @@ class Connection(EndingConnection):
             self._start(cycle)
         elif self._behind and not self._waits_for_round:
             self._take_behind()
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
 
     def _forget_head(self) -> None:
         """Keep nothing of a large head whose request is answered, until there is another one."""

@@ -159,7 +159,7 @@ class Intake:
         self.fast_path = FastPath(
             self._router.posted_to(), self._tracker, sink, clock, limits, self._in_flight,
             self._turns, budgets, forwards, answered,
-        )  # fmt: skip
+        ).take  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -24,6 +24,7 @@ from headcount.counting.attributes import (
     coarser,
 )
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
+from headcount.counting.libraries import LibraryUse
 from headcount.intake.bots import is_known_bot
 from headcount.intake.libraries import agent_name, library_strings
 from headcount.intake.scanning import Malformed, string_of
@@ -82,15 +83,17 @@ class SenderBook(dict[tuple[str | None, str | None], Named]):
 
     Attributes:
         sender: who.
+        use: that one message of this month came from it, once that was asked for.
     """
 
-    __slots__ = ("_book", "_source", "sender")
+    __slots__ = ("_book", "_source", "sender", "use")
 
     def __init__(self, book: AttributeBook, source: int, of: Sender) -> None:
         super().__init__()
         self._book = book
         self._source = source
         self.sender = of
+        self.use: LibraryUse | None = None
 
     def __missing__(self, key: tuple[str | None, str | None]) -> Named:
         message_type, event = key
@@ -150,14 +153,14 @@ class AttributeBook:
         short: bool,
     ) -> SenderBook:
         """What names the attributes of a sender's messages to a source; otherwise as `sender`."""
-        told = bytes(library), bytes(browser), agent[:_AGENT_BYTES_MAX]
-        found = self._senders.get((source, *told, short))
+        key = source, bytes(library), bytes(browser), agent[:_AGENT_BYTES_MAX], short
+        found = self._senders.get(key)
         if found is None:
-            found = SenderBook(self, source, sender(*told, short=short))
-            if len(told[0]) + len(told[1]) <= _KNOWN_BYTES_MAX:
+            found = SenderBook(self, source, sender(*key[1:4], short=short))
+            if len(key[1]) + len(key[2]) <= _KNOWN_BYTES_MAX:
                 if len(self._senders) >= _SENDERS_MAX:
                     self._forget_senders()
-                self._senders[source, *told, short] = found
+                self._senders[key] = found
         return found
 
     def note_pair(self) -> None:

@@ -105,14 +105,14 @@ class Budgets:
         for number, messages in spent.items():
             self._allowances.add_messages(number, messages, now_ms)
 
-    def spend_checked(self, source: int, messages: int) -> None:
+    def spend_checked(self, source: int, facts: bytes) -> None:
         """Do what `spend` does for messages of a source that `check` has just let in.
 
         Raises:
             Refused: they are more than it may still send; none of them is to be kept.
         """
         if self._messages_max is not None:
-            now_ms = self._clock()
+            now_ms, messages = self._clock(), len(facts) // fact_bytes(facts)
             used = self._allowances.messages(source, now_ms)
             self._require(not used or used + messages <= self._messages_max)
             self._allowances.add_messages(source, messages, now_ms)

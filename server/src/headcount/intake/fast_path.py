@@ -14,7 +14,6 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from headcount import tracing
-from headcount.counting.facts import fact_bytes
 from headcount.intake.answers import Answer, batch_answer, events_of, failure_answer
 from headcount.intake.asgi import Event
 from headcount.intake.batches import plain_batch, plain_message
@@ -26,7 +25,7 @@ from headcount.intake.ports import Clock, FactSink, Limits, SourceRef
 from headcount.intake.reasons import Refused
 from headcount.intake.requests import RequestTally
 from headcount.intake.routes import Action, Route, label_of
-from headcount.intake.tracking import BatchResult, Receipt, Tracker
+from headcount.intake.tracking import Receipt, Tracker
 from headcount.intake.turns import Turns
 
 __all__ = ["FastPath"]
@@ -35,6 +34,8 @@ __all__ = ["FastPath"]
 _BODY_BYTES_MAX = 1 << 16
 # Of the headers that say who sends: what is made of them is kept.
 _SENDER_BYTES_MAX = 512
+# To ask an enumeration for one of these takes longer than all that is done with it.
+_MESSAGE, _BATCH = _TAKEN = Action.MESSAGE, Action.BATCH
 
 
 class WholeRequest(Protocol):
@@ -102,7 +103,7 @@ class FastPath:
         forwards: Forwards,
         answered: RequestTally,
     ) -> None:
-        self._routes = routes
+        self._routes = {path: routes[path] for path in routes if routes[path].action in _TAKEN}
         self._tracker = tracker
         self._sink = sink
         self._clock = clock
@@ -113,7 +114,7 @@ class FastPath:
         self._forwards = forwards
         self._answered = answered
 
-    def __call__(self, request: WholeRequest) -> bool:
+    def take(self, request: WholeRequest) -> bool:
         """Take in what was posted; whether it will be answered, or passed on, later.
 
         Args:
@@ -166,17 +167,37 @@ class FastPath:
         self, request: WholeRequest, route: Route, body: bytes, sender: _Sender, began_s: float
     ) -> bool:
         """Hand in what is to be kept of a request; whether it will be answered."""
+        library, agent, source = sender
         try:
-            result = self._result_of(route, body, sender)
-            if result is None or result.source is None or not result.facts:
+            message = batch = None
+            if route.action is _BATCH:
+                batch = plain_batch(body, self._limits)
+            elif len(body) <= self._limits.message_bytes_max:
+                message = plain_message(body)
+            found = message or batch
+            if found is None:
                 return False
-            facts, owner = result.facts, result.source.source
+            source = source or self._tracker.enabled_source(found.write_key or "")
+            if source is None or source.source in self._forwards.sources:
+                return False
+            owner = source.source
+            self._budgets.check(owner)
+            receipt = Receipt(self._clock(), library, 0, {}, agent, route.short)
+            if message is not None:
+                kind = route.argument or message.type
+                result = self._tracker.take_plain_message(message, kind, receipt, source)
+            else:
+                assert batch is not None
+                result = self._tracker.take_plain_batch(batch, receipt, source)
+            if result is None or not result.facts:
+                return False
+            facts, rejections, rejected, _, told = result
             self._in_flight.enter(owner)
             try:
-                self._budgets.spend_checked(owner, len(facts) // fact_bytes(facts))
-                answer = batch_answer(result.rejected)
+                self._budgets.spend_checked(owner, facts)
+                answer = batch_answer(rejected)
                 done = partial(self._done, owner, request, route, began_s, answer)
-                self._sink.hand_in(facts, result.rejections, result.libraries, done)
+                self._sink.hand_in(facts, rejections, told, done)
             except BaseException:
                 self._in_flight.leave(owner)
                 raise
@@ -184,32 +205,6 @@ class FastPath:
             # Whatever it is, the application meets it as well, and says so.
             return False
         return True
-
-    def _result_of(self, route: Route, body: bytes, sender: _Sender) -> BatchResult | None:
-        """What is to be kept of a request; None where the application has to look at it.
-
-        Raises:
-            Refused: its source may send nothing now.
-            StorageUnavailableError: it is not known under which key to hash.
-        """
-        library, agent, source = sender
-        message = None
-        if route.action is Action.MESSAGE and len(body) <= self._limits.message_bytes_max:
-            message = plain_message(body)
-        batch = plain_batch(body, self._limits) if route.action is Action.BATCH else None
-        found = message or batch
-        if found is None:
-            return None
-        source = source or self._tracker.enabled_source(found.write_key or "")
-        if source is None or source.source in self._forwards.sources:
-            return None
-        self._budgets.check(source.source)
-        receipt = Receipt(self._clock(), library, 0, {}, agent, route.short)
-        if message is not None:
-            kind = route.argument or message.type
-            return self._tracker.take_plain_message(message, kind, receipt, source)
-        assert batch is not None
-        return self._tracker.take_plain_batch(batch, receipt, source)
 
     def _done(
         self,

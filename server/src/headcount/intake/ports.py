@@ -127,7 +127,7 @@ class Limits:
         keyless_body_bytes_in_flight_max, keyless_slow_bodies_max: the same of requests whose head
             shows none; a small part, so that strangers turn away nobody else.
         requests_in_flight_max: requests whose bodies are whole and being written.
-        work_waiting_max: bodies that are whole and wait for the turn of their source, 8 KiB a
+        work_waiting_max: bodies that are whole and wait for the turn of their source, 5 KiB a
             request added; about half a second of work.
         pending_fact_bytes_max: facts that wait for the disk.
         body_timeout_s: how long a client may take to send a body.

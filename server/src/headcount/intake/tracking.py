@@ -17,7 +17,13 @@ from headcount.counting.libraries import LibraryUse, Told
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.attribute_book import AttributeBook, SenderBook
 from headcount.intake.batches import Batch, PlainMessage, decode_batch, decode_item
-from headcount.intake.decoding import NO_AGENT, NO_LIBRARY, Message, decode_message
+from headcount.intake.decoding import (
+    NO_AGENT,
+    NO_LIBRARY,
+    Message,
+    MessageContext,
+    decode_message,
+)
 from headcount.intake.heads import PLAIN_TYPES, Heads, PlainHeads, head_of
 from headcount.intake.libraries import LibraryTally
 from headcount.intake.ports import Limits, SourceRef, WriteKeys
@@ -134,10 +140,12 @@ class Tracker:
 
     def _named(self, message: Message, receipt: Receipt, source: SourceRef) -> SenderBook:
         """What names the attributes of the messages of the sender of one."""
-        self._book.begin(receipt.received_at_ms)
-        return self._book.of(
-            source.source, message.library, message.browser, receipt.agent, short=receipt.short
-        )
+        book, context = self._book, message.context
+        book.begin(receipt.received_at_ms)
+        library, browser = NO_LIBRARY, NO_AGENT
+        if isinstance(context, MessageContext):
+            library, browser = context.library, context.browser
+        return book.of(source.source, library, browser, receipt.agent, short=receipt.short)
 
     def take_plain_message(
         self,
@@ -157,31 +165,34 @@ class Tracker:
         Raises:
             StorageUnavailableError: it is not known under which key to hash.
         """
-        user_id, anonymous_id = message.user_id, message.anonymous_id
-        hasher = self._hash_keys.ring().at(receipt.received_at_ms)
+        user_id, anonymous_id, event = message.user_id, message.anonymous_id, message.event
+        received_at_ms = receipt.received_at_ms
+        hasher = self._hash_keys.ring().at(received_at_ms)
         if (
             message_type not in PLAIN_TYPES
             or not (user_id or anonymous_id)
-            or (message.event is None and message_type == "track")
+            or (event is None and message_type == "track")
             or hasher.also is not None
         ):
             return None
         message_id, named = message.message_id, self._named(message, receipt, source)
-        if named.sender.bot and source.refuses_bots:
+        if source.refuses_bots and named.sender.bot:
             return None
-        tags, attributes = named[message_type, message.event]
+        tags, attributes = named[message_type, event]
+        tracked = hasher.tracked
         fact = pack_fact(
-            receipt.received_at_ms,
+            received_at_ms,
             source.workspace,
             source.source,
             TAGS[receipt.library][message_type] | tags,
             hasher.flags,
             hasher.message(message_id) if message_id else hasher.fresh_message(),
-            hasher.tracked(user_id) if user_id else ABSENT,
-            hasher.tracked(anonymous_id) if anonymous_id else ABSENT,
+            tracked(user_id) if user_id else ABSENT,
+            tracked(anonymous_id) if anonymous_id else ABSENT,
             ABSENT,
         )
-        return BatchResult(fact, [], [], source, (_use(named, receipt, source), attributes))
+        use = named.use or _use(named, receipt, source)
+        return BatchResult(fact, [], [], source, (use, attributes))
 
     def take_plain_batch(self, batch: Batch, receipt: Receipt, source: SourceRef) -> BatchResult:
         """What `take_batch` gives, of a batch from `plain_batch`, in one turn.
@@ -382,5 +393,8 @@ def tally(source: SourceRef, reason: Reason, received_at_ms: int, messages: int 
 
 
 def _use(named: SenderBook, receipt: Receipt, source: SourceRef) -> LibraryUse:
-    day = day_of_ms(receipt.received_at_ms)
-    return LibraryUse(source.workspace, source.source, day, named.sender.library, 1)
+    """That a message came from a library; of a month, for as long as `named` lasts, one says it."""
+    if named.use is None:
+        day = day_of_ms(receipt.received_at_ms)
+        named.use = LibraryUse(source.workspace, source.source, day, named.sender.library, 1)
+    return named.use

@@ -26,7 +26,7 @@ from headcount.intake.shares import Shares
 __all__ = ["FairQueue", "Turns"]
 
 # What a request costs besides its body, as bytes of a body cost: parsing its head, answering it.
-_REQUEST_COST = 8_192
+_REQUEST_COST = 5_120
 # A millisecond or two of work: some three batches of a hundred messages.
 _PORTION = 192 * 1024
 

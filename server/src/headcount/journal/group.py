@@ -305,6 +305,8 @@ class _Thread:
     def _run(self) -> None:
         while os.read(self._waits, 1) and (job := self._jobs.popleft()) is not None:
             job()
+            # What it held of many requests is let go of where they were made, before this waits.
+            job = None
 
 
 def _of_one_size(waiting: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:

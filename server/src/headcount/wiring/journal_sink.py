@@ -126,7 +126,7 @@ class JournalSink:
         Raises:
             StorageUnavailableError: there is no journal; `done` is not called.
         """
-        self._opened().hand_in(facts, rejections, done, (), libraries)
+        (self._journal or self._opened()).hand_in(facts, rejections, done, (), libraries)
 
     def _opened(self) -> GroupCommit:
         if self._journal is None:

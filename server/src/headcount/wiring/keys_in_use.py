@@ -88,8 +88,8 @@ class CatalogHashKeys:
             # A worker asks by itself, and says why it cannot; an import asks here.
             with contextlib.suppress(DataFolderError):
                 self.refresh()
-        if self._clock_s() - self._asked_at_s > _KNOWN_FOR_S:
-            raise StorageUnavailableError("which hash key serves this month cannot be read")
+            if self._clock_s() - self._asked_at_s > _KNOWN_FOR_S:
+                raise StorageUnavailableError("which hash key serves this month cannot be read")
         return self._ring
 
 
