@@ -165,6 +165,14 @@ class DataFolder:
         """The folder of the partitions that this node of a cluster counts, one folder each."""
         return self.path / "partitions"
 
+    def partition(self, name: str) -> DataFolder:
+        """The folder of one of those partitions, such as `facts-3`."""
+        return DataFolder(self.partitions / name)
+
+    def partition_folders(self) -> list[Path]:
+        """The folders of the partitions that are counted here, in the order of their names."""
+        return sorted(each.parent for each in self.partitions.glob(f"*/{self.store.name}"))
+
     @property
     def cluster_status(self) -> Path:
         """How the cluster does, as this node last saw."""

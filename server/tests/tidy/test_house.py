@@ -8,6 +8,7 @@ import tomllib
 from collections import defaultdict
 from pathlib import Path
 
+from headcount.layout import DataFolder
 from tidy.sources import ROOT, imported_names, python_files, text_of
 
 SERVER = "server/src/headcount"
@@ -173,3 +174,22 @@ def test_contracts_name_every_room() -> None:
         named = {each.strip().split(".")[1] for line in listed for each in line.split("|")}
         wanted = beside if contract.startswith("What every process") else rooms
         assert wanted - without - named == set(), contract
+
+
+def test_only_the_layout_names_places_in_a_data_folder() -> None:
+    layout = DataFolder(Path())
+    of_folder = vars(DataFolder).items()
+    made = [getattr(layout, name) for name, each in of_folder if isinstance(each, property)]
+    places = {each.name for each in made if isinstance(each, Path)}
+    found = [
+        f"{name}:{node.lineno} {end}"
+        for name in sources(SERVER)
+        if name.name != "layout.py"
+        for node in ast.walk(tree_of(name))
+        for each in ([node.right] if isinstance(node, ast.BinOp) else [node])
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        for end in [each.value.rpartition("/")[2]]
+        # Examples of commands name files anywhere.
+        if end in places and "\n" not in each.value and (each is not node or "." in end)
+    ]
+    assert found == []

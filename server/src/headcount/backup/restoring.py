@@ -39,7 +39,7 @@ from headcount.upgrade import remove_former, upgrade_databases
 
 __all__ = ["restore"]
 
-_HASH_KEY = "hash.key"
+_HASH_KEY = DataFolder(Path()).hash_key.name
 _ANOTHER = "Copy the backup again from where it came, or use another one."
 
 

@@ -36,7 +36,7 @@ __all__ = [
     "restore_partition",
 ]
 
-_MANIFEST = "backup.json"
+_MANIFEST = DataFolder(Path()).manifest.name
 _DRAFT = ".draft-"
 _KEPT = 2
 _CHUNK_BYTES = 1 << 20
@@ -99,14 +99,14 @@ def back_up_partition(
             }
             made = PartitionBackup(cluster, str(partition), epoch, now_ms, positions, files)
             put_whole(draft / _MANIFEST, msgspec.json.encode(made))
-            for each in (draft / "keys", draft):
+            for each in (DataFolder(draft).keys, draft):
                 sync(each)
             draft.rename(place / name)
             sync(place)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
-        _let_go(place)
+        _remove_older(place)
     return msgspec.structs.replace(made, path=str(place / name))
 
 
@@ -169,7 +169,7 @@ def restore_partition(backup: PartitionBackup, folder: Path) -> None:
     with _refusals_named(folder):
         shutil.rmtree(draft, ignore_errors=True)
         try:
-            (draft / "keys").mkdir(mode=0o700, parents=True)
+            DataFolder(draft).keys.mkdir(mode=0o700, parents=True)
             for name, checksum in backup.files.items():
                 with (source / name).open("rb") as file, opened_new(draft / name) as target:
                     shutil.copyfileobj(file, target, _CHUNK_BYTES)
@@ -178,7 +178,7 @@ def restore_partition(backup: PartitionBackup, folder: Path) -> None:
                         f"{source / name} is not what was backed up.",
                         f"Take {source} away: the backup before it is used then.",
                     )
-            for each in (draft / "keys", draft):
+            for each in (DataFolder(draft).keys, draft):
                 sync(each)
             draft.rename(folder)
             sync(folder.parent)
@@ -187,7 +187,7 @@ def restore_partition(backup: PartitionBackup, folder: Path) -> None:
             raise
 
 
-def _let_go(place: Path) -> None:
+def _remove_older(place: Path) -> None:
     names = sorted(each.name for each in place.iterdir() if not each.name.startswith("."))
     for name in names[:-_KEPT]:
         shutil.rmtree(place / name, ignore_errors=True)

@@ -74,7 +74,7 @@ def prepared_folder(
     Raises:
         DataFolderError: the folder, or the backup that is needed, cannot be used.
     """
-    path = folder.partitions / str(partition)
+    path = folder.partition(str(partition)).path
     try:
         folder.partitions.mkdir(mode=0o700, exist_ok=True)
         held = _counted(path)

@@ -30,7 +30,7 @@ _SEEN_WITHIN_MS = 10_000
 
 def check_partitions(folder: DataFolder) -> Iterator[Finding]:
     """Read all rows and runs of each partition that lies here."""
-    places = sorted(each.parent for each in folder.partitions.glob("*/store.sqlite"))
+    places = folder.partition_folders()
     whole = 0
     for place in places:
         fault = _fault(place)
@@ -45,7 +45,7 @@ def check_partitions(folder: DataFolder) -> Iterator[Finding]:
 
 def _fault(place: Path) -> str | None:
     try:
-        with store_view(place / "store.sqlite", Run) as store:
+        with store_view(DataFolder(place).store, Run) as store:
             if fault := damage(store.connection) or next(store.faults(), None):
                 return fault
             for run in store.runs:

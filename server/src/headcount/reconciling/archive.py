@@ -27,6 +27,7 @@ from headcount.importing.forms import Records
 from headcount.importing.inputs import Input
 from headcount.intake import SourceRef
 from headcount.journal import JournalDirectory
+from headcount.layout import DataFolder
 from headcount.meter import Meter, MeterLimits
 from headcount.reconciling.counts import CountedMonth, Days, SourceDays, empty_days
 from headcount.store.opening import open_store
@@ -146,9 +147,10 @@ def count_archive(
         StorageUnavailableError: the disk refused.
     """
     first_ms, end_ms = period.first_day * MS_PER_DAY, (period.last_day + 1) * MS_PER_DAY
-    journals = JournalDirectory(folder / "journals")
+    places = DataFolder(folder)
+    journals = JournalDirectory(places.journals)
     of_month: list[Facts] = []
-    with closing(journals), closing(open_store(folder / "store.sqlite")) as store:
+    with closing(journals), closing(open_store(places.store)) as store:
         journal = journals.claim()
         with closing(journal):
             for packed in facts:

@@ -49,7 +49,11 @@ _WITH_PARTS = 2
 _SPARE_BYTES = 16 << 20
 _BUSY_TIMEOUT_MS = 2_000
 
-_ADDED_TO = {"catalog.sqlite": CATALOG_ADDITION.former, "store.sqlite": STORE_ADDITION.former}
+_PLACES = DataFolder(Path())
+_ADDED_TO = {
+    _PLACES.catalog.name: CATALOG_ADDITION.former,
+    _PLACES.store.name: STORE_ADDITION.former,
+}
 
 Copy = Callable[[apsw.Connection, Path], None]
 

@@ -105,7 +105,7 @@ class PartitionBackups:
         return max(0.0, self._every_s - (now_ms() - found.taken_at_ms) / 1000)
 
     def _back_up(self, partition: Partition, epoch: int, backups: Path) -> None:
-        place = self._folder.partitions / str(partition)
+        place = self._folder.partition(str(partition)).path
         try:
             self._newest[partition] = back_up_partition(
                 place, backups, self._cluster, partition, epoch, now_ms()

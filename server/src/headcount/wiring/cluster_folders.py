@@ -14,7 +14,7 @@ from headcount.cluster.placement import Partition
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.store.partition import PartitionStore
 
-__all__ = ["OpenPartition", "open_partition", "partition_folder"]
+__all__ = ["OpenPartition", "open_partition"]
 
 
 class OpenPartition:
@@ -40,11 +40,6 @@ class OpenPartition:
         self._lock.release()
 
 
-def partition_folder(folder: DataFolder, partition: Partition) -> DataFolder:
-    """Where a partition lies in a node's data folder."""
-    return DataFolder(folder.partitions / str(partition))
-
-
 def open_partition(
     folder: DataFolder,
     cluster: str,
@@ -66,7 +61,7 @@ def open_partition(
     Raises:
         DataFolderError: it is not here, is used by another process, or cannot be used as it is.
     """
-    place = partition_folder(folder, partition)
+    place = folder.partition(str(partition))
     prepared = prepared_folder(folder, cluster, partition, epoch, backups, lives)
     lock = FolderLock(place.meter_lock, "serve")
     try:

@@ -122,7 +122,7 @@ def join_folder(settings: Settings, single: Path, facts: int, keys: int) -> Join
         whole_until = Period.of_day(until).number
         cluster = found_cluster(settings, facts, keys, whole_until=whole_until)
         for each in names:
-            counted_in(new.partitions / str(each), cluster.id, 1)
+            counted_in(new.partition(str(each)).path, cluster.id, 1)
     return Joined(cluster, scopes, moved[MESSAGE], moved[TRACKED], aside)
 
 
@@ -161,9 +161,9 @@ def _copy_catalog(
 
 
 def _begun(new: DataFolder, partition: Partition) -> PartitionStore:
-    place = new.partitions / str(partition)
-    place.mkdir(mode=0o700, parents=True)
-    return PartitionStore(place / "store.sqlite")
+    place = new.partition(str(partition))
+    place.path.mkdir(mode=0o700, parents=True)
+    return PartitionStore(place.store)
 
 
 def _share_out(
