@@ -10,11 +10,11 @@ import io
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from headcount.counting.calendar import second_text
 from headcount.shown import shown, shown_lines
 
 if TYPE_CHECKING:
@@ -117,9 +117,7 @@ def progress_bar(detail: ProgressColumn) -> Progress:
 
 def moment_text(moment_ms: int | None) -> str | None:
     """A moment as RFC 3339 in UTC, to the second."""
-    if moment_ms is None:
-        return None
-    return datetime.fromtimestamp(moment_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment_ms is None else second_text(moment_ms)
 
 
 def write_text(text: str) -> None:

@@ -193,3 +193,22 @@ def test_only_the_layout_names_places_in_a_data_folder() -> None:
         if end in places and "\n" not in each.value and (each is not node or "." in end)
     ]
     assert found == []
+
+
+# What is made in one place, by what it is known, and where.
+MADE_ONCE = {
+    re.compile(r"</[a-z][a-z0-9]*>"): set(),  # HTML: in templates, which escape what they are given
+    re.compile("%Y-%m-%dT"): {"counting/calendar.py", "logs.py"},  # a record's time is its own
+}
+
+
+def test_pages_and_moments_are_made_in_one_way() -> None:
+    for made, places in MADE_ONCE.items():
+        found = {
+            str(name.relative_to(SERVER))
+            for name in sources(SERVER)
+            for node in ast.walk(tree_of(name))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if made.search(node.value)
+        }
+        assert found == places

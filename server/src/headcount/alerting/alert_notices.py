@@ -7,7 +7,7 @@ reads is made of it (`notice_page`), so that all channels say the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,26 +15,14 @@ import msgspec
 
 from headcount.catalog import DatedPrice, prices_on
 from headcount.counting.alerts import ALERT_METRICS, SHARES, AlertEvent, Crossing
-from headcount.counting.calendar import day_of_ms, parse_day, parse_period
+from headcount.counting.calendar import day_of_ms, parse_period, second_text
 from headcount.counting.cost import cost_of, money_text
 
 __all__ = [
     "alert_body",
     "moment_words",
-    "rfc3339",
     "sentence",
 ]
-
-_MONTHS = [
-    *("January", "February", "March", "April", "May", "June", "July"),
-    *("August", "September", "October", "November", "December"),
-]
-_WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-
-
-def rfc3339(at_ms: int) -> str:
-    """A moment as `2026-11-26T08:10:00Z`."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment_words(at_ms: int) -> str:
@@ -81,7 +69,7 @@ def alert_body(
         "imported": any(each.imported for each in event.crossings),
         "crossings": crossings,
     }
-    body = {"type": "headcount.alert", "timestamp": rfc3339(event.at_ms), "data": data}
+    body = {"type": "headcount.alert", "timestamp": second_text(event.at_ms), "data": data}
     return msgspec.json.encode(body).decode()
 
 
@@ -135,7 +123,7 @@ def _crossing_data(crossing: Crossing, source: tuple[str, str]) -> dict[str, Any
     if crossing.kind == "unusual":
         data |= {"day": crossing.day, "value": crossing.value, "usual": crossing.usual}
     if crossing.since_ms is not None:
-        data["silentSince"] = rfc3339(crossing.since_ms)
+        data["silentSince"] = second_text(crossing.since_ms)
     return data
 
 
@@ -150,7 +138,7 @@ def sentence(crossing: Crossing, scope: str) -> str:
     if crossing.kind == "silent":
         said = f"Nothing has come from {scope} since {moment_words(crossing.since_ms or 0)}."
     elif crossing.kind == "unusual":
-        weekday = _WEEKDAYS[(parse_day(crossing.day) + 3) % 7]
+        weekday = f"{date.fromisoformat(crossing.day):%A}"
         said = (
             f"{scope} had {_number(crossing.value)} {label} on {crossing.day}; a {weekday} usually"
             f" has {_number(crossing.usual or 0)}."
@@ -182,7 +170,7 @@ def _number(value: float) -> str:
 
 
 def _month(period: str) -> str:
-    return f"{_MONTHS[int(period[5:7]) - 1]} {period[:4]}"
+    return f"{date.fromisoformat(period):%B %Y}"
 
 
 def _title(workspace: str, crossings: Sequence[Crossing], sentences: Sequence[str]) -> str:

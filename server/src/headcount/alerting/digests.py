@@ -15,10 +15,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from headcount.alerting.alert_notices import rfc3339
 from headcount.catalog import Catalog, Channel, NewDelivery, limits_on
 from headcount.charts import Point, Size, cumulative_chart, themed
-from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text
+from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text, second_text
 from headcount.counting.forecast import FORMER_MONTHS, forecast_of
 from headcount.counting.metrics import BY_NAME, HEADLINES, Metric
 from headcount.counting.usage import Counts
@@ -144,7 +143,7 @@ def digest_body(catalog: Catalog, store: UsageStore, channel: Channel, day: int)
         "charts": charts,
     }
     at_ms = day * MS_PER_DAY + _AT_HOUR_MS
-    body = {"type": "headcount.digest", "timestamp": rfc3339(at_ms), "data": data}
+    body = {"type": "headcount.digest", "timestamp": second_text(at_ms), "data": data}
     return msgspec.json.encode(body).decode()
 
 

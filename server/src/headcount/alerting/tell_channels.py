@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from headcount.alerting.alert_notices import rfc3339
 from headcount.alerting.apprise_services import tell_service
 from headcount.alerting.channels import EmailConfig, WebhookConfig, opened
 from headcount.alerting.mail import send_mail
@@ -17,6 +16,7 @@ from headcount.alerting.webhook_posts import ReceiverAnswer, post
 from headcount.alerting.written_down import written_down
 from headcount.catalog import Attempt, Catalog, Channel, DeliveryState, NewDelivery
 from headcount.charts.pictures import drawn
+from headcount.counting.calendar import second_text
 from headcount.errors import DataFolderError
 
 __all__ = ["tell_channel", "try_now", "try_out"]
@@ -83,7 +83,7 @@ def try_out(workspace: tuple[str, str], channel: Channel, what: str, now_ms: int
         "title": f"Headcount: a test for {workspace[1]}",
         "lines": [said, "Nothing was reached."],
     }
-    body = {"type": "headcount.test", "timestamp": rfc3339(now_ms), "data": data}
+    body = {"type": "headcount.test", "timestamp": second_text(now_ms), "data": data}
     return NewDelivery(
         channel.workspace, channel.number, event, "test", msgspec.json.encode(body).decode()
     )

@@ -12,11 +12,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.services import Services
 from headcount.api.telemetry import standing_text
-from headcount.api.usage.month import moment_text
 from headcount.api.wire.context import services_of
 from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.api.wire.problems import Problem
 from headcount.backlog import Backlog
+from headcount.counting.calendar import moment_text
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.troubles import Trouble
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 __all__ = [
@@ -17,9 +17,11 @@ __all__ = [
     "Period",
     "day_of_ms",
     "day_text",
+    "moment_text",
     "parse_day",
     "parse_moment_ms",
     "parse_period",
+    "second_text",
 ]
 
 MS_PER_DAY = 86_400_000
@@ -80,6 +82,16 @@ def day_of_ms(moment_ms: int) -> int:
 def day_text(day: int) -> str:
     """A day as `YYYY-MM-DD`."""
     return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+def moment_text(moment_ms: int) -> str:
+    """A moment as RFC 3339 text in UTC, with milliseconds."""
+    return f"{second_text(moment_ms)[:-1]}.{moment_ms % 1000:03d}Z"
+
+
+def second_text(moment_ms: int) -> str:
+    """A moment as RFC 3339 text in UTC, cut to whole seconds."""
+    return f"{datetime.fromtimestamp(moment_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
 def parse_day(text: str) -> int:

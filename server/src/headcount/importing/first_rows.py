@@ -6,11 +6,10 @@ For somebody who wants to see, before anything is counted, that an id is an id a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from headcount.catalog import Source
-from headcount.counting.calendar import parse_moment_ms
+from headcount.counting.calendar import moment_text, parse_moment_ms
 from headcount.importing.archive_sources import ArchiveSources
 from headcount.importing.chunks import ImportChunk, Line
 from headcount.intake.decoding import IdValue, ImportedRecord, decode_record
@@ -103,5 +102,4 @@ def _time(record: ImportedRecord) -> str:
         moment_ms = parse_moment_ms(text or "")
     except ValueError:
         return text or ""
-    moment = datetime.fromtimestamp(moment_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
+    return moment_text(moment_ms)

@@ -13,8 +13,10 @@ from headcount.counting.calendar import (
     Period,
     day_of_ms,
     day_text,
+    moment_text,
     parse_moment_ms,
     parse_period,
+    second_text,
 )
 
 EPOCH = date(1970, 1, 1)
@@ -153,6 +155,12 @@ def test_nothing_else_is_a_period_or_a_moment(text: str) -> None:
         parse_period(text)
     with pytest.raises(ValueError):  # noqa: PT011
         parse_moment_ms(text)
+
+
+@given(st.integers(0, parse_moment_ms("9999-12-31T23:59:59.999Z")))
+def test_a_moment_in_text_is_that_moment(moment_ms: int) -> None:
+    assert parse_moment_ms(moment_text(moment_ms)) == moment_ms
+    assert parse_moment_ms(second_text(moment_ms)) == moment_ms // 1000 * 1000
 
 
 @given(st.text(max_size=40))

@@ -17,7 +17,7 @@ from headcount.counting.months import current_period, day_reached, days_so_far, 
 from headcount.counting.usage import UsageReading
 from headcount.store.protocol import UsageStore
 
-__all__ = ["MonthView", "http_date", "moment_text", "month_of", "read_month"]
+__all__ = ["MonthView", "http_date", "month_of", "read_month"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,6 @@ def month_of(
 def http_date(moment_ms: int) -> str:
     """A moment as HTTP writes it, cut to whole seconds."""
     return format_datetime(datetime.fromtimestamp(moment_ms // 1000, UTC), usegmt=True)
-
-
-def moment_text(moment_ms: int) -> str:
-    """A moment as RFC 3339 text in UTC with milliseconds."""
-    when = datetime.fromtimestamp(moment_ms // 1000, UTC)
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
 
 
 def _missing(field: str, sentence: str) -> Problem:

@@ -8,12 +8,12 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import moment_text
 from headcount.api.v1.tokens import Moment
 from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.api.wire.problems import Problem
 from headcount.catalog import Channel, DeliveryRecord, DeliveryState
+from headcount.counting.calendar import moment_text
 
 __all__ = [
     "ALERT_LOG_HANDLERS",

@@ -10,13 +10,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from headcount.alerting.rules import checked_rule
 from headcount.alerting.tell_channels import try_out
-from headcount.api.usage.month import moment_text
 from headcount.api.v1.tokens import Moment
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem
 from headcount.catalog import AlertRuleRecord
 from headcount.counting.alerts import ALERT_METRICS, THRESHOLDS_MAX, AlertKind
+from headcount.counting.calendar import moment_text
 from headcount.errors import UsageError
 
 __all__ = ["ALERT_RULE_HANDLERS", "AlertBody", "AlertListBody", "AlertRecord"]

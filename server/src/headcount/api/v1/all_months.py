@@ -12,12 +12,13 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.usage.month import MonthView, read_month
 from headcount.api.v1.plan_limits import LimitsRecord, limits_of
 from headcount.api.v1.plan_prices import Costs, overage_costs, prices_of
 from headcount.api.v1.summary import Overage, Totals, overage_of
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, endpoint
+from headcount.counting.calendar import moment_text
 from headcount.counting.metrics import REPORTED
 from headcount.counting.months import periods_of
 from headcount.counting.usage import all_of

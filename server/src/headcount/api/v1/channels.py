@@ -15,7 +15,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from headcount.alerting.channels import rotated, sealed, shown, webhook_config
 from headcount.alerting.tell_channels import try_out
-from headcount.api.usage.month import moment_text
 from headcount.api.v1.alert_log import DeliveryAnswer, DeliveryBody, entry_of
 from headcount.api.v1.tokens import Moment
 from headcount.api.wire.context import Caller, caller_of
@@ -23,6 +22,7 @@ from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem
 from headcount.catalog import Channel, ChannelKind, DigestWhen
 from headcount.catalog.entities import fresh_id
+from headcount.counting.calendar import moment_text
 from headcount.errors import DataFolderError, UsageError
 
 __all__ = [

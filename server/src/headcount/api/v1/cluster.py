@@ -8,10 +8,10 @@ import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.usage.month import moment_text
 from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.cluster.overview import ClusterStatus
+from headcount.counting.calendar import moment_text
 
 __all__ = ["CLUSTER_HANDLERS", "ClusterBody"]
 

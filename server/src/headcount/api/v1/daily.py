@@ -13,13 +13,14 @@ import numpy as np
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.usage.month import MonthView, read_month
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.problems import Problem, invalid
 from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, parse_period_param
 from headcount.catalog import Source
 from headcount.counting.by_metric import by_metric
+from headcount.counting.calendar import moment_text
 from headcount.counting.metrics import BY_NAME, REPORTED
 from headcount.counting.usage import Counts, all_of
 

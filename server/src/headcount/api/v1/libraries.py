@@ -11,7 +11,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.usage.month import http_date, moment_text, read_month
+from headcount.api.usage.month import http_date, read_month
 from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.problems import Problem
@@ -21,6 +21,7 @@ from headcount.api.wire.query import (
     parse_period_param,
     parse_value_param,
 )
+from headcount.counting.calendar import moment_text
 
 __all__ = ["LIBRARY_HANDLERS", "LibrariesBody", "Library"]
 

@@ -13,13 +13,13 @@ from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.opened_links import VIEWS
-from headcount.api.usage.month import moment_text, read_month
+from headcount.api.usage.month import read_month
 from headcount.api.v1.tokens import Moment, future_ms
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem, invalid
 from headcount.catalog import Link, View
-from headcount.counting.calendar import Period, parse_period
+from headcount.counting.calendar import Period, moment_text, parse_period
 from headcount.errors import UsageError
 
 __all__ = ["LINK_HANDLERS", "LinkListBody", "LinkRecord", "NewLinkBody"]

@@ -11,13 +11,13 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.usage.month import MonthView, read_month
 from headcount.api.v1.daily import counts_of_source, source_named
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.query import pairs_of, parse_value_param
 from headcount.counting.by_metric import by_metric
-from headcount.counting.calendar import Period, day_text
+from headcount.counting.calendar import Period, day_text, moment_text
 from headcount.counting.forecast import FORMER_MONTHS, Forecast, Range, forecast_of
 from headcount.counting.metrics import HEADLINES, Metric
 from headcount.counting.months import periods_of

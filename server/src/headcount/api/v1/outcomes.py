@@ -14,7 +14,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.usage.month import MonthView, read_month
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.problems import Problem
@@ -24,6 +24,7 @@ from headcount.api.wire.query import (
     parse_period_param,
     parse_value_param,
 )
+from headcount.counting.calendar import moment_text
 from headcount.counting.conflicts import CONFLICTING
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import BY_NAME

@@ -12,14 +12,14 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.usage.month import MonthView, read_month
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem, invalid
 from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, parse_period_param
 from headcount.catalog import FROM_THE_BEGINNING, LIMIT_MAX, DatedLimit
 from headcount.counting.by_metric import by_metric
-from headcount.counting.calendar import day_text, parse_day
+from headcount.counting.calendar import day_text, moment_text, parse_day
 from headcount.counting.metrics import HEADLINES
 from headcount.openapi import TODAY
 

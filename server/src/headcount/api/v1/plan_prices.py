@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.usage.month import MonthView, read_month
 from headcount.api.v1.plan_limits import (
     BEGINNING,
     BY_NAME,
@@ -29,7 +29,7 @@ from headcount.api.wire.problems import Problem, invalid
 from headcount.api.wire.query import OPTIONAL_PERIOD, pairs_of, parse_period_param
 from headcount.catalog import FROM_THE_BEGINNING, LIMIT_MAX, DatedPrice, prices_on
 from headcount.counting.by_metric import by_metric
-from headcount.counting.calendar import day_text
+from headcount.counting.calendar import day_text, moment_text
 from headcount.counting.cost import Cost, Price, cost_of
 from headcount.counting.metrics import HEADLINES
 from headcount.errors import UsageError

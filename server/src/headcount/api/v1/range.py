@@ -14,7 +14,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.usage.month import MonthView, read_month
 from headcount.api.usage.scopes import source_scopes
 from headcount.api.v1.daily import Columns, SourceColumns, columns_of
 from headcount.api.wire.context import Caller, caller_of
@@ -27,7 +27,7 @@ from headcount.api.wire.query import (
     parse_period_param,
     parse_value_param,
 )
-from headcount.counting.calendar import Period
+from headcount.counting.calendar import Period, moment_text
 from headcount.openapi import THIS_MONTH
 
 __all__ = ["RANGE_HANDLERS"]

@@ -12,11 +12,11 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import moment_text
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem
 from headcount.catalog import Source
+from headcount.counting.calendar import moment_text
 from headcount.errors import UsageError
 
 __all__ = ["SOURCE_HANDLERS"]

@@ -11,7 +11,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, moment_text, read_month
+from headcount.api.usage.month import MonthView, read_month
 from headcount.api.v1.month_end import forecasts_of
 from headcount.api.v1.plan_limits import LimitsRecord, limits_of
 from headcount.api.v1.plan_prices import Costs, costs_of, overage_costs, prices_of
@@ -24,7 +24,7 @@ from headcount.api.wire.query import (
     parse_period_param,
 )
 from headcount.counting.by_metric import by_metric
-from headcount.counting.calendar import Period
+from headcount.counting.calendar import Period, moment_text
 from headcount.counting.cost import Cost, Price
 from headcount.counting.metrics import API_CALLS, HEADLINES, REPORTED
 from headcount.counting.usage import Counts, all_of

@@ -8,12 +8,11 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import moment_text
 from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem, invalid
 from headcount.catalog import Token
-from headcount.counting.calendar import parse_moment_ms
+from headcount.counting.calendar import moment_text, parse_moment_ms
 
 __all__ = ["TOKEN_HANDLERS", "Moment", "future_ms"]
 

@@ -11,7 +11,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.usage.month import MonthView, http_date, moment_text, read_month
+from headcount.api.usage.month import MonthView, http_date, read_month
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.problems import Problem, invalid
@@ -23,7 +23,7 @@ from headcount.api.wire.query import (
     parse_period_param,
     parse_value_param,
 )
-from headcount.counting.calendar import Period
+from headcount.counting.calendar import Period, moment_text
 from headcount.counting.explaining import (
     Brought,
     Contribution,

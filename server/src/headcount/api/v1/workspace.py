@@ -8,11 +8,11 @@ import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.usage.month import moment_text
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem
 from headcount.catalog import Workspace
+from headcount.counting.calendar import moment_text
 from headcount.errors import UsageError
 
 __all__ = ["WORKSPACE_HANDLERS"]
