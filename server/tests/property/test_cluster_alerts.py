@@ -105,6 +105,7 @@ class World:
                 now_ms=1,
             )  # fmt: skip
             begin(self.registry.open(), first.begin_sharing())
+        self.disks = 0
         self.shared = [DyingCatalog(self.registry, self.random) for _ in range(2)]
         self.catalogs = [self._catalog(node) for node in range(2)]
         self.found: list[set[Mark]] = [set(), set()]
@@ -116,7 +117,10 @@ class World:
         self.looks_at_commits()
 
     def _catalog(self, node: int) -> Catalog:
-        catalog = Catalog(self.folder / f"node{node}.sqlite", shared=self.shared[node])
+        self.disks += 1
+        place = self.folder / f"disk{self.disks}"
+        place.mkdir()
+        catalog = Catalog(place / "catalog.sqlite", shared=self.shared[node])
         catalog.catch_up()
         return catalog
 
@@ -211,8 +215,10 @@ class World:
             deliverer.take_events()
 
     def lose(self, node: int) -> None:
-        """A node is lost for good, with what it alone has found; another one comes."""
+        """A node is lost for good, with what it alone has found; another one comes, for which the
+        log has no more of what was counted."""
         cluster = self.cluster
+        cluster.server.forget_all("counts.")
         while cluster.mirrors:
             store, host = cluster.mirrors.pop()
             host.mirror.close()
@@ -226,6 +232,9 @@ class World:
         for _ in range(2):
             cluster.start_mirror()
         self.looks_at_commits()
+        self.catalogs[node].close()
+        self.registry.away = False
+        self.catalogs[node] = self._catalog(node)
 
     def restart_mirrors(self) -> None:
         self.cluster.restart_mirrors()

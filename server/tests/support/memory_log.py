@@ -138,10 +138,11 @@ class MemoryLogServer:
         del subject.entries[:kept]
         subject.first += kept
 
-    def forget_all(self) -> None:
-        """Let all entries go; what comes is numbered on."""
+    def forget_all(self, of: str = "") -> None:
+        """Let all entries of subjects go that begin so; what comes is numbered on."""
         for name, subject in self._subjects.items():
-            self.forget(name, len(subject.entries))
+            if name.startswith(of):
+                self.forget(name, len(subject.entries))
 
     def wipe(self) -> None:
         """Lose everything, numbers too."""

@@ -17,12 +17,14 @@ from headcount.counting.calendar import MS_PER_DAY
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import FINGERPRINT_BITS, U64, Slots, message_keys
 
-__all__ = ["CONFLICTING", "RecentMessages"]
+__all__ = ["CONFLICTING", "RECENT_BITS", "RecentMessages"]
 
 CONFLICTING = "conflicting_duplicate"
 """The outcome of such a delivery."""
 
-_BITS = 18
+RECENT_BITS = 18
+"""For some 260,000 messages, in 2 MB."""
+
 _DIGEST_BITS = 24
 _DIGEST = np.uint64((1 << _DIGEST_BITS) - 1)
 _TYPE = np.uint32(0xFF)
@@ -30,15 +32,20 @@ _SPREAD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 
 
 class RecentMessages:
-    """What recent messages were, 8 bytes each of some 260,000."""
+    """What recent messages were, 8 bytes each.
 
-    def __init__(self) -> None:
+    Args:
+        bits: of the places that there are for them; each bit more doubles them.
+    """
+
+    def __init__(self, bits: int = RECENT_BITS) -> None:
+        self._shift = np.uint64(FINGERPRINT_BITS - bits)
         # Of each the high bits of its key, and what it is in the low ones.
-        self._held: U64 = np.zeros(1 << _BITS, np.uint64)
+        self._held: U64 = np.zeros(1 << bits, np.uint64)
 
     def remember(self, facts: Facts) -> None:
         """Keep what facts are whose message is not known here; of several the first."""
-        keys, slots = _places(facts)
+        keys, slots = self._places(facts)
         new = np.flatnonzero((self._held[slots] ^ keys) > _DIGEST)
         if len(new):
             # The last that is written to a slot stays there: go from the last fact to the first.
@@ -53,7 +60,7 @@ class RecentMessages:
         """
         found: Counter[tuple[int, int, int]] = Counter()
         for facts in duplicates:
-            keys, slots = _places(facts)
+            keys, slots = self._places(facts)
             differs = self._held[slots] ^ (keys | _digests(facts))
             other = facts[(differs <= _DIGEST) & (differs != 0)]
             days = other["received_at_ms"] // MS_PER_DAY
@@ -67,13 +74,12 @@ class RecentMessages:
             )
         return [Rejection(*place, CONFLICTING, count) for place, count in found.items()]
 
-
-def _places(facts: Facts) -> tuple[U64, Slots]:
-    """The high bits of the messages' keys, and where each would stand."""
-    fingerprints = message_keys(facts["source"], facts["message"])
-    slots = (fingerprints >> np.uint64(FINGERPRINT_BITS - _BITS)).astype(np.int64)
-    fingerprints &= ~_DIGEST
-    return fingerprints, slots
+    def _places(self, facts: Facts) -> tuple[U64, Slots]:
+        """The high bits of the messages' keys, and where each would stand."""
+        fingerprints = message_keys(facts["source"], facts["message"])
+        slots = (fingerprints >> self._shift).astype(np.int64)
+        fingerprints &= ~_DIGEST
+        return fingerprints, slots
 
 
 def _digests(facts: Facts) -> U64:

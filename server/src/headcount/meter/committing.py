@@ -17,7 +17,7 @@ from collections.abc import Callable
 from headcount import telemetry
 from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.batch import Facts, bytes_of
-from headcount.counting.conflicts import RecentMessages
+from headcount.counting.conflicts import RECENT_BITS, RecentMessages
 from headcount.counting.folded import Folded
 from headcount.counting.hashing import KeyPlan
 from headcount.counting.other_key import other_key
@@ -40,6 +40,8 @@ class Committing:
         limits: bounds on memory.
         key_plan: which hash key serves which month, at the moment.
         half: folds a batch; None for both halves.
+        recent_bits: how many recent messages are remembered, as `RecentMessages` takes it; None
+            where facts are no messages, but what is left of them for the second half.
 
     Attributes:
         indexes: of the store's keys.
@@ -56,12 +58,15 @@ class Committing:
         limits: MeterLimits,
         key_plan: Callable[[], KeyPlan],
         half: FoldHalf | None = None,
+        *,
+        recent_bits: int | None = RECENT_BITS,
     ) -> None:
         self._store = store
         self._window_days = window_days
         self._key_plan = key_plan
         self._half = half
-        self._recent = RecentMessages()
+        # Whoever decides which messages are API calls sees all copies of each.
+        self._recent = None if recent_bits is None else RecentMessages(recent_bits)
         self.before_commit: Callable[[Folded, Change], None] = lambda _folded, _change: None
         self.on_folded: Callable[[Folded], None] = lambda _: None
         self.indexes = MeterIndexes(store, clock_ms, window_days, limits)
@@ -88,7 +93,7 @@ class Committing:
         )
         change.keys, change.counts = folded.keys, folded.counts
         change.contributions = folded.contributions
-        if self._half is None:
+        if self._recent is not None:
             self._recent.remember(facts)
             change.conflicting = self._recent.conflicts(folded.duplicated)
         change.last_metered_day = max(folded.live_days, default=None)

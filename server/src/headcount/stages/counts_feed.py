@@ -61,7 +61,8 @@ class CountsFeed:
 
     def _note(self, change: Change) -> None:
         counts = frozenset((w, period, s) for period, w, s in change.counts)
-        tallied = [each[:3] for each in (*change.rejections, *change.libraries)]
+        of_sources = (*change.rejections, *change.libraries, *change.conflicting)
+        tallied = [each[:3] for each in of_sources]
         tallies = frozenset((w, Period.of_day(day), source) for w, source, day in tallied)
         moved = change.sealed or change.imported or change.last_metered_day is not None
         if not (counts or tallies or moved):

@@ -52,6 +52,8 @@ class FirstStage(PartitionMeter):
     """Counts one partition of messages; the arguments are those of `PartitionMeter`."""
 
     STAGE = "facts"
+    # Of sixteen partitions as many together as one meter remembers.
+    RECENT_BITS = 14
 
     def __init__(self, number: int, *rest: Any, **more: Any) -> None:
         super().__init__(number, *rest, **more)

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from headcount.counting.calendar import Period
+from headcount.counting.conflicts import CONFLICTING
 from headcount.counting.facts import Rejection
 from headcount.counting.usage import Counts
 from headcount.engines import FactLog, Follower
@@ -174,16 +175,18 @@ class Mirror:
         until = [standing.until_ms, former.until_ms if former and keeps_until else None]
         held = _Held(standing, max((each for each in until if each is not None), default=None))
         everybody = self._held | {name: held}
+        conflicts, conflicting = self._conflicts(name, parts)
         change = Change(
             counts=counts,
             rejections=self._tallies(parts),
+            conflicting=conflicting,
             imported={(w, Period(number)): day for w, number, day in standing.imported},
             sealed=[(w, Period(number)) for w, number in standing.sealed]
             if name.startswith("facts-")
             else (),
             last_metered_day=standing.last_metered_day,
             trusted_day=standing.trusted_day,
-            mirrored=Mirrored(name, msgspec.msgpack.encode(held), rows),
+            mirrored=Mirrored(name, msgspec.msgpack.encode(held), rows, conflicts),
         )
         if len(everybody) == len(self._partitions):
             change.watermarks = {MIRROR_COMPLETE: 1}
@@ -203,10 +206,35 @@ class Mirror:
         for pack in parts:
             for tally in pack.tallies:
                 rejection = Rejection(*tally)
+                if rejection.reason == CONFLICTING:
+                    continue
                 added = rejection.messages - self._store.tally(rejection)
                 if added > 0:
                     found.append(rejection._replace(messages=added))
         return found
+
+    def _conflicts(
+        self, name: str, parts: Sequence[CountsPack]
+    ) -> tuple[dict[Place, Counts], list[Rejection]]:
+        """A partition's conflicting duplicates, of places where there are more, and how many more.
+
+        It remembers recent messages only, so one that was put back may tell fewer than before.
+        """
+        found: dict[Place, Counts] = {}
+        added = []
+        for tally in (Rejection(*each) for pack in parts for each in pack.tallies):
+            if tally.reason != CONFLICTING:
+                continue
+            period = Period.of_day(tally.day)
+            place = tally.workspace, period, tally.source
+            if place not in found:
+                found[place] = self._store.mirrored_conflicts(name, place).copy()
+            row = tally.day - period.first_day
+            more = tally.messages - int(found[place][row, 0])
+            if more > 0:
+                found[place][row, 0] = tally.messages
+                added.append(tally._replace(messages=more))
+        return found, added
 
     def hear(self, tells: Iterable[FreshCounts | CountsWanted]) -> None:
         """Learn until when partitions have everything."""

@@ -64,6 +64,7 @@ class PartitionMeter(ABC):
     """
 
     STAGE: ClassVar[str]
+    RECENT_BITS: ClassVar[int | None] = None
 
     def __init__(
         self,
@@ -89,7 +90,10 @@ class PartitionMeter(ABC):
         self.counted_facts = 0
         if store.files is not None:
             store.files.tidy(clock_ms())
-        self.committing = Committing(store, clock_ms, window_days, limits, key_plan, self._half())
+        self.committing = Committing(
+            store, clock_ms, window_days, limits, key_plan, self._half(),
+            recent_bits=self.RECENT_BITS,
+        )  # fmt: skip
         self.committing.before_commit = self._complete
         for workspace, period in store.sealed():
             if not self.committing.sealing.is_sealed(workspace, period):

@@ -9,17 +9,36 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from headcount.counting.calendar import Period
+from headcount.counting.conflicts import CONFLICTING
 from headcount.counting.facts import Rejection
-from headcount.counting.usage import Counts, UsageReading
+from headcount.counting.metrics import KINDS
+from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.errors import StorageUnavailableError
 from headcount.sqlite.opening import damage_named, rows
 from headcount.store.counts import counts_of
+from headcount.store.partition_change import CONFLICTS
 from headcount.store.sqlite import SqliteStore
 from headcount.store.stored_outbox import StoredOutbox
-from headcount.store.tables import MIRRORED, MIRRORED_PART, MONTH, REJECTION, USAGE, WATERMARK
+from headcount.store.tables import (
+    CONFLICT,
+    MIRRORED,
+    MIRRORED_PART,
+    MONTH,
+    REJECTION,
+    USAGE,
+    WATERMARK,
+)
 
-__all__ = ["MIRROR_COMPLETE", "MirrorStore", "PartitionStore", "Place", "WholeSums"]
+__all__ = [
+    "MIRROR_COMPLETE",
+    "MirrorStore",
+    "PartitionStore",
+    "Place",
+    "WholeSums",
+]
 
 MIRROR_COMPLETE = "mirror_complete"
 """A number that a node's store keeps from when on all partitions are in its sums."""
@@ -28,7 +47,10 @@ Place = tuple[int, Period, int]
 """Workspace, month and source of a row of counts; source 0 is the workspace."""
 
 _ALL_PLACES = "SELECT workspace, period, source FROM usage ORDER BY workspace, period, source"
-_ALL_TALLIES = "SELECT DISTINCT workspace, period, source FROM rejection"
+_ALL_TALLIES = (
+    "SELECT workspace, period, source FROM rejection"
+    " UNION SELECT workspace, period, source FROM conflict"
+)
 _MIRRORED_PLACES = "SELECT workspace, period, source FROM mirrored WHERE partition = ?1"
 
 
@@ -77,13 +99,15 @@ class PartitionStore(SqliteStore):
                 yield (workspace, period, source), counts_of(row[4])
 
     def tallies_at(self, places: Collection[Place]) -> list[Rejection]:
-        """The tallies of some sources and months, as they are kept."""
+        """The tallies of some sources and months, conflicting duplicates among them."""
         found = []
         for workspace, period, source in places:
             clause = "WHERE workspace = ?1 AND period = ?2 AND source = ?3"
             with self._lock:
                 held = self._ledger.read(REJECTION, clause, (workspace, period.number, source))
+                conflicts = self._ledger.read(CONFLICT, clause, (workspace, period.number, source))
             found += [Rejection(row[0], *row[2:]) for row in held]
+            found += [Rejection(w, s, day, CONFLICTING, n) for w, _, s, day, n in conflicts]
         return found
 
 
@@ -107,6 +131,11 @@ class MirrorStore(SqliteStore):
         with self._lock:
             row = self._ledger.get(MIRRORED, partition, workspace, period.number, source)
         return None if row is None else counts_of(row[4])
+
+    def mirrored_conflicts(self, partition: str, place: Place) -> Counts:
+        """Conflicting duplicates of a source in a partition, by day in the first column."""
+        found = self.mirrored_counts(partition + CONFLICTS, place)
+        return np.zeros((DAYS_MAX, len(KINDS)), np.int64) if found is None else found
 
     def tally(self, rejection: Rejection) -> int:
         """How many messages a tally has here, by its place and word."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from headcount.counting.calendar import Period
 from headcount.counting.usage import Counts
 
-__all__ = ["HandedOn", "Mirrored"]
+__all__ = ["CONFLICTS", "HandedOn", "Mirrored"]
+
+
+CONFLICTS = " conflicts"
+"""What stands behind a partition's name where its conflicting duplicates are mirrored."""
 
 
 class HandedOn(NamedTuple):
@@ -34,8 +39,11 @@ class Mirrored(NamedTuple):
         state: how far that is, as the mirror writes it down.
         rows: (workspace, period, source) to the partition's counts now, shape (31, columns); None
             where it has none any more.
+        conflicts: of some of these the partition's conflicting duplicates now, by day in the first
+            column.
     """
 
     partition: str
     state: bytes
     rows: Mapping[tuple[int, Period, int], Counts | None]
+    conflicts: Mapping[tuple[int, Period, int], Counts] = MappingProxyType({})

@@ -18,7 +18,7 @@ from headcount.store import blocks, sql
 from headcount.store.alert_rows import erase_alerts, write_alerts, write_high_water
 from headcount.store.contribution_rows import add_contributions
 from headcount.store.counts import counts_of, encoded
-from headcount.store.partition_change import Mirrored
+from headcount.store.partition_change import CONFLICTS, Mirrored
 from headcount.store.protocol import Change
 from headcount.store.tables import (
     ASIDE,
@@ -117,8 +117,11 @@ def write_change(ledger: Ledger, change: Change) -> None:
 
 def _write_mirrored(ledger: Ledger, mirrored: Mirrored) -> None:
     ledger.put(MIRRORED_PART, mirrored.partition, mirrored.state)
-    for (workspace, period, source), counts in mirrored.rows.items():
-        place = (mirrored.partition, workspace, period.number, source)
+    of_conflicts = mirrored.partition + CONFLICTS
+    rows = [(mirrored.partition, of, counts) for of, counts in mirrored.rows.items()]
+    rows += [(of_conflicts, of, counts) for of, counts in mirrored.conflicts.items()]
+    for name, (workspace, period, source), counts in rows:
+        place = (name, workspace, period.number, source)
         if counts is None:
             ledger.drop(MIRRORED, f"WHERE {MIRRORED.where_key}", place)
         else:

@@ -26,6 +26,7 @@ from headcount.cluster.partition_folders import counted_in
 from headcount.cluster.placement import Partition, partitions_of
 from headcount.config import Settings
 from headcount.counting.calendar import Period, day_of_ms
+from headcount.counting.conflicts import CONFLICTING
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock, NewKeys
 from headcount.counting.metrics import STORED
 from headcount.counting.usage import Counts
@@ -190,7 +191,10 @@ def _share_out(
         scope = (period, workspace, source)
         parts[Partition("facts", 0)].commit(Change(counts={scope: of_messages}))
         ids.commit(Change(counts={scope: of_ids}))
-    parts[Partition("facts", 0)].commit(Change(rejections=store.tallies_at(tallied)))
+    tallies = store.tallies_at(tallied)
+    conflicting = [each for each in tallies if each.reason == CONFLICTING]
+    others = [each for each in tallies if each.reason != CONFLICTING]
+    parts[Partition("facts", 0)].commit(Change(rejections=others, conflicting=conflicting))
     state, months = store.state(), store.months()
     for each in parts.values():
         each.commit(
