@@ -24,6 +24,7 @@ OF_PEOPLE = [
 ]
 TO_VENDORS = [
     SOURCES / "forwarding" / "vendor.py",
+    SOURCES / "outgoing_answers.py",
     SOURCES / "outgoing_connections.py",
     SOURCES / "alerting" / "webhook_posts.py",
     SOURCES / "alerting" / "mail.py",

@@ -7,8 +7,7 @@ those of a redirect too.
 
 from __future__ import annotations
 
-import re
-import ssl
+import time
 import urllib.parse
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -19,6 +18,7 @@ from standardwebhooks import Webhook
 
 from headcount import __version__
 from headcount.alerting.channels import WebhookConfig
+from headcount.outgoing_answers import retry_after_s, why_unanswered
 from headcount.outgoing_connections import pool_of
 
 __all__ = ["ReceiverAnswer", "post", "signed_headers"]
@@ -28,7 +28,6 @@ _REDIRECTS_MAX = 3
 _SAID_BYTES = 300
 # Those that ask for the same request, body and all, somewhere else.
 _SAME_AGAIN = (307, 308)
-_SECONDS = re.compile(r"[0-9]{1,6}")
 
 
 class ReceiverAnswer(NamedTuple):
@@ -105,10 +104,10 @@ def _post_once(
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError):
             said = b""
         status, location = response.status, response.headers.get("Location")
-        asked = response.headers.get("Retry-After", "")
+        asked_s = retry_after_s(response.headers.get("Retry-After"), time.time())
         response.close()
     except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-        return ReceiverAnswer(0, _why(error), taken=False)
+        return ReceiverAnswer(0, why_unanswered(error), taken=False)
     finally:
         pool.clear()
     if status in _SAME_AGAIN and location:
@@ -120,24 +119,5 @@ def _post_once(
         f"it answers {status}" + (f": {words}" if words and status >= 300 else ""),
         taken=200 <= status < 300,
         gone=status == 410,
-        retry_after_s=float(asked) if _SECONDS.fullmatch(asked) else None,
+        retry_after_s=asked_s,
     )
-
-
-def _why(error: Exception) -> str:
-    """Why there is no answer, as a clause without what was sent."""
-    reason: BaseException = error
-    while not isinstance(reason, ssl.SSLError | TimeoutError):
-        deeper = getattr(reason, "reason", None) or reason.__cause__ or reason.__context__
-        if not isinstance(deeper, BaseException):
-            break
-        reason = deeper
-    if isinstance(reason, ssl.SSLError):
-        return f"its TLS cannot be trusted or used: {reason.reason or 'SSLError'}"
-    if isinstance(reason, TimeoutError | urllib3.exceptions.TimeoutError):
-        return "it does not answer in time"
-    if isinstance(reason, OSError) and reason.strerror:
-        return f"it cannot be reached: {reason.strerror}"
-    if isinstance(reason, urllib3.exceptions.NewConnectionError):
-        return f"it cannot be reached: {str(reason).rpartition(': ')[2]}"
-    return f"its answer is none ({type(reason).__name__})"

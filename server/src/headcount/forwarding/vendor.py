@@ -7,8 +7,6 @@ redirect, since the key would go along, and reads no more of an answer than it n
 from __future__ import annotations
 
 import base64
-import email.utils
-import ssl
 import time
 import urllib.parse
 from enum import Enum, auto
@@ -19,9 +17,10 @@ import urllib3
 
 from headcount import __version__
 from headcount.forwarding_targets import public_addresses
+from headcount.outgoing_answers import retry_after_s, why_unanswered
 from headcount.outgoing_connections import pool_of
 
-__all__ = ["DeliveryVerdict", "Vendor", "VendorAnswer", "retry_after_s", "verdict_of"]
+__all__ = ["DeliveryVerdict", "Vendor", "VendorAnswer", "verdict_of"]
 
 _TIMEOUT = urllib3.Timeout(connect=10, read=30)
 _ANSWER_BYTES_MAX = 1 << 16
@@ -98,7 +97,7 @@ class Vendor:
                 timeout=_TIMEOUT,
             )
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-            return VendorAnswer(None, None, _why(error))
+            return VendorAnswer(None, None, why_unanswered(error))
         _leave(response)
         asked = retry_after_s(response.headers.get("Retry-After"), time.time())
         return VendorAnswer(response.status, asked, f"it answers {response.status}")
@@ -119,32 +118,3 @@ def _leave(response: urllib3.BaseHTTPResponse) -> None:
         response.release_conn()
     else:
         response.close()
-
-
-def retry_after_s(header: str | None, now_s: float) -> float | None:
-    """For how long a header asks to be left alone, in seconds; None where it does not say."""
-    if header is None:
-        return None
-    text = header.strip()
-    if text.isascii() and text.isdigit() and len(text) <= 9:
-        return float(text)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-        return max(0.0, moment.timestamp() - now_s)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
-
-
-def _why(error: Exception) -> str:
-    """Why there is no answer, as a clause without what was sent."""
-    reason = getattr(error, "reason", None) or error.__cause__ or error
-    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProtocolError):
-        reason = error.__cause__ or error.__context__ or error
-    if isinstance(reason, ssl.SSLError):
-        return f"its TLS cannot be trusted or used: {reason.reason or 'SSLError'}"
-    new = isinstance(error, urllib3.exceptions.NewConnectionError)
-    if isinstance(error, urllib3.exceptions.TimeoutError) and not new:
-        return "it does not answer in time"
-    if isinstance(reason, OSError) and reason.strerror:
-        return f"it cannot be reached: {reason.strerror}"
-    return f"its answer is none ({type(reason).__name__})"

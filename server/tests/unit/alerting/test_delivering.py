@@ -3,6 +3,7 @@ the process that tells dies; and what it is told can be verified by anybody's li
 
 from __future__ import annotations
 
+import email.utils
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -281,6 +282,17 @@ def test_tries_go_on_for_days_with_pauses_that_differ() -> None:
     assert len(set(pauses)) == len(pauses)
     assert pause_s(pace, 1, 600) >= 600
     assert pause_s(pace, 1, 10**9) <= pace.asked_most_s * 1.3
+
+
+def test_a_receiver_is_left_alone_until_the_date_that_it_names(
+    alerts: Alerts, receiver: ScriptedReceiver
+) -> None:
+    date = email.utils.formatdate(time.time() + 86_400, usegmt=True)
+    receiver.script = lambda _: Does(503, headers=(("Retry-After", date),))
+    _, config = alerts.channel(receiver.url)
+    asked_s = post(config, "evt_1", "{}", alerts.now_ms).retry_after_s
+    assert asked_s is not None
+    assert 0 < asked_s <= 86_400
 
 
 def test_a_clock_that_is_set_back_lets_nothing_wait(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import socket
 import threading
 import time
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from headcount.errors import UsageError
-from headcount.forwarding.vendor import DeliveryVerdict, Vendor, retry_after_s, verdict_of
+from headcount.forwarding.vendor import DeliveryVerdict, Vendor, verdict_of
 from headcount.forwarding_targets import is_public, target_url
 from support.scripted_vendor import Doing, scripted_vendor
 
@@ -28,14 +27,6 @@ from support.scripted_vendor import Doing, scripted_vendor
 )
 def test_statuses(statuses: tuple[int | None, ...], verdict: DeliveryVerdict) -> None:
     assert {verdict_of(status) for status in statuses} == {verdict}
-
-
-def test_retry_after_is_seconds_or_a_date() -> None:
-    assert retry_after_s("7", 0) == 7
-    assert retry_after_s(email.utils.formatdate(1000, usegmt=True), 940) == 60
-    assert retry_after_s(email.utils.formatdate(1000, usegmt=True), 2000) == 0
-    for nonsense in (None, "", "soon", "-3", "9" * 30, "Mon, 99 Foo"):
-        assert retry_after_s(nonsense, 0) is None
 
 
 @pytest.mark.parametrize(
