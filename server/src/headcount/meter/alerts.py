@@ -358,6 +358,8 @@ class AlertWatch:
         self._quotas.watch(setup.quotas)
         self._last_live_day = self._store.state().last_metered_day
         self._forecast_at_ms = {}
+        # Of scopes that no rule was on, changes have passed by unseen.
+        self._standings.clear()
         self._silence.watch([rule for rule in setup.rules if rule.kind == "silent"])
         self._unjudged = True
 

@@ -103,6 +103,18 @@ def test_thresholds_that_one_change_crosses_come_in_one_notice(told: Told) -> No
     assert [(each.threshold, each.value, each.target) for each in more] == [("120%", 12, 12)]
 
 
+def test_what_comes_while_a_rule_is_off_counts_once_it_is_on_again(told: Told) -> None:
+    told.rules(rule("count", "20"))
+    told.sends(3)
+    told.rules()
+    told.sends(15)
+    told.rules(rule("count", "8", "20"))
+    told.step()
+    assert [(each.threshold, each.value) for each in told.crossings()] == [("8", 18)]
+    told.sends(2)
+    assert [(each.threshold, each.value) for each in told.crossings()][1:] == [("20", 20)]
+
+
 def test_other_channels_hear_of_the_same_change_by_themselves(told: Told) -> None:
     told.rules(rule("count", "5"), rule("count", "5", number=2, channels=(2, 3)))
     told.sends(6)
