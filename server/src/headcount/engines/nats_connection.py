@@ -90,7 +90,7 @@ class Nats:
         """Connect now.
 
         Raises:
-            OperatorError: something is wrong that another try does not mend.
+            OperatorError: something is wrong that another try does not fix.
             EngineAwayError: the servers cannot be asked at present.
         """
         self._run(self._connected())

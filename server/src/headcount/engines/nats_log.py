@@ -50,7 +50,7 @@ class NatsLog(FactLog):
         """Connect now.
 
         Raises:
-            OperatorError: something is wrong that another try does not mend.
+            OperatorError: something is wrong that another try does not fix.
             EngineAwayError: the servers cannot be asked at present.
         """
         self.servers.connect()

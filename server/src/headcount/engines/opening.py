@@ -1,6 +1,6 @@
 """Opens a cluster's log and registry by the address of their engine, whichever engine that is.
 
-What another try does not mend is refused here, in words; an engine that is only away is not: a node
+What another try does not fix is refused here, in words; an engine that is only away is not: a node
 starts without it, and its calls say so.
 """
 

@@ -23,14 +23,14 @@ _T = TypeVar("_T")
 _WAITING = ", as when it waits for a standby that is not there"
 Query = psycopg.Connection[tuple[Any, ...]]
 
-# What another try does not mend: an address, a right or a name is wrong.
+# What another try does not fix: an address, a right or a name is wrong.
 _PERMANENT = (
     errors.InvalidAuthorizationSpecification,
     errors.InvalidPassword,
     errors.InvalidCatalogName,
     errors.InsufficientPrivilege,
 )
-# What a new connection may mend: the server is gone, or no longer the primary, or somebody removed
+# What a new connection may fix: the server is gone, or no longer the primary, or somebody removed
 # the tables, which are then made anew; who follows finds out by what is missing.
 _ANOTHER_CONNECTION = (
     psycopg.OperationalError,
@@ -126,7 +126,7 @@ class Database:
         """The connection, for one who wants to know what would stay wrong.
 
         Raises:
-            OperatorError: something is wrong that another try does not mend.
+            OperatorError: something is wrong that another try does not fix.
             EngineAwayError: the database cannot be asked at present.
         """
         try:
@@ -138,7 +138,7 @@ class Database:
         """The connection; a new one where there is none.
 
         Raises:
-            OperatorError: something is wrong that another try does not mend.
+            OperatorError: something is wrong that another try does not fix.
             psycopg.Error: the database cannot be reached at present.
         """
         if self._connection is None or self._connection.closed:

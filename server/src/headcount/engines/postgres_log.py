@@ -99,7 +99,7 @@ class PostgresLog(FactLog):
         """Connect now.
 
         Raises:
-            OperatorError: something is wrong that another try does not mend.
+            OperatorError: something is wrong that another try does not fix.
             EngineAwayError: the database cannot be asked at present.
         """
         self.database.connect()

@@ -24,7 +24,7 @@ def parser_behind_head(connection: Any, framing: Iterable[tuple[bytes, bytes]]) 
         connection: gets what the parser calls.
         framing: the headers of that request that say how its body is delimited.
     """
-    parser = httptools.HttpRequestParser(_ToldAgain(connection))
+    parser = httptools.HttpRequestParser(_BodyOnlyCallbacks(connection))
     # As uvicorn's own: what follows a last request must not cost that request its answer.
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     lines = b"".join(b"%b: %b\r\n" % header for header in framing)
@@ -32,7 +32,7 @@ def parser_behind_head(connection: Any, framing: Iterable[tuple[bytes, bytes]]) 
     return parser
 
 
-class _ToldAgain:
+class _BodyOnlyCallbacks:
     """What a parser calls that is told a head again: the connection, but not for that head.
 
     Args:

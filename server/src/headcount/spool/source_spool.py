@@ -202,7 +202,7 @@ class SourceSpool:
             mark, at, size = segment.mark(), self._at(name), segment.size
             if segment.head is None:
                 if size < FIRST_RECORD:  # it is being made
-                    self._let_go(name)
+                    self._close_segment(name)
                     return None
                 if at < size:
                     return _Head((0, 0), Due(name, at, size, None))
@@ -246,14 +246,14 @@ class SourceSpool:
     def _delete(self, name: str) -> None:
         """Delete a segment that is done with, once it is durable that it is."""
         self._file.sync()
-        self._let_go(name)
+        self._close_segment(name)
         (self._folder / name).unlink(missing_ok=True)
         self._counts.pop(name, None)
         self._unknown_since_s.pop(name, None)
         if self.progress.delivered.pop(name, None) is not None:
             self._file.write()
 
-    def _let_go(self, name: str) -> None:
+    def _close_segment(self, name: str) -> None:
         self._open.pop(name).close()
 
     def _counted(self, name: str) -> _Count:
@@ -265,7 +265,7 @@ class SourceSpool:
             was_open = name in self._open
             count.read_on(self._segment(name))
             if not was_open:
-                self._let_go(name)
+                self._close_segment(name)
         return count
 
 

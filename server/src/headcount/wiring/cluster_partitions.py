@@ -191,10 +191,10 @@ class _Partitions:
         if partition.stage == "keys":
             origins = [f"facts-{each}" for each in range(self._cluster.facts)]
             meter = SecondStage(number, *rest, lambda: origins, self._key_plan)
-            self._let_go_later(partition, meter)
+            self._confirm_by_backups(partition, meter)
             return HostedPartition(meter, CountsFeed(meter, self._log, now_ms))
         meter = FirstStage(number, *rest, self._nodes, self._key_plan)
-        self._let_go_later(partition, meter)
+        self._confirm_by_backups(partition, meter)
         outbox = Outbox(opened.store.outbox)
         epoch: Callable[[], int | None] = lambda: self._epoch(str(partition))  # noqa: E731
         split = RecordsSplit(self._cluster.keys, self._cluster.whole_until)
@@ -204,7 +204,7 @@ class _Partitions:
         )  # fmt: skip
         return HostedPartition(meter, CountsFeed(meter, self._log, now_ms), relay)
 
-    def _let_go_later(self, partition: Partition, meter: PartitionMeter) -> None:
+    def _confirm_by_backups(self, partition: Partition, meter: PartitionMeter) -> None:
         """Let queues keep what backups do not hold yet, where that was asked for."""
         if self._settings.prune_after == "backup":
             meter.confirmable = lambda: self._backups.positions(partition)
