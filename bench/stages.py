@@ -31,8 +31,7 @@ from headcount.stages.outbox import Outbox
 from headcount.stages.partitioning import FactsSplit, RecordsSplit
 from headcount.stages.relay import Relay
 from headcount.stages.second_stage import SecondStage
-from headcount.store.opening import open_store
-from headcount.store.partition import MirrorStore, PartitionStore
+from headcount.store.opening import open_mirror_store, open_partition_store, open_store
 
 __all__ = ["main"]
 
@@ -147,7 +146,7 @@ def _in_stages(
     names = [f"{stage}-{n}" for stage in ("facts", "keys") for n in range(partitions)]
     hosts = {"facts": _host(folder, "facts", partitions, log, now_ms),
              "keys": _host(folder, "keys", partitions, log, now_ms)}  # fmt: skip
-    store = MirrorStore(folder / "mirror.sqlite")
+    store = open_mirror_store(folder / "mirror.sqlite")
     mirror = Mirror(store, log, names, lambda: now_ms)
     steps: dict[str, Callable[[], bool]] = {
         "relay": relays.step,
@@ -178,7 +177,7 @@ def _host(folder: Path, stage: str, partitions: int, log: _ListLog, now_ms: int)
     for number in range(partitions):
         name = f"{stage}-{number}"
         (folder / name).mkdir()
-        store = PartitionStore(folder / name / "store.sqlite")
+        store = open_partition_store(folder / name / "store.sqlite")
         if stage == "keys":
             second = SecondStage(
                 number, store, log, lambda: now_ms, 35, MeterLimits(), lambda: origins

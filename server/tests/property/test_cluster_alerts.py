@@ -31,7 +31,7 @@ from headcount.counting.metrics import BY_NAME
 from headcount.counting.months import current_period
 from headcount.errors import CatalogUnchangedError, EngineAwayError
 from headcount.meter.limits import MeterLimits
-from headcount.store.partition import MirrorStore
+from headcount.store.partition_protocol import MirrorStore
 from headcount.store.protocol import Change
 from support.memory_log import NO_FAULTS
 from support.memory_registry import MemoryRegistryServer

@@ -20,7 +20,7 @@ from headcount.stages.chain import Chain
 from headcount.stages.first_stage import FirstStage
 from headcount.stages.partition_meter import PartitionMeter
 from headcount.stages.tracked_records import TrackedSending
-from headcount.store.partition import PartitionStore
+from headcount.store.partition import SqlitePartitionStore
 from headcount.store.protocol import Change
 from headcount.store.stored_outbox import StoredOutbox
 from support.memory_log import WILD, LogFaults
@@ -132,14 +132,14 @@ def _remember_before_the_commit(patch: Patch) -> None:
 
 
 def _positions_apart(patch: Patch) -> None:
-    commit = PartitionStore.commit
+    commit = SqlitePartitionStore.commit
 
-    def without(self: PartitionStore, change: Change) -> None:
+    def without(self: SqlitePartitionStore, change: Change) -> None:
         if not change.mirrored and change.positions:
             change.positions = {}
         commit(self, change)
 
-    patch.setattr(PartitionStore, "commit", without)
+    patch.setattr(SqlitePartitionStore, "commit", without)
 
 
 def _fresh_too_early(patch: Patch) -> None:

@@ -31,7 +31,8 @@ from headcount.stages.partition_meter import PartitionMeter
 from headcount.stages.partitioning import FactsSplit, RecordsSplit
 from headcount.stages.relay import Relay
 from headcount.stages.second_stage import SecondStage
-from headcount.store.partition import MirrorStore, PartitionStore
+from headcount.store.opening import open_mirror_store, open_partition_store
+from headcount.store.partition_protocol import MirrorStore, PartitionStore
 from support.memory_log import NO_FAULTS, LogFaults, MemoryLogServer
 from support.oracle import Oracle, PlainFact
 from support.rig import pack
@@ -130,7 +131,7 @@ class StagedCluster:
         """Begin a partition's meter, as a new process would."""
         stage, _, text = name.partition("-")
         number, log = int(text), self.server.open()
-        store = PartitionStore(self.folder / name / "store.sqlite")
+        store = open_partition_store(self.folder / name / "store.sqlite")
         if renewed:
             store.outbox.renew()
         kind: type[PartitionMeter] = FirstStage if stage == "facts" else SecondStage
@@ -194,7 +195,7 @@ class StagedCluster:
     def start_mirror(self) -> None:
         """Begin a node's mirror."""
         number = len(self.mirrors)
-        store = MirrorStore(self.folder / f"mirror{number}" / "store.sqlite")
+        store = open_mirror_store(self.folder / f"mirror{number}" / "store.sqlite")
         log = self.server.open()
         watch = None
         if self.alerts is not None:

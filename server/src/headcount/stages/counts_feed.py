@@ -19,7 +19,7 @@ from headcount.stages.counts_packs import (
     encode_counts,
 )
 from headcount.stages.partition_meter import PartitionMeter
-from headcount.store.partition import Place
+from headcount.store.partition_protocol import Place
 from headcount.store.protocol import Change
 
 __all__ = ["CountsFeed", "counts_subject"]

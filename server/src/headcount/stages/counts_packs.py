@@ -19,7 +19,7 @@ from headcount.counting.metrics import KINDS
 from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.engines import PUBLISH_BYTES_MAX
 from headcount.stages.packs import PackError
-from headcount.store.partition import Place
+from headcount.store.partition_protocol import Place
 
 __all__ = [
     "CountsPack",

@@ -31,8 +31,8 @@ from headcount.stages.counts_packs import (
 )
 from headcount.stages.mirror_watch import MirrorWatch
 from headcount.stages.packs import PackError
-from headcount.store.partition import MIRROR_COMPLETE, MirrorStore, Place
 from headcount.store.partition_change import Mirrored
+from headcount.store.partition_protocol import MIRROR_COMPLETE, MirrorStore, Place
 from headcount.store.protocol import Change
 
 __all__ = ["Mirror"]

@@ -23,7 +23,7 @@ from headcount.counting.libraries import USE_PREFIX
 from headcount.counting.metrics import ADMITTED
 from headcount.meter.alerts import AlertWatch
 from headcount.stages.counts_packs import CountsStanding
-from headcount.store.partition import MirrorStore
+from headcount.store.partition_protocol import MirrorStore
 from headcount.store.protocol import Change
 
 __all__ = ["MirrorWatch"]

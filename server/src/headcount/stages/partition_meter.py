@@ -25,7 +25,7 @@ from headcount.meter.limits import MeterLimits
 from headcount.stages.chain import Arrival, Chain
 from headcount.stages.packs import PackError, PartitionOrder, decode_pack
 from headcount.stages.tells import Confirmation, Gap, RelayMark, Tell, queue_bytes
-from headcount.store.partition import PartitionStore
+from headcount.store.partition_protocol import PartitionStore
 from headcount.store.protocol import Change
 
 __all__ = ["HINT", "LATEST", "PartitionMeter"]

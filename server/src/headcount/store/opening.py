@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headcount.store.partition import WholeSums
+from headcount.store.partition import SqliteMirrorStore, SqlitePartitionStore, WholeSums
+from headcount.store.partition_protocol import MirrorStore, PartitionStore
 from headcount.store.protocol import MeterStore
 from headcount.store.sqlite import SqliteStore
 
-__all__ = ["open_store", "open_whole_sums"]
+__all__ = ["open_mirror_store", "open_partition_store", "open_store", "open_whole_sums"]
 
 
 def open_store(place: Path, *, vfs: str | None = None, read_only: bool = False) -> MeterStore:
@@ -35,3 +36,13 @@ def open_whole_sums(place: Path, *, read_only: bool = False) -> MeterStore:
     It answers nothing until all partitions are in its sums.
     """
     return WholeSums(place, read_only=read_only)
+
+
+def open_partition_store(place: Path) -> PartitionStore:
+    """The store of a cluster's partition; as `open_store`."""
+    return SqlitePartitionStore(place)
+
+
+def open_mirror_store(place: Path) -> MirrorStore:
+    """The store of a cluster's node, for its mirror; as `open_store`."""
+    return SqliteMirrorStore(place)

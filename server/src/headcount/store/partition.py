@@ -1,7 +1,7 @@
 """What a partition's store has beside those of any: an outbox, and rows that others mirror.
 
-Takes an embedded store, gives a `PartitionStore`. And for a node of a cluster the store into which
-it mirrors what all partitions count (`MirrorStore`).
+Takes an embedded store, gives a partition's store. And for a node of a cluster the store into which
+it mirrors what all partitions count .
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from headcount.errors import StorageUnavailableError
 from headcount.sqlite.opening import damage_named, rows
 from headcount.store.counts import counts_of
 from headcount.store.partition_change import CONFLICTS
+from headcount.store.partition_protocol import MIRROR_COMPLETE, Place
 from headcount.store.sqlite import SqliteStore
 from headcount.store.stored_outbox import StoredOutbox
 from headcount.store.tables import (
@@ -33,18 +34,10 @@ from headcount.store.tables import (
 )
 
 __all__ = [
-    "MIRROR_COMPLETE",
-    "MirrorStore",
-    "PartitionStore",
-    "Place",
+    "SqliteMirrorStore",
+    "SqlitePartitionStore",
     "WholeSums",
 ]
-
-MIRROR_COMPLETE = "mirror_complete"
-"""A number that a node's store keeps from when on all partitions are in its sums."""
-
-Place = tuple[int, Period, int]
-"""Workspace, month and source of a row of counts; source 0 is the workspace."""
 
 _ALL_PLACES = "SELECT workspace, period, source FROM usage ORDER BY workspace, period, source"
 _ALL_TALLIES = (
@@ -54,7 +47,7 @@ _ALL_TALLIES = (
 _MIRRORED_PLACES = "SELECT workspace, period, source FROM mirrored WHERE partition = ?1"
 
 
-class PartitionStore(SqliteStore):
+class SqlitePartitionStore(SqliteStore):
     """The store of one partition; the arguments are those of `SqliteStore`."""
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
@@ -111,7 +104,7 @@ class PartitionStore(SqliteStore):
         return found
 
 
-class MirrorStore(SqliteStore):
+class SqliteMirrorStore(SqliteStore):
     """The store of a node in a cluster, into which the counts of all partitions go."""
 
     def states(self) -> dict[str, bytes]:

@@ -12,7 +12,8 @@ from headcount.cluster.partition_folders import counted_in, prepared_folder
 from headcount.cluster.partition_lives import PartitionLives
 from headcount.cluster.placement import Partition
 from headcount.datafolder import DataFolder, FolderLock
-from headcount.store.partition import PartitionStore
+from headcount.store.opening import open_partition_store
+from headcount.store.partition_protocol import PartitionStore
 
 __all__ = ["OpenPartition", "open_partition"]
 
@@ -65,7 +66,7 @@ def open_partition(
     prepared = prepared_folder(folder, cluster, partition, epoch, backups, lives)
     lock = FolderLock(place.meter_lock, "serve")
     try:
-        store = PartitionStore(place.store)
+        store = open_partition_store(place.store)
         try:
             if prepared.renewed:
                 store.outbox.renew()

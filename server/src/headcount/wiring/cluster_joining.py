@@ -42,7 +42,8 @@ from headcount.errors import DamagedDataError, UsageError
 from headcount.integrity import refuse_faults
 from headcount.journal.view import journal_view
 from headcount.spool.spool_key import spool_key_place
-from headcount.store.partition import PartitionStore
+from headcount.store.opening import open_partition_store
+from headcount.store.partition_protocol import PartitionStore
 from headcount.store.protocol import Change
 from headcount.wiring.cluster_founding import found_cluster
 from headcount.wiring.cluster_joined_alerts import take_alerts_along
@@ -111,7 +112,7 @@ def join_folder(settings: Settings, single: Path, facts: int, keys: int) -> Join
                 raise UsageError(
                     f"{new.path} is not new.", "Name a new folder for the node with --data."
                 )
-        store = stack.enter_context(closing(PartitionStore(old.store)))
+        store = stack.enter_context(closing(open_partition_store(old.store)))
         _require_counted(old, store)
         _copy_catalog(old, new, store, settings)
         names = partitions_of(facts, keys)
@@ -164,7 +165,7 @@ def _copy_catalog(
 def _begun(new: DataFolder, partition: Partition) -> PartitionStore:
     place = new.partition(str(partition))
     place.path.mkdir(mode=0o700, parents=True)
-    return PartitionStore(place.store)
+    return open_partition_store(place.store)
 
 
 def _share_out(

@@ -22,7 +22,8 @@ from headcount.stages.hosts import MirrorHost
 from headcount.stages.mirror import Mirror
 from headcount.stages.mirror_watch import MirrorWatch
 from headcount.stages.sealing_orders import publish_orders, seal_orders
-from headcount.store.partition import MirrorStore
+from headcount.store.opening import open_mirror_store
+from headcount.store.partition_protocol import MirrorStore
 from headcount.troubles import Troubles
 from headcount.wiring.alert_setup import CatalogAlerts
 from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
@@ -49,7 +50,7 @@ def run(task: Task, child: Child) -> None:
     with (
         FolderLock(folder.meter_lock, "serve"),
         closing(Troubles(folder.troubles, "mirror", now_ms)) as troubles,
-        closing(MirrorStore(folder.store)) as store,
+        closing(open_mirror_store(folder.store)) as store,
         Catalog(folder.catalog, read_only=True) as catalog,
         log_of(settings.cluster, settings.log_days) as log,
     ):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headcount.counting.calendar import MS_PER_DAY, Period
-from headcount.store.partition import MirrorStore
+from headcount.store.partition_protocol import MirrorStore
 from support.oracle import PlainFact
 from support.stage_histories import FIRST_DAY
 from support.staged_cluster import StagedCluster

@@ -15,7 +15,7 @@ from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.stages.counts_feed import counts_subject
 from headcount.stages.counts_packs import CountsStanding, CountsWanted, FreshCounts, encode_counts
 from headcount.stages.mirror import Mirror
-from headcount.store.partition import MirrorStore
+from headcount.store.opening import open_mirror_store
 from support.memory_log import MemoryLogServer
 
 MONTH = parse_period("2026-01-01")
@@ -40,7 +40,7 @@ class Life:
         self.start()
 
     def start(self) -> None:
-        self.store = MirrorStore(self.folder / "store.sqlite")
+        self.store = open_mirror_store(self.folder / "store.sqlite")
         self.mirror = Mirror(self.store, self.log, NAMES, lambda: NOW_MS, lambda: self.now_s)
 
     def restart(self) -> None:
