@@ -30,21 +30,21 @@ def fill(place: Installation) -> None:
         assert place.source(name).number == number
     months = generated(1, "bots", "library_version")
     for period, month in zip((OCTOBER, NOVEMBER), months, strict=True):
-        held = month.contributions
-        rows = zip(held.sources.tolist(), held.days.tolist(), strict=True)
         days = [
             (
                 period,
                 DayOfContributions(workspace, source, day, held.numbers[[at]], held.counts[[at]]),
             )
-            for at, (source, day) in enumerate(rows)
-        ]  # fmt: skip
+            for source, held in month.contributions.items()
+            for at, day in enumerate(held.days.tolist())
+        ]
+        attributes = next(iter(month.contributions.values())).attributes
         counts = {(period, workspace, source): each for source, each in month.counts.items()}
         place.store.commit(
             Change(
                 counts=counts,
                 contributions=days,
-                attributes=held.attributes,
+                attributes=attributes,
                 counted_until_ms=place.clock.now_ms,
             )
         )

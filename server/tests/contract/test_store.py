@@ -356,15 +356,26 @@ def test_conflicts_and_contributions_are_kept_and_bounded(open_store: OpenStore)
     for _ in range(2):
         store.commit(Change(contributions=[(JANUARY, day)], attributes=made_up))
     for each in (store, other):
-        reading = each.read_usage(1, JANUARY, contributions=True)
+        with each.attributed(1, [JANUARY, FEBRUARY]) as usage:
+            reading, empty = usage.readings
+            found, nothing = usage.of_source(4)
+            # What is committed meanwhile is of another moment.
+            store.commit(Change(contributions=[(JANUARY, day)], attributes=made_up))
+            again, _ = usage.of_source(4)
+            [of_other, _] = usage.of_source(5)
+        store.commit(Change(contributions=[(JANUARY, lessened(day))], attributes=made_up))
         assert [r.messages for r in reading.conflicting] == [4, 1]
-        found = reading.contributions
-        assert found is not None
         assert len(found.numbers) <= COARSE_MAX
         assert found.counts.sum(axis=0).tolist() == (2 * len(made_up) * row).tolist()
-        assert set(found.sources.tolist()) == {4}
+        assert (again.counts == found.counts).all()
         assert set(found.days.tolist()) == {3}
         told = {found.attributes[number] for number in found.numbers.tolist()}
         assert Attributes("a", "1", "track", "other") in told
-        assert each.read_usage(1, FEBRUARY, contributions=True).conflicting == ()
-        assert each.read_usage(1, JANUARY).contributions is None
+        assert not len(nothing.numbers)
+        assert not len(of_other.numbers)
+        assert empty.conflicting == ()
+
+
+def lessened(day: DayOfContributions) -> DayOfContributions:
+    """What takes contributions back."""
+    return day._replace(counts=-day.counts)

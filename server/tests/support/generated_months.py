@@ -55,11 +55,10 @@ class Indexes:
 
 
 def joined_days(days: Sequence[DayOfContributions], attributes: list[Attributes]) -> Contributions:
-    """Contributions of one workspace and month as they came, whatever stands there twice."""
+    """Contributions of one source and month as they came, whatever stands there twice."""
     lengths = [len(each.numbers) for each in days]
     return Contributions(
         attributes,
-        np.repeat([each.source for each in days], lengths).astype(np.int64),
         np.repeat([each.day for each in days], lengths).astype(np.int64),
         np.concatenate([each.numbers for each in days]),
         np.concatenate([each.counts for each in days]).reshape(-1, COLUMNS),
@@ -71,13 +70,13 @@ class GeneratedMonth(NamedTuple):
 
     Attributes:
         counts: by the number of the source.
-        contributions: to which messages they are attributed.
+        contributions: to which messages they are attributed, by the number of the source.
         effects: how many tracked users each planted cause made; links fewer, where identify is
             missing.
     """
 
     counts: dict[int, Counts]
-    contributions: Contributions
+    contributions: dict[int, Contributions]
     effects: Counter[str]
 
 
@@ -181,4 +180,8 @@ def generated(seed: int, *planted: str) -> Iterator[GeneratedMonth]:
         folded = fold(facts, Indexes(), 35)
         days: list[DayOfContributions] = [each for _, each in folded.contributions]
         counts = {source: counts for (_, _, source), counts in folded.counts.items()}
-        yield GeneratedMonth(counts, joined_days(days, attributes), month.effects)
+        contributions = {
+            source: joined_days([each for each in days if each.source == source], attributes)
+            for source in {each.source for each in days}
+        }
+        yield GeneratedMonth(counts, contributions, month.effects)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 
@@ -32,7 +33,14 @@ from headcount.counting.metrics import API_CALLS, BY_NAME, KINDS
 from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.store.alert_protocol import AlertStore, ScopeTotals, StoredEvent
 from headcount.store.contribution_rows import COARSE_MAX, WITH_EVENTS_MAX
-from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, StoreState
+from headcount.store.protocol import (
+    AttributedUsage,
+    Change,
+    KeyErasure,
+    KeyReplacement,
+    Month,
+    StoreState,
+)
 
 
 @dataclass
@@ -166,6 +174,28 @@ def _renamed(block: KeyBlock, renamed: Mapping[int, int]) -> KeyBlock:
     names = [renamed.get(key, key) for key in block.fingerprints.tolist()]
     order = np.argsort(np.array(names, np.uint64))
     return KeyBlock(np.array(names, np.uint64), *block.of_days()).chosen(order)
+
+
+class _Attributed:
+    """To which messages usage is attributed, as it was at one moment."""
+
+    def __init__(self, readings: Sequence[UsageReading], workspace: int, moment: _Moment) -> None:
+        self.readings, self._workspace, self._moment = readings, workspace, moment
+
+    def of_source(self, source: int) -> Sequence[Contributions]:
+        return [self._of((self._workspace, each.period, source)) for each in self.readings]
+
+    def _of(self, place: tuple[int, Period, int]) -> Contributions:
+        rows = {
+            row[3:]: counts
+            for row, counts in self._moment.contributions.items()
+            if row[:3] == place and counts.any()
+        }
+        attributes = list(dict.fromkeys((*RESERVED, *(row[-1] for row in rows))))
+        places = [(day, attributes.index(each)) for day, each in rows]
+        columns = np.array(places, np.int64).reshape(-1, 2).T
+        counts = np.array(list(rows.values()), np.int64).reshape(-1, COLUMNS)
+        return Contributions(attributes, *columns, counts)
 
 
 class Held:
@@ -322,7 +352,6 @@ class MemoryStore:
         period: Period,
         *,
         libraries: bool = False,
-        contributions: bool = False,
     ) -> UsageReading:
         now = self._held.moment
         used = sorted(
@@ -352,20 +381,12 @@ class MemoryStore:
                 if tally[0] == workspace and Period.of_day(tally[2]) == period
             ),
             libraries=self._libraries(workspace, period) if libraries else (),
-            contributions=self._contributions(workspace, period) if contributions else None,
         )
 
-    def _contributions(self, workspace: int, period: Period) -> Contributions:
-        rows = {
-            row[2:]: counts
-            for row, counts in self._held.moment.contributions.items()
-            if row[:2] == (workspace, period) and counts.any()
-        }
-        attributes = list(dict.fromkeys((*RESERVED, *(row[-1] for row in rows))))
-        places = [(source, day, attributes.index(each)) for source, day, each in rows]
-        columns = np.array(places, np.int64).reshape(-1, 3).T
-        counts = np.array(list(rows.values()), np.int64).reshape(-1, COLUMNS)
-        return Contributions(attributes, *columns, counts)
+    @contextmanager
+    def attributed(self, workspace: int, periods: Sequence[Period]) -> Iterator[AttributedUsage]:
+        readings = [self.read_usage(workspace, each) for each in periods]
+        yield _Attributed(readings, workspace, self._held.moment)
 
     def _libraries(self, workspace: int, period: Period) -> tuple[LibraryUse, ...]:
         tallies = (

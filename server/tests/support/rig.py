@@ -29,7 +29,7 @@ from headcount.counting.usage import DAYS_MAX, UsageReading
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.meter import Meter, MeterLimits
 from headcount.store.opening import open_store
-from headcount.store.protocol import MeterStore
+from headcount.store.protocol import AttributedUsage, MeterStore
 from support.oracle import Oracle, PlainFact
 from support.stores import OpenStore
 
@@ -155,19 +155,19 @@ def totals(reading: UsageReading, source: int | None, day: int) -> dict[str, int
     return dict(zip(KINDS, row.tolist(), strict=True))
 
 
-def assert_added_up(reading: UsageReading) -> None:
+def assert_added_up(usage: AttributedUsage) -> None:
     """The contributions of every scope, on every day, add up to its counts."""
-    found = reading.contributions
-    assert found is not None
-    for columns, source, counts in [
-        (OF_WORKSPACE, None, reading.workspace),
-        *((OF_SOURCE, s, c) for s, c in zip(reading.source_numbers, reading.sources, strict=True)),
-    ]:
-        which = slice(None) if source is None else found.sources == source
-        summed = np.zeros((DAYS_MAX, COLUMNS), np.int64)
-        np.add.at(summed, found.days[which], found.counts[which])
-        for kind, column in columns.items():
-            assert (summed[:, column] == counts[:, kind]).all(), (source, KINDS[kind])
+    for month, reading in enumerate(usage.readings):
+        whole = np.zeros((DAYS_MAX, COLUMNS), np.int64)
+        for source, counts in zip(reading.source_numbers.tolist(), reading.sources, strict=True):
+            found = usage.of_source(source)[month]
+            summed = np.zeros((DAYS_MAX, COLUMNS), np.int64)
+            np.add.at(summed, found.days, found.counts)
+            for kind, column in OF_SOURCE.items():
+                assert (summed[:, column] == counts[:, kind]).all(), (source, KINDS[kind])
+            whole += summed
+        for kind, column in OF_WORKSPACE.items():
+            assert (whole[:, column] == reading.workspace[:, kind]).all(), KINDS[kind]
 
 
 def assert_equal_to_oracle(
@@ -202,7 +202,8 @@ def assert_equal_to_oracle(
                     values = [part[kind] for part in parts]
                     assert 0 <= max(values) <= whole[kind] <= sum(values)
             if attributed:
-                assert_added_up(store.read_usage(workspace, period, contributions=True))
+                with store.attributed(workspace, [period]) as usage:
+                    assert_added_up(usage)
             # New counts are never negative, so running totals never fall.
             assert (reading.workspace >= 0).all()
             assert (reading.sources >= 0).all()

@@ -62,18 +62,16 @@ class DayOfContributions(NamedTuple):
 
 
 class Contributions(NamedTuple):
-    """All contributions of a workspace in a month.
+    """All contributions of the messages of one source in a month.
 
     Attributes:
         attributes: which there were.
-        sources: number of the source of each row, shape (n,).
-        days: of the month, 0 to 30, of each, shape (n,).
+        days: of the month, 0 to 30, of each row, shape (n,).
         numbers: place of its attributes, shape (n,).
         counts: shape (n, `COLUMNS`).
     """
 
     attributes: Sequence[Attributes]
-    sources: Slots
     days: Slots
     numbers: Slots
     counts: npt.NDArray[np.int64]

@@ -1,34 +1,39 @@
-"""Why a count moved: what its contributions are beside those of another month, and likely causes.
+"""Why a count moved: what its contributions are beside those of another month.
 
-Takes the contributions of two months, each cut at a day, and their totals; gives rows that add up
-to the change exactly, and named causes, the one that explains most first. Pure arithmetic: what is
-said of a cause, and what to do, is the matter of whoever shows it.
+Takes the contributions of two months, each cut at a day, source by source, and their totals; gives
+rows that add up to the change exactly: so many as are wanted, those first that matter most, and the
+rest as one. Memory does not grow with the sources. Pure arithmetic: what may have caused a change
+is the matter of `likely_causes`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from headcount.counting.attributes import Attributes
+from headcount.counting.attributes import OTHER, UNKNOWN, Attributes
 from headcount.counting.contributions import OF_SOURCE, OF_WORKSPACE, Contributions
 from headcount.counting.metrics import ANONYMOUS, API_CALLS, IDENTIFIED, Metric
 
 __all__ = [
     "LINKED",
+    "PARTS",
+    "RANKS",
     "UNATTRIBUTED",
     "Brought",
+    "BroughtBy",
     "Contribution",
     "ExplainedCount",
-    "ExplainedMonth",
+    "Explanation",
+    "RestOfContributions",
     "Whence",
     "brought_by",
-    "explained",
+    "messages_told",
 ]
 
 Kind = str
@@ -39,8 +44,17 @@ UNATTRIBUTED: Kind = "unattributed"
 """What no message is known for: it was counted before there were contributions, or by a repair."""
 
 
+PARTS = ("source", *Attributes._fields)
+"""What contributions are told apart by."""
+
+_GROUPS_MAX = 5_000
+# How many may be listed beyond those that are wanted before these are looked for.
+_SURPLUS_MAX = 1_000
+
+
 class Whence(NamedTuple):
-    """Where messages come from: their source's number, and their attributes."""
+    """Where messages come from: their source's number, and their attributes; zero and empty is what
+    is not told apart."""
 
     source: int
     attributes: Attributes
@@ -79,16 +93,34 @@ class Brought:
         return self.identified + self.anonymous
 
 
-class ExplainedMonth(NamedTuple):
-    """One of the two months.
+BroughtBy = Mapping[Attributes, Brought]
+"""What the messages of one source brought in a month, by their attributes."""
 
-    Attributes:
-        total: the count that is explained.
-        brought: what makes it up, by where it came from.
+
+def brought_by(contributions: Contributions, days: int, *, own: bool = False) -> BroughtBy:
+    """What the messages of a source brought in the first days of a month.
+
+    Args:
+        contributions: of the source, in the month.
+        days: how many.
+        own: whether to the source's own counts; else to those of its workspace.
     """
+    columns = OF_SOURCE if own else OF_WORKSPACE
+    wanted = [columns[API_CALLS], columns[IDENTIFIED], columns[ANONYMOUS]]
+    wanted.append(next(c for c in columns.values() if c not in wanted))
+    which = contributions.days < days
+    sums = np.zeros((len(contributions.attributes), len(wanted)), np.int64)
+    np.add.at(sums, contributions.numbers[which], contributions.counts[which][:, wanted])
+    return {
+        attributes: Brought(*row)
+        for attributes, row in zip(contributions.attributes, sums.tolist(), strict=True)
+        if any(row)
+    }
 
-    total: int
-    brought: Mapping[Whence, Brought]
+
+def messages_told(brought: BroughtBy) -> int:
+    """Of how many messages it is known where they come from."""
+    return sum(each.messages for of, each in brought.items() if of not in (UNKNOWN, OTHER))
 
 
 class Contribution(NamedTuple):
@@ -114,18 +146,52 @@ class Contribution(NamedTuple):
         return self.now - self.before
 
 
+_Place = tuple[float, float]
+
+RANKS: Mapping[str, Callable[[Contribution], _Place]] = {
+    "share": lambda row: (-abs(row.change), -abs(row.surprise)),
+    "surprise": lambda row: (-abs(row.surprise), -abs(row.change)),
+}
+"""What comes first: what changed most, or what is furthest from its share of the month before."""
+
+
 @dataclass(slots=True)
-class ExplainedCount:
+class RestOfContributions:
+    """Contributions that are not listed: how many, and what they come to."""
+
+    rows: int = 0
+    now: int = 0
+    before: int = 0
+
+    def add(self, row: Contribution) -> None:
+        """Add one that is not listed."""
+        self.rows += 1
+        self.now += row.now
+        self.before += row.before
+
+    @property
+    def change(self) -> int:
+        """What they add to the change."""
+        return self.now - self.before
+
+
+class ExplainedCount(NamedTuple):
     """Why a count moved.
 
     Attributes:
         now, before: the count in each month.
-        contributions: those first that change most; their changes add up to the change.
+        contributions: those that come first.
+        rest: all others. The changes of these and of that add up to the change.
+        untold: what of each count is attributed to no message; among the contributions, too.
+        moved: what all contributions changed, whichever way.
     """
 
     now: int
     before: int
-    contributions: list[Contribution] = field(default_factory=list)
+    contributions: list[Contribution]
+    rest: RestOfContributions
+    untold: tuple[int, int]
+    moved: int
 
     @property
     def change(self) -> int:
@@ -133,65 +199,124 @@ class ExplainedCount:
         return self.now - self.before
 
 
-def brought_by(
-    contributions: Contributions, days: int, source: int | None = None
-) -> dict[Whence, Brought]:
-    """What the messages of each place brought in the first days of a month.
+class Explanation:
+    """Gathers the contributions to a change, source by source.
 
     Args:
-        contributions: of the month.
-        days: how many.
-        source: of whose own counts; None for those of the workspace.
+        metric: of which count: API calls, or one that follows from sets of ids.
+        now, before: the count in each month.
+        parts: those of `PARTS` that are told apart.
+        rank: one of `RANKS`.
+        limit: how many contributions to list.
+        groups_max: how many to tell apart at most, of several sources together; those of the
+            sources that are added later are `OTHER`.
     """
-    columns = OF_WORKSPACE if source is None else OF_SOURCE
-    wanted = [columns[API_CALLS], columns[IDENTIFIED], columns[ANONYMOUS]]
-    wanted.append(next(c for kind, c in columns.items() if c not in wanted))
-    which = contributions.days < days
-    if source is not None:
-        which &= contributions.sources == source
-    codes = contributions.sources[which] * len(contributions.attributes)
-    codes += contributions.numbers[which]
-    distinct, numbers = np.unique(codes, return_inverse=True)
-    sums = np.zeros((len(distinct), len(wanted)), np.int64)
-    np.add.at(sums, numbers, contributions.counts[which][:, wanted])
-    found: dict[Whence, Brought] = {}
-    for code, row in zip(distinct.tolist(), sums.tolist(), strict=True):
-        of, number = divmod(code, len(contributions.attributes))
-        if any(row):
-            found[Whence(of, contributions.attributes[number])] = Brought(*row)
-    return found
+
+    def __init__(
+        self,
+        metric: Metric,
+        now: int,
+        before: int,
+        *,
+        parts: Collection[str] = PARTS,
+        rank: str = "share",
+        limit: int,
+        groups_max: int = _GROUPS_MAX,
+    ) -> None:
+        self._metric, self._now, self._before = metric, now, before
+        self._parts, self._place, self._limit = frozenset(parts), RANKS[rank], limit
+        self._groups_max = groups_max
+        self._growth = now / before if before > 0 else 0.0
+        self._groups: dict[tuple[Whence, Kind], list[int]] = {}
+        self._listed: list[Contribution] = []
+        self._last: _Place | None = None
+        self._rest = RestOfContributions()
+        self._sums, self._moved = [0, 0], 0
+
+    @property
+    def held(self) -> int:
+        """How many contributions are kept in memory."""
+        return len(self._listed) + len(self._groups)
+
+    def add(self, source: int, now: BroughtBy, before: BroughtBy) -> None:
+        """Add what the messages of a source brought in each month; of each source once."""
+        sums: defaultdict[tuple[Whence, Kind], list[int]] = defaultdict(lambda: [0, 0])
+        for month, side in enumerate((now, before)):
+            for attributes, brought in side.items():
+                whence = self._told_apart(source, attributes)
+                for kind, count in _parts(brought, self._metric):
+                    if count:
+                        sums[whence, kind][month] += count
+        if "source" in self._parts:
+            self._list(sums)
+            return
+        for (whence, kind), counts in sums.items():
+            group = self._groups.get((whence, kind))
+            if group is None and len(self._groups) >= self._groups_max:
+                whence = Whence(0, OTHER)
+                group = self._groups.get((whence, kind))
+            if group is None:
+                group = self._groups[whence, kind] = [0, 0]
+            for month, count in enumerate(counts):
+                group[month] += count
+
+    def result(self) -> ExplainedCount:
+        """Why the count moved; nothing may be added after this."""
+        self._list(self._groups)
+        self._groups = {}
+        untold = self._now - self._sums[0], self._before - self._sums[1]
+        if any(untold):
+            self._take(Contribution(None, UNATTRIBUTED, *untold, 0.0))
+        self._cut()
+        return ExplainedCount(
+            self._now, self._before, self._listed, self._rest, untold, self._moved
+        )
+
+    def _told_apart(self, source: int, attributes: Attributes) -> Whence:
+        parts = self._parts
+        if parts.issuperset(PARTS):
+            return Whence(source, attributes)
+        library, version, kind, event, bot = attributes
+        kept = Attributes(
+            library if "library" in parts else "",
+            version if "version" in parts else "",
+            kind if "type" in parts else "",
+            event if "event" in parts else "",
+            "bot" in parts and bot,
+        )
+        return Whence(source if "source" in parts else 0, kept)
+
+    def _list(self, sums: Mapping[tuple[Whence, Kind], list[int]]) -> None:
+        for (whence, kind), (now, before) in sums.items():
+            if now or before:
+                surprise = _surprise(now, before * self._growth)
+                self._take(Contribution(whence, kind, now, before, surprise))
+
+    def _take(self, row: Contribution) -> None:
+        self._sums[0] += row.now
+        self._sums[1] += row.before
+        self._moved += abs(row.change)
+        if self._last is not None and self._place(row) > self._last:
+            self._rest.add(row)
+            return
+        self._listed.append(row)
+        if len(self._listed) >= self._limit + _SURPLUS_MAX:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Keep those that come first, and add the others to the rest."""
+        self._listed.sort(key=lambda row: (*self._place(row), str(row[:2])))
+        for row in self._listed[self._limit :]:
+            self._rest.add(row)
+        del self._listed[self._limit :]
+        if len(self._listed) == self._limit:
+            self._last = self._place(self._listed[-1])
 
 
 def _parts(tally: Brought, metric: Metric) -> Iterable[tuple[Kind, int]]:
     held = {API_CALLS: tally.messages, IDENTIFIED: tally.identified, ANONYMOUS: tally.anonymous}
     for column, sign in metric.terms:
         yield KINDS.get(column, LINKED), sign * held.get(column, tally.linked)
-
-
-def explained(now: ExplainedMonth, before: ExplainedMonth, metric: Metric) -> ExplainedCount:
-    """The contributions to a change, which add up to it.
-
-    Args:
-        now, before: the two months.
-        metric: which count they are of: API calls, or one that follows from sets of ids.
-    """
-    sums: defaultdict[tuple[Whence, Kind], list[int]] = defaultdict(lambda: [0, 0])
-    for at, side in enumerate((now, before)):
-        for place, tally in side.brought.items():
-            for kind, count in _parts(tally, metric):
-                sums[place, kind][at] += count
-    growth = now.total / before.total if before.total > 0 else 0.0
-    rows = [
-        Contribution(place, kind, count, former, _surprise(count, former * growth))
-        for (place, kind), (count, former) in sums.items()
-        if count or former
-    ]
-    left = now.total - sum(row.now for row in rows)
-    former_left = before.total - sum(row.before for row in rows)
-    if left or former_left:
-        rows.append(Contribution(None, UNATTRIBUTED, left, former_left, 0.0))
-    rows.sort(key=lambda row: (-abs(row.change), -abs(row.surprise), str(row[:2])))
-    return ExplainedCount(now.total, before.total, rows)
 
 
 def _surprise(count: int, expected: float) -> float:

@@ -1,7 +1,7 @@
 """Named causes of a change of tracked users, and what to do about each.
 
-Takes what the messages of two months brought, by where they came from; gives the causes that the
-numbers show, the one that explains most first. Each looks at what the others leave: what bots
+Takes what the messages of two months brought, source by source; gives the causes that the numbers
+show, the one that explains most first. Each looks at what the others leave: what bots
 bring is no fault of a library, and what a new source brings is not held against a month in which it
 was not there. What varies by itself from month to month is no cause.
 """
@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import NamedTuple, TypeVar
 
-from headcount.counting.explaining import Brought, Whence
+from headcount.counting.attributes import Attributes
+from headcount.counting.explaining import Brought, BroughtBy
 
-__all__ = ["CAUSES", "CauseWords", "LikelyCause", "causes_of"]
+__all__ = ["CAUSES", "CauseWords", "LikelyCause", "LikelyCauses"]
 
+_CAUSES_MAX = 50
 _SHARE_MIN, _IDS_MIN, _SIGMAS_MIN = 0.02, 20, 5.0
 _FASTER, _FEWER_LINKS, _SINGLES_MIN = 1.4, 0.7, 0.5
 _TOOLS = re.compile(
@@ -32,10 +34,11 @@ _INTERNAL = re.compile(
 
 
 class CauseWords(NamedTuple):
-    """What a cause is called, and what to do about it."""
+    """What a cause is called, what to do about it, and what its effect is told in."""
 
     title: str
     remedy: str
+    unit: str = "tracked users"
 
 
 CAUSES: Mapping[str, CauseWords] = {
@@ -63,11 +66,12 @@ CAUSES: Mapping[str, CauseWords] = {
         "Fewer visitors become known users",
         "Look for an identify() that is not called any more after a login, or is called without the"
         " anonymousId: who is also known from elsewhere is counted twice until linked.",
+        "missing links",
     ),
     "new_source": CauseWords(
         "A new source",
-        "It had no usage in the month before. If its users are already counted elsewhere, let it"
-        " send the same userId, so that they are counted once.",
+        "It had no usage in these days of the other month. If its users are already counted"
+        " elsewhere, let it send the same userId, so that they are counted once.",
     ),
     "internal_traffic": CauseWords(
         "Internal traffic",
@@ -86,7 +90,7 @@ class LikelyCause:
         name: one of `CAUSES`.
         source: number of the source in which it is seen; None for several.
         library, version: of the library, where it is one's.
-        effect: how many tracked users it explains, about.
+        effect: how many it explains, about, of what `CAUSES` says: tracked users, or links.
         now, before: the number by which it is seen, and what that was, or would be without it.
         evidence: what that number is.
     """
@@ -102,86 +106,111 @@ class LikelyCause:
 
 
 _K = TypeVar("_K")
-Months = tuple[Mapping[Whence, Brought], Mapping[Whence, Brought]]
+_Months = tuple[BroughtBy, BroughtBy]
 
 
-def causes_of(
-    now: Mapping[Whence, Brought],
-    before: Mapping[Whence, Brought],
-    source_names: Mapping[int, str],
-) -> list[LikelyCause]:
-    """The causes that the numbers show, the one that explains most first.
+class LikelyCauses:
+    """Looks for the causes that the numbers show, source by source.
 
     Args:
-        now, before: what the messages of each month brought, by where they came from.
         source_names: of the sources by their numbers, to know what is internal.
+        users: tracked users of the month: a cause explains a part of them that matters.
+        has_before: whether there was any usage in the month before.
     """
-    months: Months = now, before
-    bots, people = _split(months, lambda whence: whence.attributes.bot)
-    internal, ordinary = _split(people, lambda whence: _is_internal(whence, source_names))
-    found = [
-        *_of_group("bots", bots, "tracked users brought by known bots"),
-        *_of_group("internal_traffic", internal, "tracked users brought by tests and tools"),
-    ]
-    by_source = [_grouped(month, lambda whence: whence.source) for month in ordinary]
-    for source, of_now in by_source[0].items():
-        of_before = by_source[1].get(source)
-        if of_before is None or not of_before.messages:
-            if any(each.messages for each in before.values()):
-                found.append(
-                    LikelyCause(
-                        "new_source", source, of_now.users, of_now.users, 0,
-                        "tracked users that it was the first to bring",
-                    )
-                )  # fmt: skip
-                continue
-            of_before = None
-        found += _of_source(source, of_now, of_before, ordinary)
-    total = sum(each.users for each in now.values())
-    least = max(_IDS_MIN, _SHARE_MIN * total)
-    kept = [each for each in found if each.effect >= least]
-    return sorted(kept, key=lambda each: (-each.effect, each.name, each.source or 0))
+
+    def __init__(self, source_names: Mapping[int, str], users: int, *, has_before: bool) -> None:
+        self._source_names, self._has_before = source_names, has_before
+        self._least = max(_IDS_MIN, _SHARE_MIN * users)
+        self._bots, self._internal = _Group(), _Group()
+        self._found: list[LikelyCause] = []
+
+    def add(self, source: int, now: BroughtBy, before: BroughtBy, *, is_new: bool) -> None:
+        """Look at a source; at each once.
+
+        Args:
+            source: its number.
+            now, before: what its messages brought in each month.
+            is_new: whether it had no usage in the days of the month before.
+        """
+        bots, people = _split((now, before), lambda attributes: attributes.bot)
+        is_internal = bool(_INTERNAL.search(self._source_names.get(source, "")))
+        internal, ordinary = _split(
+            people, lambda attributes: is_internal or bool(_TOOLS.search(attributes.library))
+        )
+        self._bots.add(source, bots)
+        self._internal.add(source, internal)
+        of_now, of_before = map(_total, (each.values() for each in ordinary))
+        if is_new and self._has_before:
+            evidence = "tracked users that it was the first to bring"
+            users = of_now.users
+            found = [LikelyCause("new_source", source, users, users, 0, evidence)]
+        else:
+            found = _of_source(source, of_now, of_before, ordinary)
+        self._found += [each for each in found if each.effect >= self._least]
+        self._found.sort(key=_place)
+        del self._found[_CAUSES_MAX:]
+
+    def ranked(self) -> list[LikelyCause]:
+        """What was found, that first which explains most."""
+        groups = (
+            *self._bots.causes("bots", "tracked users brought by known bots"),
+            *self._internal.causes("internal_traffic", "tracked users brought by tests and tools"),
+        )
+        found = [*self._found, *(each for each in groups if each.effect >= self._least)]
+        return sorted(found, key=_place)
 
 
-def _split(months: Months, is_in: Callable[[Whence], bool]) -> tuple[Months, Months]:
-    inside = tuple({w: b for w, b in month.items() if is_in(w)} for month in months)
-    outside = tuple({w: b for w, b in month.items() if not is_in(w)} for month in months)
+def _place(cause: LikelyCause) -> tuple[int, str, int]:
+    return -cause.effect, cause.name, cause.source or 0
+
+
+def _split(months: _Months, is_in: Callable[[Attributes], bool]) -> tuple[_Months, _Months]:
+    inside = [{of: each for of, each in month.items() if is_in(of)} for month in months]
+    outside = [{of: each for of, each in month.items() if not is_in(of)} for month in months]
     return (inside[0], inside[1]), (outside[0], outside[1])
 
 
-def _is_internal(whence: Whence, source_names: Mapping[int, str]) -> bool:
-    library = whence.attributes.library
-    return bool(_TOOLS.search(library) or _INTERNAL.search(source_names.get(whence.source, "")))
+class _Group:
+    """What messages of one kind bring, of whichever source they are."""
 
+    def __init__(self) -> None:
+        self._now = self._before = 0
+        # The source that brings most of it now, and how many users.
+        self._most: tuple[int, int | None] = (0, None)
 
-def _grouped(month: Mapping[Whence, Brought], key: Callable[[Whence], _K]) -> dict[_K, Brought]:
-    sums: defaultdict[_K, Brought] = defaultdict(Brought)
-    for whence, brought in month.items():
-        sums[key(whence)].add(brought)
-    return dict(sums)
+    def add(self, source: int, months: _Months) -> None:
+        """Add what messages of this kind bring to a source."""
+        now, before = (_total(month.values()).users for month in months)
+        self._now += now
+        self._before += before
+        if now > self._most[0]:
+            self._most = now, source
 
-
-def _of_group(name: str, months: Months, evidence: str) -> Iterator[LikelyCause]:
-    """What a group brings more than before; of the source that brings most of it, if one does."""
-    now, before = (sum(each.users for each in month.values()) for month in months)
-    if not _is_more(now, before):
-        return
-    by_source = _grouped(months[0], lambda whence: whence.source)
-    most = max(by_source, key=lambda source: by_source[source].users)
-    whose = most if by_source[most].users >= 0.8 * now else None
-    yield LikelyCause(name, whose, now - before, now, before, evidence)
+    def causes(self, name: str, evidence: str) -> Iterator[LikelyCause]:
+        """What they bring more than before; of the source that brings most of it, if one does."""
+        if not _is_more(self._now, self._before):
+            return
+        users, source = self._most
+        whose = source if users >= 0.8 * self._now else None
+        effect = self._now - self._before
+        yield LikelyCause(name, whose, effect, self._now, self._before, evidence)
 
 
 def _is_more(now: float, expected: float) -> bool:
     return now - expected >= _SIGMAS_MIN * sqrt(max(expected, 1.0))
 
 
-def _of_source(
-    source: int, now: Brought, before: Brought | None, months: Months
-) -> list[LikelyCause]:
+def _grouped(month: BroughtBy, key: Callable[[Attributes], _K]) -> dict[_K, Brought]:
+    sums: defaultdict[_K, Brought] = defaultdict(Brought)
+    for attributes, brought in month.items():
+        sums[key(attributes)].add(brought)
+    return dict(sums)
+
+
+def _of_source(source: int, now: Brought, before: Brought, months: _Months) -> list[LikelyCause]:
     """What is seen in one source that was there before, or in the first month of all."""
-    if before is None:
-        return _singles(source, now, Brought(), 0.0)
+    if not before.messages:
+        return _singles(source, now, before, 0.0)
     growth = now.messages / before.messages
     found, explained = _of_versions(source, months)
     if not found:
@@ -232,20 +261,14 @@ def _singles(source: int, now: Brought, before: Brought, growth: float) -> list[
     return [LikelyCause("single_message_ids", source, effect, alone, round(expected), evidence)]
 
 
-def _of_versions(source: int, months: Months) -> tuple[list[LikelyCause], int]:
+def _of_versions(source: int, months: _Months) -> tuple[list[LikelyCause], int]:
     """Versions of a library that make more anonymous ids a message than everything else.
 
     Also gives how many these are, with those that were linked to a user.
     """
     found: list[LikelyCause] = []
     ids = 0
-    now, before = (
-        _grouped(
-            {w: b for w, b in month.items() if w.source == source},
-            lambda whence: (whence.attributes.library, whence.attributes.version),
-        )
-        for month in months
-    )
+    now, before = (_grouped(month, lambda of: (of.library, of.version)) for month in months)
     former = _total(before.values())
     if not former.messages:
         return found, ids

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from headcount.counting.calendar import Period
-from headcount.counting.contributions import Contributions
 from headcount.counting.facts import Rejection
 from headcount.counting.libraries import LibraryUse
 from headcount.counting.metrics import Metric
@@ -51,7 +50,6 @@ class UsageReading:
         conflicting: conflicting duplicates, one entry for each source and day.
         libraries: which libraries sent the admitted messages of its sources, by source and name;
             empty where nobody asked for them.
-        contributions: to which messages the counts are attributed; None where nobody asked.
     """
 
     period: Period
@@ -65,7 +63,6 @@ class UsageReading:
     rejected: tuple[Rejection, ...]
     conflicting: tuple[Rejection, ...] = ()
     libraries: tuple[LibraryUse, ...] = ()
-    contributions: Contributions | None = None
 
     def workspace_totals(self) -> Counts:
         """Running totals of the workspace up to and including each day, shaped as `workspace`."""

@@ -39,12 +39,15 @@ _PAGES_A_STEP = 4_096
 
 
 @contextmanager
-def open_at_one_moment(path: Path, *, version: int) -> Iterator[apsw.Connection]:
+def open_at_one_moment(
+    path: Path, *, version: int, vfs: str | None = None
+) -> Iterator[apsw.Connection]:
     """A connection that reads a database as it is when this is entered, whatever others write.
 
     Args:
         path: the file.
         version: the version that its schema must have.
+        vfs: name of the APSW VFS to go through; the system's when None.
 
     Raises:
         DataFolderError: there is no such file, it cannot be read, or it has another version.
@@ -54,7 +57,7 @@ def open_at_one_moment(path: Path, *, version: int) -> Iterator[apsw.Connection]
     before = identity_of(path)
     try:
         try:
-            connection = _begun(path)
+            connection = _begun(path, vfs)
         except apsw.Error as error:
             if not is_refusal(error):
                 raise
@@ -105,9 +108,9 @@ def _check_version(path: Path, found: int, version: int) -> None:
         refuse_version(path, found, version)
 
 
-def _begun(path: Path) -> apsw.Connection:
+def _begun(path: Path, vfs: str | None) -> apsw.Connection:
     """A connection in a read transaction, opened as everybody does."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
     try:
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         connection.pragma("query_only", True)

@@ -1,15 +1,14 @@
 """Contributions in the tables of the embedded store: which attributes there were, and their counts.
 
-Takes what batches contributed, adds it to one row a source and day; gives all of a month. Of a
-source only so many combinations of attributes are told apart in a month, so that rows stay small
-whatever senders make up: what comes beyond that is told without its event, then without its
-version, then as other.
+Takes what batches contributed, adds it to one row a source and day; gives all of a source and
+month. Of a source only so many combinations of attributes are told apart in a month, so that rows
+stay small whatever senders make up: what comes beyond that is told without its event, then without
+its version, then as other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -56,9 +55,8 @@ def add_contributions(
             ledger.put(ATTRIBUTES, *place, _pack(of_month.listed))
 
 
-@lru_cache(maxsize=512)
-def _listed(data: bytes) -> tuple[Attributes, ...]:
-    return (*RESERVED, *_unpack(data))
+def _listed(row: Row | None) -> tuple[Attributes, ...]:
+    return RESERVED if row is None else (*RESERVED, *_unpack(row[-1]))
 
 
 class _Numbers:
@@ -69,7 +67,7 @@ class _Numbers:
     """
 
     def __init__(self, row: Row | None) -> None:
-        held = RESERVED if row is None else _listed(row[-1])
+        held = _listed(row)
         self._numbers = {each: number for number, each in enumerate(held)}
         self._held = len(held)
 
@@ -126,27 +124,20 @@ def _decoded(data: bytes) -> npt.NDArray[np.void]:
     return np.frombuffer(data, _ENTRY, offset=1)
 
 
-def contributions_of(lists: Iterable[Row], days: Iterable[Row]) -> Contributions:
-    """What stands in the rows of one workspace and month.
+def contributions_of(listed: Row | None, days: Iterable[Row]) -> Contributions:
+    """What stands in the rows of one source and month.
 
     Args:
-        lists: rows of attributes, without their first two columns.
-        days: rows of contributions, likewise.
+        listed: the row of its attributes; None where there is none.
+        days: the rows of its contributions.
     """
-    together: dict[Attributes, int] = {each: number for number, each in enumerate(RESERVED)}
-    numbers: Mapping[int, npt.NDArray[np.int64]] = {
-        source: np.array([together.setdefault(a, len(together)) for a in _listed(data)])
-        for source, data in lists
-    }
-    alone = np.arange(len(RESERVED))
-    found = [(source, day, _decoded(data)) for source, day, data in days]
-    lengths = [len(entries) for *_, entries in found]
+    found = [(row[-2], _decoded(row[-1])) for row in days]
+    lengths = [len(entries) for _, entries in found]
     return Contributions(
-        list(together),
-        np.repeat([source for source, *_ in found], lengths).astype(np.int64),
-        np.repeat([day for _, day, _ in found], lengths).astype(np.int64),
-        _joined([numbers.get(source, alone)[entries["number"]] for source, _, entries in found]),
-        _joined([entries["counts"] for *_, entries in found]).reshape(-1, COLUMNS),
+        _listed(listed),
+        np.repeat([day for day, _ in found], lengths).astype(np.int64),
+        _joined([entries["number"].astype(np.int64) for _, entries in found]),
+        _joined([entries["counts"] for _, entries in found]).reshape(-1, COLUMNS),
     )
 
 

@@ -6,7 +6,8 @@ it mirrors what all partitions count .
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from headcount.sqlite.opening import damage_named, rows
 from headcount.store.counts import counts_of
 from headcount.store.partition_change import CONFLICTS
 from headcount.store.partition_protocol import MIRROR_COMPLETE, Place
+from headcount.store.protocol import AttributedUsage
 from headcount.store.sqlite import SqliteStore
 from headcount.store.stored_outbox import StoredOutbox
 from headcount.store.tables import (
@@ -148,18 +150,28 @@ class WholeSums(SqliteStore):
     _is_whole = False
 
     def read_usage(
-        self,
-        workspace: int,
-        period: Period,
-        *,
-        libraries: bool = False,
-        contributions: bool = False,
+        self, workspace: int, period: Period, *, libraries: bool = False
     ) -> UsageReading:
         """The usage of a workspace in a period; as `SqliteStore.read_usage`.
 
         Raises:
             StorageUnavailableError: not all partitions are there yet.
         """
+        self._require_all()
+        return super().read_usage(workspace, period, libraries=libraries)
+
+    @contextmanager
+    def attributed(self, workspace: int, periods: Sequence[Period]) -> Iterator[AttributedUsage]:
+        """The usage of a workspace in some periods; as `SqliteStore.attributed`.
+
+        Raises:
+            StorageUnavailableError: not all partitions are there yet.
+        """
+        self._require_all()
+        with super().attributed(workspace, periods) as usage:
+            yield usage
+
+    def _require_all(self) -> None:
         if not self._is_whole:
             with self._lock:
                 self._is_whole = self._ledger.get(WATERMARK, MIRROR_COMPLETE) is not None
@@ -167,6 +179,3 @@ class WholeSums(SqliteStore):
             raise StorageUnavailableError(
                 "what all partitions of the cluster have counted is not on this node yet"
             )
-        return super().read_usage(
-            workspace, period, libraries=libraries, contributions=contributions
-        )

@@ -11,6 +11,7 @@ keys in files of its own that somebody must write, merge and put away, is a seco
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -18,7 +19,7 @@ from headcount.counting.alerts import AlertEvent, QuotaReached
 from headcount.counting.aside import Aside, AsideSum, ConfirmedAside
 from headcount.counting.attributes import RESERVED, Attributes
 from headcount.counting.calendar import Period
-from headcount.counting.contributions import DayOfContributions
+from headcount.counting.contributions import Contributions, DayOfContributions
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import Family, KeyBlock, NewKeys
 from headcount.counting.libraries import LibraryUse
@@ -29,6 +30,7 @@ from headcount.store.key_run_protocol import KeyRun
 from headcount.store.partition_change import HandedOn, Mirrored
 
 __all__ = [
+    "AttributedUsage",
     "Change",
     "KeyErasure",
     "KeyReplacement",
@@ -153,6 +155,21 @@ class StoreState(NamedTuple):
     trusted_day: int | None
 
 
+class AttributedUsage(Protocol):
+    """To which messages the usage of a workspace is attributed, read source by source: of many
+    sources it would be much at once.
+
+    Attributes:
+        readings: the usage in each of the months that were asked for.
+    """
+
+    readings: Sequence[UsageReading]
+
+    def of_source(self, source: int) -> Sequence[Contributions]:
+        """The contributions of the messages of one source, by its number, in each of the months."""
+        ...
+
+
 class UsageStore(Protocol):
     """The reading side; safe to use from several processes at once."""
 
@@ -162,7 +179,6 @@ class UsageStore(Protocol):
         period: Period,
         *,
         libraries: bool = False,
-        contributions: bool = False,
     ) -> UsageReading:
         """The usage of a workspace (by number) in a period, all from one moment.
 
@@ -172,7 +188,18 @@ class UsageStore(Protocol):
             workspace: which.
             period: the month.
             libraries: whether to read who sent the messages too.
-            contributions: whether to read to which messages counts are attributed too.
+        """
+        ...
+
+    def attributed(
+        self, workspace: int, periods: Sequence[Period]
+    ) -> AbstractContextManager[AttributedUsage]:
+        """The usage of a workspace (by number) in some periods, and to which messages it is
+        attributed: all from one moment, and usable as long as the context is open.
+
+        Args:
+            workspace: which.
+            periods: the months.
         """
         ...
 

@@ -228,6 +228,7 @@ SELECT reason, workspace, period, min(day), max(day), sum(messages), min(origin)
 FROM aside GROUP BY reason, workspace, period ORDER BY reason, workspace, period
 """
 OF_MONTH = "WHERE workspace = ?1 AND period = ?2"
+OF_SOURCE = f"{OF_MONTH} AND source = ?3"
 # Who sent messages stands among rejections, and is read by itself: it may be many rows.
 REJECTIONS_OF_MONTH = (
     f"{OF_MONTH} AND substr(reason, 1, length(?3)) <> ?3 ORDER BY source, day, reason"

@@ -9,43 +9,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from headcount.counting.aside import AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
-from headcount.counting.conflicts import CONFLICTING
-from headcount.counting.contributions import Contributions
-from headcount.counting.facts import WIDE_FACT_BYTES, Rejection, WideFacts
+from headcount.counting.facts import WIDE_FACT_BYTES, WideFacts
 from headcount.counting.keys import Family, KeyBlock
-from headcount.counting.libraries import USE_PREFIX, split_tallies
-from headcount.counting.metrics import API_CALLS, KINDS
-from headcount.counting.usage import DAYS_MAX, UsageReading
+from headcount.counting.usage import UsageReading
 from headcount.sqlite.opening import damage_named, one_moment, rows
+from headcount.sqlite.reading import open_at_one_moment
 from headcount.sqlite.rows import open_checked, read_checked
 from headcount.store import sql, writing
 from headcount.store.alerts import SqliteAlerts
 from headcount.store.aside import aside_sums
 from headcount.store.checking import months_of
-from headcount.store.contribution_rows import contributions_of
-from headcount.store.counts import all_counts_of, counts_of
 from headcount.store.files import SqliteFiles, refusals
-from headcount.store.protocol import Change, KeyErasure, KeyReplacement, Month, StoreState
-from headcount.store.tables import (
-    ASIDE,
-    ATTRIBUTES,
-    CONFLICT,
-    CONTRIBUTION,
-    KEY_BLOCK,
-    KEY_RUN,
-    POSITION,
-    REJECTION,
-    TABLES,
-    USAGE,
-    WATERMARK,
+from headcount.store.protocol import (
+    AttributedUsage,
+    Change,
+    KeyErasure,
+    KeyReplacement,
+    Month,
+    StoreState,
 )
+from headcount.store.tables import ASIDE, KEY_BLOCK, KEY_RUN, POSITION, TABLES, WATERMARK
+from headcount.store.usage_rows import StoredAttribution, usage_of
 
 __all__ = ["SqliteStore"]
 
@@ -70,7 +60,7 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, *, vfs: str | None = None, read_only: bool = False) -> None:
-        self._path = path
+        self._path, self._vfs = path, vfs
         self._lock = threading.Lock()
         self._db, self._ledger = open_checked(
             path,
@@ -183,56 +173,19 @@ class SqliteStore:
     # Reading: anybody.
 
     def read_usage(
-        self,
-        workspace: int,
-        period: Period,
-        *,
-        libraries: bool = False,
-        contributions: bool = False,
+        self, workspace: int, period: Period, *, libraries: bool = False
     ) -> UsageReading:
         """The usage of a workspace in a period, all from one moment."""
         with refusals("could not be read"), self._lock, one_moment(self._db):
-            watermarks: dict[str, int] = dict(self._ledger.read(WATERMARK))
-            first = self._first_period(workspace)
-            place = (workspace, period.number)
-            usage = self._ledger.read(USAGE, f"{sql.OF_MONTH} ORDER BY source", place)
-            prefixed = (*place, USE_PREFIX)
-            rejected = self._ledger.read(REJECTION, sql.REJECTIONS_OF_MONTH, prefixed)
-            used = self._ledger.read(REJECTION, sql.USES_OF_MONTH, prefixed) if libraries else []
-            conflicts = self._ledger.read(CONFLICT, f"{sql.OF_MONTH} ORDER BY source, day", place)
-            attributed = self._contributions(place) if contributions else None
-        usage = [row[2:] for row in usage]
-        totals = [row for row in usage if row[0] == 0]
-        sources = usage[len(totals) :]  # source 0, the workspace itself, comes first
-        return UsageReading(
-            period=period,
-            first_period=first,
-            last_metered_day=watermarks.get(writing.LAST_METERED_DAY),
-            counted_until_ms=watermarks.get(writing.COUNTED_UNTIL, 0),
-            revision=totals[0][1] if totals else 0,
-            workspace=counts_of(totals[0][2])
-            if totals
-            else np.zeros((DAYS_MAX, len(KINDS)), np.int64),
-            source_numbers=np.array([row[0] for row in sources], np.uint32),
-            sources=all_counts_of([row[2] for row in sources]),
-            rejected=tuple(Rejection(workspace, *row[2:]) for row in rejected),
-            conflicting=tuple(
-                Rejection(workspace, source, day, CONFLICTING, messages)
-                for *_, source, day, messages in conflicts
-            ),
-            libraries=tuple(split_tallies(Rejection(workspace, *row[2:]) for row in used)[1]),
-            contributions=attributed,
-        )
+            return usage_of(self._path, self._db, workspace, period, libraries=libraries)
 
-    def _contributions(self, place: tuple[int, int]) -> Contributions:
-        lists = self._ledger.read(ATTRIBUTES, sql.OF_MONTH, place)
-        days = self._ledger.read(CONTRIBUTION, f"{sql.OF_MONTH} ORDER BY source, day", place)
-        return contributions_of((row[2:] for row in lists), (row[2:] for row in days))
+    @contextmanager
+    def attributed(self, workspace: int, periods: Sequence[Period]) -> Iterator[AttributedUsage]:
+        """The usage of a workspace in some periods, and to which messages it is attributed, all
+        from one moment.
 
-    def _first_period(self, workspace: int) -> Period | None:
-        clause = "WHERE workspace = ?1 AND source = 0 ORDER BY period"
-        for row in read_checked(self._path, self._db, USAGE, clause, (workspace,)):
-            # A month may hold nothing but duplicates of its neighbour's messages: no usage.
-            if counts_of(row[-1])[:, API_CALLS].any():
-                return Period(row[1])
-        return None
+        It has a connection of its own, since others read meanwhile.
+        """
+        moment = open_at_one_moment(self._path, version=sql.VERSION, vfs=self._vfs)
+        with refusals("could not be read"), moment as db:
+            yield StoredAttribution(self._path, db, workspace, periods)

@@ -7,18 +7,29 @@ from itertools import combinations
 import pytest
 
 from headcount.counting.attributes import Attributes
-from headcount.counting.explaining import Brought, ExplainedMonth, Whence, brought_by, explained
-from headcount.counting.likely_causes import CAUSES, LikelyCause, causes_of
-from headcount.counting.metrics import BY_NAME, HEADLINES, Metric
-from support.generated_months import PLANTED, SHOP, SOURCES, WEB, GeneratedMonth, generated
+from headcount.counting.explaining import Brought, BroughtBy, brought_by
+from headcount.counting.likely_causes import CAUSES, LikelyCause, LikelyCauses
+from support.generated_months import PLANTED, SOURCES, WEB, GeneratedMonth, generated
 
 DAYS = 31
 PAIRS = list(combinations(PLANTED, 2))
 
 
 def causes(before: GeneratedMonth, now: GeneratedMonth) -> list[LikelyCause]:
-    brought = [brought_by(each.contributions, DAYS) for each in (now, before)]
-    return causes_of(brought[0], brought[1], SOURCES)
+    sides: list[dict[int, BroughtBy]] = [
+        {source: brought_by(held, DAYS) for source, held in each.contributions.items()}
+        for each in (now, before)
+    ]
+    return causes_of(*sides)
+
+
+def causes_of(now: dict[int, BroughtBy], before: dict[int, BroughtBy]) -> list[LikelyCause]:
+    users = sum(each.users for brought in now.values() for each in brought.values())
+    found = LikelyCauses(SOURCES, users, has_before=bool(before))
+    for source in {*now, *before}:
+        is_new = source not in before
+        found.add(source, now.get(source, {}), before.get(source, {}), is_new=is_new)
+    return found.ranked()
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -50,43 +61,23 @@ def test_a_month_that_varies_by_itself_has_no_cause(seed: int) -> None:
 
 def test_more_ids_of_the_same_known_users_are_no_cause() -> None:
     """Each message links an id of its own to its user: there are no more users by it."""
-    whence = Whence(WEB, Attributes("analytics.js", "4.2.0", "track", "Viewed"))
+    viewed = Attributes("analytics.js", "4.2.0", "track", "Viewed")
     before = Brought(messages=1000, identified=250, anonymous=250, linked=250)
     now = Brought(messages=1000, identified=250, anonymous=1000, linked=1000)
     assert now.users == before.users
-    assert causes_of({whence: now}, {whence: before}, SOURCES) == []
+    assert causes_of({WEB: {viewed: now}}, {WEB: {viewed: before}}) == []
 
 
-@pytest.mark.parametrize("metric", HEADLINES, ids=lambda metric: metric.name)
-@pytest.mark.parametrize("source", [None, WEB, SHOP])
-@pytest.mark.parametrize("days", [1, 9, DAYS])
-def test_contributions_add_up_to_the_change(metric: Metric, source: int | None, days: int) -> None:
-    for seed in range(3):
-        sides = [
-            ExplainedMonth(
-                int(metric.of(month.counts[source or 0])[:days].sum())
-                if (source or 0) in month.counts
-                else 0,
-                brought_by(month.contributions, days, source),
-            )
-            for month in generated(seed, "new_source")
-        ]
-        told = explained(sides[1], sides[0], metric)
-        assert sum(row.change for row in told.contributions) == told.change
-        assert told.change == sides[1].total - sides[0].total
-        assert all(row.whence is not None for row in told.contributions), "all is attributed"
-
-
-def test_what_nobody_attributed_is_a_contribution_too() -> None:
-    [before, now] = generated(1)
-    brought = brought_by(now.contributions, DAYS)
-    mtu = BY_NAME["mtu"]
-    total = int(mtu.of(now.counts[0]).sum())
-    told = explained(ExplainedMonth(total, brought), ExplainedMonth(70, {}), mtu)
-    [left] = [row for row in told.contributions if row.whence is None]
-    assert (left.now, left.before) == (0, 70)
-    assert sum(row.change for row in told.contributions) == told.change
-    assert before.counts[0] is not now.counts[0]
+def test_of_many_sources_the_causes_that_explain_most_are_kept() -> None:
+    bought = Attributes("analytics-python", "2.3.2", "track", "Order Paid")
+    now: dict[int, BroughtBy] = {
+        source: {bought: Brought(messages=source, identified=source)} for source in range(1, 200)
+    }
+    now[WEB] = {bought: Brought(messages=1_000_000, identified=200)}
+    found = LikelyCauses(SOURCES, 1_000, has_before=True)
+    for source, brought in now.items():
+        found.add(source, brought, {} if source > 1 else now[WEB], is_new=source > 1)
+    assert [each.source for each in found.ranked()] == list(range(199, 149, -1))
 
 
 def test_every_cause_has_words() -> None:
@@ -94,3 +85,4 @@ def test_every_cause_has_words() -> None:
     for words in CAUSES.values():
         assert words.title
         assert words.remedy.endswith(".")
+    assert {words.unit for words in CAUSES.values()} == {"tracked users", "missing links"}

@@ -1,17 +1,17 @@
-"""Why a count moved: takes two readings, gives contributions that add up to the change, and likely
+"""Why a count moved: takes what is asked, gives contributions that add up to the change, and likely
 causes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.usage.month import MonthView, http_date, read_month
+from headcount.api.usage.month import http_date, read_month
+from headcount.api.v1.explained_months import ExplainedMonths, Wanted
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.problems import Problem, invalid
@@ -23,25 +23,15 @@ from headcount.api.wire.query import (
     parse_period_param,
     parse_value_param,
 )
-from headcount.counting.calendar import Period, moment_text
-from headcount.counting.explaining import (
-    Brought,
-    Contribution,
-    ExplainedMonth,
-    Whence,
-    brought_by,
-    explained,
-)
-from headcount.counting.likely_causes import CAUSES, LikelyCause, causes_of
-from headcount.counting.metrics import HEADLINES, Metric
-from headcount.counting.usage import UsageReading
+from headcount.counting.calendar import moment_text
+from headcount.counting.explaining import PARTS, RANKS, Contribution
+from headcount.counting.likely_causes import CAUSES, LikelyCause
+from headcount.counting.metrics import HEADLINES
 
 __all__ = ["EXPLAIN_HANDLERS", "ContributionRow", "ExplainBody", "NamedCause"]
 
 _LIMIT, _LIMIT_MAX = 50, 1000
-_RANKS = ("share", "surprise")
 _METRICS = {name: metric for metric in HEADLINES for name in (metric.option, metric.wire)}
-_PARTS = ("source", "library", "version", "type", "event", "bot")
 
 
 class ContributionRow(msgspec.Struct, rename="camel", gc=False):
@@ -88,7 +78,8 @@ class NamedCause(msgspec.Struct, rename="camel", gc=False):
 
     name: str
     title: str
-    effect: Annotated[int, Meta(description="Tracked users that it explains, about.")]
+    effect: Annotated[int, Meta(description="How many it explains, about, of `unit`.")]
+    unit: Annotated[str, Meta(description="`tracked users`, or `missing links`.")]
     source_id: str
     source_name: str
     library: str
@@ -116,6 +107,7 @@ class ExplainBody(msgspec.Struct, rename="camel"):
     ]
     rest: RestOfRows
     causes: Annotated[list[NamedCause], Meta(description="The one that explains most first.")]
+    notes: Annotated[list[str], Meta(description="What cannot be told, and why.")]
 
 
 class ExplainAnswer(msgspec.Struct):
@@ -141,7 +133,7 @@ _QUERY = (
         {"type": "string", "example": "source,library,version"},
     ),
     QueryParameter(
-        "rank", "By what contributions are ranked.", {"type": "string", "enum": list(_RANKS)}
+        "rank", "By what contributions are ranked.", {"type": "string", "enum": list(RANKS)}
     ),
     QueryParameter(
         "limit",
@@ -151,28 +143,21 @@ _QUERY = (
 )
 
 
-class _Asked(NamedTuple):
-    metric: Metric
-    parts: frozenset[str]
-    rank: str
-    limit: int
-
-
-def _asked(pairs: Pairs) -> _Asked:
+def _wanted(pairs: Pairs) -> Wanted:
     metric = parse_value_param(pairs, "metric") or HEADLINES[0].option
     if metric not in _METRICS:
         raise invalid("metric", f"must be one of {', '.join(each.option for each in HEADLINES)}.")
-    parts = frozenset((parse_value_param(pairs, "by") or ",".join(_PARTS)).split(","))
-    if not parts <= set(_PARTS):
-        raise invalid("by", f"must name some of {', '.join(_PARTS)}.")
-    rank = parse_value_param(pairs, "rank") or _RANKS[0]
-    if rank not in _RANKS:
-        raise invalid("rank", f"must be one of {', '.join(_RANKS)}.")
+    parts = frozenset((parse_value_param(pairs, "by") or ",".join(PARTS)).split(","))
+    if not parts <= set(PARTS):
+        raise invalid("by", f"must name some of {', '.join(PARTS)}.")
+    rank = parse_value_param(pairs, "rank") or next(iter(RANKS))
+    if rank not in RANKS:
+        raise invalid("rank", f"must be one of {', '.join(RANKS)}.")
     limit = parse_value_param(pairs, "limit") or str(_LIMIT)
     plain = limit.isascii() and limit.isdigit() and len(limit) <= len(str(_LIMIT_MAX))
     if not plain or not 1 <= int(limit) <= _LIMIT_MAX:
         raise invalid("limit", f"must be a whole number from 1 to {_LIMIT_MAX}.")
-    return _Asked(_METRICS[metric], parts, rank, int(limit))
+    return Wanted(_METRICS[metric], parts, rank, int(limit))
 
 
 @endpoint(
@@ -194,92 +179,48 @@ def _asked(pairs: Pairs) -> _Asked:
 async def explain_change(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     pairs = pairs_of(request.scope["query_string"])
-    asked = _asked(pairs)
+    wanted = _wanted(pairs)
     view = read_month(caller, parse_period_param(pairs, required=False))
-    wanted = parse_period_param(pairs, "against", required=False)
-    if wanted is not None:
-        read_month(caller, wanted, "against")
-    against = wanted or Period(view.period.number - 1)
+    against = parse_period_param(pairs, "against", required=False)
+    if against is None:
+        against = view.period.shifted(-1)
+    else:
+        read_month(caller, against, "against")
     sources = _Sources(caller)
     source = sources.number_of(parse_value_param(pairs, "sourceId"))
 
     def explain() -> Response[bytes]:
-        now, before = (
-            caller.services.store.read_usage(caller.workspace.number, each, contributions=True)
-            for each in (view.period, against)
-        )
-        body = _body(view, (now, before), asked, sources, source)
-        return answer(ExplainAnswer(body), {"Last-Modified": http_date(now.counted_until_ms)})
+        store, workspace = caller.services.store, caller.workspace.number
+        days = 31 if view.past else view.days
+        with store.attributed(workspace, (view.period, against)) as usage:
+            found = ExplainedMonths(usage, days, wanted, sources.names, source)
+        body = _body(found, wanted.metric.wire, sources)
+        until = found.readings[0].counted_until_ms
+        return answer(ExplainAnswer(body), {"Last-Modified": http_date(until)})
 
     # Of many sources, each with as many contributions as are told apart, that takes seconds; others
     # are not to wait for it.
     return await asyncio.to_thread(explain)
 
 
-def _body(
-    view: MonthView,
-    readings: tuple[UsageReading, UsageReading],
-    asked: _Asked,
-    sources: _Sources,
-    source: int | None,
-) -> ExplainBody:
-    days = 31 if view.past else view.days
-    sides = [_side(each, days, asked.metric, source) for each in readings]
-    causes = causes_of(sides[0].brought, sides[1].brought, sources.names)
-    told = explained(_only(sides[0], asked.parts), _only(sides[1], asked.parts), asked.metric)
-    ranked = told.contributions
-    if asked.rank == "surprise":
-        ranked = sorted(ranked, key=lambda row: -abs(row.surprise))
-    moved = sum(abs(row.change) for row in ranked)
-    listed, rest = ranked[: asked.limit], ranked[asked.limit :]
+def _body(found: ExplainedMonths, metric: str, sources: _Sources) -> ExplainBody:
+    now, before = found.readings
+    told = found.result()
+    rest = told.rest
     return ExplainBody(
-        str(view.period),
-        str(readings[1].period),
-        min(days, view.period.length),
-        moment_text(readings[0].counted_until_ms),
-        asked.metric.wire,
+        str(now.period),
+        str(before.period),
+        min(found.days, now.period.length),
+        moment_text(now.counted_until_ms),
+        metric,
         told.now,
         told.before,
         told.change,
-        [_row(each, moved, sources) for each in listed],
-        RestOfRows(
-            len(rest),
-            sum(row.now for row in rest),
-            sum(row.before for row in rest),
-            sum(row.change for row in rest),
-        ),
-        [_cause(each, sources) for each in causes],
+        [_row(each, told.moved, sources) for each in told.contributions],
+        RestOfRows(rest.rows, rest.now, rest.before, rest.change),
+        [_cause(each, sources) for each in found.causes.ranked()],
+        list(found.notes(told)),
     )
-
-
-def _side(reading: UsageReading, days: int, metric: Metric, source: int | None) -> ExplainedMonth:
-    assert reading.contributions is not None, "they were asked for"
-    total = 0
-    if source is None:
-        total = int(metric.of(reading.workspace)[:days].sum())
-    else:
-        for number, counts in zip(reading.source_numbers.tolist(), reading.sources, strict=True):
-            if number == source:
-                total = int(metric.of(counts)[:days].sum())
-    return ExplainedMonth(total, brought_by(reading.contributions, days, source))
-
-
-def _only(month: ExplainedMonth, parts: frozenset[str]) -> ExplainedMonth:
-    """A month in which only some attributes are told apart."""
-    if parts == set(_PARTS):
-        return month
-    sums: defaultdict[Whence, Brought] = defaultdict(Brought)
-    for whence, brought in month.brought.items():
-        library, version, kind, event, bot = whence.attributes
-        kept = whence.attributes._replace(
-            library=library if "library" in parts else "",
-            version=version if "version" in parts else "",
-            type=kind if "type" in parts else "",
-            event=event if "event" in parts else "",
-            bot="bot" in parts and bot,
-        )
-        sums[Whence(whence.source if "source" in parts else 0, kept)].add(brought)
-    return ExplainedMonth(month.total, dict(sums))
 
 
 class _Sources:
@@ -338,6 +279,7 @@ def _cause(cause: LikelyCause, sources: _Sources) -> NamedCause:
         cause.name,
         words.title,
         cause.effect,
+        words.unit,
         *sources.named(cause.source),
         cause.library,
         cause.version,
