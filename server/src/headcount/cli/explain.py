@@ -10,8 +10,10 @@ from headcount.cli.options import as_json_option
 from headcount.cli.reading.api_connection import connected, reading_options
 from headcount.cli.reading.own import require_own, source_names
 from headcount.cli.reading.usage_rows import period_named
+from headcount.counting.metrics import HEADLINES
 from headcount.errors import UsageError
 from headcount.terminal import print_json, print_table, say
+from headcount.wording import number_of
 
 if TYPE_CHECKING:
     from headcount.cli.reading.api_connection import ApiConnection
@@ -84,6 +86,10 @@ def explain(
     _print(told)
 
 
+def _number(number: float) -> str:
+    return f"{number:,.0f}" if number == int(number) else f"{number:.3g}"
+
+
 def _source_id(connection: ApiConnection, id_or_name: str) -> str:
     names = source_names(connection)
     found = [each for each, name in names.items() if name == id_or_name]
@@ -100,16 +106,27 @@ def _source_id(connection: ApiConnection, id_or_name: str) -> str:
 
 
 def _print(told: dict[str, Any]) -> None:
+    period, against = told["period"][:7], told["against"][:7]
+    label = next(each.label for each in HEADLINES if each.wire == told["metric"])
+    days = number_of(told["days"], "day")
     say(
-        f"{told['metric']} of {told['period'][:7]}: {told['now']:,}, and {told['before']:,} in"
-        f" {told['against'][:7]}, after {told['days']} days: {told['change']:+,}."
+        f"{label} of {period}: {told['now']:,}. Of {against}: {told['before']:,}, after {days} as"
+        f" well. Change: {told['change']:+,}."
     )
+    for note in told["notes"]:
+        say(f"Note: {note}")
     for number, cause in enumerate(told["causes"], 1):
         library = f"{cause['library']} {cause['libraryVersion']}".strip()
         where = " / ".join(part for part in (cause["sourceName"], library) if part)
-        say(f"{number}. {cause['title']}{f' ({where})' if where else ''}: {cause['effect']:+,}")
-        say(f"   {cause['evidence']}: {cause['now']:g}, before {cause['before']:g}.")
-        say(f"   {cause['remedy']}")
+        say(
+            f"{number}. {cause['title']}{f' ({where})' if where else ''}: about"
+            f" {cause['effect']:,} {cause['unit']}",
+            f"   {cause['evidence'].capitalize()}: {_number(cause['now'])} in {period},"
+            f" {_number(cause['before'])} expected by {against}.",
+            f"   {cause['remedy']}",
+        )
+    if not told["causes"] and told["contributions"]:
+        say("No likely cause: what there is varies as months do.")
     rows: list[tuple[str, ...]] = [
         (
             f"{row['change']:+,}",
@@ -127,6 +144,10 @@ def _print(told: dict[str, Any]) -> None:
     if rest := told["rest"]["rows"]:
         rows.append((f"{told['rest']['change']:+,}", "", "", f"{rest:,} more", *[""] * 5))
     if rows:
+        say(
+            f"Contributions, in {label}. A share is of all that changed, whichever way; a surprise"
+            " is in standard deviations from the share of the other month."
+        )
         heads = ("change #", "share #", "surprise #", "of", "source", "library", "type", "event")
         print_table((*heads, "bot"), rows)
     else:

@@ -48,6 +48,7 @@ PARTS = ("source", *Attributes._fields)
 """What contributions are told apart by."""
 
 _GROUPS_MAX = 5_000
+_SAID_TO_BE_UNKNOWN = UNKNOWN._replace(library="unknown")
 # How many may be listed beyond those that are wanted before these are looked for.
 _SURPLUS_MAX = 1_000
 
@@ -274,6 +275,8 @@ class Explanation:
 
     def _told_apart(self, source: int, attributes: Attributes) -> Whence:
         parts = self._parts
+        if attributes == UNKNOWN:
+            attributes = _SAID_TO_BE_UNKNOWN
         if parts.issuperset(PARTS):
             return Whence(source, attributes)
         library, version, kind, event, bot = attributes

@@ -39,7 +39,13 @@ class ContributionRow(msgspec.Struct, rename="camel", gc=False):
 
     source_id: Annotated[str, Meta(description="Empty where it was not asked for.")]
     source_name: str
-    library: Annotated[str, Meta(description="`other` beyond those that are told apart.")]
+    library: Annotated[
+        str,
+        Meta(
+            description="`other` beyond those that are told apart, `unknown` where nothing is known"
+            " of the messages."
+        ),
+    ]
     library_version: str
     type: str
     event: Annotated[str, Meta(description="Of a track message.")]
