@@ -356,7 +356,7 @@ def test_conflicts_and_contributions_are_kept_and_bounded(open_store: OpenStore)
     for _ in range(2):
         store.commit(Change(contributions=[(JANUARY, day)], attributes=made_up))
     for each in (store, other):
-        with each.attributed(1, [JANUARY, FEBRUARY]) as usage:
+        with each.attribution.attributed(1, [JANUARY, FEBRUARY]) as usage:
             reading, empty = usage.readings
             found, nothing = usage.of_source(4)
             # What is committed meanwhile is of another moment.

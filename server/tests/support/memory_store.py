@@ -35,6 +35,7 @@ from headcount.store.alert_protocol import AlertStore, ScopeTotals, StoredEvent
 from headcount.store.contribution_rows import COARSE_MAX, WITH_EVENTS_MAX
 from headcount.store.protocol import (
     AttributedUsage,
+    Attribution,
     Change,
     KeyErasure,
     KeyReplacement,
@@ -382,6 +383,10 @@ class MemoryStore:
             ),
             libraries=self._libraries(workspace, period) if libraries else (),
         )
+
+    @property
+    def attribution(self) -> Attribution:
+        return self
 
     @contextmanager
     def attributed(self, workspace: int, periods: Sequence[Period]) -> Iterator[AttributedUsage]:

@@ -202,7 +202,7 @@ def assert_equal_to_oracle(
                     values = [part[kind] for part in parts]
                     assert 0 <= max(values) <= whole[kind] <= sum(values)
             if attributed:
-                with store.attributed(workspace, [period]) as usage:
+                with store.attribution.attributed(workspace, [period]) as usage:
                     assert_added_up(usage)
             # New counts are never negative, so running totals never fall.
             assert (reading.workspace >= 0).all()

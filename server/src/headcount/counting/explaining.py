@@ -28,8 +28,8 @@ __all__ = [
     "Brought",
     "BroughtBy",
     "Contribution",
+    "ExplainedBySource",
     "ExplainedCount",
-    "Explanation",
     "RestOfContributions",
     "Whence",
     "brought_by",
@@ -200,7 +200,7 @@ class ExplainedCount(NamedTuple):
         return self.now - self.before
 
 
-class Explanation:
+class ExplainedBySource:
     """Gathers the contributions to a change, source by source.
 
     Args:

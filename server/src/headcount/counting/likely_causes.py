@@ -121,7 +121,7 @@ class LikelyCauses:
     def __init__(self, source_names: Mapping[int, str], users: int, *, has_before: bool) -> None:
         self._source_names, self._has_before = source_names, has_before
         self._least = max(_IDS_MIN, _SHARE_MIN * users)
-        self._bots, self._internal = _Group(), _Group()
+        self._bots, self._internal = _BroughtByKind(), _BroughtByKind()
         self._found: list[LikelyCause] = []
 
     def add(self, source: int, now: BroughtBy, before: BroughtBy, *, is_new: bool) -> None:
@@ -170,7 +170,7 @@ def _split(months: _Months, is_in: Callable[[Attributes], bool]) -> tuple[_Month
     return (inside[0], inside[1]), (outside[0], outside[1])
 
 
-class _Group:
+class _BroughtByKind:
     """What messages of one kind bring, of whichever source they are."""
 
     def __init__(self) -> None:

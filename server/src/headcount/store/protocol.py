@@ -5,13 +5,13 @@ all that it needs to go on: how far the journals are metered, and the keys of op
 verbs say what a store is for (`MeterStore`). What an engine needs beside them, because it keeps
 keys in files of its own that somebody must write, merge and put away, is a second protocol
 (`StoreFiles`); an engine that needs no such care has none. Forgetting a person is a third
-(`KeyErasure`). One contract suite runs over all stores.
+(`KeyErasure`), and what usage is attributed to a fourth (`Attribution`). One contract suite runs
+over all stores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -19,18 +19,20 @@ from headcount.counting.alerts import AlertEvent, QuotaReached
 from headcount.counting.aside import Aside, AsideSum, ConfirmedAside
 from headcount.counting.attributes import RESERVED, Attributes
 from headcount.counting.calendar import Period
-from headcount.counting.contributions import Contributions, DayOfContributions
+from headcount.counting.contributions import DayOfContributions
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import Family, KeyBlock, NewKeys
 from headcount.counting.libraries import LibraryUse
 from headcount.counting.usage import Counts, UsageReading
 from headcount.store.alert_protocol import AlertStore
+from headcount.store.attribution_protocol import AttributedUsage, Attribution
 from headcount.store.erasure_protocol import KeyErasure, KeyReplacement
 from headcount.store.key_run_protocol import KeyRun
 from headcount.store.partition_change import HandedOn, Mirrored
 
 __all__ = [
     "AttributedUsage",
+    "Attribution",
     "Change",
     "KeyErasure",
     "KeyReplacement",
@@ -155,21 +157,6 @@ class StoreState(NamedTuple):
     trusted_day: int | None
 
 
-class AttributedUsage(Protocol):
-    """To which messages the usage of a workspace is attributed, read source by source: of many
-    sources it would be much at once.
-
-    Attributes:
-        readings: the usage in each of the months that were asked for.
-    """
-
-    readings: Sequence[UsageReading]
-
-    def of_source(self, source: int) -> Sequence[Contributions]:
-        """The contributions of the messages of one source, by its number, in each of the months."""
-        ...
-
-
 class UsageStore(Protocol):
     """The reading side; safe to use from several processes at once."""
 
@@ -191,16 +178,9 @@ class UsageStore(Protocol):
         """
         ...
 
-    def attributed(
-        self, workspace: int, periods: Sequence[Period]
-    ) -> AbstractContextManager[AttributedUsage]:
-        """The usage of a workspace (by number) in some periods, and to which messages it is
-        attributed: all from one moment, and usable as long as the context is open.
-
-        Args:
-            workspace: which.
-            periods: the months.
-        """
+    @property
+    def attribution(self) -> Attribution:
+        """To which messages usage is attributed."""
         ...
 
     @property

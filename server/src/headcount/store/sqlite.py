@@ -28,14 +28,15 @@ from headcount.store.checking import months_of
 from headcount.store.files import SqliteFiles, refusals
 from headcount.store.protocol import (
     AttributedUsage,
+    Attribution,
     Change,
     KeyErasure,
     KeyReplacement,
     Month,
     StoreState,
 )
+from headcount.store.stored_usage import StoredAttribution, usage_of
 from headcount.store.tables import ASIDE, KEY_BLOCK, KEY_RUN, POSITION, TABLES, WATERMARK
-from headcount.store.usage_rows import StoredAttribution, usage_of
 
 __all__ = ["SqliteStore"]
 
@@ -178,6 +179,11 @@ class SqliteStore:
         """The usage of a workspace in a period, all from one moment."""
         with refusals("could not be read"), self._lock, one_moment(self._db):
             return usage_of(self._path, self._db, workspace, period, libraries=libraries)
+
+    @property
+    def attribution(self) -> Attribution:
+        """To which messages usage is attributed: by rows of this store itself."""
+        return self
 
     @contextmanager
     def attributed(self, workspace: int, periods: Sequence[Period]) -> Iterator[AttributedUsage]:

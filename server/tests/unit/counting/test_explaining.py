@@ -12,8 +12,8 @@ from headcount.counting.explaining import (
     RANKS,
     Brought,
     BroughtBy,
+    ExplainedBySource,
     ExplainedCount,
-    Explanation,
     brought_by,
 )
 from headcount.counting.metrics import BY_NAME, HEADLINES, Metric
@@ -32,7 +32,7 @@ def explained(
         else 0
         for month in (now, before)
     ]
-    explanation = Explanation(metric, *totals, limit=1000)
+    explanation = ExplainedBySource(metric, *totals, limit=1000)
     own = source is not None
     for each in {*now.contributions, *before.contributions} if source is None else {source}:
         sides = (
@@ -59,7 +59,7 @@ def test_contributions_add_up_to_the_change(metric: Metric, source: int | None, 
 def test_what_nobody_attributed_is_a_contribution_too() -> None:
     [_, now] = generated(1)
     total = int(MTU.of(now.counts[0]).sum())
-    explanation = Explanation(MTU, total, 70, limit=1000)
+    explanation = ExplainedBySource(MTU, total, 70, limit=1000)
     for source, held in now.contributions.items():
         explanation.add(source, brought_by(held, DAYS), {})
     told = explanation.result()
@@ -92,7 +92,7 @@ def test_no_more_is_held_than_is_bounded_and_nothing_is_lost(
     sides = zip(*months.values(), strict=True)
     totals = [sum(b.users for month in side for b in month.values()) for side in sides]
     whole, small = (
-        Explanation(MTU, *totals, parts=parts, rank=rank, limit=limit, groups_max=groups)
+        ExplainedBySource(MTU, *totals, parts=parts, rank=rank, limit=limit, groups_max=groups)
         for limit, groups in ((10**6, 10**6), (10, 100))
     )
     most = 0

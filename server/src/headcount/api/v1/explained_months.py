@@ -10,7 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from headcount.counting.contributions import Contributions
-from headcount.counting.explaining import ExplainedCount, Explanation, brought_by, messages_told
+from headcount.counting.explaining import (
+    ExplainedBySource,
+    ExplainedCount,
+    brought_by,
+    messages_told,
+)
 from headcount.counting.likely_causes import LikelyCauses
 from headcount.counting.metrics import BY_NAME, Metric
 from headcount.counting.usage import Counts, UsageReading
@@ -26,7 +31,7 @@ _TOLD_MIN = 0.95
 
 
 class Wanted(NamedTuple):
-    """What is to be explained, and how; see `Explanation`."""
+    """What is to be explained, and how; see `ExplainedBySource`."""
 
     metric: Metric
     parts: frozenset[str]
@@ -66,7 +71,7 @@ class ExplainedMonths:
         else:
             scopes = [each.get(source) for each in counts]
         now, before = (_total(each, wanted.metric) for each in scopes)
-        self._explanation = Explanation(
+        self._explanation = ExplainedBySource(
             wanted.metric, now, before, parts=wanted.parts, rank=wanted.rank, limit=wanted.limit
         )
         self.causes = LikelyCauses(

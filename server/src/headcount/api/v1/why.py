@@ -198,7 +198,7 @@ async def explain_change(request: Request[Any, Any, Any]) -> Response[bytes]:
     def explain() -> Response[bytes]:
         store, workspace = caller.services.store, caller.workspace.number
         days = 31 if view.past else view.days
-        with store.attributed(workspace, (view.period, against)) as usage:
+        with store.attribution.attributed(workspace, (view.period, against)) as usage:
             found = ExplainedMonths(usage, days, wanted, sources.names, source)
         body = _body(found, wanted.metric.wire, sources)
         until = found.readings[0].counted_until_ms

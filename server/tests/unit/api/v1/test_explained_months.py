@@ -53,7 +53,7 @@ def commit(
 
 
 def explained(store: MeterStore, names: Iterable[int], days: int = 31) -> ExplainedMonths:
-    with store.attributed(1, (NOVEMBER, OCTOBER)) as usage:
+    with store.attribution.attributed(1, (NOVEMBER, OCTOBER)) as usage:
         return ExplainedMonths(usage, days, MTU, {each: f"Shop {each}" for each in names}, None)
 
 
