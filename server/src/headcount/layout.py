@@ -194,6 +194,21 @@ class DataFolder:
         return self.path / "run" / "handed_on.json"
 
     @property
+    def forget_orders(self) -> Path:
+        """Whom the partitions of this node are to forget."""
+        return self.path / "run" / "forget_orders.json"
+
+    @property
+    def forget_report(self) -> Path:
+        """What they have found of those."""
+        return self.path / "run" / "forget_report.json"
+
+    @property
+    def forget_waits(self) -> Path:
+        """What requests of this node to forget somebody wait for."""
+        return self.path / "run" / "forget_waits.json"
+
+    @property
     def leases(self) -> Path:
         """What this node of a cluster may publish, and until when."""
         return self.path / "run" / "leases.json"

@@ -26,7 +26,7 @@ from headcount.datafolder import DataFolder
 from headcount.doctor import Level, examine
 from headcount.meter import forgetting
 from headcount.store.opening import open_store
-from headcount.wiring.forget_requests import ForgetRequest, ask_to_forget, read_request
+from headcount.wiring.forget_files import ForgetRequest, ask_to_forget, read_request
 from headcount.wiring.meter import meter_until_drained
 from support.counted_folder import DAY_MS, SOURCES, CountedFolder, counted_folder
 from support.oracle import PlainFact
@@ -39,7 +39,8 @@ MEMORY = 1 << 30
 # Where the lines are that a kill may come after.
 WATCHED = (
     "/store/files.py", "/store/replacing.py", "/store/run_folder.py", "/store/runs.py",
-    "/meter/forgetting.py", "/wiring/forget_requests.py", "/sqlite/rows.py", "headcount/durable.py",
+    "/meter/forgetting.py", "/wiring/forget_requests.py", "/wiring/forget_files.py",
+    "/sqlite/rows.py", "headcount/durable.py",
 )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from support.engine_servers import ENGINES, EngineServers
 from support.memory_log import NO_FAULTS
 from support.oracle import PlainFact
 from support.rig import assert_equal_to_oracle
-from support.stage_histories import FIRST_DAY, Reader, act, memory_folder
+from support.stage_histories import FIRST_DAY, Reader, act, forget, memory_folder
 from support.staged_cluster import StagedCluster
 
 _SEED = int(os.environ.get("HEADCOUNT_SEED", "1"))
@@ -78,6 +78,8 @@ def test_every_count_is_the_oracles_whatever_happens_to_the_log(engine: str) -> 
             reader = Reader(cluster)
             try:
                 for number in range(_ACTS):
+                    if number % 30 == 12:
+                        forget(cluster, chance)
                     act(cluster, chance, posted, restores=restores)
                     cluster.server.away = False
                     reader.look()
@@ -108,7 +110,10 @@ def _some_steps(cluster: StagedCluster) -> None:
 def _settle(cluster: StagedCluster) -> None:
     """Until freshness passes what was acknowledged by now."""
     posted_ms, until_s = cluster.now_ms, time.monotonic() + _SETTLED_WITHIN_S
-    while not all(store.state().counted_until_ms > posted_ms for store, _ in cluster.mirrors):
+    while not (
+        all(store.state().counted_until_ms > posted_ms for store, _ in cluster.mirrors)
+        and cluster.has_forgotten()
+    ):
         assert time.monotonic() < until_s, f"seed {_SEED}: {cluster.standing()}"
         cluster.step()
         time.sleep(0.01)

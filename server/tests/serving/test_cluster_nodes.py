@@ -228,7 +228,6 @@ def test_what_only_a_single_machine_does_is_refused_in_a_cluster(
     a.json("source", "add", "web", "--workspace", "Shop")
     for command in (
         ("rotate-hash-key",),
-        ("forget", "--user-id", "u"),
         ("import", str(a.cwd / "past.jsonl"), "--workspace", "Shop", "--source", "web"),
     ):
         done = a.run(*command)

@@ -84,6 +84,7 @@ def live(
     restores: bool = False,
     rebuilds: bool = False,
     steps: int = 30,
+    forgets: bool = False,
 ) -> int:
     """One history; how many steps it took until it was fresh.
 
@@ -117,6 +118,8 @@ def live(
         cluster.faults(faults)
         try:
             for _ in range(steps):
+                if forgets and chance.random() < 0.12:
+                    forget(cluster, chance)
                 act(cluster, chance, posted, restores=restores)
                 reader.look()
             steps_before = cluster.steps
@@ -188,6 +191,12 @@ def act(
         cluster.restore(chance.choice(cluster.names))
     else:
         cluster.now_ms += 60_000
+
+
+def forget(cluster: StagedCluster, chance: random.Random) -> None:
+    """A person is to be forgotten."""
+    user, anonymous = chance.choice([("a", None), (None, "x"), ("b", "y"), ("c", "x")])
+    cluster.forget(user, anonymous, chance.choice([None, None, {1}]))
 
 
 def _fact(chance: random.Random, number: int) -> PlainFact:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from headcount.counting.alerts import AlertSetup
 from headcount.counting.batch import facts_from_bytes
+from headcount.counting.calendar import MS_PER_DAY
 from headcount.errors import EngineAwayError
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.meter.limits import MeterLimits
@@ -23,6 +25,7 @@ from headcount.meter.sources import KnownSources
 from headcount.stages.chain import Arrival
 from headcount.stages.counts_feed import CountsFeed
 from headcount.stages.first_stage import FirstStage
+from headcount.stages.forget_orders import ForgetOrder, OrderPublishing, PendingOrder, encoded_order
 from headcount.stages.hosts import HostedPartition, MirrorHost, PartitionHost, RelayHost
 from headcount.stages.mirror import Mirror
 from headcount.stages.mirror_watch import MirrorWatch
@@ -35,9 +38,26 @@ from headcount.store.opening import open_mirror_store, open_partition_store
 from headcount.store.partition_protocol import MirrorStore, PartitionStore
 from support.memory_log import NO_FAULTS, LogFaults, MemoryLogServer
 from support.oracle import Oracle, PlainFact
-from support.rig import pack
+from support.rig import HASHER, pack
 
 STEP_MS = 250
+
+
+class Person(NamedTuple):
+    """Whom to forget."""
+
+    user: str | None
+    anonymous: str | None
+    only: set[int] | None
+
+    def renamed(self, fact: PlainFact, name: str) -> PlainFact:
+        """A fact in which they are somebody else."""
+        if self.user is not None and fact.user == self.user:
+            fact = replace(fact, user=name)
+        for part in ("anonymous", "previous"):
+            if self.anonymous is not None and getattr(fact, part) == self.anonymous:
+                fact = replace(fact, **{part: name})
+        return fact
 
 
 class StagedNode:
@@ -107,6 +127,10 @@ class StagedCluster:
         self.workspace_of: dict[int, int] = {}
         self.plain: dict[bytes, PlainFact] = {}
         self.order: dict[str, list[PlainFact]] = {}
+        self.pending: list[PendingOrder] = []
+        self.people: dict[int, Person] = {}
+        self.forgot: dict[str, dict[int, int]] = {}
+        self.giving: dict[str, OrderPublishing] = {}
         self.committed: set[tuple[str, str, int]] = set()
         self.epochs: dict[str, int] = {}
         self.hosts: dict[str, PartitionHost] = {}
@@ -147,6 +171,8 @@ class StagedCluster:
         relay = None
         if isinstance(meter, FirstStage):
             meter.on_arrivals = lambda arrivals: self._arrived(name, arrivals)
+            meter.on_forgotten = lambda number: self._forgotten(name, number)
+            self.giving[name] = OrderPublishing(name, log)
             outbox = Outbox(store.outbox)
             relay = Relay(
                 name, "keys", self.keys, log, lambda: [outbox], RecordsSplit(self.keys),
@@ -236,6 +262,34 @@ class StagedCluster:
             self.plain[_known_as(fact.tobytes())] for fact in facts
         )
 
+    def forget(self, user: str | None, anonymous: str | None, only: set[int] | None) -> None:
+        """Somebody asks that a person be forgotten."""
+        number = len(self.people) + 1
+        self.people[number] = Person(user, anonymous, only)
+        order = ForgetOrder(
+            number, self.now_ms + 10 * MS_PER_DAY, self.keys, f"secret {number}".encode(),
+            {0: (_hash_of(user), _hash_of(anonymous))},
+            None if only is None else sorted(only),
+        )  # fmt: skip
+        self.pending.append(PendingOrder(number, self.now_ms, encoded_order(order)))
+
+    def has_forgotten(self) -> bool:
+        """Whether every partition has carried out every order."""
+        meters = map(self.meter, self.hosts)
+        return all(meter.forgetting.number == len(self.people) for meter in meters)
+
+    def _forgotten(self, name: str, number: int) -> None:
+        """Stage 1 has come to an order; a rebuild comes to the same once more."""
+        self.forgot.setdefault(name, {}).setdefault(number, len(self.order.get(name, [])))
+
+    def _give_orders(self) -> None:
+        for name, giving in self.giving.items():
+            meter = self.meter(name)
+            with suppress(EngineAwayError):
+                giving.look(
+                    self.pending, meter.forgetting.number, meter.until_ms(), self.monotonic_s()
+                )
+
     def step(self) -> None:
         """Everybody does what there is to do, once."""
         self.steps += 1
@@ -249,6 +303,7 @@ class StagedCluster:
         for _, host in self.mirrors:
             with suppress(EngineAwayError):
                 host.step()
+        self._give_orders()
 
     def settle(self, most: int = 400) -> None:
         """With a log that works, until freshness passes what was acknowledged by now.
@@ -260,7 +315,8 @@ class StagedCluster:
         posted_ms = self.now_ms
         for _ in range(most):
             self.step()
-            if all(store.state().counted_until_ms > posted_ms for store, _ in self.mirrors):
+            is_fresh = all(s.state().counted_until_ms > posted_ms for s, _ in self.mirrors)
+            if is_fresh and self.has_forgotten():
                 return
         raise AssertionError(f"not fresh after {most} steps: {self.standing()}")
 
@@ -273,6 +329,7 @@ class StagedCluster:
             "meters": {
                 n: (self.meter(n).until_ms(), self.meter(n).chain.lacking()) for n in self.hosts
             },
+            "forgotten": {n: self.meter(n).forgetting.number for n in self.hosts},
             "relays": [node.host.relay.standing() for node in self.nodes],
         }
 
@@ -282,10 +339,18 @@ class StagedCluster:
     def oracle(self) -> Oracle:
         """What the counts must be: partitions have no message in common, so any order of them."""
         oracle = Oracle(self.window_days)
-        for facts in self.order.values():
-            for fact in facts:
-                oracle.meter(fact, fact.day)
+        for name, facts in self.order.items():
+            for at, fact in enumerate(facts):
+                oracle.meter(self._as_known(name, at, fact), fact.day)
         return oracle
+
+    def _as_known(self, name: str, at: int, fact: PlainFact) -> PlainFact:
+        """A fact with another name for each who was forgotten after it was counted."""
+        for number, count in sorted(self.forgot.get(name, {}).items()):
+            person = self.people[number]
+            if at < count and (person.only is None or fact.workspace in person.only):
+                fact = person.renamed(fact, f"forgotten {number}")
+        return fact
 
     def close(self) -> None:
         for node in self.nodes:
@@ -297,6 +362,10 @@ class StagedCluster:
             host.mirror.close()
             host.close()
             store.close()
+
+
+def _hash_of(known: str | None) -> bytes | None:
+    return None if known is None else HASHER.tracked(known)
 
 
 def _known_as(packed: bytes) -> bytes:

@@ -210,7 +210,7 @@ def _print_status(found: ClusterStatus) -> None:
         ],
     )
     troubles = [f'Node "{each.name}": {said}' for each in found.nodes for said in each.troubles]
-    for line in (*found.missing, *troubles):
+    for line in (*found.missing, *troubles, *(each.sentence for each in found.forgetting)):
         say(line)
 
 

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from headcount.config import Settings
     from headcount.datafolder import DataFolder
-    from headcount.wiring.forget_requests import ForgetRequest
+    from headcount.wiring.forget_files import ForgetRequest
 
 __all__ = ["forget"]
 
 _LOOK_EVERY_S, _SAY_AFTER_S = 0.05, 3.0
+_SAY_CLUSTER_AFTER_S = 10.0
+_NO_DIGITS = str.maketrans("", "", "0123456789")
 
 
 @click.command(
@@ -60,24 +62,26 @@ def forget(
     Works while the server runs, and while it is stopped; messages that wait to be counted are
     counted first. No total falls, and if the person comes again they count anew. Closed months hold
     no ids. Backups hold what they held until they are deleted.
+
+    In a cluster, on any node whose server runs: all partitions forget, whatever nodes count them.
+    `headcount cluster status` says how far that is.
     """
     from headcount.catalog import Catalog
     from headcount.cli.lookup import found_workspace
-    from headcount.cluster.catalogs import require_single_machine
+    from headcount.cluster.catalogs import membership_of
     from headcount.datafolder import load_key_ring, open_data_folder
     from headcount.integrity import refuse_faults
-    from headcount.wiring.forget_requests import ask_to_forget
+    from headcount.wiring.forget_files import ask_to_forget
 
     ids = [_id(each) for each in (user_id, anonymous_id)]
     if not any(ids):
         raise click.UsageError("Say whom to forget: --user-id, --anonymous-id or both.")
     folder = open_data_folder(settings.data, create=False, write=True)
-    require_single_machine(
-        folder,
-        "A person cannot be forgotten in a cluster yet",
-        "what is known of them lies in partitions of several nodes.",
-    )
-    refuse_faults(folder.path)
+    membership = membership_of(folder)
+    if membership is None:
+        refuse_faults(folder.path)
+    else:
+        _require_server(folder, membership.node)
     with Catalog(folder.catalog) as catalog:
         only = None if workspace is None else {found_workspace(catalog, workspace).number}
         ring = load_key_ring(folder, catalog, settings.hash_key)
@@ -85,13 +89,18 @@ def forget(
         sources = {each.number: each.id for each in catalog.sources()}
         place = ask_to_forget(folder, ring, ids[0], ids[1], only)
     try:
-        request = _done(folder, settings, place)
+        request = (
+            _done(folder, settings, place)
+            if membership is None
+            else _done_in_cluster(folder, membership.node, place)
+        )
     except KeyboardInterrupt:
         say("It is done all the same, as soon as a server runs on the data folder.")
         raise
     with contextlib.suppress(FileNotFoundError):
         place.unlink()
-    _print(folder, request, names, sources, as_json=as_json)
+    left = _left_elsewhere(folder, settings.log_days if membership is not None else None)
+    _print(left, request, names, sources, as_json=as_json)
 
 
 def _id(given: str | None) -> str | None:
@@ -113,7 +122,7 @@ def _done(folder: DataFolder, settings: Settings, place: Path) -> ForgetRequest:
 
     from headcount.errors import FolderBusyError, OperatorError
     from headcount.folderlock import FolderLock
-    from headcount.wiring.forget_requests import read_request
+    from headcount.wiring.forget_files import read_request
     from headcount.wiring.meter import meter_until_drained
 
     began_s, is_said = time.monotonic(), False
@@ -135,8 +144,47 @@ def _done(folder: DataFolder, settings: Settings, place: Path) -> ForgetRequest:
     return request
 
 
+def _require_server(folder: DataFolder, node: str) -> None:
+    from headcount.errors import UsageError
+    from headcount.folderlock import FolderLock
+
+    if not FolderLock.held(folder.serve_lock):
+        raise UsageError(
+            f'{folder.path} is node "{node}" of a cluster, and its server does not run: it is what'
+            " asks the other nodes.",
+            "Start it (headcount serve), or run this on a node that serves.",
+        )
+
+
+def _done_in_cluster(folder: DataFolder, node: str, place: Path) -> ForgetRequest:
+    """What became of a request, once all partitions of the cluster have seen to it."""
+    import time
+
+    from headcount.errors import OperatorError
+    from headcount.folderlock import FolderLock
+    from headcount.runfiles import read_whole
+    from headcount.wiring.forget_files import read_request
+
+    began_s, said = time.monotonic(), ""
+    while (request := read_request(place)).state != "done":
+        if not FolderLock.held(folder.serve_lock):
+            raise OperatorError(
+                f'The server of node "{node}" has stopped before every partition has forgotten.',
+                "Start it: it goes on by itself, and headcount cluster status says how far it is.",
+            )
+        time.sleep(_LOOK_EVERY_S)
+        if time.monotonic() - began_s > _SAY_CLUSTER_AFTER_S:
+            waits = read_whole(folder.forget_waits, dict[str, list[str]]) or {}
+            now = " ".join(waits.get(place.name, ["The cluster's registry has to be asked."]))
+            # Seconds pass, and are no news.
+            if now.translate(_NO_DIGITS) != said:
+                said = now.translate(_NO_DIGITS)
+                say(now)
+    return request
+
+
 def _print(
-    folder: DataFolder,
+    left: list[str],
     request: ForgetRequest,
     names: Mapping[int, tuple[str, str]],
     sources: Mapping[int, str],
@@ -158,7 +206,6 @@ def _print(
                 "waitingMessages": each.waiting,
             }
         )
-    left = _left_elsewhere(folder)
     if as_json:
         print_json({"found": found, "leftElsewhere": left})
         return
@@ -188,9 +235,15 @@ def _print(
         say(each_left)
 
 
-def _left_elsewhere(folder: DataFolder) -> list[str]:
+def _left_elsewhere(folder: DataFolder, log_days: int | None) -> list[str]:
     """Where hashes of ids, or messages, may be that this command does not reach, as sentences."""
     left = ["Backups of the data folder hold what they held until they are deleted."]
+    if log_days is not None:
+        left += [
+            f"The cluster's log holds what was handed on for {number_of(log_days, 'day')} and the"
+            " rest of one; until then partitions keep what stands for whom, and no longer.",
+            "Backups of partitions hold what they held until two newer ones are taken.",
+        ]
     trash = sorted(folder.trash.glob("*")) if folder.trash.is_dir() else []
     if trash:
         left.append("Ids of months that were closed lately are in the trash for 7 days.")

@@ -68,12 +68,14 @@ class PartitionReport(msgspec.Struct, frozen=True):
             nobody can say.
         said: what hinders it, as a sentence; empty where nothing does.
         backed_up_at_ms: when its newest backup was taken; None where there is none.
+        forgotten: number of the latest order to forget somebody that it has carried out.
     """
 
     epoch: int
     until_ms: int | None = None
     said: str = ""
     backed_up_at_ms: int | None = None
+    forgotten: int = 0
 
 
 class RelayReport(msgspec.Struct, frozen=True):

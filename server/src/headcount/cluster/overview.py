@@ -9,11 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from headcount.backlog import duration_text
+from headcount.cluster.forget_records import ForgetDocument, behind
 from headcount.cluster.liveness import BEAT_S
 from headcount.cluster.membership_records import ClusterDocument, NodeRecord
 from headcount.cluster.placement import Placement, partitions_of
+from headcount.terminal import moment_text
 
-__all__ = ["ClusterStatus", "NodeStatus", "PartitionStatus", "status_of"]
+__all__ = [
+    "ClusterStatus",
+    "ForgettingStatus",
+    "NodeStatus",
+    "PartitionStatus",
+    "names_and_owners",
+    "status_of",
+]
 
 _SILENT_AFTER_S = 3 * BEAT_S
 _BEHIND_AFTER_S = 10.0
@@ -67,6 +76,26 @@ class PartitionStatus(msgspec.Struct, frozen=True, rename="camel"):
     sentence: str
 
 
+class ForgettingStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """A person that is to be forgotten, or was.
+
+    Attributes:
+        number: of the order.
+        node: by which it was asked for.
+        asked_at: when, milliseconds since 1970.
+        waits_for: partitions that have not carried it out yet.
+        kept_until: until when the log holds what was handed on before, milliseconds since 1970.
+        sentence: the same in words.
+    """
+
+    number: int
+    node: str
+    asked_at: int
+    waits_for: list[str]
+    kept_until: int
+    sentence: str
+
+
 class ClusterStatus(msgspec.Struct, frozen=True, rename="camel"):
     """The cluster, as one node saw it.
 
@@ -78,6 +107,7 @@ class ClusterStatus(msgspec.Struct, frozen=True, rename="camel"):
         nodes, partitions: each of them.
         missing: what counting waits for, as sentences; none where nothing is missing.
         sentence: how it is on the whole.
+        forgetting: who is to be forgotten, or was lately.
     """
 
     id: str
@@ -88,6 +118,7 @@ class ClusterStatus(msgspec.Struct, frozen=True, rename="camel"):
     partitions: list[PartitionStatus]
     missing: list[str]
     sentence: str
+    forgetting: list[ForgettingStatus] = []
 
 
 def status_of(
@@ -97,6 +128,8 @@ def status_of(
     placement: Placement,
     now_ms: int,
     seen_by: str = "",
+    *,
+    forgets: Mapping[int, ForgetDocument] = {},
 ) -> ClusterStatus:
     """How a cluster does.
 
@@ -107,6 +140,7 @@ def status_of(
         placement: who counts what.
         now_ms: milliseconds since 1970.
         seen_by: the node that looks.
+        forgets: who is to be forgotten, by number.
     """
     states = {name: _state(each, silent_s.get(name, 0.0)) for name, each in nodes.items()}
     found = [
@@ -134,6 +168,33 @@ def status_of(
         partitions,
         missing,
         _sentence(fresh, now_ms, len(missing)),
+        [_forgetting(each, nodes, placement) for _, each in sorted(forgets.items())],
+    )
+
+
+def names_and_owners(partitions: Mapping[str, str]) -> str:
+    """Partitions and who counts them, for a sentence."""
+    by_node: dict[str, list[str]] = {}
+    for name, node in partitions.items():
+        by_node.setdefault(node, []).append(name)
+    said = [f'{", ".join(names)} (node "{node}")' for node, names in sorted(by_node.items())]
+    return " and ".join(said)
+
+
+def _forgetting(
+    document: ForgetDocument, nodes: Mapping[str, NodeRecord], placement: Placement
+) -> ForgettingStatus:
+    waiting = behind(document.number, nodes, placement)
+    words = (
+        f"is not carried out yet by {names_and_owners(waiting)}"
+        if waiting
+        else "is carried out; the log holds what was handed on before until"
+        f" {moment_text(document.expires_at_ms)}"
+    )
+    return ForgettingStatus(
+        *(document.number, document.node, document.asked_at_ms, list(waiting)),
+        document.expires_at_ms,
+        f'Request {document.number} to forget somebody, from node "{document.node}", {words}.',
     )
 
 

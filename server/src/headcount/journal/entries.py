@@ -77,6 +77,7 @@ class JournalEntry(NamedTuple):
         attributes: which attributes the numbers are that its facts name.
         sealed: (workspace, number of the month) closed with it; only in a partition's outbox, whose
             `facts` are tracked records.
+        forgotten, forget: only there too; see `HandedOn`.
     """
 
     id: int
@@ -88,6 +89,8 @@ class JournalEntry(NamedTuple):
     libraries: Sequence[LibraryUse] = ()
     attributes: Mapping[int, Attributes] = {}
     sealed: Sequence[tuple[int, int]] = ()
+    forgotten: int = 0
+    forget: Sequence[bytes] = ()
 
 
 class JournalState(NamedTuple):

@@ -12,7 +12,7 @@ their day are then still those of one person with what was counted. It is kept n
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +67,8 @@ class Forgetting:
         plan: which hash key serves which month.
         hashes: number of a hash key to the person's ids under it.
         workspaces: only these; None for all.
+        stand_in: gives the hash that stands for an id from now on, by workspace, month and set; a
+            random one when None.
 
     Attributes:
         found: where the ids were seen.
@@ -82,7 +84,9 @@ class Forgetting:
         plan: KeyPlan,
         hashes: Mapping[int, IdHashes],
         workspaces: Collection[int] | None,
+        stand_in: Callable[[int, Period, KeySet], bytes] | None = None,
     ) -> None:
+        self._stand_in = stand_in or (lambda *_: secrets.token_bytes(8))
         self._store = store
         self._plan = plan
         self._hashes = hashes
@@ -154,7 +158,10 @@ class Forgetting:
         return self._workspaces is None or workspace in self._workspaces
 
     def _fresh_hash(self, workspace: int, period: Period, key_set: KeySet) -> bytes:
-        return self._fresh.setdefault((workspace, period, key_set), secrets.token_bytes(8))
+        place = workspace, period, key_set
+        if place not in self._fresh:
+            self._fresh[place] = self._stand_in(*place)
+        return self._fresh[place]
 
     def _present(self, period: Period, keys: U64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which of some keys (ascending) a month has."""

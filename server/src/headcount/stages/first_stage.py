@@ -30,7 +30,9 @@ from headcount.counting.plausible import bounds_of, sorted_out
 from headcount.counting.sealing import is_due
 from headcount.meter.digestion import FoldHalf
 from headcount.stages.chain import Arrival
+from headcount.stages.forget_orders import decoded_order
 from headcount.stages.packs import PackedEntry, PartitionOrder, PartitionOrderKind
+from headcount.stages.partition_forgetting import FORGOTTEN
 from headcount.stages.partition_meter import HINT, Item, PartitionMeter
 from headcount.stages.tracked_records import TrackedSending
 from headcount.store.partition_change import HandedOn
@@ -59,6 +61,7 @@ class FirstStage(PartitionMeter):
         super().__init__(number, *rest, **more)
         self._sending = TrackedSending()
         self.on_arrivals: Callable[[Sequence[Arrival]], None] = lambda _: None
+        self.on_forgotten: Callable[[int], None] = lambda _: None
 
     def _half(self) -> FoldHalf:
         return fold_first
@@ -130,7 +133,9 @@ class FirstStage(PartitionMeter):
         super()._complete(folded, change)
         records = self._sending.records(folded.left_in)
         if len(records):
-            change.outgoing = HandedOn(records.tobytes(), self._latest_ms)
+            change.outgoing = HandedOn(
+                records.tobytes(), self._latest_ms, forgotten=self.forgetting.number
+            )
 
     def _obey(self, order: PartitionOrder, hint: int) -> None:
         """Do what the log says here."""
@@ -150,11 +155,30 @@ class FirstStage(PartitionMeter):
                 return
         elif order.kind == PartitionOrderKind.CONFIRM:
             change.confirmed_day = order.day
+        elif order.kind == PartitionOrderKind.FORGET:
+            self._forget(order.data, change)
+            return
         else:
             _log.error("an order of kind %d is not known to this version", order.kind)
         self.store.commit(change)
         self._committed(change)
         self._resume()
+
+    def _forget(self, data: bytes, change: Change) -> None:
+        """Forget somebody, and pass the order on behind all that was handed on before."""
+        order = decoded_order(data)
+        is_new = order is not None and order.number > self.forgetting.number
+        if order is not None and is_new:
+            marks = self.forgetting.carry_out(order)
+            change.watermarks = {**change.watermarks, **marks, FORGOTTEN: order.number}
+            change.outgoing = HandedOn(b"", self._latest_ms, forgotten=order.number, forget=[data])
+        self.store.commit(change)
+        self._committed(change)
+        if order is not None and is_new:
+            self.forgetting.reload()
+            # Whoever comes again is somebody new, and goes on as such.
+            self._sending = TrackedSending()
+            self.on_forgotten(order.number)
 
     def _resume(self) -> None:
         """Count what has waited and is confirmed, row by row, before anything else."""

@@ -31,8 +31,13 @@ class Outbox:
         Raises:
             DamagedDataError: one is not what was written, or is missing.
         """
-        for entry_id, at_ms, records, sealed in self._stored.entries(after_id):
-            yield JournalEntry(entry_id, at_ms, records, [], sealed=sealed)
+        for row in self._stored.entries(after_id):
+            yield JournalEntry(
+                *(row.id, row.appended_at_ms, row.records, []),
+                sealed=row.sealed,
+                forgotten=row.forgotten,
+                forget=row.forget,
+            )
 
     def last_id(self) -> int:
         """Id of the newest entry ever written; 0 for none."""

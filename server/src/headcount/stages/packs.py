@@ -57,6 +57,7 @@ class PackedEntry(NamedTuple):
         tallies: (workspace, source, day, word, messages) of rejections and libraries.
         aside: (reason, bytes, origin, messages or None) of what cannot be counted.
         sealed: (workspace, number of the month) closed by the queue's partition with this entry.
+        forgotten, forget: of tracked records; see `HandedOn`.
     """
 
     id: int
@@ -67,6 +68,8 @@ class PackedEntry(NamedTuple):
     tallies: Sequence[tuple[int, int, int, str, int]] = ()
     aside: Sequence[tuple[str, bytes, str, int | None]] = ()
     sealed: Sequence[tuple[int, int]] = ()
+    forgotten: int = 0
+    forget: Sequence[bytes] = ()
 
 
 class QueuePart(NamedTuple):
@@ -91,6 +94,8 @@ class PartitionOrderKind(IntEnum):
     """Close a month for good."""
     CONFIRM = 1
     """Accept that it is a day, whatever came before, and count what waited for it."""
+    FORGET = 2
+    """Forget a person; see `headcount.stages.partition_forgetting`."""
 
 
 class PartitionOrder(NamedTuple):
@@ -100,12 +105,14 @@ class PartitionOrder(NamedTuple):
         kind: what.
         day: on which it was decided, or which it is, days since 1970.
         workspace, period: whose month, and its number; 0 where it is about none.
+        data: a `ForgetOrder`, packed; empty in others.
     """
 
     kind: int
     day: int
     workspace: int = 0
     period: int = 0
+    data: bytes = b""
 
 
 class Pack(NamedTuple):
@@ -133,6 +140,8 @@ class _EntryHead(msgspec.Struct, frozen=True, array_like=True):
     tallies: list[tuple[int, int, int, str, int]] = []
     aside: list[tuple[str, bytes, str, int | None]] = []
     sealed: list[tuple[int, int]] = []
+    forgotten: int = 0
+    forget: list[bytes] = []
 
 
 class _QueueHead(msgspec.Struct, frozen=True, array_like=True):
@@ -146,6 +155,7 @@ class _PackHead(msgspec.Struct, frozen=True, array_like=True):
     epoch: int
     queues: list[_QueueHead] = []
     orders: list[tuple[int, int, int, int]] = []
+    forget: list[bytes] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -166,6 +176,7 @@ def encode_pack(pack: Pack) -> bytes:
                     list(entry.tallies),
                     list(entry.aside),
                     list(entry.sealed),
+                    *(entry.forgotten, list(entry.forget)),
                 )
             )
         queues.append(_QueueHead(UUID(part.queue).bytes, part.previous, heads))
@@ -174,7 +185,8 @@ def encode_pack(pack: Pack) -> bytes:
             pack.origin,
             pack.epoch,
             queues,
-            [(o.kind, o.day, o.workspace, o.period) for o in pack.orders],
+            [(o.kind, o.day, o.workspace, o.period) for o in pack.orders if not o.data],
+            [order.data for order in pack.orders if order.data],
         )
     )
     content = b"".join([_PREFIX.pack(0, VERSION, len(head))[_CRC_BYTES:], head, *body])
@@ -207,6 +219,7 @@ def decode_pack(data: bytes) -> Pack:
                     PackedEntry(
                         *(each.id, each.appended_at_ms, content, each.offset, each.more),
                         *(each.tallies, each.aside, each.sealed),
+                        *(each.forgotten, each.forget),
                     )
                 )
             queues.append(QueuePart(str(UUID(bytes=queue.queue)), queue.previous, entries))
@@ -214,4 +227,6 @@ def decode_pack(data: bytes) -> Pack:
         raise PackError(f"it cannot be read: {error}") from error
     if at != len(data):
         raise PackError("it has another length than it says")
-    return Pack(head.origin, head.epoch, queues, [PartitionOrder(*each) for each in head.orders])
+    orders = [PartitionOrder(*each) for each in head.orders]
+    orders += [PartitionOrder(PartitionOrderKind.FORGET, 0, data=each) for each in head.forget]
+    return Pack(head.origin, head.epoch, queues, orders)

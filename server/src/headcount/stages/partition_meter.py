@@ -24,6 +24,7 @@ from headcount.meter.digestion import FoldHalf
 from headcount.meter.limits import MeterLimits
 from headcount.stages.chain import Arrival, Chain
 from headcount.stages.packs import PackError, PartitionOrder, decode_pack
+from headcount.stages.partition_forgetting import PartitionForgetting
 from headcount.stages.tells import Confirmation, Gap, RelayMark, Tell, queue_bytes
 from headcount.store.partition_protocol import PartitionStore
 from headcount.store.protocol import Change
@@ -61,6 +62,7 @@ class PartitionMeter(ABC):
         confirmable: gives up to which entries queues may let go; as far as they are counted, unless
             told otherwise.
         counted_facts: how many facts or records it has counted.
+        forgetting: who is to be forgotten here.
     """
 
     STAGE: ClassVar[str]
@@ -98,6 +100,9 @@ class PartitionMeter(ABC):
         for workspace, period in store.sealed():
             if not self.committing.sealing.is_sealed(workspace, period):
                 self.committing.sealing.close(workspace, period)
+        self.forgetting = PartitionForgetting(
+            store, key_plan, clock_ms, self.committing.indexes.reload
+        )
         self.positions = dict(store.state().positions)
         kept = store.watermarks()
         self._latest_ms = kept.get(LATEST, 0)
@@ -195,6 +200,7 @@ class PartitionMeter(ABC):
         if self._monotonic_s() - self._sealing_at_s >= _SEALING_EVERY_S:
             self._sealing_at_s = self._monotonic_s()
             self.committing.sealing.drop_done(self._clock_ms())
+            self.forgetting.let_go()
 
     def hear(self, marks: Iterable[Tell]) -> None:
         """Learn what those who publish say."""

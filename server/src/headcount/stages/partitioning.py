@@ -158,7 +158,8 @@ class FactsSplit:
 
 
 class RecordsSplit:
-    """Splits entries of outboxes by tracked id; that a month is closed goes to every partition.
+    """Splits entries of outboxes by tracked id; that a month is closed, or somebody to be
+    forgotten, goes to every partition.
 
     Args:
         partitions: how many there are.
@@ -174,7 +175,7 @@ class RecordsSplit:
         beside = {
             (number, at): _Part([], [])
             for at, entry in enumerate(entries)
-            if entry.sealed
+            if entry.sealed or entry.forget
             for number in range(self._partitions)
         }
         records = np.frombuffer(b"".join(entry.facts for entry in entries), TRACKED_DTYPE)
@@ -211,6 +212,8 @@ def _parts(
                 tallies=extra.tallies if extra else (),
                 aside=extra.aside if extra else (),
                 sealed=tuple(entry.sealed),
+                forgotten=entry.forgotten,
+                forget=tuple(entry.forget),
             )
         )
     return parts

@@ -331,4 +331,4 @@ def _pieces(entry: PackedEntry) -> Iterator[PackedEntry]:
         last = stop == len(entry.data)
         piece = entry._replace(data=entry.data[start:stop], offset=start, more=not last)
         # What goes beside the data is said once, with the last piece.
-        yield piece if last else piece._replace(tallies=(), aside=(), sealed=())
+        yield piece if last else piece._replace(tallies=(), aside=(), sealed=(), forget=())

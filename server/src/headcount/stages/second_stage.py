@@ -18,9 +18,10 @@ from headcount.counting.folded import Folded, Indexes
 from headcount.counting.tracked_ids import fold_tracked
 from headcount.meter.digestion import FoldHalf
 from headcount.stages.chain import Arrival
+from headcount.stages.forget_orders import decoded_order
 from headcount.stages.packs import PartitionOrder
 from headcount.stages.partition_meter import Item, PartitionMeter
-from headcount.stages.tracked_records import TRACKED_DTYPE, facts_of_records
+from headcount.stages.tracked_records import TRACKED_DTYPE, TrackedRecords, facts_of_records
 
 __all__ = ["SecondStage", "fold_second"]
 
@@ -49,8 +50,12 @@ class SecondStage(PartitionMeter):
         room = self._limits.facts_a_batch_max * TRACKED_DTYPE.itemsize
         batch: list[Item] = []
         for item in items:
-            if room <= 0:
+            # Who is forgotten is so between what came before and what comes behind.
+            forgets = not isinstance(item, PartitionOrder) and item.entry.forget
+            if room <= 0 or (forgets and batch):
                 break
+            if forgets:
+                return [item]
             room -= 0 if isinstance(item, PartitionOrder) else len(item.entry.data)
             batch.append(item)
         return batch
@@ -59,16 +64,45 @@ class SecondStage(PartitionMeter):
         arrivals = [item for item in batch if isinstance(item, Arrival)]
         change = self._change(arrivals, hint)
         closing, closed = self._closed_with(arrivals)
-        change.watermarks = {**change.watermarks, **closing}
+        forgets = [data for arrival in arrivals for data in arrival.entry.forget]
+        marks = self._forget(arrivals[0].origin, forgets) if forgets else {}
+        change.watermarks = {**change.watermarks, **closing, **marks}
         change.sealed = closed
-        data = b"".join(arrival.entry.data for arrival in arrivals)
-        facts = self._of_open_months(facts_of_records(np.frombuffer(data, TRACKED_DTYPE)))
+        facts = self._of_open_months(facts_of_records(self._records(arrivals)))
         self.committing.commit(facts, change, self._clock_ms())
         self._closing.update(closing)
         for workspace, period in closed:
             self.committing.sealing.close(workspace, period)
+        if forgets:
+            self.forgetting.reload()
         self.counted_facts += len(facts)
         self._committed(change)
+
+    def _records(self, arrivals: Sequence[Arrival]) -> TrackedRecords:
+        """What arrivals bring, those forgotten under their other names."""
+        if not self.forgetting.orders:
+            data = b"".join(arrival.entry.data for arrival in arrivals)
+            return np.frombuffer(data, TRACKED_DTYPE)
+        return np.concatenate(
+            [
+                self.forgetting.renamed(
+                    np.frombuffer(arrival.entry.data, TRACKED_DTYPE), arrival.entry.forgotten
+                )
+                for arrival in arrivals
+            ]
+        )
+
+    def _forget(self, origin: str, forgets: Sequence[bytes]) -> dict[str, int]:
+        """Forget who is to be, once; and note that a partition of stage 1 has."""
+        marks: dict[str, int] = {}
+        for order in filter(None, map(decoded_order, forgets)):
+            if order.number not in self.forgetting.orders:
+                if order.expires_at_ms <= self._clock_ms():
+                    continue  # it is carried out for good, and comes again out of an old copy
+                marks |= self.forgetting.carry_out(order)
+                marks |= self.forgetting.kept(order)
+            marks |= self.forgetting.passed(order, origin, self._origins())
+        return marks
 
     def _of_open_months(self, facts: Facts) -> Facts:
         """Those that can be new: what comes of a closed month is sent again, and was counted."""

@@ -20,6 +20,7 @@ from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.errors import StorageUnavailableError
 from headcount.sqlite.opening import damage_named, rows
 from headcount.store.counts import counts_of
+from headcount.store.files import overwriting, refusals
 from headcount.store.partition_change import CONFLICTS
 from headcount.store.partition_protocol import MIRROR_COMPLETE, Place
 from headcount.store.protocol import AttributedUsage
@@ -65,6 +66,21 @@ class SqlitePartitionStore(SqliteStore):
         """All numbers that are kept by name."""
         with self._lock:
             return dict(self._ledger.read(WATERMARK))
+
+    def drop_watermarks(self, prefix: str) -> None:
+        """Let numbers go whose names begin so, and overwrite them.
+
+        Raises:
+            StorageUnavailableError: the disk refused.
+        """
+        clause = "WHERE substr(name, 1, length(?1)) = ?1"
+        with (
+            refusals("did not let numbers go"),
+            self._lock,
+            overwriting(self._db),
+            self._ledger.transaction(),
+        ):
+            self._ledger.drop(WATERMARK, clause, (prefix,))
 
     def sealed(self) -> set[tuple[int, Period]]:
         """The (workspace, month) pairs that are closed, also those of which it holds nothing."""

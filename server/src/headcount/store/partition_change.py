@@ -24,11 +24,16 @@ class HandedOn(NamedTuple):
         appended_at_ms: when the latest that they come from was appended, milliseconds since
             1970.
         sealed: (workspace, number of the month) closed with it.
+        forgotten: number of the latest order to forget a person that was carried out before the
+            records were made; 0 for none.
+        forget: orders to forget somebody that it passes on, packed.
     """
 
     records: bytes
     appended_at_ms: int
     sealed: Sequence[tuple[int, int]] = ()
+    forgotten: int = 0
+    forget: Sequence[bytes] = ()
 
 
 class Mirrored(NamedTuple):

@@ -38,6 +38,14 @@ class PartitionStore(MeterStore, Protocol):
         """All numbers that are kept by name."""
         ...
 
+    def drop_watermarks(self, prefix: str) -> None:
+        """Let numbers go whose names begin so, and overwrite them.
+
+        Raises:
+            StorageUnavailableError: the disk refused.
+        """
+        ...
+
     def sealed(self) -> set[tuple[int, Period]]:
         """The (workspace, month) pairs that are closed, also those of which it holds nothing."""
         ...

@@ -7,7 +7,7 @@ next stage have it. What is written into it is written by the store, in the tran
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,17 +18,38 @@ from headcount.errors import DamagedDataError
 from headcount.identity import fresh_uuid
 from headcount.sqlite.opening import rows
 from headcount.sqlite.rows import Ledger, read_checked
+from headcount.store.partition_change import HandedOn
 from headcount.store.tables import OUTBOX, OUTBOX_CHAIN, OUTBOX_STATE
 
-__all__ = ["OutboxRow", "StoredOutbox"]
+__all__ = ["OutboxRow", "StoredOutbox", "beside_text"]
 
 _LAST = (
     "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0),"
     " coalesce((SELECT max(id) FROM outbox), 0))"
 )
-_SEALED = msgspec.json.Decoder(list[tuple[int, int]]).decode
+
+
+class _Beside(msgspec.Struct, frozen=True):
+    """What an entry has beside records, where that is more than months that are closed."""
+
+    sealed: list[tuple[int, int]] = []
+    forgotten: int = 0
+    forget: list[bytes] = []
+
+
+_beside = msgspec.json.Decoder(list[tuple[int, int]] | _Beside).decode
 _PRUNED_AT_ONCE = 1024
 _READ_AT_ONCE = 256
+
+
+def beside_text(handed_on: HandedOn) -> str:
+    """What an entry has beside records, as it is stored."""
+    sealed = list(handed_on.sealed)
+    if not (handed_on.forgotten or handed_on.forget):
+        return msgspec.json.encode(sealed).decode()
+    return msgspec.json.encode(
+        _Beside(sealed, handed_on.forgotten, list(handed_on.forget))
+    ).decode()
 
 
 class OutboxRow(NamedTuple):
@@ -39,12 +60,15 @@ class OutboxRow(NamedTuple):
         appended_at_ms: when the latest that it comes from was appended, milliseconds since 1970.
         records: packed tracked records.
         sealed: (workspace, number of the month) closed with it.
+        forgotten, forget: see `HandedOn`.
     """
 
     id: int
     appended_at_ms: int
     records: bytes
-    sealed: list[tuple[int, int]]
+    sealed: Sequence[tuple[int, int]]
+    forgotten: int = 0
+    forget: Sequence[bytes] = ()
 
 
 class StoredOutbox:
@@ -106,7 +130,13 @@ class StoredOutbox:
                         "Restore this partition from a backup.",
                     )
                 next_id += 1
-                yield OutboxRow(entry_id, at_ms, records, _SEALED(sealed))
+                beside = _beside(sealed)
+                if isinstance(beside, list):
+                    beside = _Beside(beside)
+                yield OutboxRow(
+                    *(entry_id, at_ms, records),
+                    *(beside.sealed, beside.forgotten, beside.forget),
+                )
 
     def last_id(self) -> int:
         """Id of the newest entry ever written; 0 for none."""

@@ -6,8 +6,6 @@ and refused if it is not what was written: it must not get a checksum of its own
 
 from __future__ import annotations
 
-import msgspec
-
 from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock, merged
@@ -20,6 +18,7 @@ from headcount.store.contribution_rows import add_contributions
 from headcount.store.counts import counts_of, encoded
 from headcount.store.partition_change import CONFLICTS, Mirrored
 from headcount.store.protocol import Change
+from headcount.store.stored_outbox import beside_text
 from headcount.store.tables import (
     ASIDE,
     ATTRIBUTES,
@@ -94,9 +93,10 @@ def write_change(ledger: Ledger, change: Change) -> None:
         ledger.drop(ASIDE, "WHERE id = ?1", (row,))
     write_alerts(ledger, change)
     if change.outgoing is not None:
-        records, at_ms, sealed = change.outgoing
-        text = msgspec.json.encode(list(sealed)).decode()
-        ledger.add(OUTBOX, ledger.next_id(OUTBOX), at_ms, text, records)
+        outgoing = change.outgoing
+        text = beside_text(outgoing)
+        entry = (outgoing.appended_at_ms, text, outgoing.records)
+        ledger.add(OUTBOX, ledger.next_id(OUTBOX), *entry)
     for name, number in change.watermarks.items():
         ledger.put(WATERMARK, name, number)
     if change.mirrored is not None:

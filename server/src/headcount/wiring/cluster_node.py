@@ -32,6 +32,7 @@ from headcount.errors import CatalogUnchangedError, DataFolderError, EngineAwayE
 from headcount.runfiles import read_whole, write_whole
 from headcount.troubles import Troubles, read_troubles
 from headcount.wiring.cluster_entry import node_record
+from headcount.wiring.cluster_forgetting import ForgetDesk
 from headcount.wiring.lifetime import Child
 from headcount.wiring.task import Task
 
@@ -70,7 +71,8 @@ def run(task: Task, child: Child) -> None:
             takes_over=settings.take_over_after is not None,
         )
         after_s = settings.take_over_after
-        node = _ClusterNode(folder, address, registry, file, me, troubles, after_s)
+        desk = ForgetDesk(registry, folder, known.node, settings.log_days, troubles)
+        node = _ClusterNode(folder, address, registry, file, me, troubles, after_s, desk)
         child.ready()
         node.enter(child.stopping.wait)
         while not child.stopping.is_set():
@@ -92,7 +94,9 @@ class _ClusterNode:
         me: NodeRecord,
         troubles: Troubles,
         take_over_after_s: int | None,
+        forgetting: ForgetDesk,
     ) -> None:
+        self._forgetting = forgetting
         self._folder = folder
         self._registry = registry
         self._me = me
@@ -128,16 +132,20 @@ class _ClusterNode:
         """
         self._beats += 1
         try:
-            seen = self._control.beat(self._report())
+            report = self._report()
+            self._forgetting.say_found()
+            seen = self._control.beat(report)
             write_leases(self._folder.leases, seen.owned, seen.lease_until_s)
             self._copy_catalog()
             took_over = self._take_over(seen)
+            self._forgetting.look(seen, self._beats, now_ms())
         except EngineAwayError as error:
             self._say_away(error)
             return _RETRY_S
         self._troubles.end(_AWAY)
         status = status_of(
-            seen.cluster, seen.nodes, seen.silent_s, seen.placement, now_ms(), self._me.name
+            *(seen.cluster, seen.nodes, seen.silent_s, seen.placement, now_ms(), self._me.name),
+            forgets=self._forgetting.documents,
         )
         write_whole(self._folder.cluster_status, status)
         # What was taken over waits for this process to say that it is this node's.

@@ -36,6 +36,7 @@ from headcount.stages.second_stage import SecondStage
 from headcount.troubles import Troubles
 from headcount.wiring.cluster_backups import PartitionBackups
 from headcount.wiring.cluster_folders import OpenPartition, open_partition
+from headcount.wiring.cluster_forgetting import ForgetGiver
 from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
 from headcount.wiring.keys_in_use import CatalogKeyPlan
 from headcount.wiring.lifetime import Child
@@ -102,6 +103,7 @@ class _Partitions:
         self._open: dict[tuple[Partition, int], tuple[OpenPartition, HostedPartition]] = {}
         self._host = PartitionHost([], log, self._epoch)
         self._limits = MeterLimits.within(settings.memory)
+        self._forgetting = ForgetGiver(folder, log)
         self._full = False
         every_s = 60.0 * settings.backup_minutes
         self._backups = PartitionBackups(
@@ -160,6 +162,8 @@ class _Partitions:
         self._host.partitions = [hosted for _, hosted in self._open.values()]
         self._backups.look(dict(self._open.keys()))
         self._watch_memory()
+        meters = {str(each[0]): hosted.meter for each, (_, hosted) in self._open.items()}
+        self._forgetting.look(meters, [str(each) for each in self._leases.owned()])
         self._report()
 
     def _opened(
@@ -245,7 +249,8 @@ class _Partitions:
             elif until_ms is not None and now_ms() - until_ms > _BEHIND_MS:
                 said = "It is behind, and catches up."
             reports[str(partition)] = PartitionReport(
-                epoch, until_ms, said, backup.taken_at_ms if backup else None
+                *(epoch, until_ms, said, backup.taken_at_ms if backup else None),
+                forgotten=meter.forgetting.number,
             )
         write_whole(self._folder.partition_reports, reports)
 

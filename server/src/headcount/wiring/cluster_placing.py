@@ -15,6 +15,7 @@ import msgspec
 from headcount.clock import now_ms
 from headcount.cluster import unfit
 from headcount.cluster.control import change_placement, read_cluster, read_placement
+from headcount.cluster.forget_records import read_forgets
 from headcount.cluster.liveness import BEAT_S
 from headcount.cluster.membership_records import (
     NODE_PREFIX,
@@ -79,7 +80,8 @@ def watched(
         for name, each in nodes.items()
     }
     placement, _ = read_placement(registry)
-    status = status_of(cluster, nodes, silent_s, placement, moment)
+    forgets = read_forgets(registry)
+    status = status_of(cluster, nodes, silent_s, placement, moment, forgets=forgets)
     return Watched(status, nodes, placement, living)
 
 

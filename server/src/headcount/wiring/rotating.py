@@ -24,7 +24,7 @@ from headcount.durable import put_whole
 from headcount.errors import OperatorError
 from headcount.journal.view import journal_view
 from headcount.store.opening import open_store
-from headcount.wiring.forget_requests import read_request
+from headcount.wiring.forget_files import read_request
 from headcount.wiring.keys_in_use import NOTICE_S
 
 __all__ = ["RotatedKey", "rotate_hash_key"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from uuid import UUID
 
 import numpy as np
@@ -20,6 +21,7 @@ from headcount.stages.packs import (
     PackedEntry,
     PackError,
     PartitionOrder,
+    PartitionOrderKind,
     QueuePart,
     decode_pack,
     encode_pack,
@@ -41,13 +43,19 @@ ENTRIES = st.builds(
     PackedEntry, NUMBERS, NUMBERS, st.binary(max_size=120), NUMBERS, st.booleans(),
     st.lists(TALLIES, max_size=2), st.lists(ASIDE, max_size=2),
     st.lists(st.tuples(NUMBERS, NUMBERS), max_size=2),
+    NUMBERS, st.lists(st.binary(max_size=9), max_size=2),
 )  # fmt: skip
 QUEUES = st.uuids().map(str)
 PARTS = st.builds(QueuePart, QUEUES, NUMBERS, st.lists(ENTRIES, max_size=3))
-ORDERS = st.builds(PartitionOrder, st.integers(0, 9), NUMBERS, NUMBERS, NUMBERS)
-PACKS = st.builds(
-    Pack, st.text(max_size=8), NUMBERS, st.lists(PARTS, max_size=3), st.lists(ORDERS, max_size=2)
+ORDERS = st.tuples(st.integers(0, 9), NUMBERS, NUMBERS, NUMBERS).map(
+    lambda told: PartitionOrder(*told)
 )
+FORGETS = st.binary(min_size=1, max_size=9).map(
+    lambda data: PartitionOrder(PartitionOrderKind.FORGET, 0, data=data)
+)
+# Orders of the one kind stand before those of the other.
+ALL_ORDERS = st.builds(operator.add, st.lists(ORDERS, max_size=2), st.lists(FORGETS, max_size=2))
+PACKS = st.builds(Pack, st.text(max_size=8), NUMBERS, st.lists(PARTS, max_size=3), ALL_ORDERS)
 
 
 @settings(max_examples=300)
