@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from headcount.cli.progress import ImportProgress
     from headcount.importing.archive_sources import ArchiveSources
-    from headcount.importing.chunks import ImportChunk, Line, LineError
+    from headcount.importing.chunks import ImportChunk, LineError
     from headcount.importing.first_rows import FirstRow, FirstRows
     from headcount.importing.forms import Records
     from headcount.importing.inputs import FoundFiles, Input
+    from headcount.importing.line_files import Line
     from headcount.intake.reasons import Reason
 
 __all__ = ["ImportReport"]

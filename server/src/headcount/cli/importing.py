@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from headcount.config import Settings
     from headcount.datafolder import DataFolder
     from headcount.importing.archive_sources import ArchiveSources
-    from headcount.importing.chunks import ImportChunk, Line
+    from headcount.importing.chunks import ImportChunk
     from headcount.importing.columns_map import ColumnsMap
     from headcount.importing.first_rows import FirstRows
     from headcount.importing.history import HistoryImport
     from headcount.importing.inputs import Input
+    from headcount.importing.line_files import Line
     from headcount.importing.rejects import Rejects
 
 __all__ = ["import_"]

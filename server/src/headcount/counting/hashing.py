@@ -64,6 +64,7 @@ class IdHasher:
         other: while two keys are in use, the hasher of the other one.
 
     Attributes:
+        key: as given; for a process that hashes on behalf of this one.
         number: which of the installation's keys it is.
         flags: of the facts that are made with it.
         also: the 8-byte hash of a messageId under the other key; None where there is none.
@@ -83,6 +84,7 @@ class IdHasher:
         self.fingerprint = hashlib.blake2b(
             key=key, digest_size=16, person=b"fingerprint"
         ).hexdigest()
+        self.key = key
         self.number = number
         self.flags = number << KEY_SHIFT | (WIDE if other is not None else 0)
         self.also: Callable[[str], bytes] | None = None if other is None else other.message

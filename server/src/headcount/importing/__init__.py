@@ -15,6 +15,11 @@ those of a running server. What a record is, and when it is refused, is intake's
     tables           what their columns are; rows into records
     columns_map      what somebody says about columns and sources
     archive_sources  whose a record is, by the names that a vendor gives
+    line_files       records on lines, many at once
+    plain_records    records as most are, decoded and hashed many at once
+    admitting        what becomes of these, and of the others one by one
+    decoder          a process that decodes and hashes
+    decoders         several of them, for a long import
     chunks           records into facts, some thousand at once, each chunk with a checkpoint
     rejects          records that are refused, kept as they came
     first_rows       how the first records were understood

@@ -10,69 +10,40 @@ comes without a messageId.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from headcount.counting.attributes import NumberedAttributes
 from headcount.counting.facts import Rejection
-from headcount.counting.hashing import Keys
-from headcount.importing.rejects import Lines
+from headcount.counting.hashing import IdHasher, Keys
+from headcount.importing.admitting import Outcomes, admit_each, admit_plain
+from headcount.importing.decoders import DecoderPool, Decoders
+from headcount.importing.line_files import Gathered, Line, LineFile, gathered
+from headcount.importing.plain_records import PlainLimits, PlainRecords, digest_of, take_plain
+from headcount.intake.admission import ID_CHARACTERS_MAX, MESSAGE_ID_CHARACTERS_MAX
 from headcount.intake.ports import Clock, Limits, SourceRef
 from headcount.intake.reasons import Reason
-from headcount.intake.records import (
-    FindSource,
-    RecordTaker,
-    RejectedRecord,
-    SealedPeriods,
-    Tallies,
-)
-from headcount.intake.scanning import JSON_SPACE, without_bom
+from headcount.intake.records import FindSource, RecordTaker, SealedPeriods, Tallies
 
 __all__ = [
     "CHUNK_RECORDS",
     "Context",
     "ImportChunk",
-    "Line",
     "LineError",
-    "UnreadRecord",
     "import_chunks",
-    "read_lines",
 ]
 
 CHUNK_RECORDS = 10_000
 """How many records a chunk holds, unless they are long."""
 
-# Room for a byte order mark and a line end beside the longest record.
-_MORE_BYTES = 8
-_SKIP_BYTES = 1 << 16
-_CHUNK_BYTES = 4 << 20
 _CHECKPOINT_BYTES = 16
 
 # A record that is too early for its time today may be in time when the file is read again.
 _MAY_PASS = Reason.RECEIVED_AT_IN_FUTURE
 # Its month may have been closed after a record was taken, which then was not refused.
 _SINCE_THEN = Reason.PERIOD_SEALED
-
-Line = tuple[int, bytes]
-"""A record with its number in its file, from 1: that of its line, where it has one of its own."""
-
-
-class UnreadRecord(bytes):
-    """A record that its reader could not make sense of, as it came.
-
-    Attributes:
-        reason: why.
-    """
-
-    reason: Reason
-
-    @classmethod
-    def of(cls, raw: bytes, reason: Reason) -> UnreadRecord:
-        """Such a record."""
-        unread = cls(raw)
-        unread.reason = reason
-        return unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,31 +112,13 @@ class ImportChunk:
     is_passed_over: bool = False
 
 
-def read_lines(file: Lines, record_bytes_max: int = Limits().record_bytes_max) -> Iterator[Line]:
-    """The lines of a file that are not blank, each with its number, from 1.
-
-    Line ends (LF or CRLF), white space around a line and a byte order mark are taken off. Of a
-    line that is too long only the beginning is read into memory, and given, one byte too long.
-    """
-    number, read_bytes = 0, record_bytes_max + _MORE_BYTES
-    while line := file.readline(read_bytes):
-        number += 1
-        is_cut = len(line) == read_bytes and not line.endswith(b"\n")
-        if number == 1:
-            line = without_bom(line)
-        if is_cut:
-            _skip_line(file)
-            yield number, line[: record_bytes_max + 1]
-        elif record := line.strip(JSON_SPACE):
-            yield number, record
-
-
 def import_chunks(
     lines: Iterable[Line],
     context: Context,
     *,
     known_checkpoints: Container[bytes] = frozenset(),
     chunk_records: int = CHUNK_RECORDS,
+    pool: DecoderPool | None = None,
 ) -> Iterator[ImportChunk]:
     """Turn records into facts, chunk by chunk; every record ends up in exactly one chunk.
 
@@ -177,6 +130,8 @@ def import_chunks(
         context: under which circumstances they are taken.
         known_checkpoints: checkpoints of chunks that are to be passed over.
         chunk_records: how many records a chunk may hold.
+        pool: decodes most of a long import in other processes; None to do all of it here. Lines
+            are then read ahead of the chunk that is given, where their reader does not mind.
     """
     found: dict[tuple[str | None, str | None, str | None], SourceRef | None] = {}
 
@@ -195,82 +150,114 @@ def import_chunks(
         context.record_bytes_max,
         event_names=context.event_names,
     )
-    take = taker.take
     checkpoint = hashlib.blake2b(context.name, digest_size=_CHECKPOINT_BYTES).digest()
-    for gathered in _gathered(lines, chunk_records):
-        chunk = ImportChunk(records=len(gathered), last_line_number=gathered[-1][0])
+    decoding = _Decoding(context, taker, pool)
+    for some, decoded in decoding.each(lines, chunk_records):
+        chunk = ImportChunk(records=len(some), last_line_number=some.numbers[-1])
         found.clear()
         taker.begin(context.clock())
-        outcomes = [
-            take(line) if type(line) is bytes else _unread(taker, line) for _, line in gathered
-        ]
-        checkpoint = _checkpoint(gathered, found, checkpoint)
-        # Records are taken also where they were taken before: equal ones without ids are numbered,
-        # and what was refused is to be said again.
+        plain = decoded()
+        outcomes = admit_each(some, taker) if plain is None else admit_plain(some, plain, taker)
+        digest = digest_of(some.joined) if plain is None else plain.digest
+        checkpoint = _checkpoint(digest, found, checkpoint)
+        # Records are taken also where they were taken before: equal ones without ids are
+        # numbered, and what was refused is to be said again.
         chunk.is_passed_over = checkpoint in known_checkpoints
         chunk.checkpoint = checkpoint
-        _sort(gathered, outcomes, taker, chunk)
+        _sort(some, outcomes, taker, chunk)
         yield chunk
 
 
-def _unread(taker: RecordTaker, record: bytes) -> RejectedRecord:
-    assert isinstance(record, UnreadRecord), "no other kind of bytes is a record"
-    return taker.refuse(record.reason)
+_Decoded = Callable[[], PlainRecords | None]
 
 
-def _checkpoint(gathered: list[Line], found: dict[Any, Any], before: bytes) -> bytes:
+class _Decoding:
+    """Decodes the records of one file."""
+
+    def __init__(self, context: Context, taker: RecordTaker, pool: DecoderPool | None) -> None:
+        self._taker = taker
+        self._pool = pool
+        self._limits = PlainLimits(
+            context.record_bytes_max, ID_CHARACTERS_MAX, MESSAGE_ID_CHARACTERS_MAX
+        )
+        self._are_named = context.are_sources_named
+
+    def each(
+        self, lines: Iterable[Line], chunk_records: int
+    ) -> Iterator[tuple[Gathered, _Decoded]]:
+        """The records of each chunk, and what gives them decoded: None where one by one will do."""
+        if not isinstance(lines, LineFile):
+            for some in gathered(lines, chunk_records):
+                yield some, self._here(some)
+            return
+        ahead: deque[tuple[Gathered, _Decoded]] = deque()
+        for some in lines.gathered(chunk_records):
+            decoders = self._decoders()
+            if decoders is None:
+                ahead.append((some, self._here(some)))
+            else:
+                ahead.append((some, self._elsewhere(some, decoders)))
+            if decoders is None or len(ahead) > decoders.ahead_max:
+                yield ahead.popleft()
+        yield from ahead
+
+    def _decoders(self) -> Decoders | None:
+        hasher = self._taker.only_hasher()
+        if self._pool is None or hasher is None:
+            return None
+        return self._pool.decoders(hasher, self._limits, are_named=self._are_named)
+
+    def _here(self, some: Gathered) -> _Decoded:
+        def decoded() -> PlainRecords | None:
+            hasher = self._taker.only_hasher()
+            if hasher is None or not some.are_lines:
+                return None
+            return take_plain(
+                some.joined, len(some), hasher, self._limits, are_named=self._are_named
+            )
+
+        return decoded
+
+    def _elsewhere(self, some: Gathered, decoders: Decoders) -> _Decoded:
+        future = decoders.take(some.joined, len(some))
+
+        def decoded() -> PlainRecords | None:
+            # The keys in use may have become others since it was read.
+            is_valid = _are_same(decoders.hasher, self._taker.only_hasher())
+            return future.result() if is_valid else self._here(some)()
+
+        return decoded
+
+
+def _are_same(one: IdHasher, other: IdHasher | None) -> bool:
+    return other is not None and (one.key, one.number) == (other.key, other.number)
+
+
+def _checkpoint(digest: bytes, found: dict[Any, Any], before: bytes) -> bytes:
     """What stands for all records up to the end of a chunk, and for whose they are.
 
-    It is made from the one before. No record of lines holds a line end, and one of another form
-    has no end that its reader would not find again, so what is hashed can be read in one way only.
+    It is made from the one before, and from the digest of all records joined by line ends. No
+    record of lines holds a line end, and one of another form has no end that its reader would not
+    find again, so what that is made of can be read in one way only.
     """
-    made = hashlib.blake2b(key=before, digest_size=_CHECKPOINT_BYTES)
-    made.update(b"\n".join([line for _, line in gathered]))
+    made = hashlib.blake2b(digest, key=before, digest_size=_CHECKPOINT_BYTES)
     # In the order in which they were met, which follows from the records.
     made.update(repr([(names, source and source[:2]) for names, source in found.items()]).encode())
     return made.digest()
 
 
-def _sort(
-    gathered: list[Line],
-    outcomes: list[bytes | RejectedRecord],
-    taker: RecordTaker,
-    chunk: ImportChunk,
-) -> None:
+def _sort(some: Gathered, outcomes: Outcomes, taker: RecordTaker, chunk: ImportChunk) -> None:
     """Put what became of a chunk's records into it."""
-    facts = [outcome for outcome in outcomes if isinstance(outcome, bytes)]
+    facts, rejected = outcomes
     tallies = Tallies()
-    if len(facts) < len(outcomes):
-        for (number, _), outcome in zip(gathered, outcomes, strict=True):
-            if isinstance(outcome, bytes) or (
-                chunk.is_passed_over and outcome.reason is _SINCE_THEN
-            ):
-                continue
-            chunk.errors.append(LineError(number, outcome.reason))
-            tallies.add(outcome)
-            if outcome.reason is _MAY_PASS:
-                chunk.checkpoint = None
+    for place, each in rejected:
+        if chunk.is_passed_over and each.reason is _SINCE_THEN:
+            continue
+        chunk.errors.append(LineError(some.numbers[place], each.reason))
+        tallies.add(each)
+        if each.reason is _MAY_PASS:
+            chunk.checkpoint = None
     if not chunk.is_passed_over:
-        chunk.facts = taker.packed(facts)
+        chunk.facts = facts
         chunk.rejections = tallies.rejections()
         chunk.attributes = taker.told()
-
-
-def _gathered(lines: Iterable[Line], chunk_records: int) -> Iterator[list[Line]]:
-    """Lines in groups whose bounds follow from the lines alone, so that they are the same again."""
-    gathered: list[Line] = []
-    gathered_bytes = 0
-    for each in lines:
-        gathered.append(each)
-        gathered_bytes += len(each[1])
-        if len(gathered) == chunk_records or gathered_bytes >= _CHUNK_BYTES:
-            yield gathered
-            gathered, gathered_bytes = [], 0
-    if gathered:
-        yield gathered
-
-
-def _skip_line(file: Lines) -> None:
-    """Read on to the end of a line, a piece at a time."""
-    while (piece := file.readline(_SKIP_BYTES)) and not piece.endswith(b"\n"):
-        pass

@@ -10,9 +10,9 @@ import csv
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from headcount.importing.chunks import Line, UnreadRecord
 from headcount.importing.columns_map import ColumnsMap
 from headcount.importing.compression import Damaged, Unfit
+from headcount.importing.line_files import Line, UnreadRecord
 from headcount.importing.rejects import Lines
 from headcount.importing.tables import RowTaker, looks_like_heading
 from headcount.intake.reasons import Reason

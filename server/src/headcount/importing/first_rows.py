@@ -11,7 +11,8 @@ from typing import NamedTuple
 from headcount.catalog import Source
 from headcount.counting.calendar import moment_text, parse_moment_ms
 from headcount.importing.archive_sources import ArchiveSources
-from headcount.importing.chunks import ImportChunk, Line
+from headcount.importing.chunks import ImportChunk
+from headcount.importing.line_files import Line
 from headcount.intake.decoding import IdValue, ImportedRecord, decode_record
 from headcount.intake.reasons import Reason
 

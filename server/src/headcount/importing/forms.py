@@ -15,7 +15,6 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from headcount.importing.chunks import Line, UnreadRecord, read_lines
 from headcount.importing.columns_map import ColumnsMap
 from headcount.importing.compression import Damaged, Unfit
 from headcount.importing.contents import Reading
@@ -29,6 +28,7 @@ from headcount.importing.json_layout import (
     refuse_wrapped,
 )
 from headcount.importing.json_values import RECORD_SEPARATOR, read_values
+from headcount.importing.line_files import Line, LineFile, LineReader, UnreadRecord
 from headcount.importing.objects import RemoteObject
 from headcount.importing.parquet_rows import ParquetRows, require_parquet
 from headcount.importing.rejects import KeptRecords, Rejects
@@ -189,11 +189,12 @@ class Records:
 
     def _plain_lines(self) -> Iterator[Line]:
         # Nothing stands between these and who asks for them: they are what most imports are.
-        file: Any = io.BufferedReader(self._reading, _BUFFER_BYTES)
-        if self._rejects is not None:
-            file = self._stack.enter_context(closing(self._rejects.watched(file)))
-            self._keep = file.keep
-        return self._mapped(read_lines(file, self._record_bytes_max))
+        file = io.BufferedReader(self._reading, _BUFFER_BYTES)
+        if self._rejects is None:
+            return self._mapped(LineFile(file, self._record_bytes_max))
+        watched = self._stack.enter_context(closing(self._rejects.watched(file)))
+        self._keep = watched.keep
+        return self._mapped(LineReader(watched, self._record_bytes_max))
 
     def _csv(self, delimiter: str | None) -> Iterator[Line]:
         file = io.BufferedReader(self._reading, _BUFFER_BYTES)

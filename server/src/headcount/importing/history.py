@@ -26,13 +26,9 @@ from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher, Keys
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.errors import FolderBusyError
 from headcount.importing.archive_sources import ArchiveSources
-from headcount.importing.chunks import (
-    CHUNK_RECORDS,
-    Context,
-    ImportChunk,
-    Line,
-    import_chunks,
-)
+from headcount.importing.chunks import CHUNK_RECORDS, Context, ImportChunk, import_chunks
+from headcount.importing.decoders import DecoderPool
+from headcount.importing.line_files import Line
 from headcount.intake import FindSource, Limits, SourceRef
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.spool.settling import settle
@@ -92,6 +88,7 @@ class HistoryImport:
             # What is imported is not forwarded, and must not make anything else be.
             on_claim=lambda journal: settle(folder.spool, journal.uuid, journal.last_id()),
         )
+        self._pool = DecoderPool()
         self._journal: JournalFile | None = None
         self._known_checkpoints: set[bytes] | None = None
         self._checkpoints: set[bytes] = set()
@@ -115,6 +112,7 @@ class HistoryImport:
             self._context,
             known_checkpoints=self._known_checkpoints,
             chunk_records=self._chunk_records,
+            pool=self._pool,
         )
         for chunk in chunks:
             if not chunk.is_passed_over:
@@ -140,6 +138,8 @@ class HistoryImport:
         """
         with self._opened_journals() as journals, closing(open_store(self._folder.store)) as store:
             last_ids = {uuid: journal.last_id() for uuid, journal in journals.items()}
+
+            self._pool.close()  # all is read
 
             def lag_facts() -> int:
                 positions = store.state().positions
@@ -188,6 +188,7 @@ class HistoryImport:
 
     def close(self) -> None:
         """Release the journal and the store; idempotent."""
+        self._pool.close()
         if self._journal is not None:
             self._journal.close()
             self._journal = None

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from headcount.importing.chunks import Line
 from headcount.importing.compression import Damaged, Pieces
+from headcount.importing.line_files import Line
 from headcount.intake.scanning import Malformed, value_end
 from headcount.intake.work import StepBudget, TooComplex, message_steps
 

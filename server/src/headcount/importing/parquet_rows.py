@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 
 from headcount.errors import UsageError
 from headcount.extras import install_command
-from headcount.importing.chunks import Line, UnreadRecord
 from headcount.importing.columns_map import ColumnsMap
 from headcount.importing.compression import Damaged
+from headcount.importing.line_files import Line, UnreadRecord
 from headcount.importing.tables import RowTaker
 from headcount.intake.reasons import Reason
 

@@ -146,8 +146,8 @@ class AttributeBook:
     def of(
         self,
         source: int,
-        library: msgspec.Raw,
-        browser: msgspec.Raw,
+        library: msgspec.Raw | bytes,
+        browser: msgspec.Raw | bytes,
         agent: bytes,
         *,
         short: bool,

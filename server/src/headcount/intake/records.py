@@ -22,7 +22,7 @@ from headcount.counting.facts import (
     fact_head,
     packed,
 )
-from headcount.counting.hashing import IdHasher, Keys
+from headcount.counting.hashing import IdHasher, KeyRing, Keys
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.attribute_book import AttributeBook
 from headcount.intake.batches import find_items
@@ -70,6 +70,9 @@ class RecordTaker:
         hash_keys: the keys under which ids are hashed.
         record_bytes_max: a record that is longer is rejected.
         event_names: whether the names of events are told apart.
+
+    Attributes:
+        now_ms: the moment as of which records are taken.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class RecordTaker:
         self._sealed = sealed
         self._hash_keys = hash_keys
         self._ring = hash_keys.ring()
-        self._now_ms = 0
+        self.now_ms = 0
         self._is_sealed: dict[tuple[int, int], bool] = {}
         self._occurrences = OccurrenceCounter()
         self._book = AttributeBook(event_names=event_names)
@@ -98,7 +101,7 @@ class RecordTaker:
         Raises:
             StorageUnavailableError: it is not known under which keys to hash.
         """
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._ring = self._hash_keys.ring()
         self._is_sealed.clear()
         self._book.begin(now_ms)
@@ -143,12 +146,12 @@ class RecordTaker:
         received_at_ms = _received_at_ms(record)
         if isinstance(received_at_ms, Reason):
             return self._rejected(received_at_ms, source)
-        if received_at_ms > self._now_ms:
+        if received_at_ms > self.now_ms:
             return self._rejected(Reason.RECEIVED_AT_IN_FUTURE, source)
         if received_at_ms < FIRST_MS:
             return self._rejected(Reason.RECEIVED_AT_BEFORE_2000, source)
         day = day_of_ms(received_at_ms)
-        if self._in_sealed_month(source.workspace, day):
+        if self.is_sealed(source.workspace, day):
             return self._rejected(Reason.PERIOD_SEALED, source)
         message_type = record.type
         if message_type not in MESSAGE_TYPES:
@@ -158,12 +161,37 @@ class RecordTaker:
         tail = fact_tail(hasher, record, message_type, made)
         if isinstance(tail, Reason):
             return RejectedRecord(tail, source, day)
-        named = self._book.of(source.source, record.library, record.browser, b"", short=False)
-        number, attributes = named[message_type, record.event]
-        self._told.add(attributes)
-        tags = TAGS["import"][message_type] | number
+        library, browser = bytes(record.library), bytes(record.browser)
+        tags = TAGS["import"][message_type]
+        tags |= self.tags_of(source.source, message_type, record.event, library, browser)
         flags = IMPORTED | hasher.flags
         return fact_head(received_at_ms, source.workspace, source.source, tags, flags) + tail
+
+    def source_of(self, *names: str | None) -> SourceRef | None:
+        """The source of a record by its `writeKey`, `sourceId` and `projectId`; None for none."""
+        return self._find_source(*names)
+
+    def only_hasher(self) -> IdHasher | None:
+        """What hashes all ids; None while that depends on their month."""
+        hashers = self._ring.hashers if isinstance(self._ring, KeyRing) else [self._ring]
+        return hashers[0] if len(hashers) == 1 and hashers[0].also is None else None
+
+    def tags_of(
+        self, source: int, message_type: str, event: str | None, library: bytes, browser: bytes
+    ) -> int:
+        """What the tags of a fact say of its message's attributes, which are told from then on.
+
+        Args:
+            source: the number of its source.
+            message_type: the type of the message.
+            event: its event; None for none.
+            library: what its context calls its library, as it came.
+            browser: what its context says of its browser, as it came.
+        """
+        named = self._book.of(source, library, browser, b"", short=False)
+        number, attributes = named[message_type, event]
+        self._told.add(attributes)
+        return number
 
     def refuse(self, reason: Reason) -> RejectedRecord:
         """Refuse a record that cannot be read, whose source is known where all have one source."""
@@ -171,9 +199,10 @@ class RecordTaker:
 
     def _rejected(self, reason: Reason, source: SourceRef | None) -> RejectedRecord:
         # There is no day of receipt to put it to, so it is put to the day of the import.
-        return RejectedRecord(reason, source, day_of_ms(self._now_ms))
+        return RejectedRecord(reason, source, day_of_ms(self.now_ms))
 
-    def _in_sealed_month(self, workspace: int, day: int) -> bool:
+    def is_sealed(self, workspace: int, day: int) -> bool:
+        """Whether the month of a day is closed for good in a workspace."""
         known = self._is_sealed.get((workspace, day))
         if known is None:
             known = Period.of_day(day) in self._sealed(workspace)

@@ -27,6 +27,8 @@ __all__ = ["Sealing", "due_months"]
 
 _log = logging.getLogger(__name__)
 
+# Of a day since 1970, whatever a clock says, and fewer than a workspace's number leaves room for.
+_DAY_BITS = 28
 _CHECK_EVERY_MS = 60_000
 _TRASH_KEPT_MS = TRASH_KEPT_DAYS * MS_PER_DAY
 
@@ -104,8 +106,12 @@ class Sealing:
             return {}
         today = self._today()
         days = imported["received_at_ms"] // MS_PER_DAY
-        pairs = np.unique(np.stack([imported["workspace"].astype(np.int64), days]), axis=1)
-        return {(workspace, Period.of_day(day)): today for workspace, day in pairs.T.tolist()}
+        # As one number each: finding out which pairs there are costs ten times as much.
+        pairs = np.unique(imported["workspace"].astype(np.int64) << _DAY_BITS | days)
+        days_mask = (1 << _DAY_BITS) - 1
+        return {
+            (pair >> _DAY_BITS, Period.of_day(pair & days_mask)): today for pair in pairs.tolist()
+        }
 
     def _today(self) -> int:
         """The day that it is, which is never before one that was metered."""

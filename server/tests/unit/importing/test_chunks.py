@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from headcount.counting.calendar import parse_period
 from headcount.counting.facts import IMPORTED, Rejection
-from headcount.importing.chunks import Context, ImportChunk, import_chunks, read_lines
+from headcount.importing.chunks import Context, ImportChunk, import_chunks
+from headcount.importing.line_files import LineReader
 from headcount.intake import FindSource, Limits, Reason, SourceRef
 from headcount.intake.tracking import Receipt, Tracker
 from support.intake import APP, HASHER, NOW_MS, TODAY, WEB, Keys, Past, unpack
@@ -314,7 +315,7 @@ PLAIN = b'{"a":1}\n{"b":2}\n'
 def test_lines_are_read_without_what_is_around_them(
     content: bytes, expected: list[tuple[int, bytes]]
 ) -> None:
-    assert list(read_lines(io.BytesIO(content))) == expected
+    assert list(LineReader(io.BytesIO(content))) == expected
 
 
 class Watched(io.BytesIO):
@@ -333,7 +334,7 @@ class Watched(io.BytesIO):
 def test_a_line_that_is_too_long_is_not_read_whole(size: int) -> None:
     long = b'{"x":"' + b"x" * (size - 8) + b'"}'
     file = Watched(b"{}\n" + long + b"\n{}\n" + long)
-    given = list(read_lines(file))
+    given = list(LineReader(file))
     assert [number for number, _ in given] == [1, 2, 3, 4]
     assert [len(line) for _, line in given] == [2, RECORD_BYTES_MAX + 1, 2, RECORD_BYTES_MAX + 1]
     assert file.most <= RECORD_BYTES_MAX + 8
@@ -369,7 +370,7 @@ def test_what_was_accepted_as_a_message_is_accepted_as_a_record(
     assert tracker.take_message(live, "page", Receipt(NOW_MS, "other"), WEB)
     record = json.dumps(message(characters) | ADDED, ensure_ascii=ascii_only).encode()
     assert len(record) > Limits().message_bytes_max
-    result = run(read_lines(io.BytesIO(record + b"\n")))
+    result = run(LineReader(io.BytesIO(record + b"\n")))
     assert (len(unpack(result.facts)), result.errors) == (1, [])
 
 
@@ -377,7 +378,7 @@ def test_a_line_of_the_largest_size_is_read_whole() -> None:
     record = json.dumps({**GOOD, "x": ""}).encode()
     record = record[:-2] + b"x" * (RECORD_BYTES_MAX - len(record)) + record[-2:]
     assert len(record) == RECORD_BYTES_MAX
-    result = run(read_lines(io.BytesIO(b"\xef\xbb\xbf" + record + b"\r\n" + record)))
+    result = run(LineReader(io.BytesIO(b"\xef\xbb\xbf" + record + b"\r\n" + record)))
     assert (result.records, result.errors) == (2, [])
 
 
@@ -385,5 +386,5 @@ def test_another_largest_size_holds_for_files_too() -> None:
     record = json.dumps({**GOOD, "x": "x" * 200}).encode()
     for size, expected in ((len(record), []), (len(record) - 1, [Reason.MESSAGE_TOO_LARGE])):
         circumstances = replace(context(), record_bytes_max=size)
-        [chunk] = import_chunks(read_lines(io.BytesIO(record), size), circumstances)
+        [chunk] = import_chunks(LineReader(io.BytesIO(record), size), circumstances)
         assert [error.reason for error in chunk.errors] == expected

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from headcount.errors import UsageError
-from headcount.importing.chunks import UnreadRecord
 from headcount.importing.columns_map import ColumnsMap, read_map
 from headcount.importing.forms import Records
 from headcount.importing.inputs import Input
+from headcount.importing.line_files import UnreadRecord
 
 
 def mapped(folder: Path, text: str) -> ColumnsMap:

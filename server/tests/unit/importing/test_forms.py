@@ -26,10 +26,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from headcount.importing.chunks import UnreadRecord
 from headcount.importing.columns_map import ColumnsMap
 from headcount.importing.forms import Records
 from headcount.importing.inputs import Input
+from headcount.importing.line_files import UnreadRecord
 from headcount.importing.rejects import Rejects
 
 MESSAGES = [
