@@ -189,9 +189,9 @@ class Records:
 
     def _plain_lines(self) -> Iterator[Line]:
         # Nothing stands between these and who asks for them: they are what most imports are.
-        file = io.BufferedReader(self._reading, _BUFFER_BYTES)
         if self._rejects is None:
-            return self._mapped(LineFile(file, self._record_bytes_max))
+            return self._mapped(LineFile(self._reading, self._record_bytes_max))
+        file = io.BufferedReader(self._reading, _BUFFER_BYTES)
         watched = self._stack.enter_context(closing(self._rejects.watched(file)))
         self._keep = watched.keep
         return self._mapped(LineReader(watched, self._record_bytes_max))

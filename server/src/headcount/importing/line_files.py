@@ -141,8 +141,8 @@ class LineReader(Iterator[Line]):
 
 
 class _File(Protocol):
-    def read(self, size: int, /) -> bytes:
-        """So many bytes; fewer at the end."""
+    def read1(self, size: int, /) -> bytes:
+        """Some bytes, at most so many; none at the end."""
         ...
 
 
@@ -160,29 +160,46 @@ class LineFile(LineReader):
         self._held = b""
         self._at = 0
         self._has_ended = False
+        self._is_slow = False
 
     def readline(self, size: int, /) -> bytes:
         """The rest of a line, at most so many bytes of it; nothing at the end."""
-        self._fill(size)
-        end = self._held.find(b"\n", self._at, self._at + size) + 1
+        while (end := self._held.find(b"\n", self._at, self._at + size) + 1) == 0:
+            if len(self._held) - self._at >= size or not self._read(_SKIP_BYTES):
+                break
         line = self._held[self._at : end or self._at + size]
         self._at += len(line)
         return line
 
-    def _fill(self, size: int) -> None:
-        """Hold so many bytes, or all that are left."""
-        held = len(self._held) - self._at
-        if held < size and not self._has_ended:
-            # More than is asked for, since what is held is copied for it.
-            more = self._file.read(max(size - held, _SKIP_BYTES))
-            self._has_ended = len(more) < size - held
-            self._held = self._held[self._at :] + more
-            self._at = 0
+    def _read(self, size: int) -> bool:
+        """Hold some bytes more, at most so many; whether there were any."""
+        more = self._next(size)
+        self._held, self._at = self._held[self._at :] + more, 0
+        return bool(more)
+
+    def _next(self, size: int) -> bytes:
+        more = b"" if self._has_ended else self._file.read1(size)
+        self._has_ended = not more
+        return more
+
+    def _fill(self, records_max: int) -> None:
+        """Hold as much as may be cut out, and do not wait for more lines than that."""
+        parts = [self._held[self._at :]]
+        room = _CHUNK_BYTES + self._record_bytes_max + _MORE_BYTES - len(parts[0])
+        lines = parts[0].count(b"\n") if self._is_slow else 0
+        while room > 0 and lines < records_max and (more := self._next(room)):
+            # A pipe or a compressed file gives less at once than there will be.
+            self._is_slow |= len(more) < room
+            if self._is_slow:
+                lines += more.count(b"\n")
+            parts.append(more)
+            room -= len(more)
+        self._held, self._at = b"".join(parts), 0
 
     def gathered(self, records_max: int) -> Iterator[Gathered]:
         """All of it, as `gathered` gives it."""
         while True:
-            self._fill(_CHUNK_BYTES + self._record_bytes_max + _MORE_BYTES)
+            self._fill(records_max)
             some = self._cut_out(records_max) or next(gathered(self, records_max), None)
             if some is None:
                 return

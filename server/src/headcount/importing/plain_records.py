@@ -380,7 +380,7 @@ def _parsed_ms(written: npt.NDArray[np.uint8]) -> tuple[_Ints, Bools]:
     wrong |= (columns[[at for at in range(length) if at not in signs]] > 9).any(axis=0)
 
     def number(*places: int) -> _Ints:
-        value = columns[places[0]].astype(np.int64)
+        value: _Ints = columns[places[0]].astype(np.int64)
         for at in places[1:]:
             value *= 10
             value += columns[at]
