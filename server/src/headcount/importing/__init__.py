@@ -17,6 +17,7 @@ those of a running server. What a record is, and when it is refused, is intake's
     archive_sources  whose a record is, by the names that a vendor gives
     line_files       records on lines, many at once
     plain_records    records as most are, decoded and hashed many at once
+    written_times    times as programs write them, many at once
     admitting        what becomes of these, and of the others one by one
     decoder          a process that decodes and hashes
     decoders         several of them, for a long import

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
 from itertools import repeat
 from typing import NamedTuple, TypeVar
 
@@ -20,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from headcount.counting.batch import FACT_DTYPE, Facts
-from headcount.counting.calendar import MS_PER_DAY
 from headcount.counting.facts import ABSENT, IMPORTED, MESSAGE_TYPES, tags_of
 from headcount.counting.hashing import IdHasher
+from headcount.importing.written_times import moments_ms
 
 __all__ = ["Combination", "Names", "PlainLimits", "PlainRecords", "digest_of", "take_plain"]
 
@@ -41,7 +40,6 @@ _PIECE_RECORDS = 1_000
 _LF, _OPENING, _CLOSING = b"\n{}"
 # Of tracked ids the hashes of so many are remembered: people send more than one message.
 _HASHES_MAX = 60_000
-_EPOCH = date(1970, 1, 1).toordinal()
 
 _NOTHING = msgspec.Raw()
 
@@ -190,7 +188,8 @@ def _taken(
     facts = np.zeros(records, FACT_DTYPE)
     facts["tags"] = _TAGS[codes]
     facts["flags"] = IMPORTED | hasher.flags
-    facts["received_at_ms"] = _moments_ms(decoded, is_other)
+    facts["received_at_ms"], are_others = moments_ms(_times(decoded))
+    is_other |= are_others
     _hash_ids(facts, decoded, codes, hasher, limits, is_other)
     combinations, of_combination = _numbered(
         zip(types, events, *_told([each.context for each in decoded]), strict=True), records
@@ -202,6 +201,17 @@ def _taken(
         names, of_names = _numbered(all_names, records)
     others = np.flatnonzero(is_other)
     return PlainRecords(facts, others, names, of_names, combinations, of_combination, b"")
+
+
+def _times(decoded: Sequence[_Record]) -> list[str]:
+    """When records were received, as they say it; empty where they do not."""
+    texts = [each.received_at for each in decoded]
+    if None in texts:
+        texts = [
+            (each.occurred_at or "") if each.received_at is None else each.received_at
+            for each in decoded
+        ]
+    return texts  # type: ignore[return-value]
 
 
 def _told(contexts: Sequence[_Context | None]) -> tuple[list[bytes], list[bytes]]:
@@ -331,80 +341,6 @@ def _remembered_hashes(hasher: IdHasher) -> _Hashes:
         known = _Hashes(hasher)
         _remembered[:] = [known]
     return known
-
-
-def _moments_ms(decoded: Sequence[_Record], is_other: Bools) -> _Ints:
-    """When records were received; one whose time is written in another way is marked."""
-    texts = [each.received_at for each in decoded]
-    if None in texts:
-        texts = [
-            each.occurred_at if each.received_at is None else each.received_at for each in decoded
-        ]
-        is_other |= _are_none(texts)
-        texts = ["" if each is None else each for each in texts]
-    written: list[str] = texts  # type: ignore[assignment]
-    lengths = np.fromiter(map(len, written), np.int64, len(written))
-    moments_ms = np.zeros(len(written), np.int64)
-    for length in np.unique(lengths).tolist():
-        places = np.flatnonzero(lengths == length)
-        if not (length == _TIME_LENGTH or _TIME_LENGTH + 2 <= length <= _TIME_LENGTH_MAX):
-            is_other[places] = True
-            continue
-        some = written if len(places) == len(written) else [written[at] for at in places.tolist()]
-        characters = np.frombuffer("".join(some).encode("latin-1", "replace"), np.uint8)
-        moments_ms[places], wrong = _parsed_ms(characters.reshape(len(places), length))
-        is_other[places[wrong]] = True
-    return moments_ms
-
-
-# 2026-02-03T04:05:06Z, and with up to nine digits behind the seconds.
-_TIME_LENGTH, _TIME_LENGTH_MAX = 20, 30
-_SIGNS = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":", -1: "Z"}
-_FRACTION_AT = 19
-
-
-def _parsed_ms(written: npt.NDArray[np.uint8]) -> tuple[_Ints, Bools]:
-    """Moments in milliseconds since 1970, and which of them are written in another way.
-
-    Args:
-        written: characters, a row each.
-    """
-    length = written.shape[1]
-    signs = _SIGNS if length == _TIME_LENGTH else {**_SIGNS, _FRACTION_AT: "."}
-    signs = {at % length: sign for at, sign in signs.items()}
-    columns = np.array(written.T, order="C")
-    wrong = np.zeros(len(written), np.bool_)
-    for at, sign in signs.items():
-        wrong |= columns[at] != ord(sign)
-    columns -= np.uint8(ord("0"))
-    wrong |= (columns[[at for at in range(length) if at not in signs]] > 9).any(axis=0)
-
-    def number(*places: int) -> _Ints:
-        value: _Ints = columns[places[0]].astype(np.int64)
-        for at in places[1:]:
-            value *= 10
-            value += columns[at]
-        return value
-
-    dates, of_date = np.unique(number(0, 1, 2, 3, 5, 6, 8, 9), return_inverse=True)
-    days = np.fromiter(map(_day, dates.tolist()), np.int64, len(dates))[of_date]
-    hours, minutes, seconds = number(11, 12), number(14, 15), number(17, 18)
-    wrong |= (days == _NO_DAY) | (hours > 23) | (minutes > 59) | (seconds > 59)
-    moments_ms: _Ints = days * MS_PER_DAY + ((hours * 60 + minutes) * 60 + seconds) * 1000
-    for at, worth in zip(range(_FRACTION_AT + 1, length - 1), (100, 10, 1), strict=False):
-        moments_ms += columns[at].astype(np.int64) * worth
-    return moments_ms, wrong
-
-
-_NO_DAY = -1 << 40
-
-
-def _day(written: int) -> int:
-    """Days since 1970 of a date that is written as a number, such as 20260203."""
-    try:
-        return date(written // 10_000, written // 100 % 100, written % 100).toordinal() - _EPOCH
-    except ValueError:
-        return _NO_DAY
 
 
 def _numbered(values: Iterable[_H], count: int) -> tuple[list[_H], _Ints]:
