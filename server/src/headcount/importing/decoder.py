@@ -39,7 +39,7 @@ class How(NamedTuple):
     are_named: bool
 
 
-class _Answer(NamedTuple):
+class _DecodedLines(NamedTuple):
     facts: bytes
     others: bytes
     names: list[Names]
@@ -50,7 +50,7 @@ class _Answer(NamedTuple):
 
 
 _how = msgspec.msgpack.Decoder(How).decode
-_answer = msgspec.msgpack.Decoder(_Answer).decode
+_answer = msgspec.msgpack.Decoder(_DecodedLines).decode
 
 
 def send(pipe: IO[bytes], content: bytes, count: int = 0) -> None:
@@ -111,7 +111,7 @@ def main() -> None:
     hasher = IdHasher(key, number)
     while (lines := _received(source)) is not None:
         plain = take_plain(*lines, hasher, limits, are_named=are_named)
-        answer = _Answer(
+        answer = _DecodedLines(
             plain.facts.tobytes(),
             plain.others.tobytes(),
             plain.names,

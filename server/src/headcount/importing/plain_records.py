@@ -318,7 +318,7 @@ def _are_none(values: Sequence[object]) -> Bools:
     return np.fromiter((each is None for each in values), np.bool_, len(values))
 
 
-class _Hashes(dict[str | None, bytes]):
+class _RememberedHashes(dict[str | None, bytes]):
     """Hashes of tracked ids under one key, some of which are remembered."""
 
     def __init__(self, hasher: IdHasher) -> None:
@@ -332,13 +332,13 @@ class _Hashes(dict[str | None, bytes]):
         return hashed
 
 
-_remembered: list[_Hashes] = []
+_remembered: list[_RememberedHashes] = []
 
 
-def _remembered_hashes(hasher: IdHasher) -> _Hashes:
+def _remembered_hashes(hasher: IdHasher) -> _RememberedHashes:
     known = _remembered[0] if _remembered else None
     if known is None or known.hasher is not hasher or len(known) > _HASHES_MAX:
-        known = _Hashes(hasher)
+        known = _RememberedHashes(hasher)
         _remembered[:] = [known]
     return known
 
