@@ -1,9 +1,10 @@
 """The bounds: take tracking requests, decode every message of them, keep nothing, say success.
 
 One is an application under the very HTTP stack that intake runs under, as a framework would have
-it. The other is nothing but a protocol on the same parser, which is as little as any server in
-Python does. `python -m bench.bare LISTEN_FD ALIVE_FD [plain]` is one worker; `bare_servers` runs
-several on one address.
+it. Another is nothing but a protocol on the same parser, which is as little as any server in
+Python does. A third is the first, which writes what it decoded to a file and says success once that
+is synced, with all that came meanwhile, as one would make it durable by hand. `python -m bench.bare
+LISTEN_FD ALIVE_FD [plain|FILE]` is one worker; `bare_servers` runs several on one address.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httptools
@@ -48,20 +51,27 @@ _ANSWER = (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length
     len(_SUCCESS),
     _SUCCESS,
 )
+# Of each request that is kept, and of the file: what an ordinary log takes before it begins anew.
+_KEPT_BYTES, _LOG_BYTES = 56, 4 << 20
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_SUCCESS))]
 
 
-async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """The application."""
-    chunks = []
-    more = True
-    while more:
-        event = await receive()
-        chunks.append(event.get("body", b""))
-        more = event.get("more_body", False)
-    _decode(scope["path"] == "/v1/batch", b"".join(chunks))
-    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-    await send({"type": "http.response.body", "body": _SUCCESS})
+def _application(keep: Callable[[bytes], Awaitable[None]] | None) -> Any:
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        chunks = []
+        more = True
+        while more:
+            event = await receive()
+            chunks.append(event.get("body", b""))
+            more = event.get("more_body", False)
+        body = b"".join(chunks)
+        _decode(scope["path"] == "/v1/batch", body)
+        if keep is not None:
+            await keep(body)
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send({"type": "http.response.body", "body": _SUCCESS})
+
+    return app
 
 
 def _decode(is_batch: bool, body: bytes) -> None:
@@ -70,6 +80,52 @@ def _decode(is_batch: bool, body: bytes) -> None:
             _decode_message(raw)
     else:
         _decode_message(body)
+
+
+class _Log:
+    """A file that is written from its start again and again, so that it takes no more room."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT)
+        os.pwrite(self._file, bytes(2 * _LOG_BYTES), 0)
+        os.fsync(self._file)
+        self._at = 0
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._is_under_way = False
+
+    async def keep(self, body: bytes) -> None:
+        """Return once what a message leaves, of a fact's size, is durable."""
+        loop = asyncio.get_running_loop()
+        durable = loop.create_future()
+        self._waiting.append((body[:_KEPT_BYTES], durable))
+        if not self._is_under_way:
+            self._is_under_way = True
+            loop.call_soon(self._write, loop)
+        await durable
+
+    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+        group, self._waiting = self._waiting, []
+        self._thread.submit(self._sync, loop, group)
+
+    def _sync(
+        self, loop: asyncio.AbstractEventLoop, group: list[tuple[bytes, asyncio.Future[None]]]
+    ) -> None:
+        data = b"".join([kept for kept, _ in group])
+        os.pwrite(self._file, data, self._at)
+        os.fdatasync(self._file)
+        self._at = (self._at + len(data)) % _LOG_BYTES
+        loop.call_soon_threadsafe(self._answer, loop, group)
+
+    def _answer(
+        self, loop: asyncio.AbstractEventLoop, group: list[tuple[bytes, asyncio.Future[None]]]
+    ) -> None:
+        for _, durable in group:
+            if not durable.done():
+                durable.set_result(None)
+        self._is_under_way = bool(self._waiting)
+        if self._waiting:
+            self._write(loop)
 
 
 class _Plain(asyncio.Protocol):
@@ -103,12 +159,15 @@ class _Plain(asyncio.Protocol):
 
 
 @contextmanager
-def bare_servers(workers: int, *, plain: bool = False) -> Iterator[tuple[str, list[int]]]:
+def bare_servers(
+    workers: int, *, plain: bool = False, log: Path | None = None
+) -> Iterator[tuple[str, list[int]]]:
     """Workers on one address, for as long as the context lasts: its URL and their process ids.
 
     Args:
         workers: how many processes.
         plain: whether there is nothing but a protocol.
+        log: the file in which what comes is kept, of a single worker; None to keep nothing.
     """
     from headcount.config import Address
     from headcount.http.listening import listen, url_of
@@ -125,7 +184,7 @@ def bare_servers(workers: int, *, plain: bool = False) -> Iterator[tuple[str, li
         for sock in sockets:
             started = subprocess.Popen(
                 [sys.executable, "-m", "bench.bare", str(sock.fileno()), str(alive_fd)]
-                + ["plain"] * plain,
+                + (["plain"] if plain else [] if log is None else [str(log)]),
                 pass_fds=(sock.fileno(), alive_fd),
                 stdout=subprocess.PIPE,
             )
@@ -147,15 +206,20 @@ async def _serve_plainly(listen_fd: int, child: Any) -> None:
         await stopped.wait()
 
 
-def _main(listen_fd: int, alive_fd: int, *, plain: bool) -> None:
+def _main(listen_fd: int, alive_fd: int, how: str) -> None:
     import uvloop
 
     from headcount.http.serving import serve_http
     from headcount.wiring.lifetime import Child
 
     child = Child(alive_fd)
-    uvloop.run(_serve_plainly(listen_fd, child) if plain else serve_http(app, listen_fd, child))
+    if how == "plain":
+        uvloop.run(_serve_plainly(listen_fd, child))
+    else:
+        uvloop.run(
+            serve_http(_application(_Log(Path(how)).keep if how else None), listen_fd, child)
+        )
 
 
 if __name__ == "__main__":
-    _main(int(sys.argv[1]), int(sys.argv[2]), plain=sys.argv[3:] == ["plain"])
+    _main(int(sys.argv[1]), int(sys.argv[2]), "".join(sys.argv[3:]))

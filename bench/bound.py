@@ -1,8 +1,9 @@
 """`python -m bench.bound`: what a request costs, beside what it would cost anybody.
 
-Starts a real server with one worker and two bounds (`bench.bare`), which keep nothing: a bare
-application under Headcount's HTTP stack, and nothing but a protocol on the same parser. Posts to
-all of them in turns: single messages, then batches, over connections that are kept. Gives the
+Starts a real server with one worker and three bounds (`bench.bare`): a bare application under
+Headcount's HTTP stack and nothing but a protocol on the same parser, which keep nothing, and that
+application with what came written to a file that is synced before the answers. Posts to all of them
+in turns: single messages, then batches, over connections that are kept. Gives the
 processor time of each process for a message: the lower quartile and the median of all turns, since
 neighbours only ever add to it. The meter is paused meanwhile.
 """
@@ -41,9 +42,11 @@ def _measured(stack: ExitStack, folder: Path, options: argparse.Namespace) -> li
     stack.callback(server.signal_meter, SIGCONT)
     plain_url, plain_pids = stack.enter_context(bare_servers(1, plain=True))
     bare_url, bare_pids = stack.enter_context(bare_servers(1))
+    kept_url, kept_pids = stack.enter_context(bare_servers(1, log=folder / "kept"))
     sides = {
         "nothing but a protocol": (plain_url, plain_pids[0]),
         "a bare application": (bare_url, bare_pids[0]),
+        "a bare application that syncs": (kept_url, kept_pids[0]),
         _DURABLE: (server.tracking, server.pids("intake")[0]),
     }
     rows = []

@@ -142,12 +142,7 @@ class Connection(EndingConnection):
         """Parse what has come, and let a request begin whose head was there."""
         self._parse_pieces(data, is_granted=is_granted)
         if self._comes is not None:
-            self._start_what_comes()
-
-    def _start_what_comes(self) -> None:
-        if (cycle := self._comes) is not None:
-            self._comes = None
-            self._start(cycle)
+            self._start(self._comes)
 
     def _parse_pieces(self, data: bytes, *, is_granted: bool) -> None:
         """Parse what can be answered, and keep the rest.
@@ -189,8 +184,8 @@ class Connection(EndingConnection):
             if not self._parse(data if end - at == size else memoryview(data)[at:end]):
                 return
             at = end
-            if self._is_whole:
-                self._start_what_comes()
+            if self._is_whole and self._comes is not None:
+                self._start(self._comes)
 
     def _go_on(self) -> None:
         """Parse on, in a round of the loop that has time for it."""
@@ -291,7 +286,7 @@ class Connection(EndingConnection):
 
     def _start(self, cycle: Cycle) -> None:
         """Take the fast path with a request, or ask the application."""
-        self._under_way = cycle
+        self._under_way, self._comes = cycle, None
         fast_path = self._crowd.fast_path
         if (
             fast_path is None
