@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["change_text", "count_text", "number_of", "percent_text", "range_text"]
+from datetime import date
+
+__all__ = ["change_text", "count_text", "month_text", "number_of", "percent_text", "range_text"]
 
 _MINUS = "\N{MINUS SIGN}"
 _TIMES_FROM = 100
@@ -11,6 +13,11 @@ _TIMES_FROM = 100
 def count_text(count: int) -> str:
     """A count with its thousands apart: `1,234,567`."""
     return f"{count:,}".replace("-", _MINUS)
+
+
+def month_text(period: str) -> str:
+    """A month, named by its first day `2026-11-01`: `November 2026`."""
+    return f"{date.fromisoformat(period):%B %Y}"
 
 
 def range_text(low: int, high: int) -> str:

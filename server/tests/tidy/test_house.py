@@ -198,6 +198,7 @@ def test_only_the_layout_names_places_in_a_data_folder() -> None:
 # What is made in one place, by what it is known, and where.
 MADE_ONCE = {
     re.compile(r"</[a-z][a-z0-9]*>"): set(),  # HTML: in templates, which escape what they are given
+    re.compile("%B %Y"): {"wording.py"},
     re.compile("%Y-%m-%dT"): {"counting/calendar.py", "logs.py"},  # a record's time is its own
 }
 

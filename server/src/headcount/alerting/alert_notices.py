@@ -17,6 +17,7 @@ from headcount.catalog import DatedPrice, prices_on
 from headcount.counting.alerts import ALERT_METRICS, SHARES, AlertEvent, Crossing
 from headcount.counting.calendar import day_of_ms, parse_period, second_text
 from headcount.counting.cost import cost_of, money_text
+from headcount.wording import month_text
 
 __all__ = [
     "alert_body",
@@ -134,7 +135,7 @@ def sentence(crossing: Crossing, scope: str) -> str:
         crossing: what.
         scope: the name of the source or workspace.
     """
-    label, month = ALERT_METRICS[crossing.metric].label, _month(crossing.period)
+    label, month = ALERT_METRICS[crossing.metric].label, month_text(crossing.period)
     if crossing.kind == "silent":
         said = f"Nothing has come from {scope} since {moment_words(crossing.since_ms or 0)}."
     elif crossing.kind == "unusual":
@@ -167,10 +168,6 @@ def _of(crossing: Crossing) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.1f}".removesuffix(".0")
-
-
-def _month(period: str) -> str:
-    return f"{date.fromisoformat(period):%B %Y}"
 
 
 def _title(workspace: str, crossings: Sequence[Crossing], sentences: Sequence[str]) -> str:

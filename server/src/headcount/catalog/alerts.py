@@ -29,6 +29,7 @@ from headcount.catalog.base import CatalogFile
 from headcount.catalog.entities import clean_name, fresh_id
 from headcount.catalog.schema import ALERT_RULE, CHANNEL, DELIVERY, META, QUOTA
 from headcount.counting.alerts import AlertKind
+from headcount.counting.calendar import MS_PER_DAY
 from headcount.errors import UsageError
 
 __all__ = ["AlertingCatalog"]
@@ -36,7 +37,7 @@ __all__ = ["AlertingCatalog"]
 _RULES_MAX, _CHANNELS_MAX = 200, 50
 _ATTEMPTS_KEPT = 12
 _EVENTS_READ = "alert_events_read"
-_DELIVERIES_KEPT_MS = 90 * 86_400_000
+_DELIVERIES_KEPT_MS = 90 * MS_PER_DAY
 
 
 class AlertingCatalog(CatalogFile):

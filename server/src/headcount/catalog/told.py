@@ -18,7 +18,7 @@ from headcount.catalog.alerts import AlertingCatalog
 from headcount.catalog.schema import DELIVERY, META
 from headcount.catalog.shared_contents import OWN_PREFIX
 from headcount.counting.alerts import AlertEvent, MarkPlace, QuotaReached, without_marked
-from headcount.counting.calendar import Period
+from headcount.counting.calendar import MS_PER_DAY, Period
 
 __all__ = ["ToldCatalog"]
 
@@ -27,7 +27,7 @@ _TOLD, _QUOTA, _CHANNEL_KEY = "told", "quota_reached", "channel_key"
 _BEGINS = "WHERE substr(name, 1, length(?1)) = ?1"
 _OLD = "WHERE state <> 'waiting' AND ended_at_ms < ?1 AND id <= (SELECT max(id) FROM delivery) - ?2"
 _ENDED_KEPT = 500
-_ENDED_KEPT_MS = 2 * 86_400_000
+_ENDED_KEPT_MS = 2 * MS_PER_DAY
 
 
 class ToldCatalog(AlertingCatalog):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
+from headcount.wording import month_text
+
 __all__ = ["Point", "count_axis", "day_axis", "month_name"]
 
 
@@ -23,7 +25,7 @@ class Point(NamedTuple):
 
 def month_name(points: Sequence[Point]) -> str:
     """The month of some points, as people write it: `November 2026`."""
-    return f"{points[0].day:%B %Y}"
+    return month_text(points[0].day.isoformat())
 
 
 def day_axis(last_day: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from headcount.counting.calendar import MS_PER_DAY
 from headcount.errors import UsageError
 
 __all__ = ["EXPIRES_HELP", "expiry_ms"]
@@ -12,7 +13,7 @@ EXPIRES_HELP = (
     "30d or 12h from now, a date (its first second, UTC) or a date-time with a zone. Without it the"
     " {} does not expire."
 )
-_UNIT_MS = {"h": 3_600_000, "d": 86_400_000}
+_UNIT_MS = {"h": 3_600_000, "d": MS_PER_DAY}
 _SPAN = re.compile(r"(\d{1,5})([hd])", re.ASCII)
 
 

@@ -11,6 +11,7 @@ import click
 from headcount.cli.lookup import found_workspace, opened_catalog
 from headcount.cli.options import as_json_option, settings_options
 from headcount.clock import now_ms
+from headcount.counting.calendar import MS_PER_DAY
 from headcount.terminal import moment_text, print_json, print_record, print_table, say
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def delete(
     from headcount.wiring.erasing import ERASED_AFTER_DAYS
 
     moment = now_ms()
-    erase_from_ms = moment if at_once else moment + ERASED_AFTER_DAYS * 86_400_000
+    erase_from_ms = moment if at_once else moment + ERASED_AFTER_DAYS * MS_PER_DAY
     with opened_catalog(settings) as catalog:
         number = catalog.deleted_workspace(workspace)
         name = workspace

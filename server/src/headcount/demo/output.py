@@ -10,6 +10,7 @@ import click
 from headcount.counting.metrics import REPORTED
 from headcount.demo.expected import Key, Usage
 from headcount.terminal import print_table
+from headcount.wording import month_text
 
 __all__ = ["print_heading", "print_seen", "print_usage"]
 
@@ -23,7 +24,8 @@ def print_usage(rows: Mapping[Key, Usage], months: Sequence[date], sources: Sequ
     """Print this month by day and by source, then every month of the workspace."""
     this_month = months[-1]
     click.echo(
-        f"\nThe workspace in {this_month:%B %Y}, from the month's start to each day's end:\n"
+        f"\nThe workspace in {month_text(this_month.isoformat())}, from the month's start to each"
+        " day's end:\n"
     )
     print_table(
         ("day", *(f"{metric.label}#" for metric in REPORTED)),

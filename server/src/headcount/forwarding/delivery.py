@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from headcount.catalog import Forwarding
+from headcount.counting.calendar import MS_PER_DAY
 from headcount.errors import DataFolderError
 from headcount.forwarding.outgoing import Outgoing, Unreadable, outgoing
 from headcount.forwarding.vendor import DeliveryVerdict, Vendor, VendorAnswer, verdict_of
@@ -26,7 +27,6 @@ __all__ = ["Delivery", "DeliveryLimits"]
 
 _log = logging.getLogger("headcount.forwarding")
 
-_DAY_MS = 86_400_000
 _LOOK_EVERY_S = 0.05
 _COUNT_EVERY_ROUNDS = 10
 
@@ -176,7 +176,7 @@ class Delivery:
         return self._deliver(due, due.record)
 
     def _deliver(self, due: Due, record: RecordHead) -> float:
-        if self._clock_ms() - record.received_at_ms > self._limits.days * _DAY_MS:
+        if self._clock_ms() - record.received_at_ms > self._limits.days * MS_PER_DAY:
             return self._ended(due, "expired")
         try:
             letter = self._spool.letter(due, self._key())

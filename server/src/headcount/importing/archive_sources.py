@@ -12,13 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 
 from headcount.catalog import Catalog, Source, Workspace
+from headcount.counting.calendar import MS_PER_DAY
 from headcount.errors import UsageError
 from headcount.intake import SourceRef
 from headcount.wiring.sources import CatalogSources
 
 __all__ = ["ArchiveSources", "vendors_source"]
 
-_DAY_MS = 86_400_000
 _NAMED_MAX = 20
 
 # segment-logs/{source}/{day}/file, the day in milliseconds; and copies of what is below.
@@ -39,7 +39,7 @@ def vendors_source(path: str) -> str | None:
         if found := layout.search(path):
             return found[1]
     found = _SEGMENT_DAY.search(path)
-    return found[1] if found and int(found[2]) % _DAY_MS == 0 else None
+    return found[1] if found and int(found[2]) % MS_PER_DAY == 0 else None
 
 
 class ArchiveSources:

@@ -16,9 +16,9 @@ from headcount.api.v1.summary import SummaryBody, Totals
 from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import REPORTED, Metric
 from headcount.page.cards import Against
-from headcount.page.figures import ChangeText, change_of, full_day_text, month_text
+from headcount.page.figures import ChangeText, change_of, full_day_text
 from headcount.page.visits import Viewer
-from headcount.wording import count_text
+from headcount.wording import count_text, month_text
 
 __all__ = [
     "BesideRow",

@@ -16,16 +16,10 @@ __all__ = [
     "day_text",
     "full_day_text",
     "moment_text",
-    "month_text",
     "price_text",
     "short_day_text",
     "weekday_text",
 ]
-
-
-def month_text(period: str) -> str:
-    """`2026-11-01` as `November 2026`."""
-    return f"{date.fromisoformat(period):%B %Y}"
 
 
 def day_text(day: str) -> str:

@@ -53,7 +53,7 @@ class Pages:
             share=wording.percent_text,
             day=figures.day_text,
             weekday=figures.weekday_text,
-            month=figures.month_text,
+            month=wording.month_text,
             moment=figures.moment_text,
             price=figures.price_text,
         )

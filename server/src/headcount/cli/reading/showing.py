@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period, day_text, parse_period
 from headcount.counting.cost import money_text
 from headcount.counting.metrics import HEADLINES, REPORTED
-from headcount.wording import change_text, count_text, percent_text, range_text
+from headcount.wording import change_text, count_text, month_text, percent_text, range_text
 
 __all__ = ["by_use", "caption", "headings", "line_of", "month_words", "rows_of_last_day"]
 
@@ -43,7 +43,7 @@ def by_use(query: Query, rows: Sequence[Row]) -> list[Row]:
 
 def month_words(period: Period) -> str:
     """A month as people say it, such as November 2026."""
-    return f"{date.fromisoformat(str(period)):%B %Y}"
+    return month_text(str(period))
 
 
 def caption(period: Period, summary: Mapping[str, Any] | None) -> Iterator[str]:
