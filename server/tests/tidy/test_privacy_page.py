@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from headcount.cli.main import headcount
+from headcount.counting.attributes import Attributes
 from headcount.layout import DataFolder
 from headcount.page.visits import SESSION_COOKIE
 from headcount.spool.spool_key import spool_key_place
@@ -32,6 +33,26 @@ def test_every_kind_of_file_is_named() -> None:
     kinds = kinds_of_files()
     assert {"journals", "store.sqlite", "hash.key", "spool", "trash"} <= kinds
     assert {kind for kind in kinds if f"`{kind}" not in PAGE} == set()
+
+
+def test_what_is_kept_of_a_message_besides_ids_is_named() -> None:
+    words = {
+        "library": "its library's name",
+        "version": "and version",
+        "type": "its type",
+        "event": "name of a track's event",
+        "bot": "a known bot's",
+    }
+    assert set(words) == set(Attributes._fields)
+    kept = next(line for line in PAGE.splitlines() if line.startswith(f"| {words['type']}"))
+    assert [each for each in words.values() if each not in kept] == []
+    assert "`--no-event-names`" in kept
+
+
+def test_wherever_anything_is_sent_is_named() -> None:
+    leaving = PAGE.partition("## What leaves the machine")[2].partition("##")[0]
+    places = ("forwards", "object store", "/metrics", "alert", "webhook", "mailbox", "cluster")
+    assert [each for each in places if each not in leaving] == []
 
 
 def test_every_command_that_is_named_is_there() -> None:
