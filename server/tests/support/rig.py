@@ -85,6 +85,7 @@ class Rig:
         self.alerts = alerts
         self._open_store = store or (lambda: open_store(folder / "store.sqlite", vfs=vfs))
         self.writers = JournalDirectory(folder / "journals", vfs=vfs)
+        self._claimed: list[JournalFile] = []
         self.start()
 
     def start(self) -> None:
@@ -107,8 +108,10 @@ class Rig:
         self.store.close()
 
     def journal(self) -> JournalFile:
-        """A journal to write to."""
-        return self.writers.claim()
+        """A journal to write to; closed with the rig."""
+        journal = self.writers.claim()
+        self._claimed.append(journal)
+        return journal
 
     def append(
         self, journal: JournalFile, facts: Sequence[PlainFact], rejections: Sequence[Rejection] = ()
@@ -124,6 +127,8 @@ class Rig:
 
     def close(self) -> None:
         self.stop()
+        for journal in self._claimed:
+            journal.close()
         self.writers.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from headcount.errors import (
     EngineAwayError,
     UsageError,
 )
+from support.closed import everything_closed
 from support.memory_registry import MemoryRegistry, MemoryRegistryServer
 
 
@@ -42,8 +44,9 @@ class Nodes:
 
 
 @pytest.fixture
-def nodes(tmp_path: Path) -> Nodes:
-    return Nodes(tmp_path)
+def nodes(tmp_path: Path) -> Iterator[Nodes]:
+    with everything_closed(Catalog):
+        yield Nodes(tmp_path)
 
 
 def test_a_change_on_one_node_is_seen_on_the_other_once_it_has_looked(nodes: Nodes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,10 @@ class Counted:
 
 
 @pytest.fixture
-def counted(tmp_path: Path) -> Counted:
-    return Counted(tmp_path)
+def counted(tmp_path: Path) -> Iterator[Counted]:
+    counted = Counted(tmp_path)
+    yield counted
+    counted.rig.close()
 
 
 def test_a_month_is_counted_under_its_own_key_alone(counted: Counted) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,19 @@ from headcount.spool.boots import epoch_of
 from headcount.spool.letters import Letter, Posted, encoded
 from headcount.spool.source_spool import SourceSpool
 from headcount.spool.writer import SpoolWriter
+from support.closed import everything_closed
 from support.scripted_vendor import Doing, ScriptedVendor, scripted_vendor
 
 KEY = bytes(range(32))
 JOURNAL = "11111111-1111-4111-8111-111111111111"
 DAY_MS = 86_400_000
 NOW_MS = 1_800_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def spools_are_closed() -> Iterator[None]:
+    with everything_closed(SourceSpool):
+        yield
 
 
 class Rig:

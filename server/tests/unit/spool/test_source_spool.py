@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from headcount.spool.segments import FIRST_RECORD, MARK_AT
 from headcount.spool.settling import settle
 from headcount.spool.source_spool import OtherKey, SourceSpool
 from headcount.spool.writer import SpoolWriter, lasting_s
+from support.closed import everything_closed
 
 KEY = bytes(range(32))
 JOURNAL = "11111111-1111-4111-8111-111111111111"
@@ -26,8 +28,9 @@ OTHER = "22222222-2222-4222-8222-222222222222"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "spool"
+def place(tmp_path: Path) -> Iterator[Path]:
+    with everything_closed(SourceSpool, SpoolWriter):
+        yield tmp_path / "spool"
 
 
 def posted(number: int, source: int = 1, bytes_more: int = 0) -> Posted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ WHERE = "counting stands behind entry 12 of j.sqlite, where 30 messages wait"
 
 
 @pytest.fixture
-def troubles(tmp_path: Path) -> Troubles:
-    return Troubles(tmp_path, "supervisor", lambda: NOON_MS)
+def troubles(tmp_path: Path) -> Iterator[Troubles]:
+    troubles = Troubles(tmp_path, "supervisor", lambda: NOON_MS)
+    yield troubles
+    troubles.close()
 
 
 def test_one_ending_is_a_line_and_more_are_one_trouble(
