@@ -62,9 +62,9 @@ histories: setup ## a cluster's data plane over a log that does its worst: [FROM
 	PYTHONPATH=server/tests:. $(BIN)/python -m support.stage_campaign $(if $(FROM),--from $(FROM)) \
 	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
-drill: setup ## three nodes over a real engine, while all of it dies: [SEED=n] [SECONDS=60] [ENGINE=nats] [MOVES=yes]
+drill: setup ## three nodes over a real engine, while all of it dies: [SEED=n] [SECONDS=60] [ENGINE=nats] [MOVES=no]
 	PATH=$(CURDIR)/$(BIN):$$PATH PYTHONPATH=server/tests $(BIN)/python -m drill $(if $(SEED),--seed $(SEED)) \
-	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(MOVES),--moves)
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(filter no,$(MOVES)),--no-moves)
 
 engine: setup ## a command beside a real engine: ENGINE=postgresql RUN="python -m bench.cluster_log"
 	PATH=$(CURDIR)/$(BIN):$$PATH PYTHONPATH=server/tests $(BIN)/python -m support.engine_for $(or $(ENGINE),postgresql) $(RUN)

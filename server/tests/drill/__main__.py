@@ -23,7 +23,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--seconds", type=float, default=60.0, help="for how long faults begin")
     parser.add_argument("--engine", choices=[*ENGINES, "both"], default="both")
-    parser.add_argument("--moves", action="store_true", help="partitions move and are put back")
+    parser.add_argument(
+        "--no-moves", dest="moves", action="store_false", help="partitions stay where they are"
+    )
     arguments = parser.parse_args()
     for engine in ENGINES if arguments.engine == "both" else [arguments.engine]:
         print(f"{engine}, seed {arguments.seed}", flush=True)
@@ -34,7 +36,7 @@ def main() -> int:
             print(error)
             again = (
                 f"make drill ENGINE={engine} SEED={arguments.seed} SECONDS={arguments.seconds:g}"
-            )
+            ) + ("" if arguments.moves else " MOVES=no")
             print(f"failed; repeat it with: {again}")
             return 1
         print(

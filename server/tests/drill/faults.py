@@ -104,27 +104,32 @@ def wipe_log(scene: Scene) -> None:
 
 
 def put_back(scene: Scene) -> None:
-    """The disk of a partition is put back to an older copy of it."""
+    """The disk of a partition is put back to an older copy of it, which nobody tells the node."""
     found = [
         (node, path)
         for node in scene.living()
-        for path in sorted((node.data / "partitions").glob("*"))
-        if path.is_dir()
+        for path in sorted((node.data / "partitions").glob("*-*"))
+        if (path / "counted.json").exists()
     ]
     if not found:
         return
     node, path = scene.chance.choice(found)
-    copy = scene.copies / path.name
-    node.stop()
+    copy = scene.copies / node.name / path.name
     if not copy.exists():
-        scene.copies.mkdir(exist_ok=True)
+        node.stop()
         shutil.copytree(path, copy)
-        scene.say(f"kept a copy of {path.name} of {node.name}")
+        node.start()
+        scene.rest(2, 5)
+        scene.until_fresh()
+    # In half of the cases it was counted up to the end, in the others it was not.
+    if scene.chance.random() < 0.5:
+        node.stop()
     else:
-        shutil.rmtree(path)
-        shutil.move(copy, path)
-        scene.say(f"put {path.name} of {node.name} back to an older copy")
+        node.kill()
+    shutil.rmtree(path)
+    shutil.move(copy, path)
     node.start()
+    scene.say(f"put {path.name} of {node.name} back to an older copy")
 
 
 def move(scene: Scene) -> None:
@@ -137,5 +142,5 @@ def move(scene: Scene) -> None:
 DEATHS = (kill_children, kill_node, kill_log_server, kill_log, promote_late, wipe_log)
 """What dies, or forgets, while partitions stay where they are."""
 
-MOVES = (put_back, put_back, move)
+MOVES = (put_back, move)
 """What happens to partitions."""

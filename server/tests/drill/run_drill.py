@@ -197,24 +197,34 @@ class Drill:
         assert self.clients is not None
         self.clients.finish()
         took_s = self.until_fresh(self.clients.last_at)
-        # At once, and not sooner or later.
-        compared = sum(self.compare(node) for node in self.nodes if not node.is_lost)
+        # At once, and not sooner or later; what that must be is reckoned when all of it is read.
+        read = [
+            (node, shop, period, read_rows(node, shop, str(period)))
+            for node in self.nodes
+            if not node.is_lost
+            for shop in self.shops
+            for period in self.periods
+        ]
         for watcher in self.watchers:
             watcher.stopping.set()
             watcher.join()
+        compared = self.compare(read)
         self.require_sound()
         return compared, took_s
 
-    def compare(self, node: Node) -> int:
-        """Hold everything that a node shows to the oracle; how many counts that were."""
+    def compare(self, read: Sequence[tuple[Node, Shop, Period, Rows | None]]) -> int:
+        """Hold everything that nodes showed to the oracle; how many counts that were."""
         oracle = self.traffic.oracle()
         compared = 0
-        for shop in self.shops[:-1]:
-            for period in self.periods:
-                rows = read_rows(node, shop, str(period))
-                assert rows is not None, self.story(f"{node.name} does not answer")
-                compared += self._compare(node, shop, period, rows, oracle)
-        self._compare_racing(node)
+        races: dict[Node, list[Rows]] = {}
+        for node, shop, period, rows in read:
+            if shop is self.shops[-1]:
+                races.setdefault(node, []).extend([rows] if rows else [])
+                continue
+            assert rows is not None, self.story(f"{node.name} does not answer")
+            compared += self._compare(node, shop, period, rows, oracle)
+        for node, shown in races.items():
+            self._compare_racing(node, shown)
         return compared
 
     def _compare(self, node: Node, shop: Shop, period: Period, rows: Rows, oracle: Oracle) -> int:
@@ -233,13 +243,11 @@ class Drill:
         assert not wrong, self.story(f"{node.name}, {shop.name}: {'; '.join(wrong[:5])}")
         return len(found)
 
-    def _compare_racing(self, node: Node) -> None:
+    def _compare_racing(self, node: Node, shown: Sequence[Rows]) -> None:
         """Of deliveries in two months one counts, whichever it was."""
-        shop = self.shops[-1]
         total = dict.fromkeys(("apiCalls", "identified"), 0)
-        for period in self.periods:
-            rows = read_rows(node, shop, str(period))
-            if rows is not None and rows.workspace:
+        for rows in shown:
+            if rows.workspace:
                 day = max(day for day, _ in rows.workspace)
                 for name in total:
                     total[name] += rows.workspace[day, name]
@@ -262,7 +270,7 @@ class Drill:
         self.servers.close()
 
 
-def drill(seed: int, engine: str, seconds: float, *, moves: bool = False) -> Outcome:
+def drill(seed: int, engine: str, seconds: float, *, moves: bool = True) -> Outcome:
     """Run one.
 
     Args:

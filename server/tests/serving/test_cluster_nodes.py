@@ -7,11 +7,23 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from headcount.cluster.membership_records import (
+    CLUSTER_FORMAT,
+    CLUSTER_KEY,
+    ClusterDocument,
+    decoded,
+    encoded,
+)
+from headcount.engines.opening import open_registry
+from moved_clock import MovedClock
 from support.cluster_programs import (
     NodeProgram,
     database_server,
@@ -148,6 +160,39 @@ def test_the_address_of_another_cluster_is_refused(nodes: list[NodeProgram]) -> 
     refused(a, "and this node belongs to cluster")
     a.address = here
     a.start()
+    assert asked(f"{a.where['api']}/healthz")[0] == 200
+
+
+def test_a_version_that_hands_on_another_format_is_refused(nodes: list[NodeProgram]) -> None:
+    a, b = nodes
+    with closing(open_registry(a.address)) as registry:
+        found = registry.get(CLUSTER_KEY)
+        assert found is not None
+        cluster = decoded(found.value, ClusterDocument)
+        later = msgspec.structs.replace(cluster, format=CLUSTER_FORMAT + 1)
+        registry.put(CLUSTER_KEY, encoded(later), found.revision)
+        refused(b, f"uses format {later.format}", "Install the version that the other nodes run")
+        registry.put(CLUSTER_KEY, encoded(cluster), None)
+    b.start()
+    assert asked(f"{b.where['api']}/healthz")[0] == 200
+
+
+def test_a_clock_that_is_an_hour_off_is_refused_and_the_others_go_on(
+    nodes: list[NodeProgram], tmp_path: Path
+) -> None:
+    a, b = nodes
+    a.start()
+    clock = MovedClock(tmp_path / "clock", datetime.now(UTC) - timedelta(hours=1))
+    refused(b, "behind that of", "time synchronisation", **clock.environment())
+    # One that is set while it serves stops by itself.
+    clock.set(datetime.now(UTC))
+    b.start(**clock.environment())
+    assert asked(f"{b.where['api']}/healthz")[0] == 200
+    clock.set(datetime.now(UTC) + timedelta(hours=1))
+    status, log = b.ended()
+    assert status == 1, log
+    assert "ahead of that of" in log
+    assert "Traceback" not in log
     assert asked(f"{a.where['api']}/healthz")[0] == 200
 
 

@@ -305,7 +305,7 @@ class StagedCluster:
                 host.step()
         self._give_orders()
 
-    def settle(self, most: int = 400) -> None:
+    def settle(self, most: int = 2000) -> None:
         """With a log that works, until freshness passes what was acknowledged by now.
 
         Raises:

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[3]
 REQUIREMENTS = ROOT / "requirements"
-OURS = {"headcount": frozenset({"demo", "plot"}), "headcount-client": frozenset[str]()}
+OURS = {"headcount": frozenset({"demo", "plot", "cluster"}), "headcount-client": frozenset[str]()}
 SOURCES = {"headcount": ROOT / "server", "headcount-client": ROOT / "sdk"}
 
 

@@ -172,6 +172,7 @@ class PartitionHost(_Host):
         log: as they use it.
         epoch: the how-manieth owner of a partition (by name) this node is; None where it is none.
         monotonic_s: a clock that nobody sets.
+        is_stopping: whether a step is to end before it has come to all partitions.
     """
 
     def __init__(
@@ -180,8 +181,10 @@ class PartitionHost(_Host):
         log: FactLog,
         epoch: Callable[[str], int | None],
         monotonic_s: Callable[[], float] = time.monotonic,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(log, monotonic_s)
+        self._is_stopping = is_stopping
         self.partitions = list(partitions)
         self._epoch = epoch
         self._turn = 0
@@ -204,6 +207,8 @@ class PartitionHost(_Host):
             each.meter.hear(marks[each.meter.STAGE])
             each.feed.hear(wanted)
         for each in self._by_turns():
+            if self._is_stopping():
+                return False
             try:
                 came |= self._try(each.meter.step)
                 if each.relay is not None:

@@ -111,6 +111,7 @@ class PartitionMeter(ABC):
         self._log = log
         self._follower = log.follow(f"{self.STAGE}.{number}", self._hint)
         self._whole_at_s = self._read_again_at_s = monotonic_s()
+        self._was_at_end = False
         self._pending: deque[tuple[Item, int]] = deque()
         self._sealing_at_s = float("-inf")
         self.unreadable = 0
@@ -124,7 +125,9 @@ class PartitionMeter(ABC):
         """
         self._resume()
         if not self._pending:
-            for entry in self._follower.take(_TAKE_BYTES):
+            taken = self._follower.take(_TAKE_BYTES)
+            self._was_at_end |= not taken
+            for entry in taken:
                 self._read(entry)
         counted = bool(self._pending)
         while self._pending:
@@ -145,10 +148,13 @@ class PartitionMeter(ABC):
         if not self.chain.lacking():
             self._whole_at_s = now_s
         elif (
-            now_s - self._whole_at_s >= _READ_AGAIN_AFTER_S
+            # What is missing may be ahead: days of a log are not read in a minute.
+            self._was_at_end
+            and now_s - self._whole_at_s >= _READ_AGAIN_AFTER_S
             and now_s - self._read_again_at_s >= _READ_AGAIN_EVERY_S
         ):
             self._read_again_at_s = now_s
+            self._was_at_end = False
             _log.warning("%s lacks entries: its log is read again from the beginning", self.name)
             self._follower.close()
             self._follower = self._log.follow(f"{self.STAGE}.{self.number}")

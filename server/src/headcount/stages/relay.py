@@ -27,7 +27,7 @@ __all__ = ["Relay", "packs_of"]
 
 PACK_BYTES = 200_000
 _PAGE_BYTES, _PAGE_ENTRIES = 2 << 20, 4_096
-_RESENT_WAIT_S = 2.0
+_RESENT_WAIT_S, _RESENT_WAIT_MOST_S = 2.0, 16.0
 _PRUNE_EVERY_S = 0.5
 
 
@@ -39,14 +39,18 @@ class _Progress:
         read: everything up to this id was looked at for it.
         sent: the last id that had anything for it, and was published.
         confirmed: the last id that it has on its disk, as it says.
-        asked_at_s: when it was last sent to again.
+        asked_for: what it had when it last asked, and was sent to again or doubted.
+        asked_at_s: when that was.
+        sent_again: how often it was sent to again for that.
         lost: from this id on what it asks for is deleted.
     """
 
     read: int
     sent: int
     confirmed: int
+    asked_for: int = -1
     asked_at_s: float = float("-inf")
+    sent_again: int = 0
     lost: bool = False
 
 
@@ -164,12 +168,19 @@ class Relay:
 
     def _send_again(self, queue: _QueueProgress, gap: Gap, now_s: float) -> None:
         progress = queue.progress[gap.partition]
-        # What it said before it got more, or while what was sent again is under way.
-        if gap.position < progress.confirmed or now_s - progress.asked_at_s < _RESENT_WAIT_S:
-            return
+        if gap.position != progress.asked_for:
+            progress.asked_for, progress.sent_again = gap.position, 0
+            if gap.position < progress.confirmed:
+                # It may have said so before it got more. Who stays with it was put back.
+                progress.asked_at_s = now_s
+        wait_s = min(_RESENT_WAIT_S * 2 ** max(0, progress.sent_again - 1), _RESENT_WAIT_MOST_S)
+        if now_s - progress.asked_at_s < wait_s:
+            return  # what was sent again is under way: more of it would only be in its way
         if gap.position >= progress.sent and progress.read > gap.position:
             return  # it has what there was for it
         progress.asked_at_s = now_s
+        progress.sent_again += 1
+        progress.confirmed = min(progress.confirmed, gap.position)
         pruned_id = queue.source.pruned()[0]
         had = queue.source.chain().get(gap.partition, 0)
         # What is deleted it had once: where it no longer has, only the log or a backup can help.

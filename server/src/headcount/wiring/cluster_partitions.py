@@ -62,7 +62,7 @@ def run(task: Task, child: Child) -> None:
         closing(Troubles(folder.troubles, "partitions", now_ms)) as troubles,
         Catalog(folder.catalog, read_only=True) as catalog,
         log_of(settings.cluster, settings.log_days) as log,
-        closing(_Partitions(task, folder, catalog, log, troubles)) as partitions,
+        closing(_Partitions(task, child, folder, catalog, log, troubles)) as partitions,
     ):
         with suppress(EngineAwayError):
             partitions.look()
@@ -79,6 +79,7 @@ class _Partitions:
     def __init__(
         self,
         task: Task,
+        child: Child,
         folder: DataFolder,
         catalog: Catalog,
         log: FactLog,
@@ -101,7 +102,7 @@ class _Partitions:
             task.cluster_run,
         )
         self._open: dict[tuple[Partition, int], tuple[OpenPartition, HostedPartition]] = {}
-        self._host = PartitionHost([], log, self._epoch)
+        self._host = PartitionHost([], log, self._epoch, is_stopping=child.stopping.is_set)
         self._limits = MeterLimits.within(settings.memory)
         self._forgetting = ForgetGiver(folder, log)
         self._full = False
