@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,8 @@ import psutil
 import pytest
 from standardwebhooks import Webhook
 
+from headcount.catalog import Catalog
+from headcount.counting.months import current_period
 from support.cluster_programs import NodeProgram, eventually, nodes_of_a_cluster
 from support.cluster_shop import Shop
 from support.scripted_receiver import Does, ScriptedReceiver, scripted_receiver
@@ -105,3 +109,62 @@ def test_each_threshold_is_told_once_though_who_tells_is_killed_and_its_node_die
             each["kind"] for each in ask(a, "/headcount/v1/alert-log", shop.token)["deliveries"]
         ]
         assert kinds.count("test") == 2
+
+
+def test_quotas_limits_and_prices_hold_on_every_node(nodes: list[NodeProgram]) -> None:
+    a, b = nodes
+    shop = Shop(nodes)
+    a.start()
+    b.start()
+    with scripted_receiver() as receiver:
+        # All of it is set on the node that counts nothing and tells nobody.
+        b.json("plan", "set", "--workspace", "Shop", "--api-calls", "20")
+        priced = ("plan", "price", "2.50", "--workspace", "Shop", "--metric", "api-calls")
+        b.json(*priced, "--per", "10", "--currency", "USD")
+        channel = b.json(
+            "channel", "add", "ops", "--workspace", "Shop", "--webhook", receiver.url,
+            "--allow-private",
+        )  # fmt: skip
+        share = ("--metric", "api-calls", "--at", "50%", "--at", "200%")
+        b.json("alert", "add", "--workspace", "Shop", *share)
+        quota = ("source", "quota", "web", "--workspace", "Shop", "--api-calls", "30")
+        b.json(*quota, "--past", "refuse")
+        shop.post(a, 12)
+        shop.post(b, 13)
+        eventually(lambda: shop.is_right(a) and shop.is_right(b))
+        eventually(lambda: thresholds(receiver, channel["secret"]) == ["50%"])
+        shop.post(a, 10)
+        eventually(lambda: shop.is_right(a) and shop.is_right(b))
+        # Each node refuses by what it shows; what is refused is counted by nobody.
+        eventually(lambda: not shop.is_taken(a))
+        eventually(lambda: not shop.is_taken(b))
+        outcomes = [
+            eventually(lambda node=node: agreed(node, shop.token)) for node in nodes
+        ]  # the same moment on both
+        assert outcomes[0] == outcomes[1]
+        [reached] = outcomes[0]
+        assert (reached["sourceName"], reached["quota"], reached["past"]) == ("web", 30, "refuse")
+        for node in nodes:
+            month = ask(node, "/headcount/v1/summary", shop.token)
+            assert month["planLimits"]["apiCalls"] == 20
+            assert month["overage"]["apiCalls"] == 15
+            cost = month["overageCost"]["apiCalls"]
+            assert float(cost["amount"]) == 5, "two steps of ten were begun"
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                ask(node, "/headcount/v1/explain", shop.token)
+            assert refused.value.code == 404
+            assert "not available in a cluster" in refused.value.read().decode()
+        a.json(*quota[:-1], "1000", "--past", "refuse")
+        eventually(lambda: shop.is_taken(b))
+        eventually(lambda: shop.is_right(b))
+
+
+def agreed(node: NodeProgram, token: str) -> Any:
+    """When a quota was reached, once the nodes have agreed on that."""
+    catalog = Catalog(node.data / "catalog.sqlite", read_only=True)
+    with catalog:
+        [shop] = catalog.workspaces()
+        period = current_period(time.time_ns() // 1_000_000)
+        if not catalog.quotas_reached(shop.number, period):
+            return None
+    return ask(node, "/headcount/v1/outcomes", token)["quotasReached"]

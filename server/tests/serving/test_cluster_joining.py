@@ -9,6 +9,7 @@ from typing import Any
 
 from support.cluster_programs import NodeProgram, eventually, fresh_address
 from support.program import Program
+from support.scripted_receiver import ScriptedReceiver, scripted_receiver
 
 LAST_MONTH, THIS_MONTH = 60, 30
 
@@ -86,6 +87,48 @@ def test_every_snapshot_is_the_same_and_copies_of_old_messages_are_known(tmp_pat
         assert last == known, "its ids were known"
     finally:
         node.stop()
+
+
+def test_what_was_told_is_told_by_no_cluster_again_and_channels_open_there(tmp_path: Path) -> None:
+    with scripted_receiver() as receiver:
+        single = Program(data=tmp_path / "single", cwd=tmp_path)
+        single.json("workspace", "add", "Shop")
+        key = single.json("source", "add", "web", "--workspace", "Shop")["writeKey"]
+        single.json(
+            "channel", "add", "ops", "--workspace", "Shop", "--webhook", receiver.url,
+            "--allow-private",
+        )  # fmt: skip
+        rule = ("alert", "add", "--workspace", "Shop", "--metric", "api-calls")
+        single.json(*rule, "--at", "3", "--at", "5")
+        with single.serving() as where:
+            post(where["tracking"], key, 4)
+            eventually(lambda: marks_told(receiver) == ["3"])
+        node = NodeProgram(tmp_path, "a", fresh_address())
+        node.json("cluster", "join", str(single.data), "--node", "a", "--facts", "1", "--keys", "1")
+        node.start()
+        try:
+            post(node.where["tracking"], key, 6)
+            eventually(lambda: marks_told(receiver) == ["3", "5"])
+            assert node.json("channel", "test", "ops")["taken"]
+            assert marks_told(receiver) == ["3", "5"]
+        finally:
+            node.stop()
+
+
+def post(tracking: str, key: str, upto: int) -> None:
+    """The first messages, up to a number."""
+    batch = [record(n, "2026-11-01T08:00:00Z") for n in range(upto)]
+    request = urllib.request.Request(
+        f"{tracking}/v1/batch", json.dumps({"writeKey": key, "batch": batch}).encode()
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
+
+
+def marks_told(receiver: ScriptedReceiver) -> list[str]:
+    """Thresholds that a receiver has taken."""
+    told = [json.loads(posted.body)["data"] for posted in receiver.taken()]
+    return sorted(each["threshold"] for data in told for each in data.get("crossings", ()))
 
 
 def answered(api: str, token: str) -> bool:

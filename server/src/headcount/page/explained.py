@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Request, Response, get
 
 from headcount.api.v1.sources import SourceListBody
-from headcount.api.v1.why import ExplainBody
+from headcount.api.v1.why import NOT_IN_A_CLUSTER, ExplainBody
 from headcount.counting.calendar import Period, parse_period
 from headcount.counting.metrics import HEADLINES
 from headcount.page.asking import ApiRefusal
@@ -40,6 +40,17 @@ async def explain_page(request: Request[Any, Any, Any]) -> Response[bytes]:
     try:
         told = await visit.ask(ExplainBody, "/headcount/v1/explain", query=query)
     except ApiRefusal as refusal:
+        if refusal.message == NOT_IN_A_CLUSTER:
+            return await visit.parts.pages.send(
+                request,
+                "failure",
+                refusal.status,
+                asset=visit.parts.assets.address,
+                title="Not available in a cluster",
+                message=refusal.message,
+                link_address=visit.address("/"),
+                link="Show the current month",
+            )
         return await no_such_month(request, visit, refusal)
     period = parse_period(told.period)
     return await visit.parts.pages.send(

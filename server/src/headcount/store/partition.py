@@ -6,8 +6,7 @@ it mirrors what all partitions count .
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from headcount.store.counts import counts_of
 from headcount.store.files import overwriting, refusals
 from headcount.store.partition_change import CONFLICTS
 from headcount.store.partition_protocol import MIRROR_COMPLETE, Place
-from headcount.store.protocol import AttributedUsage
+from headcount.store.protocol import Attribution
 from headcount.store.sqlite import SqliteStore
 from headcount.store.stored_outbox import StoredOutbox
 from headcount.store.tables import (
@@ -176,16 +175,10 @@ class WholeSums(SqliteStore):
         self._require_all()
         return super().read_usage(workspace, period, libraries=libraries)
 
-    @contextmanager
-    def attributed(self, workspace: int, periods: Sequence[Period]) -> Iterator[AttributedUsage]:
-        """The usage of a workspace in some periods; as `SqliteStore.attributed`.
-
-        Raises:
-            StorageUnavailableError: not all partitions are there yet.
-        """
-        self._require_all()
-        with super().attributed(workspace, periods) as usage:
-            yield usage
+    @property
+    def attribution(self) -> Attribution | None:
+        """None: partitions do not follow which message brought what."""
+        return None
 
     def _require_all(self) -> None:
         if not self._is_whole:

@@ -179,8 +179,8 @@ class UsageStore(Protocol):
         ...
 
     @property
-    def attribution(self) -> Attribution:
-        """To which messages usage is attributed."""
+    def attribution(self) -> Attribution | None:
+        """To which messages usage is attributed; None where nobody follows that."""
         ...
 
     @property

@@ -181,7 +181,7 @@ class SqliteStore:
             return usage_of(self._path, self._db, workspace, period, libraries=libraries)
 
     @property
-    def attribution(self) -> Attribution:
+    def attribution(self) -> Attribution | None:
         """To which messages usage is attributed: by rows of this store itself."""
         return self
 

@@ -28,7 +28,18 @@ from headcount.counting.explaining import PARTS, RANKS, Contribution
 from headcount.counting.likely_causes import CAUSES, LikelyCause
 from headcount.counting.metrics import HEADLINES
 
-__all__ = ["EXPLAIN_HANDLERS", "ContributionRow", "ExplainBody", "NamedCause"]
+__all__ = [
+    "EXPLAIN_HANDLERS",
+    "NOT_IN_A_CLUSTER",
+    "ContributionRow",
+    "ExplainBody",
+    "NamedCause",
+]
+
+NOT_IN_A_CLUSTER = (
+    "Explaining a count is not available in a cluster, because its partitions do not follow which"
+    " message first brought an id. The counts themselves are complete: compare days and sources."
+)
 
 _LIMIT, _LIMIT_MAX = 50, 1000
 _METRICS = {name: metric for metric in HEADLINES for name in (metric.option, metric.wire)}
@@ -175,7 +186,8 @@ def _wanted(pairs: Pairs) -> Wanted:
         description="What a month's count is made of beside another's: each first-seen id is"
         " attributed once, to the message that first put it in its set, so contributions add up"
         " to the change exactly. Of a month that runs, and the other, the same days are compared."
-        " Likely causes have a name, and what to do.",
+        " Likely causes have a name, and what to do. Not available in a cluster (404), whose"
+        " partitions do not follow which message brought an id.",
         tag="Reports",
         answer=ExplainAnswer,
         query=_QUERY,
@@ -198,6 +210,8 @@ async def explain_change(request: Request[Any, Any, Any]) -> Response[bytes]:
     def explain() -> Response[bytes]:
         store, workspace = caller.services.store, caller.workspace.number
         days = 31 if view.past else view.days
+        if store.attribution is None:
+            raise Problem(404, NOT_IN_A_CLUSTER)
         with store.attribution.attributed(workspace, (view.period, against)) as usage:
             found = ExplainedMonths(usage, days, wanted, sources.names, source)
         body = _body(found, wanted.metric.wire, sources)

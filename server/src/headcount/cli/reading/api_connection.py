@@ -227,6 +227,8 @@ def explain_refusal(error: ApiException, connection: ApiConnection) -> OperatorE
             "Try again; the server's log says more.",
         ),
     )
+    if "not available in a cluster" in said:
+        return OperatorError(f"{where}: {said}", "Days and sources are in headcount usage.")
     for kind, problem, remedy in kinds:
         if isinstance(error, kind) and not foreign:
             return OperatorError(problem, remedy)
