@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from browser.support import window
 from headcount.alerting.alert_notices import alert_body
 from headcount.alerting.channels import WebhookConfig, fresh_secret, sealed
-from headcount.catalog import Attempt, NewDelivery
+from headcount.catalog import NO_CHANNEL, Attempt, NewDelivery
 from headcount.catalog.entities import fresh_id
 from headcount.counting.alerts import AlertEvent, Crossing
 from support.installation import NOW_MS, Installation
@@ -54,6 +54,9 @@ def fill(place: Installation) -> None:
     told = catalog.add_delivery(
         NewDelivery(number, channels[0].number, "evt_1", "alert", body), NOW_MS
     )
+    other = AlertEvent("evt_0", number, NOW_MS, (), (reached,))
+    untold = alert_body(other, (place.workspace.id, "Shop"), {})
+    catalog.add_delivery(NewDelivery(number, NO_CHANNEL, "evt_0", "alert", untold), NOW_MS)
     for status, state in ((503, "waiting"), (204, "delivered")):
         attempt = Attempt(NOW_MS, status, f"it answers {status}", 80)
         catalog.note_attempt(told.id, attempt, state=state, next_at_ms=NOW_MS)  # type: ignore[arg-type]
@@ -95,9 +98,12 @@ def test_the_log_shows_every_try_and_tells_again(place: Installation, browser: B
         expect(log).to_contain_text("80% of the plan's 12,000 MTU")
         log.get_by_text("2 tries").click()
         expect(log).to_contain_text("it answers 503")
-        log.get_by_role("button", name="Resend").click()
-        expect(opened.page.locator("#notice")).to_contain_text("told again to ops")
-        [told] = place.catalog.deliveries(place.workspace.number)
+        nobody = log.locator("tr", has_text="no channel")
+        expect(nobody).to_contain_text("nobody was told: there was no channel")
+        opened.check("alerts-log")
+        log.locator("tr", has_text="it answers 503").get_by_role("button", name="Resend").click()
+        expect(opened.page.locator("#notice")).to_contain_text("told to ops")
+        told = place.catalog.deliveries(place.workspace.number)[-1]
         assert (told.state, told.event) == ("waiting", "evt_1")
         expect(opened.page.locator("main")).to_contain_text("gone")
 

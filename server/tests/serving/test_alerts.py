@@ -82,6 +82,52 @@ def test_a_threshold_that_is_reached_is_told_once_and_verified(tmp_path: Path) -
         assert run(shop, "channel", "test", "ops")["taken"]
 
 
+def test_what_nobody_could_be_told_is_said_and_told_once_there_is_a_channel(
+    tmp_path: Path,
+) -> None:
+    """A rule that comes before its plan's limit and before any channel, as people set things up."""
+    with scripted_receiver() as receiver, serving(tmp_path, "--workers", "1") as server:
+        shop = server.shop("Shop", "web")
+        made = run(shop, "alert", "add", "--workspace", "Shop", "--at", "50%", "--at", "1000")
+        assert made["needsLimit"] == ["50%"]
+        shown = server.program.run("alert", "show", made["id"])
+        assert "1000, 50% (the plan sets no limit)" in shown.stdout
+        said = shown.stderr
+        assert "50% cannot be reached yet: the plan sets no limit of MTU." in said
+        assert "headcount plan set --workspace Shop --mtu N" in said
+        [listed] = server.ask("/headcount/v1/alerts", shop.token).data["alerts"]
+        assert listed["needsLimit"] == ["50%"]
+        sends(shop, 0, 6)
+        shop.wait_until_counted()
+        run(shop, "plan", "set", "--workspace", "Shop", "--mtu", "10")
+        [listed] = server.ask("/headcount/v1/alerts", shop.token).data["alerts"]
+        assert listed["needsLimit"] == []
+
+        eventually(lambda: bool(run(shop, "alert", "log")), "the log to say that nobody was told")
+        [entry] = run(shop, "alert", "log")
+        assert (entry["channel"], entry["state"]) == ("no channel", "dropped")
+        assert "50% of the plan's 10 MTU" in entry["title"]
+        eventually(
+            lambda: b"Nobody is told of alerts" in server.ask("/readyz").body, "/readyz to say so"
+        )
+        channel = run(
+            shop, "channel", "add", "ops", "--workspace", "Shop", "--webhook", receiver.url,
+            "--allow-private",
+        )  # fmt: skip
+        assert channel["untold"] == 1
+        refused = server.program.run("alert", "resend", "seventeen")
+        assert refused.returncode == 2
+        assert "There is no delivery 'seventeen'" in refused.stderr
+        server.program.run("alert", "resend", str(entry["id"]))
+        eventually(lambda: bool(receiver.taken()), "it to be told")
+        posted = receiver.taken()[0]
+        told = Webhook(channel["secret"]).verify(posted.body, posted.headers)
+        assert [each["threshold"] for each in told["data"]["crossings"]] == ["50%"]
+        eventually(
+            lambda: b"Nobody is told of alerts" not in server.ask("/readyz").body, "it to be over"
+        )
+
+
 def test_a_source_past_its_quota_is_refused_and_what_was_taken_stays_counted(
     tmp_path: Path,
 ) -> None:

@@ -10,5 +10,6 @@ and writes down what became of it. Counting never waits for any of this.
     webhook_posts, mail, apprise_services   one telling each: by a signed webhook, e-mail, Apprise
     tell_channels   which of them, and what became of it
     deliverer       what is due, again and again until it is done
+    telling_again   something again, or to whom there was not before
     digests         what a day or a week was like, with charts
 """

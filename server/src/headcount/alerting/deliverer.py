@@ -23,6 +23,7 @@ from headcount.alerting.tell_channels import tell_channel
 from headcount.alerting.webhook_posts import ReceiverAnswer
 from headcount.alerting.written_down import written_down
 from headcount.catalog import (
+    NO_CHANNEL,
     Attempt,
     Catalog,
     Channel,
@@ -191,19 +192,22 @@ class Deliverer:
             if (workspace := workspaces.get(event.workspace)) is None:
                 return []
             body = alert_body(event, workspace, sources, prices[event.workspace])
+            there = [number for number in event.channels if number in channels]
             return [
                 NewDelivery(event.workspace, number, event.uid, "alert", body)
-                for number in event.channels
-                if number in channels
+                for number in there or [NO_CHANNEL]
             ]
 
         events, upto, now_ms = [each.event for each in found], found[-1].number, self._clock_ms()
         if catalog.is_shared:
             # Other nodes have found the same: what one of them has told is left out.
-            written_down(lambda: catalog.take_own_events(events, deliveries_of, upto, now_ms))
+            made = written_down(
+                lambda: catalog.take_own_events(events, deliveries_of, upto, now_ms)
+            )
         else:
             new = [each for event in events for each in deliveries_of(event)]
-            catalog.take_events(new, upto, now_ms)
+            made = catalog.take_events(new, upto, now_ms)
+        self.answers += [(each.channel, "dropped") for each in made if each.state == "dropped"]
 
     def _is_due(self, record: DeliveryRecord, now_ms: int) -> bool:
         left_ms = record.next_at_ms - now_ms

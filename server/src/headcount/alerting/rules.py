@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple, cast
 
 from headcount.counting.alerts import (
@@ -16,7 +16,7 @@ from headcount.counting.alerts import (
 from headcount.counting.metrics import HEADLINES
 from headcount.errors import UsageError
 
-__all__ = ["CheckedRule", "checked_rule"]
+__all__ = ["CheckedRule", "checked_rule", "needing_limit"]
 
 _NEED_THRESHOLDS = ("count", "forecast")
 
@@ -97,3 +97,16 @@ def checked_rule(kind: str, metric: str, thresholds: Sequence[str]) -> CheckedRu
         found[parsed.text] = parsed
     ordered = sorted(found.values(), key=lambda each: (each.is_share, each.amount))
     return CheckedRule(of_kind, metric, tuple(each.text for each in ordered))
+
+
+def needing_limit(metric: str, thresholds: Sequence[str], limits: Container[str]) -> list[str]:
+    """The thresholds that nothing can reach until the plan sets a limit.
+
+    Args:
+        metric: what they are of.
+        thresholds: in their one spelling.
+        limits: the metrics that the plan limits now.
+    """
+    if metric in SHARES or metric in limits:
+        return []
+    return [each for each in thresholds if each.endswith("%")]

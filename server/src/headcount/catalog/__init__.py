@@ -6,6 +6,7 @@ carry in place of names. Knows nothing of counting.
 """
 
 from headcount.catalog.alert_entities import (
+    NO_CHANNEL,
     AlertRuleRecord,
     Attempt,
     Channel,
@@ -16,6 +17,7 @@ from headcount.catalog.alert_entities import (
     NewDelivery,
     QuotaRecord,
 )
+from headcount.catalog.delivery_log import WAITING_MAX
 from headcount.catalog.entities import (
     FROM_THE_BEGINNING,
     DatedLimit,
@@ -39,6 +41,8 @@ from headcount.catalog.sqlite import Catalog
 __all__ = [
     "FROM_THE_BEGINNING",
     "LIMIT_MAX",
+    "NO_CHANNEL",
+    "WAITING_MAX",
     "AlertRuleRecord",
     "Attempt",
     "Catalog",

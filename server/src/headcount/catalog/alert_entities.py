@@ -10,6 +10,7 @@ import msgspec
 from headcount.counting.alerts import AlertKind
 
 __all__ = [
+    "NO_CHANNEL",
     "AlertRuleRecord",
     "Attempt",
     "Channel",
@@ -20,6 +21,9 @@ __all__ = [
     "NewDelivery",
     "QuotaRecord",
 ]
+
+NO_CHANNEL = 0
+"""The channel of what nobody could be told."""
 
 ChannelKind = Literal["webhook", "email", "apprise"]
 """How a channel tells: by a signed webhook, by e-mail, or by one of the services that Apprise
@@ -36,7 +40,7 @@ DeliveryKind = Literal["alert", "test", "digest"]
 
 DeliveryState = Literal["waiting", "delivered", "failed", "dropped"]
 """What became of it: it is tried, or tried again; the channel took it; it was tried for days in
-vain; or it is no longer to be told."""
+vain; or it is not to be told, or could not be: there was no channel, or too much waited for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ class NewDelivery(NamedTuple):
     """Something to be told to one channel.
 
     Attributes:
-        workspace, channel: by number.
+        workspace, channel: by number; `NO_CHANNEL` where there is none.
         event: by which it is known, to who receives it too.
         kind: what it is.
         body: what is told, as JSON; it never changes.

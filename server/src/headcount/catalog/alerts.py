@@ -1,9 +1,7 @@
-"""Rules of alerts, the channels that tell them, and what became of every telling: takes plain
-values, gives records.
+"""Rules of alerts, the channels that tell them, and quotas: takes plain values, gives records.
 
-What is told is written down once for each channel before anything is sent, together with how far
-the events were read: so each is sent at least once, and nothing that was sent is forgotten. Where a
-channel leads to, and its secrets, stand here sealed; who may open them is no matter of the catalog.
+Where a channel leads to, and its secrets, stand here sealed; who may open them is no matter of the
+catalog. Of a channel that is removed they are erased.
 """
 
 from __future__ import annotations
@@ -16,32 +14,24 @@ import msgspec
 
 from headcount.catalog.alert_entities import (
     AlertRuleRecord,
-    Attempt,
     Channel,
     ChannelKind,
-    DeliveryRecord,
-    DeliveryState,
     DigestWhen,
-    NewDelivery,
     QuotaRecord,
 )
-from headcount.catalog.base import CatalogFile
+from headcount.catalog.delivery_log import DeliveringCatalog
 from headcount.catalog.entities import clean_name, fresh_id
-from headcount.catalog.schema import ALERT_RULE, CHANNEL, DELIVERY, META, QUOTA
+from headcount.catalog.schema import ALERT_RULE, CHANNEL, QUOTA
 from headcount.counting.alerts import AlertKind
-from headcount.counting.calendar import MS_PER_DAY
 from headcount.errors import UsageError
 
 __all__ = ["AlertingCatalog"]
 
 _RULES_MAX, _CHANNELS_MAX = 200, 50
-_ATTEMPTS_KEPT = 12
-_EVENTS_READ = "alert_events_read"
-_DELIVERIES_KEPT_MS = 90 * MS_PER_DAY
 
 
-class AlertingCatalog(CatalogFile):
-    """Rules, channels, deliveries and quotas."""
+class AlertingCatalog(DeliveringCatalog):
+    """Rules, channels and quotas."""
 
     # Rules
 
@@ -188,16 +178,22 @@ class AlertingCatalog(CatalogFile):
             if row is None or row[-1] is not None:
                 raise UsageError("There is no such channel.", "See `headcount channel list`.")
             changed = replace(_channel(row), changed_at_ms=now_ms, **changes)
-            self._ledger.put(CHANNEL, *_row(changed))
             if changed.removed_at_ms is not None:
+                changed = replace(changed, sealed=b"")
                 self._drop_waiting(number, now_ms)
+            self._ledger.put(CHANNEL, *_row(changed))
+        if changed.removed_at_ms is not None:
+            self._empty_log()
         return changed
 
-    def _drop_waiting(self, channel: int, now_ms: int) -> None:
-        clause = "WHERE channel = ? AND state = 'waiting'"
-        for row in self._ledger.read(DELIVERY, clause, (channel,)):
-            dropped = replace(_delivery(row), state="dropped", ended_at_ms=now_ms)
-            self._ledger.put(DELIVERY, *_delivery_row(dropped))
+    def erase_removed_channels(self) -> None:
+        """Erase what is sealed of channels that were removed by a version that kept it."""
+        clause = "WHERE removed_at_ms IS NOT NULL AND length(sealed) > 0"
+        if self._read(CHANNEL, f"{clause} LIMIT 1"):
+            with self._transaction():
+                for row in self._ledger.read(CHANNEL, clause):
+                    self._ledger.put(CHANNEL, *_row(replace(_channel(row), sealed=b"")))
+            self._empty_log()
 
     def channels(self, workspace: int | None = None) -> list[Channel]:
         """The channels of a workspace, or of all, in the order in which they were made."""
@@ -211,129 +207,6 @@ class AlertingCatalog(CatalogFile):
         return next((each for each in found if each.id == wanted), None) or next(
             (each for each in found if each.name == wanted), None
         )
-
-    # Deliveries
-
-    def events_read(self) -> int:
-        """The number of the last event that was written down for its channels."""
-        rows = self._read(META, "WHERE name = ?", _EVENTS_READ)
-        return int(rows[0][1]) if rows else 0
-
-    def take_events(self, new: Sequence[NewDelivery], upto: int, now_ms: int) -> None:
-        """Write down what is to be told to which channels, and how far events were read.
-
-        Args:
-            new: one for each event and channel; those that are there already stay as they are.
-            upto: the number of the last event among them.
-            now_ms: milliseconds since 1970, UTC.
-        """
-        with self._transaction():
-            held = self._ledger.get(META, _EVENTS_READ)
-            for each in new:
-                self._add_delivery(each, now_ms)
-            if held is None or int(held[1]) < upto:
-                self._ledger.put(META, _EVENTS_READ, str(upto))
-
-    def add_delivery(self, new: NewDelivery, now_ms: int) -> DeliveryRecord:
-        """Write down one more thing to be told, unless the channel was told it before."""
-        with self._transaction():
-            return self._add_delivery(new, now_ms)
-
-    def _add_delivery(self, new: NewDelivery, now_ms: int) -> DeliveryRecord:
-        clause = "WHERE event = ? AND channel = ?"
-        if held := self._ledger.read(DELIVERY, clause, (new.event, new.channel)):
-            return _delivery(held[0])
-        made = DeliveryRecord(
-            self._ledger.next_id(DELIVERY), *new[:4], "waiting", now_ms, 0, now_ms, None, (),
-            new.body,
-        )  # fmt: skip
-        self._ledger.add(DELIVERY, *_delivery_row(made))
-        return made
-
-    def add_tried(self, new: NewDelivery, attempt: Attempt, state: DeliveryState) -> None:
-        """Write down something that was told at once, and what became of it."""
-        with self._transaction():
-            made = DeliveryRecord(
-                self._ledger.next_id(DELIVERY), *new[:4], state, attempt.at_ms, 1, attempt.at_ms,
-                attempt.at_ms, (attempt,), new.body,
-            )  # fmt: skip
-            self._ledger.add(DELIVERY, *_delivery_row(made))
-
-    def note_attempt(
-        self,
-        delivery: int,
-        attempt: Attempt,
-        *,
-        state: DeliveryState,
-        next_at_ms: int,
-    ) -> None:
-        """Write down what became of a try; nothing happens where it was dropped meanwhile."""
-        with self._transaction():
-            row = self._ledger.get(DELIVERY, delivery)
-            if row is None:
-                return
-            held = _delivery(row)
-            changed = replace(
-                held,
-                # A removed channel's stays dropped, unless it was sent all the same.
-                state=state if held.state == "waiting" or state == "delivered" else held.state,
-                attempts=held.attempts + 1,
-                next_at_ms=next_at_ms,
-                ended_at_ms=None if state == "waiting" else attempt.at_ms,
-                log=(*held.log, attempt)[-_ATTEMPTS_KEPT:],
-            )
-            self._ledger.put(DELIVERY, *_delivery_row(changed))
-
-    def send_again(self, delivery: int, now_ms: int) -> DeliveryRecord:
-        """Let something be told again, under the name that it was told by.
-
-        Raises:
-            UsageError: nothing is known of it.
-        """
-        with self._transaction():
-            row = self._ledger.get(DELIVERY, delivery)
-            if row is None:
-                raise UsageError("There is no such delivery.", "See `headcount alert log`.")
-            again = replace(
-                _delivery(row), state="waiting", attempts=0, next_at_ms=now_ms, ended_at_ms=None
-            )
-            self._ledger.put(DELIVERY, *_delivery_row(again))
-        return again
-
-    def drop_deliveries(self, channel: int, now_ms: int) -> None:
-        """Tell a channel nothing of what waits for it."""
-        with self._transaction():
-            self._drop_waiting(channel, now_ms)
-
-    def waiting_deliveries(self) -> list[DeliveryRecord]:
-        """What is to be told, in the order in which it was written down."""
-        clause = "WHERE state = 'waiting' ORDER BY id"
-        return [_delivery(row) for row in self._read(DELIVERY, clause)]
-
-    def deliveries(
-        self, workspace: int, *, before: int | None = None, most: int = 100
-    ) -> list[DeliveryRecord]:
-        """What was told, and what is to be, the latest first.
-
-        Args:
-            workspace: whose, by number.
-            before: only those with smaller ids; None for all.
-            most: how many at most.
-        """
-        clause = "WHERE workspace = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-        return [_delivery(row) for row in self._read(DELIVERY, clause, workspace, before, most)]
-
-    def delivery(self, number: int) -> DeliveryRecord | None:
-        """One of them by its id."""
-        rows = self._read(DELIVERY, "WHERE id = ?", number)
-        return _delivery(rows[0]) if rows else None
-
-    def forget_deliveries(self, now_ms: int) -> None:
-        """Forget what was told more than three months ago."""
-        clause = "WHERE state <> 'waiting' AND ended_at_ms < ?"
-        if self._read(DELIVERY, f"{clause} LIMIT 1", now_ms - _DELIVERIES_KEPT_MS):
-            with self._transaction():
-                self._ledger.drop(DELIVERY, clause, (now_ms - _DELIVERIES_KEPT_MS,))
 
     # Quotas
 
@@ -378,15 +251,3 @@ def _rule(row: tuple[Any, ...]) -> AlertRuleRecord:
     values["channels"] = msgspec.json.decode(values["channels"], type=tuple[int, ...])
     values["enabled"] = bool(values["enabled"])
     return AlertRuleRecord(**values)
-
-
-def _delivery_row(record: DeliveryRecord) -> tuple[Any, ...]:
-    values = {name: getattr(record, name) for name in DELIVERY.columns}
-    values["log"] = msgspec.json.encode(record.log).decode()
-    return tuple(values.values())
-
-
-def _delivery(row: tuple[Any, ...]) -> DeliveryRecord:
-    values = dict(zip(DELIVERY.columns, row, strict=True))
-    values["log"] = msgspec.json.decode(values["log"], type=tuple[Attempt, ...])
-    return DeliveryRecord(**values)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import apsw
 
 from headcount.catalog.schema import TABLES, errors_named, open_catalog_file
 from headcount.catalog.shared_contents import (
@@ -103,6 +105,11 @@ class CatalogFile:
         self.close()
 
     # SQL
+
+    def _empty_log(self) -> None:
+        """Let go of what the write-ahead log still holds of rows that were written over."""
+        with self._lock, suppress(apsw.Error):  # somebody who reads on; another time then
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def _read(self, table: Table, clause: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock, errors_named(self._path, "read"):

@@ -293,6 +293,8 @@ def open_catalog_file(path: Path, *, read_only: bool) -> tuple[apsw.Connection, 
         read_only=read_only,
     )
     connection.pragma("foreign_keys", True)
+    if not read_only:
+        connection.pragma("secure_delete", True)  # what is sealed of a channel is to be gone
     return connection, ledger
 
 

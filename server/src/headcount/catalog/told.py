@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from headcount.catalog.alert_entities import NewDelivery
+from headcount.catalog.alert_entities import DeliveryRecord, NewDelivery
 from headcount.catalog.alerts import AlertingCatalog
 from headcount.catalog.schema import DELIVERY, META
 from headcount.catalog.shared_contents import OWN_PREFIX
@@ -49,7 +49,7 @@ class ToldCatalog(AlertingCatalog):
         deliveries_of: Callable[[AlertEvent], Sequence[NewDelivery]],
         upto: int,
         now_ms: int,
-    ) -> None:
+    ) -> list[DeliveryRecord]:
         """Write down what this node has found and nobody has told, for the channels that tell it.
 
         Args:
@@ -58,9 +58,13 @@ class ToldCatalog(AlertingCatalog):
             upto: the number of the last of them.
             now_ms: milliseconds since 1970, UTC.
 
+        Returns:
+            What stands there of each delivery.
+
         Raises:
             CatalogUnchangedError: nothing was written down, here or anywhere.
         """
+        made = []
         with self._transaction():
             for event in found:
                 left = without_marked(event, self._is_told)
@@ -68,9 +72,9 @@ class ToldCatalog(AlertingCatalog):
                     continue
                 for place in left.places():
                     self._ledger.put(META, _told_name(place), left.uid)
-                for new in deliveries_of(left):
-                    self._add_delivery(new, now_ms)
+                made += [self._add_delivery(new, now_ms) for new in deliveries_of(left)]
             self._ledger.put(META, _READ_HERE, str(upto))
+        return made
 
     def _is_told(self, place: MarkPlace) -> bool:
         return self._ledger.get(META, _told_name(place)) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,7 +33,9 @@ __all__ = ["alert"]
 _KINDS = ("count", "forecast", "unusual", "silent")
 _BY_OPTION = {each.option: name for name, each in ALERT_METRICS.items()}
 _LABELS = {each.wire: each.label for each in ALERT_METRICS.values()}
+_OPTIONS = {each.wire: each.option for each in ALERT_METRICS.values()}
 _HOURS_MAX = 24 * 14
+_DIGITS_MAX = 15
 
 
 @click.group()
@@ -198,7 +201,7 @@ def list_(settings: Settings, workspace: str | None, as_json: bool) -> None:
             (
                 each["id"], each["name"], each["workspace"], each["source"] or "the workspace",
                 each["kind"] + (f", {_LABELS[each['metric']]}" if each["thresholds"] else ""),
-                ", ".join(each["thresholds"]), ", ".join(each["channels"]) or "all channels",
+                _reaches(each), ", ".join(each["channels"]) or "all channels",
                 "yes" if each["enabled"] else "no",
             )
             for each in told
@@ -266,7 +269,7 @@ def test(settings: Settings, rule: str, workspace: str | None, as_json: bool) ->
         )
     else:
         for each, answer in answers:
-            say(f"{each.name}: {answer.said}.")
+            say(f"{each.name}: {answer.said.rstrip('.')}.")
     if not all(answer.taken for _, answer in answers):
         raise OperatorError("A channel did not take the test.", "What it said stands above.")
 
@@ -319,36 +322,40 @@ def log(settings: Settings, workspace: str | None, tries: bool, most: int, as_js
 
 
 @alert.command(epilog="\b\nExample:\n  headcount alert resend 17")
-@click.argument("delivery", type=click.IntRange(1))
+@click.argument("delivery")
 @settings_options("data")
 @as_json_option
-def resend(settings: Settings, delivery: int, as_json: bool) -> None:
+def resend(settings: Settings, delivery: str, as_json: bool) -> None:
     """Tell DELIVERY, an id of the log, once more, under the name that it had.
 
-    A running server does it within a second.
+    What nobody was told, for there was no channel, is told to those that are there now. A running
+    server does it within a second.
     """
+    from headcount.alerting.telling_again import tell_again
+
+    plain = delivery.isascii() and delivery.isdigit() and len(delivery) <= _DIGITS_MAX
     with opened_catalog(settings) as catalog:
-        found = catalog.delivery(delivery)
-        channels = {each.number: each for each in catalog.channels()}
-        if found is None or found.channel not in channels:
+        found = catalog.delivery(int(delivery)) if plain else None
+        if found is None:
             raise UsageError(
-                "There is no such delivery, or its channel is gone.", "See `headcount alert log`."
+                f"There is no delivery {delivery!r:.40}.",
+                "Give the number of one that `headcount alert log` shows.",
             )
-        channel = channels[found.channel]
-        if channel.state != "on":
-            raise UsageError(
-                f'The channel "{channel.name}" is {channel.state}.',
-                "Switch it on first: headcount channel change NAME --on",
-            )
-        again = catalog.send_again(delivery, now_ms())
+        again = tell_again(catalog, found, now_ms())
+        names = {each.number: each.name for each in catalog.channels()}
     if as_json:
         print_json({"id": again.id, "event": again.event, "state": again.state})
     else:
-        say(f"{delivery} is told again to {channel.name}.")
+        say(f"{delivery} is told {'again ' if found.channel else ''}to {names[again.channel]}.")
 
 
 def _last_said(told: Mapping[str, Any]) -> str:
     return str(told["tries"][-1]["said"]) if told["tries"] else ""
+
+
+def _reaches(told: Mapping[str, Any]) -> str:
+    lacking = " (the plan sets no limit)" if told["needsLimit"] else ""
+    return ", ".join(told["thresholds"]) + lacking
 
 
 def _print(told: dict[str, Any], as_json: bool) -> None:
@@ -362,9 +369,16 @@ def _print(told: dict[str, Any], as_json: bool) -> None:
         "about": told["source"] or "the whole workspace",
         "looks at": told["kind"],
         "metric": _LABELS[told["metric"]],
-        "at": ", ".join(told["thresholds"]),
+        "at": _reaches(told),
         "hours": str(told["quietHours"] or ""),
         "tells": ", ".join(told["channels"]) or "all channels",
         "on": "yes" if told["enabled"] else "no",
     }
     print_record({name: each for name, each in shown.items() if each})
+    if told["needsLimit"]:
+        shares, metric = ", ".join(told["needsLimit"]), told["metric"]
+        say("", f"{shares} cannot be reached yet: the plan sets no limit of {_LABELS[metric]}.")
+        say(
+            f"Set one: headcount plan set --workspace {shlex.quote(told['workspace'])}"
+            f" --{_OPTIONS[metric]} N"
+        )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from headcount.clock import now_ms
 from headcount.counting.alerts import ALERT_METRICS
+from headcount.counting.calendar import day_of_ms
 from headcount.terminal import moment_text
 
 if TYPE_CHECKING:
@@ -19,11 +21,21 @@ class AlertNames:
     """Records with names in place of numbers."""
 
     def __init__(self, catalog: Catalog) -> None:
+        from headcount.catalog import limits_on
+
+        today = day_of_ms(now_ms())
+        self._limits = {
+            each.number: limits_on(catalog.dated_limits(each.number), today)
+            for each in catalog.workspaces()
+        }
         self._sources: Mapping[int, str] = {each.number: each.name for each in catalog.sources()}
         self._channels: Mapping[int, str] = {each.number: each.name for each in catalog.channels()}
 
     def told(self, owner: Workspace, rule: AlertRuleRecord) -> dict[str, Any]:
         """A rule."""
+        from headcount.alerting.rules import needing_limit
+
+        limits = self._limits.get(owner.number, {})
         return {
             "id": rule.id,
             "name": rule.name,
@@ -32,6 +44,7 @@ class AlertNames:
             "kind": rule.kind,
             "metric": ALERT_METRICS[rule.metric].wire,
             "thresholds": list(rule.thresholds),
+            "needsLimit": needing_limit(rule.metric, rule.thresholds, limits),
             "quietHours": rule.quiet_hours if rule.kind == "silent" else None,
             "channels": [self._channels.get(each, "a removed one") for each in rule.channels],
             "enabled": rule.enabled,
@@ -48,7 +61,9 @@ class AlertNames:
             "event": record.event,
             "kind": record.kind,
             "workspace": owner.name,
-            "channel": self._channels.get(record.channel, "a removed one"),
+            "channel": self._channels.get(
+                record.channel, "a removed one" if record.channel else "no channel"
+            ),
             "title": data["title"],
             "at": moment_text(record.made_at_ms),
             "state": record.state,

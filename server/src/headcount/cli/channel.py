@@ -136,10 +136,15 @@ def add(
             digest=digest,  # type: ignore[arg-type]
             now_ms=now_ms(),
         )
+        untold = len(catalog.untold(owner.number))
     told = _told(made, owner)
     if isinstance(config, WebhookConfig):
         told["secret"] = config.secret
-    _print(told, as_json)
+    _print(told | ({"untold": untold} if as_json else {}), as_json)
+    if untold and not as_json:
+        are = "alert was" if untold == 1 else "alerts were"
+        say("", f"{untold} {are} told to nobody, for there was no channel: headcount alert log")
+        say("Tell each with: headcount alert resend ID")
     if isinstance(config, WebhookConfig) and not as_json:
         say("", "Keep the secret now: it cannot be shown again. Receivers verify posts with it.")
 
@@ -209,7 +214,7 @@ def test(settings: Settings, name: str, workspace: str | None, as_json: bool) ->
     if as_json:
         print_json({"taken": answer.taken, "status": answer.status or None, "said": answer.said})
     else:
-        say(f"{found.name}: {answer.said}.")
+        say(f"{found.name}: {answer.said.rstrip('.')}.")
     if not answer.taken:
         raise OperatorError(
             f'The channel "{found.name}" did not take the test.', "What it said stands above."

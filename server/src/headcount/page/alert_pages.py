@@ -76,7 +76,16 @@ async def add_rule(visit: Visit, form: dict[str, str], _named: str) -> Notice:
         "quietHours": int(hours[:9]) if hours.isascii() and hours.isdigit() else 24,
     }
     made = await visit.ask(AlertBody, _ALERTS, method="POST", body=body)
-    return Notice(f"{made.alert.name} was added. What the month has reached already is told now.")
+    told = "What the month has reached already is told now."
+    return Notice(f"{made.alert.name} was added. {_lacking(made) or told}")
+
+
+def _lacking(body: AlertBody) -> str:
+    """What a rule waits for before it can tell anything; empty where that is nothing."""
+    needs = body.alert.needs_limit
+    if not needs:
+        return ""
+    return f"{', '.join(needs)} cannot be reached until the plan has a limit: set one under Manage."
 
 
 def _thresholds(text: str) -> list[str]:
@@ -88,7 +97,8 @@ def _thresholds(text: str) -> list[str]:
 async def change_rule(visit: Visit, form: dict[str, str], named: str) -> Notice:
     body = {"thresholds": _thresholds(form.get(f"at-{named}", ""))}
     changed = await visit.ask(AlertBody, f"{_ALERTS}/{named}", method="PATCH", body=body)
-    return Notice(f"{changed.alert.name} is told at {', '.join(changed.alert.thresholds)} now.")
+    told = f"{changed.alert.name} is told at {', '.join(changed.alert.thresholds)} now."
+    return Notice(f"{told} {_lacking(changed)}".strip())
 
 
 @changing("/page/alerts/rules/{named:str}/off", back=_PAGE)
@@ -121,8 +131,14 @@ async def remove_rule(visit: Visit, _form: dict[str, str], named: str) -> Notice
 async def add_webhook(visit: Visit, form: dict[str, str], _named: str) -> Notice:
     body = {"name": form.get("name", ""), "webhook": form.get("webhook", "")}
     made = await visit.ask(NewChannelBody, _CHANNELS, method="POST", body=body)
+    missed = (
+        f" What was told to nobody before ({made.untold}) stands in the log, and can be resent."
+        if made.untold
+        else ""
+    )
     return Notice(
-        "Copy the webhook's secret now: it is not shown again. Receivers verify posts with it.",
+        "Copy the webhook's secret now: it is not shown again. Receivers verify posts with it."
+        + missed,
         secret=made.secret,
     )
 
@@ -167,7 +183,7 @@ async def remove_channel(visit: Visit, _form: dict[str, str], named: str) -> Not
 @changing("/page/alerts/log/{named:str}/resend", back=_PAGE)
 async def resend(visit: Visit, _form: dict[str, str], named: str) -> Notice:
     again = await visit.ask(ToldBody, f"{_LOG}/{named}/resend", method="POST")
-    return Notice(f"It is told again to {again.delivery.channel_name}.")
+    return Notice(f"It is told to {again.delivery.channel_name}.")
 
 
 ALERT_PAGE_HANDLERS = [

@@ -13,6 +13,7 @@ matter: the catalog, which they have in common, knows what was told (`catalog.to
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 
@@ -21,7 +22,7 @@ from headcount.alerting.deliverer import Deliverer
 from headcount.alerting.digests import Digests
 from headcount.alerting.shared_quotas import SharedQuotas
 from headcount.alerting.written_down import written_down
-from headcount.catalog import Catalog
+from headcount.catalog import NO_CHANNEL, WAITING_MAX, Catalog
 from headcount.clock import now_ms
 from headcount.cluster.catalogs import catalog_for_changes, membership_of
 from headcount.cluster.channel_keys import channel_key
@@ -112,6 +113,7 @@ def _alone() -> bool:
 def _tidy(catalog: Catalog, key: Callable[[], bytes]) -> None:
     """Forget what is old; in a cluster also keep the channels' key for a hash key that is new."""
     written_down(lambda: catalog.forget_deliveries(now_ms()))
+    written_down(catalog.erase_removed_channels)
     if catalog.is_shared:
         written_down(lambda: catalog.forget_told(now_ms()))
         if catalog.channels():
@@ -123,8 +125,9 @@ def _report(catalog: Catalog, deliverer: Deliverer, troubles: Troubles) -> None:
     channels = {each.number: each for each in catalog.channels()}
     answers, deliverer.answers = deliverer.answers, []
     for number, outcome in answers:
-        if number in channels:
-            telemetry.ALERT_DELIVERIES.labels(channels[number].id, outcome).inc()
+        if number in channels or number == NO_CHANNEL:
+            channel = channels[number].id if number in channels else "none"
+            telemetry.ALERT_DELIVERIES.labels(channel, outcome).inc()
     for number, waiting in deliverer.waiting.items():
         if number in channels:
             telemetry.ALERT_WAITING.labels(channels[number].id).set(waiting)
@@ -136,10 +139,31 @@ def _report(catalog: Catalog, deliverer: Deliverer, troubles: Troubles) -> None:
     gone = [f"{each.name} ({each.said})" for each in channels.values() if each.state == "gone"]
     said = [f"Channels of alerts fail: {', '.join(failing)}."] if failing else []
     said += [f"Channels of alerts are gone: {', '.join(gone)}."] if gone else []
+    full = [
+        channels[number].name
+        for number, waiting in deliverer.waiting.items()
+        if number in channels and waiting >= WAITING_MAX
+    ]
+    said += [f"{WAITING_MAX:,} alerts wait for {', '.join(full)}: no more can."] if full else []
+    said += _untold(catalog)
     tell(
         troubles,
         "alerts_failing",
         " ".join(said),
         "Each alert is tried for three days; `headcount alert log` shows every try. Remove a"
-        " channel that is gone, or switch it on again.",
+        " channel that is gone, or switch it on again; add one where there is none: `headcount"
+        " channel add`.",
     )
+
+
+def _untold(catalog: Catalog) -> list[str]:
+    """Which workspaces have alerts that nobody was told, and still no channel."""
+    told = {each.workspace for each in catalog.channels()}
+    counts = Counter(each.workspace for each in catalog.untold() if each.workspace not in told)
+    if not counts:
+        return []
+    names = {each.number: each.name for each in catalog.workspaces()}
+    listed = [f"{names[n]} ({count})" for n, count in counts.items() if n in names]
+    if not listed:
+        return []
+    return [f"Nobody is told of alerts, for there is no channel: {', '.join(listed)}."]

@@ -14,7 +14,7 @@ from headcount.datafolder import DataFolder
 from headcount.errors import DataFolderError
 from headcount.spool.segment_files import sources_in
 
-__all__ = ["Wanted", "has_channels", "has_forwardings", "wanted"]
+__all__ = ["Wanted", "has_alerts", "has_forwardings", "wanted"]
 
 
 _LOOK_EVERY_S = 0.3
@@ -28,11 +28,14 @@ def has_forwardings(folder: DataFolder, catalog: Catalog) -> bool:
     return bool(sources_in(folder.spool) or catalog.forwardings())
 
 
-def has_channels(folder: DataFolder, catalog: Catalog) -> bool:
-    """Whether anybody is told anything; in a cluster also whether nodes have to agree on that."""
-    if catalog.channels():
+def has_alerts(folder: DataFolder, catalog: Catalog) -> bool:
+    """Whether anybody is told anything, or is to be: what nobody is told is written down too.
+
+    In a cluster also whether nodes have to agree on that.
+    """
+    if catalog.channels() or catalog.alert_rules():
         return True
-    return membership_of(folder) is not None and bool(catalog.alert_rules() or catalog.quotas())
+    return membership_of(folder) is not None and bool(catalog.quotas())
 
 
 async def wanted(folder: DataFolder, stopping: asyncio.Event, is_wanted: Wanted) -> bool:

@@ -36,7 +36,7 @@ from headcount.wiring.cluster_entry import CLUSTER_ROLES, enter_cluster
 from headcount.wiring.duties import Duty, begun, explained
 from headcount.wiring.endings import STEADY_AFTER_S, Endings
 from headcount.wiring.preparing import prepare_run_folder
-from headcount.wiring.process_wanted import Wanted, has_channels, has_forwardings, wanted
+from headcount.wiring.process_wanted import Wanted, has_alerts, has_forwardings, wanted
 from headcount.wiring.server_sockets import ServerSockets, sockets_of
 from headcount.wiring.standing import counting_position
 from headcount.wiring.states import ToldStates
@@ -178,7 +178,7 @@ class _Processes:
         self._front.append(process("api", api))
         roles = CLUSTER_ROLES if settings.cluster is not None else ("meter",)
         self._counting = [process(role, None) for role in roles]
-        wanted_by = {"forward": has_forwardings, "alert": has_channels}
+        wanted_by = {"forward": has_forwardings, "alert": has_alerts}
         self._optional = [(process(role, None), is_wanted) for role, is_wanted in wanted_by.items()]
         self._behind = [*self._counting, *(each for each, _ in self._optional)]
         self._alive_fd, self._alive_kept_fd = os.pipe()

@@ -19,82 +19,18 @@ from headcount.alerting.channels import (
     opened,
     rotated,
     sealed,
-    shown,
     webhook_config,
 )
-from headcount.alerting.deliverer import Deliverer, DeliveryPace, pause_s
+from headcount.alerting.deliverer import DeliveryPace, pause_s
 from headcount.alerting.webhook_posts import post
-from headcount.catalog import Catalog, Channel
-from headcount.catalog.entities import fresh_id
-from headcount.counting.alerts import AlertEvent, Crossing
 from headcount.errors import DataFolderError, UsageError
-from headcount.store.protocol import Change
-from support.memory_store import Held, MemoryStore
+from support.delivering import KEY, AlertsTold
 from support.scripted_receiver import Does, ScriptedReceiver, scripted_receiver
-
-KEY = bytes(range(32))
-PACE = DeliveryPace(first_s=0.01, most_s=0.05, attempts_max=60, channel_most_s=0.05)
-
-
-def crossing(mark: str) -> Crossing:
-    return Crossing(
-        rule="r1", name="MTU", kind="count", metric="mtu", rule_number=1, source=0,
-        period="2026-03-01", mark=mark, threshold=mark, value=12, target=10,
-    )  # fmt: skip
-
-
-class Alerts:
-    """A catalog, a store, and what is told out of them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.catalog = Catalog(folder / "catalog.sqlite")
-        self.workspace = self.catalog.add_workspace("Shop", 0)
-        self.store = MemoryStore(Held())
-        self.now_ms = time.time_ns() // 1_000_000
-        self.found = 0
-        self.start()
-
-    def start(self, pace: DeliveryPace = PACE) -> None:
-        self.deliverer = Deliverer(
-            self.catalog, self.store.alerts, lambda: KEY, lambda: self.now_ms, pace
-        )
-
-    def channel(
-        self, url: str, name: str = "ops", workspace: int = 1
-    ) -> tuple[Channel, WebhookConfig]:
-        config = webhook_config(url, by_token=False, allow_private=True)
-        channel_id = fresh_id()
-        made = self.catalog.add_channel(
-            workspace, channel_id=channel_id, name=name, kind="webhook", shown=shown(config),
-            sealed=sealed(KEY, channel_id, config), digest="none", now_ms=self.now_ms,
-        )  # fmt: skip
-        return made, config
-
-    def finds(self, *channels: int, workspace: int = 1) -> str:
-        self.found += 1
-        event = AlertEvent(
-            f"evt_{self.found}", workspace, self.now_ms, channels, (crossing(f"{self.found}"),)
-        )
-        self.store.commit(Change(alerts=[event]))
-        return event.uid
-
-    def looks_until(self, done: Callable[[], bool]) -> None:
-        """Look again and again, as time passes."""
-        for _ in range(2_000):
-            self.deliverer.look()
-            if done():
-                return
-            time.sleep(0.005)
-            self.now_ms += 20
-        raise AssertionError([self.states(), self.deliverer.health])
-
-    def states(self) -> list[str]:
-        return [each.state for each in self.catalog.deliveries(1)][::-1]
 
 
 @pytest.fixture
-def alerts(tmp_path: Path) -> Iterator[Alerts]:
-    made = Alerts(tmp_path)
+def alerts(tmp_path: Path) -> Iterator[AlertsTold]:
+    made = AlertsTold(tmp_path)
     yield made
     made.deliverer.close()
     made.catalog.close()
@@ -107,7 +43,7 @@ def receiver() -> Iterator[ScriptedReceiver]:
 
 
 def test_what_is_told_is_verified_by_the_specifications_own_library(
-    alerts: Alerts, receiver: ScriptedReceiver
+    alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
     channel, config = alerts.channel(receiver.url)
     uid = alerts.finds(channel.number)
@@ -123,7 +59,7 @@ def test_what_is_told_is_verified_by_the_specifications_own_library(
 
 
 def test_while_a_secret_is_rotated_both_verify_and_then_the_new_one_alone(
-    alerts: Alerts, receiver: ScriptedReceiver
+    alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
     channel, former = alerts.channel(receiver.url)
     new = rotated(KEY, channel, alerts.now_ms + 5_000)
@@ -161,7 +97,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("how", FAILURES)
 def test_it_is_told_again_until_it_is_taken_whatever_the_receiver_does(
-    alerts: Alerts, receiver: ScriptedReceiver, how: str
+    alerts: AlertsTold, receiver: ScriptedReceiver, how: str
 ) -> None:
     receiver.script = lambda number: FAILURES[how] if number < 9 else Does()
     channel, config = alerts.channel(receiver.url)
@@ -179,7 +115,7 @@ def test_it_is_told_again_until_it_is_taken_whatever_the_receiver_does(
     assert any(each.log[0].said for each in alerts.catalog.deliveries(1))
 
 
-def test_a_receiver_that_is_not_there_is_told_when_it_comes(alerts: Alerts) -> None:
+def test_a_receiver_that_is_not_there_is_told_when_it_comes(alerts: AlertsTold) -> None:
     with scripted_receiver() as gone:
         port = gone.port
     channel, _ = alerts.channel(f"http://127.0.0.1:{port}/hook")
@@ -189,7 +125,7 @@ def test_a_receiver_that_is_not_there_is_told_when_it_comes(alerts: Alerts) -> N
 
 
 def test_a_message_that_is_never_taken_holds_up_none_behind_it(
-    alerts: Alerts, receiver: ScriptedReceiver
+    alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
     channel, _ = alerts.channel(receiver.url)
     uid = alerts.finds(channel.number)
@@ -201,7 +137,7 @@ def test_a_message_that_is_never_taken_holds_up_none_behind_it(
     assert set(order[1:5]) >= set(more[:3])
 
 
-def test_who_is_gone_is_told_nothing_more(alerts: Alerts, receiver: ScriptedReceiver) -> None:
+def test_who_is_gone_is_told_nothing_more(alerts: AlertsTold, receiver: ScriptedReceiver) -> None:
     receiver.script = lambda _: Does(410)
     channel, _ = alerts.channel(receiver.url)
     for _ in range(3):
@@ -215,7 +151,7 @@ def test_who_is_gone_is_told_nothing_more(alerts: Alerts, receiver: ScriptedRece
 
 
 def test_a_process_that_dies_at_any_point_loses_nothing(
-    alerts: Alerts, receiver: ScriptedReceiver
+    alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
     """Between taking events and writing them down, and between sending and writing that down."""
     channel, _ = alerts.channel(receiver.url)
@@ -236,7 +172,7 @@ def test_a_process_that_dies_at_any_point_loses_nothing(
 
 
 def test_what_was_told_is_not_told_again_because_that_cannot_be_written_down(
-    alerts: Alerts, receiver: ScriptedReceiver
+    alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
     """The registry of a cluster may be away for long, and a receiver is not to hear of that."""
     channel, _ = alerts.channel(receiver.url)
@@ -259,7 +195,7 @@ def _refuse(*_: object, **__: object) -> None:
 
 
 def test_it_is_given_up_after_days_and_can_be_sent_again(
-    alerts: Alerts, receiver: ScriptedReceiver
+    alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
     receiver.script = lambda number: Does(500) if number < 3 else Does()
     alerts.deliverer.close()
@@ -285,7 +221,7 @@ def test_tries_go_on_for_days_with_pauses_that_differ() -> None:
 
 
 def test_a_receiver_is_left_alone_until_the_date_that_it_names(
-    alerts: Alerts, receiver: ScriptedReceiver
+    alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
     date = email.utils.formatdate(time.time() + 86_400, usegmt=True)
     receiver.script = lambda _: Does(503, headers=(("Retry-After", date),))
@@ -296,7 +232,7 @@ def test_a_receiver_is_left_alone_until_the_date_that_it_names(
 
 
 def test_a_clock_that_is_set_back_lets_nothing_wait(
-    alerts: Alerts, receiver: ScriptedReceiver
+    alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
     receiver.script = lambda number: Does(500) if number < 1 else Does()
     channel, _ = alerts.channel(receiver.url)
@@ -372,7 +308,7 @@ def test_a_name_is_not_looked_up_again_once_it_was_judged(monkeypatch: pytest.Mo
     assert lookups == ["rebinding.example"]
 
 
-def test_secrets_are_sealed_and_tied_to_their_channel(alerts: Alerts) -> None:
+def test_secrets_are_sealed_and_tied_to_their_channel(alerts: AlertsTold) -> None:
     channel, config = alerts.channel("http://127.0.0.1:1/secret-path")
     whole = (Path(alerts.catalog._path)).read_bytes() + b"".join(
         p.read_bytes() for p in Path(alerts.catalog._path).parent.glob("*-wal")
@@ -386,7 +322,7 @@ def test_secrets_are_sealed_and_tied_to_their_channel(alerts: Alerts) -> None:
 
 
 def test_receivers_that_never_answer_keep_no_other_workspaces_waiting(
-    alerts: Alerts, receiver: ScriptedReceiver
+    alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
     """One workspace may have more channels that hang than are told at once."""
     answering = threading.Event()
@@ -412,7 +348,7 @@ def test_receivers_that_never_answer_keep_no_other_workspaces_waiting(
 
 
 def test_nobody_is_told_of_a_deleted_workspace_until_that_is_taken_back(
-    alerts: Alerts, receiver: ScriptedReceiver
+    alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
     channel, _ = alerts.channel(receiver.url)
     alerts.finds(channel.number)

@@ -8,12 +8,14 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
+from headcount.alerting.telling_again import tell_again
 from headcount.api.v1.tokens import Moment
 from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, answer, endpoint
 from headcount.api.wire.problems import Problem
-from headcount.catalog import Channel, DeliveryRecord, DeliveryState
+from headcount.catalog import NO_CHANNEL, Channel, DeliveryRecord, DeliveryState
 from headcount.counting.calendar import moment_text
+from headcount.errors import UsageError
 
 __all__ = [
     "ALERT_LOG_HANDLERS",
@@ -27,6 +29,7 @@ __all__ = [
 _LOG_MOST = 100
 _TRY_MOST = 12
 _DIGITS_MAX = 15
+_NOT_THERE = {True: "no channel", False: "a channel that is removed"}
 
 
 class DeliveryTry(msgspec.Struct, rename="camel"):
@@ -44,13 +47,16 @@ class DeliveryEntry(msgspec.Struct, rename="camel"):
     id: int
     event: Annotated[str, Meta(description="The same whenever the same is told: `webhook-id`.")]
     kind: Literal["alert", "test", "digest"]
-    channel_id: str
+    channel_id: Annotated[str, Meta(description="Empty where there is none.")]
     channel_name: str
     title: str
     lines: list[str]
     state: Annotated[
         DeliveryState,
-        Meta(description="`waiting` until it is taken; `failed` after three days of tries."),
+        Meta(
+            description="`waiting` until it is taken; `failed` after three days of tries; `dropped`"
+            " where nobody could be told: the try says why."
+        ),
     ]
     made_at: Moment
     attempts: int
@@ -92,7 +98,7 @@ def entry_of(record: DeliveryRecord, channels: dict[int, Channel]) -> DeliveryEn
         record.event,
         record.kind,
         "" if channel is None else channel.id,
-        "a channel that is removed" if channel is None else channel.name,
+        _NOT_THERE[record.channel == NO_CHANNEL] if channel is None else channel.name,
         data["title"],
         lines,
         record.state,
@@ -132,7 +138,8 @@ def read_alert_log(request: Request[Any, Any, Any]) -> Response[bytes]:
     Contract(
         name="resendAlert",
         summary="Tell something again",
-        description="To the same channel, under the same name.",
+        description="To the same channel, under the same name. What nobody was told, for there was"
+        " no channel, is told to those that are there now.",
         tag="Alerts",
         answer=DeliveryAnswer,
         path_examples={"delivery_id": "17"},
@@ -147,11 +154,12 @@ def resend_alert(request: Request[Any, Any, Any]) -> Response[bytes]:
     given = request.path_params["delivery_id"]
     plain = given.isascii() and given.isdigit() and len(given) <= _DIGITS_MAX
     found = catalog.delivery(int(given)) if plain else None
-    if found is None or found.workspace != number or found.channel not in channels:
+    if found is None or found.workspace != number:
         raise Problem(404, "This workspace has no delivery of that id.", field="deliveryId")
-    if channels[found.channel].state != "on":
-        raise Problem(404, "Its channel is not on.", field="deliveryId")
-    again = catalog.send_again(found.id, caller.services.clock())
+    try:
+        again = tell_again(catalog, found, caller.services.clock())
+    except UsageError as error:
+        raise Problem(404, error.problem, field="deliveryId") from error
     return answer(DeliveryAnswer(DeliveryBody(entry_of(again, channels))))
 
 

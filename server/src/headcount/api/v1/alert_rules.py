@@ -8,15 +8,15 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.alerting.rules import checked_rule
+from headcount.alerting.rules import checked_rule, needing_limit
 from headcount.alerting.tell_channels import try_out
 from headcount.api.v1.tokens import Moment
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem
-from headcount.catalog import AlertRuleRecord
+from headcount.catalog import AlertRuleRecord, limits_on
 from headcount.counting.alerts import ALERT_METRICS, THRESHOLDS_MAX, AlertKind
-from headcount.counting.calendar import moment_text
+from headcount.counting.calendar import day_of_ms, moment_text
 from headcount.errors import UsageError
 
 __all__ = ["ALERT_RULE_HANDLERS", "AlertBody", "AlertListBody", "AlertRecord"]
@@ -53,6 +53,13 @@ class AlertRecord(msgspec.Struct, rename="camel"):
     channel_ids: Annotated[list[str], Meta(description=_CHANNELS)]
     enabled: bool
     created_at: Moment
+    needs_limit: Annotated[
+        list[str],
+        Meta(
+            description="Those of the thresholds that nothing can reach until the plan sets a limit"
+            " of the metric."
+        ),
+    ] = []
     quiet_hours: Hours | UnsetType = UNSET
     source_id: str | UnsetType = UNSET
     source_name: str | UnsetType = UNSET
@@ -115,6 +122,9 @@ def _record(caller: Caller, rule: AlertRuleRecord) -> AlertRecord:
         [ids[each] for each in rule.channels if each in ids], rule.enabled,
         moment_text(rule.created_at_ms),
     )  # fmt: skip
+    today = day_of_ms(caller.services.clock())
+    limits = limits_on(caller.services.catalog.dated_limits(rule.workspace), today)
+    record.needs_limit = needing_limit(rule.metric, rule.thresholds, limits)
     if rule.kind == "silent":
         record.quiet_hours = rule.quiet_hours
     if rule.source is not None:
@@ -264,10 +274,11 @@ def remove_alert(request: Request[Any, Any, Any]) -> Response[bytes]:
     Contract(
         name="testAlert",
         summary="Try an alert out",
-        description="Tells its channels that this is a test; the log says what became of it.",
+        description="Tells its channels that this is a test; the log says what became of it. Not"
+        " while many tests wait for one of them.",
         tag="Alerts",
         answer=AlertAnswer,
-        errors=(404,),
+        errors=(404, 422),
         access="admin",
     ),
 )
@@ -283,10 +294,12 @@ def try_alert(request: Request[Any, Any, Any]) -> Response[bytes]:
     if not channels:
         raise Problem(404, "There is no channel to tell that is on.", field="alertId")
     now_ms = caller.services.clock()
-    for each in channels:
-        catalog.add_delivery(
-            try_out((workspace.id, workspace.name), each, rule.name, now_ms), now_ms
-        )
+    try:
+        for each in channels:
+            new = try_out((workspace.id, workspace.name), each, rule.name, now_ms)
+            catalog.add_delivery(new, now_ms)
+    except UsageError as error:
+        raise Problem(422, f"{error.problem} {error.remedy}", field="alertId") from error
     return answer(AlertAnswer(AlertBody(_record(caller, rule))))
 
 

@@ -83,6 +83,16 @@ class NewChannelBody(msgspec.Struct):
     secret: Annotated[
         str, Meta(description="With which posts are signed (Standard Webhooks); not shown again.")
     ]
+    untold: (
+        Annotated[
+            int,
+            Meta(
+                description="Of a new channel: how many alerts nobody was told, for there was none."
+                " The log has them, and resends them."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class NewChannelAnswer(msgspec.Struct):
@@ -186,7 +196,8 @@ async def add_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
         )
     except UsageError as error:
         raise Problem(422, f"{error.problem} {error.remedy}", field="webhook") from error
-    return answer(NewChannelAnswer(NewChannelBody(_record(made), config.secret)))
+    untold = len(caller.services.catalog.untold(caller.workspace.number))
+    return answer(NewChannelAnswer(NewChannelBody(_record(made), config.secret, untold)))
 
 
 @endpoint(
@@ -274,10 +285,11 @@ def remove_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
     Contract(
         name="testChannel",
         summary="Try a channel out",
-        description="Tells it that this is a test; the log says what became of it.",
+        description="Tells it that this is a test; the log says what became of it. Not while many"
+        " tests wait for it.",
         tag="Alerts",
         answer=DeliveryAnswer,
-        errors=(404,),
+        errors=(404, 422),
         access="admin",
     ),
 )
@@ -288,7 +300,10 @@ def try_channel(request: Request[Any, Any, Any]) -> Response[bytes]:
         raise Problem(404, f"The channel is {channel.state}, and tells nobody.", field="channelId")
     now_ms, workspace = caller.services.clock(), caller.workspace
     new = try_out((workspace.id, workspace.name), channel, "", now_ms)
-    made = caller.services.catalog.add_delivery(new, now_ms)
+    try:
+        made = caller.services.catalog.add_delivery(new, now_ms)
+    except UsageError as error:
+        raise Problem(422, f"{error.problem} {error.remedy}", field="channelId") from error
     return answer(DeliveryAnswer(DeliveryBody(entry_of(made, {channel.number: channel}))))
 
 
