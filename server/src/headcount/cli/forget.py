@@ -120,24 +120,23 @@ def _done(folder: DataFolder, settings: Settings, place: Path) -> ForgetRequest:
     """What became of a request, once the server's meter has seen to it, or we have."""
     import time
 
-    from headcount.errors import FolderBusyError, OperatorError
-    from headcount.folderlock import FolderLock
+    from headcount.errors import OperatorError
     from headcount.wiring.forget_files import read_request
-    from headcount.wiring.meter import meter_until_drained
+    from headcount.wiring.metered import metered_until
 
     began_s, is_said = time.monotonic(), False
-    while (request := read_request(place)).state in ("waiting", "begun"):
-        if not FolderLock.held(folder.serve_lock):
-            with contextlib.suppress(FolderBusyError):
-                with FolderLock(folder.serve_lock, "forget"):
-                    meter_until_drained(
-                        folder, settings.dedup_window_days, settings.memory, command="forget"
-                    )
-                continue
-        time.sleep(_LOOK_EVERY_S)
+
+    def waiting() -> None:
+        nonlocal is_said
         if not is_said and time.monotonic() - began_s > _SAY_AFTER_S:
             is_said = True
             say("The server counts first what waits in the journals; see `headcount doctor`.")
+
+    metered_until(
+        lambda: read_request(place).state not in ("waiting", "begun"),
+        folder, settings.dedup_window_days, settings.memory, "forget", waiting,
+    )  # fmt: skip
+    request = read_request(place)
     if request.state == "refused":
         place.unlink()
         raise OperatorError(request.problem, request.remedy)

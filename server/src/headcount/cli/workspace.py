@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["workspace"]
 
-_LOOK_EVERY_S = 0.1
-
 
 @click.group()
 def workspace() -> None:
@@ -145,13 +143,14 @@ def delete(
                 "Say it once more with --confirm NAME.",
             )
         catalog.delete_workspace(number, moment, erase_from_ms)
-    erased = _await_erasure(settings, number) if at_once else False
+    if at_once:
+        _await_erasure(settings, number)
     when = moment_text(erase_from_ms)
     if as_json:
         print_json({"name": name, "deletedAt": moment_text(moment), "eraseFrom": when})
         return
     if at_once:
-        say(f'"{name}" is deleted and erased.' if erased else f'"{name}" is deleted.')
+        say(f'"{name}" is deleted and erased.')
     else:
         say(
             f'"{name}" is deleted, and is erased on {when}. Until then:',
@@ -159,34 +158,21 @@ def delete(
         )
 
 
-def _await_erasure(settings: Settings, number: int) -> bool:
+def _await_erasure(settings: Settings, number: int) -> None:
     """Wait until the server has erased a workspace, or do it where none runs."""
-    import contextlib
-    import time
-
     from headcount.catalog import Catalog
     from headcount.datafolder import DataFolder
-    from headcount.errors import FolderBusyError
-    from headcount.folderlock import FolderLock
-    from headcount.wiring.meter import meter_until_drained
+    from headcount.wiring.metered import metered_until
 
     folder = DataFolder(settings.data)
     with Catalog(folder.catalog, read_only=True) as catalog:
-        while not any(
-            each.number == number and each.erased_at_ms is not None for each in catalog.deletions()
-        ):
-            if not FolderLock.held(folder.serve_lock):
-                with contextlib.suppress(FolderBusyError):
-                    with FolderLock(folder.serve_lock, "workspace delete"):
-                        meter_until_drained(
-                            folder,
-                            settings.dedup_window_days,
-                            settings.memory,
-                            command="workspace delete",
-                        )
-                    continue
-            time.sleep(_LOOK_EVERY_S)
-    return True
+        metered_until(
+            lambda: any(
+                each.number == number and each.erased_at_ms is not None
+                for each in catalog.deletions()
+            ),
+            folder, settings.dedup_window_days, settings.memory, "workspace delete",
+        )  # fmt: skip
 
 
 @workspace.command(

@@ -12,7 +12,6 @@ do not depend on it. When an import has come to its end its checkpoints go.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -23,8 +22,7 @@ from headcount.clock import now_ms
 from headcount.config import Settings
 from headcount.counting.attributes import attribute_tallies
 from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher, Keys
-from headcount.datafolder import DataFolder, FolderLock
-from headcount.errors import FolderBusyError
+from headcount.datafolder import DataFolder
 from headcount.importing.archive_sources import ArchiveSources
 from headcount.importing.chunks import CHUNK_RECORDS, Context, ImportChunk, import_chunks
 from headcount.importing.decoders import DecoderPool
@@ -35,11 +33,9 @@ from headcount.spool.settling import settle
 from headcount.store.opening import open_store
 from headcount.store.sealed import SealedMonths
 from headcount.wiring.keys_in_use import CatalogHashKeys
-from headcount.wiring.meter import meter_until_drained
+from headcount.wiring.metered import metered_until
 
 __all__ = ["HistoryImport", "checked_chunks"]
-
-_POLL_S = 0.05
 
 
 class HistoryImport:
@@ -147,23 +143,16 @@ class HistoryImport:
                     each.lag_facts(positions.get(uuid, 0)) for uuid, each in journals.items()
                 )
 
-            while _is_behind(store.state().positions, last_ids):
-                waiting(lag_facts())
-                # The server may stop at any moment, and another import may end.
-                if FolderLock.held(self._folder.serve_lock):
-                    time.sleep(_POLL_S)
-                    continue
-                try:
-                    with FolderLock(self._folder.serve_lock, "import"):
-                        meter_until_drained(
-                            self._folder,
-                            self._window_days,
-                            self._memory_bytes,
-                            lambda _: waiting(lag_facts()),
-                        )
-                except FolderBusyError:
-                    # Another import counts, or a server begins or ends.
-                    time.sleep(_POLL_S)
+            waiting(lag_facts())
+            metered_until(
+                lambda: not _is_behind(store.state().positions, last_ids),
+                self._folder,
+                self._window_days,
+                self._memory_bytes,
+                "import",
+                lambda: waiting(lag_facts()),
+                lambda _: waiting(lag_facts()),
+            )
 
     def finish(self) -> None:
         """Take away the checkpoints of what was read; to be called when all of it is metered.
