@@ -92,7 +92,9 @@ class Server:
             for _ in range(WORKERS):
                 journal = writers.claim()
                 self._closers.append(journal.close)
-                self.workers.append(GroupCommit(journal, world.clock_ms))
+                worker = GroupCommit(journal, world.clock_ms)
+                self._closers.append(worker._executor.shutdown)  # whatever the disk says
+                self.workers.append(worker)
             self.store = WatchedStore(folder / "store.sqlite", disk, world.attempts)
             self._closers.append(self.store.close)
             journals = WatchedJournals(folder / "journals", disk, world.seen)

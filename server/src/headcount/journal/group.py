@@ -296,11 +296,16 @@ class _Thread:
         os.write(self._wakes, b"!")
 
     def shutdown(self) -> None:
-        """Do what was submitted, and end."""
+        """Do what was submitted, and end; idempotent."""
+        if not self._thread.is_alive():
+            return
         self.submit(None)
         self._thread.join()
-        os.close(self._wakes)
-        os.close(self._waits)
+        wakes, waits = self._wakes, self._waits
+        # Their numbers may be another file's from now on: nothing is to be written there.
+        self._wakes = self._waits = -1
+        os.close(wakes)
+        os.close(waits)
 
     def _run(self) -> None:
         while os.read(self._waits, 1) and (job := self._jobs.popleft()) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -180,3 +181,17 @@ async def test_a_caller_that_fails_keeps_the_others_from_nothing(
         "ValueError in a caller of the journal"
     ]
     assert sent not in caplog.text
+
+
+async def test_closing_again_touches_no_file_that_was_opened_since(path: Path) -> None:
+    group = GroupCommit(JournalFile(path), lambda: 7)
+    await group.close()
+    # They have the numbers that the group's own had.
+    since = [os.pipe() for _ in range(4)]
+    await group.close()
+    for waits, wakes in since:
+        os.set_blocking(waits, False)
+        with pytest.raises(BlockingIOError):
+            os.read(waits, 1)
+        os.close(waits)
+        os.close(wakes)
