@@ -110,8 +110,8 @@ def _print(told: dict[str, Any]) -> None:
     label = next(each.label for each in HEADLINES if each.wire == told["metric"])
     days = number_of(told["days"], "day")
     say(
-        f"{label} of {period}: {told['now']:,}. Of {against}: {told['before']:,}, after {days} as"
-        f" well. Change: {told['change']:+,}."
+        f"{label} of {period}: {told['now']:,} after {days}. Of {against}: {told['before']:,} after"
+        f" as many. Change: {told['change']:+,}."
     )
     for note in told["notes"]:
         say(f"Note: {note}")
@@ -122,7 +122,7 @@ def _print(told: dict[str, Any]) -> None:
             f"{number}. {cause['title']}{f' ({where})' if where else ''}: about"
             f" {cause['effect']:,} {cause['unit']}",
             f"   {cause['evidence'].capitalize()}: {_number(cause['now'])} in {period},"
-            f" {_number(cause['before'])} expected by {against}.",
+            f" {_number(cause['before'])} going by {against}.",
             f"   {cause['remedy']}",
         )
     if not told["causes"] and told["contributions"]:

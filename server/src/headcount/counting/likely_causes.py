@@ -44,8 +44,8 @@ class CauseWords(NamedTuple):
 CAUSES: Mapping[str, CauseWords] = {
     "bots": CauseWords(
         "Known bots",
-        "Bots are counted like anybody. If they should not be, let the source refuse them:"
-        " headcount source bots SOURCE --refuse.",
+        "Bots are counted like anybody. If they should not be, let the source refuse them, on its"
+        " page or with: headcount source bots SOURCE --refuse.",
     ),
     "library_version": CauseWords(
         "One library version makes more ids than others",
