@@ -300,3 +300,14 @@ def test_tables_are_taken_along_by_who_is_signed_in_and_run_nothing(
     assert "2026-11-03,7,7,2,2" in days
     assert visitor.get("/page/csv/days", params={"source": "nobody"}).status_code == 404
     assert visitor.get("/page/csv/secrets").status_code == 404
+
+
+def test_a_cluster_says_that_it_explains_nothing_and_why(
+    visitor: httpx.Client, place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(visitor, place.read_secret)
+    monkeypatch.setattr(type(place.store), "attribution", None)
+    answer = visitor.get("/page/explain")
+    assert answer.status_code == 404
+    assert "Not available in a cluster" in answer.text
+    assert "which message first brought an id" in answer.text
