@@ -210,6 +210,8 @@ class ScopeCounts:
 
     def add(self, scopes: Slots, days: U8, kind: int, sign: int = 1) -> None:
         """Add `sign` to one kind for each (scope, day)."""
+        if not len(scopes):
+            return  # as for nearly all that could be taken away again
         flat = np.bincount(scopes * DAYS_MAX + days, minlength=len(self._counts) * DAYS_MAX)
         self._counts[:, :, kind] += sign * flat.reshape(len(self._counts), DAYS_MAX)
 
