@@ -31,7 +31,7 @@ from bench.server import Client, Server, Tenant, add_tenant, basic, wait_until
 from bench.traffic import Population
 from headcount.datafolder import DataFolder
 
-__all__ = ["main"]
+__all__ = ["answers", "headcount_command", "main", "settings_of_nodes"]
 
 _BATCH = 100
 _WORKERS = 1
@@ -63,7 +63,7 @@ class _Engine:
 
 
 @contextlib.contextmanager
-def _settings(settings: Mapping[str, str]) -> Iterator[None]:
+def settings_of_nodes(settings: Mapping[str, str]) -> Iterator[None]:
     """Let programs that are started meanwhile find them in their environment."""
     os.environ.update(settings)
     try:
@@ -73,7 +73,7 @@ def _settings(settings: Mapping[str, str]) -> Iterator[None]:
             del os.environ[name]
 
 
-def _headcount(*arguments: str) -> None:
+def headcount_command(*arguments: str) -> None:
     program = Path(sys.executable).with_name("headcount")
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -88,7 +88,7 @@ def _by_role(server: Server) -> Counter[str]:
     return found
 
 
-def _answers(server: Server, tenant: Tenant) -> bool:
+def answers(server: Server, tenant: Tenant) -> bool:
     """Whether usage can be read: in a cluster, once all partitions have been heard of."""
     with contextlib.closing(server.reader(tenant)) as reader:
         try:
@@ -104,7 +104,7 @@ def _measured(
     """Rows of one side, and its processor time a message in microseconds."""
     visitors = Population()
     load = Load(server.tracking, tenant.write_keys[0], _BATCH, visitors)
-    wait_until(lambda: _answers(server, tenant), _WITHIN_S, "having something to show", 0.5)
+    wait_until(lambda: answers(server, tenant), _WITHIN_S, "having something to show", 0.5)
     reader = server.reader(tenant)
 
     def counted() -> bool:
@@ -179,9 +179,11 @@ def _cluster(
         "HEADCOUNT_BACKUP_MINUTES": "1",
     }
     key = folder / "hash.key"
-    with _settings({**shared, "HEADCOUNT_NODE": "n1"}):
+    with settings_of_nodes({**shared, "HEADCOUNT_NODE": "n1"}):
         number = str(partitions)
-        _headcount("cluster", "init", "--data", str(first), "--facts", number, "--keys", number)
+        headcount_command(
+            "cluster", "init", "--data", str(first), "--facts", number, "--keys", number
+        )
         shutil.copy(DataFolder(first).hash_key, key)
         server = Server(first, _WORKERS).wait_announced()
     with server:
@@ -192,7 +194,7 @@ def _cluster(
             "HEADCOUNT_HASH_KEY": str(key),
             "HEADCOUNT_TAKE_OVER_AFTER": str(_TAKE_OVER_AFTER_S),
         }
-        with _settings({**shared, **more}):
+        with settings_of_nodes({**shared, **more}):
             heir = Server(second, _WORKERS).wait_announced()
         with heir:
             rows.append(_taken_over(scenario, server, heir, probed))

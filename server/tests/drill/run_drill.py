@@ -31,7 +31,7 @@ from support.program import go_by, now
 
 __all__ = ["Outcome", "drill"]
 
-_FRESH_WITHIN_S = 240
+_FRESH_WITHIN_S = 480
 _NAMES = ("n1", "n2", "n3")
 _EACH = 4
 _SHOPS = {"north": ("web", "app"), "south": ("till",), "race": ("track",)}

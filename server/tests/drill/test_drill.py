@@ -12,7 +12,7 @@ from support.engine_servers import ENGINES
 SEED = int(os.environ.get("HEADCOUNT_SEED", "1"))
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_count_is_the_oracles_whatever_dies_meanwhile(engine: str) -> None:
     outcome = drill(SEED, engine, 0)

@@ -6,8 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from headcount.journal.view import journal_view
 from support.cluster_programs import NodeProgram, database_server, eventually, nodes_of_a_cluster
 from support.cluster_shop import Shop
 
@@ -100,6 +102,47 @@ def test_a_partition_whose_disk_is_put_back_counts_on_without_anybodys_help(
     shop.post(a, 20, again=50)
     eventually(lambda: shop.is_right(a))
     assert shop.fell == []
+
+
+def test_the_one_loss_is_named_and_shows_nothing_smaller(
+    nodes: list[NodeProgram], tmp_path: Path
+) -> None:
+    """A partition's disk and the log are both back at what they were, and nothing is backed up."""
+    a, _ = nodes
+    del a.settings["HEADCOUNT_BACKUPS"]
+    shop = Shop(nodes)
+    a.start()
+    shop.post(a, 5)
+    eventually(lambda: shop.is_right(a))
+    a.stop()
+    disk = a.data / "partitions" / "facts-0"
+    shutil.copytree(disk, tmp_path / "copy")
+    a.start()
+    shop.post(a, 100)
+    eventually(lambda: shop.is_right(a))
+    eventually(lambda: all(map(is_empty, (a.data / "journals").glob("*.sqlite"))))
+    a.stop()
+    shutil.rmtree(disk)
+    shutil.copytree(tmp_path / "copy", disk)
+    with psycopg.connect(a.address, autocommit=True) as connection:
+        connection.execute("DROP TABLE headcount.log, headcount.head")
+    a.start()
+    shop.post(a, 20)
+    lost = "facts-0 lacks messages that this node has handed on and deleted"
+    eventually(lambda: lost in a.log.read_text())
+    assert "Restore the partition from its newest backup" in a.log.read_text()
+    # What the other partition counts is added; what this one has counted stays as it was shown.
+    eventually(lambda: shop.read(a)[0] in (200, 503))
+    for _ in range(20):
+        shop.counted(a)
+    assert shop.fell == []
+    assert not shop.is_right(a)
+
+
+def is_empty(path: Path) -> bool:
+    """Whether everything of a journal is handed on, confirmed and deleted."""
+    with journal_view(path) as journal:
+        return journal.pruned_id == journal.last_id
 
 
 def test_what_was_acknowledged_by_the_log_outlives_the_disk_of_who_took_it(
