@@ -43,6 +43,10 @@ class CatalogView(LedgerView):
         """Source number to the number of its workspace."""
         return dict(rows(self.connection, "SELECT number, workspace FROM source"))
 
+    def source_names(self) -> dict[int, str]:
+        """Source number to its name."""
+        return dict(rows(self.connection, "SELECT number, name FROM source"))
+
     def dated_limits(self) -> dict[int, list[DatedLimit]]:
         """Workspace number to the limits of its plan, for those that have any."""
         found: dict[int, list[DatedLimit]] = {}

@@ -29,8 +29,8 @@ _BEHIND_MS = 3_600_000
 def check_spool(folder: DataFolder, hash_key: Path | None, now_ms: int) -> Iterator[Finding]:
     """Look at what waits for vendors; reads the heads of records, and opens none."""
     with catalog_view(folder.catalog) as catalog:
-        known = catalog.sources()
-    sources = [number for number in sources_in(folder.spool) if number in known]
+        names = catalog.source_names()
+    sources = [number for number in sources_in(folder.spool) if number in names]
     waiting = {number: segments_of(folder_of_source(folder.spool, number)) for number in sources}
     if not any(waiting.values()):
         yield ok("spool", "Nothing waits to be forwarded.")
@@ -41,12 +41,14 @@ def check_spool(folder: DataFolder, hash_key: Path | None, now_ms: int) -> Itera
     except DataFolderError as error:
         yield problem("spool", error.problem, error.remedy)
     for number, paths in waiting.items():
-        yield from _of_source(folder_of_source(folder.spool, number), number, paths, key_id, now_ms)
+        place = folder_of_source(folder.spool, number)
+        yield from _of_source(place, (number, names[number]), paths, key_id, now_ms)
 
 
 def _of_source(
-    folder: Path, number: int, paths: list[Path], key_id: bytes | None, now_ms: int
+    folder: Path, source: tuple[int, str], paths: list[Path], key_id: bytes | None, now_ms: int
 ) -> Iterator[Finding]:
+    number, name = source
     progress = read_progress(folder)
     messages = nbytes = damaged = other_key = 0
     oldest_ms: int | None = None
@@ -76,7 +78,7 @@ def _of_source(
     if damaged:
         yield problem(
             "spool",
-            f"Of what source number {number} is to forward,"
+            f"Of what source {name} is to forward,"
             f" {number_of(damaged, 'record', 'is', 'are')} damaged.",
             "They are passed over and tallied as damaged; what they held is counted all the same.",
             **details,
@@ -84,14 +86,14 @@ def _of_source(
     if other_key:
         yield problem(
             "spool",
-            f"What source number {number} is to forward was sealed under another key.",
+            f"What source {name} is to forward was sealed under another key.",
             "Put that key back (spool.key, beside the hash key); else it is dropped when its days"
             " are over.",
             **details,
         )
     behind_ms = 0 if oldest_ms is None else now_ms - oldest_ms
     waiting = number_of(messages, "message")
-    said = f"Source number {number} has {waiting} to forward ({nbytes:,} bytes)"
+    said = f"Source {name} has {waiting} to forward ({nbytes:,} bytes)"
     if behind_ms > _BEHIND_MS:
         yield warning(
             "spool",

@@ -221,7 +221,8 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         " must be closed.",
     ),
     Reason.UNKNOWN_SOURCE: Explanation(
-        400, 'The record\'s "writeKey" or "sourceId" must name a source of the workspace.'
+        400,
+        'The record\'s "writeKey", "sourceId" or "projectId" must name a source of the workspace.',
     ),
     Reason.NO_RECEIVED_AT: Explanation(
         400, 'An imported record needs "receivedAt", or else "timestamp".'
