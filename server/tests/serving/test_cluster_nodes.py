@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from headcount.cluster.membership_records import (
@@ -224,6 +225,33 @@ def test_a_registry_that_was_lost_is_written_anew_from_a_node(nodes: list[NodePr
     assert {each["node"] for each in a.json_status()["partitions"]} == {"a"}
 
 
+def test_a_look_at_an_empty_database_makes_nothing_there(tmp_path: Path) -> None:
+    stranger = NodeProgram(tmp_path, "x", fresh_address())
+    done = stranger.run("cluster", "status")
+    assert done.returncode == 1
+    assert "its database is empty. Begin one with headcount cluster init" in done.stderr
+    with psycopg.connect(stranger.address) as database:
+        made = database.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ 'headcount'")
+        assert made.fetchall() == []
+
+
+def test_what_waits_for_a_node_that_never_served_is_said_once_with_the_remedy(
+    nodes: list[NodeProgram],
+) -> None:
+    a, _ = nodes
+    done = a.run("cluster", "status")
+    assert done.returncode == 1
+    assert list(filter(None, done.stderr.splitlines())) == [
+        'Partitions facts-0, facts-1, keys-0, keys-1, each: waits for node "a", which has never'
+        " served: start it there with headcount serve --node a."
+    ]
+
+
+def test_a_node_whose_key_file_is_missing_ends_with_a_status(nodes: list[NodeProgram]) -> None:
+    a, _ = nodes
+    refused(a, "nokey does not hold the cluster's hash key", HEADCOUNT_HASH_KEY="nokey")
+
+
 def test_who_lives_is_neither_taken_over_nor_retired(nodes: list[NodeProgram]) -> None:
     a, b = nodes
     a.start()
@@ -268,13 +296,7 @@ def test_what_only_a_single_machine_does_is_refused_in_a_cluster(
     nodes: list[NodeProgram],
 ) -> None:
     a, _ = nodes
-    (a.cwd / "past.jsonl").write_text('{"type": "page", "userId": "u"}\n')
-    a.json("workspace", "add", "Shop")
-    a.json("source", "add", "web", "--workspace", "Shop")
-    for command in (
-        ("rotate-hash-key",),
-        ("import", str(a.cwd / "past.jsonl"), "--workspace", "Shop", "--source", "web"),
-    ):
-        done = a.run(*command)
-        assert done.returncode == 2, (command, done.stdout, done.stderr)
-        assert 'is node "a" of one' in done.stderr
+    done = a.run("rotate-hash-key")
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert 'is node "a" of one' in done.stderr
+    assert "begin a new cluster with it at the turn of a month" in done.stderr

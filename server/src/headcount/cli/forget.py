@@ -68,7 +68,7 @@ def forget(
     """
     from headcount.catalog import Catalog
     from headcount.cli.lookup import found_workspace
-    from headcount.cluster.catalogs import membership_of
+    from headcount.cluster.catalogs import membership_of, require_running_node
     from headcount.datafolder import load_key_ring, open_data_folder
     from headcount.integrity import refuse_faults
     from headcount.wiring.forget_files import ask_to_forget
@@ -81,7 +81,7 @@ def forget(
     if membership is None:
         refuse_faults(folder.path)
     else:
-        _require_server(folder, membership.node)
+        require_running_node(folder, membership, "asks the other nodes")
     with Catalog(folder.catalog) as catalog:
         only = None if workspace is None else {found_workspace(catalog, workspace).number}
         ring = load_key_ring(folder, catalog, settings.hash_key)
@@ -141,18 +141,6 @@ def _done(folder: DataFolder, settings: Settings, place: Path) -> ForgetRequest:
         place.unlink()
         raise OperatorError(request.problem, request.remedy)
     return request
-
-
-def _require_server(folder: DataFolder, node: str) -> None:
-    from headcount.errors import UsageError
-    from headcount.folderlock import FolderLock
-
-    if not FolderLock.held(folder.serve_lock):
-        raise UsageError(
-            f'{folder.path} is node "{node}" of a cluster, and its server does not run: it is what'
-            " asks the other nodes.",
-            "Start it (headcount serve), or run this on a node that serves.",
-        )
 
 
 def _done_in_cluster(folder: DataFolder, node: str, place: Path) -> ForgetRequest:

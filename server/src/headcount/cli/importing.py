@@ -131,7 +131,8 @@ def import_(
     tracks.csv or identifies.parquet. For all else there is --map. docs/importing.md has a section
     for each archive.
 
-    Works while the server runs, and while it is stopped. After Ctrl-C or a crash the same command
+    Works while the server runs, and while it is stopped; in a cluster, on any node whose server
+    runs. After Ctrl-C or a crash the same command
     goes on where it was. Importing a file again changes no count. A record that cannot be counted
     is refused and left out: ten of each reason are named on standard error. Returns once everything
     is counted, with status 0, or 1 if a file was left out or could not be read to its end, or more
@@ -140,7 +141,11 @@ def import_(
     from headcount.catalog import Catalog
     from headcount.cli.import_report import ImportReport
     from headcount.cli.progress import ImportProgress
-    from headcount.cluster.catalogs import require_single_machine
+    from headcount.cluster.catalogs import (
+        catalog_for_changes,
+        membership_of,
+        require_running_node,
+    )
     from headcount.datafolder import FolderLock, open_data_folder
     from headcount.importing.columns_map import ColumnsMap, read_map
     from headcount.importing.history import HistoryImport
@@ -156,11 +161,18 @@ def import_(
     found = found_inputs(files, skip)
     _require_libraries(found.inputs)
     folder = open_data_folder(settings.data, create=False, write=not dry_run)
-    why = "its partitions count what a running node takes: post to its /v1/import."
-    require_single_machine(folder, "A cluster imports over HTTP alone", why)
+    membership = membership_of(folder)
+    if membership is not None and not dry_run:
+        what = "hands what is read on to the partitions that count it"
+        require_running_node(folder, membership, what)
     if not FolderLock.held(folder.serve_lock):  # a server has looked when it started
         refuse_faults(folder.path)
-    with Catalog(folder.catalog, read_only=dry_run) as catalog:
+    opened = (
+        Catalog(folder.catalog, read_only=True)
+        if dry_run
+        else catalog_for_changes(folder, settings.cluster)
+    )
+    with opened as catalog:
         owner = found_workspace(catalog, workspace)
         only = None if source is None else found_source(catalog, source, workspace)
         sources = _archive_sources(catalog, owner, mapping, make_sources, dry_run)

@@ -14,9 +14,15 @@ from headcount.cluster.membership import Membership, MembershipFile
 from headcount.cluster.one_catalog import OneCatalog
 from headcount.engines import Registry
 from headcount.errors import CatalogUnchangedError, OperatorError, UsageError
+from headcount.folderlock import FolderLock
 from headcount.layout import DataFolder
 
-__all__ = ["catalog_for_changes", "membership_of", "require_single_machine"]
+__all__ = [
+    "catalog_for_changes",
+    "membership_of",
+    "require_running_node",
+    "require_single_machine",
+]
 
 
 def membership_of(folder: DataFolder) -> Membership | None:
@@ -45,6 +51,25 @@ def require_single_machine(folder: DataFolder, what: str, why: str) -> None:
         raise UsageError(
             f'{what}: {folder.path} is node "{membership.node}" of one, and {why}',
             "See docs/cluster.md, on what works where.",
+        )
+
+
+def require_running_node(folder: DataFolder, membership: Membership, what: str) -> None:
+    """Refuse what only the server of a cluster's node can do, where it does not run.
+
+    Args:
+        folder: the data folder.
+        membership: which node it is.
+        what: it does, as the end of a sentence.
+
+    Raises:
+        UsageError: it does not run.
+    """
+    if not FolderLock.held(folder.serve_lock):
+        raise UsageError(
+            f'{folder.path} is node "{membership.node}" of a cluster, and its server does not run:'
+            f" it is what {what}.",
+            "Start it (headcount serve), or run this on a node that serves.",
         )
 
 

@@ -267,7 +267,10 @@ def _partition(
             f" takeover {owner.node}"
         )
     elif state != "serving":
-        words = f'is node "{owner.node}"\'s, which has never been seen'
+        words = (
+            f'waits for node "{owner.node}", which has never served: start it there with'
+            f" headcount serve --node {owner.node}"
+        )
     elif report is not None and report.said:
         words = f"waits: {report.said.removesuffix('.')}"
     elif behind_s is None:

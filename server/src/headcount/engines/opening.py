@@ -64,13 +64,16 @@ def open_log(
     return log
 
 
-def open_registry(address: str, *, name: str = NAME, timeout_s: float = 5.0) -> Registry:
-    """The registry at an address; what it stands in is made when missing.
+def open_registry(
+    address: str, *, name: str = NAME, timeout_s: float = 5.0, make: bool = True
+) -> Registry:
+    """The registry at an address.
 
     Args:
         address: as for `open_log`.
         name: of the cluster, within the engine.
         timeout_s: how long an answer is waited for.
+        make: whether what it stands in is made when missing; whoever only reads refuses it then.
 
     Raises:
         OperatorError: the address, a right, the engine's version or what is installed is wrong.
@@ -79,7 +82,7 @@ def open_registry(address: str, *, name: str = NAME, timeout_s: float = 5.0) -> 
     if _checked(address, name) is Engine.POSTGRESQL:
         from headcount.engines.postgres_registry import PostgresRegistry
 
-        registry = PostgresRegistry(address, name, timeout_s)
+        registry = PostgresRegistry(address, name, timeout_s, make=make)
     else:
         from headcount.engines.nats_registry import NatsRegistry
 

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from headcount.engines.postgres_connection import Database, Query
 from headcount.engines.postgres_notices import Notices
-from headcount.engines.postgres_tables import prepare_tables
+from headcount.engines.postgres_tables import prepare_tables, require_registry
 from headcount.engines.registry import REGISTRY_VALUE_BYTES_MAX, Registry, RegistryEntry
 from headcount.errors import RegistryConflictError
 
@@ -29,13 +29,13 @@ class PostgresRegistry(Registry):
         address: a libpq address, of several hosts or one.
         schema: the cluster's own; made when missing.
         timeout_s: how long an answer is waited for.
+        make: whether tables are made where they are missing; else that is refused.
     """
 
-    def __init__(self, address: str, schema: str, timeout_s: float) -> None:
+    def __init__(self, address: str, schema: str, timeout_s: float, *, make: bool = True) -> None:
+        prepare = prepare_tables if make else require_registry
         self.schema = schema
-        self.database = Database(
-            address, timeout_s, lambda connection: prepare_tables(connection, schema)
-        )
+        self.database = Database(address, timeout_s, lambda connection: prepare(connection, schema))
         self._notices = Notices(address, timeout_s)
         self._changed = self._notices.subscribe(f"{schema}*")
 

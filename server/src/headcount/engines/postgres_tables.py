@@ -14,9 +14,16 @@ import psycopg
 from psycopg import errors, sql
 
 from headcount.engines.postgres_connection import Query
-from headcount.errors import OperatorError
+from headcount.errors import ClusterError, OperatorError
 
-__all__ = ["TABLES_FORMAT", "add_days", "drop_days", "prepare_tables", "warnings_of"]
+__all__ = [
+    "TABLES_FORMAT",
+    "add_days",
+    "drop_days",
+    "prepare_tables",
+    "require_registry",
+    "warnings_of",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +63,20 @@ CREATE TABLE {s}.registry_version (version bigint NOT NULL) WITH (fillfactor = 2
 INSERT INTO {s}.registry_version VALUES (0);
 """,
 }
+
+
+def require_registry(connection: Query, schema: str) -> None:
+    """See that somebody has begun a registry, and make nothing.
+
+    Raises:
+        ClusterError: nobody has.
+        psycopg.Error: the database cannot be asked.
+    """
+    if {"registry", "registry_version"} & set(_missing(connection, schema)):
+        raise ClusterError(
+            "There is no cluster at the address that --cluster names: its database is empty.",
+            "Begin one with headcount cluster init, or name the right database.",
+        )
 
 
 def prepare_tables(connection: Query, schema: str) -> None:

@@ -132,6 +132,9 @@ class HistoryImport:
             DataFolderError: the data folder cannot be used as it is.
             StorageUnavailableError: the disk refused; everything stays in the journals.
         """
+        if (membership := membership_of(self._folder)) is not None:
+            self._wait_for_partitions(membership.node, waiting)
+            return
         with self._opened_journals() as journals, closing(open_store(self._folder.store)) as store:
             last_ids = {uuid: journal.last_id() for uuid, journal in journals.items()}
 
@@ -153,6 +156,22 @@ class HistoryImport:
                 lambda: waiting(lag_facts()),
                 lambda _: waiting(lag_facts()),
             )
+
+    def _wait_for_partitions(self, node: str, waiting: Callable[[int], None]) -> None:
+        """Return once the partitions of a cluster have counted all, and this node shows it."""
+        read_ms = self._clock()
+        with self._opened_journals() as journals, closing(open_store(self._folder.store)) as store:
+            while store.state().counted_until_ms <= read_ms:
+                if not FolderLock.held(self._folder.serve_lock):
+                    raise OperatorError(
+                        f'The server of node "{node}" has stopped before everything was counted.'
+                        " What was read is kept in its journals, and counted once it runs.",
+                        "Start it; to see it counted, run the same command again, which counts"
+                        " nothing twice.",
+                    )
+                # What every partition has is deleted from a journal.
+                waiting(sum(each.lag_facts(each.pruned()[0]) for each in journals.values()))
+                time.sleep(_POLL_S)
 
     def finish(self) -> None:
         """Take away the checkpoints of what was read; to be called when all of it is metered.

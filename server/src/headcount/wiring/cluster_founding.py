@@ -41,7 +41,7 @@ from headcount.wiring.cluster_entry import require_node_name
 __all__ = ["asked", "begin_again", "found_cluster", "registry_named"]
 
 
-def registry_named(settings: Settings) -> Registry:
+def registry_named(settings: Settings, *, make: bool = False) -> Registry:
     """The registry that the settings name.
 
     Raises:
@@ -53,17 +53,18 @@ def registry_named(settings: Settings) -> Registry:
             "No cluster is named.",
             "Name its PostgreSQL database or NATS servers with --cluster (HEADCOUNT_CLUSTER).",
         )
-    return open_registry(address_of(settings.cluster), timeout_s=ANSWER_WITHIN_S)
+    address = address_of(settings.cluster)
+    return open_registry(address, timeout_s=ANSWER_WITHIN_S, make=make)
 
 
 @contextlib.contextmanager
-def asked(settings: Settings) -> Iterator[Registry]:
+def asked(settings: Settings, *, make: bool = False) -> Iterator[Registry]:
     """The registry that the settings name, for one command.
 
     Raises:
         OperatorError: there is none, or it cannot be asked.
     """
-    with contextlib.closing(registry_named(settings)) as registry:
+    with contextlib.closing(registry_named(settings, make=make)) as registry:
         try:
             yield registry
         except EngineAwayError as error:
@@ -88,7 +89,7 @@ def found_cluster(
         OperatorError: there is a cluster already, or the folder cannot begin one.
     """
     folder = open_data_folder(settings.data, create=True)
-    with asked(settings) as registry, FolderLock(folder.serve_lock, "cluster init"):
+    with asked(settings, make=True) as registry, FolderLock(folder.serve_lock, "cluster init"):
         file = MembershipFile(folder.cluster)
         known = file.read()
         if known is not None:
@@ -143,7 +144,7 @@ def begin_again(settings: Settings) -> DataFolder:
         OperatorError: the registry is not empty, or the folder belongs to no cluster.
     """
     folder = open_data_folder(settings.data, create=False)
-    with asked(settings) as registry:
+    with asked(settings, make=True) as registry:
         known = MembershipFile(folder.cluster).read()
         if known is None:
             raise UsageError(
