@@ -14,6 +14,7 @@ from headcount.shown import shown
 from headcount.terminal import moment_text, print_json, say, write_text
 
 if TYPE_CHECKING:
+    from headcount.cluster.membership import Membership
     from headcount.config import Settings
     from headcount.datafolder import DataFolder
     from headcount.doctor import Finding
@@ -56,13 +57,16 @@ def doctor(settings: Settings, confirm_clock: bool, repair: bool, yes: bool, as_
     confirmed or a repair is asked for. The status is 1 if there is a problem, else 0; a warning
     alone is 0.
     """
+    from headcount.cluster.catalogs import membership_of
     from headcount.datafolder import open_data_folder
     from headcount.doctor import Level, examine, worst
 
     now = now_ms()
     acts = _repair(settings, now, yes=yes, as_json=as_json) if repair else []
     folder = open_data_folder(settings.data, create=False)
-    if confirm_clock:
+    if confirm_clock and (membership := membership_of(folder)) is not None:
+        _confirm_in_cluster(folder, settings, membership, now)
+    elif confirm_clock:
         _confirm(folder, now)
     findings: list[Finding] = []
     for finding in examine(folder, settings.hash_key, now):
@@ -152,6 +156,50 @@ def _confirm(folder: DataFolder, now: int) -> None:
                 return
             time.sleep(_LOOK_EVERY_S)
     say("What waited for its day is counted once the server runs.")
+
+
+def _confirm_in_cluster(
+    folder: DataFolder, settings: Settings, membership: Membership, now: int
+) -> None:
+    """Have every partition accept the date, each where its log has it."""
+    import time
+    from contextlib import closing
+
+    from headcount.cluster.address import address_of
+    from headcount.cluster.placement import partitions_of
+    from headcount.counting.calendar import day_of_ms, day_text
+    from headcount.engines.opening import open_log
+    from headcount.errors import ClusterError, EngineAwayError, SettingError
+    from headcount.stages.sealing_orders import publish_confirmation
+    from headcount.store.opening import open_store
+
+    if settings.cluster is None:
+        raise SettingError(
+            f'This data folder is node "{membership.node}" of a cluster, whose partitions have to'
+            " be told.",
+            "Name the cluster with HEADCOUNT_CLUSTER, or in the settings file.",
+        )
+    today = day_of_ms(now)
+    cluster = membership.cluster
+    names = [str(each) for each in partitions_of(cluster.facts, cluster.keys)]
+    with closing(open_log(address_of(settings.cluster), days=settings.log_days)) as log:
+        try:
+            publish_confirmation(log, names, today)
+        except EngineAwayError as error:
+            raise ClusterError(
+                f"The cluster's log is away, and not all partitions are told: {error.problem}",
+                "Run the same command again once its engine is back.",
+            ) from error
+    say(f"All partitions are told that today is {day_text(today)}.")
+    with closing(open_store(folder.store)) as store:
+        give_up_at_s = time.monotonic() + _COUNTED_WITHIN_S
+        while time.monotonic() < give_up_at_s:
+            state = store.state()
+            if state.trusted_day == today and (state.last_metered_day or 0) <= today:
+                say("The clock is confirmed. Partitions count what waited for its day.")
+                return
+            time.sleep(_LOOK_EVERY_S)
+    say("They confirm it as they come to it; see headcount cluster status.")
 
 
 def _print(finding: Finding) -> None:

@@ -64,7 +64,8 @@ class CountsFeed:
         of_sources = (*change.rejections, *change.libraries, *change.conflicting)
         tallied = [each[:3] for each in of_sources]
         tallies = frozenset((w, Period.of_day(day), source) for w, source, day in tallied)
-        moved = change.sealed or change.imported or change.last_metered_day is not None
+        days = (change.last_metered_day, change.confirmed_day)
+        moved = change.sealed or change.imported or days != (None, None)
         if not (counts or tallies or moved):
             return
         self._changed.append(_Changed(self._store.generation, counts, tallies))

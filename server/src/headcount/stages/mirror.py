@@ -186,6 +186,7 @@ class Mirror:
             else (),
             last_metered_day=standing.last_metered_day,
             trusted_day=standing.trusted_day,
+            confirmed_day=_taken_back_to(standing, former),
             mirrored=Mirrored(name, msgspec.msgpack.encode(held), rows, conflicts),
         )
         if len(everybody) == len(self._partitions):
@@ -308,6 +309,21 @@ class Mirror:
         """Stop following; the store belongs to the caller. Idempotent."""
         while self._followers:
             self._followers.popitem()[1].close()
+
+
+def _taken_back_to(standing: CountsStanding, former: _Held | None) -> int | None:
+    """The day that was confirmed in a partition, where that was behind what it had counted."""
+    if former is None or former.standing.lineage != standing.lineage:
+        return None
+    days = [
+        (now, before)
+        for now, before in (
+            (standing.trusted_day, former.standing.trusted_day),
+            (standing.last_metered_day, former.standing.last_metered_day),
+        )
+        if now is not None and before is not None
+    ]
+    return standing.trusted_day if any(now < before for now, before in days) else None
 
 
 def _has_all(new: CountsStanding, held: CountsStanding) -> bool:

@@ -15,7 +15,7 @@ from headcount.engines import FactLog
 from headcount.stages.packs import Pack, PartitionOrder, PartitionOrderKind, encode_pack
 from headcount.store.protocol import Month
 
-__all__ = ["publish_orders", "seal_orders"]
+__all__ = ["publish_confirmation", "publish_orders", "seal_orders"]
 
 _KEEPER = "keeper"
 
@@ -52,6 +52,21 @@ def seal_orders(
         if orders and name.startswith("facts-"):
             found[name] = orders
     return found
+
+
+def publish_confirmation(log: FactLog, names: Iterable[str], day: int) -> None:
+    """Have partitions accept that it is a day, whatever came before.
+
+    Args:
+        log: the cluster's.
+        names: of all partitions, of messages and of ids.
+        day: days since 1970.
+
+    Raises:
+        EngineAwayError: some may not stand there; it may be said again.
+    """
+    order = PartitionOrder(PartitionOrderKind.CONFIRM, day)
+    publish_orders(log, {name: [order] for name in names})
 
 
 def publish_orders(log: FactLog, orders: Mapping[str, list[PartitionOrder]]) -> None:

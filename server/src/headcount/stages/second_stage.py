@@ -19,7 +19,7 @@ from headcount.counting.tracked_ids import fold_tracked
 from headcount.meter.digestion import FoldHalf
 from headcount.stages.chain import Arrival
 from headcount.stages.forget_orders import decoded_order
-from headcount.stages.packs import PartitionOrder
+from headcount.stages.packs import PartitionOrder, PartitionOrderKind
 from headcount.stages.partition_meter import Item, PartitionMeter
 from headcount.stages.tracked_records import TRACKED_DTYPE, TrackedRecords, facts_of_records
 
@@ -63,6 +63,9 @@ class SecondStage(PartitionMeter):
     def _count(self, batch: Sequence[Item], hint: int) -> None:
         arrivals = [item for item in batch if isinstance(item, Arrival)]
         change = self._change(arrivals, hint)
+        for item in batch:
+            if isinstance(item, PartitionOrder) and item.kind == PartitionOrderKind.CONFIRM:
+                change.confirmed_day = item.day
         closing, closed = self._closed_with(arrivals)
         forgets = [data for arrival in arrivals for data in arrival.entry.forget]
         marks = self._forget(arrivals[0].origin, forgets) if forgets else {}
