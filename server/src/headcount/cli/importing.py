@@ -138,19 +138,11 @@ def import_(
     is counted, with status 0, or 1 if a file was left out or could not be read to its end, or more
     records were refused than --max-rejected says.
     """
-    from headcount.catalog import Catalog
     from headcount.cli.import_report import ImportReport
     from headcount.cli.progress import ImportProgress
-    from headcount.cluster.catalogs import (
-        catalog_for_changes,
-        membership_of,
-        require_running_node,
-    )
-    from headcount.datafolder import FolderLock, open_data_folder
     from headcount.importing.columns_map import ColumnsMap, read_map
     from headcount.importing.history import HistoryImport
     from headcount.importing.inputs import found_inputs
-    from headcount.integrity import refuse_faults
 
     if source is not None and make_sources:
         raise UsageError(
@@ -160,19 +152,8 @@ def import_(
     mapping = ColumnsMap() if map_ is None else read_map(map_)
     found = found_inputs(files, skip)
     _require_libraries(found.inputs)
-    folder = open_data_folder(settings.data, create=False, write=not dry_run)
-    membership = membership_of(folder)
-    if membership is not None and not dry_run:
-        what = "hands what is read on to the partitions that count it"
-        require_running_node(folder, membership, what)
-    if not FolderLock.held(folder.serve_lock):  # a server has looked when it started
-        refuse_faults(folder.path)
-    opened = (
-        Catalog(folder.catalog, read_only=True)
-        if dry_run
-        else catalog_for_changes(folder, settings.cluster)
-    )
-    with opened as catalog:
+    folder = _opened_folder(settings, dry_run)
+    with _opened_catalog(folder, settings, dry_run) as catalog:
         owner = found_workspace(catalog, workspace)
         only = None if source is None else found_source(catalog, source, workspace)
         sources = _archive_sources(catalog, owner, mapping, make_sources, dry_run)
@@ -185,6 +166,31 @@ def import_(
                 reader.count(HistoryImport(folder, catalog, settings, owner, only, sources))
     report.print(sources, reader.first, as_json=as_json)
     return report.status(max_rejected)
+
+
+def _opened_folder(settings: Settings, dry_run: bool) -> DataFolder:
+    """The data folder, in which somebody counts, or may."""
+    from headcount.cluster.catalogs import membership_of, require_running_node
+    from headcount.datafolder import FolderLock, open_data_folder
+    from headcount.integrity import refuse_faults
+
+    folder = open_data_folder(settings.data, create=False, write=not dry_run)
+    membership = membership_of(folder)
+    if membership is not None and not dry_run:
+        what = "hands what is read on to the partitions that count it"
+        require_running_node(folder, membership, what)
+    if not FolderLock.held(folder.serve_lock):  # a server has looked when it started
+        refuse_faults(folder.path)
+    return folder
+
+
+def _opened_catalog(folder: DataFolder, settings: Settings, dry_run: bool) -> Catalog:
+    from headcount.catalog import Catalog
+    from headcount.cluster.catalogs import catalog_for_changes
+
+    if dry_run:
+        return Catalog(folder.catalog, read_only=True)
+    return catalog_for_changes(folder, settings.cluster)
 
 
 @dataclass(slots=True)

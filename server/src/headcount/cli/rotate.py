@@ -43,6 +43,8 @@ def rotate_hash_key(settings: Settings, as_json: bool) -> None:
         folder,
         "The hash key of a cluster cannot be rotated",
         "copies of one message that were hashed under two keys would not meet in one partition.",
+        "Keep the key, and let fewer read it. To have another one, begin a new cluster with it at"
+        " the turn of a month, and point senders there; see docs/cluster.md.",
     )
     rotated = rotate(folder, settings.hash_key, now_ms())
     if as_json:

@@ -35,13 +35,19 @@ def membership_of(folder: DataFolder) -> Membership | None:
     return MembershipFile(folder.cluster).read()
 
 
-def require_single_machine(folder: DataFolder, what: str, why: str) -> None:
+def require_single_machine(
+    folder: DataFolder,
+    what: str,
+    why: str,
+    remedy: str = "See docs/cluster.md, on what works where.",
+) -> None:
     """Refuse in a cluster what only a single machine does.
 
     Args:
         folder: the data folder.
         what: does not happen, as the beginning of a sentence.
         why: its end.
+        remedy: what to do instead.
 
     Raises:
         UsageError: the folder is a node of a cluster.
@@ -50,7 +56,7 @@ def require_single_machine(folder: DataFolder, what: str, why: str) -> None:
     if membership is not None:
         raise UsageError(
             f'{what}: {folder.path} is node "{membership.node}" of one, and {why}',
-            "See docs/cluster.md, on what works where.",
+            remedy,
         )
 
 

@@ -12,6 +12,7 @@ do not depend on it. When an import has come to its end its checkpoints go.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -19,10 +20,12 @@ from dataclasses import replace
 from headcount import __version__
 from headcount.catalog import Catalog, Source, Workspace
 from headcount.clock import now_ms
+from headcount.cluster.catalogs import membership_of
 from headcount.config import Settings
 from headcount.counting.attributes import attribute_tallies
 from headcount.counting.hashing import HASH_KEY_BYTES, IdHasher, Keys
-from headcount.datafolder import DataFolder
+from headcount.datafolder import DataFolder, FolderLock
+from headcount.errors import OperatorError
 from headcount.importing.archive_sources import ArchiveSources
 from headcount.importing.chunks import CHUNK_RECORDS, Context, ImportChunk, import_chunks
 from headcount.importing.decoders import DecoderPool
@@ -36,6 +39,8 @@ from headcount.wiring.keys_in_use import CatalogHashKeys
 from headcount.wiring.metered import metered_until
 
 __all__ = ["HistoryImport", "checked_chunks"]
+
+_POLL_S = 0.05
 
 
 class HistoryImport:
@@ -159,6 +164,7 @@ class HistoryImport:
 
     def _wait_for_partitions(self, node: str, waiting: Callable[[int], None]) -> None:
         """Return once the partitions of a cluster have counted all, and this node shows it."""
+        self._pool.close()  # all is read
         read_ms = self._clock()
         with self._opened_journals() as journals, closing(open_store(self._folder.store)) as store:
             while store.state().counted_until_ms <= read_ms:
