@@ -13,7 +13,7 @@ import pytest
 from headcount.alerting.written_down import written_down
 from headcount.catalog import Attempt, Catalog, NewDelivery
 from headcount.catalog.entities import fresh_id, fresh_write_key
-from headcount.catalog.schema import BOT_REFUSAL, SOURCE
+from headcount.catalog.schema import BOT_REFUSAL, META, SOURCE
 from headcount.catalog.shared_contents import NO_VERSION
 from headcount.cluster.one_catalog import CATALOG_KEY, OneCatalog, begin, newer, restore
 from headcount.counting.alerts import AlertEvent, Crossing, QuotaReached
@@ -295,3 +295,19 @@ def _event(*marks: str) -> AlertEvent:
 
 def _marks(event: AlertEvent) -> list[str]:
     return [each.mark for each in event.crossings]
+
+
+def test_what_was_told_of_a_workspace_is_erased_with_it_and_no_others(nodes: Nodes) -> None:
+    november = Period.of_day(20_770)
+    numbers = [nodes.a.add_workspace(name, 1).number for name in ("Shop", "Bar")]
+    for number in numbers:
+        event = replace(_event("80%"), workspace=number)
+        nodes.a.take_own_events([event], lambda _: [], number, 2)
+        reached = QuotaReached(number, november, 3, "api_calls", 5, 1_000, "mark")
+        nodes.a.note_quotas_reached([reached])
+    nodes.a.delete_workspace(numbers[0], 3, 4)
+    nodes.a.erase_workspace(numbers[0], 5)
+    nodes.b.catch_up()
+    assert [bool(nodes.b.quotas_reached(n, november)) for n in numbers] == [False, True]
+    told = [name for name in dict(nodes.b._read(META, "")) if name.startswith("told ")]
+    assert told == [f"told {numbers[1]} 1 {Period.of_day(20_770).number} 80%"]
