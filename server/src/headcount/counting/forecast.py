@@ -11,7 +11,8 @@ by a Poisson regression whose priors say: no day of the week differs, a month's 
 that of the month before, and sets fill up as they usually do. Identified, anonymous and
 anonymous identified ids are learned apart, since they fill up differently, and MTU is their sum.
 A day counts for no more than twenty messages or ids would, however many it has: days differ by more
-than chance.
+than chance. Of few days that have more than ten times what any other of their month has, that is left
+out.
 
 The range is what the regression itself does not know (the covariance of what it learned), how far
 days were from what it expected, and some in a hundred for what no such model sees. That four of
@@ -49,6 +50,8 @@ _DAY_WEIGHT = 20.0
 _LEVEL_FOLLOWS, _WEEKDAY_IS_NONE, _DECAY_IS_USUAL = 30.0, 3.0, 30.0
 # What no such model sees, in shares of what is expected: of days, and of sets that fill up.
 _UNSEEN, _UNSEEN_OF_SETS = 0.05, 0.08
+# So many days may have more than so many times what the others have, and be none of them.
+_OUTLIERS_ONE_IN, _OUTLIER_TIMES = 8, 10
 _DEVIATIONS = 1.2816
 """Standard deviations to either side that hold four fifths."""
 _STEPS_MAX = 30
@@ -201,7 +204,7 @@ def _learned(months: Sequence[_Floats], period: Period, decay: float | None) -> 
     begun = next((place for place, month in enumerate(months) if month.any()), None)
     if begun is None:
         return None
-    months = months[begun:]
+    months = [_without_outliers(month) for month in months[begun:]]
     count = len(months)
     starts = [period.shifted(place - count + 1).first_day for place in range(count)]
     # Whoever comes on the very first day is new: it tells nothing of others, unless it begins a
@@ -235,6 +238,25 @@ def _learned(months: Sequence[_Floats], period: Period, decay: float | None) -> 
     unknown = (slopes * np.linalg.solve(curvature, slopes.T).T).sum(axis=1)
     unseen = _UNSEEN if decay is None else _UNSEEN_OF_SETS
     return _Ahead(totals, dispersion * totals + unknown + (unseen * totals) ** 2)
+
+
+def _without_outliers(new: _Floats) -> _Floats:
+    """What is new on the days of a month, without what few days have that no other has.
+
+    A load test, or an archive that was brought in, tells nothing of the days to come. The first day
+    with usage is left as it is: where a set begins to fill up, it has many times what others have.
+    """
+    used = np.flatnonzero(new)
+    others = new[used[0] + 1 :] if len(used) else new[:0]
+    few = len(others) // _OUTLIERS_ONE_IN
+    if not few:
+        return new
+    usual = float(np.sort(others)[-few - 1])
+    if usual < _DAY_WEIGHT:
+        return new
+    return np.concatenate(
+        [new[: used[0] + 1], np.where(others > _OUTLIER_TIMES * usual, usual, others)]
+    )
 
 
 def _rows(days: npt.NDArray[np.int64], at: int, count: int, start: int, skipped: int) -> _Floats:

@@ -222,3 +222,21 @@ def test_four_of_five_lie_in_the_range_or_more_where_days_are_as_chance_has_it(
         width += (end.high - end.low) / sum(new) / 300
     assert inside >= 0.77 * 300
     assert width < widest
+
+
+@pytest.mark.parametrize("complete", [9, 16, 25])
+@pytest.mark.parametrize("column", [API_CALLS, ANONYMOUS])
+def test_one_day_a_thousandfold_tells_nothing_of_those_to_come(complete: int, column: int) -> None:
+    """A load test, or an archive of messages that was brought in."""
+    ordinary = [100 + day % 7 for day in range(complete + 1)]
+    burst = ordinary.copy()
+    burst[3] = 100_000
+    metric = CALLS if column == API_CALLS else MTU
+    both = [
+        forecast_of(metric, MONTH, counts(new, column), [counts([100] * 30 + [0], column)])
+        for new in (ordinary, burst)
+    ]
+    plain, after = (each.at_end for each in both if each is not None)
+    brought = burst[3] - ordinary[3]
+    assert after.low - brought <= plain.likely <= after.high - brought
+    assert after.likely - brought == pytest.approx(plain.likely, rel=0.05)
