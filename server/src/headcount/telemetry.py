@@ -68,7 +68,8 @@ class TalliedHistogram(Histogram):
 
 MESSAGES = Counter(
     "headcount_messages",
-    "Messages by outcome: admitted and rejected by intake, accepted and duplicate by the meter.",
+    "Messages by outcome: admitted and rejected by intake, accepted and duplicate by the meter, of"
+    " which those with the reason conflicting are another message than the one of their id.",
     ["outcome", "reason"],
 )
 JOURNAL_LAG_MESSAGES = Gauge(

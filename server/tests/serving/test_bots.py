@@ -73,4 +73,8 @@ def test_a_known_message_id_on_another_message_is_an_outcome_of_its_own(tmp_path
         with httpx.Client(base_url=server.api) as visitor:
             visitor.post("/page/sign-in", data={"token": shop.token})
             page = visitor.get(f"/page/source?source={shop.source_ids['web']}").text
+            metrics = visitor.get("/metrics").text
+        for reason in ("", "conflicting"):
+            series = f'headcount_messages_total{{outcome="duplicate",reason="{reason}"}}'
+            assert f"{series} 1.0" in metrics
         assert "Conflicting duplicate" in page

@@ -11,8 +11,8 @@ by a Poisson regression whose priors say: no day of the week differs, a month's 
 that of the month before, and sets fill up as they usually do. Identified, anonymous and
 anonymous identified ids are learned apart, since they fill up differently, and MTU is their sum.
 A day counts for no more than twenty messages or ids would, however many it has: days differ by more
-than chance. Of few days that have more than ten times what any other of their month has, that is left
-out.
+than chance. What few days have, and is more than ten times what any other of their month has, is
+not learned from.
 
 The range is what the regression itself does not know (the covariance of what it learned), how far
 days were from what it expected, and some in a hundred for what no such model sees. That four of

@@ -27,7 +27,7 @@ from headcount.meter.limits import MeterLimits
 from headcount.meter.sealing import Sealing
 from headcount.store.protocol import Change, MeterStore
 
-__all__ = ["Committing"]
+__all__ = ["Committing", "report"]
 
 
 class Committing:
@@ -106,3 +106,11 @@ class Committing:
         folded.apply_to(self.indexes)
         self.on_folded(folded)
         return folded
+
+
+def report(folded: Folded, change: Change) -> None:
+    """Count what became of the messages of a batch that is committed."""
+    conflicting = sum(each.messages for each in change.conflicting)
+    telemetry.MESSAGES.labels("accepted", "").inc(folded.facts - folded.duplicates)
+    telemetry.MESSAGES.labels("duplicate", "").inc(folded.duplicates - conflicting)
+    telemetry.MESSAGES.labels("duplicate", "conflicting").inc(conflicting)

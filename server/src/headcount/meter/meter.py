@@ -25,7 +25,7 @@ from headcount.errors import DamagedDataError, StorageUnavailableError
 from headcount.journal import MeterSource, MeterSources, refuse_older_store
 from headcount.meter.alerts import AlertWatch
 from headcount.meter.arrivals import Arrivals, take
-from headcount.meter.committing import Committing
+from headcount.meter.committing import Committing, report
 from headcount.meter.forgetting import Forgetting, IdHashes
 from headcount.meter.former_key import is_former_key_done
 from headcount.meter.freshness import Freshness
@@ -257,11 +257,7 @@ class Meter:
         folded = self._committing.commit(facts, change, now_ms)
         self._alerts.committed(change)
         self._aside_changed |= bool(change.aside or change.counted_aside)
-        self._report(folded)
-
-    def _report(self, folded: Folded) -> None:
-        telemetry.MESSAGES.labels("accepted", "").inc(folded.facts - folded.duplicates)
-        telemetry.MESSAGES.labels("duplicate", "").inc(folded.duplicates)
+        report(folded, change)
 
     def _mark(self, now_ms: int, until_ms: int | None) -> None:
         """Say that there was nothing to meter, about once a second."""

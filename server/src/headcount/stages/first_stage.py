@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from headcount import telemetry
 from headcount.counting.api_calls import fold_messages
 from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.batch import FACT_DTYPE, Facts, MonthOfFacts, facts_from_bytes
@@ -28,6 +27,7 @@ from headcount.counting.folded import Folded, Indexes
 from headcount.counting.libraries import split_tallies
 from headcount.counting.plausible import bounds_of, sorted_out
 from headcount.counting.sealing import is_due
+from headcount.meter.committing import report
 from headcount.meter.digestion import FoldHalf
 from headcount.stages.chain import Arrival
 from headcount.stages.forget_orders import decoded_order
@@ -125,8 +125,7 @@ class FirstStage(PartitionMeter):
         folded = self.committing.commit(facts, change, self._clock_ms())
         self._sending.sent()
         self.counted_facts += folded.facts
-        telemetry.MESSAGES.labels("accepted", "").inc(folded.facts - folded.duplicates)
-        telemetry.MESSAGES.labels("duplicate", "").inc(folded.duplicates)
+        report(folded, change)
         self._committed(change)
 
     def _complete(self, folded: Folded, change: Change) -> None:

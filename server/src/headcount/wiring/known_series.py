@@ -28,6 +28,7 @@ def begin_with_zeros() -> None:
     """Name every series whose labels are known beforehand."""
     for outcome in ("admitted", "accepted", "duplicate"):
         telemetry.MESSAGES.labels(outcome, "")
+    telemetry.MESSAGES.labels("duplicate", "conflicting")
     for status in _SUCCESSES:
         telemetry.REQUESTS.labels(status, "")
     for reason in Reason:
