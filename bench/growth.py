@@ -71,7 +71,8 @@ class Point:
     Attributes:
         size: how many there were.
         message_us: processor time of metering a new message.
-        read_us: of reading a month of a workspace.
+        read_us: of reading a month of a workspace as a whole.
+        sources_read_us: of reading it with all of its sources.
         start_ms: of opening the store, and of a meter's start with a first batch of nothing.
         message_steps: of metering a batch, all messages together.
         read_steps: of reading a month.
@@ -82,6 +83,7 @@ class Point:
     size: int
     message_us: float
     read_us: float
+    sources_read_us: float
     start_ms: float
     message_steps: Steps
     read_steps: Steps
@@ -212,9 +214,12 @@ def grown(folder: Path, dimension: Dimension, size: int) -> Point:
         messages_s = [metered(dimension.probe(size, number)) for number in range(_BATCHES)]
         with steps.counted() as message_steps:
             metered(dimension.probe(size, _BATCHES))
-        reads_s = [_timed(lambda: store.read_usage(1, _NOW)) for _ in range(_READS)]
+        reads_s, sources_reads_s = (
+            [_timed(lambda read=read: read(1, _NOW)) for _ in range(_READS)]  # type: ignore[misc]
+            for read in (store.read_workspace, store.read_usage)
+        )
         with steps.counted() as read_steps:
-            reading = store.read_usage(1, _NOW)
+            reading = store.read_workspace(1, _NOW)
         if (found := int(reading.workspace_totals()[-1][API_CALLS])) != sent[_NOW]:
             raise BenchError(f"{found:,} messages were counted, and {sent[_NOW]:,} were sent")
         index_bytes = sum(nbytes for _, nbytes in meter.indexes.sizes().values())
@@ -232,6 +237,7 @@ def grown(folder: Path, dimension: Dimension, size: int) -> Point:
         size,
         statistics.median(messages_s) / _BATCH * 1e6,
         statistics.median(reads_s) * 1e6,
+        statistics.median(sources_reads_s) * 1e6,
         start_s * 1e3,
         message_steps,
         read_steps,
@@ -251,8 +257,8 @@ def _row(dimension: Dimension, point: Point) -> Row:
     return Row(
         dimension.name,
         f"{point.size:,}",
-        f"{point.message_us:.2f} µs a message, {point.read_us:,.0f} µs a read,"
-        f" {point.start_ms:,.0f} ms a start",
+        f"{point.message_us:.2f} µs a message, {point.read_us:,.0f} µs a read of a"
+        f" month, {point.sources_read_us:,.0f} with all sources, {point.start_ms:,.0f} ms a start",
         f"{point.message_steps.sqlite:,} steps of SQLite and {point.message_steps.python:,} calls a"
         f" batch of {_BATCH:,}, {point.read_steps.sqlite:,} and {point.read_steps.python:,} a read;"
         f" {point.index_bytes / each:,.1f} bytes of memory and"
@@ -269,12 +275,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
     parser.add_argument("--more", type=int, default=0, help="powers of ten beyond the usual ones")
     parser.add_argument("--write", action="store_true", help="add table and picture to the results")
+    parser.add_argument(
+        "--only", choices=[each.name for each in DIMENSIONS], help="one of the things that grow"
+    )
     options = parser.parse_args()
     points: dict[str, list[Point]] = {}
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="headcount-growth-") as name:
         notes = machine_notes(Path(name))
         for dimension in DIMENSIONS:
+            if options.only not in (None, dimension.name):
+                continue
             beyond = range(1, 1 + options.more) if dimension.name.endswith("of a month") else ()
             sizes = [*dimension.sizes, *(dimension.sizes[-1] * 10**n for n in beyond)]
             for size in sizes:
@@ -287,7 +298,7 @@ def main() -> int:
                     return 1
                 points.setdefault(dimension.name, []).append(point)
                 rows.append(_row(dimension, point))
-    if options.write:
+    if options.write and options.only is None:
         _PICTURE.write_text(draw(points))
         print(f"drawn to {_PICTURE}")
     return tell(rows, notes, write=options.write)

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 __all__ = ["draw"]
 
-_COLOURS = ["#1f6f8b", "#c8553d", "#7a7466"]
+_COLOURS = ["#1f6f8b", "#c8553d", "#e0a458", "#7a7466"]
 _WIDTH_PX, _HEIGHT_PX = 230, 190
-_KINDS = ("a message metered, µs", "a month read, µs", "a start, ms")
+_KINDS = ("a message metered, µs", "a month read, µs", "read with all sources, µs", "a start, ms")
 
 
 class _Point(Protocol):
@@ -19,6 +19,8 @@ class _Point(Protocol):
     def message_us(self) -> float: ...
     @property
     def read_us(self) -> float: ...
+    @property
+    def sources_read_us(self) -> float: ...
     @property
     def start_ms(self) -> float: ...
 
@@ -49,7 +51,11 @@ def _panel(name: str, points: Sequence[_Point], *, is_first: bool) -> dict[str, 
     values = [
         {"size": each.size, "kind": kind, "cost": max(cost, 0.01)}
         for each in points
-        for kind, cost in zip(_KINDS, (each.message_us, each.read_us, each.start_ms), strict=True)
+        for kind, cost in zip(
+            _KINDS,
+            (each.message_us, each.read_us, each.sources_read_us, each.start_ms),
+            strict=True,
+        )
     ]
     size = {"type": "log"}
     return {

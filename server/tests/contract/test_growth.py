@@ -22,7 +22,7 @@ SMALL = {
 }
 # Of these a batch and a read touch the same, however many there are.
 UNTOUCHED = ("messages of a month", "ids of a month", "months of history")
-STEPS_A_SCOPE, STEPS_A_SOURCE_READ = 400, 12
+STEPS_A_SCOPE = 400
 KEYS_AN_ID = 3
 """Of its message, its source and its workspace."""
 
@@ -42,18 +42,11 @@ def test_all_that_grows_in_the_benchmark_is_held_to_it_here() -> None:
     assert [each.name for each in DIMENSIONS] == list(SMALL)
 
 
-@pytest.mark.parametrize("name", [name for name in SMALL if name != "sources of a workspace"])
+@pytest.mark.parametrize("name", SMALL)
 def test_a_read_takes_the_same_steps_however_many_there_are(name: str) -> None:
     steps = [point.read_steps for point in measured(name)]
     assert max(each.sqlite for each in steps) <= steps[0].sqlite + 8
     assert max(each.python for each in steps) <= steps[0].python + 8
-
-
-def test_a_read_of_a_workspace_takes_a_few_steps_for_each_of_its_sources() -> None:
-    few, *more = measured("sources of a workspace")
-    for point in more:
-        sources = point.size - few.size
-        assert point.read_steps.sqlite - few.read_steps.sqlite <= STEPS_A_SOURCE_READ * sources
 
 
 @pytest.mark.parametrize("name", UNTOUCHED)

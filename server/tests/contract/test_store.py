@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.counting.keys import MESSAGE, NEVER, TRACKED
 from headcount.counting.libraries import NAMES_MAX, OTHER_LIBRARY, LibraryUse
 from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
-from headcount.counting.usage import DAYS_MAX
+from headcount.counting.usage import DAYS_MAX, WorkspaceReading
 from headcount.store.contribution_rows import COARSE_MAX
 from headcount.store.protocol import Change, MeterStore, Month, sealed_months
 from support.owned_keys import new_keys
@@ -50,6 +51,32 @@ def test_a_store_that_knows_nothing_reads_as_zeros(store: MeterStore) -> None:
     assert sealed_months(store.months()) == set()
     assert store.state().trusted_day is None
     assert list(store.keys(JANUARY, TRACKED)) == []
+
+
+def test_a_workspace_reads_alone_as_it_does_with_its_sources(open_store: OpenStore) -> None:
+    store = open_store()
+    whole = [each.name for each in fields(WorkspaceReading)]
+
+    def assert_same() -> None:
+        for place in ((1, JANUARY), (1, FEBRUARY), (2, JANUARY), (3, JANUARY)):
+            alone, with_sources = store.read_workspace(*place), store.read_usage(*place)
+            for name in whole:
+                assert np.array_equal(getattr(alone, name), getattr(with_sources, name)), name
+
+    assert_same()
+    store.commit(
+        Change(
+            counts={
+                **{(JANUARY, 1, source): counts(api_calls=7) for source in (0, 1, 2)},
+                (FEBRUARY, 1, 0): counts(identified=2),
+                (JANUARY, 2, 0): counts(api_calls=5),
+            },
+            counted_until_ms=77,
+            last_metered_day=20_000,
+        )
+    )
+    assert_same()
+    assert store.read_workspace(1, JANUARY).workspace[0, API_CALLS] == 7
 
 
 def test_a_change_is_there_whole_for_writer_and_readers_and_after_a_restart(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +21,7 @@ from headcount.catalog import FROM_THE_BEGINNING, Catalog, PlanLimits, Source, W
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_moment_ms
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import KINDS
-from headcount.counting.usage import DAYS_MAX, UsageReading
+from headcount.counting.usage import DAYS_MAX, UsageReading, WorkspaceReading
 from headcount.forwarding_status import ForwardingStatus
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change
@@ -145,6 +145,10 @@ class MemoryStore:
         self.new_calls: dict[tuple[Period, int], dict[int, int]] = {}
         self.last_metered_day: int | None = None
         self.counted_until_ms = NOW_MS
+
+    def read_workspace(self, workspace: int, period: Period) -> WorkspaceReading:
+        whole = self.read_usage(workspace, period)
+        return WorkspaceReading(*(getattr(whole, each.name) for each in fields(WorkspaceReading)))
 
     def read_usage(
         self, workspace: int, period: Period, *, libraries: bool = False

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from prometheus_client.core import GaugeMetricFamily
 
 from headcount.api.telemetry import text_of
-from headcount.api.usage.month import month_of
+from headcount.api.usage.month import workspace_month_of
 from headcount.catalog import Catalog, Workspace
 from headcount.counting.metrics import HEADLINES
 from headcount.errors import DataFolderError, StorageUnavailableError
@@ -103,7 +103,7 @@ class WorkspaceUsage:
         )
 
     def _read(self, workspace: Workspace) -> tuple[list[int], dict[str, int | None]]:
-        month = month_of(self._store, workspace.number, None, self._clock())
+        month = workspace_month_of(self._store, workspace.number, None, self._clock())
         counts = month.reading.workspace[: month.days]
         totals = [int(metric.of(counts).sum()) for metric in HEADLINES]
         return totals, self._catalog.plan_limits(workspace.number, month.last_day)

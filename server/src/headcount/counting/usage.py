@@ -17,7 +17,7 @@ from headcount.counting.facts import Rejection
 from headcount.counting.libraries import LibraryUse
 from headcount.counting.metrics import Metric
 
-__all__ = ["DAYS_MAX", "Counts", "UsageReading", "all_of"]
+__all__ = ["DAYS_MAX", "Counts", "UsageReading", "WorkspaceReading", "all_of"]
 
 DAYS_MAX = 31
 
@@ -32,8 +32,8 @@ def all_of(metrics: Sequence[Metric], counts: Counts) -> Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class UsageReading:
-    """The usage of one workspace in one period, all from one moment.
+class WorkspaceReading:
+    """The usage of one workspace as a whole in one period, all from one moment.
 
     Attributes:
         period: the month it is about.
@@ -43,6 +43,25 @@ class UsageReading:
         counted_until_ms: messages acknowledged up to this moment are in these counts.
         revision: changes whenever a count of this workspace and period changes.
         workspace: counts of the workspace, shape (31, columns), new per day.
+    """
+
+    period: Period
+    first_period: Period | None
+    last_metered_day: int | None
+    counted_until_ms: int
+    revision: int
+    workspace: Counts
+
+    def workspace_totals(self) -> Counts:
+        """Running totals of the workspace up to and including each day, shaped as `workspace`."""
+        return np.cumsum(self.workspace, axis=0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReading(WorkspaceReading):
+    """The same with all of its sources.
+
+    Attributes:
         source_numbers: sources with usage in the period, ascending, shape (S,).
         sources: their counts, shape (S, 31, columns), new per day.
         rejected: rejections of the workspace's sources in the period, one entry for each
@@ -52,21 +71,11 @@ class UsageReading:
             empty where nobody asked for them.
     """
 
-    period: Period
-    first_period: Period | None
-    last_metered_day: int | None
-    counted_until_ms: int
-    revision: int
-    workspace: Counts
     source_numbers: npt.NDArray[np.uint32]
     sources: npt.NDArray[np.int64]
     rejected: tuple[Rejection, ...]
     conflicting: tuple[Rejection, ...] = ()
     libraries: tuple[LibraryUse, ...] = ()
-
-    def workspace_totals(self) -> Counts:
-        """Running totals of the workspace up to and including each day, shaped as `workspace`."""
-        return np.cumsum(self.workspace, axis=0, dtype=np.int64)
 
     def source_totals(self) -> npt.NDArray[np.int64]:
         """Running totals of each source up to and including each day, shaped as `sources`."""

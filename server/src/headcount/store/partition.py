@@ -15,7 +15,7 @@ from headcount.counting.calendar import Period
 from headcount.counting.conflicts import CONFLICTING
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import KINDS
-from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
+from headcount.counting.usage import DAYS_MAX, Counts, UsageReading, WorkspaceReading
 from headcount.errors import StorageUnavailableError
 from headcount.sqlite.opening import damage_named, rows
 from headcount.store.counts import counts_of
@@ -163,6 +163,15 @@ class WholeSums(SqliteStore):
     """
 
     _is_whole = False
+
+    def read_workspace(self, workspace: int, period: Period) -> WorkspaceReading:
+        """The usage of a workspace as a whole; as `SqliteStore.read_workspace`.
+
+        Raises:
+            StorageUnavailableError: not all partitions are there yet.
+        """
+        self._require_all()
+        return super().read_workspace(workspace, period)
 
     def read_usage(
         self, workspace: int, period: Period, *, libraries: bool = False

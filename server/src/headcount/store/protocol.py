@@ -23,7 +23,7 @@ from headcount.counting.contributions import DayOfContributions
 from headcount.counting.facts import Rejection
 from headcount.counting.keys import Family, KeyBlock, NewKeys
 from headcount.counting.libraries import LibraryUse
-from headcount.counting.usage import Counts, UsageReading
+from headcount.counting.usage import Counts, UsageReading, WorkspaceReading
 from headcount.store.alert_protocol import AlertStore
 from headcount.store.attribution_protocol import AttributedUsage, Attribution
 from headcount.store.erasure_protocol import KeyErasure, KeyReplacement
@@ -159,6 +159,14 @@ class StoreState(NamedTuple):
 
 class UsageStore(Protocol):
     """The reading side; safe to use from several processes at once."""
+
+    def read_workspace(self, workspace: int, period: Period) -> WorkspaceReading:
+        """The usage of a workspace (by number) as a whole in a period, all from one moment.
+
+        That costs the same however many sources it has. A workspace or period that the store knows
+        nothing of reads as zeros.
+        """
+        ...
 
     def read_usage(
         self,

@@ -17,7 +17,7 @@ from headcount.counting.aside import AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
 from headcount.counting.facts import WIDE_FACT_BYTES, WideFacts
 from headcount.counting.keys import Family, KeyBlock
-from headcount.counting.usage import UsageReading
+from headcount.counting.usage import UsageReading, WorkspaceReading
 from headcount.sqlite.opening import damage_named, one_moment, rows
 from headcount.sqlite.reading import open_at_one_moment
 from headcount.sqlite.rows import open_checked, read_checked
@@ -35,7 +35,7 @@ from headcount.store.protocol import (
     Month,
     StoreState,
 )
-from headcount.store.stored_usage import StoredAttribution, usage_of
+from headcount.store.stored_usage import StoredAttribution, usage_of, workspace_usage_of
 from headcount.store.tables import ASIDE, KEY_BLOCK, KEY_RUN, POSITION, TABLES, WATERMARK
 
 __all__ = ["SqliteStore"]
@@ -172,6 +172,11 @@ class SqliteStore:
             writing.write_change(self._ledger, change)
 
     # Reading: anybody.
+
+    def read_workspace(self, workspace: int, period: Period) -> WorkspaceReading:
+        """The usage of a workspace as a whole in a period, all from one moment."""
+        with refusals("could not be read"), self._lock, one_moment(self._db):
+            return workspace_usage_of(self._path, self._db, workspace, period)
 
     def read_usage(
         self, workspace: int, period: Period, *, libraries: bool = False

@@ -17,7 +17,7 @@ from headcount.counting.contributions import Contributions
 from headcount.counting.facts import Rejection
 from headcount.counting.libraries import USE_PREFIX, split_tallies
 from headcount.counting.metrics import API_CALLS, KINDS
-from headcount.counting.usage import DAYS_MAX, UsageReading
+from headcount.counting.usage import DAYS_MAX, Counts, UsageReading, WorkspaceReading
 from headcount.sqlite.rows import Row, Table, read_checked
 from headcount.store import sql, writing
 from headcount.store.contribution_rows import contributions_of
@@ -31,7 +31,38 @@ from headcount.store.tables import (
     WATERMARK,
 )
 
-__all__ = ["StoredAttribution", "usage_of"]
+__all__ = ["StoredAttribution", "usage_of", "workspace_usage_of"]
+
+
+def workspace_usage_of(
+    path: Path, db: apsw.Connection, workspace: int, period: Period
+) -> WorkspaceReading:
+    """The usage of a workspace as a whole in a period: one row, however many sources it has.
+
+    Args:
+        path: of the database, for errors.
+        db: stands at one moment.
+        workspace: which, by its number.
+        period: the month.
+    """
+    place = (workspace, period.number, 0)
+    found = [row[2:] for row in read_checked(path, db, USAGE, sql.OF_SOURCE, place)]
+    return WorkspaceReading(*_whole(path, db, workspace, period, found))
+
+
+def _whole(
+    path: Path, db: apsw.Connection, workspace: int, period: Period, totals: Sequence[Row]
+) -> tuple[Period, Period | None, int | None, int, int, Counts]:
+    """What a reading says of a workspace as a whole, out of its row if there is one."""
+    watermarks: dict[str, int] = dict(read_checked(path, db, WATERMARK))
+    return (
+        period,
+        _first_period(path, db, workspace),
+        watermarks.get(writing.LAST_METERED_DAY),
+        watermarks.get(writing.COUNTED_UNTIL, 0),
+        totals[0][1] if totals else 0,
+        counts_of(totals[0][2]) if totals else np.zeros((DAYS_MAX, len(KINDS)), np.int64),
+    )
 
 
 def usage_of(
@@ -51,7 +82,6 @@ def usage_of(
         return list(read_checked(path, db, table, clause, bindings))
 
     place = (workspace, period.number)
-    watermarks: dict[str, int] = dict(read_checked(path, db, WATERMARK))
     usage = [row[2:] for row in read(USAGE, f"{sql.OF_MONTH} ORDER BY source", place)]
     prefixed = (*place, USE_PREFIX)
     rejected = read(REJECTION, sql.REJECTIONS_OF_MONTH, prefixed)
@@ -60,12 +90,7 @@ def usage_of(
     totals = [row for row in usage if row[0] == 0]
     sources = usage[len(totals) :]  # source 0, the workspace itself, comes first
     return UsageReading(
-        period=period,
-        first_period=_first_period(path, db, workspace),
-        last_metered_day=watermarks.get(writing.LAST_METERED_DAY),
-        counted_until_ms=watermarks.get(writing.COUNTED_UNTIL, 0),
-        revision=totals[0][1] if totals else 0,
-        workspace=counts_of(totals[0][2]) if totals else np.zeros((DAYS_MAX, len(KINDS)), np.int64),
+        *_whole(path, db, workspace, period, totals),
         source_numbers=np.array([row[0] for row in sources], np.uint32),
         sources=all_counts_of([row[2] for row in sources]),
         rejected=tuple(Rejection(workspace, *row[2:]) for row in rejected),

@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.grid import Slice
-from headcount.api.usage.month import MonthView
+from headcount.api.usage.month import WorkspaceMonth
 from headcount.api.usage.scopes import QueryScopes
 from headcount.counting.metrics import KINDS, METRICS, Metric
 from headcount.counting.usage import Counts
@@ -170,7 +170,7 @@ class UsageOperation:
         """The metrics that a row holds, in their order."""
         return _in_rows(self.report)
 
-    def rows(self, month: MonthView, scopes: QueryScopes, page: Slice) -> list[Any]:
+    def rows(self, month: WorkspaceMonth, scopes: QueryScopes, page: Slice) -> list[Any]:
         """The rows of a page.
 
         Args:

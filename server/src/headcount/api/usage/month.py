@@ -6,23 +6,34 @@ refuses periods that do not exist.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import TypeVar
 
 from headcount.api.wire.context import Caller
 from headcount.api.wire.problems import Problem
 from headcount.counting.calendar import MS_PER_DAY, Period, day_text
 from headcount.counting.months import current_period, day_reached, days_so_far, is_there
-from headcount.counting.usage import UsageReading
+from headcount.counting.usage import UsageReading, WorkspaceReading
 from headcount.store.protocol import UsageStore
 
-__all__ = ["MonthView", "http_date", "month_of", "read_month"]
+__all__ = [
+    "MonthView",
+    "WorkspaceMonth",
+    "http_date",
+    "read_month",
+    "read_workspace_month",
+    "workspace_month_of",
+]
+
+R = TypeVar("R", bound=WorkspaceReading)
 
 
 @dataclass(frozen=True, slots=True)
-class MonthView:
-    """One workspace's month as it stands.
+class WorkspaceMonth:
+    """One workspace's month as it stands, without its sources.
 
     Attributes:
         reading: its counts.
@@ -30,7 +41,7 @@ class MonthView:
         past: whether it is over.
     """
 
-    reading: UsageReading
+    reading: WorkspaceReading
     days: int
     past: bool
 
@@ -59,8 +70,19 @@ class MonthView:
         return {"Last-Modified": http_date(self.reading.counted_until_ms)}
 
 
+@dataclass(frozen=True, slots=True)
+class MonthView(WorkspaceMonth):
+    """One workspace's month as it stands, with its sources.
+
+    Attributes:
+        reading: its counts.
+    """
+
+    reading: UsageReading
+
+
 def read_month(caller: Caller, period: Period | None, field: str = "period") -> MonthView:
-    """Read a month of the caller's workspace; the current one when none is named.
+    """Read a month of the caller's workspace with its sources; the current one when none is named.
 
     Args:
         caller: whose workspace.
@@ -71,23 +93,47 @@ def read_month(caller: Caller, period: Period | None, field: str = "period") -> 
         Problem: 404 when it lies in the future, or before the workspace's first usage.
     """
     services = caller.services
-    return month_of(services.store, caller.workspace.number, period, services.clock(), field)
+
+    def read(month: Period) -> UsageReading:
+        return services.store.read_usage(caller.workspace.number, month)
+
+    return MonthView(*_as_it_stands(read, period, services.clock(), field))
 
 
-def month_of(
+def read_workspace_month(
+    caller: Caller, period: Period | None, field: str = "period"
+) -> WorkspaceMonth:
+    """Read a month of the caller's workspace as a whole; otherwise as `read_month`."""
+    services = caller.services
+    return workspace_month_of(
+        services.store, caller.workspace.number, period, services.clock(), field
+    )
+
+
+def workspace_month_of(
     store: UsageStore, workspace: int, period: Period | None, now_ms: int, field: str = "period"
-) -> MonthView:
-    """Read a month of a workspace, by its number; the current one when none is named.
+) -> WorkspaceMonth:
+    """Read a month of a workspace, by its number, as a whole; the current one when none is named.
 
     Raises:
         Problem: as for `read_month`.
     """
-    read = store.read_usage
-    reading = read(workspace, period or current_period(now_ms))
+
+    def read(month: Period) -> WorkspaceReading:
+        return store.read_workspace(workspace, month)
+
+    return WorkspaceMonth(*_as_it_stands(read, period, now_ms, field))
+
+
+def _as_it_stands(
+    read: Callable[[Period], R], period: Period | None, now_ms: int, field: str
+) -> tuple[R, int, bool]:
+    """A reading, how many days of it have rows, and whether its month is over."""
+    reading = read(period or current_period(now_ms))
     day = day_reached(now_ms, reading.last_metered_day)
     current = Period.of_day(day)
     if period is None and reading.period != current:
-        reading = read(workspace, current)
+        reading = read(current)
     asked = reading.period
     if asked > current:
         raise _missing(field, f"{asked} lies in the future; the current one is {current}.")
@@ -96,7 +142,7 @@ def month_of(
         raise _missing(
             field, f"{asked} lies before this workspace's first usage; the first one is {first}."
         )
-    return MonthView(reading, days_so_far(asked, day), asked < current)
+    return reading, days_so_far(asked, day), asked < current
 
 
 def http_date(moment_ms: int) -> str:

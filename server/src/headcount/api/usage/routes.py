@@ -15,8 +15,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from headcount.api.usage.bodies import OPERATIONS, PaginationOutput, UsageOperation
 from headcount.api.usage.grid import Grid
-from headcount.api.usage.month import MonthView, read_month
-from headcount.api.usage.scopes import source_scopes, workspace_scope
+from headcount.api.usage.month import WorkspaceMonth, read_month, read_workspace_month
+from headcount.api.usage.scopes import QueryScopes, source_scopes, workspace_scope
 from headcount.api.wire.context import Caller, caller_of, context_of
 from headcount.api.wire.contract import Contract, endpoint
 from headcount.api.wire.cursors import START, CursorPosition, QueryName
@@ -87,8 +87,15 @@ def _handler(operation: UsageOperation) -> HTTPRouteHandler:
         caller = caller_of(request)
         pairs = pairs_of(request.scope["query_string"])
         period, page = parse_period_param(pairs), parse_page_param(pairs)
-        month = read_month(caller, period)
-        return _answer(request, month, msgspec.json.encode(_body(operation, caller, month, page)))
+        month: WorkspaceMonth
+        if operation.per_source:
+            month = of_sources = read_month(caller, period)
+            scopes = source_scopes(caller, of_sources)
+        else:
+            month = read_workspace_month(caller, period)
+            scopes = workspace_scope(month)
+        body = _body(operation, caller, month, scopes, page)
+        return _answer(request, month, msgspec.json.encode(body))
 
     return read
 
@@ -120,10 +127,15 @@ def _python(operation: UsageOperation) -> str:
     )
 
 
-def _body(operation: UsageOperation, caller: Caller, month: MonthView, page: PageRequest) -> Any:
+def _body(
+    operation: UsageOperation,
+    caller: Caller,
+    month: WorkspaceMonth,
+    scopes: QueryScopes,
+    page: PageRequest,
+) -> Any:
     name = QueryName(operation.name, caller.workspace.id, str(month.period))
     place = START if page.cursor is None else name.place(page.cursor)
-    scopes = source_scopes(caller, month) if operation.per_source else workspace_scope(month)
     grid = Grid(scopes.ids, scopes.first_days, month.days)
     boundary = grid.index(place.day, _id_at(caller, place), after=place.after)
     if place.backward:
@@ -152,7 +164,7 @@ def _id_at(caller: Caller, place: CursorPosition) -> str:
     return caller.services.directory.source_ids(caller.workspace.number, (place.source,))[0]
 
 
-def _answer(request: Request[Any, Any, Any], month: MonthView, body: bytes) -> Response[bytes]:
+def _answer(request: Request[Any, Any, Any], month: WorkspaceMonth, body: bytes) -> Response[bytes]:
     """The answer, or that the client's copy is still right."""
     headers = {"Vary": "Accept, Authorization", **month.headers()}
     if not month.past:

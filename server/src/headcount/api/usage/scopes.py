@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headcount.api.usage.grid import Indexes
-from headcount.api.usage.month import MonthView
+from headcount.api.usage.month import MonthView, WorkspaceMonth
 from headcount.api.wire.context import Caller
 from headcount.counting.metrics import KINDS, STORED
 from headcount.counting.usage import Counts
@@ -40,7 +40,7 @@ class QueryScopes:
     first_days: Indexes
 
 
-def workspace_scope(month: MonthView) -> QueryScopes:
+def workspace_scope(month: WorkspaceMonth) -> QueryScopes:
     """The workspace alone, which has a row for every day."""
     first = np.zeros(1, np.intp)
     return QueryScopes([""], [0], month.reading.workspace[np.newaxis], first, first)

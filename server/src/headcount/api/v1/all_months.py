@@ -12,7 +12,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, read_month
+from headcount.api.usage.month import WorkspaceMonth, read_workspace_month
 from headcount.api.v1.plan_limits import LimitsRecord, limits_of
 from headcount.api.v1.plan_prices import Costs, overage_costs, prices_of
 from headcount.api.v1.summary import Overage, Totals, overage_of
@@ -71,14 +71,14 @@ class MonthsAnswer(msgspec.Struct):
 )
 def read_months(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
-    current = read_month(caller, None)
+    current = read_workspace_month(caller, None)
     periods = periods_of(current.reading.first_period, current.period)[:_MONTHS_MAX]
-    months = [current, *(read_month(caller, period) for period in periods[1:])]
+    months = [current, *(read_workspace_month(caller, period) for period in periods[1:])]
     body = MonthsBody([_record(caller, month) for month in reversed(months)])
     return answer(MonthsAnswer(body), current.headers())
 
 
-def _record(caller: Caller, month: MonthView) -> MonthRecord:
+def _record(caller: Caller, month: WorkspaceMonth) -> MonthRecord:
     totals = Totals(*all_of(REPORTED, month.reading.workspace[: month.days].sum(axis=0)).tolist())
     limits = limits_of(caller, month)
     until = moment_text(month.reading.counted_until_ms)

@@ -11,7 +11,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.usage.month import http_date, read_month
+from headcount.api.usage.month import http_date, read_workspace_month
 from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.problems import Problem
@@ -84,7 +84,7 @@ def read_libraries(request: Request[Any, Any, Any]) -> Response[bytes]:
     period = parse_period_param(pairs, required=False)
     wanted = parse_value_param(pairs, "sourceId")
     services, workspace = caller.services, caller.workspace.number
-    period = read_month(caller, period).period
+    period = read_workspace_month(caller, period).period
     reading = services.store.read_usage(workspace, period, libraries=True)
     counted_until_ms, uses = reading.counted_until_ms, reading.libraries
     numbers = sorted({use.source for use in uses})

@@ -13,7 +13,7 @@ from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.opened_links import VIEWS
-from headcount.api.usage.month import read_month
+from headcount.api.usage.month import read_workspace_month
 from headcount.api.v1.tokens import Moment, future_ms
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
@@ -231,7 +231,7 @@ def _period(caller: Caller, text: str) -> int:
         period = parse_period(text)
     except ValueError:
         raise invalid("period", "must be a date such as 2026-11-01.") from None
-    return read_month(caller, period).period.number
+    return read_workspace_month(caller, period).period.number
 
 
 @endpoint(

@@ -11,16 +11,18 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, read_month
+from headcount.api.usage.month import MonthView, read_month, read_workspace_month
 from headcount.api.v1.daily import counts_of_source, source_named
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.query import pairs_of, parse_value_param
+from headcount.catalog import Source
 from headcount.counting.by_metric import by_metric
 from headcount.counting.calendar import Period, day_text, moment_text
 from headcount.counting.forecast import FORMER_MONTHS, Forecast, Range, forecast_of
 from headcount.counting.metrics import HEADLINES, Metric
 from headcount.counting.months import periods_of
+from headcount.counting.usage import Counts
 
 __all__ = ["FORECAST_HANDLERS", "ForecastBody", "forecasts_of"]
 
@@ -134,15 +136,19 @@ def forecasts_of(
     if month.past:
         return {}
     periods = periods_of(month.reading.first_period, month.period)[1 : FORMER_MONTHS + 1]
-    former = [read_month(caller, period) for period in reversed(periods)]
-    now, *before = (
-        each.reading.workspace if source is None else counts_of_source(each, source)
-        for each in (month, *former)
-    )
+    now = month.reading.workspace if source is None else counts_of_source(month, source)
+    before = [_counts_before(caller, period, source) for period in reversed(periods)]
     told = (
         (each, forecast_of(each, month.period, now[: month.days], before)) for each in HEADLINES
     )
     return {metric: forecast for metric, forecast in told if forecast is not None}
+
+
+def _counts_before(caller: Caller, period: Period, source: Source | None) -> Counts:
+    """What was new on each day of a former month: of a source, or of the workspace."""
+    if source is None:
+        return read_workspace_month(caller, period).reading.workspace
+    return counts_of_source(read_month(caller, period), source)
 
 
 FORECAST_HANDLERS = [read_forecast]

@@ -12,7 +12,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, read_month
+from headcount.api.usage.month import WorkspaceMonth, read_workspace_month
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem, invalid
@@ -96,13 +96,13 @@ class LimitsAnswer(msgspec.Struct):
     data: LimitsBody
 
 
-def limits_of(caller: Caller, month: MonthView) -> LimitsRecord:
+def limits_of(caller: Caller, month: WorkspaceMonth) -> LimitsRecord:
     """The limits that a month of the caller's workspace is judged by."""
     limits = caller.services.catalog.plan_limits(caller.workspace.number, month.last_day)
     return LimitsRecord(*(limits.get(metric.name) for metric in HEADLINES))
 
 
-def _body(caller: Caller, month: MonthView) -> LimitsBody:
+def _body(caller: Caller, month: WorkspaceMonth) -> LimitsBody:
     dated = caller.services.catalog.dated_limits(caller.workspace.number)
     return LimitsBody(
         limits_of(caller, month),
@@ -138,7 +138,7 @@ def _record(dated: DatedLimit) -> DatedLimitRecord:
 def read_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     pairs = pairs_of(request.scope["query_string"])
-    month = read_month(caller, parse_period_param(pairs, required=False))
+    month = read_workspace_month(caller, parse_period_param(pairs, required=False))
     return answer(LimitsAnswer(_body(caller, month)))
 
 
@@ -161,7 +161,7 @@ def read_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def set_limits(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     wanted = await body_of(request, NewLimits)
-    month = read_month(caller, None)
+    month = read_workspace_month(caller, None)
     day = month.last_day if wanted.in_force_from is None else first_day(wanted.in_force_from)
     caller.services.catalog.set_plan_limits(
         caller.workspace.number,
@@ -210,7 +210,7 @@ def take_back_limit(request: Request[Any, Any, Any]) -> Response[bytes]:
         found = caller.services.catalog.take_back_limit(number, metric.name, day)
     if found is None:
         raise Problem(404, "No limit of that metric was set from that day on.", field="day")
-    return answer(LimitsAnswer(_body(caller, read_month(caller, None))))
+    return answer(LimitsAnswer(_body(caller, read_workspace_month(caller, None))))
 
 
 def named_day(text: str) -> int | None:

@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from headcount.api.usage.month import MonthView, read_month
+from headcount.api.usage.month import WorkspaceMonth, read_workspace_month
 from headcount.api.v1.plan_limits import (
     BEGINNING,
     BY_NAME,
@@ -125,7 +125,7 @@ class PricesAnswer(msgspec.Struct):
     data: PricesBody
 
 
-def prices_of(caller: Caller, month: MonthView) -> dict[str, Price]:
+def prices_of(caller: Caller, month: WorkspaceMonth) -> dict[str, Price]:
     """The prices that a month of the caller's workspace is charged by, by the metric's name."""
     dated = caller.services.catalog.dated_prices(caller.workspace.number)
     return prices_on(dated, month.last_day)
@@ -158,7 +158,7 @@ def overage_costs(totals: Any, limits: LimitsRecord, prices: dict[str, Price]) -
     return Costs(**charged) if charged else UNSET
 
 
-def _body(caller: Caller, month: MonthView) -> PricesBody:
+def _body(caller: Caller, month: WorkspaceMonth) -> PricesBody:
     dated = caller.services.catalog.dated_prices(caller.workspace.number)
     in_force = prices_on(dated, month.last_day)
     return PricesBody(
@@ -199,7 +199,7 @@ def _dated(dated: DatedPrice) -> DatedPriceRecord:
 def read_prices(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     pairs = pairs_of(request.scope["query_string"])
-    month = read_month(caller, parse_period_param(pairs, required=False))
+    month = read_workspace_month(caller, parse_period_param(pairs, required=False))
     return answer(PricesAnswer(_body(caller, month)))
 
 
@@ -222,7 +222,7 @@ def read_prices(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def set_price(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     wanted = await body_of(request, NewPrice)
-    month = read_month(caller, None)
+    month = read_workspace_month(caller, None)
     day = month.last_day if wanted.in_force_from is None else first_day(wanted.in_force_from)
     price = None if wanted.price is None else _price(wanted.price)
     try:
@@ -271,7 +271,7 @@ def take_back_price(request: Request[Any, Any, Any]) -> Response[bytes]:
         found = catalog.take_back_price(caller.workspace.number, metric.name, day)
     if found is None:
         raise Problem(404, "No price of that metric was set from that day on.", field="day")
-    return answer(PricesAnswer(_body(caller, read_month(caller, None))))
+    return answer(PricesAnswer(_body(caller, read_workspace_month(caller, None))))
 
 
 PRICE_HANDLERS = [read_prices, set_price, take_back_price]
