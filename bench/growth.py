@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -216,10 +217,10 @@ def grown(folder: Path, dimension: Dimension, size: int) -> Point:
             metered(dimension.probe(size, _BATCHES))
         reads_s, sources_reads_s = (
             [_timed(lambda read=read: read(1, _NOW)) for _ in range(_READS)]  # type: ignore[misc]
-            for read in (store.read_workspace, store.read_usage)
+            for read in (partial(store.read_usage, sources=False), store.read_usage)
         )
         with steps.counted() as read_steps:
-            reading = store.read_workspace(1, _NOW)
+            reading = store.read_usage(1, _NOW, sources=False)
         if (found := int(reading.workspace_totals()[-1][API_CALLS])) != sent[_NOW]:
             raise BenchError(f"{found:,} messages were counted, and {sent[_NOW]:,} were sent")
         index_bytes = sum(nbytes for _, nbytes in meter.indexes.sizes().values())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +21,7 @@ from headcount.catalog import FROM_THE_BEGINNING, Catalog, PlanLimits, Source, W
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_moment_ms
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import KINDS
-from headcount.counting.usage import DAYS_MAX, UsageReading, WorkspaceReading
+from headcount.counting.usage import DAYS_MAX, UsageReading
 from headcount.forwarding_status import ForwardingStatus
 from headcount.store.opening import open_store
 from headcount.store.protocol import Change
@@ -146,12 +146,8 @@ class MemoryStore:
         self.last_metered_day: int | None = None
         self.counted_until_ms = NOW_MS
 
-    def read_workspace(self, workspace: int, period: Period) -> WorkspaceReading:
-        whole = self.read_usage(workspace, period)
-        return WorkspaceReading(*(getattr(whole, each.name) for each in fields(WorkspaceReading)))
-
     def read_usage(
-        self, workspace: int, period: Period, *, libraries: bool = False
+        self, workspace: int, period: Period, *, sources: bool = True, libraries: bool = False
     ) -> UsageReading:
         numbers = sorted({source for held, source in self.new_calls if held == period})
         sources = np.zeros((len(numbers), DAYS_MAX, len(KINDS)), np.int64)

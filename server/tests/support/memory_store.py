@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from headcount.counting.libraries import (
     tallies_of,
 )
 from headcount.counting.metrics import API_CALLS, BY_NAME, KINDS
-from headcount.counting.usage import DAYS_MAX, Counts, UsageReading, WorkspaceReading
+from headcount.counting.usage import DAYS_MAX, Counts, UsageReading
 from headcount.store.alert_protocol import AlertStore, ScopeTotals, StoredEvent
 from headcount.store.contribution_rows import COARSE_MAX, WITH_EVENTS_MAX
 from headcount.store.protocol import (
@@ -347,15 +347,12 @@ class MemoryStore:
                 messages_max -= each.messages
         return found
 
-    def read_workspace(self, workspace: int, period: Period) -> WorkspaceReading:
-        whole = self.read_usage(workspace, period)
-        return WorkspaceReading(*(getattr(whole, each.name) for each in fields(WorkspaceReading)))
-
     def read_usage(
         self,
         workspace: int,
         period: Period,
         *,
+        sources: bool = True,  # read whether they are asked for or not
         libraries: bool = False,
     ) -> UsageReading:
         now = self._held.moment

@@ -79,7 +79,7 @@ class Digests:
 
     def _is_counted(self, workspace: int, day: int) -> bool:
         """Whether all that came before a day is counted: after a start, a meter may be behind."""
-        reading = self._store.read_workspace(workspace, Period.of_day(day))
+        reading = self._store.read_usage(workspace, Period.of_day(day), sources=False)
         return reading.counted_until_ms >= day * MS_PER_DAY
 
 
@@ -107,7 +107,7 @@ def digest_body(catalog: Catalog, store: UsageStore, channel: Channel, day: int)
     last = day - 1
     period = Period.of_day(last)
     months = [
-        store.read_workspace(workspace.number, period.shifted(-back)).workspace
+        store.read_usage(workspace.number, period.shifted(-back), sources=False).workspace
         for back in range(FORMER_MONTHS, 0, -1)
     ]
     reading = store.read_usage(workspace.number, period)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 
@@ -164,24 +165,25 @@ class WholeSums(SqliteStore):
 
     _is_whole = False
 
-    def read_workspace(self, workspace: int, period: Period) -> WorkspaceReading:
-        """The usage of a workspace as a whole; as `SqliteStore.read_workspace`.
-
-        Raises:
-            StorageUnavailableError: not all partitions are there yet.
-        """
-        self._require_all()
-        return super().read_workspace(workspace, period)
-
+    @overload
+    def read_usage(
+        self, workspace: int, period: Period, *, sources: Literal[False]
+    ) -> WorkspaceReading: ...
+    @overload
     def read_usage(
         self, workspace: int, period: Period, *, libraries: bool = False
-    ) -> UsageReading:
+    ) -> UsageReading: ...
+    def read_usage(
+        self, workspace: int, period: Period, *, sources: bool = True, libraries: bool = False
+    ) -> WorkspaceReading:
         """The usage of a workspace in a period; as `SqliteStore.read_usage`.
 
         Raises:
             StorageUnavailableError: not all partitions are there yet.
         """
         self._require_all()
+        if not sources:
+            return super().read_usage(workspace, period, sources=False)
         return super().read_usage(workspace, period, libraries=libraries)
 
     @property

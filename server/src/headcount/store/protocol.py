@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, overload
 
 from headcount.counting.alerts import AlertEvent, QuotaReached
 from headcount.counting.aside import Aside, AsideSum, ConfirmedAside
@@ -160,21 +160,17 @@ class StoreState(NamedTuple):
 class UsageStore(Protocol):
     """The reading side; safe to use from several processes at once."""
 
-    def read_workspace(self, workspace: int, period: Period) -> WorkspaceReading:
-        """The usage of a workspace (by number) as a whole in a period, all from one moment.
-
-        That costs the same however many sources it has. A workspace or period that the store knows
-        nothing of reads as zeros.
-        """
-        ...
-
+    @overload
     def read_usage(
-        self,
-        workspace: int,
-        period: Period,
-        *,
-        libraries: bool = False,
-    ) -> UsageReading:
+        self, workspace: int, period: Period, *, sources: Literal[False]
+    ) -> WorkspaceReading: ...
+    @overload
+    def read_usage(
+        self, workspace: int, period: Period, *, libraries: bool = False
+    ) -> UsageReading: ...
+    def read_usage(
+        self, workspace: int, period: Period, *, sources: bool = True, libraries: bool = False
+    ) -> WorkspaceReading:
         """The usage of a workspace (by number) in a period, all from one moment.
 
         A workspace or period that the store knows nothing of reads as zeros.
@@ -182,6 +178,8 @@ class UsageStore(Protocol):
         Args:
             workspace: which.
             period: the month.
+            sources: whether to read its sources too; the workspace alone costs the same however
+                many it has.
             libraries: whether to read who sent the messages too.
         """
         ...

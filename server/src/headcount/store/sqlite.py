@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from headcount.counting.aside import AsideSum, ConfirmedAside
 from headcount.counting.calendar import Period
@@ -173,16 +173,21 @@ class SqliteStore:
 
     # Reading: anybody.
 
-    def read_workspace(self, workspace: int, period: Period) -> WorkspaceReading:
-        """The usage of a workspace as a whole in a period, all from one moment."""
-        with refusals("could not be read"), self._lock, one_moment(self._db):
-            return workspace_usage_of(self._path, self._db, workspace, period)
-
+    @overload
+    def read_usage(
+        self, workspace: int, period: Period, *, sources: Literal[False]
+    ) -> WorkspaceReading: ...
+    @overload
     def read_usage(
         self, workspace: int, period: Period, *, libraries: bool = False
-    ) -> UsageReading:
+    ) -> UsageReading: ...
+    def read_usage(
+        self, workspace: int, period: Period, *, sources: bool = True, libraries: bool = False
+    ) -> WorkspaceReading:
         """The usage of a workspace in a period, all from one moment."""
         with refusals("could not be read"), self._lock, one_moment(self._db):
+            if not sources:
+                return workspace_usage_of(self._path, self._db, workspace, period)
             return usage_of(self._path, self._db, workspace, period, libraries=libraries)
 
     @property

@@ -120,7 +120,7 @@ def workspace_month_of(
     """
 
     def read(month: Period) -> WorkspaceReading:
-        return store.read_workspace(workspace, month)
+        return store.read_usage(workspace, month, sources=False)
 
     return WorkspaceMonth(*_as_it_stands(read, period, now_ms, field))
 
