@@ -20,7 +20,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contest.files import DUPLICATES, MONTH, Truth, make_file
+from bench.contest.files import DUPLICATES, MONTH, WHOLE, Truth, make_files
 from bench.load import BenchError
 from bench.machine import Neighbours, machine_notes
 from bench.report import Row, tell
@@ -54,13 +54,14 @@ def import_rate(folder: Path, records: int) -> list[Row]:
         BenchError: a program failed, or a count was not exact.
     """
     file = folder / f"{MONTH}.ndjson"
-    truth = make_file(file, records)
+    truth, _ = make_files(file, folder / "further.ndjson", records)
     beside = _timed(lambda: _loads(file))
     took = {_JSON_LOADS: beside}
     data = folder / "data"
     _headcount(data, "workspace", "add", "Shop")
-    _headcount(data, "source", "add", "web", "--workspace", "Shop")
-    command = ("import", str(file), "--workspace", "Shop", "--source", "web")
+    for source in truth.counts.keys() - {WHOLE}:
+        _headcount(data, "source", "add", source, "--workspace", "Shop")
+    command = ("import", str(file), "--workspace", "Shop")
     took["headcount import --dry-run: checked, hashed, nothing kept"] = _timed(
         lambda: _headcount(data, *command, "--dry-run")
     )
@@ -117,8 +118,10 @@ def _check(data: Path, truth: Truth) -> None:
     with closing(open_store(data / "store.sqlite")) as store:
         month = store.read_usage(1, parse_period(f"{MONTH}-01")).workspace_totals()[-1]
     counted = [int(month[kind]) for kind in (API_CALLS, IDENTIFIED, ANONYMOUS)]
-    if counted != [sum(truth.calls.values()), truth.identified, truth.anonymous]:
-        raise BenchError(f"counted {counted}, and the file holds {truth}")
+    whole = truth.counts[WHOLE]
+    held = [sum(whole[kind].values()) for kind in ("calls", "identified", "anonymous")]
+    if counted != held:
+        raise BenchError(f"counted {counted}, and the file holds {held}")
 
 
 def main() -> int:

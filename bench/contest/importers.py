@@ -1,8 +1,9 @@
 """`python -m bench.contest.importers NAME FILE FOLDER`: reads a file of messages, as JSON lines.
 
-Run by the contest's own interpreter. Prints what it has counted, as JSON: `calls` by day, and the
-numbers of identified, anonymous and anonymous identified ids. Who keeps, keeps in the folder, goes
-on from what is kept there, and lets no message id count twice.
+Run by the contest's own interpreter. Prints what it has counted, as JSON: of each source, and of
+the workspace as a whole, what was new on each day, as `bench.contest.files` has it. Who keeps,
+keeps in the folder, goes on from what is kept there, and lets no message id of a source count
+twice, nor an id in a set; what turns out to have come earlier moves to the earlier day.
 """
 
 from __future__ import annotations
@@ -10,19 +11,62 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 __all__ = ["IMPORTERS"]
 
-_COLUMNS = ("messageId", "userId", "anonymousId", "receivedAt")
-_SETS = ("identified", "anonymous", "joined")
+_COLUMNS = (
+    "type", "projectId", "messageId", "userId", "anonymousId", "previousId", "receivedAt",
+)  # fmt: skip
+
+# What is new in a file, by SQL: a message id is of its source; an id is in a set of its source, and
+# in that of the workspace.
+_SENT = "SELECT source, id, min(day) AS day FROM staged GROUP BY ALL"
+_TRACKED = """
+    SELECT coalesce(source, '') AS scope, kind, id, min(day) AS day FROM (
+        SELECT source, 'identified' AS kind, user_id AS id, day FROM staged
+        UNION ALL SELECT source, 'anonymous', anonymous, day FROM staged
+        UNION ALL SELECT source, 'anonymous', previous, day FROM staged
+        UNION ALL SELECT source, 'joined', anonymous, day FROM staged WHERE user_id IS NOT NULL
+        UNION ALL SELECT source, 'joined', previous, day FROM staged WHERE user_id IS NOT NULL
+    ) WHERE id IS NOT NULL GROUP BY GROUPING SETS ((source, kind, id), (kind, id))
+"""
 
 
-def _duckdb_read(file: Path) -> str:
+def _duckdb_stage(db: Any, file: Path) -> None:
     columns = ", ".join(f"{name}: 'VARCHAR'" for name in _COLUMNS)
-    return f"read_ndjson('{file}', columns = {{{columns}}})"
+    db.execute(
+        "CREATE TEMP TABLE staged AS SELECT projectId AS source, messageId AS id,"
+        " userId AS user_id, anonymousId AS anonymous,"
+        " CASE WHEN type = 'alias' THEN previousId END AS previous,"
+        " CAST(left(receivedAt, 10) AS DATE) AS day"
+        f" FROM read_ndjson('{file}', columns = {{{columns}}})"
+    )
+
+
+def _duckdb_series(db: Any, messages: str, tracked: str) -> dict[str, Any]:
+    calls = db.execute(
+        f"SELECT source, CAST(day AS VARCHAR), count(*) FROM ({messages}) GROUP BY 1, 2"
+    ).fetchall()
+    sets = db.execute(
+        f"SELECT scope, kind, CAST(day AS VARCHAR), count(*) FROM ({tracked}) GROUP BY 1, 2, 3"
+    ).fetchall()
+    return _series(calls, sets)
+
+
+def _series(
+    calls: Iterable[tuple[str, str, int]], sets: Iterable[tuple[str, str, str, int]]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"": {"calls": {}}}
+    for source, day, count in calls:
+        found.setdefault(source, {}).setdefault("calls", {})[day] = count
+        whole = found[""]["calls"]
+        whole[day] = whole.get(day, 0) + count
+    for scope, kind, day, count in sets:
+        found.setdefault(scope, {}).setdefault(kind, {})[day] = count
+    return found
 
 
 def duckdb_keeps(file: Path, folder: Path) -> dict[str, Any]:
@@ -30,124 +74,114 @@ def duckdb_keeps(file: Path, folder: Path) -> dict[str, Any]:
     import duckdb
 
     with duckdb.connect(str(folder / "meter.duckdb")) as db:
-        db.execute("CREATE TABLE IF NOT EXISTS message (id VARCHAR, day DATE)")
-        db.execute("CREATE TABLE IF NOT EXISTS tracked (kind VARCHAR, id VARCHAR)")
+        db.execute("CREATE TABLE IF NOT EXISTS message (source VARCHAR, id VARCHAR, day DATE)")
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS tracked (scope VARCHAR, kind VARCHAR, id VARCHAR, day DATE)"
+        )
         db.execute("BEGIN")
-        db.execute(
-            "CREATE TEMP TABLE staged AS SELECT messageId AS message, userId AS user_id,"
-            " anonymousId AS anonymous, CAST(left(receivedAt, 10) AS DATE) AS day"
-            f" FROM {_duckdb_read(file)}"
-        )
-        db.execute(
-            "CREATE TEMP TABLE sent AS SELECT message AS id, min(day) AS day FROM staged GROUP BY 1"
-        )
-        db.execute(
-            "UPDATE message SET day = sent.day FROM sent"
-            " WHERE message.id = sent.id AND sent.day < message.day"
-        )
-        db.execute("INSERT INTO message SELECT sent.* FROM sent ANTI JOIN message USING (id)")
-        for kind, column, condition in (
-            ("identified", "user_id", "user_id IS NOT NULL"),
-            ("anonymous", "anonymous", "anonymous IS NOT NULL"),
-            ("joined", "anonymous", "anonymous IS NOT NULL AND user_id IS NOT NULL"),
-        ):
+        _duckdb_stage(db, file)
+        for table, columns, new in (
+            ("message", ("source", "id"), _SENT), ("tracked", ("scope", "kind", "id"), _TRACKED)
+        ):  # fmt: skip
+            same = " AND ".join(f"{table}.{each} = sent.{each}" for each in columns)
+            db.execute(f"CREATE OR REPLACE TEMP TABLE sent AS {new}")
             db.execute(
-                f"INSERT INTO tracked SELECT '{kind}', seen.id FROM"
-                f" (SELECT DISTINCT {column} AS id FROM staged WHERE {condition}) AS seen"
-                f" ANTI JOIN (SELECT id FROM tracked WHERE kind = '{kind}') AS known USING (id)"
+                f"UPDATE {table} SET day = sent.day FROM sent"
+                f" WHERE {same} AND sent.day < {table}.day"
+            )
+            using = ", ".join(columns)
+            db.execute(
+                f"INSERT INTO {table} SELECT sent.* FROM sent ANTI JOIN {table} USING ({using})"
             )
         db.execute("COMMIT")
         db.execute("CHECKPOINT")
-        days = db.execute(
-            "SELECT CAST(day AS VARCHAR), count(*) FROM message GROUP BY 1 ORDER BY 1"
-        )
-        calls = dict(days.fetchall())
-        sets = dict(db.execute("SELECT kind, count(*) FROM tracked GROUP BY 1").fetchall())
-    return {"calls": calls} | {name: sets.get(name, 0) for name in _SETS}
+        return _duckdb_series(db, "FROM message", "FROM tracked")
 
 
 def duckdb_counts(file: Path, folder: Path) -> dict[str, Any]:
-    """DuckDB: distinct values of a file, by their earliest day; keeps nothing."""
+    """DuckDB: the distinct ids of a file, by their earliest day; keeps nothing."""
     del folder
     import duckdb
 
-    days = duckdb.sql(
-        "SELECT day, count(*) FROM (SELECT min(left(receivedAt, 10)) AS day"
-        f" FROM {_duckdb_read(file)} GROUP BY messageId) GROUP BY 1 ORDER BY 1"
-    ).fetchall()
-    sets = duckdb.sql(
-        "SELECT count(DISTINCT userId), count(DISTINCT anonymousId), count(DISTINCT anonymousId)"
-        f" FILTER (userId IS NOT NULL) FROM {_duckdb_read(file)}"
-    ).fetchall()[0]
-    return {"calls": dict(days)} | dict(zip(_SETS, sets, strict=True))
+    with duckdb.connect() as db:
+        _duckdb_stage(db, file)
+        return _duckdb_series(db, _SENT, _TRACKED)
 
 
-def _polars_read(file: Path) -> Any:
+def _polars_sent(file: Path) -> tuple[Any, Any]:
+    """The messages of a file and the ids in its sets, each once, with the earliest day."""
     import polars
 
-    schema = dict.fromkeys(_COLUMNS, polars.String)
-    return polars.scan_ndjson(file, schema=schema).with_columns(
-        day=polars.col("receivedAt").str.slice(0, 10)
+    of = polars.col
+    sent = (
+        polars.scan_ndjson(file, schema=dict.fromkeys(_COLUMNS, polars.String))
+        .select(
+            "userId",
+            "anonymousId",
+            day=of("receivedAt").str.slice(0, 10),
+            source="projectId",
+            id="messageId",
+            previousId=polars.when(of("type") == "alias").then("previousId"),
+        )
+        .collect()
+    )
+    seen = polars.concat(
+        sent.filter(column.is_not_null(), *conditions).select(
+            "source", "day", kind=polars.lit(kind), id=column
+        )
+        for kind, column, *conditions in (
+            ("identified", of("userId")),
+            ("anonymous", of("anonymousId")),
+            ("anonymous", of("previousId")),
+            ("joined", of("anonymousId"), of("userId").is_not_null()),
+            ("joined", of("previousId"), of("userId").is_not_null()),
+        )
+    )
+    of_sources = _earliest(seen.rename({"source": "scope"}), "scope", "kind")
+    of_all = _earliest(of_sources.with_columns(scope=polars.lit("")), "scope", "kind")
+    tracked = polars.concat([of_sources, of_all])
+    return _earliest(sent.select("source", "id", "day"), "source"), tracked
+
+
+def _earliest(rows: Any, *of: str) -> Any:
+    import polars
+
+    return rows.group_by(*of, "id").agg(polars.col("day").min())
+
+
+def _polars_series(messages: Any, tracked: Any) -> dict[str, Any]:
+    return _series(
+        messages.group_by("source", "day").len().iter_rows(),
+        tracked.group_by("scope", "kind", "day").len().iter_rows(),
     )
 
 
 def polars_keeps(file: Path, folder: Path) -> dict[str, Any]:
     """Polars: what is kept and what is new, each id once, into new files of Parquet."""
-    import polars
-
-    sent = _polars_read(file).select("messageId", "userId", "anonymousId", "day").collect()
-    columns = polars.col("messageId").alias("id"), polars.col("day")
-    messages = _merged(folder / "message.parquet", sent.select(columns))
-    user, visitor = polars.col("userId"), polars.col("anonymousId")
-    tracked = polars.concat(
-        sent.filter(condition).select(
-            polars.lit(kind).alias("kind"), column.alias("id"), polars.lit("").alias("day")
-        )
-        for kind, column, condition in (
-            ("identified", user, user.is_not_null()),
-            ("anonymous", visitor, visitor.is_not_null()),
-            ("joined", visitor, visitor.is_not_null() & user.is_not_null()),
-        )
+    messages, tracked = _polars_sent(file)
+    return _polars_series(
+        _merged(folder / "message.parquet", messages, "source"),
+        _merged(folder / "tracked.parquet", tracked, "scope", "kind"),
     )
-    sets = dict(
-        _merged(folder / "tracked.parquet", tracked, "kind").group_by("kind").len().iter_rows()
-    )
-    calls = dict(messages.group_by("day").len().sort("day").iter_rows())
-    return {"calls": calls} | {name: sets.get(name, 0) for name in _SETS}
 
 
 def _merged(kept: Path, sent: Any, *of: str) -> Any:
     import polars
 
-    both = polars.concat([polars.read_parquet(kept), sent]) if kept.exists() else sent
-    merged = both.group_by(*of, "id").agg(polars.col("day").min())
+    if kept.exists():
+        sent = _earliest(polars.concat([polars.read_parquet(kept), sent], how="diagonal"), *of)
     written = kept.with_suffix(".new")
-    merged.write_parquet(written, compression="lz4")
+    sent.write_parquet(written, compression="lz4")
     with written.open("rb") as file:
         os.fsync(file.fileno())
     written.replace(kept)
-    return merged
+    return sent
 
 
 def polars_counts(file: Path, folder: Path) -> dict[str, Any]:
-    """Polars: distinct values of a file, by their earliest day; keeps nothing."""
+    """Polars: the distinct ids of a file, by their earliest day; keeps nothing."""
     del folder
-    import polars
-
-    sent = _polars_read(file)
-    user, visitor = polars.col("userId"), polars.col("anonymousId")
-    days, sets = polars.collect_all(
-        [
-            sent.group_by("messageId").agg(polars.col("day").min()).group_by("day").len(),
-            sent.select(
-                user.drop_nulls().n_unique(),
-                visitor.drop_nulls().n_unique(),
-                visitor.filter(user.is_not_null()).drop_nulls().n_unique().alias("joined"),
-            ),
-        ]
-    )
-    calls = dict(days.sort("day").iter_rows())
-    return {"calls": calls} | dict(zip(_SETS, sets.row(0), strict=True))
+    return _polars_series(*_polars_sent(file))
 
 
 def clickhouse_keeps(file: Path, folder: Path) -> dict[str, Any]:
@@ -157,29 +191,41 @@ def clickhouse_keeps(file: Path, folder: Path) -> dict[str, Any]:
     session = Session(str(folder / "meter"))
     session.query("CREATE DATABASE IF NOT EXISTS meter")
     session.query(
-        "CREATE TABLE IF NOT EXISTS meter.message"
-        " (id String, day Date, user Nullable(String), anonymous Nullable(String))"
-        " ENGINE = MergeTree ORDER BY id SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
+        "CREATE TABLE IF NOT EXISTS meter.message (source LowCardinality(String), id String,"
+        " day Date, user Nullable(String), anonymous Nullable(String), previous Nullable(String))"
+        " ENGINE = MergeTree ORDER BY (source, id)"
+        " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
     )
     columns = ", ".join(f"{name} Nullable(String)" for name in _COLUMNS)
     session.query(
-        "INSERT INTO meter.message SELECT messageId, toDate(substring(receivedAt, 1, 10)),"
-        f" userId, anonymousId FROM file('{file}', JSONEachRow, '{columns}')"
+        "INSERT INTO meter.message SELECT projectId, messageId,"
+        " toDate(substring(receivedAt, 1, 10)), userId, anonymousId,"
+        " if(type = 'alias', previousId, NULL)"
+        f" FROM file('{file}', JSONEachRow, '{columns}')"
         " SETTINGS input_format_skip_unknown_fields = 1"
     )
-    days = session.query(
-        "SELECT toString(day) AS day, toUInt32(count()) AS count FROM"
-        " (SELECT min(day) AS day FROM meter.message GROUP BY id) GROUP BY day ORDER BY day",
-        "JSONEachRow",
+
+    def asked(query: str) -> list[Any]:
+        answer = session.query(query, "JSONCompactEachRow")
+        return [json.loads(line) for line in str(answer).splitlines()]
+
+    calls = asked(
+        "SELECT source, toString(first), toUInt32(count()) FROM"
+        " (SELECT source, id, min(day) AS first FROM meter.message GROUP BY source, id)"
+        " GROUP BY source, first"
     )
-    sets = session.query(
-        "SELECT toUInt32(uniqExact(user)) AS users, toUInt32(uniqExact(anonymous)) AS visitors,"
-        " toUInt32(uniqExactIf(anonymous, user IS NOT NULL)) AS both FROM meter.message",
-        "JSONEachRow",
+    sets = asked(
+        "SELECT scope, kind, toString(first), toUInt32(count()) FROM ("
+        "  SELECT scope, tracked.1 AS kind, tracked.2 AS each, min(day) AS first FROM ("
+        "   SELECT day, arrayJoin([toString(source), '']) AS scope, arrayJoin(arrayFilter("
+        "    pair -> isNotNull(pair.2), [('identified', user), ('anonymous', anonymous),"
+        "    ('anonymous', previous), ('joined', if(isNull(user), NULL, anonymous)),"
+        "    ('joined', if(isNull(user), NULL, previous))])) AS tracked FROM meter.message"
+        "  ) GROUP BY scope, kind, each"
+        " ) GROUP BY scope, kind, first"
     )
-    calls = {row["day"]: row["count"] for row in map(json.loads, str(days).splitlines())}
     session.close()
-    return {"calls": calls} | dict(zip(_SETS, json.loads(str(sets)).values(), strict=True))
+    return _series(calls, sets)
 
 
 def json_loads(file: Path, folder: Path) -> dict[str, Any]:

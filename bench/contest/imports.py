@@ -12,19 +12,18 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bench.contest.contenders import HEADCOUNT
 from bench.contest.engines import PYTHON, ROOT
-from bench.contest.files import MONTH, Truth, make_file
+from bench.contest.files import MONTH, WHOLE, Counts, Truth, make_files
 from bench.contest.interrupts import held, raise_if_interrupted
 from bench.contest.plan import Plan
 from bench.load import BenchError
 from bench.machine import busy_seconds
+from headcount.catalog import Catalog
 from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
 from headcount.store.opening import open_store
@@ -32,7 +31,7 @@ from headcount.store.opening import open_store
 __all__ = ["HEADCOUNT_IMPORT", "PROGRAMS", "Import", "Imported", "Program", "run_imports"]
 
 HEADCOUNT_IMPORT = f"{HEADCOUNT} import"
-_FIRST, _AGAIN = "", "again"
+_FIRST, _FURTHER, _AGAIN = "", ", with a further archive on top", ", when it was imported again"
 
 
 @dataclass(frozen=True)
@@ -75,19 +74,20 @@ class Imported:
     """What a program has shown.
 
     Attributes:
-        turns: its imports.
+        turns: its imports of a first archive, into nothing.
+        further: its imports of a further one, on top of the first.
         wrong: the first difference between what the file holds and what was counted, in words.
         failed: why it takes part no longer; empty while it does.
     """
 
     turns: list[Import] = field(default_factory=list)
+    further: list[Import] = field(default_factory=list)
     wrong: str = ""
     failed: str = ""
 
 
 def _prepare_headcount(folder: Path) -> None:
     _command(folder, "workspace", "add", "Shop")
-    _command(folder, "source", "add", "web", "--workspace", "Shop")
 
 
 def _command(folder: Path, *arguments: str) -> None:
@@ -96,17 +96,24 @@ def _command(folder: Path, *arguments: str) -> None:
 
 
 def _headcount(file: Path, folder: Path) -> dict[str, Any]:
-    _command(folder, "import", str(file), "--workspace", "Shop", "--source", "web")
-    with closing(open_store(folder / "data" / "store.sqlite")) as store:
+    _command(folder, "import", str(file), "--workspace", "Shop", "--make-sources")
+    data = folder / "data"
+    with closing(open_store(data / "store.sqlite")) as store:
         reading = store.read_usage(1, parse_period(f"{MONTH}-01"))
-    totals = reading.workspace_totals()[-1]
-    new = enumerate(np.asarray(reading.workspace[:, API_CALLS]), 1)
+    with Catalog(data / "catalog.sqlite", read_only=True) as catalog:
+        names = {each.number: each.name for each in catalog.sources()}
+    scopes = [WHOLE, *(names[number] for number in reading.source_numbers.tolist())]
     return {
-        "calls": {f"{MONTH}-{day:02d}": int(count) for day, count in new if count},
-        "identified": int(totals[IDENTIFIED]),
-        "anonymous": int(totals[ANONYMOUS]),
-        "joined": int(totals[ANONYMOUS_IDENTIFIED]),
+        scope: {
+            kind: {f"{MONTH}-{day:02d}": int(new) for day, new in enumerate(counts, 1) if new}
+            for kind, counts in zip(_KINDS, of_scope[:, _COLUMNS].T, strict=True)
+        }
+        for scope, of_scope in zip(scopes, [reading.workspace, *reading.sources], strict=True)
     }
+
+
+_KINDS = ("calls", "identified", "anonymous", "joined")
+_COLUMNS = [API_CALLS, IDENTIFIED, ANONYMOUS, ANONYMOUS_IDENTIFIED]
 
 
 def _peer(name: str) -> Callable[[Path, Path], dict[str, Any]]:
@@ -162,7 +169,7 @@ def run_imports(
     tell: Callable[[str], None],
     until_s: float,
 ) -> dict[str, Imported]:
-    """Give everybody turns on one file.
+    """Give everybody turns on a first archive, and those that keep it on a further one.
 
     Args:
         folder: for the file and what is kept.
@@ -174,9 +181,10 @@ def run_imports(
     Returns:
         What each has shown. One that fails takes part no longer, and says why.
     """
-    tell("making a file to import")
-    file = folder / f"{MONTH}.ndjson"
-    truth = make_file(file, plan.records)
+    tell("making archives to import")
+    files = folder / f"{MONTH}.ndjson", folder / f"{MONTH}-further.ndjson"
+    truths = make_files(*files, plan.records)
+    archives = list(zip(files, truths, strict=True))
     shown = {program.name: Imported() for program in programs}
     for number in range(plan.imports):
         if number and time.monotonic() > until_s:
@@ -184,44 +192,57 @@ def run_imports(
         for program in programs[:: -1 if number % 2 else 1]:
             tell(f"{program.name}: importing, round {number + 1} of {plan.imports}")
             if not shown[program.name].failed:
-                _take_turn(folder / "import", program, file, truth, shown[program.name])
+                _take_turn(folder / "import", program, archives, shown[program.name])
     return shown
 
 
-def _take_turn(folder: Path, program: Program, file: Path, truth: Truth, shown: Imported) -> None:
+def _take_turn(
+    folder: Path, program: Program, archives: list[tuple[Path, Truth]], shown: Imported
+) -> None:
+    (first, truth), (further, truth_of_both) = archives
     folder.mkdir()
     try:
         program.prepare(folder)
-        busy_before_s, cpu_before_s, began_s = busy_seconds(), _cpu_s(), time.perf_counter()
-        found = program.run(file, folder)
-        elapsed_s, cpu_s = time.perf_counter() - began_s, _cpu_s() - cpu_before_s
-        others_s = busy_seconds() - busy_before_s - cpu_s
-        load = max(0.0, others_s / (elapsed_s * len(os.sched_getaffinity(0))))
-        _compare(program, found, truth, shown, _FIRST)
-        if program.kind == "keeps" and not shown.turns:
-            # Who keeps knows the same file again: nothing counts twice.
-            _compare(program, program.run(file, folder), truth, shown, _AGAIN)
-        shown.turns.append(Import(truth.records / elapsed_s, cpu_s / truth.records * 1e6, load))
+        turn = _timed(folder, program, first, truth, shown, _FIRST)
+        if program.kind == "keeps":
+            on_top = _timed(folder, program, further, truth_of_both, shown, _FURTHER)
+            if not shown.turns:
+                # Who keeps knows the same file again: nothing counts twice.
+                _compare(program, program.run(first, folder), truth_of_both, shown, _AGAIN)
+            shown.further.append(on_top)
+        shown.turns.append(turn)
     except (BenchError, OSError, ValueError) as error:
         shown.failed = " ".join(str(error).split())[:300]
     finally:
         shutil.rmtree(folder)
 
 
-def _compare(
-    program: Program, found: dict[str, Any], truth: Truth, shown: Imported, when: str
-) -> None:
-    expected = {name: each for name, each in asdict(truth).items() if name != "records"}
-    if program.kind == "decodes" or shown.wrong or found == expected:
+def _timed(
+    folder: Path, program: Program, file: Path, truth: Truth, shown: Imported, when: str
+) -> Import:
+    busy_before_s, cpu_before_s, began_s = busy_seconds(), _cpu_s(), time.perf_counter()
+    found = program.run(file, folder)
+    elapsed_s, cpu_s = time.perf_counter() - began_s, _cpu_s() - cpu_before_s
+    others_s = busy_seconds() - busy_before_s - cpu_s
+    load = max(0.0, others_s / (elapsed_s * len(os.sched_getaffinity(0))))
+    _compare(program, found, truth, shown, when)
+    return Import(truth.records / elapsed_s, cpu_s / truth.records * 1e6, load)
+
+
+def _compare(program: Program, found: Counts, truth: Truth, shown: Imported, when: str) -> None:
+    if program.kind == "decodes" or shown.wrong or found == truth.counts:
         return
-    differing = next(name for name in expected if found.get(name) != expected[name])
-    calls, sent = (sum(each["calls"].values()) for each in (found, expected))
-    said = (
-        f"{calls:,} API calls counted, the file holds {sent:,}, or on other days"
-        if differing == "calls"
-        else f"{differing}: {found.get(differing)} counted, the file holds {expected[differing]}"
-    )
-    shown.wrong = f"{said}{', when it was imported again' if when else ''}"
+    for scope, kinds in truth.counts.items():
+        for kind, expected in kinds.items():
+            counted = found.get(scope, {}).get(kind, {})
+            if counted != expected:
+                whose = scope or "the workspace"
+                shown.wrong = (
+                    f"{kind} of {whose}: {sum(counted.values()):,} counted, there are"
+                    f" {sum(expected.values()):,}, or they are of other days{when}"
+                )
+                return
+    shown.wrong = f"something was counted that is not there{when}"
 
 
 def _cpu_s() -> float:

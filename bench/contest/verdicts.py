@@ -57,7 +57,7 @@ def loads(standings: Mapping[str, Standing], imported: Mapping[str, Imported]) -
     of_rounds = [
         turn.load for each in standings.values() for turns in each.turns.values() for turn in turns
     ]
-    of_imports = [turn.load for each in imported.values() for turn in each.turns]
+    of_imports = [turn.load for each in imported.values() for turn in [*each.turns, *each.further]]
     return Spread.of([*of_rounds, *of_imports] or [0.0])
 
 
@@ -89,7 +89,13 @@ def imports_ahead(imported: Mapping[str, Imported], keeping: Container[str]) -> 
     for name, theirs in imported.items():
         if name == HEADCOUNT_IMPORT or name not in keeping or theirs.wrong or not theirs.turns:
             continue
-        if (times := ratios([t.rate for t in theirs.turns], [t.rate for t in ours.turns])) > 1:
-            yield f"{name} imports {times:.2f} times as many records a second."
-        if (times := ratios([t.cpu_us for t in theirs.turns], [t.cpu_us for t in ours.turns])) < 1:
-            yield f"{name} takes {times:.2f} of the processor time a record."
+        for a, b, what in (
+            (theirs.turns, ours.turns, ""),
+            (theirs.further, ours.further, " of a further archive on top of the first"),
+        ):
+            if not a or not b:
+                continue
+            if (times := ratios([t.rate for t in a], [t.rate for t in b])) > 1:
+                yield f"{name} imports {times:.2f} times as many records a second{what}."
+            if (times := ratios([t.cpu_us for t in a], [t.cpu_us for t in b])) < 1:
+                yield f"{name} takes {times:.2f} of the processor time a record{what}."
