@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from browser.support import Window, window
+from headcount.counting.alerts import QuotaReached
 from headcount.counting.facts import Rejection
 from headcount.store.protocol import Change
 from support.installation import NOVEMBER, NOW_MS, Installation, day_of
@@ -40,6 +41,24 @@ def fill(place: Installation) -> None:
     place.use(till, NOVEMBER, {3: day(40)})
     refused = Rejection(place.workspace.number, web.number, day_of(NOVEMBER, 9), "invalid_id", 77)
     place.store.commit(Change(rejections=(refused,), counted_until_ms=NOW_MS))
+
+
+def test_where_a_quota_was_reached_is_said_and_drawn(place: Installation, browser: Browser) -> None:
+    web = next(each for each in place.catalog.sources() if each.name == "Website")
+    reached = QuotaReached(
+        place.workspace.number, NOVEMBER, web.number, "api_calls", 900, NOW_MS - 86_400_000,
+        "refuse",
+    )  # fmt: skip
+    place.store.commit(Change(quotas_reached=[reached]))
+    with page_of(place) as home, window(browser, home) as opened:
+        opened.sign_in(place.admin_secret)
+        outcomes = opened.page.locator("#outcomes")
+        expect(outcomes).to_contain_text("Quota of 900 API calls reached by Website")
+        opened.page.locator("#sources").get_by_role("link", name="Website").click()
+        expect(outcomes).to_contain_text("Quota of 900 API calls reached")
+        expect(outcomes).to_contain_text("past it are answered 429")
+        opened.await_charts()
+        opened.check("source-past-its-quota")
 
 
 def heading(opened: Window, name: str) -> Locator:

@@ -7,7 +7,11 @@ sent again, so that a mail program may show it once.
 from __future__ import annotations
 
 import smtplib
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from email.utils import formatdate
 
@@ -18,6 +22,7 @@ from headcount.alerting.webhook_posts import ReceiverAnswer
 __all__ = ["message_of", "send_mail"]
 
 _TIMEOUT_S = 30.0
+_WITHIN_S = 120.0
 _SAID_MAX = 160
 _OFFERS_NONE = {
     "starttls": "it offers no STARTTLS: add the channel with smtps:// for TLS from the start, or"
@@ -73,6 +78,8 @@ def send_mail(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int)
         return ReceiverAnswer(0, _OFFERS_NONE[config.security], taken=False)
     except ssl.SSLError as error:
         return ReceiverAnswer(0, f"its TLS cannot be trusted or used: {error.reason}", taken=False)
+    except (smtplib.SMTPServerDisconnected, TimeoutError):
+        return ReceiverAnswer(0, "it ends the connection, or does not answer in time", taken=False)
     except (smtplib.SMTPException, OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         return ReceiverAnswer(
@@ -83,18 +90,49 @@ def send_mail(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int)
     return ReceiverAnswer(250, "it takes it", taken=True)
 
 
-def _connected(config: EmailConfig) -> smtplib.SMTP:
-    context = ssl.create_default_context()
-    if config.security == "tls":
-        return smtplib.SMTP_SSL(config.host, config.port, timeout=_TIMEOUT_S, context=context)
-    server = smtplib.SMTP(config.host, config.port, timeout=_TIMEOUT_S)
-    if config.security == "starttls":
-        try:
-            server.starttls(context=context)
-        except BaseException:
-            server.close()
-            raise
-    return server
+class _Server(smtplib.SMTP):
+    """A mail server, and the socket to it as it was before TLS.
+
+    Args:
+        config: which.
+    """
+
+    def __init__(self, config: EmailConfig) -> None:
+        super().__init__(timeout=_TIMEOUT_S)
+        self._host = config.host  # whose certificate is asked for
+        self._security = config.security
+        self.raw: socket.socket | None = None
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        self.raw = socket.create_connection((host, port), timeout)
+        if self._security != "tls":
+            return self.raw
+        return ssl.create_default_context().wrap_socket(self.raw, server_hostname=host)
+
+    def end(self) -> None:
+        """End it from another thread, whatever it is waited for."""
+        for each in (self.sock, self.raw):
+            if each is not None:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def _connected(config: EmailConfig) -> Iterator[smtplib.SMTP]:
+    """A mail server, for two minutes in all: each byte may come in time, and the last one never."""
+    server = _Server(config)
+    timer = threading.Timer(_WITHIN_S, server.end)
+    timer.daemon = True
+    timer.start()
+    try:
+        with server:
+            server.connect(config.host, config.port)
+            if config.security == "starttls":
+                server.starttls(context=ssl.create_default_context())
+            yield server
+    finally:
+        timer.cancel()
+        server.close()
 
 
 def _said(words: str, refused: object) -> str:

@@ -7,6 +7,8 @@ those of a redirect too.
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import time
 import urllib.parse
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from standardwebhooks import Webhook
 
 from headcount import __version__
 from headcount.alerting.channels import WebhookConfig
+from headcount.forwarding_targets import is_public
 from headcount.outgoing_answers import retry_after_s, why_unanswered
 from headcount.outgoing_connections import pool_of
 
@@ -92,6 +95,9 @@ def _post_once(
     split = urllib.parse.urlsplit(url)
     if split.scheme != "https" and not (config.allow_private and split.scheme == "http"):
         return ReceiverAnswer(0, "it sends on to an address that is not https://", taken=False)
+    if not config.allow_private and _is_private(split.hostname or ""):
+        # Where a proxy is asked instead of it, nobody would judge what it connects to.
+        return ReceiverAnswer(0, "it is an address of a private network", taken=False)
     # A pool of its own each time: what was judged once is not kept for the next.
     pool = pool_of(split, by_token=not config.allow_private)
     try:
@@ -121,3 +127,18 @@ def _post_once(
         gone=status == 410,
         retry_after_s=asked_s,
     )
+
+
+def _is_private(host: str) -> bool:
+    """Whether a host is named by an address, in any of its spellings, that is not public.
+
+    A name is looked up and judged by whoever connects to it.
+    """
+    try:
+        address = str(ipaddress.ip_address(host))
+    except ValueError:
+        try:
+            address = socket.inet_ntoa(socket.inet_aton(host))  # such as 127.1
+        except OSError:
+            return False
+    return not is_public(address)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from headcount.api.v1.outcomes import OutcomesBody
+from headcount.counting.metrics import HEADLINES
 from headcount.intake.reasons import EXPLANATIONS
 from headcount.wording import percent_text
 
-__all__ = ["REMEDIES", "Attention", "attention_of"]
+__all__ = ["Attention", "outcome_values"]
 
 REMEDIES = {str(reason): explanation.sentence for reason, explanation in EXPLANATIONS.items()}
 """What would have been right, by the code of a rejection."""
@@ -50,3 +52,14 @@ def attention_of(outcomes: OutcomesBody) -> list[Attention]:
             share = percent_text(of.rejected, messages)
             found.append(Attention(each.source_name, of.rejected, messages, share, reasons))
     return sorted(found, key=lambda each: (-each.rejected, each.name))
+
+
+def outcome_values(outcomes: OutcomesBody) -> dict[str, Any]:
+    """What a page of a month shows of what became of messages, by the names in its template."""
+    return {
+        "outcomes": outcomes.totals,
+        "quotas_reached": outcomes.quotas_reached,
+        "quota_of": {metric.wire: metric.label for metric in HEADLINES},
+        "remedies": REMEDIES,
+        "attention": attention_of(outcomes),
+    }

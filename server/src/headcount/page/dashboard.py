@@ -26,7 +26,7 @@ from headcount.counting.metrics import HEADLINES, Metric
 from headcount.extras import install_command
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
-from headcount.page.attention import REMEDIES, attention_of
+from headcount.page.attention import outcome_values
 from headcount.page.cards import UsageCard, usage_card
 from headcount.page.comparing import BesideRow, OtherMonth, beside, other_of, read_summary
 from headcount.page.connecting import snippets
@@ -229,13 +229,11 @@ async def show_usage(
         first=month.first,
         at_once=SOURCES_MAX,
         sums=sums(month.summary),
-        attention=attention_of(month.outcomes),
         columns=COLUMNS,
         order=order,
         used=used,
-        outcomes=month.outcomes.totals,
+        **outcome_values(month.outcomes),
         subject="",
-        remedies=REMEDIES,
         outcome_rows=outcome_rows(month.outcomes),
         days=day_rows(daily.days, daily.workspace),
         months=[] if visit.shared else month_rows(month.months),

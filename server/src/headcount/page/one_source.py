@@ -24,7 +24,7 @@ from headcount.counting.metrics import HEADLINES, REPORTED, Metric
 from headcount.extras import install_command
 from headcount.page.asking import ApiRefusal
 from headcount.page.assets import LIBRARY
-from headcount.page.attention import REMEDIES, attention_of
+from headcount.page.attention import outcome_values
 from headcount.page.cards import UsageCard, usage_card
 from headcount.page.comparing import (
     BesideRow,
@@ -187,12 +187,10 @@ async def show_source(
         whole=_way_back(visit, month) if whole else "",
         standing=[month.card(metric) for metric in HEADLINES],
         totals=month.totals(),
-        outcomes=month.outcomes.totals,
+        **outcome_values(month.outcomes),
         sent_by=month.sent_by,
         subject=source.name,
         forwarding=await _forwarding(visit, source),
-        remedies=REMEDIES,
-        attention=attention_of(month.outcomes),
         last_day=month.last_day(),
         days=day_rows(month.daily.days, month.columns),
         counted=COUNTED,

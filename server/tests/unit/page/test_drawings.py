@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount.api.v1.daily import Columns, DailyBody
+from headcount.api.v1.daily import Columns, DailyBody, SourceColumns
 from headcount.api.v1.month_end import ForecastRecord, Forecasts
+from headcount.api.v1.outcomes import ReachedQuota
 from headcount.api.v1.plan_limits import LimitsRecord
 from headcount.charts import SOURCES_MAX
 from headcount.counting.calendar import parse_period
 from headcount.counting.metrics import HEADLINES, REPORTED
-from headcount.page.drawings import _places, drawings
+from headcount.page.drawings import _places, drawings, source_drawings
 from support.forecasts import forecast_from
 
 NO_SOURCES: dict[str, list[str]] = {metric.name: [] for metric in HEADLINES}
@@ -28,6 +31,25 @@ def test_every_source_has_one_colour_and_every_chart_tells_its_sources_apart(
     shown = [places[each] for each in by_mtu]
     assert len(set(shown)) == len(shown)
     assert all(0 <= place < SOURCES_MAX for place in shown)
+
+
+def test_where_a_quota_was_reached_stands_in_the_chart_of_its_metric_alone() -> None:
+    days = [f"2026-11-{day:02d}" for day in range(1, 11)]
+    columns = Columns(*[[10 * day for day in range(1, 11)]] * (len(REPORTED) + 1))
+    source = SourceColumns("s1", "web", columns)
+    daily = DailyBody(
+        "2026-11-01", "2026-11-01", "2026-11-10T12:00:00.000Z", days, 0, columns, [source]
+    )
+    reached = ReachedQuota("s1", "web", "apiCalls", 60, "2026-11-06T09:00:00.000Z", "refuse")
+    drawn = source_drawings(daily, None, Forecasts(), 30, [reached])
+    charts = json.loads(str(drawn))["charts"]
+    marked = {name: spec for name, spec in charts.items() if "quota reached" in json.dumps(spec)}
+    assert list(marked) == ["api-calls"]
+    assert {"day": 6, "label": "quota reached"} in [
+        value
+        for layer in marked["api-calls"]["layer"]
+        for value in layer.get("data", {}).get("values", ())
+    ]
 
 
 @pytest.mark.parametrize("told", [False, True])
