@@ -255,10 +255,8 @@ class World:
         for each in told[len(self.silences) :]:
             since_ms, came_ms = each.since_ms or 0, self.came.get(each.source, 0)
             # When the last one came is written once a minute, and only while somebody watches;
-            # without, it is some moment of the last day with usage.
+            # without, it is the end of the last day with usage.
             earliest_ms = came_ms - 60_000
-            if each.source not in self.exact:
-                earliest_ms -= came_ms % MS_PER_DAY
             assert came_ms > self.now_ms or since_ms > earliest_ms, "something has come since"
             assert self.now_ms - since_ms >= each.value * HOUR_MS, "not for so long"
             assert self.now_ms - self.watched_since_ms >= HOUR_MS // 6, "nobody has looked on"

@@ -114,6 +114,7 @@ class AlertWatch:
                 the change.
             is_news: whether what it adds to months that are over was counted just now.
         """
+        change.arrivals = self._pending.written
         if not self._by_scope and not self._quotas:
             return
         now_ms = self._clock_ms()
@@ -132,7 +133,6 @@ class AlertWatch:
             reached += self._quotas.reached(place, after, now_ms)
         change.alerts = events_of(found, now_ms)
         change.quotas_reached = reached
-        change.arrivals = self._pending.written
 
     def committed(self, change: Change) -> None:
         """Take what a change that is durable has made true."""

@@ -44,6 +44,7 @@ class Silence:
         self._arrived: dict[Scope, int] = {}
         self._written: dict[Scope, int] = {}
         self._has_read = False
+        self._left: set[Scope] = set()
         self._awake_since_ms: int | None = None
         self._looked_at_ms = 0
         self._used: dict[Scope, tuple[int, set[int]]] = {}
@@ -51,9 +52,13 @@ class Silence:
     def watch(self, rules: Iterable[AlertRule]) -> None:
         """Watch the scopes of some rules, and no others."""
         former, self._watched = self._watched, {rule.scope for rule in rules}
-        if self._watched and not self._has_read:
-            self._written, self._has_read = dict(self._store.alerts.arrivals()), True
+        if not self._has_read:
+            held = self._store.alerts.arrivals()
+            self._written = {scope: at_ms for scope, at_ms in held.items() if at_ms}
+            self._has_read = True
+            self._left = self._written.keys() - self._watched
             return
+        self._left = (self._left | (self._written.keys() - self._watched)) - self._watched
         for scope in self._watched - former:
             # What was noted of it is of when somebody watched: more may have come since.
             for noted in (self._arrived, self._written, self._used):
@@ -68,7 +73,7 @@ class Silence:
         Returns:
             What is to be noted once they are, and what of it is to be written with them.
         """
-        if not self._watched or not len(facts):
+        if not len(facts):
             return {}, {}
         live = facts[(facts["flags"] & IMPORTED) == 0]
         found: dict[Scope, int] = {}
@@ -86,7 +91,8 @@ class Silence:
         return found, self._to_write(found)
 
     def _to_write(self, found: Mapping[Scope, int]) -> dict[Scope, int]:
-        return {
+        # Nobody sees what comes to a scope that was left: what is written of it is true no more.
+        return dict.fromkeys(self._left, 0) | {
             scope: at_ms
             for scope, at_ms in found.items()
             # A clock that was set back makes an earlier moment the last one.
@@ -98,7 +104,12 @@ class Silence:
         self._arrived.update(arrived)
         for scope in arrived:
             self._used.pop(scope, None)
-        self._written.update(written)
+        for scope, at_ms in written.items():
+            if at_ms:
+                self._written[scope] = at_ms
+            else:
+                self._written.pop(scope, None)
+                self._left.discard(scope)
 
     def forget_days(self) -> None:
         """Read anew on which days there was usage, once an import may have brought some."""
@@ -156,7 +167,7 @@ class Silence:
         """
         written_ms = self._written.get(scope)
         used = self._days_used(scope, day_of_ms(now_ms))
-        if written_ms is not None and (not used or max(used) <= day_of_ms(written_ms)):
+        if written_ms and (not used or max(used) <= day_of_ms(written_ms)):
             return written_ms
         return min(now_ms, (max(used) + 1) * MS_PER_DAY - 1) if used else None
 
