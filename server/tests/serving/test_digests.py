@@ -12,8 +12,6 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from headcount.charts.javascript import can_draw
 from moved_clock import MovedClock
 from support.mail_server import MailServer, mail_server
