@@ -31,6 +31,10 @@ def fold_second(facts: Facts, indexes: Indexes, _window_days: int) -> Folded:
     return fold_tracked(MonthOfFacts.each(facts), indexes)
 
 
+_BITS = 62
+"""Partitions of stage 1 that one watermark tells of: SQLite's integers have 63 bits, and a sign."""
+
+
 class SecondStage(PartitionMeter):
     """Counts one partition of ids; `origins` are all partitions of stage 1, the other arguments
     those of `PartitionMeter`."""
@@ -116,17 +120,25 @@ class SecondStage(PartitionMeter):
         self, arrivals: Sequence[Arrival]
     ) -> tuple[dict[str, int], list[tuple[int, Period]]]:
         """Which partitions have closed which months by now, as bits; and what is closed by all."""
-        everybody = {origin: 1 << at for at, origin in enumerate(self._origins())}
-        whole = sum(everybody.values())
+        places = {origin: divmod(at, _BITS) for at, origin in enumerate(self._origins())}
+        words = range(-(-len(places) // _BITS))
         closing: dict[str, int] = {}
         closed = []
+
+        def bits(name: str) -> int:
+            return closing.get(name, self._closing.get(name, 0))
+
         for arrival in arrivals:
+            word, bit = places.get(arrival.origin, (0, None))
             for workspace, number in arrival.entry.sealed:
-                name = f"seal {workspace} {number}"
-                had = closing.get(name, self._closing.get(name, 0))
-                closing[name] = had | everybody.get(arrival.origin, 0)
+                names = [
+                    f"seal {workspace} {number}" + (f" {each}" if each else "") for each in words
+                ]
+                if bit is not None:
+                    closing[names[word]] = bits(names[word]) | 1 << bit
+                by_all = sum(bits(name).bit_count() for name in names) == len(places)
                 period = Period(number)
                 is_new = not self.committing.sealing.is_sealed(workspace, period)
-                if closing[name] == whole and is_new and (workspace, period) not in closed:
+                if by_all and is_new and (workspace, period) not in closed:
                     closed.append((workspace, period))
         return closing, closed

@@ -102,6 +102,19 @@ def test_a_month_is_closed_in_all_partitions_once_it_is_due(cluster: StagedClust
         assert [m.sealed for m in store.months() if m.period == JANUARY] == [True]
 
 
+def test_a_month_is_closed_by_more_partitions_than_an_integer_has_bits() -> None:
+    with TemporaryDirectory(dir=memory_folder()) as folder:
+        start_ms = JANUARY.first_day * MS_PER_DAY
+        cluster = StagedCluster(Path(folder), now_ms=start_ms, facts=65, keys=1, nodes=1)
+        lives_until(cluster, JANUARY.first_day + 1)
+        cluster.now_ms = DUE * MS_PER_DAY
+        lives_until(cluster, DUE)
+        publish_orders(cluster.server.open(), decided(cluster))
+        cluster.settle()
+        assert closed_in(cluster) == cluster.names
+        cluster.close()
+
+
 def test_a_partition_that_was_put_back_closes_again_and_sends_nothing_twice(
     cluster: StagedCluster,
 ) -> None:
