@@ -77,3 +77,16 @@ def test_where_journals_wait_for_backups_a_disk_and_the_log_may_be_lost_together
         shop.post(a, 10)
         eventually(lambda: shop.is_right(a))
         assert shop.fell == []
+
+
+def test_a_nodes_folder_is_not_copied_as_if_a_server_could_go_on_there(tmp_path: Path) -> None:
+    with nodes_of_a_cluster(tmp_path, "a") as (a,):
+        shop = Shop([a])
+        a.start(*MANY)
+        shop.post(a, 20)
+        eventually(lambda: shop.is_right(a))
+        refused = a.run("backup", str(tmp_path / "copy"))
+        assert refused.returncode == 2
+        assert "is a node of a cluster" in refused.stderr
+        assert "--backups DIR" in refused.stderr
+        assert not (tmp_path / "copy").exists()

@@ -68,7 +68,7 @@ def back_up(
         with_key: put the hash key into the backup.
 
     Raises:
-        UsageError: the destination is the data folder or lies in it.
+        UsageError: the destination is the data folder or lies in it, or the folder is a node's.
         DataFolderError: the destination is not empty, the disk is full, or the data folder is
             damaged; nothing of the copy is left then.
     """
@@ -76,6 +76,15 @@ def back_up(
         raise UsageError(
             f"{destination} lies in the data folder {folder.path} itself.",
             "Name a folder outside of it, best on another disk.",
+        )
+    if folder.cluster.exists():
+        # Its journals are behind the log, and its sums have no keys: no server could go on there.
+        raise UsageError(
+            f"{folder.path} is a node of a cluster: what it counts lies in partitions, and a copy"
+            " of the folder could not be counted on.",
+            "Give `headcount serve` --backups DIR, which keeps copies of its partitions; keep the"
+            " hash key, and copy the engine's database by the engine's own means. See"
+            " docs/cluster.md.",
         )
     # What is gone here would be gone from the backup, and nobody could see it there.
     refuse_faults(folder.path)
