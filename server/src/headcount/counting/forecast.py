@@ -48,8 +48,8 @@ _SURE_DAYS = 5
 # Precisions of the priors, in messages or ids of a day that counts for `_DAY_WEIGHT` of them.
 _DAY_WEIGHT = 20.0
 _LEVEL_FOLLOWS, _WEEKDAY_IS_NONE, _DECAY_IS_USUAL = 30.0, 3.0, 30.0
-# What no such model sees, in shares of what is expected: of days, and of sets that fill up.
-_UNSEEN, _UNSEEN_OF_SETS = 0.05, 0.08
+# What no such model sees, in shares of what is expected.
+_UNSEEN = 0.05
 # So many days may have more than so many times what the others have, and be none of them.
 _OUTLIERS_ONE_IN, _OUTLIER_TIMES = 8, 10
 _DEVIATIONS = 1.2816
@@ -236,8 +236,7 @@ def _learned(months: Sequence[_Floats], period: Period, decay: float | None) -> 
     totals = by_day.cumsum()
     slopes = (by_day[:, None] * rows).cumsum(axis=0)
     unknown = (slopes * np.linalg.solve(curvature, slopes.T).T).sum(axis=1)
-    unseen = _UNSEEN if decay is None else _UNSEEN_OF_SETS
-    return _Ahead(totals, dispersion * totals + unknown + (unseen * totals) ** 2)
+    return _Ahead(totals, dispersion * totals + unknown + (_UNSEEN * totals) ** 2)
 
 
 def _without_outliers(new: _Floats) -> _Floats:
