@@ -323,12 +323,12 @@ class _RememberedHashes(dict[str | None, bytes]):
 
     def __init__(self, hasher: IdHasher) -> None:
         super().__init__()
-        self.hasher = hasher
+        self.hashed = hasher.tracked
         self[None] = self[""] = ABSENT
 
     def __missing__(self, text: str | None) -> bytes:
         assert text is not None
-        hashed = self[text] = self.hasher.tracked(text)
+        hashed = self[text] = self.hashed(text)
         return hashed
 
 
@@ -337,7 +337,8 @@ _remembered: list[_RememberedHashes] = []
 
 def _remembered_hashes(hasher: IdHasher) -> _RememberedHashes:
     known = _remembered[0] if _remembered else None
-    if known is None or known.hasher is not hasher or len(known) > _HASHES_MAX:
+    # By the function: whoever looks for the texts of some hashes puts another one into the hasher.
+    if known is None or known.hashed is not hasher.tracked or len(known) > _HASHES_MAX:
         known = _RememberedHashes(hasher)
         _remembered[:] = [known]
     return known
