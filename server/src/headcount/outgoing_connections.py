@@ -31,8 +31,10 @@ ANSWER_WITHIN_S = 60.0
 """For how long one answer is waited for and read, all in all."""
 
 _INTERIM_MAX = 16
-# A vendor's broken headers would be a warning with a trace for each of its answers.
+# A vendor's broken headers would be a warning with a trace for each of its answers. By a filter as
+# well as by a level, since every configuration of the usage client sets the level anew.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
+logging.getLogger("urllib3.connection").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
 def pool_of(split: urllib.parse.SplitResult, *, by_token: bool) -> urllib3.PoolManager:

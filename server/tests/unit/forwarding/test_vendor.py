@@ -14,6 +14,7 @@ import pytest
 from headcount.errors import UsageError
 from headcount.forwarding.vendor import DeliveryVerdict, Vendor, verdict_of
 from headcount.forwarding_targets import is_public, target_url
+from segment_public_api import Configuration
 from support.scripted_vendor import Doing, scripted_vendor
 
 
@@ -109,6 +110,7 @@ def test_an_answer_that_trickles_or_never_begins_is_none(
 
 
 def test_broken_headers_are_no_trace_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    Configuration()  # of the usage client, which sets the level of what urllib3 says
     with speaking((0, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header\r\n\r\n{}")) as url:
         vendor = Vendor(url, "k", by_token=False)
         vendor.post("/v1/track", b"{}")
