@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from headcount.cluster.file_births import birth_of
 from headcount.cluster.partition_backups import PartitionBackup, newest_backup, restore_partition
 from headcount.cluster.partition_lives import Counted, PartitionLives
 from headcount.cluster.placement import Partition
@@ -117,7 +118,7 @@ def prepared_folder(
 
 
 class _State(NamedTuple):
-    """How far a folder has counted; the file that says so."""
+    """How far a folder has counted; when the file was made that says so."""
 
     file: int
     generation: int
@@ -129,7 +130,7 @@ def _state(path: Path) -> _State | None:
     if not store.exists():
         return None
     with damage_named(store), store_view(store, lambda _: None) as view:
-        return _State(store.stat().st_ino, view.part.generation, view.positions())
+        return _State(birth_of(store), view.part.generation, view.positions())
 
 
 def _is_newer(backup: PartitionBackup, held: Counted | None, state: _State | None) -> bool:
@@ -150,7 +151,7 @@ def counted_in(path: Path, cluster: str, epoch: int, run: str = "") -> None:
     Raises:
         OSError: the disk refused.
     """
-    counted = Counted(cluster, epoch, run, DataFolder(path).store.stat().st_ino)
+    counted = Counted(cluster, epoch, run, birth_of(DataFolder(path).store))
     put_whole(path / _EPOCH_FILE, msgspec.json.encode(counted))
 
 

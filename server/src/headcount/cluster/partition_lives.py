@@ -5,7 +5,8 @@ A folder that was put back to an older moment looks like any other, and what it 
 numbers that were given already. So the registry says, outside of it, in which life of the node
 partitions are counted, before they are; and when that life ends well, at which state each stands.
 A folder of that life and state is the one that was left. All else may be older: one that did not
-end well, a copy, a snapshot of a disk. Within one life the file itself tells: a copy is another.
+end well, a copy, a snapshot of a disk. Within one life the file itself tells: a copy was made
+later.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Counted(msgspec.Struct, frozen=True):
         cluster: of which cluster.
         epoch: in which epoch.
         run: in which life of its owner; empty where an earlier version counted it.
-        file: number of the store's file in its file system; 0 for unknown.
+        file: when the store's file was made, as `birth_of` tells it; 0 for unknown.
     """
 
     cluster: str
@@ -99,7 +100,7 @@ class PartitionLives:
 
         Args:
             held: what it says.
-            file: number of its store's file.
+            file: when its store's file was made.
             name: of the partition.
             generation: how many transactions its store has seen.
         """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headcount.cluster.file_births import birth_of
 from headcount.cluster.partition_backups import (
     back_up_partition,
     newest_backup,
@@ -165,6 +166,22 @@ def test_a_folder_that_is_put_back_while_the_node_runs_becomes_another_queue(
     shutil.rmtree(owned.path)
     shutil.copytree(tmp_path / "copy", owned.path)
     assert owned.opened().renewed
+
+
+def test_no_copy_was_born_when_the_original_was(tmp_path: Path) -> None:
+    place, copy = tmp_path / "file", tmp_path / "copy"
+    place.write_bytes(b"one")
+    born = birth_of(place)
+    place.write_bytes(b"another")
+    assert birth_of(place) == born, "written to"
+    shutil.copy2(place, copy)
+    # Its number in the file system is often the one that was just given back.
+    for _ in range(20):
+        place.unlink()
+        shutil.copy2(copy, place)
+        assert birth_of(place) != born
+    with pytest.raises(FileNotFoundError):
+        birth_of(tmp_path / "none")
 
 
 def test_a_folder_that_was_put_back_behind_its_backup_is_made_of_the_backup(
