@@ -49,7 +49,9 @@ def test_a_reader_is_told_and_not_shown_it(
         source = installation.source("web")
         installation.use(source, NOVEMBER, {1: RAISED}, rejections=(TALLY,))
         with installation.client() as client:
-            path = f"/usage/api-calls/daily?period={NOVEMBER}"
+            # A workspace alone is read from its own row.
+            by_source = "/sources" if "source = 1" in statement else ""
+            path = f"/usage/api-calls{by_source}/daily?period={NOVEMBER}"
             where = "/headcount/v1/outcomes" if "rejection" in statement else path
             if "workspace SET" in statement:
                 where = "/headcount/v1/workspace"

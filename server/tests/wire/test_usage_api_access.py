@@ -179,10 +179,10 @@ def test_the_current_period_is_not_to_be_kept(place: Installation) -> None:
 def test_no_trace_leaves_the_server(
     place: Installation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(workspace: int, period: object) -> None:
+    def broken(workspace: int, period: object, **_: object) -> None:
         raise RuntimeError("the secret inside")
 
-    def unavailable(workspace: int, period: object) -> None:
+    def unavailable(workspace: int, period: object, **_: object) -> None:
         raise StorageUnavailableError("disk full at /somewhere")
 
     caplog.handler.setFormatter(TextFormatter("api"))
