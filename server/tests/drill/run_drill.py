@@ -7,6 +7,7 @@ no moment may a count have fallen. That everything is counted is what the cluste
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import tempfile
@@ -174,6 +175,18 @@ class Drill:
                 time.sleep(0.1)
         return time.monotonic() - began_s
 
+    def until_backed_up(self, since_ms: int) -> None:
+        """Wait until all partitions have backups that were begun after a moment."""
+        until_s = time.monotonic() + _FRESH_WITHIN_S
+        while True:
+            self.require_sound()
+            told = json.loads(run(self.nodes[0].settings, "cluster", "status", "--json"))
+            backed_up = [each["backedUpAt"] or 0 for each in told["partitions"]]
+            if min(backed_up) > since_ms:
+                return
+            assert time.monotonic() < until_s, self.story("partitions are not backed up")
+            time.sleep(1)
+
     def require_sound(self) -> None:
         """Fail at once where anything was wrong."""
         assert self.clients is not None
@@ -187,6 +200,8 @@ class Drill:
         node, heir = self.nodes[2], self.nodes[0]
         self.clients.avoided.add(node.name)
         self.settle()
+        # What the node took may be in its partitions alone by now, if the log has been wiped.
+        self.until_backed_up(round(now().timestamp() * 1000))
         node.lose()
         run(heir.settings, "cluster", "takeover", node.name, "--to", heir.name)
         run(heir.settings, "cluster", "retire", node.name, "--yes")
