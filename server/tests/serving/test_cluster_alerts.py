@@ -22,6 +22,9 @@ from support.cluster_programs import NodeProgram, eventually, nodes_of_a_cluster
 from support.cluster_shop import Shop
 from support.scripted_receiver import Does, ScriptedReceiver, scripted_receiver
 
+# Whole nodes: on a machine that others use as well, everything takes a multiple.
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[list[NodeProgram]]:

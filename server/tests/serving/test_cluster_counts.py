@@ -14,6 +14,9 @@ import pytest
 from support.cluster_programs import NodeProgram, database_server, eventually, nodes_of_a_cluster
 from support.cluster_shop import Shop
 
+# Whole nodes: on a machine that others use as well, everything takes a multiple.
+pytestmark = pytest.mark.timeout(1200)
+
 MANY = ("--rate-limit-per-minute", "100000")
 
 

@@ -18,6 +18,9 @@ from support.cluster_programs import (
 )
 from support.cluster_shop import Shop
 
+# Whole nodes: on a machine that others use as well, everything takes a multiple.
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[list[NodeProgram]]:

@@ -7,9 +7,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.cluster_programs import NodeProgram, eventually, fresh_address
 from support.program import Program
 from support.scripted_receiver import ScriptedReceiver, scripted_receiver
+
+# Whole nodes: on a machine that others use as well, everything takes a multiple.
+pytestmark = pytest.mark.timeout(1200)
 
 LAST_MONTH, THIS_MONTH = 60, 30
 

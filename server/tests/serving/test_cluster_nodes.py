@@ -33,6 +33,9 @@ from support.cluster_programs import (
     nodes_of_a_cluster,
 )
 
+# Whole nodes: on a machine that others use as well, everything takes a multiple.
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[list[NodeProgram]]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from support.cluster_programs import eventually, nodes_of_a_cluster
 from support.cluster_shop import Shop
 from support.nats_servers import NatsServers
+
+# Whole nodes: on a machine that others use as well, everything takes a multiple.
+pytestmark = pytest.mark.timeout(1200)
 
 
 def test_what_either_node_takes_both_show(tmp_path: Path) -> None:

@@ -10,9 +10,13 @@ import urllib.request
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from support.cluster_programs import NodeProgram, eventually, nodes_of_a_cluster
 from support.cluster_shop import Shop
+
+# Whole nodes: on a machine that others use as well, everything takes a multiple.
+pytestmark = pytest.mark.timeout(1200)
 
 MANY = ("--rate-limit-per-minute", "100000")
 JANUARY = "2026-01-15T10:00:00Z"

@@ -13,6 +13,9 @@ from headcount.journal.view import journal_view
 from support.cluster_programs import NodeProgram, database_server, eventually, nodes_of_a_cluster
 from support.cluster_shop import Shop
 
+# Whole nodes: on a machine that others use as well, everything takes a multiple.
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[list[NodeProgram]]:

@@ -21,7 +21,7 @@ from support.postgresql import PostgresServers
 from support.program import PROGRAM, environment
 
 _databases = (f"cluster_{os.getpid()}_{number}" for number in itertools.count())
-WITHIN_S = 60.0
+WITHIN_S = 150.0
 
 
 @functools.cache
