@@ -6,7 +6,7 @@ from __future__ import annotations
 import email.utils
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,20 +26,6 @@ from headcount.alerting.webhook_posts import post
 from headcount.errors import DataFolderError, UsageError
 from support.delivering import KEY, AlertsTold
 from support.scripted_receiver import Does, ScriptedReceiver, scripted_receiver
-
-
-@pytest.fixture
-def alerts(tmp_path: Path) -> Iterator[AlertsTold]:
-    made = AlertsTold(tmp_path)
-    yield made
-    made.deliverer.close()
-    made.catalog.close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[ScriptedReceiver]:
-    with scripted_receiver() as made:
-        yield made
 
 
 def test_what_is_told_is_verified_by_the_specifications_own_library(

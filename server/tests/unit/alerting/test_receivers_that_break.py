@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook
@@ -23,20 +22,6 @@ from support.delivering import KEY, AlertsTold
 from support.scripted_receiver import Does, ScriptedReceiver, scripted_receiver
 
 SECRET = "whsec_MDEyMzQ1Njc4OQ=="
-
-
-@pytest.fixture
-def alerts(tmp_path: Path) -> Iterator[AlertsTold]:
-    made = AlertsTold(tmp_path)
-    yield made
-    made.deliverer.close()
-    made.catalog.close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[ScriptedReceiver]:
-    with scripted_receiver() as made:
-        yield made
 
 
 class Endless:

@@ -3,7 +3,6 @@ channel is bounded, and what is above is no secret."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,7 @@ from headcount.catalog import NO_CHANNEL, NewDelivery
 from headcount.catalog.delivery_log import TESTS_WAITING_MAX
 from headcount.errors import UsageError
 from support.delivering import AlertsTold
-from support.scripted_receiver import ScriptedReceiver, scripted_receiver
-
-
-@pytest.fixture
-def alerts(tmp_path: Path) -> Iterator[AlertsTold]:
-    made = AlertsTold(tmp_path)
-    yield made
-    made.deliverer.close()
-    made.catalog.close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[ScriptedReceiver]:
-    with scripted_receiver() as made:
-        yield made
+from support.scripted_receiver import ScriptedReceiver
 
 
 def test_what_is_found_while_there_is_no_channel_is_in_the_log_and_can_be_told(
