@@ -5,6 +5,6 @@ order probe, commit, insert. One meter at a time works on a data folder.
 """
 
 from headcount.meter.limits import MEMORY_BYTES_MIN, MeterLimits
-from headcount.meter.meter import Meter
+from headcount.meter.meter import Meter, Step
 
-__all__ = ["MEMORY_BYTES_MIN", "Meter", "MeterLimits"]
+__all__ = ["MEMORY_BYTES_MIN", "Meter", "MeterLimits", "Step"]
