@@ -133,6 +133,15 @@ def test_what_is_told_is_heard_by_all_who_hear(log: FactLog, open_log: OpenLog) 
     assert other.take() == []
 
 
+def test_several_are_told_at_once_each_where_it_is_heard(log: FactLog, open_log: OpenLog) -> None:
+    node = open_log()
+    marks, gaps = node.hear("mark"), node.hear("gap")
+    assert (marks.take(), gaps.take()) == ([], [])
+    log.tell_all([("mark", b"1"), ("gap", b"2"), ("mark", b"3")])
+    assert all_heard(node, marks, 2) == [b"1", b"3"]
+    assert all_heard(node, gaps, 1) == [b"2"]
+
+
 def test_what_was_told_before_is_not_heard(log: FactLog) -> None:
     log.tell("mark", b"before")
     hearer = log.hear("mark")

@@ -199,6 +199,10 @@ class MemoryLog:
                 times = 2 if server.meets(faults.told_repeated) else 1
                 hearer.told.extend([bytes(data)] * times)
 
+    def tell_all(self, told: Sequence[tuple[str, bytes]]) -> None:
+        for subject, data in told:
+            self.tell(subject, data)
+
     def hear(self, subject: str) -> _MemoryHearer:
         hearer = _MemoryHearer(self._server, subject)
         self._server.hearers(subject).append(hearer)

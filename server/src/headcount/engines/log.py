@@ -140,6 +140,16 @@ class FactLog(Protocol):
             EngineAwayError: the engine cannot be reached.
         """
 
+    def tell_all(self, told: Sequence[tuple[str, bytes]]) -> None:
+        """`tell` several at once.
+
+        Args:
+            told: subjects and data.
+
+        Raises:
+            EngineAwayError: the engine cannot be reached.
+        """
+
     def hear(self, subject: str) -> Hearer:
         """Hear what is told on a subject from now on. Does not fail, as `follow`."""
 

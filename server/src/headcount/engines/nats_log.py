@@ -105,10 +105,14 @@ class NatsLog(FactLog):
         return _NatsFollower(self, subject, self._wake(subject), hint)
 
     def tell(self, subject: str, data: bytes) -> None:
-        assert len(data) <= TELL_BYTES_MAX
+        self.tell_all([(subject, data)])
+
+    def tell_all(self, told: Sequence[tuple[str, bytes]]) -> None:
+        assert all(len(data) <= TELL_BYTES_MAX for _, data in told)
 
         async def ask(client: Client) -> None:
-            await client.publish(self._told(subject), bytes(data))
+            for subject, data in told:
+                await client.publish(self._told(subject), bytes(data))
 
         self.servers.run(ask)
 

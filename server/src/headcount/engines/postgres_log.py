@@ -151,10 +151,13 @@ class PostgresLog(FactLog):
         return _PostgresFollower(self, subject, self.notices.subscribe(self._wake(subject)), hint)
 
     def tell(self, subject: str, data: bytes) -> None:
-        assert len(data) <= TELL_BYTES_MAX
-        said = base64.b64encode(data).decode("ascii")
-        told = ([self._told(subject)], [said])
-        self.database.run(lambda connection: connection.execute(_NOTIFY, told))
+        self.tell_all([(subject, data)])
+
+    def tell_all(self, told: Sequence[tuple[str, bytes]]) -> None:
+        assert all(len(data) <= TELL_BYTES_MAX for _, data in told)
+        channels = [self._told(subject) for subject, _ in told]
+        said = [base64.b64encode(data).decode("ascii") for _, data in told]
+        self.database.run(lambda connection: connection.execute(_NOTIFY, (channels, said)))
 
     def hear(self, subject: str) -> _PostgresHearer:
         return _PostgresHearer(self.notices.subscribe(self._told(subject)))

@@ -17,6 +17,8 @@ from headcount.errors import EngineAwayError
 __all__ = ["Notices", "Subscription"]
 
 _HELD_MAX = 10_000
+# Thirty followers that are asked one after the other need not each look whether something came.
+_LOOK_EVERY_S = 0.01
 
 
 class Subscription:
@@ -60,6 +62,7 @@ class Notices:
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._listening: set[str] = set()
         self._awake = False
+        self._looked_at_s = float("-inf")
 
     def subscribe(self, channel: str) -> Subscription:
         """Hear what is said on a channel, from the first `take` on."""
@@ -80,12 +83,17 @@ class Notices:
         self._awake = True
 
     def listen(self) -> None:
-        """Take in what was said, without waiting.
+        """Take in what was said, without waiting; what came a moment ago, with the next look.
 
         Raises:
             EngineAwayError: nothing can be heard.
         """
-        self._database.run(self._hear)
+        if (
+            time.monotonic() - self._looked_at_s >= _LOOK_EVERY_S
+            or self._subscriptions.keys() - self._listening
+        ):
+            self._database.run(self._hear)
+            self._looked_at_s = time.monotonic()
 
     def wait(self, seconds: float) -> None:
         """Rest until something is said, or the time is over."""
