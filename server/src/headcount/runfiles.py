@@ -4,16 +4,18 @@ how they are. They are not durable, and nothing that is counted depends on them.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from headcount.durable import read_small
 
-__all__ = ["ChildState", "read_whole", "write_whole"]
+__all__ = ["ChildState", "WholeFile", "read_whole", "write_whole"]
 
 T = TypeVar("T")
+_SETTLED_NS = 100_000_000
 
 
 class ChildState(msgspec.Struct, frozen=True):
@@ -54,3 +56,34 @@ def read_whole(path: Path, kind: type[T]) -> T | None:
         return msgspec.json.decode(read_small(path), type=kind)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+class WholeFile(Generic[T]):
+    """What a file says, for one who asks many times a second: read anew where it was written anew.
+
+    Args:
+        path: the file, which is only ever written by `write_whole`.
+        kind: of what it says.
+    """
+
+    def __init__(self, path: Path, kind: type[T]) -> None:
+        self._path = path
+        self._kind = kind
+        self._seen: tuple[int, ...] = ()
+        self._said: T | None = None
+
+    def read(self) -> T | None:
+        """As `read_whole`."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            self._seen = ()
+            return None
+        seen = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+        if seen != self._seen:
+            # Should it be written meanwhile, it is read once more the next time. And two files that
+            # were written within one turn of the kernel's clock may look the same.
+            is_settled = time.time_ns() - found.st_mtime_ns > _SETTLED_NS
+            self._said = read_whole(self._path, self._kind)
+            self._seen = seen if is_settled else ()
+        return self._said

@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from headcount.errors import HeadcountError, UsageError
-from headcount.runfiles import read_whole, write_whole
+from headcount.runfiles import WholeFile, write_whole
 
 __all__ = [
     "DECIDES",
@@ -197,16 +197,23 @@ class Leases:
     """
 
     def __init__(self, path: Path, monotonic_s: Callable[[], float] = time.monotonic) -> None:
-        self._path = path
+        self._file = WholeFile(path, _LeaseFile)
         self._monotonic_s = monotonic_s
 
     def owned(self) -> dict[Partition, int]:
         """The partitions that this node may publish now, with their epochs; else none."""
-        found = read_whole(self._path, _LeaseFile)
+        return {Partition.parse(name): epoch for name, epoch in self._epochs().items()}
+
+    def epoch(self, name: str) -> int | None:
+        """The epoch in which a partition, by its name, may be published now; None for none."""
+        return self._epochs().get(name)
+
+    def _epochs(self) -> Mapping[str, int]:
+        found = self._file.read()
         # Of a boot before, the clock tells nothing: such a lease would lie far ahead.
         if found is None or not 0 < found.until_s - self._monotonic_s() <= LEASE_S:
             return {}
-        return {Partition.parse(name): epoch for name, epoch in found.epochs.items()}
+        return found.epochs
 
     def require(self, partition: Partition, epoch: int) -> None:
         """See, just before something is published, that this node may.
