@@ -60,6 +60,10 @@ class _ListLog:
         for hearer in self.told[subject]:
             hearer.waiting.append(data)
 
+    def tell_all(self, told: Sequence[tuple[str, bytes]]) -> None:
+        for subject, data in told:
+            self.tell(subject, data)
+
     def hear(self, subject: str) -> _ListHearer:
         hearer = _ListHearer()
         self.told[subject].append(hearer)
@@ -182,14 +186,14 @@ def _host(folder: Path, stage: str, partitions: int, log: _ListLog, now_ms: int)
             second = SecondStage(
                 number, store, log, lambda: now_ms, 35, MeterLimits(), lambda: origins
             )
-            hosted.append(HostedPartition(second, CountsFeed(second, log, lambda: now_ms)))
+            hosted.append(HostedPartition(second, CountsFeed(second, lambda: now_ms)))
             continue
         first = FirstStage(number, store, log, lambda: now_ms, 35, MeterLimits(), lambda: ["n"])
         outbox = Outbox(store.outbox)
         relay = Relay(
             name, "keys", partitions, log, _only(outbox), RecordsSplit(partitions), first.until_ms
         )
-        hosted.append(HostedPartition(first, CountsFeed(first, log, lambda: now_ms), relay))
+        hosted.append(HostedPartition(first, CountsFeed(first, lambda: now_ms), relay))
     return PartitionHost(hosted, log, lambda _name: 1)
 
 

@@ -178,7 +178,7 @@ class StagedCluster:
                 name, "keys", self.keys, log, lambda: [outbox], RecordsSplit(self.keys),
                 meter.until_ms, lambda: self.epochs[name],
             )  # fmt: skip
-        feed = CountsFeed(meter, log, lambda: self.now_ms)
+        feed = CountsFeed(meter, lambda: self.now_ms)
         hosted = HostedPartition(meter, feed, relay)
         self.hosts[name] = PartitionHost([hosted], log, self.epochs.get, self.monotonic_s)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from headcount.counting.calendar import Period
-from headcount.engines import FactLog
 from headcount.stages.counts_packs import (
     CountsStanding,
     CountsWanted,
@@ -19,6 +19,7 @@ from headcount.stages.counts_packs import (
     encode_counts,
 )
 from headcount.stages.partition_meter import PartitionMeter
+from headcount.stages.relay import Handing
 from headcount.store.partition_protocol import Place
 from headcount.store.protocol import Change
 
@@ -44,14 +45,12 @@ class CountsFeed:
 
     Args:
         meter: of the partition.
-        log: where to.
         clock_ms: the time, in milliseconds since 1970.
     """
 
-    def __init__(self, meter: PartitionMeter, log: FactLog, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, meter: PartitionMeter, clock_ms: Callable[[], int]) -> None:
         self._meter = meter
         self._store = meter.store
-        self._log = log
         self._clock_ms = clock_ms
         self._known_from = self._published = self._store.generation
         self._changed: deque[_Changed] = deque()
@@ -87,26 +86,33 @@ class CountsFeed:
             wanted = self._wanted_since
             self._wanted_since = since if wanted is None else min(wanted, since)
 
-    def step(self, epoch: int) -> FreshCounts | None:
-        """Publish what changed; gives what to tell mirrors besides.
+    def due(self, epoch: int) -> Handing | None:
+        """What changed and is to be published; None for nothing. Not published, it is due again.
 
-        Raises:
-            EngineAwayError: it is published again by the next step.
+        Args:
+            epoch: the how-manieth owner of the partition says so.
         """
-        until_ms = self._meter.until_ms()
         since = self._published if self._wanted_since is None else self._wanted_since
         generation = self._store.generation
         is_newer = any(each.generation > since for each in self._changed)
-        if self._wanted_since is not None or is_newer:
-            self._publish(since, self._standing(epoch, generation, until_ms))
-            self._wanted_since = None
-            self._published = generation
+        if self._wanted_since is None and not is_newer:
+            return None
+        standing = self._standing(epoch, generation, self._meter.until_ms())
+        return Handing(self._entries(since, standing), partial(self._is_published, generation))
+
+    def _is_published(self, generation: int) -> None:
+        self._wanted_since = None
+        self._published = generation
+
+    def fresh(self, epoch: int) -> FreshCounts | None:
+        """What to tell mirrors of what is published; None while nobody knows."""
+        until_ms = self._meter.until_ms()
         if until_ms is None:
             return None
         lineage = self._store.outbox.uuid
         return FreshCounts(self._meter.name, epoch, lineage, self._published, until_ms)
 
-    def _publish(self, since: int, standing: CountsStanding) -> None:
+    def _entries(self, since: int, standing: CountsStanding) -> list[tuple[str, bytes]]:
         if since < self._known_from:
             since = 0
         counts: Iterable[Place]
@@ -120,7 +126,7 @@ class CountsFeed:
         rows = list(self._store.counts_at(counts))
         messages = encode_counts(standing, since, rows, self._store.tallies_at(list(tallies)))
         subject = counts_subject(self._clock_ms())
-        self._log.publish_all([(subject, data) for data in messages])
+        return [(subject, data) for data in messages]
 
     def _standing(self, epoch: int, generation: int, until_ms: int | None) -> CountsStanding:
         state = self._store.state()

@@ -60,6 +60,7 @@ class FirstStage(PartitionMeter):
     def __init__(self, number: int, *rest: Any, **more: Any) -> None:
         super().__init__(number, *rest, **more)
         self._sending = TrackedSending()
+        self._days: list[int | None] | None = None
         self.on_arrivals: Callable[[Sequence[Arrival]], None] = lambda _: None
         self.on_forgotten: Callable[[int], None] = lambda _: None
 
@@ -70,13 +71,14 @@ class FirstStage(PartitionMeter):
         batch: list[Item] = []
         month: Period | None = None
         room = self._limits.facts_a_batch_max * FACT_BYTES
+        last_day = self._last_day()
         for item in items:
             if isinstance(item, PartitionOrder):
                 return batch or [item]
             if not item.entry.data:
                 batch.append(item)
                 continue
-            of_item = self._month(item.entry)
+            of_item = _month(item.entry, last_day)
             if of_item is None:
                 return batch or [item]
             if room <= 0 or (month is not None and of_item != month):
@@ -86,21 +88,19 @@ class FirstStage(PartitionMeter):
             batch.append(item)
         return batch
 
-    def _month(self, entry: PackedEntry) -> Period | None:
-        """The month that all facts of an entry are of; None where it must be counted by itself."""
-        times = np.frombuffer(entry.data, FACT_DTYPE)["received_at_ms"]
-        first_ms, last_ms = int(times.min()), int(times.max())
-        latest_day = min(bounds_of(day_of_ms(entry.appended_at_ms), self._last_day()))
-        if first_ms < FIRST_MS or last_ms >= (latest_day + 1) * MS_PER_DAY:
-            return None
-        first, last = (Period.of_day(each // MS_PER_DAY) for each in (first_ms, last_ms))
-        return first if first == last else None
-
     def _last_day(self) -> int | None:
         """The latest day that was counted or confirmed."""
-        state = self.store.state()
-        days = state.last_metered_day, state.trusted_day
-        return max((day for day in days if day is not None), default=None)
+        if self._days is None:
+            state = self.store.state()
+            self._days = [state.last_metered_day, state.trusted_day]
+        return max((day for day in self._days if day is not None), default=None)
+
+    def _committed(self, change: Change) -> None:
+        super()._committed(change)
+        if change.confirmed_day is not None:
+            self._days = None  # they may have been taken back
+        elif self._days is not None:
+            self._days = [self._last_day(), change.last_metered_day, change.trusted_day]
 
     def _count(self, batch: Sequence[Item], hint: int) -> None:
         if isinstance(batch[0], PartitionOrder):
@@ -184,6 +184,17 @@ class FirstStage(PartitionMeter):
         while rows := self.store.confirmed_aside(1):
             change = Change(counted_aside=[rows[0].row])
             self._commit(facts_from_bytes([rows[0].facts]), change)
+
+
+def _month(entry: PackedEntry, last_day: int | None) -> Period | None:
+    """The month that all facts of an entry are of; None where it must be counted by itself."""
+    times = np.frombuffer(entry.data, FACT_DTYPE)["received_at_ms"]
+    first_ms, last_ms = int(times.min()), int(times.max())
+    latest_day = min(bounds_of(day_of_ms(entry.appended_at_ms), last_day))
+    if first_ms < FIRST_MS or last_ms >= (latest_day + 1) * MS_PER_DAY:
+        return None
+    first, last = (Period.of_day(each // MS_PER_DAY) for each in (first_ms, last_ms))
+    return first if first == last else None
 
 
 def _aside_of(told: tuple[str, bytes, str, int | None]) -> Aside:

@@ -8,7 +8,7 @@ at its end.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from headcount.engines import FactLog, Hearer
@@ -20,7 +20,7 @@ from headcount.stages.counts_packs import (
 )
 from headcount.stages.mirror import Mirror
 from headcount.stages.partition_meter import PartitionMeter
-from headcount.stages.relay import Relay
+from headcount.stages.relay import Handing, Relay
 from headcount.stages.tells import Tell, decode_tells, encode_tells
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
 COUNTS_FRESH, COUNTS_WANTED = "counts_fresh", "counts_wanted"
 _TELL_EVERY_S = 0.2
 _PAGES_A_STEP = 16
+_PUBLISHED_TOGETHER_BYTES = 4 << 20
 
 
 def marks_subject(stage: str) -> str:
@@ -83,12 +84,11 @@ class _Host:
             self._away = error
             return False
 
-    def _tell(self, subject: str, told: Iterable[bytes]) -> None:
-        if self._away is not None:
+    def _tell(self, told: Sequence[tuple[str, bytes]]) -> None:
+        if self._away is not None or not told:
             return
         try:
-            for data in told:
-                self._log.tell(subject, data)
+            self._log.tell_all(told)
         except EngineAwayError as error:
             self._away = error
 
@@ -143,7 +143,7 @@ class RelayHost(_Host):
         more = self._try(self.relay.step)
         mark = self.relay.mark()
         if mark is not None and self._is_time_to_tell():
-            self._tell(marks_subject(self._stage), encode_tells([mark]))
+            self._tell([(marks_subject(self._stage), data) for data in encode_tells([mark])])
         self.relay.prune(self._monotonic_s())
         self._end()
         return more
@@ -188,9 +188,10 @@ class PartitionHost(_Host):
         self.partitions = list(partitions)
         self._epoch = epoch
         self._turn = 0
+        self._was_away = False
 
     def step(self) -> bool:
-        """Count what there is; whether there was anything.
+        """Count what there is; whether there is so much that the next step should not wait.
 
         Raises:
             EngineAwayError: the log is away; nothing is lost.
@@ -201,65 +202,119 @@ class PartitionHost(_Host):
         marks = {stage: decode_tells(self._heard(marks_subject(stage))) for stage in stages}
         said = decode_tells(self._heard(said_subject("keys")))
         wanted = decode_counts_tells(self._heard(COUNTS_WANTED))
-        came = False
+        behind = False
         failed: StorageUnavailableError | DataFolderError | None = None
         for each in self.partitions:
             each.meter.hear(marks[each.meter.STAGE])
             each.feed.hear(wanted)
-        for each in self._by_turns():
-            if self._is_stopping():
-                return False
+        for group in self._groups():
+            for each in group:
+                if self._is_stopping():
+                    return False
+                try:
+                    self._try(each.meter.step)
+                    behind |= each.meter.is_behind
+                except (StorageUnavailableError, DataFolderError) as error:
+                    failed = error  # the other partitions have nothing to do with it
             try:
-                came |= self._try(each.meter.step)
-                if each.relay is not None:
-                    self._hand_on(each.relay, said)
+                self._hand_on([each.relay for each in group if each.relay is not None], said)
             except (StorageUnavailableError, DataFolderError) as error:
-                failed = error  # the other partitions have nothing to do with it
+                failed = error
         if self._is_time_to_tell():
             self._say()
+        self._was_away = self._away is not None
         if failed is not None:
             raise failed
         self._end()
-        return came
+        return behind
 
-    def _by_turns(self) -> list[HostedPartition]:
-        """All partitions, in each step from another one on: one that is never answered must not
-        keep those behind it from being counted."""
+    def _groups(self) -> list[list[HostedPartition]]:
+        """All partitions: those that hand something on, and then those that may be given it.
+
+        In each step from another one on, and while the log does not answer one stage also the other
+        way round: one that is never answered must not keep those behind it from being counted.
+        """
         self._turn += 1
         first = self._turn % len(self.partitions) if self.partitions else 0
-        return [*self.partitions[first:], *self.partitions[:first]]
+        turned = [*self.partitions[first:], *self.partitions[:first]]
+        groups = [
+            [each for each in turned if each.relay is not None],
+            [each for each in turned if each.relay is None],
+        ]
+        return groups[::-1] if self._was_away and self._turn % 2 else groups
 
-    def _hand_on(self, relay: Relay, said: Iterable[Tell]) -> None:
-        relay.hear(said, self._monotonic_s())
+    def _hand_on(self, relays: Sequence[Relay], said: Iterable[Tell]) -> None:
+        """Publish what outboxes hold, that of all of them together."""
+        failed: StorageUnavailableError | DataFolderError | None = None
+        for relay in relays:
+            relay.hear(said, self._monotonic_s())
+        waiting = list(relays)
         for _ in range(_PAGES_A_STEP):
-            if not self._try(relay.step):
+            if not waiting or self._away is not None:
                 break
-        relay.prune(self._monotonic_s())
+            due: list[Handing] = []
+            asked = []
+            for relay in waiting:
+                try:
+                    due += relay.handings()
+                    asked.append(relay)
+                except DataFolderError as error:
+                    failed = error
+            if not self._publish(due):
+                break
+            waiting = [relay for relay in asked if relay.end_step()]
+        for relay in relays:
+            try:
+                relay.prune(self._monotonic_s())
+            except (StorageUnavailableError, DataFolderError) as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def _publish(self, due: Sequence[Handing]) -> bool:
+        """Publish what several have, as far as it fits together; whether all of it is."""
+        group: list[Handing] = []
+        for at, handing in enumerate(due):
+            group.append(handing)
+            is_last = at == len(due) - 1
+            if not is_last and sum(each.nbytes for each in group) < _PUBLISHED_TOGETHER_BYTES:
+                continue
+            entries = [entry for each in group for entry in each.entries]
+            if entries:
+                try:
+                    self._log.publish_all(entries)
+                except EngineAwayError as error:
+                    self._away = error
+                    return False
+            for each in group:
+                each.published()
+            group = []
+        return True
 
     def _say(self) -> None:
         """Tell what stands: to relays what is here and what is not, to mirrors what is counted."""
-        said: dict[str, list[Tell]] = {"facts": [], "keys": []}
+        if self._away is not None:
+            return
+        told: dict[str, list[Tell]] = {"facts": [], "keys": []}
         marks: list[Tell] = []
-        fresh = []
+        owned = []
         for each in self.partitions:
             epoch = self._epoch(each.meter.name)
-            if epoch is None or self._away is not None:
+            if epoch is None:
                 continue  # another node owns it: what this one counts is seen by nobody
-            of_stage = said[each.meter.STAGE]
-            of_stage += [each.meter.confirmation(epoch), *each.meter.gaps(epoch)]
+            owned.append((each.feed, epoch))
+            told[each.meter.STAGE] += [each.meter.confirmation(epoch), *each.meter.gaps(epoch)]
             if each.relay is not None and (mark := each.relay.mark()) is not None:
                 marks.append(mark)
-            try:
-                standing = each.feed.step(epoch)
-            except EngineAwayError as error:
-                self._away = error
-                continue
-            if standing is not None:
-                fresh.append(standing)
-        for stage, tells in said.items():
-            self._tell(said_subject(stage), encode_tells(tells))
-        self._tell(marks_subject("keys"), encode_tells(marks))
-        self._tell(COUNTS_FRESH, encode_counts_tell(fresh))
+        due = [feed.due(epoch) for feed, epoch in owned]
+        if not self._publish([each for each in due if each is not None]):
+            return
+        fresh = [feed.fresh(epoch) for feed, epoch in owned]
+        said = [(said_subject(stage), encode_tells(tells)) for stage, tells in told.items()]
+        said.append((marks_subject("keys"), encode_tells(marks)))
+        known = [each for each in fresh if each is not None]
+        said.append((COUNTS_FRESH, encode_counts_tell(known)))
+        self._tell([(subject, data) for subject, each in said for data in each])
 
 
 class MirrorHost(_Host):
@@ -278,17 +333,17 @@ class MirrorHost(_Host):
         self.mirror = mirror
 
     def step(self) -> bool:
-        """Mirror what there is; whether there was anything.
+        """Mirror what there is; whether there is so much that the next step should not wait.
 
         Raises:
             EngineAwayError: the log is away; nothing is lost.
             StorageUnavailableError: the disk refused.
         """
-        came = self._try(self.mirror.step)
+        behind = self._try(self.mirror.step)
         # After what was published: what is told of it is then known here.
         self.mirror.hear(decode_counts_tells(self._heard(COUNTS_FRESH)))
         wanted = self.mirror.wanted()
         if wanted:
-            self._tell(COUNTS_WANTED, encode_counts_tell(wanted))
+            self._tell([(COUNTS_WANTED, data) for data in encode_counts_tell(wanted)])
         self._end()
-        return came
+        return behind

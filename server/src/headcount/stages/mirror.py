@@ -1,10 +1,11 @@
 """The mirror: in a node's store, the sum of what all partitions have counted.
 
 Takes packs of counts, keeps each partition's rows and adds what changed to the rows that readers
-read, in one transaction a pack. A partition's rows are those of one state of it, and states only
-move forward: what stands behind is left out, and so is another copy of a partition (restored, or
-moved) until it has everything that is here. So no sum falls. And since inside each partition, at
-every state, the largest source <= the workspace <= the sum of its sources, that holds in every sum.
+read: a pack, or those of several partitions together, in one transaction. A partition's rows are
+those of one state of it, and states only move forward: what stands behind is left out, and so is
+another copy of a partition (restored, or moved) until it has everything that is here. So no sum
+falls. And since inside each partition, at every state, the largest source <= the workspace <= the
+sum of its sources, that holds in every sum.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from headcount.stages.counts_packs import (
     FreshCounts,
     decode_counts,
 )
+from headcount.stages.mirror_changes import Held, Taken, together
 from headcount.stages.mirror_watch import MirrorWatch
 from headcount.stages.packs import PackError
 from headcount.store.partition_change import Mirrored
@@ -44,18 +46,7 @@ _LACKS_AFTER_S = 1.0
 _MARK_EVERY_S = 0.5
 _SET_BACK_MS = 60_000
 _NEAR_MS = 600_000
-
-
-class _Held(msgspec.Struct, array_like=True):
-    """What is held of one partition.
-
-    Attributes:
-        standing: the state that the rows are of.
-        until_ms: until when everything is counted in that state, as far as was heard.
-    """
-
-    standing: CountsStanding
-    until_ms: int | None
+_BEHIND_BYTES = 1 << 20
 
 
 class Mirror:
@@ -85,11 +76,12 @@ class Mirror:
         self._partitions = list(partitions)
         self._clock_ms = clock_ms
         self._monotonic_s = monotonic_s
-        decode = msgspec.msgpack.Decoder(_Held).decode
+        decode = msgspec.msgpack.Decoder(Held).decode
         states = store.states()
         self._held = {name: decode(states[name]) for name in partitions if name in states}
         self._followers: dict[str, Follower] = {}
         self._parts: dict[tuple[str, str, int, int], dict[int, CountsPack]] = {}
+        self._taken: dict[str, Taken] = {}
         self._lacks_since_s: dict[str, float] = {}
         self._asked_at_s: dict[str, float] = {}
         self._marked_at_s = float("-inf")
@@ -99,22 +91,25 @@ class Mirror:
                 self._lacks_since_s[name] = float("-inf")
 
     def step(self) -> bool:
-        """Take what was published; whether there was anything.
+        """Take what was published; whether it was so much that there is likely more.
 
         Raises:
             EngineAwayError: the log cannot be asked.
             StorageUnavailableError: the disk refused; what was not taken is asked for again.
         """
-        came = False
-        for follower in self._follow():
-            for entry in follower.take():
-                came = True
-                try:
-                    self._take(decode_counts(entry.data))
-                except PackError as error:
-                    _log.error("counts in the log: %s", error)
+        nbytes = 0
+        try:
+            for follower in self._follow():
+                for entry in follower.take():
+                    nbytes += len(entry.data)
+                    try:
+                        self._take(decode_counts(entry.data))
+                    except PackError as error:
+                        _log.error("counts in the log: %s", error)
+        finally:
+            self._commit_taken()
         self._mark()
-        return came
+        return nbytes >= _BEHIND_BYTES
 
     def _follow(self) -> list[Follower]:
         """Followers of where counts are published about now, by whatever clock near this one."""
@@ -128,9 +123,11 @@ class Mirror:
 
     def _take(self, pack: CountsPack) -> None:
         standing = pack.standing
-        held = self._held.get(standing.partition)
         if standing.partition not in self._partitions:
             return
+        if standing.partition in self._taken:
+            self._commit_taken()
+        held = self._held.get(standing.partition)
         if held is not None and standing.epoch < held.standing.epoch:
             return
         is_same = held is not None and held.standing.lineage == standing.lineage
@@ -149,14 +146,24 @@ class Mirror:
         parts = self._parts.setdefault(place, {})
         parts[pack.part] = pack
         if len(parts) == pack.parts:
-            self._apply(list(parts.values()), standing, replace=pack.since == 0)
+            taken = self._whole(list(parts.values()), standing, replace=pack.since == 0)
             self._parts = {
                 other: of for other, of in self._parts.items() if other[0] != standing.partition
             }
+            by_itself = taken.takes_back or (
+                self._watch is not None
+                and self._watch.is_left_behind(standing, taken.shown_until_ms)
+            )
+            if by_itself:
+                self._commit_taken()
+            self._taken[standing.partition] = taken
+            if by_itself:
+                self._commit_taken()
 
-    def _apply(
+    def _whole(
         self, parts: Sequence[CountsPack], standing: CountsStanding, *, replace: bool
-    ) -> None:
+    ) -> Taken:
+        """What a state of a partition changes, all parts of which are here."""
         name = standing.partition
         former = self._held.get(name)
         rows: dict[Place, Counts | None] = {
@@ -173,8 +180,7 @@ class Mirror:
                 counts[period, workspace, source] = added
         keeps_until = former is not None and former.standing.lineage == standing.lineage
         until = [standing.until_ms, former.until_ms if former and keeps_until else None]
-        held = _Held(standing, max((each for each in until if each is not None), default=None))
-        everybody = self._held | {name: held}
+        held = Held(standing, max((each for each in until if each is not None), default=None))
         conflicts, conflicting = self._conflicts(name, parts)
         change = Change(
             counts=counts,
@@ -187,19 +193,33 @@ class Mirror:
             last_metered_day=standing.last_metered_day,
             trusted_day=standing.trusted_day,
             confirmed_day=_taken_back_to(standing, former),
-            mirrored=Mirrored(name, msgspec.msgpack.encode(held), rows, conflicts),
+            mirrored=[Mirrored(name, msgspec.msgpack.encode(held), rows, conflicts)],
         )
+        return Taken(held, former.until_ms if former else None, change)
+
+    def _commit_taken(self) -> None:
+        """Add to the sums what was taken of several partitions.
+
+        Raises:
+            StorageUnavailableError: the disk refused; it is asked for again.
+        """
+        taken, self._taken = list(self._taken.values()), {}
+        if not taken:
+            return
+        change = together(taken)
+        everybody = self._held | {each.name: each.held for each in taken}
         if len(everybody) == len(self._partitions):
             change.watermarks = {MIRROR_COMPLETE: 1}
         # Sums that lack a partition are shown to nobody, and cross nothing as they become whole.
         watch = None if self.missing() else self._watch
         if watch is not None:
-            watch.judge(change, standing, former.until_ms if former else None)
+            watch.judge(change, taken)
         self._store.commit(change)
-        self._held[name] = held
+        self._held = everybody
         if watch is not None:
-            watch.committed(change, name)
-        self._lacks_since_s.pop(name, None)
+            watch.committed(change, [each.name for each in taken])
+        for each in taken:
+            self._lacks_since_s.pop(each.name, None)
 
     def _tallies(self, parts: Sequence[CountsPack]) -> list[Rejection]:
         """What tallies have grown by: a source's are of one partition alone."""
@@ -311,7 +331,7 @@ class Mirror:
             self._followers.popitem()[1].close()
 
 
-def _taken_back_to(standing: CountsStanding, former: _Held | None) -> int | None:
+def _taken_back_to(standing: CountsStanding, former: Held | None) -> int | None:
     """The day that was confirmed in a partition, where that was behind what it had counted."""
     if former is None or former.standing.lineage != standing.lineage:
         return None

@@ -12,7 +12,7 @@ something was just imported, grows by that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from headcount.counting.libraries import USE_PREFIX
 from headcount.counting.metrics import ADMITTED
 from headcount.meter.alerts import AlertWatch
 from headcount.stages.counts_packs import CountsStanding
+from headcount.stages.mirror_changes import Taken
 from headcount.store.partition_protocol import MirrorStore
 from headcount.store.protocol import Change
 
@@ -49,23 +50,39 @@ class MirrorWatch:
         self._watch = AlertWatch(store, setup, clock_ms)
         self._followed: set[str] = set()
 
-    def judge(self, change: Change, standing: CountsStanding, shown_until_ms: int | None) -> None:
+    def is_left_behind(self, standing: CountsStanding, shown_until_ms: int | None) -> bool:
+        """Whether a partition comes back after long, with what others have counted long ago: its
+        change is to be judged by itself.
+
+        Args:
+            standing: the state that comes.
+            shown_until_ms: until when the partition was in the sums before.
+        """
+        return standing.partition not in self._followed and (
+            shown_until_ms is None or self._clock_ms() - shown_until_ms > _LEFT_BEHIND_MS
+        )
+
+    def judge(self, change: Change, taken: Sequence[Taken]) -> None:
         """Put into a change of whole sums, which is about to be committed, what it crosses.
 
         Args:
             change: the change.
-            standing: the state of the partition that it comes from.
-            shown_until_ms: until when that partition was in the sums before.
+            taken: the partitions that it comes from; one that was left behind is the only one.
         """
-        self._watch.hears(self._arrivals(change, standing))
+        arrivals: dict[tuple[int, int], int] = {}
+        for each in taken:
+            for scope, at_ms in self._arrivals(each.change, each.held.standing).items():
+                arrivals[scope] = max(at_ms, arrivals.get(scope, at_ms))
+        self._watch.hears(arrivals)
         # Who comes back after long sees what others have counted long ago, by rules of today.
-        left_behind = standing.partition not in self._followed and (
-            shown_until_ms is None or self._clock_ms() - shown_until_ms > _LEFT_BEHIND_MS
+        left_behind = any(
+            self.is_left_behind(each.held.standing, each.shown_until_ms) for each in taken
         )
         imported = {
             (workspace, period)
-            for period, workspace, _ in change.counts
-            if self._is_imported(change, workspace, period)
+            for each in taken
+            for period, workspace, _ in each.change.counts
+            if self._is_imported(each.change, workspace, period)
         }
         # Tallies of who sent messages come among those of what was refused.
         refused = [each for each in change.rejections if not each.reason.startswith(USE_PREFIX)]
@@ -74,9 +91,9 @@ class MirrorWatch:
         change.alerts, change.quotas_reached = judged.alerts, judged.quotas_reached
         change.arrivals = judged.arrivals
 
-    def committed(self, change: Change, partition: str) -> None:
+    def committed(self, change: Change, partitions: Iterable[str]) -> None:
         """Take what a change that is durable has made true."""
-        self._followed.add(partition)
+        self._followed.update(partitions)
         self._watch.committed(change)
 
     def look(self, until_ms: int | None) -> None:

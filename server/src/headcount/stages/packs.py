@@ -9,7 +9,8 @@ even that it comes once.
     1 byte   version
     4 bytes  length of the head
     head     MessagePack of `_PackHead`
-    body     the facts or tracked records of all entries, one after the other
+    body     the facts or tracked records of all entries, one after the other; since version 2 with
+             what they have in common said once (`headcount.stages.row_coding`)
 
 A pack is taken whole or refused: no bit in it can flip unseen.
 """
@@ -25,6 +26,8 @@ from uuid import UUID
 import msgspec
 from isal.isal_zlib import crc32
 
+from headcount.stages.row_coding import coded_rows, decoded_rows
+
 __all__ = [
     "Pack",
     "PackError",
@@ -36,7 +39,8 @@ __all__ = [
     "encode_pack",
 ]
 
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)
 _PREFIX = struct.Struct("<IBI")
 _CRC_BYTES = 4
 
@@ -162,8 +166,13 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_PackHead).decode
 
 
-def encode_pack(pack: Pack) -> bytes:
-    """A pack as it is published."""
+def encode_pack(pack: Pack, row_bytes: int = 0) -> bytes:
+    """A pack as it is published.
+
+    Args:
+        pack: the pack.
+        row_bytes: of what rows its entries' data consists; 0 where nobody knows.
+    """
     body: list[bytes] = []
     queues = []
     for part in pack.queues:
@@ -189,7 +198,8 @@ def encode_pack(pack: Pack) -> bytes:
             [order.data for order in pack.orders if order.data],
         )
     )
-    content = b"".join([_PREFIX.pack(0, VERSION, len(head))[_CRC_BYTES:], head, *body])
+    coded = coded_rows(b"".join(body), row_bytes)
+    content = b"".join([_PREFIX.pack(0, VERSION, len(head))[_CRC_BYTES:], head, coded])
     return struct.pack("<I", crc32(content)) + content
 
 
@@ -204,16 +214,18 @@ def decode_pack(data: bytes) -> Pack:
     checksum, version, length = _PREFIX.unpack_from(data)
     if crc32(memoryview(data)[_CRC_BYTES:]) != checksum:
         raise PackError("it is not what was published")
-    if version != VERSION:
+    if version not in _READABLE:
         raise PackError(f"it has version {version}, and this version of Headcount reads {VERSION}")
-    at = _PREFIX.size + length
+    body = memoryview(data)[_PREFIX.size + length :]
+    at = 0
     try:
-        head = _decode(data[_PREFIX.size : at])
+        head = _decode(data[_PREFIX.size : _PREFIX.size + length])
+        rows = bytes(body) if version == 1 else decoded_rows(body)
         queues = []
         for queue in head.queues:
             entries = []
             for each in queue.entries:
-                content = data[at : at + each.length]
+                content = rows[at : at + each.length]
                 at += each.length
                 entries.append(
                     PackedEntry(
@@ -225,7 +237,7 @@ def decode_pack(data: bytes) -> Pack:
             queues.append(QueuePart(str(UUID(bytes=queue.queue)), queue.previous, entries))
     except (msgspec.DecodeError, ValueError) as error:
         raise PackError(f"it cannot be read: {error}") from error
-    if at != len(data):
+    if at != len(rows):
         raise PackError("it has another length than it says")
     orders = [PartitionOrder(*each) for each in head.orders]
     orders += [PartitionOrder(PartitionOrderKind.FORGET, 0, data=each) for each in head.forget]

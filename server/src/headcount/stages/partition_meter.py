@@ -38,6 +38,8 @@ _SEALING_EVERY_S = 60.0
 # What a relay no longer has may still stand in the log, before where it was read.
 _READ_AGAIN_AFTER_S, _READ_AGAIN_EVERY_S = 10.0, 60.0
 _TAKE_BYTES = 4 << 20
+# Some thirty thousand messages: no partition is given as many between two steps unless it is late.
+_BEHIND_BYTES = 1 << 20
 
 Item = Arrival | PartitionOrder
 
@@ -63,6 +65,7 @@ class PartitionMeter(ABC):
             told otherwise.
         counted_facts: how many facts or records it has counted.
         forgetting: who is to be forgotten here.
+        is_behind: whether the last step was given so much that there is likely more.
     """
 
     STAGE: ClassVar[str]
@@ -115,6 +118,7 @@ class PartitionMeter(ABC):
         self._pending: deque[tuple[Item, int]] = deque()
         self._sealing_at_s = float("-inf")
         self.unreadable = 0
+        self.is_behind = False
 
     def step(self) -> bool:
         """Count what the log has for it; whether there was anything.
@@ -124,9 +128,11 @@ class PartitionMeter(ABC):
             StorageUnavailableError: the disk refused; the next step tries the same again.
         """
         self._resume()
+        self.is_behind = False
         if not self._pending:
             taken = self._follower.take(_TAKE_BYTES)
             self._was_at_end |= not taken
+            self.is_behind = sum(len(entry.data) for entry in taken) >= _BEHIND_BYTES
             for entry in taken:
                 self._read(entry)
         counted = bool(self._pending)

@@ -33,7 +33,13 @@ Numbers = npt.NDArray[np.int64]
 
 
 class Split(Protocol):
-    """Gives the parts of some entries."""
+    """Gives the parts of some entries.
+
+    Attributes:
+        row_bytes: of what rows the data of those parts consists.
+    """
+
+    row_bytes: int
 
     def __call__(self, entries: Sequence[JournalEntry]) -> dict[int, list[PackedEntry]]:
         """Partition to what is for it; an entry that has nothing for a partition is not there."""
@@ -88,6 +94,8 @@ class FactsSplit:
         sources: which workspace each source is of, as this node's catalog says: whoever took a
             message knows it, and others may not yet.
     """
+
+    row_bytes = FACT_BYTES
 
     def __init__(self, partitions: int, sources: KnownSources) -> None:
         self._partitions = partitions
@@ -165,6 +173,8 @@ class RecordsSplit:
         partitions: how many there are.
         whole_until: as `key_partitions` takes it.
     """
+
+    row_bytes = TRACKED_DTYPE.itemsize
 
     def __init__(self, partitions: int, whole_until: int = 0) -> None:
         self._partitions = partitions

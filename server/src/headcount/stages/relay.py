@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 from headcount.engines import FactLog
@@ -23,12 +24,13 @@ from headcount.stages.packs import Pack, PackedEntry, QueuePart, encode_pack
 from headcount.stages.partitioning import Split
 from headcount.stages.tells import Confirmation, Gap, RelayMark, Tell, queue_bytes, queue_text
 
-__all__ = ["Relay", "packs_of"]
+__all__ = ["Handing", "Relay", "packs_of"]
 
-PACK_BYTES = 200_000
+# Whole rows of facts, of 56 bytes, and of tracked records, of 24, in pieces of an entry too.
+PACK_BYTES = 199_920
 _PAGE_BYTES, _PAGE_ENTRIES = 2 << 20, 4_096
 _RESENT_WAIT_S, _RESENT_WAIT_MOST_S = 2.0, 16.0
-_PRUNE_EVERY_S = 0.5
+PRUNE_EVERY_S = 0.5
 
 
 @dataclass(slots=True)
@@ -85,6 +87,24 @@ class _Aim:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Handing:
+    """What is to be published next, together with that of others if they like.
+
+    Attributes:
+        entries: subjects and data.
+        published: to be called once all of it is.
+    """
+
+    entries: list[tuple[str, bytes]]
+    published: Callable[[], None]
+
+    @property
+    def nbytes(self) -> int:
+        """How much data that is."""
+        return sum(len(data) for _, data in self.entries)
+
+
 @dataclass(slots=True)
 class _Owner:
     """The latest owner of a partition that was heard of."""
@@ -120,6 +140,7 @@ class Relay:
         until_ms: the moment up to which everything acknowledged stands in the queues already; asked
             before they are looked at. None while nobody can say.
         epoch: the how-manieth owner of the partition this is; None where it must not publish.
+        prune_every_s: how often queues delete what everybody has.
     """
 
     def __init__(
@@ -132,7 +153,9 @@ class Relay:
         split: Split,
         until_ms: Callable[[], int | None],
         epoch: Callable[[], int | None] = lambda: 0,
+        prune_every_s: float = PRUNE_EVERY_S,
     ) -> None:
+        self._prune_every_s = prune_every_s
         self._origin = origin
         self._subject = subject
         self._partitions = partitions
@@ -146,6 +169,7 @@ class Relay:
         self._life = secrets.randbits(31)
         self._round = 0
         self._marked: RelayMark | None = None
+        self._epoch_of_step: int | None = None
         self._aim: _Aim | None = None
 
     def hear(self, tells: Iterable[Tell], now_s: float) -> None:
@@ -195,9 +219,22 @@ class Relay:
             EngineAwayError: what was not acknowledged is published again by the next step.
             DataFolderError: a queue cannot be read.
         """
+        for handing in self.handings():
+            if handing.entries:
+                self._log.publish_all(handing.entries)
+            handing.published()
+        return self.end_step()
+
+    def handings(self) -> Iterator[Handing]:
+        """What a step has to publish; what was not, is given again by the next.
+
+        Raises:
+            DataFolderError: a queue cannot be read.
+        """
         epoch = self._epoch()
+        self._epoch_of_step = epoch
         if epoch is None:
-            return False
+            return
         until_ms = self._until_ms()
         for source in self._sources():
             queue = self._queues.get(source.uuid)
@@ -207,13 +244,20 @@ class Relay:
         if self._aim is None and until_ms is not None:
             ends = {uuid: queue.end for uuid, queue in self._queues.items()}
             self._aim = _Aim(until_ms, ends)
-        more = False
         for queue in self._queues.values():
-            more |= self._hand_on(queue, epoch)
+            yield from self._of_queue(queue, epoch)
+
+    def end_step(self) -> bool:
+        """Mark what is published now; whether more is left."""
+        epoch = self._epoch_of_step
+        if epoch is None:
+            return False
         if self._aim is not None and self._aim.is_reached(self._queues):
             self._marked = self._mark(self._aim.until_ms, epoch)
             self._aim = None
-        return more
+        return any(
+            each.read < queue.end for queue in self._queues.values() for each in queue.progress
+        )
 
     def _mark(self, until_ms: int, epoch: int) -> RelayMark:
         self._round += 1
@@ -226,8 +270,8 @@ class Relay:
             *(len(last_ids), last_ids),
         )
 
-    def _hand_on(self, queue: _QueueProgress, epoch: int) -> bool:
-        """Publish a page for those that stand at one place; whether more is left."""
+    def _of_queue(self, queue: _QueueProgress, epoch: int) -> Iterator[Handing]:
+        """A page for those that stand at one place, and so on."""
         by_place: dict[int, list[int]] = {}
         for number, progress in enumerate(queue.progress):
             if progress.read < queue.end:
@@ -236,19 +280,13 @@ class Relay:
             page = list(_page(queue.source, place, queue.end))
             last_id = page[-1].id if page else queue.end
             parts = self._split(page)
-            published = [
-                (f"{self._subject}.{number}", encode_pack(pack))
+            entries = [
+                (f"{self._subject}.{number}", encode_pack(pack, self._split.row_bytes))
                 for number in numbers
                 for pack in self._packs(queue, number, parts.get(number, []), epoch)
             ]
-            if published:
-                self._log.publish_all(published)
-            for number in numbers:
-                progress = queue.progress[number]
-                progress.read = last_id
-                if number in parts:
-                    progress.sent = parts[number][-1].id
-        return any(each.read < queue.end for each in queue.progress)
+            last_ids = {number: of_part[-1].id for number, of_part in parts.items()}
+            yield Handing(entries, partial(_move, queue, numbers, last_id, last_ids))
 
     def _packs(
         self, queue: _QueueProgress, number: int, entries: Sequence[PackedEntry], epoch: int
@@ -264,13 +302,13 @@ class Relay:
         return self._marked
 
     def prune(self, now_s: float) -> None:
-        """Let queues delete what every partition has, about twice a second.
+        """Let queues delete what every partition has, now and then.
 
         Raises:
             DamagedDataError: a queue is damaged.
         """
         for queue in self._queues.values():
-            if now_s - queue.pruned_at_s < _PRUNE_EVERY_S:
+            if now_s - queue.pruned_at_s < self._prune_every_s:
                 continue
             queue.pruned_at_s = now_s
             upto = min(_had(each) for each in queue.progress)
@@ -300,6 +338,16 @@ class Relay:
             for queue in self._queues.values()
         )
         return RelayStanding(until_ms, lost, max(0, waiting))
+
+
+def _move(
+    queue: _QueueProgress, numbers: Sequence[int], last_id: int, last_ids: Mapping[int, int]
+) -> None:
+    """Note that some partitions were published a page."""
+    for number in numbers:
+        progress = queue.progress[number]
+        progress.read = last_id
+        progress.sent = last_ids.get(number, progress.sent)
 
 
 def _had(progress: _Progress) -> int:

@@ -86,7 +86,7 @@ class Change:
         outgoing: what goes on to the next stage, of a partition that has one; an entry of its
             outbox in the same transaction.
         watermarks: numbers to keep by name, whatever stood there.
-        mirrored: what the counts are sums of.
+        mirrored: what the counts are sums of, a partition each.
     """
 
     keys: dict[tuple[Period, Family], NewKeys] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class Change:
     catalog_generation: int | None = None
     outgoing: HandedOn | None = None
     watermarks: Mapping[str, int] = field(default_factory=dict)
-    mirrored: Mirrored | None = None
+    mirrored: Sequence[Mirrored] = ()
 
 
 class Month(NamedTuple):

@@ -99,8 +99,8 @@ def write_change(ledger: Ledger, change: Change) -> None:
         ledger.add(OUTBOX, ledger.next_id(OUTBOX), *entry)
     for name, number in change.watermarks.items():
         ledger.put(WATERMARK, name, number)
-    if change.mirrored is not None:
-        _write_mirrored(ledger, change.mirrored)
+    for mirrored in change.mirrored:
+        _write_mirrored(ledger, mirrored)
     for journal, entry_id in change.positions.items():
         ledger.put(POSITION, journal, entry_id)
     if change.counted_back_to_ms is not None:

@@ -26,7 +26,7 @@ from headcount.store.opening import open_mirror_store
 from headcount.store.partition_protocol import MirrorStore
 from headcount.troubles import Troubles
 from headcount.wiring.alert_setup import CatalogAlerts
-from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
+from headcount.wiring.cluster_steps import IDLE_S, known_cluster, log_of, step_until_stopped
 from headcount.wiring.lifetime import Child
 from headcount.wiring.task import Task
 
@@ -69,7 +69,9 @@ def run(task: Task, child: Child) -> None:
 
         child.ready()
         failing = "What partitions count is not shown on this node"
-        step_until_stopped(child, log, troubles, host.step, tend, kind=_MIRRORING, failing=failing)
+        step_until_stopped(
+            child, log, troubles, host.step, tend, kind=_MIRRORING, failing=failing, idle_s=IDLE_S
+        )
         host.close()
         mirror.close()
 

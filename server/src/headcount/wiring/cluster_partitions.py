@@ -24,7 +24,7 @@ from headcount.engines import FactLog
 from headcount.engines.opening import open_registry
 from headcount.errors import DamagedDataError, DataFolderError, EngineAwayError
 from headcount.meter.limits import MeterLimits
-from headcount.runfiles import read_whole, write_whole
+from headcount.runfiles import WholeFile, write_whole
 from headcount.stages.counts_feed import CountsFeed
 from headcount.stages.first_stage import FirstStage
 from headcount.stages.hosts import HostedPartition, PartitionHost
@@ -37,7 +37,7 @@ from headcount.troubles import Troubles
 from headcount.wiring.cluster_backups import PartitionBackups
 from headcount.wiring.cluster_folders import OpenPartition, open_partition
 from headcount.wiring.cluster_forgetting import ForgetGiver
-from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
+from headcount.wiring.cluster_steps import IDLE_S, known_cluster, log_of, step_until_stopped
 from headcount.wiring.keys_in_use import CatalogKeyPlan
 from headcount.wiring.lifetime import Child
 from headcount.wiring.task import Task
@@ -48,6 +48,8 @@ _log = logging.getLogger(__name__)
 
 _COUNTING, _MISSING, _MEMORY = "cluster_counting", "cluster_partition", "memory"
 _BEHIND_MS = 10_000
+# A transaction of each partition, for rows that nobody waits to be rid of.
+_PRUNE_EVERY_S = 2.0
 
 
 def run(task: Task, child: Child) -> None:
@@ -69,7 +71,14 @@ def run(task: Task, child: Child) -> None:
         child.ready()
         failing = "Partitions of this node are not counted"
         step_until_stopped(
-            child, log, troubles, partitions.step, partitions.look, kind=_COUNTING, failing=failing
+            child,
+            log,
+            troubles,
+            partitions.step,
+            partitions.look,
+            kind=_COUNTING,
+            failing=failing,
+            idle_s=IDLE_S,
         )
 
 
@@ -91,6 +100,7 @@ class _Partitions:
         self._log = log
         self._troubles = troubles
         self._leases = Leases(folder.leases)
+        self._status = WholeFile(folder.cluster_status, ClusterStatus)
         self._membership = MembershipFile(folder.cluster)
         membership = known_cluster(folder)
         self._cluster: ClusterDocument = membership.cluster
@@ -117,11 +127,11 @@ class _Partitions:
 
     def _epoch(self, name: str) -> int | None:
         """The epoch in which a partition may be published now."""
-        return self._leases.owned().get(Partition.parse(name))
+        return self._leases.epoch(name)
 
     def _nodes(self) -> Sequence[str]:
         """All nodes that take messages, as this one last heard."""
-        status = read_whole(self._folder.cluster_status, ClusterStatus)
+        status = self._status.read()
         if status is None:
             return [known_cluster(self._folder).node, ""]  # nobody knows yet who else there is
         return [node.name for node in status.nodes if node.state != "retired"]
@@ -197,7 +207,7 @@ class _Partitions:
             origins = [f"facts-{each}" for each in range(self._cluster.facts)]
             meter = SecondStage(number, *rest, lambda: origins, self._key_plan)
             self._confirm_by_backups(partition, meter)
-            return HostedPartition(meter, CountsFeed(meter, self._log, now_ms))
+            return HostedPartition(meter, CountsFeed(meter, now_ms))
         meter = FirstStage(number, *rest, self._nodes, self._key_plan)
         self._confirm_by_backups(partition, meter)
         outbox = Outbox(opened.store.outbox)
@@ -205,9 +215,9 @@ class _Partitions:
         split = RecordsSplit(self._cluster.keys, self._cluster.whole_until)
         relay = Relay(
             str(partition), "keys", self._cluster.keys, self._log, lambda: [outbox], split,
-            meter.until_ms, epoch,
+            meter.until_ms, epoch, _PRUNE_EVERY_S,
         )  # fmt: skip
-        return HostedPartition(meter, CountsFeed(meter, self._log, now_ms), relay)
+        return HostedPartition(meter, CountsFeed(meter, now_ms), relay)
 
     def _confirm_by_backups(self, partition: Partition, meter: PartitionMeter) -> None:
         """Let queues keep what backups do not hold yet, where that was asked for."""

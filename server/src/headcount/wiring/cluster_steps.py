@@ -1,7 +1,8 @@
 """Doing a step again and again, for the processes of a cluster's node that work on its log.
 
-Takes a step and says what hinders it, once, until it is over; rests about as long as the work
-takes, and not at all while there is more.
+Takes a step and says what hinders it, once, until it is over. Each step has a price, whatever it
+finds: commits, packs, round trips. So the more a step has taken, the longer it is rested before the
+next, which then finds more: up to a bound, and not at all by who is behind.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ from headcount.troubles import Troubles
 from headcount.wiring.lifetime import Child
 from headcount.wiring.storage import STORAGE
 
-__all__ = ["LOG_AWAY", "PAUSE_MOST_S", "known_cluster", "log_of", "step_until_stopped"]
+__all__ = ["IDLE_S", "LOG_AWAY", "PAUSE_MOST_S", "known_cluster", "log_of", "step_until_stopped"]
 
 R = TypeVar("R")
 
 LOG_AWAY = "cluster_log"
 _PAUSE_LEAST_S, PAUSE_MOST_S = 0.02, 0.2
+# While there is work at all, a step's price is paid for at most so much of the time.
+_PAUSE_FOR_WORK = 4
+IDLE_S = 0.1
+"""How long to wait for what the log brings, between looks at whether it is time to tell."""
 _RETRY_S = 0.5
 _TEND_EVERY_S = 1.0
 
@@ -69,6 +74,7 @@ def step_until_stopped(
     kind: str,
     failing: str,
     pause_most_s: float = PAUSE_MOST_S,
+    idle_s: float = 0.0,
 ) -> None:
     """Do a step again and again until told to stop.
 
@@ -76,11 +82,13 @@ def step_until_stopped(
         child: this process.
         log: what the step waits for.
         troubles: where it is said what hinders it.
-        step: gives whether there may be more to do.
+        step: gives whether there is so much more to do that it should not rest.
         tend: what is to be done about once a second, whatever came of the steps.
         kind: what to call the trouble of a step that fails by what it finds.
         failing: a sentence that says what does not happen then, without a full stop.
-        pause_most_s: how long to rest at most where nothing is left to do.
+        pause_most_s: how long to rest at most after a step.
+        idle_s: how long to wait at most, beyond that, for something to come through the log; 0 for
+            who is given work in other ways too.
     """
     hindered = _Hindered(troubles, kind, failing)
     tended_at_s = float("-inf")
@@ -94,7 +102,10 @@ def step_until_stopped(
         if more is None:
             child.stopping.wait(_RETRY_S)
         elif not more:
-            log.wait(min(max(worked_s, _PAUSE_LEAST_S), pause_most_s))
+            pause_s = min(max(_PAUSE_FOR_WORK * worked_s, _PAUSE_LEAST_S), pause_most_s)
+            child.stopping.wait(pause_s)
+            if idle_s:
+                log.wait(idle_s)
 
 
 class _Hindered:

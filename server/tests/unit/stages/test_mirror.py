@@ -12,10 +12,12 @@ from headcount.counting.calendar import parse_period
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import API_CALLS, KINDS
 from headcount.counting.usage import DAYS_MAX, Counts
+from headcount.errors import StorageUnavailableError
 from headcount.stages.counts_feed import counts_subject
 from headcount.stages.counts_packs import CountsStanding, CountsWanted, FreshCounts, encode_counts
 from headcount.stages.mirror import Mirror
 from headcount.store.opening import open_mirror_store
+from headcount.store.protocol import Change
 from support.memory_log import MemoryLogServer
 
 MONTH = parse_period("2026-01-01")
@@ -54,7 +56,7 @@ class Life:
     def publish(
         self, since: int, upto: int, rows: Mapping[int, int], *, name: str = "facts-0",
         lineage: str = "a", epoch: int = 1, position: int | None = None,
-        tallies: list[Rejection] | None = None, until_ms: int | None = None,
+        tallies: list[Rejection] | None = None, until_ms: int | None = None, takes: bool = True,
     ) -> None:  # fmt: skip
         standing = CountsStanding(
             name, epoch, lineage, upto, until_ms, 50, {"q": upto if position is None else position}
@@ -62,7 +64,8 @@ class Life:
         counts = [((1, MONTH, source), calls(number)) for source, number in rows.items()]
         for data in encode_counts(standing, since, counts, tallies or []):
             self.log.publish(counts_subject(NOW_MS), data)
-        self.mirror.step()
+        if takes:
+            self.mirror.step()
 
     def total(self, source: int = 1) -> int:
         reading = self.store.read_usage(1, MONTH)
@@ -91,6 +94,61 @@ def test_sums_are_those_of_all_partitions_and_move_by_what_changed(life: Life) -
     life.restart()
     life.publish(6, 7, {2: 9})
     assert (life.total(1), life.total(2)) == (14, 9)
+
+
+def test_what_came_of_several_partitions_is_one_commit(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[Change] = []
+    commit = life.store.commit
+    monkeypatch.setattr(
+        life.store, "commit", lambda change: (commits.append(change), commit(change))[1]
+    )
+    tally = Rejection(1, 2, MONTH.first_day, "invalid_id", 3)
+    life.publish(0, 5, {1: 3, 2: 4}, tallies=[tally], takes=False)
+    life.publish(0, 9, {1: 10}, name="keys-0", takes=False)
+    life.mirror.step()
+    assert len(commits) == 1
+    assert (life.total(1), life.total(2)) == (13, 4)
+    assert life.store.tally(tally) == 3
+    # Of one partition two states follow one another.
+    life.publish(5, 6, {1: 4}, takes=False)
+    life.publish(9, 10, {1: 11}, name="keys-0", takes=False)
+    life.publish(6, 7, {1: 9}, tallies=[tally._replace(messages=5)], takes=False)
+    life.mirror.step()
+    assert len(commits) == 3
+    assert (life.total(1), life.total(2)) == (20, 4)
+    assert life.store.tally(tally) == 5
+
+
+def test_a_tally_that_two_partitions_tell_in_one_step_is_not_added_twice(life: Life) -> None:
+    tally = Rejection(1, 2, MONTH.first_day, "invalid_id", 3)
+    life.publish(0, 5, {}, tallies=[tally], takes=False)
+    life.publish(0, 9, {}, tallies=[tally._replace(messages=7)], name="keys-0", takes=False)
+    life.mirror.step()
+    assert life.store.tally(tally) == 7
+
+
+def test_what_a_disk_refuses_of_several_partitions_is_asked_for_again(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Change) -> None:
+        raise StorageUnavailableError("did not take a change")
+
+    life.publish(0, 5, {1: 3})
+    life.publish(0, 9, {1: 10}, name="keys-0")
+    life.publish(5, 6, {1: 4}, takes=False)
+    life.publish(9, 10, {1: 11}, name="keys-0", takes=False)
+    with monkeypatch.context() as broken:
+        broken.setattr(life.store, "commit", refuse)
+        with pytest.raises(StorageUnavailableError):
+            life.mirror.step()
+    life.publish(6, 7, {1: 5})
+    assert life.total() == 13
+    assert life.wanted() == [CountsWanted("facts-0", "a", 5)]
+    life.publish(5, 7, {1: 5})
+    life.publish(9, 11, {1: 12}, name="keys-0")
+    assert life.total() == 17
 
 
 def test_nothing_is_complete_before_every_partition_is_there(life: Life) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headcount.counting.batch import FACT_DTYPE
 from headcount.counting.calendar import parse_period
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import KINDS
@@ -34,6 +35,10 @@ from headcount.stages.tells import (
     positions_told,
 )
 
+FORMER = (
+    "eeba8ea8013800000095a26e31009193c4100000000000000000000000000000000104919a05110400c291"
+    "95010203aa696e76616c69645f69640490900090909066616374"
+)
 NUMBERS = st.integers(0, 2**40)
 TALLIES = st.tuples(NUMBERS, NUMBERS, NUMBERS, st.text(max_size=8), NUMBERS)
 ASIDE = st.tuples(
@@ -64,6 +69,39 @@ def test_a_pack_is_read_as_it_was_published(pack: Pack) -> None:
     assert decode_pack(encode_pack(pack)) == pack
 
 
+ROW_BYTES = st.sampled_from([8, 24, 56])
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(0, 3), max_size=40), ROW_BYTES)
+def test_rows_that_have_much_in_common_are_read_as_they_were(
+    data: bytes, changes: list[int], row_bytes: int
+) -> None:
+    row = (data + bytes(row_bytes))[:row_bytes]
+    rows = [bytes([change]) + row[1:-1] + bytes([change // 2]) for change in changes]
+    entry = PackedEntry(1, 2, b"".join(rows), 0, False, [], [], [], 0, [])
+    for entries in ([entry], [entry, entry._replace(id=2, data=data)], [entry._replace(data=data)]):
+        pack = Pack("n1", 0, [QueuePart(str(UUID(int=1)), 0, entries)], [])
+        assert decode_pack(encode_pack(pack, row_bytes)) == pack
+
+
+def test_what_facts_have_in_common_is_said_once() -> None:
+    random = np.random.default_rng(1)
+    facts = np.zeros(1_000, FACT_DTYPE)
+    facts["received_at_ms"] = 1_780_000_000_000 + np.arange(1_000) // 100
+    facts["workspace"], facts["source"] = 7, 9
+    facts["message"] = random.integers(1, 1 << 63, 1_000)
+    facts["anonymous"] = random.integers(1, 1 << 63, 1_000)
+    pack = Pack("n1", 0, [QueuePart(str(UUID(int=1)), 0, [PackedEntry(1, 2, facts.tobytes())])])
+    assert len(encode_pack(pack, FACT_DTYPE.itemsize)) < 0.4 * len(encode_pack(pack))
+
+
+def test_packs_of_the_former_version_are_read() -> None:
+    # As version 1 wrote it: one entry of four bytes, which stand there as they are.
+    written = bytes.fromhex(FORMER)
+    entry = PackedEntry(5, 17, b"fact", 0, False, [(1, 2, 3, "invalid_id", 4)], [], [], 0, [])
+    assert decode_pack(written) == Pack("n1", 0, [QueuePart(str(UUID(int=1)), 4, [entry])], [])
+
+
 @settings(max_examples=200)
 @given(PACKS, st.data())
 def test_any_flipped_bit_is_refused(pack: Pack, data: st.DataObject) -> None:
@@ -82,10 +120,10 @@ def test_a_pack_that_is_cut_off_is_refused(pack: Pack, data: st.DataObject) -> N
 
 
 def test_another_version_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headcount.stages.packs.VERSION", 2)
+    monkeypatch.setattr("headcount.stages.packs.VERSION", 3)
     newer = encode_pack(Pack("n1", 0))
     monkeypatch.undo()
-    with pytest.raises(PackError, match="version 2"):
+    with pytest.raises(PackError, match="version 3"):
         decode_pack(newer)
 
 
