@@ -163,6 +163,53 @@ class Load:
             latencies_s=latencies_s,
         )
 
+    def run_steadily(self, seconds: float, messages_a_second: float) -> Sent:
+        """Send at a pace for a time, then wait for the last answers.
+
+        What finds no connection free is sent as soon as there is one.
+
+        Args:
+            seconds: for how long requests are started.
+            messages_a_second: the pace.
+
+        Raises:
+            BenchError: an answer was no plain success, or none came.
+        """
+        latencies_s: list[float] = []
+        every_s = self._connections[0].request.messages / messages_a_second
+        cpu_before_s, began_s = time.process_time(), time.perf_counter()
+        due_s, until_s = began_s, began_s + seconds
+        idle = list(self._connections)
+        with selectors.DefaultSelector() as selector:
+            while due_s < until_s or len(idle) < len(self._connections):
+                while idle and due_s < until_s and due_s <= time.perf_counter():
+                    connection = idle.pop()
+                    connection.begin()
+                    selector.register(connection.socket, _interest(connection), connection)
+                    due_s += every_s
+                starts = idle and due_s < until_s
+                pause_s = due_s - time.perf_counter() if starts else _STALLED_AFTER_S
+                ready = selector.select(max(0.0, pause_s))
+                if not ready and not starts:
+                    raise BenchError(f"no answer came for {_STALLED_AFTER_S:.0f} s")
+                for key, _ in ready:
+                    connection = key.data
+                    if connection.unsent:
+                        connection.push()
+                    elif connection.pull():
+                        latencies_s.append(time.perf_counter() - connection.began_s)
+                        selector.unregister(connection.socket)
+                        idle.append(connection)
+                        continue
+                    if key.events != (wanted := _interest(connection)):
+                        selector.modify(connection.socket, wanted, connection)
+        return Sent(
+            messages=len(latencies_s) * self._connections[0].request.messages,
+            seconds=time.perf_counter() - began_s,
+            cpu_s=time.process_time() - cpu_before_s,
+            latencies_s=latencies_s,
+        )
+
     def close(self) -> None:
         """End the connections."""
         for connection in self._connections:

@@ -102,16 +102,22 @@ class Client:
         """
         return self._answer("GET", path, None)
 
-    def post(self, path: str, document: object) -> bytes:
+    def post(self, path: str, document: object, authorization: str = "") -> bytes:
         """The answer to a JSON document.
+
+        Args:
+            path: where to.
+            document: the document.
+            authorization: another one than the connection's.
 
         Raises:
             BenchError: the status is not 200.
         """
-        return self._answer("POST", path, json.dumps(document).encode())
+        return self._answer("POST", path, json.dumps(document).encode(), authorization)
 
-    def _answer(self, method: str, path: str, body: bytes | None) -> bytes:
-        self._http.request(method, path, body, self._headers)
+    def _answer(self, method: str, path: str, body: bytes | None, authorization: str = "") -> bytes:
+        headers = {"Authorization": authorization} if authorization else self._headers
+        self._http.request(method, path, body, headers)
         answer = self._http.getresponse()
         data = answer.read()
         if answer.status != 200:
