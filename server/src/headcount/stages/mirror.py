@@ -30,7 +30,7 @@ from headcount.stages.counts_packs import (
     FreshCounts,
     decode_counts,
 )
-from headcount.stages.mirror_changes import Held, Taken, together
+from headcount.stages.mirror_changes import Held, TakenState, together
 from headcount.stages.mirror_watch import MirrorWatch
 from headcount.stages.packs import PackError
 from headcount.store.partition_change import Mirrored
@@ -81,7 +81,7 @@ class Mirror:
         self._held = {name: decode(states[name]) for name in partitions if name in states}
         self._followers: dict[str, Follower] = {}
         self._parts: dict[tuple[str, str, int, int], dict[int, CountsPack]] = {}
-        self._taken: dict[str, Taken] = {}
+        self._taken: dict[str, TakenState] = {}
         self._lacks_since_s: dict[str, float] = {}
         self._asked_at_s: dict[str, float] = {}
         self._marked_at_s = float("-inf")
@@ -162,7 +162,7 @@ class Mirror:
 
     def _whole(
         self, parts: Sequence[CountsPack], standing: CountsStanding, *, replace: bool
-    ) -> Taken:
+    ) -> TakenState:
         """What a state of a partition changes, all parts of which are here."""
         name = standing.partition
         former = self._held.get(name)
@@ -195,7 +195,7 @@ class Mirror:
             confirmed_day=_taken_back_to(standing, former),
             mirrored=[Mirrored(name, msgspec.msgpack.encode(held), rows, conflicts)],
         )
-        return Taken(held, former.until_ms if former else None, change)
+        return TakenState(held, former.until_ms if former else None, change)
 
     def _commit_taken(self) -> None:
         """Add to the sums what was taken of several partitions.

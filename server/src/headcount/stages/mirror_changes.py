@@ -14,7 +14,7 @@ from headcount.counting.facts import Rejection
 from headcount.stages.counts_packs import CountsStanding
 from headcount.store.protocol import Change
 
-__all__ = ["Held", "Taken", "together"]
+__all__ = ["Held", "TakenState", "together"]
 
 
 class Held(msgspec.Struct, array_like=True):
@@ -29,7 +29,7 @@ class Held(msgspec.Struct, array_like=True):
     until_ms: int | None
 
 
-class Taken(NamedTuple):
+class TakenState(NamedTuple):
     """A state of one partition that is about to be in the sums.
 
     Attributes:
@@ -53,7 +53,7 @@ class Taken(NamedTuple):
         return self.change.confirmed_day is not None
 
 
-def together(taken: Sequence[Taken]) -> Change:
+def together(taken: Sequence[TakenState]) -> Change:
     """The change of some partitions, each of which is there once; none takes anything back unless
     it is the only one."""
     if len(taken) == 1:

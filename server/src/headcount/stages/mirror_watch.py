@@ -23,7 +23,7 @@ from headcount.counting.libraries import USE_PREFIX
 from headcount.counting.metrics import ADMITTED
 from headcount.meter.alerts import AlertWatch
 from headcount.stages.counts_packs import CountsStanding
-from headcount.stages.mirror_changes import Taken
+from headcount.stages.mirror_changes import TakenState
 from headcount.store.partition_protocol import MirrorStore
 from headcount.store.protocol import Change
 
@@ -62,7 +62,7 @@ class MirrorWatch:
             shown_until_ms is None or self._clock_ms() - shown_until_ms > _LEFT_BEHIND_MS
         )
 
-    def judge(self, change: Change, taken: Sequence[Taken]) -> None:
+    def judge(self, change: Change, taken: Sequence[TakenState]) -> None:
         """Put into a change of whole sums, which is about to be committed, what it crosses.
 
         Args:
