@@ -181,7 +181,7 @@ def _against_theirs(
     tolerance: Fraction,
 ) -> Reconciled:
     from headcount.cli.reconciled import Reconciled
-    from headcount.reconciling.aligning import aligned, read_mapping, write_mapping
+    from headcount.reconciling.aligning import aligned, read_mapping, unheeded, write_mapping
     from headcount.reconciling.differing import differences
 
     ours = _read_side(connection, month)
@@ -202,8 +202,16 @@ def _against_theirs(
             "Name another month with --period.",
         )
     found = differences(ours, theirs, pairs, last_day, tolerance)
+    if not found:
+        raise UsageError(
+            f"Nothing of {str(month)[:7]} can be compared: up to day {last_day + 1} no count is"
+            " known to both sides.",
+            "Name a month that is over with --period, or give theirs by day.",
+        )
     known = _known(connection, month)
-    return Reconciled(month, last_day, tolerance, where, pairs, found, known, ours, theirs)
+    result = Reconciled(month, last_day, tolerance, where, pairs, found, known, ours, theirs)
+    result.notes += unheeded(said, pairs, ours, theirs)
+    return result
 
 
 def _today_of(month: Period) -> int:
@@ -239,7 +247,7 @@ def _their_connection(where: str, token_file: Path | None) -> Iterator[ApiConnec
             "There is no API token to read theirs with.",
             f"Name the file that holds it with --theirs-token-file, or set {THEIRS_TOKEN_ENV}.",
         )
-    with connected_to(where, "as --theirs names it", token) as connection:
+    with connected_to(where, "as --theirs names it", token, is_theirs=True) as connection:
         yield connection
 
 

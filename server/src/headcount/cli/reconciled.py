@@ -71,6 +71,7 @@ class Reconciled:
         ours, theirs: both sides.
         ids: of an archive.
         notes: what else is to be said.
+        is_whole: whether all of the other side could be read.
     """
 
     period: Period
@@ -84,11 +85,12 @@ class Reconciled:
     theirs: CountedMonth
     ids: Sequence[IdsOfSource] = ()
     notes: list[str] = field(default_factory=list)
+    is_whole: bool = True
 
     @property
     def within(self) -> bool:
-        """Whether all differences are within the tolerance."""
-        return all(each.within for each in self.differences)
+        """Whether all differences are known, and within the tolerance."""
+        return self.is_whole and all(each.within for each in self.differences)
 
     def causes(self, difference: Difference) -> list[str]:
         """What may have caused a difference."""
@@ -193,6 +195,8 @@ def _say_rest(found: Reconciled) -> None:
     outside = sum(not each.within for each in found.differences)
     if outside:
         say(f"{number_of(outside, 'count', 'is', 'are')} outside the tolerance: the status is 3.")
+    elif not found.is_whole:
+        say(f"Not all of {found.where} could be read, so more may differ: the status is 3.")
     else:
         say("All is within the tolerance.")
 

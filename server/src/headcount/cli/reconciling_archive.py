@@ -92,6 +92,7 @@ def against_archive(
                 f"The ids of {str(month)[:7]} are gone from the data folder, since the month is"
                 " closed: only counts are compared."
             )
+        result.is_whole = not archive.failures
         result.notes += _notes(archive, reader.unknown, [each.name for each in files.left_out])
         if ids_file is not None:
             lone = _lone(folder, month, keys, archive)

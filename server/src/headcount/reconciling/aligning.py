@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from headcount.counting.metrics import HEADLINES
 from headcount.durable import put_new
 from headcount.errors import OperatorError, UsageError
-from headcount.reconciling.counts import CountedMonth, Days
+from headcount.reconciling.counts import CountedMonth, Days, SourceDays
 
-__all__ = ["Pair", "aligned", "read_mapping", "write_mapping"]
+__all__ = ["Pair", "aligned", "read_mapping", "unheeded", "write_mapping"]
 
 # Days that overlap by less than this are those of two sources.
 _ALIKE_MIN = 0.7
@@ -46,10 +47,8 @@ def aligned(ours: CountedMonth, theirs: CountedMonth, said: Mapping[str, str]) -
 
     Args:
         ours, theirs: both sides.
-        said: ours by theirs, by ids or names, as somebody has said it.
-
-    Raises:
-        UsageError: what was said names no source of ours.
+        said: ours by theirs, by ids or names, as somebody has said it; what names no source that
+            has usage in the month is `unheeded`.
     """
     pairs: list[Pair] = []
     left_ours, left_theirs = dict(ours.sources), dict(theirs.sources)
@@ -66,10 +65,11 @@ def aligned(ours: CountedMonth, theirs: CountedMonth, said: Mapping[str, str]) -
     for source_id in list(left_theirs):
         if source_id in left_ours:
             join(source_id, source_id, "id")
-    for source in list(left_theirs.values()):
-        same = [each.id for each in left_ours.values() if _plain(each.name) == _plain(source.name)]
-        if len(same) == 1:
-            join(source.id, same[0], "name")
+    here, there = (_by_plain_name(each.values()) for each in (left_ours, left_theirs))
+    for name in there.keys() & here.keys():
+        # A name that two sources of a side have says nothing.
+        if len(here[name]) == len(there[name]) == 1:
+            join(there[name][0], here[name][0], "name")
     scored = sorted(
         (
             (_alike(here.days, there.days), there.id, here.id)
@@ -90,8 +90,39 @@ def _named(name: str, side: CountedMonth) -> str:
     return next((each.id for each in side.sources.values() if each.name == name), name)
 
 
-def _plain(name: str) -> str:
-    return _LETTERS.sub("", name.casefold())
+def unheeded(
+    said: Mapping[str, str], pairs: Sequence[Pair], ours: CountedMonth, theirs: CountedMonth
+) -> Iterator[str]:
+    """Sentences about what somebody has said and nothing came of.
+
+    Args:
+        said, ours, theirs: as they were aligned.
+        pairs: what came of it.
+    """
+    done = {(pair.theirs, pair.ours) for pair in pairs if pair.why == "said"}
+    for theirs_name, ours_name in said.items():
+        theirs_id, ours_id = _named(theirs_name, theirs), _named(ours_name, ours)
+        if (theirs_id, ours_id) in done:
+            continue
+        lacking = [
+            f'no source of {whose} is called "{name}"'
+            for whose, name, known in (
+                ("theirs", theirs_name, theirs_id in theirs.sources),
+                ("ours", ours_name, ours_id in ours.sources),
+            )
+            if not known
+        ]
+        why = " and ".join(lacking) + " in this month" if lacking else "one of both is said twice"
+        yield f'What the file of --sources says of "{theirs_name}" was left aside: {why}.'
+
+
+def _by_plain_name(sources: Iterable[SourceDays]) -> Mapping[str, list[str]]:
+    """Ids by what is left of names without signs and capitals; not where nothing is left."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for source in sources:
+        if plain := _LETTERS.sub("", source.name.casefold()):
+            found[plain].append(source.id)
+    return found
 
 
 def _alike(ours: Days, theirs: Days) -> float:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headcount.counting.calendar import Period, parse_period
 from headcount.errors import OperatorError, UsageError
-from headcount.reconciling.aligning import aligned, read_mapping, write_mapping
+from headcount.reconciling.aligning import aligned, read_mapping, unheeded, write_mapping
 from headcount.reconciling.causes import Known, causes_of
 from headcount.reconciling.counts import CountedMonth, Days, SourceDays, empty_days
 from headcount.reconciling.differing import Difference, differences
@@ -157,7 +157,8 @@ def test_a_statement_is_found_out_by_its_heading(tmp_path: Path) -> None:
     )
     web = found.sources["s1"]
     assert web.name == "Web"
-    assert web.days["api_calls"][:5] == [0, 1_000, 1_000, 1_500, None]
+    # A source whose total does not change is left out on further days.
+    assert web.days["api_calls"][:5] == [0, 1_000, 1_000, 1_500, 1_500]
     assert not any(found.sources["s2"].days["mtu"])
     assert found.sources["s2"].days["api_calls"][-1] == 7
     assert found.last_known == LAST
@@ -167,6 +168,108 @@ def test_a_statement_is_found_out_by_its_heading(tmp_path: Path) -> None:
     assert read(tmp_path, "mtu\n5\n").workspace["mtu"][-1] == 5
     new = read(tmp_path, "day,mtu\n2026-10-01,5\n2026-10-03,-2\n", are_new=True)
     assert new.workspace["mtu"][:4] == [5, 5, 3, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("day;api_calls\n2026-10-01;1.234,00\n2026-10-02;2.000\n", [1234, 2000]),
+        ("day;api_calls\n2026-10-01;12,0\n2026-10-02;2.000\n", [12, 2000]),
+        ("sep=;\nday;api_calls\n2026-10-01;1234\n", [1234]),
+        ("Day\tAPI calls\n2026/10/1\t1 234\n2026/10/2\t12 345 678\n", [1234, 12_345_678]),
+        ("day|api_calls\n2026-10-01|1'234\n", [1234]),
+        ('day,api_calls\n2026-10-01,"1,234,567.00"\n', [1_234_567]),
+        ('day,api_calls\n2026-10-01,"12,34,567"\n', [1_234_567]),
+        ("day,api_calls,\n2026-10-01,7,\n\n2026-10-02T00:00:00.000Z,8,\n", [7, 8]),
+        ("day;source;api_calls;mtu\r\n2026-10-01;;5;\r\n", [5]),
+    ],
+)
+def test_a_statement_is_read_as_many_countries_write_it(
+    tmp_path: Path, text: str, calls: list[int]
+) -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        path = tmp_path / "invoice.csv"
+        path.write_bytes(text.encode(encoding))
+        found = read_statement(path, OCTOBER, are_new=False)
+        assert found.workspace["api_calls"][: len(calls) + 1] == [*calls, None]
+
+
+def test_what_is_new_is_added_up_to_the_last_day_of_the_file(tmp_path: Path) -> None:
+    text = "day,source,api_calls\n2026-10-01,web,5\n2026-10-03,app,7\n2026-10-04,app,1\n"
+    new = read(tmp_path, text, are_new=True)
+    assert new.sources["web"].days["api_calls"][:5] == [5, 5, 5, 5, None]
+    assert new.sources["app"].days["api_calls"][:5] == [0, 0, 7, 8, None]
+
+
+def test_a_month_in_a_column_of_days_is_a_month(tmp_path: Path) -> None:
+    assert read(tmp_path, "Date,MTU\n2026-10,5\n").workspace["mtu"] == [0] * 30 + [5]
+    both = read(tmp_path, "Source,Source ID,Month,MTU\nWeb,w1,2026-10,5\n")
+    assert both.sources["w1"].name == "Web"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("day,api_calls\n2026-10-01,1,234\n", "line 2: it has more cells than the heading"),
+        ("day;api_calls\n2026-10-01;1,5\n", '"1,5" in the column api_calls is no whole number'),
+        ("day;api_calls\n2026-10-01;2.000\n", "may be 2 or 2000"),
+        ("day;api_calls\n2026-10-01;1,234\n", "may be 1 or 1234"),
+        ("day,api_calls\n2026-10-01,1.234\n", "may be 1 or 1234"),
+        ("day,api_calls\n2026-10-01,1e6\n", "no whole number"),
+        ("day,api_calls\n2026-10-01,-1\n", "no whole number from 0 on"),
+        ('day,api_calls\n2026-10-01,"12,3,456"\n', "no whole number"),
+        ('day,api_calls\n2026-10-01,"1\n2026-10-02,2\n', "it is no CSV"),
+        ("day,mtu\n03/10/2026,1\n", '"03/10/2026" in the column day is no date'),
+        ("day,mtu\n3.10.2026,1\n", "no date"),
+        ("day,mtu\n2026-10-031,1\n", "no date"),
+        ("day,mtu\n2026-1003,1\n", "no date"),
+        ("day,mtu\n2026-10-03T22:00:00Z,1\n", "no date"),
+        ("day,mtu\nTotal,1\n", "no date"),
+        ("Datum,mtu\n2026-10-01,1\n2026-10-02,2\n", "no column is called day"),
+        ("day,api_calls\n2026-10-01,9\n2026-10-02,8\n", "would fall from 9 to 8 on 2026-10-02"),
+    ],
+)
+def test_what_may_be_read_in_two_ways_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read(tmp_path, text)
+    assert words in f"{refused.value}"
+
+
+def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "invoice.pdf"
+    path.write_bytes(b"%PDF-1.7\n\xe2\xe3\xcf")
+    for named, words in ((path, "not in UTF-8"), (tmp_path, "Is a directory")):
+        with pytest.raises(OperatorError, match=words) as refused:
+            read_statement(named, OCTOBER, are_new=False)
+        assert "codec" not in f"{refused.value}"
+        assert "Errno" not in f"{refused.value}"
+
+
+def test_names_that_say_nothing_match_nothing() -> None:
+    ours, theirs = side(days([1])), side(days([1]))
+    for each, names in ((ours, ["\u2192", "Web", "App"]), (theirs, ["\u2190", "web", "WEB"])):
+        for at, name in enumerate(names):
+            # Days that are alike in no pair.
+            calls = [0] * (10 * (each is ours) + 3 * at) + [5] + [0] * 5
+            each.sources[f"{each is ours}{at}"] = named(f"{each is ours}{at}", name, calls)
+    assert aligned(ours, theirs, {}) == []
+
+
+def test_what_somebody_has_said_in_vain_is_told() -> None:
+    ours, theirs = side(days([1])), side(days([1]))
+    ours.sources["a"] = named("a", "Web", [3] * 31)
+    theirs.sources["b"] = named("b", "Site", [3] * 31)
+    theirs.sources["c"] = named("c", "Shop", [9] * 31)
+    for said, words in (
+        ({"Site": "Web"}, []),
+        ({"Site": "Wbe"}, ['no source of ours is called "Wbe" in this month']),
+        ({"Sight": "Web"}, ['no source of theirs is called "Sight" in this month']),
+        ({"Site": "Web", "Shop": "a"}, ["one of both is said twice"]),
+    ):
+        pairs = aligned(ours, theirs, said)
+        told = list(unheeded(said, pairs, ours, theirs))
+        assert len(told) == len(words)
+        assert all(part in told[0] for part in words)
 
 
 @pytest.mark.parametrize(

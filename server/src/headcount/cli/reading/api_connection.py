@@ -49,11 +49,13 @@ class ApiConnection:
         client: carries the token.
         host: beginning of the URL.
         how: how the host was found, to say so when it does not answer.
+        is_theirs: whether it is the other side of a comparison, which others run.
     """
 
     client: ApiClient
     host: str
     how: str
+    is_theirs: bool = False
 
     @property
     def is_segment(self) -> bool:
@@ -78,13 +80,16 @@ def connected(settings: Settings) -> Iterator[ApiConnection]:
 
 
 @contextmanager
-def connected_to(host: str, how: str, token: str) -> Iterator[ApiConnection]:
+def connected_to(
+    host: str, how: str, token: str, *, is_theirs: bool = False
+) -> Iterator[ApiConnection]:
     """A client for a server; as `connected`.
 
     Args:
         host: the beginning of its addresses, or a region of Segment.
         how: how it was found, for errors.
         token: to read with.
+        is_theirs: as of an `ApiConnection`.
     """
     check_client()
     from segment_public_api import ApiClient, ApiException, ApiValueError
@@ -94,10 +99,11 @@ def connected_to(host: str, how: str, token: str) -> Iterator[ApiConnection]:
     except ApiValueError as error:
         raise UsageError(
             f"The host {host!r} cannot be used: {error}.",
-            "Name an address such as https://usage.example.com, or us or eu, with --host.",
+            "Name an address such as https://usage.example.com, or us or eu, with"
+            f" {'--theirs' if is_theirs else '--host'}.",
         ) from None
     with ApiClient(configuration) as client:
-        connection = ApiConnection(client, configuration.host, how)
+        connection = ApiConnection(client, configuration.host, how, is_theirs)
         try:
             yield connection
         except ApiException as error:
@@ -190,6 +196,8 @@ def explain_refusal(error: ApiException, connection: ApiConnection) -> OperatorE
         isinstance(error, failed.NotFoundException | failed.UnprocessableEntityException)
         and error.data is None
     )
+    if connection.is_theirs:
+        return _explain_theirs(error, where, said)
     kinds: tuple[tuple[type[ApiException], str, str], ...] = (
         (
             failed.UnauthorizedException,
@@ -235,6 +243,51 @@ def explain_refusal(error: ApiException, connection: ApiConnection) -> OperatorE
     return OperatorError(
         f"{where} did not answer as a usage API does: {said}",
         "Check --host: usage is read at the API address, not at the tracking one.",
+    )
+
+
+def _explain_theirs(error: ApiException, where: str, said: str) -> OperatorError:
+    """The same of a server that others run."""
+    import segment_public_api.exceptions as failed
+
+    kinds: tuple[tuple[type[ApiException], str, str], ...] = (
+        (
+            failed.UnauthorizedException,
+            "does not take the token for it",
+            "Make one there that may read usage, and name its file with --theirs-token-file.",
+        ),
+        (
+            failed.ForbiddenException,
+            "does not let this token read usage",
+            "Make one there that may read usage, and name its file with --theirs-token-file.",
+        ),
+        (failed.NotFoundException, "has no such usage", "Name another month with --period."),
+        (
+            failed.UnprocessableEntityException,
+            "refuses what it was asked",
+            "Name another month with --period.",
+        ),
+        (
+            failed.TooManyRequestsException,
+            "was asked too often",
+            "Try again later; nothing was compared.",
+        ),
+        (failed.TlsException, "cannot be trusted", "Check the name in --theirs."),
+        (
+            failed.ConnectionException,
+            "gave no whole answer",
+            "Check the address in --theirs, and try again; nothing was compared.",
+        ),
+        (failed.ServiceException, "failed", "Try again later; nothing was compared."),
+    )
+    # As above: a refusal of a path without the API's own words is somebody else's.
+    foreign = isinstance(error, failed.NotFoundException) and error.data is None
+    for kind, problem, remedy in kinds:
+        if isinstance(error, kind) and not foreign:
+            return OperatorError(f"{where} {problem}: {said}", remedy)
+    return OperatorError(
+        f"{where} did not answer as a usage API does: {said}",
+        "Check --theirs: us or eu for Segment, or the address at which usage is read.",
     )
 
 
