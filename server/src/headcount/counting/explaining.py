@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from headcount.counting.attributes import OTHER, UNKNOWN, Attributes
 from headcount.counting.contributions import OF_SOURCE, OF_WORKSPACE, Contributions
 from headcount.counting.metrics import ANONYMOUS, API_CALLS, IDENTIFIED, Metric
+from headcount.counting.usage import DAYS_MAX
 
 __all__ = [
     "LINKED",
@@ -69,12 +71,15 @@ class Brought:
         messages: API calls.
         identified, anonymous: ids seen for the first time.
         linked: anonymous ids seen for the first time with a userId.
+        daily: of the messages and of the anonymous ids how many came on each day, shape
+            (`DAYS_MAX`, 2); None where that is not told apart.
     """
 
     messages: int = 0
     identified: int = 0
     anonymous: int = 0
     linked: int = 0
+    daily: npt.NDArray[np.int64] | None = field(default=None, compare=False)
 
     def add(self, other: Brought) -> None:
         """Add what another holds."""
@@ -82,6 +87,17 @@ class Brought:
         self.identified += other.identified
         self.anonymous += other.anonymous
         self.linked += other.linked
+        if other.daily is not None:
+            self.daily = other.daily if self.daily is None else self.daily + other.daily
+
+    def without(self, part: Brought) -> Brought:
+        """What is left without a part of it."""
+        return Brought(
+            self.messages - part.messages,
+            self.identified - part.identified,
+            self.anonymous - part.anonymous,
+            self.linked - part.linked,
+        )
 
     @property
     def users(self) -> int:
@@ -112,9 +128,14 @@ def brought_by(contributions: Contributions, days: int, *, own: bool = False) ->
     which = contributions.days < days
     sums = np.zeros((len(contributions.attributes), len(wanted)), np.int64)
     np.add.at(sums, contributions.numbers[which], contributions.counts[which][:, wanted])
+    daily = np.zeros((len(sums), DAYS_MAX, 2), np.int64)
+    of_days = contributions.numbers[which], contributions.days[which]
+    np.add.at(daily, of_days, contributions.counts[which][:, [wanted[0], wanted[2]]])
     return {
-        attributes: Brought(*row)
-        for attributes, row in zip(contributions.attributes, sums.tolist(), strict=True)
+        attributes: Brought(row[0], row[1], row[2], row[3], by_day)
+        for attributes, row, by_day in zip(
+            contributions.attributes, sums.tolist(), daily, strict=True
+        )
         if any(row)
     }
 

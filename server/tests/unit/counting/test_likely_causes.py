@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 
 from headcount.counting.attributes import Attributes
@@ -68,6 +69,69 @@ def test_more_ids_of_the_same_known_users_are_no_cause() -> None:
     assert causes_of({WEB: {viewed: now}}, {WEB: {viewed: before}}) == []
 
 
+PAGE = Attributes("analytics.js", "4.1.0", "page", "")
+NEXT = PAGE._replace(version="4.2.0")
+
+
+def visited(
+    month: dict[Attributes, Brought], of: Attributes, day: int, messages: int, anonymous: int
+) -> None:
+    """Some messages of one day, and the anonymous ids that they were the first to bring."""
+    daily = np.zeros((DAYS, 2), np.int64)
+    daily[day] = messages, anonymous
+    brought = Brought(messages=messages, anonymous=anonymous, daily=daily)
+    month.setdefault(of, Brought()).add(brought)
+
+
+def returning(rollout: int, factor: int = 1) -> BroughtBy:
+    """Visitors who come all month: nearly all are seen for the first time in its first days. From
+    a day on they have the next version, which makes so many ids of one."""
+    month: dict[Attributes, Brought] = {}
+    for day in range(DAYS):
+        version, ids = (NEXT, factor) if day >= rollout else (PAGE, 1)
+        visited(month, version, day, 300, round(200 * 0.8**day) * ids + 20 * (ids - 1))
+    return month
+
+
+@pytest.mark.parametrize("rollout", [0, 3, 10, 20])
+def test_a_version_that_others_follow_within_the_month_is_no_cause(rollout: int) -> None:
+    """The version of the first days brings nearly all ids, and would seem to make them."""
+    assert causes_of({WEB: returning(rollout)}, {WEB: returning(DAYS)}) == []
+
+
+@pytest.mark.parametrize("rollout", [0, 3, 10])
+def test_a_version_that_replaces_all_others_is_named(rollout: int) -> None:
+    now, before = returning(rollout, factor=8), returning(DAYS)
+    found = causes_of({WEB: now}, {WEB: before})
+    assert [(each.name, each.version) for each in found] == [("library_version", "4.2.0")]
+    more = sum(each.users for each in now.values()) - sum(each.users for each in before.values())
+    assert found[0].effect == pytest.approx(more, rel=0.05)
+
+
+def test_known_users_who_come_as_anonymous_ids_lack_an_identify() -> None:
+    bought = Attributes("analytics-ios", "4.1.8", "track", "Bought")
+    before = {bought: Brought(messages=2000, identified=400, anonymous=100, linked=90)}
+    now = {bought: Brought(messages=2100, identified=100, anonymous=430, linked=90)}
+    [cause] = causes_of({WEB: now}, {WEB: before})
+    assert (cause.name, cause.effect) == ("identify_missing", 320)
+    # Where nobody comes instead, there are fewer users, and nothing was lost.
+    assert causes_of({WEB: {bought: Brought(2100, 100, 105, 90)}}, {WEB: before}) == []
+
+
+def test_ids_of_their_own_are_found_among_visitors_who_come_again() -> None:
+    shown = PAGE._replace(type="track", event="Banner Shown")
+    visitors = Brought(messages=7000, anonymous=1000)
+    now: dict[Attributes, Brought] = {PAGE: visitors, shown: Brought(messages=300, anonymous=290)}
+    [cause] = causes_of({WEB: now}, {WEB: {PAGE: visitors}})
+    assert (cause.name, cause.effect) == ("single_message_ids", 290)
+    # Not where it is but the first to bring what others brought before,
+    now[PAGE] = Brought(messages=7000, anonymous=710)
+    assert causes_of({WEB: now}, {WEB: {PAGE: visitors}}) == []
+    # nor where those who are more send other messages, too.
+    now[PAGE] = Brought(messages=9030, anonymous=1000)
+    assert causes_of({WEB: now}, {WEB: {PAGE: visitors}}) == []
+
+
 def test_of_many_sources_the_causes_that_explain_most_are_kept() -> None:
     bought = Attributes("analytics-python", "2.3.2", "track", "Order Paid")
     now: dict[int, BroughtBy] = {
@@ -85,4 +149,7 @@ def test_every_cause_has_words() -> None:
     for words in CAUSES.values():
         assert words.title
         assert words.remedy.endswith(".")
-    assert {words.unit for words in CAUSES.values()} == {"tracked users", "missing links"}
+    assert {words.unit for words in CAUSES.values()} == {
+        "tracked users",
+        "missing links to known users",
+    }
