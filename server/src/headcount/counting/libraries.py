@@ -25,6 +25,7 @@ from headcount.counting.calendar import Period
 from headcount.counting.facts import Rejection
 
 __all__ = [
+    "A_BROWSER",
     "NAMES_MAX",
     "OTHER_LIBRARY",
     "USE_PREFIX",
@@ -37,6 +38,9 @@ __all__ = [
 
 OTHER_LIBRARY = "other"
 """Libraries beyond those that are told apart, and those that say no name at all."""
+
+A_BROWSER = "a browser"
+"""Browsers, by pages that name no library."""
 
 NAMES_MAX = 50
 """How many libraries of one source are told apart in a month; the others are one."""

@@ -48,14 +48,18 @@ Named = tuple[int, NumberedAttributes]
 
 
 class Sender(NamedTuple):
-    """What a message says of who sent it: the library, its version, and whether it is a bot."""
+    """What a message says of who sent it: the library, its version, and whether it is a bot; that
+    is settled unless there were too many others to look at."""
 
     library: str
     version: str
     bot: bool
+    is_settled: bool = True
 
 
-def sender(library: bytes, browser: bytes, agent: bytes, *, short: bool) -> Sender:
+def sender(
+    library: bytes, browser: bytes, agent: bytes, *, short: bool, in_time: bool = True
+) -> Sender:
     """Who sent a message.
 
     Args:
@@ -63,6 +67,7 @@ def sender(library: bytes, browser: bytes, agent: bytes, *, short: bool) -> Send
         browser: what its context says of its browser, `context.userAgent`, as it came.
         agent: the request's User-Agent.
         short: whether the one-letter addresses are used, which of browsers only analytics.js does.
+        in_time: as for `is_known_bot`.
     """
     name, version = library_strings(library)
     if not name:
@@ -75,7 +80,8 @@ def sender(library: bytes, browser: bytes, agent: bytes, *, short: bool) -> Send
     except Malformed:
         told = None
     text = agent.decode("latin-1") if told is None else told
-    return Sender(name, clean_version(version or ""), is_known_bot(text[:_AGENT_BYTES_MAX]))
+    bot = is_known_bot(text[:_AGENT_BYTES_MAX], in_time=in_time)
+    return Sender(name, clean_version(version or ""), bool(bot), bot is not None)
 
 
 class SenderBook(dict[tuple[str | None, str | None], Named]):
@@ -97,7 +103,7 @@ class SenderBook(dict[tuple[str | None, str | None], Named]):
 
     def __missing__(self, key: tuple[str | None, str | None]) -> Named:
         message_type, event = key
-        library, version, bot = self.sender
+        library, version, bot, _ = self.sender
         is_named = event and message_type == "track" and self._book.event_names
         name = clean_event(event) if event and is_named else ""
         numbered = self._book.numbered(
@@ -117,10 +123,12 @@ class AttributeBook:
 
     Args:
         event_names: whether the names of events are told apart.
+        in_time: as for `is_known_bot`.
     """
 
-    def __init__(self, *, event_names: bool = True) -> None:
+    def __init__(self, *, event_names: bool = True, in_time: bool = True) -> None:
         self.event_names = event_names
+        self._in_time = in_time
         self._numbered: dict[Attributes, NumberedAttributes] = {}
         self._senders: dict[tuple[int, bytes, bytes, bytes, bool], SenderBook] = {}
         self._pairs = 0
@@ -156,8 +164,9 @@ class AttributeBook:
         key = source, bytes(library), bytes(browser), agent[:_AGENT_BYTES_MAX], short
         found = self._senders.get(key)
         if found is None:
-            found = SenderBook(self, source, sender(*key[1:4], short=short))
-            if len(key[1]) + len(key[2]) <= _KNOWN_BYTES_MAX:
+            who = sender(*key[1:4], short=short, in_time=self._in_time)
+            found = SenderBook(self, source, who)
+            if who.is_settled and len(key[1]) + len(key[2]) <= _KNOWN_BYTES_MAX:
                 if len(self._senders) >= _SENDERS_MAX:
                     self._forget_senders()
                 self._senders[key] = found

@@ -12,7 +12,7 @@ from functools import lru_cache
 import msgspec
 
 from headcount.counting.calendar import day_of_ms
-from headcount.counting.libraries import OTHER_LIBRARY, LibraryUse, clean_name
+from headcount.counting.libraries import A_BROWSER, OTHER_LIBRARY, LibraryUse, clean_name
 from headcount.intake.decoding import FAST_REFUSALS, NO_LIBRARY
 from headcount.intake.ports import SourceRef
 from headcount.intake.scanning import Malformed, members, string_of
@@ -48,7 +48,7 @@ def agent_name(user_agent: bytes, *, short: bool) -> str:
 def _agent_name(user_agent: bytes, short: bool) -> str:
     product = user_agent.decode("latin-1").partition("/")[0].partition(" ")[0]
     if product == "Mozilla":
-        return "analytics.js" if short else "a browser"
+        return "analytics.js" if short else A_BROWSER
     return clean_name(product)
 
 

@@ -92,7 +92,7 @@ class RecordTaker:
         self.now_ms = 0
         self._is_sealed: dict[tuple[int, int], bool] = {}
         self._occurrences = OccurrenceCounter()
-        self._book = AttributeBook(event_names=event_names)
+        self._book = AttributeBook(event_names=event_names, in_time=False)
         self._told: set[NumberedAttributes] = set()
 
     def begin(self, now_ms: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 from headcount.counting.attributes import NUMBER_SHIFT, NUMBERS_END, RESERVED, Attributes
 from headcount.counting.batch import numbered_facts
 from headcount.counting.libraries import split_tallies, tallies_of
-from headcount.intake import Limits
+from headcount.intake import Limits, bots
 from headcount.intake.attribute_book import AttributeBook
 from headcount.intake.bots import is_known_bot
 from headcount.intake.decoding import NO_AGENT, NO_LIBRARY
@@ -108,12 +108,66 @@ def test_a_number_is_not_given_again_while_a_fact_with_it_is_on_its_way() -> Non
         assert len(set(given[start : start + window])) == window
 
 
-@pytest.mark.parametrize("agent", [GOOGLE, "HeadlessChrome/120", "facebookexternalhit/1.1"])
+@pytest.mark.parametrize(
+    "agent",
+    [
+        GOOGLE,
+        "HeadlessChrome/120",
+        "facebookexternalhit/1.1",
+        "meta-externalagent/1.1 (+https://developers.facebook.com/docs/sharing/webmasters/crawler)",
+        *(
+            f"Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; {name}) Safari/5"
+            for name in (
+                "GPTBot/1.3", "ChatGPT-User/1.0", "OAI-SearchBot/1.0", "ClaudeBot/1.0",
+                "Claude-User/1.0", "PerplexityBot/1.0", "Bytespider", "Amazonbot/0.1",
+                "Applebot/0.1", "bingbot/2.0", "Unheard-Of/0.1; +https://crawler.example/why",
+            )
+        ),
+    ],
+)  # fmt: skip
 def test_known_bots_are_known(agent: str) -> None:
-    assert is_known_bot(agent)
+    assert is_known_bot(agent, in_time=False)
 
 
-@pytest.mark.parametrize("agent", ["", CHROME, "python-requests/2", "okhttp/4.9", "axios/1.6"])
+def test_bots_are_known_as_soon_as_there_is_time_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Very many visitors at once, as after a start, do not make a bot a visitor for good."""
+    now_s = 1_000.0
+    monkeypatch.setattr(bots, "monotonic", lambda: now_s)
+    monkeypatch.setattr(bots, "_allowance", bots._Allowance())
+    monkeypatch.setattr(bots, "_looked_at", {})
+    book, archive = AttributeBook(), AttributeBook(in_time=False)
+    for each in (book, archive):
+        each.begin(NOW_MS)
+
+    def is_bot(book: AttributeBook, agent: str) -> bool:
+        return book.of(1, NO_LIBRARY, raw(agent), b"", short=False).sender.bot
+
+    for number in range(300):
+        assert not is_bot(book, f"{CHROME} visitor-{number}")
+    assert not is_bot(book, GOOGLE)
+    now_s += 1
+    assert is_bot(book, GOOGLE)
+    # Nobody waits for an archive: all that it has is looked at.
+    monkeypatch.setattr(bots, "_looked_at", {})
+    assert all(is_bot(archive, f"{GOOGLE} {number}x") for number in range(300))
+
+
+def test_releases_of_one_browser_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bots, "_looked_at", looked_at := {})
+    monkeypatch.setattr(bots, "_allowance", bots._Allowance())
+    for number in range(300):
+        assert (
+            is_known_bot(f"Mozilla/5.0 (Mac OS X 10_{number}; rv:1.{number}) A/{number}") is False
+        )
+    assert len(looked_at) == 1
+
+
+@pytest.mark.parametrize(
+    "agent",
+    ["", CHROME, "python-requests/2", "okhttp/4.9", "axios/1.6", "Amazon CloudFront",
+     "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2; Trident/6.0)",
+     "Mozilla/5.0 (Linux; Android 14; CUBOT X18) Chrome/139 Mobile Safari/537.36"],
+)  # fmt: skip
 def test_what_people_and_libraries_send_through_is_no_bot(agent: str) -> None:
     assert not is_known_bot(agent)
 
