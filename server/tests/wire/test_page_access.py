@@ -306,7 +306,13 @@ def test_a_cluster_says_that_it_explains_nothing_and_why(
     visitor: httpx.Client, place: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sign_in(visitor, place.read_secret)
+    source = place.source("web")
+    place.use(source, NOVEMBER, {3: {"api_calls": 7, "admitted": 7}})
+    months = ("/", f"/page/source?source={source.id}")
+    assert all("Why did it move?" in visitor.get(each).text for each in months)
     monkeypatch.setattr(type(place.store), "attribution", None)
+    # No page leads where nothing is told.
+    assert not any("explain" in visitor.get(each).text for each in months)
     answer = visitor.get("/page/explain")
     assert answer.status_code == 404
     assert "Not available in a cluster" in answer.text

@@ -47,6 +47,7 @@ def test_the_workspace_and_what_the_token_may_do(place: Installation, admin: htt
         "name": "Acme",
         "createdAt": "2026-11-23T10:00:00.000Z",
         "tokenScope": "admin",
+        "explains": True,
     }
 
 

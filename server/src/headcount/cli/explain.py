@@ -108,10 +108,16 @@ def _source_id(connection: ApiConnection, id_or_name: str) -> str:
 def _print(told: dict[str, Any]) -> None:
     period, against = told["period"][:7], told["against"][:7]
     label = next(each.label for each in HEADLINES if each.wire == told["metric"])
-    days = number_of(told["days"], "day")
+    if told["wholeMonths"]:
+        now, before = f"in the whole month {period}", f"in the whole month {against}"
+    else:
+        now, before = (
+            f"after {number_of(told['days'], 'day')} of {period}",
+            f"after as many of {against}",
+        )
     say(
-        f"{label} of {period}: {told['now']:,} after {days}. Of {against}: {told['before']:,} after"
-        f" as many. Change: {told['change']:+,}."
+        f"{label} {now}: {told['now']:,}; {before}: {told['before']:,}."
+        f" Change: {told['change']:+,}."
     )
     for note in told["notes"]:
         say(f"Note: {note}")
@@ -121,34 +127,34 @@ def _print(told: dict[str, Any]) -> None:
         say(
             f"{number}. {cause['title']}{f' ({where})' if where else ''}: about"
             f" {cause['effect']:,} {cause['unit']}",
-            f"   {cause['evidence'].capitalize()}: {_number(cause['now'])} in {period},"
-            f" {_number(cause['before'])} going by {against}.",
+            f"   {cause['evidence'].capitalize()}: {_number(cause['now'])} in {period}; going by"
+            f" {against} it would be {_number(cause['before'])}.",
             f"   {cause['remedy']}",
         )
     if not told["causes"] and told["contributions"]:
-        say("No likely cause: what there is varies as months do.")
+        say("None of the causes that are looked for shows in these numbers.")
     rows: list[tuple[str, ...]] = [
         (
             f"{row['change']:+,}",
             f"{row['share']:+.1%}",
             f"{row['surprise']:+.1f}",
-            row["kind"],
+            row["kindWords"],
             row["sourceName"],
-            f"{row['library']} {row['libraryVersion']}".strip(),
-            row["type"],
-            row["event"],
-            "bot" if row["bot"] else "",
+            row["origin"],
         )
         for row in told["contributions"]
     ]
     if rest := told["rest"]["rows"]:
-        rows.append((f"{told['rest']['change']:+,}", "", "", f"{rest:,} more", *[""] * 5))
+        rows.append(
+            (f"{told['rest']['change']:+,}", "", "", f"{number_of(rest, 'more row')}", "", "")
+        )
     if rows:
         say(
-            f"Contributions, in {label}. A share is of all that changed, whichever way; a surprise"
-            " is in standard deviations from the share of the other month."
+            f"Contributions to {label}: they add up to the change. A share is of all that changed,"
+            " whichever way; a surprise is how far a row is from its share of the other month, in"
+            " standard deviations."
         )
-        heads = ("change #", "share #", "surprise #", "of", "source", "library", "type", "event")
-        print_table((*heads, "bot"), rows)
+        heads = ("change #", "share #", "surprise #", "what", "source", "from")
+        print_table(heads, rows)
     else:
         say("Nothing changed.")

@@ -22,6 +22,7 @@ __all__ = [
     "NUMBER_SHIFT",
     "OTHER",
     "RESERVED",
+    "REST",
     "UNKNOWN",
     "Attributes",
     "NumberedAttributes",

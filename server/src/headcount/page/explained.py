@@ -11,8 +11,10 @@ from litestar import Request, Response, get
 
 from headcount.api.v1.sources import SourceListBody
 from headcount.api.v1.why import NOT_IN_A_CLUSTER, ExplainBody
-from headcount.counting.calendar import Period, parse_period
-from headcount.counting.metrics import HEADLINES
+from headcount.counting.calendar import parse_period
+from headcount.counting.likely_causes import CAUSES
+from headcount.counting.metrics import BY_NAME, HEADLINES
+from headcount.counting.months import periods_of
 from headcount.page.asking import ApiRefusal
 from headcount.page.one_month import no_such_month
 from headcount.page.visits import visit_of
@@ -20,7 +22,7 @@ from headcount.page.visits import visit_of
 __all__ = ["EXPLAINED_HANDLERS"]
 
 _ROWS = "25"
-_MONTHS_MAX = 36
+_MTU = BY_NAME["mtu"]
 _RANKS = {"share": "what changed most", "surprise": "what is most surprising"}
 
 
@@ -52,7 +54,6 @@ async def explain_page(request: Request[Any, Any, Any]) -> Response[bytes]:
                 link="Show the current month",
             )
         return await no_such_month(request, visit, refusal)
-    period = parse_period(told.period)
     return await visit.parts.pages.send(
         request,
         "explain",
@@ -65,9 +66,18 @@ async def explain_page(request: Request[Any, Any, Any]) -> Response[bytes]:
         sources=sources,
         rank=asked.get("rank", "share"),
         ranks=_RANKS,
-        months=[str(Period(period.number + n)) for n in range(-_MONTHS_MAX, 2)][::-1],
-        largest=max((abs(row.change) for row in told.contributions), default=0),
+        months=_months(told),
+        causes=len(CAUSES),
+        of_users=_MTU,
     )
+
+
+def _months(told: ExplainBody) -> list[str]:
+    """Every month from the first usage on, the current one first, and both that are shown."""
+    current = parse_period(told.current_period)
+    first = parse_period(told.first_period or told.current_period)
+    shown = {told.period, told.against, *map(str, periods_of(first, current))}
+    return sorted(shown, reverse=True)
 
 
 EXPLAINED_HANDLERS = [explain_page]

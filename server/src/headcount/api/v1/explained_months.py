@@ -113,8 +113,8 @@ class ExplainedMonths:
             yield (
                 f"{self._metric.label}: {' and '.join(parts)} are attributed to no message. They"
                 " were counted by a version that did not keep where ids come from, in a cluster, or"
-                ' anew by a repair, and stand in the row "unattributed". Months that began later'
-                " can be explained whole."
+                " anew by a repair, and stand in a row of their own. Months that began later can be"
+                " explained whole."
             )
         if self._passed_over:
             of = self._looked_at + self._passed_over

@@ -4,13 +4,14 @@ causes."""
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from litestar import Request, Response
 from msgspec import Meta
 
-from headcount.api.usage.month import http_date, read_month
+from headcount.api.usage.month import WorkspaceMonth, http_date, read_month, read_workspace_month
+from headcount.api.v1.contribution_words import KIND_WORDS, origin_words
 from headcount.api.v1.explained_months import ExplainedMonths, Wanted
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
@@ -23,10 +24,12 @@ from headcount.api.wire.query import (
     parse_period_param,
     parse_value_param,
 )
-from headcount.counting.calendar import moment_text
+from headcount.counting.calendar import Period, moment_text
 from headcount.counting.explaining import PARTS, RANKS, Contribution
 from headcount.counting.likely_causes import CAUSES, LikelyCause
 from headcount.counting.metrics import HEADLINES
+from headcount.counting.months import current_period
+from headcount.counting.usage import DAYS_MAX
 
 __all__ = [
     "EXPLAIN_HANDLERS",
@@ -69,6 +72,10 @@ class ContributionRow(msgspec.Struct, rename="camel", gc=False):
             " `unattributed`."
         ),
     ]
+    origin: Annotated[
+        str, Meta(description="Where it comes from, in words beside the name of the source.")
+    ]
+    kind_words: Annotated[str, Meta(description="The `kind` in words.")]
     now: int
     before: int
     change: int
@@ -96,7 +103,7 @@ class NamedCause(msgspec.Struct, rename="camel", gc=False):
     name: str
     title: str
     effect: Annotated[int, Meta(description="How many it explains, about, of `unit`.")]
-    unit: Annotated[str, Meta(description="`tracked users`, or `missing links`.")]
+    unit: Annotated[str, Meta(description="`tracked users`, or `missing links to known users`.")]
     source_id: str
     source_name: str
     library: str
@@ -112,7 +119,15 @@ class ExplainBody(msgspec.Struct, rename="camel"):
 
     period: Annotated[str, Meta(description="First day of the month, YYYY-MM-DD.")]
     against: Annotated[str, Meta(description="First day of the month it is held against.")]
-    days: Annotated[int, Meta(description="How many days of each month are compared.")]
+    days: Annotated[int, Meta(description="How many days of `period` are compared.")]
+    whole_months: Annotated[
+        bool,
+        Meta(description="Whether both months are compared whole; else the same days of both."),
+    ]
+    first_period: Annotated[
+        str | None, Meta(description="First day of the month of the first usage; null before any.")
+    ]
+    current_period: Annotated[str, Meta(description="First day of the month that runs.")]
     counted_until: str
     metric: str
     now: int
@@ -200,21 +215,29 @@ async def explain_change(request: Request[Any, Any, Any]) -> Response[bytes]:
     wanted = _wanted(pairs)
     view = read_month(caller, parse_period_param(pairs, required=False))
     against = parse_period_param(pairs, "against", required=False)
+    months: list[WorkspaceMonth] = [view]
     if against is None:
         against = view.period.shifted(-1)
     else:
-        read_month(caller, against, "against")
+        months.append(read_workspace_month(caller, against, "against"))
+    reading = view.reading
+    frame = _Frame(
+        all(each.past for each in months),
+        reading.first_period,
+        current_period(caller.services.clock(), reading.last_metered_day),
+    )
     sources = _Sources(caller)
     source = sources.number_of(parse_value_param(pairs, "sourceId"))
 
     def explain() -> Response[bytes]:
         store, workspace = caller.services.store, caller.workspace.number
-        days = 31 if view.past else view.days
+        # Of a month that runs, and the other, the same days; of others all, however many.
+        days = min((each.days for each in months if not each.past), default=DAYS_MAX)
         if store.attribution is None:
             raise Problem(404, NOT_IN_A_CLUSTER)
         with store.attribution.attributed(workspace, (view.period, against)) as usage:
             found = ExplainedMonths(usage, days, wanted, sources.names, source)
-        body = _body(found, wanted.metric.wire, sources)
+        body = _body(found, wanted, sources, frame)
         until = found.readings[0].counted_until_ms
         return answer(ExplainAnswer(body), {"Last-Modified": http_date(until)})
 
@@ -223,7 +246,15 @@ async def explain_change(request: Request[Any, Any, Any]) -> Response[bytes]:
     return await asyncio.to_thread(explain)
 
 
-def _body(found: ExplainedMonths, metric: str, sources: _Sources) -> ExplainBody:
+class _Frame(NamedTuple):
+    """Whether both months are compared whole, and which months there are to choose from."""
+
+    whole: bool
+    first: Period | None
+    current: Period
+
+
+def _body(found: ExplainedMonths, wanted: Wanted, sources: _Sources, frame: _Frame) -> ExplainBody:
     now, before = found.readings
     told = found.result()
     rest = told.rest
@@ -231,12 +262,15 @@ def _body(found: ExplainedMonths, metric: str, sources: _Sources) -> ExplainBody
         str(now.period),
         str(before.period),
         min(found.days, now.period.length),
+        frame.whole,
+        None if frame.first is None else str(frame.first),
+        str(frame.current),
         moment_text(now.counted_until_ms),
-        metric,
+        wanted.metric.wire,
         told.now,
         told.before,
         told.change,
-        [_row(each, told.moved, sources) for each in told.contributions],
+        [_row(each, told.moved, sources, wanted.parts) for each in told.contributions],
         RestOfRows(rest.rows, rest.now, rest.before, rest.change),
         [_cause(each, sources) for each in found.causes.ranked()],
         list(found.notes(told)),
@@ -273,7 +307,9 @@ class _Sources:
         return source_id, self.names.get(number, source_id)
 
 
-def _row(row: Contribution, moved: int, sources: _Sources) -> ContributionRow:
+def _row(
+    row: Contribution, moved: int, sources: _Sources, parts: frozenset[str]
+) -> ContributionRow:
     source_id, name = sources.named(row.whence and row.whence.source)
     of = row.whence.attributes if row.whence else None
     return ContributionRow(
@@ -285,6 +321,8 @@ def _row(row: Contribution, moved: int, sources: _Sources) -> ContributionRow:
         of.event if of else "",
         of.bot if of else False,
         row.kind,
+        origin_words(of, parts),
+        KIND_WORDS[row.kind],
         row.now,
         row.before,
         row.change,

@@ -25,6 +25,13 @@ class WorkspaceRecord(msgspec.Struct, rename="camel"):
     name: str
     created_at: Annotated[str, Meta(description="RFC 3339, UTC.")]
     token_scope: Annotated[str, Meta(description='"read" or "admin": what this token may do.')]
+    explains: Annotated[
+        bool,
+        Meta(
+            description="Whether `/headcount/v1/explain` tells here why a count moved; a cluster"
+            " does not."
+        ),
+    ]
 
 
 class WorkspaceBody(msgspec.Struct):
@@ -70,7 +77,11 @@ def read_workspace(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 def _answered(caller: Caller, workspace: Workspace) -> Response[bytes]:
     record = WorkspaceRecord(
-        workspace.id, workspace.name, moment_text(workspace.created_at_ms), caller.token.scope
+        workspace.id,
+        workspace.name,
+        moment_text(workspace.created_at_ms),
+        caller.token.scope,
+        caller.services.store.attribution is not None,
     )
     return answer(WorkspaceAnswer(WorkspaceBody(record)))
 
