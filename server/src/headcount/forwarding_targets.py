@@ -31,6 +31,8 @@ _URL_CHARACTERS_MAX = 500
 _KEY_CHARACTERS_MAX = 500
 # An IPv6 address that stands for an IPv4 one, as some networks translate them.
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+# All other addresses of IPv6 are for networks of their own, or for none yet.
+_GLOBAL = ipaddress.ip_network("2000::/3")
 
 
 def target_url(text: str, *, by_token: bool) -> str:
@@ -127,4 +129,6 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             found = inner
+        elif found not in _GLOBAL:
+            return False
     return found.is_global and not found.is_multicast

@@ -2,8 +2,9 @@
 
 Takes where one is, gives urllib3's pool for it, of which: answers before the answer (1xx) are
 passed over, so that none is ever taken for that of the next request; one answer takes so long at
-most, however slowly it trickles; and where only public hosts may be reached, a name is looked up,
-all its addresses are judged, and one of these is connected to: no other lookup comes in between.
+most, however slowly it trickles; all of a conversation does, TLS and redirects too, where whoever
+begins it sets a limit; and where only public hosts may be reached, a name is looked up, all its
+addresses are judged, and one of these is connected to: no other lookup comes in between.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import io
 import logging
 import socket
 import ssl
+import threading
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 import urllib3
@@ -25,7 +30,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from headcount.forwarding_targets import public_addresses
 
-__all__ = ["ANSWER_WITHIN_S", "connect_public", "pool_of"]
+__all__ = ["ANSWER_WITHIN_S", "TimeLimit", "connect_public", "pool_of"]
 
 ANSWER_WITHIN_S = 60.0
 """For how long one answer is waited for and read, all in all."""
@@ -37,12 +42,74 @@ logging.getLogger("urllib3").setLevel(logging.ERROR)
 logging.getLogger("urllib3.connection").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
-def pool_of(split: urllib.parse.SplitResult, *, by_token: bool) -> urllib3.PoolManager:
+class TimeLimit:
+    """Ends connections once their time is over, whatever they are waited for then.
+
+    Limits of each step alone let each byte come in time, and the last one never.
+
+    Args:
+        within_s: for how long they may last, from when it is entered.
+
+    Attributes:
+        is_over: whether their time is over.
+    """
+
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
+        self._until_s = 0.0
+        self._lock = threading.Lock()
+        self._held: list[socket.socket] = []
+        self._timer = threading.Timer(within_s, self._end)
+        self._timer.daemon = True
+        self.is_over = False
+
+    def __enter__(self) -> TimeLimit:
+        self._until_s = time.monotonic() + self._within_s
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            for each in self._held:
+                each.close()
+            self._held.clear()
+
+    def left_s(self) -> float:
+        """How many seconds are left, at least a little: nothing can be waited for in none."""
+        return max(0.001, self._until_s - time.monotonic())
+
+    def holds(self, sock: socket.socket) -> None:
+        """End this connection too."""
+        with self._lock:
+            # One of our own: TLS takes the descriptor away from what it is put upon.
+            self._held.append(sock.dup())
+            is_over = self.is_over
+        if is_over:
+            self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            self.is_over = True
+            for each in self._held:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
+
+def pool_of(
+    split: urllib.parse.SplitResult, *, by_token: bool, limit: TimeLimit | None = None
+) -> urllib3.PoolManager:
     """The pool of connections to a vendor, through the proxy that the environment names for it.
 
     Args:
         split: its address.
         by_token: whether it has to be public.
+        limit: ends them all when it is over.
     """
     context = ssl.create_default_context()
     proxies = urllib.request.getproxies_environment()
@@ -53,9 +120,11 @@ def pool_of(split: urllib.parse.SplitResult, *, by_token: bool) -> urllib3.PoolM
         by_token = False
     else:
         pool = urllib3.PoolManager(num_pools=1, maxsize=1, ssl_context=context)
+    plain = _PublicPlainPool if by_token else _PlainPool
+    secure = _PublicPool if by_token else _SecurePool
     pool.pool_classes_by_scheme = {
-        "http": _PublicPlainPool if by_token else _PlainPool,
-        "https": _PublicPool if by_token else _SecurePool,
+        "http": partial(plain, limit=limit),  # type: ignore[dict-item]
+        "https": partial(secure, limit=limit),  # type: ignore[dict-item]
     }
     return pool
 
@@ -104,12 +173,31 @@ class _Bounded(io.RawIOBase):
         super().close()
 
 
-class _PlainConnection(HTTPConnection):
+class _Limited(HTTPConnection):
+    """A connection that may have a limit of time."""
+
     response_class = _VendorResponse
 
+    def __init__(self, *args: Any, limit: TimeLimit | None = None, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._limit = limit
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _VendorResponse
+    def _new_conn(self) -> Any:
+        made = self._connected()
+        if self._limit is not None:
+            self._limit.holds(made)
+        return made
+
+    def _connected(self) -> Any:
+        return super()._new_conn()
+
+
+class _PlainConnection(_Limited):
+    """A connection in the clear."""
+
+
+class _SecureConnection(_Limited, HTTPSConnection):
+    """A connection by TLS."""
 
 
 def connect_public(
@@ -117,22 +205,31 @@ def connect_public(
 ) -> socket.socket:
     """A connection to a host all of whose addresses are public, to one that was judged.
 
+    Args:
+        host, port: where it is.
+        timeout_s: for how long it is tried, all its addresses together; each has its share.
+        options: of the socket.
+
     Raises:
         OSError: it has none, or one that is not; or none of them can be reached.
     """
     found = public_addresses(host, port)
     failure: OSError | None = None
-    for family, kind, protocol, _, address in found:
+    until_s = None if timeout_s is None else time.monotonic() + timeout_s
+    for place, (family, kind, protocol, _, address) in enumerate(found):
         made = socket.socket(family, kind, protocol)
         try:
             for option in options:
                 made.setsockopt(*option)
-            made.settimeout(timeout_s)
+            if until_s is not None:
+                share_s = (until_s - time.monotonic()) / (len(found) - place)
+                made.settimeout(max(0.001, share_s))
             made.connect(address)
         except OSError as error:
             made.close()
             failure = error
         else:
+            made.settimeout(timeout_s)
             return made
     raise failure or OSError(None, "it has no address")
 
@@ -150,14 +247,14 @@ def _public_socket(connection: HTTPConnection) -> socket.socket:
 class _PublicPlainConnection(_PlainConnection):
     """A connection to a public host, in the clear."""
 
-    def _new_conn(self) -> Any:
+    def _connected(self) -> Any:
         return _public_socket(self)
 
 
 class _PublicConnection(_SecureConnection):
     """A connection to a public host."""
 
-    def _new_conn(self) -> Any:
+    def _connected(self) -> Any:
         return _public_socket(self)
 
 

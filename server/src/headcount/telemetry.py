@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 __all__ = [
+    "ALERT_CHARTS_MISSING",
     "ALERT_DELIVERIES",
     "ALERT_WAITING",
     "ANSWERS_DELAYED",
@@ -180,6 +181,10 @@ ALERT_WAITING = Gauge(
     "What is to be told to a channel, or told again.",
     ("channel",),
     multiprocess_mode="mostrecent",
+)
+ALERT_CHARTS_MISSING = Counter(
+    "headcount_alert_charts_missing",
+    "Digests that were sent without their charts, which could not be drawn, tries included.",
 )
 FORWARD_ANSWERS = Counter(
     "headcount_forward_answers",

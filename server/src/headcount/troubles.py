@@ -32,6 +32,7 @@ KINDS = frozenset(
         "alerts_failing",
         "alerts_written",
         "api_ends",
+        "charts",
         "clock_behind",
         "cluster_behind",
         "cluster_counting",

@@ -17,9 +17,9 @@ from browser.support import DESK, PHONE, window
 from headcount.alerting.alert_notices import alert_body
 from headcount.alerting.apprise_services import tell_service
 from headcount.alerting.channels import email_config, service_config
+from headcount.alerting.digest_pictures import Drawings
 from headcount.alerting.mail import send_mail
 from headcount.alerting.notice_page import notice_of
-from headcount.alerting.tell_channels import pictures_of
 from headcount.charts.javascript import can_draw
 from headcount.counting.alerts import AlertEvent, Crossing
 from support.digest_place import DigestPlace
@@ -67,7 +67,7 @@ def mailed(body: str) -> str:
     """The page of the mail that a mail server took, with its pictures where the page names them."""
     with mail_server() as server:
         config = email_config(["ops@example.com"], server.url, "headcount@example.com")
-        answer = send_mail(config, "evt", notice_of(body, pictures_of(body)), AT_MS)
+        answer = send_mail(config, "evt", notice_of(body, *Drawings().of(body)), AT_MS)
         assert answer.taken, answer
         [mail] = server.came
     return shown(mail)

@@ -131,6 +131,29 @@ def evening(world: World, random: Random) -> None:
     world.wait(random.choice([4, 9]))
 
 
+def passed_in_vain(world: World, random: Random) -> bool:
+    """Let the end of a month pass a threshold when the disk takes nothing, and then takes it.
+
+    Returns:
+        Whether it did: whether a forecast is known.
+    """
+    rule = random.choice(world.of_kind("forecast"))
+    forecast = world.forecast(rule)
+    if forecast is None or forecast.at_end.low < 2:
+        return False
+    targets = {forecast.at_end.low - random.choice([0, 1]), random.randint(1, forecast.at_end.low)}
+    thresholds = tuple(parse_threshold(str(each), rule.metric) for each in sorted(targets) if each)
+    world.rules[rule.number] = replace(rule, thresholds=thresholds)
+    world.change_rules()
+    with world.refusing(alerts_alone=True):
+        for _ in range(random.choice([1, 2])):
+            world.look_in_vain()
+    # Not an hour later, when it is estimated again in any case.
+    world.step(1_001)
+    world.judge()
+    return True
+
+
 AIMED = {"aim": aim, "late rule": late_rule, "blink": blink, "lonely": lonely, "near": near,
          "evening": evening}  # fmt: skip
 
@@ -227,5 +250,26 @@ def test_each_is_told_once_and_none_is_missed(seed: int, store: str, tmp_path: P
             world.settle()
         kinds = Counter(each.kind for each in world.told())
         assert len(kinds) >= 2, kinds
+    finally:
+        world.rig.close()
+
+
+@pytest.mark.parametrize("store", sorted(STORES))
+@pytest.mark.parametrize("seed", range(2))
+def test_an_end_of_a_month_that_a_disk_refused_is_told_with_the_next_look(
+    seed: int, store: str, tmp_path: Path
+) -> None:
+    random = Random(seed)
+    world = World(tmp_path, store, random)
+    passed = 0
+    try:
+        for _ in range(3):
+            add(world, random, "forecast")
+        world.settle()
+        for _ in range(8):
+            act(world, random, random.choice(["live", "days", "restart", "limit"]))
+            world.settle()
+            passed += passed_in_vain(world, random)
+        assert passed > 3
     finally:
         world.rig.close()

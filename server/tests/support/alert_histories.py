@@ -13,7 +13,7 @@ from statistics import median
 
 from headcount.counting.alerts import AlertKind, AlertRule, AlertSetup, Crossing
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text, parse_period
-from headcount.counting.forecast import FORMER_MONTHS, forecast_of
+from headcount.counting.forecast import FORMER_MONTHS, Forecast, forecast_of
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.months import day_reached
 from headcount.counting.usage import Counts
@@ -62,6 +62,9 @@ class World:
         self.awake_since_ms = self.looked_at_ms = self.now_ms
         self.watched_since_ms = self.drained_at_ms = self.now_ms
         self.is_fresh = True
+        self.imports_wait = False
+        self.known: dict[int, dict[int, int]] = {}
+        """By source: the calls of some days, as they were after the last commit."""
         self.rig = Rig(
             folder, lambda: self.now_ms, store=STORES[store](folder),
             limits=MeterLimits(facts_a_batch_max=64), alerts=lambda: self.setup,
@@ -69,6 +72,7 @@ class World:
         self.journal = self.rig.journal()
         self.fill(range(-random.choice(HISTORY_DAYS), 0))
         self.rig.drain()
+        self.imports_wait = False
 
     # What happens
 
@@ -85,6 +89,7 @@ class World:
                 PlainFact(at_ms, 1, source, f"m{self.fresh}", user, imported=day is not None)
             )
         self.rig.append(self.journal, facts)
+        self.imports_wait |= day is not None
         if day is None:
             watched = {rule.source for rule in self.rules.values() if rule.kind == "silent"}
             for each in (0, source):
@@ -128,12 +133,18 @@ class World:
         self.watched_since_ms = self.drained_at_ms = self.now_ms
 
     @contextmanager
-    def refusing(self) -> Iterator[None]:
-        """A disk that takes nothing meanwhile."""
+    def refusing(self, *, alerts_alone: bool = False) -> Iterator[None]:
+        """A disk that takes nothing meanwhile, or no change that tells somebody something.
+
+        A meter notes how far it has come before it looks at the clock: what refuses all never lets
+        it come that far.
+        """
         commit = self.rig.store.commit
 
-        def refuse(_: Change) -> None:
-            raise StorageUnavailableError("full")
+        def refuse(change: Change) -> None:
+            if change.alerts or not alerts_alone:
+                raise StorageUnavailableError("full")
+            commit(change)
 
         self.rig.store.commit = refuse  # type: ignore[method-assign]
         yield
@@ -195,6 +206,7 @@ class World:
     def follow(self, *, drained: bool = True) -> None:
         """Take what a step has counted and looked at."""
         self.follow_counts()
+        self.imports_wait &= not drained
         waited_ms = self.now_ms - self.looked_at_ms
         self.follow_forecasts(is_due=self.is_fresh or waited_ms > HOUR_MS)
         if self.is_fresh or not drained or not 0 <= waited_ms < HOUR_MS // 12:
@@ -209,21 +221,30 @@ class World:
     def follow_counts(self) -> None:
         today = self.today()
         for rule in self.of_kind("unusual"):
-            target = self.far_more(rule)
-            if (
-                target is not None
-                and self.calls(rule.source, range(today, today + 1))[today] >= target
-            ):
-                told = rule.number, str(Period.of_day(today)), f"unusual {day_text(today)}"
-                self.must.add(told)
+            days = range(today - 7, today + 1)
+            calls = self.calls(rule.source, days)
+            known = self.known.get(rule.source, calls)
+            for day in days:
+                # What came on a day before waited until now to be counted.
+                if day != today and calls[day] <= known.get(day, calls[day]):
+                    continue
+                target = self.far_more(rule, day)
+                if target is None or calls[day] < target:
+                    continue
+                told = rule.number, str(Period.of_day(day)), f"unusual {day_text(day)}"
                 self.may.add(told)
+                # An import is no news of a day that is over.
+                if day == today or not self.imports_wait:
+                    self.must.add(told)
+        for source in (0, *WEEKS):
+            self.known[source] = self.calls(source, range(today - 8, today + 2))
 
-    def far_more(self, rule: AlertRule) -> float | None:
-        """How many calls are far more than today usually has; None while that is not known."""
-        today = self.today()
-        calls = self.calls(rule.source, range(Period.of_day(today).shifted(-2).first_day, today))
-        begun = min((day for day, count in calls.items() if count), default=today)
-        same = [calls[day] for day in range(today - 56, today, 7) if day >= begun]
+    def far_more(self, rule: AlertRule, day: int | None = None) -> float | None:
+        """How many calls are far more than a day usually has; None while that is not known."""
+        day = self.today() if day is None else day
+        calls = self.calls(rule.source, range(Period.of_day(day).shifted(-2).first_day, day))
+        begun = min((each for each, count in calls.items() if count), default=day)
+        same = [calls[each] for each in range(day - 56, day, 7) if each >= begun]
         if len(same) < 3:
             return None
         usual = median(same)
@@ -231,15 +252,9 @@ class World:
         return max(2 * usual, usual + 4 * spread, usual + 20)
 
     def follow_forecasts(self, *, is_due: bool) -> None:
-        today = self.today()
-        period = Period.of_day(today)
+        period = Period.of_day(self.today())
         for rule in self.of_kind("forecast"):
-            months = [
-                self.counts(period.shifted(-back), rule.source)
-                for back in range(FORMER_MONTHS, 0, -1)
-            ]
-            days = self.counts(period, rule.source)[: today - period.first_day + 1]
-            forecast = forecast_of(BY_NAME[rule.metric], period, days, months)
+            forecast = self.forecast(rule)
             for threshold in rule.thresholds:
                 target = threshold.target(rule.metric, self.limit)
                 if forecast is None or target is None or forecast.at_end.low < target:
@@ -248,6 +263,16 @@ class World:
                 self.may.add(told)
                 if is_due:
                     self.must.add(told)
+
+    def forecast(self, rule: AlertRule) -> Forecast | None:
+        """Where the month will end; None while that is not known."""
+        today = self.today()
+        period = Period.of_day(today)
+        months = [
+            self.counts(period.shifted(-back), rule.source) for back in range(FORMER_MONTHS, 0, -1)
+        ]
+        days = self.counts(period, rule.source)[: today - period.first_day + 1]
+        return forecast_of(BY_NAME[rule.metric], period, days, months)
 
     def follow_silences(self) -> None:
         """Hold each silence that is told to when messages came, and find those that are missed."""

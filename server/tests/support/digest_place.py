@@ -41,9 +41,9 @@ class DigestPlace:
         self.now_ms = (FIRST_DAY + 9) * MS_PER_DAY + 12 * HOUR_MS
         self.digests = Digests(self.catalog, self.store, lambda: self.now_ms)
 
-    def channel(self, digest: str) -> Channel:
+    def channel(self, digest: str, name: str = "") -> Channel:
         return self.catalog.add_channel(
-            1, channel_id=fresh_id(), name=digest, kind="email", shown="a@b.c", sealed=b"",
+            1, channel_id=fresh_id(), name=name or digest, kind="email", shown="a@b.c", sealed=b"",
             digest=digest, now_ms=self.now_ms,  # type: ignore[arg-type]
         )  # fmt: skip
 

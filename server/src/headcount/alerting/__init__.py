@@ -11,5 +11,6 @@ and writes down what became of it. Counting never waits for any of this.
     tell_channels   which of them, and what became of it
     deliverer       what is due, again and again until it is done
     telling_again   something again, or to whom there was not before
+    digest_pictures its charts, drawn in time or left out
     digests         what a day or a week was like, with charts
 """

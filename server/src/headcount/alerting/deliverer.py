@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from headcount.alerting.alert_notices import alert_body
+from headcount.alerting.digest_pictures import Drawings
 from headcount.alerting.tell_channels import tell_channel
 from headcount.alerting.webhook_posts import ReceiverAnswer
 from headcount.alerting.written_down import written_down
@@ -39,10 +40,12 @@ __all__ = ["ChannelHealth", "Deliverer", "DeliveryPace", "pause_s"]
 
 _log = logging.getLogger("headcount.alerting")
 
-_AT_ONCE_MAX = 8
-# Whose receivers never answer keeps nobody else's waiting.
-_OF_A_WORKSPACE_MAX = 3
+# Whose receivers never answer keeps nobody else's waiting, and no other of its own: in all, of a
+# workspace, and of those that did not take what they were told last.
+_AT_ONCE_MAX, _OF_A_WORKSPACE_MAX = 64, 16
+_FAILING_AT_ONCE_MAX, _FAILING_OF_A_WORKSPACE_MAX = 32, 3
 _EVENTS_A_LOOK = 100
+_ASKS_FOR_REST = (429, 503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class Deliverer:
         health: of each channel that was told anything, by its number.
         answers: (channel number, outcome) of each try, for whoever counts them and empties it.
         waiting: how many deliveries wait, by channel number.
+        drawings: draws the charts of what is told.
     """
 
     def __init__(
@@ -131,6 +135,7 @@ class Deliverer:
         self.health: dict[int, ChannelHealth] = {}
         self.answers: list[tuple[int, str]] = []
         self.waiting: dict[int, int] = {}
+        self.drawings = Drawings()
 
     def look(self) -> None:
         """Write down what was found since, and begin to send what is due.
@@ -169,12 +174,22 @@ class Deliverer:
 
     def _send(self, due: dict[int, DeliveryRecord], channels: dict[int, Channel]) -> None:
         """Begin to send what is due, those first that fare well, and of each workspace a few."""
-        sending = Counter(channels[n].workspace for n in self._in_flight if n in channels)
+        under_way = [n for n in self._in_flight if n in channels]
+        sending = Counter(channels[n].workspace for n in under_way)
+        failing = Counter(channels[n].workspace for n in under_way if self.health[n].failures)
         for number in sorted(due, key=lambda each: self.health[each].failures):
-            channel = channels[number]
-            if sending[channel.workspace] < _OF_A_WORKSPACE_MAX:
-                sending[channel.workspace] += 1
-                self._in_flight[number] = self._pool.submit(self._deliver, channel, due[number])
+            channel, fails = channels[number], bool(self.health[number].failures)
+            of = channel.workspace
+            if sending[of] >= _OF_A_WORKSPACE_MAX or sending.total() >= _AT_ONCE_MAX:
+                continue
+            if fails and (
+                failing[of] >= _FAILING_OF_A_WORKSPACE_MAX
+                or failing.total() >= _FAILING_AT_ONCE_MAX
+            ):
+                continue
+            sending[of] += 1
+            failing[of] += fails
+            self._in_flight[number] = self._pool.submit(self._deliver, channel, due[number])
 
     def take_events(self) -> None:
         """Write down what was found since, once for each of its channels."""
@@ -234,7 +249,9 @@ class Deliverer:
             DataFolderError: it was told, and that could not be written down; the next look does.
         """
         began_ms, began_s = self._clock_ms(), time.monotonic()
-        answer = tell_channel(self._key, channel, record.event, record.body, began_ms)
+        answer = tell_channel(
+            self._key, channel, record.event, record.body, began_ms, self.drawings
+        )
         took_ms = round(1000 * (time.monotonic() - began_s))
         attempts = record.attempts + 1
         state: DeliveryState = "waiting"
@@ -279,6 +296,9 @@ class Deliverer:
         rest_s = min(self._pace.channel_most_s, self._pace.first_s * 2 ** min(failures - 1, 20))
         if failures == 1:
             rest_s = 0.0  # it may have been the message's fault
+        if answer.status in _ASKS_FOR_REST and answer.retry_after_s is not None:
+            # It asks so of whatever it is sent, and not only of this.
+            rest_s = max(rest_s, min(answer.retry_after_s, self._pace.channel_most_s))
         self.health[channel] = replace(
             former, failures=failures, said=answer.said, rests_until_s=time.monotonic() + rest_s
         )

@@ -9,21 +9,21 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from email.message import EmailMessage
 from email.utils import formatdate
 
 from headcount.alerting.channels import EmailConfig
 from headcount.alerting.notice_page import AlertNotice
 from headcount.alerting.webhook_posts import ReceiverAnswer
+from headcount.outgoing_connections import TimeLimit
 
 __all__ = ["message_of", "send_mail"]
 
 _TIMEOUT_S = 30.0
 _WITHIN_S = 120.0
 _SAID_MAX = 160
+_NOT_IN_TIME = "it ends the connection, or does not answer in time"
 _OFFERS_NONE = {
     "starttls": "it offers no STARTTLS: add the channel with smtps:// for TLS from the start, or"
     " with smtp+plain:// for a server on this machine",
@@ -57,13 +57,22 @@ def message_of(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int
 
 
 def send_mail(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int) -> ReceiverAnswer:
-    """Send once; never raises for what a server or a network does."""
+    """Send once; never raises for what a server or a network does.
+
+    It takes two minutes at most: each byte may come in time, and the last one never.
+    """
     message = message_of(config, event, notice, now_ms)
     try:
-        with _connected(config) as server:
+        with TimeLimit(_WITHIN_S) as limit, closing(_Server(config, limit)) as server:
+            server.connect(config.host, config.port)
+            if config.security == "starttls":
+                server.starttls(context=ssl.create_default_context())
             if config.user:
                 server.login(config.user, config.password)
             refused = server.send_message(message)
+            # It has taken it: how it says goodbye makes no difference.
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
     except smtplib.SMTPRecipientsRefused as error:
         return ReceiverAnswer(
             0, _said("it takes none of the receivers", error.recipients), taken=False
@@ -77,9 +86,11 @@ def send_mail(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int)
     except smtplib.SMTPNotSupportedError:
         return ReceiverAnswer(0, _OFFERS_NONE[config.security], taken=False)
     except ssl.SSLError as error:
+        if limit.is_over:
+            return ReceiverAnswer(0, _NOT_IN_TIME, taken=False)
         return ReceiverAnswer(0, f"its TLS cannot be trusted or used: {error.reason}", taken=False)
     except (smtplib.SMTPServerDisconnected, TimeoutError):
-        return ReceiverAnswer(0, "it ends the connection, or does not answer in time", taken=False)
+        return ReceiverAnswer(0, _NOT_IN_TIME, taken=False)
     except (smtplib.SMTPException, OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         return ReceiverAnswer(
@@ -91,48 +102,25 @@ def send_mail(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int)
 
 
 class _Server(smtplib.SMTP):
-    """A mail server, and the socket to it as it was before TLS.
+    """A mail server.
 
     Args:
         config: which.
+        limit: ends the connection when it is over.
     """
 
-    def __init__(self, config: EmailConfig) -> None:
+    def __init__(self, config: EmailConfig, limit: TimeLimit) -> None:
         super().__init__(timeout=_TIMEOUT_S)
         self._host = config.host  # whose certificate is asked for
         self._security = config.security
-        self.raw: socket.socket | None = None
+        self._limit = limit
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        self.raw = socket.create_connection((host, port), timeout)
+        made = socket.create_connection((host, port), timeout)
+        self._limit.holds(made)
         if self._security != "tls":
-            return self.raw
-        return ssl.create_default_context().wrap_socket(self.raw, server_hostname=host)
-
-    def end(self) -> None:
-        """End it from another thread, whatever it is waited for."""
-        for each in (self.sock, self.raw):
-            if each is not None:
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def _connected(config: EmailConfig) -> Iterator[smtplib.SMTP]:
-    """A mail server, for two minutes in all: each byte may come in time, and the last one never."""
-    server = _Server(config)
-    timer = threading.Timer(_WITHIN_S, server.end)
-    timer.daemon = True
-    timer.start()
-    try:
-        with server:
-            server.connect(config.host, config.port)
-            if config.security == "starttls":
-                server.starttls(context=ssl.create_default_context())
-            yield server
-    finally:
-        timer.cancel()
-        server.close()
+            return made
+        return ssl.create_default_context().wrap_socket(made, server_hostname=host)
 
 
 def _said(words: str, refused: object) -> str:

@@ -56,12 +56,13 @@ class AlertNotice(NamedTuple):
     is_alert: bool = False
 
 
-def notice_of(body: str, pictures: Sequence[Picture] = ()) -> AlertNotice:
+def notice_of(body: str, pictures: Sequence[Picture] = (), missing: str = "") -> AlertNotice:
     """What people read of what is told.
 
     Args:
         body: as it was written down.
         pictures: drawn of its charts, in their order.
+        missing: why there are none where there should be, as a clause.
     """
     told = msgspec.json.decode(body)
     data = told["data"]
@@ -71,6 +72,8 @@ def notice_of(body: str, pictures: Sequence[Picture] = ()) -> AlertNotice:
     if len(shown) < len(sentences):
         shown = [*shown, f"… and {len(sentences) - len(shown)} more."]
     notes = list(data.get("notes", ()))
+    if missing:
+        notes.append(f"Without charts: {missing}.")
     at_ms = round(datetime.fromisoformat(told["timestamp"]).timestamp() * 1000)
     stamp = f"{moment_words(at_ms)} · {data['id']}"
     is_whole = len(shown) == 1 and title.endswith(shown[0])

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
 from headcount.alerting.apprise_services import tell_service
-from headcount.alerting.channels import EmailConfig, WebhookConfig, opened
+from headcount.alerting.channels import ChannelConfig, EmailConfig, WebhookConfig, opened
+from headcount.alerting.digest_pictures import Drawings
 from headcount.alerting.mail import send_mail
-from headcount.alerting.notice_page import Picture, notice_of
+from headcount.alerting.notice_page import notice_of
 from headcount.alerting.webhook_posts import ReceiverAnswer, post
 from headcount.alerting.written_down import written_down
 from headcount.catalog import Attempt, Catalog, Channel, DeliveryState, NewDelivery
-from headcount.charts.pictures import drawn
 from headcount.counting.calendar import second_text
 from headcount.errors import DataFolderError
 
@@ -23,7 +23,12 @@ __all__ = ["tell_channel", "try_now", "try_out"]
 
 
 def tell_channel(
-    key: Callable[[], bytes], channel: Channel, event: str, body: str, now_ms: int
+    key: Callable[[], bytes],
+    channel: Channel,
+    event: str,
+    body: str,
+    now_ms: int,
+    drawings: Drawings | None = None,
 ) -> ReceiverAnswer:
     """Tell once; never raises for what a receiver or a network does.
 
@@ -33,28 +38,31 @@ def tell_channel(
         event: by which what is told is known.
         body: what is told, as JSON.
         now_ms: milliseconds since 1970.
+        drawings: draws its charts.
     """
     try:
         config = opened(key(), channel)
     except DataFolderError as error:
         return ReceiverAnswer(0, error.problem.rstrip("."), taken=False)
+    try:
+        return _told(config, event, body, now_ms, drawings or Drawings())
+    except Exception as error:
+        # A try that is not written down would be made again and again.
+        return ReceiverAnswer(0, f"it cannot be told ({type(error).__name__})", taken=False)
+
+
+def _told(
+    config: ChannelConfig, event: str, body: str, now_ms: int, drawings: Drawings
+) -> ReceiverAnswer:
     if isinstance(config, WebhookConfig):
         return post(config, event, _without_charts(body), now_ms)
     if isinstance(config, EmailConfig):
-        return send_mail(config, event, notice_of(body, pictures_of(body)), now_ms)
+        charts = drawings.of(body)
+        answer = send_mail(config, event, notice_of(body, *charts), now_ms)
+        if answer.taken and charts.missing:
+            return answer._replace(said=f"{answer.said}, without its charts: {charts.missing}")
+        return answer
     return tell_service(config, notice_of(body))
-
-
-def pictures_of(body: str) -> Sequence[Picture]:
-    """The charts of what is told, drawn; none where nothing here can draw."""
-    found = []
-    for number, chart in enumerate(msgspec.json.decode(body)["data"].get("charts", ())):
-        try:
-            png = drawn(chart["spec"], "png")
-        except (RuntimeError, OSError):
-            return ()
-        found.append(Picture(f"chart-{number}", chart["title"], png))
-    return found
 
 
 def _without_charts(body: str) -> str:

@@ -2,7 +2,7 @@
 
 Signed as the specification of Standard Webhooks says, by its own library; with two secrets while
 one takes the place of the other. What may be reached is looked up and judged at every connection,
-those of a redirect too.
+those of a redirect too. However slowly a receiver, or its TLS, answers, a try ends within a minute.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from headcount import __version__
 from headcount.alerting.channels import WebhookConfig
 from headcount.forwarding_targets import is_public
 from headcount.outgoing_answers import retry_after_s, why_unanswered
-from headcount.outgoing_connections import pool_of
+from headcount.outgoing_connections import TimeLimit, pool_of
 
 __all__ = ["ReceiverAnswer", "post", "signed_headers"]
 
-_TIMEOUT = urllib3.Timeout(connect=10, read=20)
+_CONNECT_WITHIN_S, _READ_WITHIN_S = 10.0, 20.0
+# All of a try: looking up names apart, which takes as long as the system lets it.
+_WITHIN_S = 60.0
 _REDIRECTS_MAX = 3
 _SAID_BYTES = 300
 # Those that ask for the same request, body and all, somewhere else.
@@ -77,19 +79,20 @@ def post(config: WebhookConfig, event: str, body: str, now_ms: int) -> ReceiverA
         **signed_headers(config, event, body, now_ms),
     }
     url = config.url
-    for _ in range(_REDIRECTS_MAX + 1):
-        try:
-            answer = _post_once(url, body, headers, config)
-        except ValueError:  # of a Location such as https://[
-            return ReceiverAnswer(0, "it sends on to what is no address", taken=False)
-        if isinstance(answer, ReceiverAnswer):
-            return answer
-        url = answer
+    with TimeLimit(_WITHIN_S) as limit:
+        for _ in range(_REDIRECTS_MAX + 1):
+            try:
+                answer = _post_once(url, body, headers, config, limit)
+            except ValueError:  # of a Location such as https://[
+                return ReceiverAnswer(0, "it sends on to what is no address", taken=False)
+            if isinstance(answer, ReceiverAnswer):
+                return answer
+            url = answer
     return ReceiverAnswer(0, f"it sends on more than {_REDIRECTS_MAX} times", taken=False)
 
 
 def _post_once(
-    url: str, body: str, headers: dict[str, str], config: WebhookConfig
+    url: str, body: str, headers: dict[str, str], config: WebhookConfig, limit: TimeLimit
 ) -> ReceiverAnswer | str:
     """One request: what was answered, or where it sends on to."""
     split = urllib.parse.urlsplit(url)
@@ -99,11 +102,14 @@ def _post_once(
         # Where a proxy is asked instead of it, nobody would judge what it connects to.
         return ReceiverAnswer(0, "it is an address of a private network", taken=False)
     # A pool of its own each time: what was judged once is not kept for the next.
-    pool = pool_of(split, by_token=not config.allow_private)
+    pool = pool_of(split, by_token=not config.allow_private, limit=limit)
+    within = urllib3.Timeout(
+        connect=min(_CONNECT_WITHIN_S, limit.left_s()), read=min(_READ_WITHIN_S, limit.left_s())
+    )
     try:
         response = pool.request(
             "POST", url, body=body.encode(), headers=headers, redirect=False, retries=False,
-            preload_content=False, timeout=_TIMEOUT,
+            preload_content=False, timeout=within,
         )  # fmt: skip
         try:
             said = response.read(_SAID_BYTES, decode_content=False)
@@ -113,7 +119,8 @@ def _post_once(
         asked_s = retry_after_s(response.headers.get("Retry-After"), time.time())
         response.close()
     except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-        return ReceiverAnswer(0, why_unanswered(error), taken=False)
+        why = "it does not answer in time" if limit.is_over else why_unanswered(error)
+        return ReceiverAnswer(0, why, taken=False)
     finally:
         pool.clear()
     if status in _SAME_AGAIN and location:

@@ -13,6 +13,7 @@ import sys
 
 __all__ = ["can_draw", "javascript_bundle"]
 
+_WITHIN_S = 60.0
 _HAND_OVER = "window.vegaEmbed = vegaEmbed;"
 
 
@@ -25,6 +26,7 @@ async def javascript_bundle() -> bytes:
     """The script, which defines `vegaEmbed` in the page's window.
 
     Raises:
+        TimeoutError: it has not come within a minute.
         RuntimeError: the library is missing or failed; the message holds what it said.
     """
     process = await asyncio.create_subprocess_exec(
@@ -33,7 +35,13 @@ async def javascript_bundle() -> bytes:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    script, complaint = await process.communicate()
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            script, complaint = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode:
         raise RuntimeError(complaint.decode(errors="replace"))
     return script

@@ -29,6 +29,7 @@ from headcount.counting.forecast import FORMER_MONTHS, forecast_of
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.months import day_reached
 from headcount.counting.scope_standing import Standing
+from headcount.meter.late_and_imported import days_grown, sources_imported
 from headcount.meter.quota_watch import QuotaWatch
 from headcount.meter.silence import Silence
 from headcount.store.protocol import Change, MeterStore
@@ -51,6 +52,8 @@ class _Pending:
     standings: dict[Place, Standing] = field(default_factory=dict)
     arrivals: dict[tuple[int, int], int] = field(default_factory=dict)
     written: dict[tuple[int, int], int] = field(default_factory=dict)
+    imported: set[tuple[int, int]] | None = None
+    """(workspace, source) of imported messages in it; None where nobody knows."""
 
 
 class AlertWatch:
@@ -92,6 +95,8 @@ class AlertWatch:
         self._refresh()
         self._pending = _Pending()
         self._pending.arrivals, self._pending.written = self._silence.arrived(facts)
+        if any(source for _, source in self._by_scope):
+            self._pending.imported = sources_imported(facts)
 
     def hears(self, moments: Mapping[tuple[int, int], int]) -> None:
         """As `takes`, where only the last live message of each (workspace, source) is known."""
@@ -127,6 +132,9 @@ class AlertWatch:
             after = before.plus(change.counts.get(place), rejected)
             self._pending.standings[place] = after
             is_imported = (workspace, period) in (change.imported if imported is None else imported)
+            if source and self._pending.imported is not None:
+                # What is imported into one source brings nothing to another.
+                is_imported = is_imported and (workspace, source) in self._pending.imported
             former = before if is_news else after
             for rule in self._by_scope.get((workspace, source), ()):
                 found += self._crossed(rule, period, former, after, today, imported=is_imported)
@@ -176,8 +184,12 @@ class AlertWatch:
     ) -> Iterator[tuple[AlertRule, Crossing]]:
         """What a rule says of where a scope stood, and stands now."""
         current = Period.of_day(today)
-        if rule.kind == "unusual" and period == current:
-            yield from self._unusual(rule, period, after, today, imported=imported)
+        if rule.kind == "unusual":
+            late = days_grown(BY_NAME[rule.metric], period, before, after, today)
+            for day in () if imported else late:
+                yield from self._unusual(rule, period, after, day, imported=False)
+            if period == current:
+                yield from self._unusual(rule, period, after, today, imported=imported)
         if rule.kind != "count":
             return
         value = after.reached(rule.metric)
@@ -210,18 +222,18 @@ class AlertWatch:
                 yield threshold.text, target, limit
 
     def _unusual(
-        self, rule: AlertRule, period: Period, after: Standing, today: int, *, imported: bool
+        self, rule: AlertRule, period: Period, after: Standing, day: int, *, imported: bool
     ) -> Iterator[tuple[AlertRule, Crossing]]:
-        mark = f"unusual {day_text(today)}"
-        value = int(BY_NAME[rule.metric].of(after.counts)[today - period.first_day])
+        mark = f"unusual {day_text(day)}"
+        value = int(BY_NAME[rule.metric].of(after.counts)[day - period.first_day])
         if not value or mark in self._told(rule, period):
             return
-        usual = usual_of(today, self._days_before(rule, period, after))
+        usual = usual_of(day, self._days_before(rule, period, after))
         if usual is not None and value >= usual.target:
             yield (
                 rule,
                 crossing_of(
-                    rule, period, mark, imported=imported, value=value, day=day_text(today),
+                    rule, period, mark, imported=imported, value=value, day=day_text(day),
                     target=round(usual.target, 1), usual=usual.usual,
                 ),
             )  # fmt: skip

@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import hashlib
 import logging
+import time
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -18,6 +19,8 @@ from headcount.charts.javascript import can_draw, javascript_bundle
 __all__ = ["LIBRARY", "Asset", "Assets"]
 
 _log = logging.getLogger(__name__)
+# Whoever asks meanwhile is answered at once, and not one after the other.
+_REST_S = 600.0
 
 LIBRARY = "vega.js"
 _TYPES = {
@@ -61,6 +64,7 @@ class Assets:
             for name, media_type in _TYPES.items()
         }
         self._making = asyncio.Lock()
+        self._rests_until_s = 0.0
         self.can_draw = can_draw()
 
     def address(self, name: str) -> str:
@@ -75,8 +79,15 @@ class Assets:
             return self._files.get(name)
         async with self._making:
             if LIBRARY not in self._files:
+                if time.monotonic() < self._rests_until_s:
+                    return None
                 try:
                     script = await javascript_bundle()
+                except TimeoutError:
+                    if not self._rests_until_s:
+                        _log.error("charts cannot be drawn for now: their library takes too long")
+                    self._rests_until_s = time.monotonic() + _REST_S
+                    return None
                 except RuntimeError as error:
                     _log.error("charts cannot be drawn: %s", error)
                     self.can_draw = False

@@ -19,6 +19,7 @@ from contextlib import ExitStack, closing
 
 from headcount import telemetry
 from headcount.alerting.deliverer import Deliverer
+from headcount.alerting.digest_pictures import Drawings
 from headcount.alerting.digests import Digests
 from headcount.alerting.shared_quotas import SharedQuotas
 from headcount.alerting.written_down import written_down
@@ -131,6 +132,7 @@ def _report(catalog: Catalog, deliverer: Deliverer, troubles: Troubles) -> None:
     for number, waiting in deliverer.waiting.items():
         if number in channels:
             telemetry.ALERT_WAITING.labels(channels[number].id).set(waiting)
+    _report_drawings(deliverer.drawings, troubles)
     failing = [
         f"{channels[number].name} ({health.said})"
         for number, health in deliverer.health.items()
@@ -153,6 +155,20 @@ def _report(catalog: Catalog, deliverer: Deliverer, troubles: Troubles) -> None:
         "Each alert is tried for three days; `headcount alert log` shows every try. Remove a"
         " channel that is gone, or switch it on again; add one where there is none: `headcount"
         " channel add`.",
+    )
+
+
+def _report_drawings(drawings: Drawings, troubles: Troubles) -> None:
+    """Count the digests that went without charts, and say why, until charts are drawn again."""
+    without, drawings.went_without = drawings.went_without, 0
+    telemetry.ALERT_CHARTS_MISSING.inc(without)
+    missing = drawings.missing
+    tell(
+        troubles,
+        "charts",
+        f"Digests are sent without charts: {missing}." if missing else "",
+        "Install what is missing, or give the machine more room; it is tried again with the next"
+        " digest.",
     )
 
 

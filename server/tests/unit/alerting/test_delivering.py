@@ -24,6 +24,7 @@ from headcount.alerting.channels import (
 from headcount.alerting.deliverer import DeliveryPace, pause_s
 from headcount.alerting.webhook_posts import post
 from headcount.errors import DataFolderError, UsageError
+from headcount.outgoing_connections import TimeLimit, pool_of
 from support.delivering import KEY, AlertsTold
 from support.scripted_receiver import Does, ScriptedReceiver, scripted_receiver
 
@@ -217,6 +218,24 @@ def test_a_receiver_is_left_alone_until_the_date_that_it_names(
     assert 0 < asked_s <= 86_400
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_receiver_that_asks_to_be_left_alone_is_sent_nothing_else_either(
+    alerts: AlertsTold, receiver: ScriptedReceiver, status: int
+) -> None:
+    receiver.script = lambda _: Does(status, headers=(("Retry-After", "3600"),))
+    alerts.start(DeliveryPace(first_s=0.01, most_s=0.05, channel_most_s=300.0))
+    channel, _ = alerts.channel(receiver.url)
+    for _ in range(3):
+        alerts.finds(channel.number)
+    alerts.looks_until(lambda: bool(alerts.catalog.deliveries(1)[-1].attempts))
+    for _ in range(50):
+        alerts.now_ms += 1_000
+        alerts.deliverer.look()
+    alerts.deliverer.close()
+    assert len(receiver.came) == 1
+    assert alerts.states() == ["waiting"] * 3
+
+
 def test_a_clock_that_is_set_back_lets_nothing_wait(
     alerts: AlertsTold, receiver: ScriptedReceiver
 ) -> None:
@@ -258,11 +277,9 @@ def test_private_addresses_are_refused_at_every_connection_and_behind_redirects(
 
 
 def _first_private_allowed(config: WebhookConfig) -> Callable[..., object]:
-    from headcount.outgoing_connections import pool_of
-
-    def pool(split: object, *, by_token: bool) -> object:
+    def pool(split: object, *, by_token: bool, limit: TimeLimit) -> object:
         first = split.geturl() == config.url  # type: ignore[attr-defined]
-        return pool_of(split, by_token=not first)  # type: ignore[arg-type]
+        return pool_of(split, by_token=not first, limit=limit)  # type: ignore[arg-type]
 
     return pool
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from headcount.alerting.digest_pictures import Drawings
 from headcount.alerting.digests import Digests
 from headcount.alerting.notice_page import notice_of
-from headcount.alerting.tell_channels import pictures_of
 from headcount.charts.javascript import can_draw
 from headcount.counting.calendar import MS_PER_DAY
 from headcount.store.protocol import Change
@@ -73,6 +73,7 @@ def test_its_charts_are_drawn(place: DigestPlace) -> None:
     place.channel("daily")
     place.goes_on(1)
     [record] = place.catalog.deliveries(1)
-    pictures = pictures_of(record.body)
+    pictures, missing = Drawings().of(record.body)
+    assert missing == ""
     assert len(pictures) == 2
     assert all(each.png.startswith(b"\x89PNG") for each in pictures)

@@ -4,21 +4,33 @@ private addresses by other names; and a secret that is another while something w
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 from standardwebhooks import Webhook
 
-from headcount.alerting.channels import WebhookConfig, email_config, rotated, sealed, webhook_config
+from headcount.alerting.apprise_services import tell_service
+from headcount.alerting.channels import (
+    AppriseConfig,
+    WebhookConfig,
+    email_config,
+    rotated,
+    sealed,
+    webhook_config,
+)
 from headcount.alerting.mail import send_mail
 from headcount.alerting.notice_page import AlertNotice
 from headcount.alerting.webhook_posts import ReceiverAnswer, post
 from headcount.errors import UsageError
 from support.delivering import KEY, AlertsTold
+from support.needed import lacking
 from support.scripted_receiver import Does, ScriptedReceiver, scripted_receiver
 
 SECRET = "whsec_MDEyMzQ1Njc4OQ=="
@@ -49,7 +61,9 @@ def endless(first: bytes, again: bytes, pause_s: float = 0.0) -> Iterator[tuple[
 
         def accept() -> None:
             with contextlib.suppress(OSError):
-                sender.serve(listening.accept()[0])
+                while not sender.over.is_set():
+                    connection, _ = listening.accept()
+                    threading.Thread(target=sender.serve, args=(connection,), daemon=True).start()
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
@@ -57,6 +71,8 @@ def endless(first: bytes, again: bytes, pause_s: float = 0.0) -> Iterator[tuple[
             yield sender, listening.getsockname()[1]
         finally:
             sender.over.set()
+            with contextlib.suppress(OSError):
+                socket.create_connection(listening.getsockname()).close()
             thread.join(60)
 
 
@@ -100,6 +116,31 @@ def test_a_mail_server_that_trickles_is_left(monkeypatch: pytest.MonkeyPatch) ->
     assert (answer.taken, answer.said) == (
         False, "it ends the connection, or does not answer in time",
     )  # fmt: skip
+
+
+def test_services_that_trickle_are_left_and_keep_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More of them than Apprise has threads: those would be gone for all that it tells."""
+    if importlib.util.find_spec("apprise") is None:
+        lacking("services are told by the extra alerts")
+
+    def told(port: int) -> ReceiverAnswer:
+        return tell_service(AppriseConfig(f"json://127.0.0.1:{port}/"), AlertNotice("t", "x", "x"))
+
+    many = (os.cpu_count() or 1) + 5
+    with (
+        endless(b"HTTP/1.1 200 OK\r\n", b"X", 0.05) as (_, port),
+        scripted_receiver() as receiver,
+        ThreadPoolExecutor(many) as pool,
+    ):
+        monkeypatch.setattr("headcount.alerting.apprise_services._WITHIN_S", 3.0)
+        answers = list(pool.map(told, [port] * many))
+        assert {(each.taken, each.said) for each in answers} == {
+            (False, "it does not answer in time")
+        }
+        monkeypatch.setattr("headcount.alerting.apprise_services._WITHIN_S", 100.0)
+        assert told(receiver.port).taken
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -123,7 +123,8 @@ def test_broken_headers_are_no_trace_in_the_log(caplog: pytest.LogCaptureFixture
     [
         "127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.9.9", "169.254.169.254", "100.64.0.1",
         "0.0.0.0", "224.0.0.1", "::1", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1",
-        "64:ff9b::a00:1", "2002:a00:1::", "nonsense",
+        "64:ff9b::a00:1", "2002:a00:1::", "nonsense", "::10.0.0.1", "fec0::1", "64:ff9b:1::a00:1",
+        "::ffff:0:10.0.0.1", "2001:0:a00:1::", "5f00::1",
     ],
 )  # fmt: skip
 def test_addresses_of_private_networks(address: str) -> None:

@@ -134,6 +134,25 @@ def test_what_an_import_brings_says_so(told: Told) -> None:
     ]
 
 
+def test_what_is_imported_into_one_source_is_not_said_of_another(told: Told) -> None:
+    """Both in one change, as they come while an import runs."""
+    told.rules(
+        rule("count", "5", source=1),
+        rule("count", "5", number=2, source=2),
+        rule("count", "5", number=3),
+    )
+    for source, is_imported in ((1, False), (2, True)):
+        facts = [
+            PlainFact(told.now_ms, 1, source, f"{source} {each}", "u", imported=is_imported)
+            for each in range(6)
+        ]
+        told.rig.append(told.journal, facts)
+    told.step()
+    assert {each.rule_number: each.imported for each in told.crossings()} == {
+        1: False, 2: True, 3: True,
+    }  # fmt: skip
+
+
 def test_a_dip_crosses_nothing_twice_and_hides_nothing(told: Told) -> None:
     told.rules(rule("count", "4", metric="mtu"))
     told.rig.append(
@@ -202,6 +221,24 @@ def test_a_day_with_far_more_than_its_weekday_is_told_once(told: Told) -> None:
     told.now_ms += MS_PER_DAY
     told.sends(300)
     assert [each.day for each in told.crossings()] == ["2026-03-10", "2026-03-11"]
+
+
+def test_a_day_that_was_far_above_is_told_though_its_messages_are_counted_after_it(
+    told: Told,
+) -> None:
+    """They came shortly before midnight, or the meter was away; an import is no news of a day."""
+    days_of_usage(told, 40, 20)
+    told.rules(rule("unusual"))
+    told.step()
+    facts = [PlainFact(told.now_ms, 1, 1, f"late {each}", "u") for each in range(41)]
+    told.rig.append(told.journal, facts)
+    told.now_ms += MS_PER_DAY
+    told.step()
+    [crossing] = told.crossings()
+    assert (crossing.day, crossing.usual, crossing.value) == ("2026-03-10", 20, 41)
+    told.sends(90, imported_day=FIRST_DAY + 8)
+    told.step()
+    assert len(told.crossings()) == 1
 
 
 def test_a_weekday_that_is_not_known_yet_is_never_unusual(told: Told) -> None:

@@ -21,7 +21,7 @@ from headcount.charts import (
     themed,
 )
 from headcount.charts.javascript import can_draw
-from headcount.charts.pictures import DRAWN_FORMATS, drawn
+from headcount.charts.pictures import DRAWN_FORMATS, NotDrawnInTimeError, drawn
 from headcount.cli.reading.showing import month_words
 from headcount.cli.reading.usage_rows import Query, Row
 from headcount.counting.calendar import Period
@@ -110,6 +110,10 @@ def in_one_picture(charts: Sequence[Spec], file_format: str, *, dark: bool) -> b
     whole = charts[0] if len(charts) == 1 else _stacked(charts)
     try:
         return drawn(themed(whole, dark=dark), file_format)
+    except NotDrawnInTimeError as error:
+        raise OperatorError(
+            f"The chart could not be drawn: {error}.", "Try again when the machine is less busy."
+        ) from error
     except RuntimeError as error:
         raise OperatorError(
             f"The chart could not be drawn: {error}",
