@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from headcount.counting.calendar import parse_period
+from headcount.counting.metrics import ADMITTED, API_CALLS, KINDS
+from headcount.counting.usage import DAYS_MAX
+from headcount.store.opening import open_partition_store
+from headcount.store.protocol import Change
 from support.cluster_programs import NodeProgram, eventually, fresh_address
 from support.program import Program
 from support.scripted_receiver import ScriptedReceiver, scripted_receiver
@@ -90,8 +97,35 @@ def test_every_snapshot_is_the_same_and_copies_of_old_messages_are_known(tmp_pat
         after = read(api, "/usage/mtu/daily?period=2026-10-01&pagination.count=1000", admin)
         [last, known] = [each["dailyWorkspaceMTUUsage"][-1] for each in (after, before[2])]
         assert last == known, "its ids were known"
+        # Keys were shared out, and counts were not: each partition is recounted all the same.
+        [recounted] = found_by_doctor(node, "partitions")
+        assert recounted["level"] == "ok"
+        assert recounted["details"]["partitions"] == 4
+        assert recounted["details"]["notRecounted"] == [
+            "messages and duplicates, which leave no keys"
+        ]
+        [summed] = found_by_doctor(node, "sums")
+        assert summed["level"] == "ok"
     finally:
         node.stop()
+    miscount(node.data / "partitions" / "facts-1" / "store.sqlite")
+    [wrong, _] = found_by_doctor(node, "partitions")
+    assert wrong["level"] == "problem"
+    assert wrong["message"].startswith("Partition facts-1: ")
+
+
+def found_by_doctor(node: NodeProgram, check: str) -> list[dict[str, Any]]:
+    told = json.loads(node.run("doctor", "--json").stdout)
+    return [each for each in told["findings"] if each["check"] == check]
+
+
+def miscount(store: Path) -> None:
+    """One API call more, of a message that is none."""
+    counts = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
+    counts[0, [API_CALLS, ADMITTED]] = 1
+    month = parse_period("2026-11-01")
+    with closing(open_partition_store(store)) as opened:
+        opened.commit(Change(counts={(month, 1, 0): counts, (month, 1, 1): counts}))
 
 
 def test_what_was_told_is_told_by_no_cluster_again_and_channels_open_there(tmp_path: Path) -> None:

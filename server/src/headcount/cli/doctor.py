@@ -48,7 +48,7 @@ Examples:
     " `repaired`.",
 )
 @click.option("--yes", is_flag=True, help="Repair without asking first.")
-@settings_options("data", "hash_key")
+@settings_options("data", "hash_key", "backups")
 @as_json_option
 def doctor(settings: Settings, confirm_clock: bool, repair: bool, yes: bool, as_json: bool) -> int:
     """Check the data folder: recount it, read every file whole, and say what to do.
@@ -69,7 +69,7 @@ def doctor(settings: Settings, confirm_clock: bool, repair: bool, yes: bool, as_
     elif confirm_clock:
         _confirm(folder, now)
     findings: list[Finding] = []
-    for finding in examine(folder, settings.hash_key, now):
+    for finding in examine(folder, settings.hash_key, now, settings.backups):
         findings.append(finding)
         if not as_json:
             _print(finding)

@@ -30,6 +30,7 @@ from headcount.store.view import store_view
 
 __all__ = [
     "PartitionBackup",
+    "altered_file",
     "back_up_partition",
     "newest_backup",
     "place_of_backups",
@@ -155,6 +156,20 @@ def newest_backup(backups: Path, cluster: str, partition: Partition) -> Partitio
                 if not each.name.startswith("."):
                     found = msgspec.json.decode(read_small(each / _MANIFEST), type=PartitionBackup)
                     return msgspec.structs.replace(found, path=str(each))
+    return None
+
+
+def altered_file(backup: PartitionBackup) -> Path | None:
+    """A file of a backup that is not what was written, or is gone; None for none.
+
+    Raises:
+        DataFolderError: one cannot be read.
+    """
+    for name, checksum in backup.files.items():
+        path = Path(backup.path) / name
+        with _refusals_named(path):
+            if not path.is_file() or _checksum(path) != checksum:
+                return path
     return None
 
 

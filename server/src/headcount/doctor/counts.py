@@ -3,6 +3,10 @@
 Takes a moment of the store, gives findings and how many bytes of keys each day brought. Keys do
 not say which scope they are of, so what is compared is their number by day over all scopes; within
 the counts, every workspace is held against its sources.
+
+A partition of a cluster is recounted in the same way: each keeps the keys of what it counts. Where
+a single machine's history was joined, message keys were shared out over partitions and counts were
+not; by how many each differs since then is known (`headcount.store.joined`).
 """
 
 from __future__ import annotations
@@ -20,8 +24,9 @@ from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock
 from headcount.counting.metrics import KINDS, METRICS, STORED, KeyDays, Metric
 from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.doctor.findings import REPAIR, Finding, ok, problem
-from headcount.doctor.recount import ByDay, KeysByDay, count_keys, decoded, fault_of
 from headcount.store.counts import counts_of
+from headcount.store.joined import JoinedKeys
+from headcount.store.recount import ByDay, KeysByDay, count_keys, decoded, fault_of
 from headcount.store.runs import Run
 from headcount.store.view import StoredUsage, StoreView
 from headcount.wording import number_of
@@ -44,9 +49,14 @@ class Recount:
     Attributes:
         findings: one for each thing that does not agree, or one that says that all does.
         new_bytes: day (since 1970) to the bytes of the keys that were new on it.
+        months, open_months: how many there are.
+        keys: how many the counts were held against.
     """
 
     findings: list[Finding] = field(default_factory=list)
+    months: int = 0
+    open_months: int = 0
+    keys: int = 0
     new_bytes: dict[int, float] = field(default_factory=lambda: defaultdict(float))
 
 
@@ -76,12 +86,15 @@ class _MonthCounts(NamedTuple):
         return total
 
 
-def check_counts(moment: StoreView[Run]) -> Recount:
+def check_counts(moment: StoreView[Run], joined: JoinedKeys | None = None) -> Recount:
     """Recount a store.
 
     Args:
         moment: the store.
+        joined: by how many its message keys differ from its counts, where it is a partition among
+            which a joined history was shared out.
     """
+    joined = joined or JoinedKeys()
     recount = Recount()
     months: dict[Period, _MonthCounts] = defaultdict(lambda: _MonthCounts({}, defaultdict(dict)))
     for row in moment.usage():
@@ -97,18 +110,20 @@ def check_counts(moment: StoreView[Run]) -> Recount:
         else:
             months[row.period].workspaces[row.workspace] = counts
     for period, month in sorted(months.items()):
-        recount.findings += _check_within(period, month)
-    keys = _check_keys(moment, months, recount)
+        recount.findings += _check_within(period, month, may_be_negative=joined.has(period))
+    recount.keys = _check_keys(moment, months, recount, joined)
+    recount.months = len(months)
+    recount.open_months = len({month.period for month in moment.months() if not month.sealed})
     if not recount.findings:
-        opened = len({month.period for month in moment.months() if not month.sealed})
         recount.findings.append(
             ok(
                 "counts",
-                f"{number_of(len(months), 'month')} ({opened} open): workspaces agree with"
-                f" their sources, and open months with their {number_of(keys, 'key')}.",
-                months=len(months),
-                openMonths=opened,
-                keys=keys,
+                f"{number_of(recount.months, 'month')} ({recount.open_months} open): workspaces"
+                " agree with their sources, and open months with their"
+                f" {number_of(recount.keys, 'key')}.",
+                months=recount.months,
+                openMonths=recount.open_months,
+                keys=recount.keys,
             )
         )
     return recount
@@ -127,12 +142,14 @@ def _sum(scopes: list[Counts]) -> Counts:
     return np.sum(scopes, axis=0) if scopes else np.zeros((DAYS_MAX, len(KINDS)), np.int64)
 
 
-def _check_within(period: Period, month: _MonthCounts) -> Iterator[Finding]:
+def _check_within(
+    period: Period, month: _MonthCounts, *, may_be_negative: bool = False
+) -> Iterator[Finding]:
     """Hold each workspace against its sources; true of closed months too."""
     for workspace in sorted(month.workspaces.keys() | month.sources.keys()):
         whole = month.workspaces.get(workspace, _sum([]))
         parts = np.array([_sum([]), *month.sources[workspace].values()])
-        for fault in _faults(period, whole, parts):
+        for fault in _faults(period, whole, parts, may_be_negative=may_be_negative):
             yield problem(
                 "counts",
                 f"Workspace {workspace} in {_month_text(period)}: {fault}.",
@@ -142,12 +159,16 @@ def _check_within(period: Period, month: _MonthCounts) -> Iterator[Finding]:
             )
 
 
-def _faults(period: Period, whole: Counts, parts: npt.NDArray[np.int64]) -> Iterator[str]:
+def _faults(
+    period: Period, whole: Counts, parts: npt.NDArray[np.int64], *, may_be_negative: bool = False
+) -> Iterator[str]:
     """What is impossible about the counts of a workspace and of its sources."""
     everything = np.concatenate([parts, whole[None]])
     if everything[:, period.length :].any():
         yield "there are counts on days that the month does not have"
     for metric in METRICS:
+        if may_be_negative and metric.adds_up:
+            continue  # a message that another partition has counted may have come earlier here
         new = metric.of(everything)
         if (new < 0).any() if not metric.may_fall else (new.cumsum(axis=1) < 0).any():
             yield f"a count is negative, that of {metric.label}"
@@ -172,6 +193,7 @@ def _check_keys(
     moment: StoreView[Run],
     months: Mapping[Period, _MonthCounts],
     recount: Recount,
+    joined: JoinedKeys,
 ) -> int:
     """Hold the counts of every month whose keys are all there against them; gives their number."""
     total = 0
@@ -202,7 +224,7 @@ def _check_keys(
             total += keys.keys
             for day, new in enumerate(keys.first.tolist()):
                 recount.new_bytes[period.first_day + day] += new * _BYTES_A_KEY[family]
-            recount.findings += _compare(period, family, keys, month)
+            recount.findings += _compare(period, family, keys, month, joined)
     return total
 
 
@@ -243,13 +265,15 @@ def _count(
 
 
 def _compare(
-    period: Period, family: Family, keys: KeysByDay, month: _MonthCounts
+    period: Period, family: Family, keys: KeysByDay, month: _MonthCounts, joined: JoinedKeys
 ) -> Iterator[Finding]:
     for days, given in keys.by_days().items():
         metrics = [metric for metric in STORED if metric.keys == KeyDays(family, days)]
         if not metrics:
             continue
         counts = month.keys_counted(metrics)
+        if family == MESSAGE:
+            counts = counts + joined.beyond(period)
         wrong = np.flatnonzero(given != counts)
         if not len(wrong):
             continue

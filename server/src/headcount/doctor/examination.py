@@ -14,6 +14,7 @@ import apsw
 
 from headcount.backlog import Backlog
 from headcount.catalog.view import catalog_view
+from headcount.cluster.membership import MembershipFile
 from headcount.counting.calendar import Period
 from headcount.counting.keys import Family
 from headcount.datafolder import DataFolder, FolderLock
@@ -24,10 +25,11 @@ from headcount.doctor.folder import check_disk, check_permissions, check_server,
 from headcount.doctor.identity import check_catalog, check_hash_key, former_key_needed_until
 from headcount.doctor.journals import check_journals, check_lag, unreadable
 from headcount.doctor.keys import check_rows, check_runs, check_store, run_files
-from headcount.doctor.partitions import check_cluster, check_partitions
+from headcount.doctor.partitions import check_backups, check_cluster, check_partitions
 from headcount.doctor.parts import check_parts
 from headcount.doctor.plans import check_plans
 from headcount.doctor.spool import check_spool
+from headcount.doctor.sums import check_sums
 from headcount.doctor.troubles import check_troubles, keeps_ending
 from headcount.errors import OperatorError
 from headcount.identity import part_name, read_identity
@@ -51,6 +53,7 @@ def examine(
     folder: DataFolder,
     hash_key: Path | None,
     now_ms: int,
+    backups: Path | None = None,
 ) -> Iterator[Finding]:
     """Check a data folder, whether or not a server runs on it. Changes nothing.
 
@@ -58,6 +61,7 @@ def examine(
         folder: the folder, of a format that this version knows.
         hash_key: where the hash key lies; the folder's `hash.key` when None.
         now_ms: what the clock says, milliseconds since 1970.
+        backups: where the backups of a node's partitions lie; None where they are not looked at.
 
     Yields:
         What was found, check by check.
@@ -93,7 +97,7 @@ def examine(
             yield ok("store", "Nothing has been metered yet.")
         if _else(False, folder.cluster.exists):
             # What is counted, and how far, is known to partitions; the store here is their sum.
-            yield from _of_node(folder, place, now_ms)
+            yield from _of_node(folder, place, now_ms, store, journals, backups)
             return
         positions = {} if store is None else _else(dict[str, int](), store.positions)
         yield from _guarded("journals", lambda: check_journals(journals, positions))
@@ -118,13 +122,35 @@ def examine(
     yield from _guarded("trash", lambda: [check_trash(folder)])
 
 
-def _of_node(folder: DataFolder, hash_key: Path, now_ms: int) -> Iterator[Finding]:
+def _of_node(
+    folder: DataFolder,
+    hash_key: Path,
+    now_ms: int,
+    store: StoreView[Run] | None,
+    journals: list[JournalView],
+    backups: Path | None,
+) -> Iterator[Finding]:
     """What is checked of a node of a cluster, besides what every folder has."""
-    yield from _guarded("catalog", lambda: _identity(folder, hash_key, set(), []))
-    yield from _guarded("partitions", lambda: check_partitions(folder))
+    # Only what all partitions have on their disks is pruned; how far each is, others know.
+    pruned = {journal.uuid: journal.pruned_id for journal in journals}
+    yield from _guarded("journals", lambda: check_journals(journals, pruned))
+    referred = set() if store is None else _else(set[tuple[int, int]](), partial(_referred, store))
+    yield from _guarded("catalog", lambda: _identity(folder, hash_key, referred, []))
+    membership = _else(None, MembershipFile(folder.cluster).read)
+    new_bytes: dict[int, float] = {}
+    yield from _guarded("partitions", lambda: check_partitions(folder, membership, new_bytes))
+    if backups is not None and membership is not None:
+        yield from _guarded("backups", lambda: check_backups(backups, membership))
+    if store is not None:
+        yield from _guarded("sums", lambda: check_sums(store))
+        yield from _guarded("plan", lambda: _plans(folder, store, now_ms))
+        yield from _guarded(
+            "clock", lambda: [check_clock(store.watermarks(), store.months(), now_ms)]
+        )
     yield from _guarded("cluster", lambda: [check_cluster(folder, now_ms)])
     yield from _guarded("spool", lambda: check_spool(folder, hash_key, now_ms))
     yield from _guarded("trash", lambda: [check_trash(folder)])
+    yield from _guarded("disk", lambda: [check_disk(folder, new_bytes, 0, now_ms)])
 
 
 def _of_store(

@@ -19,7 +19,7 @@ import numpy as np
 
 from headcount.counting.metrics import STORED, KeyDay
 from headcount.counting.usage import Counts
-from headcount.doctor.recount import KeysByDay
+from headcount.store.recount import KeysByDay
 
 __all__ = ["MonthKeys", "candidates"]
 

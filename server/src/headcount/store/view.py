@@ -22,10 +22,12 @@ from headcount.sqlite.view import LedgerView, viewed
 from headcount.store import sql
 from headcount.store.aside import aside_sums
 from headcount.store.checking import months_of
+from headcount.store.partition_change import CONFLICTS
 from headcount.store.protocol import Month
 from headcount.store.tables import (
     KEY_BLOCK,
     KEY_RUN,
+    MIRRORED,
     POSITION,
     REJECTION,
     TABLES,
@@ -106,6 +108,12 @@ class StoreView(LedgerView, Generic[T]):
                 USAGE, "ORDER BY period, workspace, source"
             )
         ]
+
+    def mirrored(self) -> Iterator[tuple[str, StoredUsage]]:
+        """Of a node's store, what each partition has counted, by the partition's name."""
+        for partition, workspace, number, source, counts in self._read(MIRRORED):
+            if not partition.endswith(CONFLICTS):
+                yield partition, StoredUsage(workspace, Period(number), source, counts)
 
     def rejected(self) -> set[tuple[int, int]]:
         """The (workspace, source) pairs that have rejections."""

@@ -11,8 +11,9 @@ Before a cluster is begun, every row of counts and tallies is held against the f
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ from headcount.config import Settings
 from headcount.counting.calendar import Period, day_of_ms
 from headcount.counting.conflicts import CONFLICTING
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock, NewKeys
-from headcount.counting.metrics import STORED
+from headcount.counting.metrics import API_CALLS, STORED
 from headcount.counting.usage import Counts
 from headcount.datafolder import (
     DataFolder,
@@ -42,9 +43,11 @@ from headcount.errors import DamagedDataError, UsageError
 from headcount.integrity import refuse_faults
 from headcount.journal.view import journal_view
 from headcount.spool.spool_key import spool_key_place
+from headcount.store.joined import JoinedKeys
 from headcount.store.opening import open_partition_store
 from headcount.store.partition_protocol import PartitionStore
 from headcount.store.protocol import Change
+from headcount.store.recount import count_keys
 from headcount.wiring.cluster_founding import found_cluster
 from headcount.wiring.cluster_joined_alerts import take_alerts_along
 
@@ -172,6 +175,37 @@ def _share_out(
     store: PartitionStore, parts: dict[Partition, PartitionStore], facts: int
 ) -> dict[Family, int]:
     """Fill the partitions; how many keys of each family."""
+    state, months = store.state(), store.months()
+    _share_counts(store, parts)
+    # Whose keys are gone already is known by what is closed when a month's keys are let go.
+    gone = [month for month in months if month.keys_dropped]
+    _close(parts, [(month.workspace, month.period) for month in gone])
+    for each in parts.values():
+        for period in {month.period for month in gone}:
+            each.drop_keys(period, now_ms())
+    moved = _share_keys(store, parts, facts)
+    _close(parts, [(month.workspace, month.period) for month in months if month.sealed])
+    of_messages = [period for period, family in state.key_periods if family == MESSAGE]
+    for partition, each in parts.items():
+        change = Change(
+            last_metered_day=state.last_metered_day,
+            trusted_day=state.trusted_day,
+            imported=store.import_days(),
+        )
+        if partition.stage == "facts":
+            change.watermarks = _beyond_counts(each, of_messages).watermarks()
+        each.commit(change)
+    return moved
+
+
+def _close(parts: dict[Partition, PartitionStore], months: list[tuple[int, Period]]) -> None:
+    for each in parts.values():
+        each.commit(Change(sealed=months))
+
+
+def _share_keys(
+    store: PartitionStore, parts: dict[Partition, PartitionStore], facts: int
+) -> dict[Family, int]:
     moved: dict[Family, int] = {MESSAGE: 0, TRACKED: 0}
     ids = parts[Partition("keys", 0)]
     for period, family in store.state().key_periods:
@@ -186,27 +220,42 @@ def _share_out(
                     part = KeyBlock(block.fingerprints[mine], block.days[mine])
                     change = Change(keys={(period, family): _new(part)})
                     parts[Partition("facts", number)].commit(change)
+    return moved
+
+
+def _share_counts(store: PartitionStore, parts: dict[Partition, PartitionStore]) -> None:
+    messages, ids = parts[Partition("facts", 0)], parts[Partition("keys", 0)]
     places, tallied = store.places()
     for (workspace, period, source), counts in store.counts_at(places):
         of_ids, of_messages = _halves(counts)
         scope = (period, workspace, source)
-        parts[Partition("facts", 0)].commit(Change(counts={scope: of_messages}))
+        messages.commit(Change(counts={scope: of_messages}))
         ids.commit(Change(counts={scope: of_ids}))
     tallies = store.tallies_at(tallied)
     conflicting = [each for each in tallies if each.reason == CONFLICTING]
     others = [each for each in tallies if each.reason != CONFLICTING]
-    parts[Partition("facts", 0)].commit(Change(rejections=others, conflicting=conflicting))
-    state, months = store.state(), store.months()
-    for each in parts.values():
-        each.commit(
-            Change(
-                last_metered_day=state.last_metered_day,
-                trusted_day=state.trusted_day,
-                imported=store.import_days(),
-                sealed=[(month.workspace, month.period) for month in months if month.sealed],
-            )
-        )
-    return moved
+    messages.commit(Change(rejections=others, conflicting=conflicting))
+
+
+def _beyond_counts(part: PartitionStore, periods: Sequence[Period]) -> JoinedKeys:
+    """By how many the message keys of a partition are more than what it counts, on each day.
+
+    Args:
+        part: the partition's store, with all that it gets.
+        periods: the months of which there are message keys anywhere.
+    """
+    assert part.files is not None, "the embedded store has files"
+    found = JoinedKeys()
+    for period in periods:
+        blocks = partial(part.files.blocks, period, MESSAGE)
+        runs = [block for run in part.files.runs(period, MESSAGE) for block in run.blocks()]
+        keys = count_keys(part.files.keys_in_blocks(period, MESSAGE), blocks, runs)
+        found.add_all(period, keys.first)
+    gone = {(each.workspace, each.period) for each in part.months() if each.keys_dropped}
+    for (workspace, period, source), counts in part.counts_at(part.places()[0]):
+        if source and period in periods and (workspace, period) not in gone:
+            found.add_all(period, -counts[:, API_CALLS])
+    return found
 
 
 def _blocks(store: PartitionStore, period: Period, family: Family) -> Iterator[KeyBlock]:

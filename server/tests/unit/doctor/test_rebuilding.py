@@ -14,8 +14,8 @@ from headcount.counting.keys import MESSAGE, TRACKED, Family
 from headcount.counting.metrics import ANONYMOUS, IDENTIFIED
 from headcount.counting.usage import Counts
 from headcount.doctor.rebuilding import MonthKeys, candidates
-from headcount.doctor.recount import count_keys
 from headcount.store.opening import open_store
+from headcount.store.recount import count_keys
 from support.counted_folder import CountedFolder, counted_folder
 
 Scope = tuple[int, int]

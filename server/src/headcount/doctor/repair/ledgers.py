@@ -22,7 +22,6 @@ from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock
 from headcount.counting.metrics import KINDS
 from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.doctor.rebuilding import MonthKeys, candidates
-from headcount.doctor.recount import count_keys
 from headcount.doctor.repair.side import Act, Side
 from headcount.doctor.repair.tables import Found
 from headcount.errors import DataFolderError
@@ -31,6 +30,7 @@ from headcount.sqlite.opening import connect, transaction
 from headcount.sqlite.rows import Ledger, Table
 from headcount.store import blocks, sql
 from headcount.store.counts import counts_of, encoded
+from headcount.store.recount import count_keys
 from headcount.store.run_folder import RUN_NAME
 from headcount.store.runs import Run
 from headcount.store.tables import (

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from headcount.counting.calendar import parse_period
 from headcount.counting.keys import NEVER, TRACKED, KeyBlock
-from headcount.doctor import recount
-from headcount.doctor.recount import count_keys, fault_of
+from headcount.store import recount
+from headcount.store.recount import count_keys, fault_of
 
 NOVEMBER = parse_period("2026-11-01")
 
