@@ -225,6 +225,14 @@ def test_the_revision_moves_with_the_counts_of_its_workspace_and_period_alone(
     assert revisions() == after
 
 
+def test_positions_of_queues_that_are_no_more_are_let_go(open_store: OpenStore) -> None:
+    store = open_store()
+    store.commit(Change(positions={"one": 3, "other": 4}))
+    store.commit(Change(positions={"other": 5}, queues_gone=["one", "never there"]))
+    for each in (store, open_store()):
+        assert each.state().positions == {"other": 5}
+
+
 def test_marks_never_fall(open_store: OpenStore) -> None:
     store = open_store()
     store.commit(Change(counted_until_ms=100, last_metered_day=20, trusted_day=20))

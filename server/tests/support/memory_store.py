@@ -115,6 +115,8 @@ class _Moment:
             place = each.workspace, each.period, each.source, each.metric
             self.quotas.setdefault(place, each)
         self.positions |= change.positions
+        for queue in change.queues_gone:
+            self.positions.pop(queue, None)
         for month, day in change.imported.items():
             self.imported[month] = max(day, self.imported.get(month, day))
         self.sealed |= set(change.sealed)

@@ -284,6 +284,8 @@ class StagedCluster:
 
     def _give_orders(self) -> None:
         for name, giving in self.giving.items():
+            if name not in self.hosts:
+                continue  # it is stopped
             meter = self.meter(name)
             with suppress(EngineAwayError):
                 giving.look(

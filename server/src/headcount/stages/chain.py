@@ -78,6 +78,7 @@ class _Origin:
     until_ms: int | None = None
     reached: int = -1
     promises: deque[_Promise] = field(default_factory=deque)
+    queues: frozenset[str] | None = None
     unreached_since_s: float | None = None
 
 
@@ -179,6 +180,8 @@ class Chain:
             for queue, last_ids in mark.last_ids
             if self._number < len(last_ids)
         }
+        if found.is_whole():
+            origin.queues = frozenset(found.last_ids)
 
     def look(self, committed: Mapping[str, int], now_s: float) -> None:
         """See which marks are reached, and which are not though nothing comes.
@@ -223,6 +226,17 @@ class Chain:
     def lacking(self) -> list[str]:
         """Queues of which something is missing now."""
         return [uuid for uuid, queue in self._queues.items() if queue.lacks]
+
+    def queues_of(self, origins: Sequence[str]) -> set[str] | None:
+        """All queues that those have who publish; None while one has not said."""
+        said = [self._origins[each].queues if each in self._origins else None for each in origins]
+        known = [each for each in said if each is not None]
+        return set().union(*known) if len(known) == len(origins) else None
+
+    def forget(self, queue: str) -> None:
+        """Know nothing of a queue any more."""
+        self.positions.pop(queue, None)
+        self._queues.pop(queue, None)
 
     def until_ms(self, origins: Sequence[str]) -> int | None:
         """Until when everything of all that publish is counted; None while one has not said.

@@ -213,6 +213,10 @@ class PartitionMeter(ABC):
             self._sealing_at_s = self._monotonic_s()
             self.committing.sealing.drop_done(self._clock_ms())
             self.forgetting.let_go()
+            self._let_go()
+
+    def _let_go(self) -> None:  # noqa: B027 — only where queues come and go
+        """Let go of what nobody can need any more."""
 
     def hear(self, marks: Iterable[Tell]) -> None:
         """Learn what those who publish say."""

@@ -7,6 +7,7 @@ stage 1 that hands records on: then nothing of it can come that was not here bef
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,11 +20,14 @@ from headcount.counting.tracked_ids import fold_tracked
 from headcount.meter.digestion import FoldHalf
 from headcount.stages.chain import Arrival
 from headcount.stages.forget_orders import decoded_order
+from headcount.stages.gone_queues import GoneQueues
 from headcount.stages.packs import PartitionOrder, PartitionOrderKind
 from headcount.stages.partition_meter import Item, PartitionMeter
 from headcount.stages.tracked_records import TRACKED_DTYPE, TrackedRecords, facts_of_records
 
 __all__ = ["SecondStage", "fold_second"]
+
+_log = logging.getLogger(__name__)
 
 
 def fold_second(facts: Facts, indexes: Indexes, _window_days: int) -> Folded:
@@ -43,12 +47,18 @@ class SecondStage(PartitionMeter):
 
     def __init__(self, number: int, *rest: Any, **more: Any) -> None:
         super().__init__(number, *rest, **more)
+        # Outboxes become other queues; a journal stays one for ever.
+        self.gone_queues = GoneQueues(self.store, self.chain, self._clock_ms)
         self._closing = {
             name: bits for name, bits in self.store.watermarks().items() if name.startswith("seal ")
         }
 
     def _half(self) -> FoldHalf:
         return fold_second
+
+    def _let_go(self) -> None:
+        if gone := self.gone_queues.look(self.positions, self._origins()):
+            _log.info("%s lets %d positions in queues go that are no more", self.name, len(gone))
 
     def _next_batch(self, items: Sequence[Item]) -> Sequence[Item]:
         room = self._limits.facts_a_batch_max * TRACKED_DTYPE.itemsize

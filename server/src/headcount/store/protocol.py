@@ -64,6 +64,7 @@ class Change:
         libraries: tallies to add of who sent messages; beyond `NAMES_MAX` names of a source and
             month, under `OTHER_LIBRARY`.
         positions: journal UUID to the id of the last entry that is metered with this change.
+        queues_gone: journals, or other queues, whose positions are let go.
         counted_until_ms: new value of the freshness mark, or None to leave it.
         last_metered_day: latest day of a live fact in the batch, or None.
         trusted_day: new value of the latest day that the clock is trusted for, or None.
@@ -97,6 +98,7 @@ class Change:
     conflicting: Sequence[Rejection] = ()
     libraries: Sequence[LibraryUse] = ()
     positions: dict[str, int] = field(default_factory=dict)
+    queues_gone: Sequence[str] = ()
     counted_until_ms: int | None = None
     last_metered_day: int | None = None
     trusted_day: int | None = None

@@ -103,6 +103,8 @@ def write_change(ledger: Ledger, change: Change) -> None:
         _write_mirrored(ledger, mirrored)
     for journal, entry_id in change.positions.items():
         ledger.put(POSITION, journal, entry_id)
+    for queue in change.queues_gone:
+        ledger.drop(POSITION, "WHERE journal = ?1", (queue,))
     if change.counted_back_to_ms is not None:
         _lower_mark(ledger, COUNTED_UNTIL, change.counted_back_to_ms)
     for name, value in (

@@ -19,6 +19,7 @@ from headcount.cluster.membership_records import ClusterDocument, PartitionRepor
 from headcount.cluster.overview import ClusterStatus
 from headcount.cluster.partition_lives import PartitionLives
 from headcount.cluster.placement import Leases, Partition
+from headcount.counting.calendar import MS_PER_DAY
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.engines import FactLog
 from headcount.engines.opening import open_registry
@@ -206,6 +207,8 @@ class _Partitions:
         if partition.stage == "keys":
             origins = [f"facts-{each}" for each in range(self._cluster.facts)]
             meter = SecondStage(number, *rest, lambda: origins, self._key_plan)
+            # The log drops whole days; one more, because clocks of its servers may differ.
+            meter.gone_queues.kept_ms = (self._settings.log_days + 2) * MS_PER_DAY
             self._confirm_by_backups(partition, meter)
             return HostedPartition(meter, CountsFeed(meter, now_ms))
         meter = FirstStage(number, *rest, self._nodes, self._key_plan)
