@@ -70,6 +70,7 @@ KINDS = frozenset(
         "node_ends",
         "partitions_ends",
         "relay_ends",
+        "signed_out",
         "spool",
         "storage",
         "tls",

@@ -12,7 +12,7 @@ from typing import Any
 
 from headcount.api import Links
 from headcount.intake.description import tracking_document
-from headcount.page import Sessions, create_page
+from headcount.page import MemorySessions, create_page
 from support.installation import Installation
 from support.served_app import plainly_served
 
@@ -34,7 +34,7 @@ def page_of(
     """
     app: Any = create_page(
         api=place.app,
-        sessions=Sessions(place.clock),
+        sessions=MemorySessions(place.clock),
         links=Links(place.catalog, place.clock),
         clock=place.clock,
         tracking_url=tracking_url,

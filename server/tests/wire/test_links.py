@@ -12,7 +12,7 @@ import pytest
 
 from headcount.api import Links
 from headcount.catalog import Catalog
-from headcount.page import Sessions
+from headcount.page import MemorySessions
 from headcount.troubles import Trouble
 from headcount.wiring.callers import Callers
 from support.installation import NOVEMBER, NOW_MS, Installation
@@ -248,7 +248,7 @@ def test_what_no_link_can_show_is_refused(place: Installation, admin: httpx.Clie
 
 
 def test_whoever_has_no_valid_link_waits_with_strangers(place: Installation) -> None:
-    callers = Callers(place.catalog, Sessions(place.clock), place.clock)
+    callers = Callers(place.catalog, MemorySessions(place.clock), place.clock)
 
     def scope(path: str) -> dict[str, Any]:
         return {"path": path, "headers": [(b"cookie", b"headcount_session=x")]}

@@ -36,6 +36,7 @@ from headcount.catalog.entities import (
     Workspace,
 )
 from headcount.catalog.plans import LIMIT_MAX, limits_on, prices_on
+from headcount.catalog.signed_out import SignedOutRow, SignedOutSessions
 from headcount.catalog.sqlite import Catalog
 
 __all__ = [
@@ -62,6 +63,8 @@ __all__ = [
     "PlanLimits",
     "QuotaRecord",
     "Scope",
+    "SignedOutRow",
+    "SignedOutSessions",
     "Source",
     "Token",
     "View",

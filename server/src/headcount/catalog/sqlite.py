@@ -25,6 +25,7 @@ from headcount.catalog.hash_keys import KeyedCatalog
 from headcount.catalog.links import LinkedCatalog
 from headcount.catalog.plans import LimitedCatalog
 from headcount.catalog.schema import BOT_REFUSAL, DELETION, SOURCE, TOKEN, WORKSPACE
+from headcount.catalog.signed_out import SignedOutCatalog
 from headcount.catalog.told import ToldCatalog
 from headcount.errors import UsageError
 
@@ -32,7 +33,13 @@ __all__ = ["Catalog"]
 
 
 class Catalog(
-    DeletingCatalog, KeyedCatalog, LimitedCatalog, LinkedCatalog, ForwardedCatalog, ToldCatalog
+    DeletingCatalog,
+    KeyedCatalog,
+    LimitedCatalog,
+    LinkedCatalog,
+    ForwardedCatalog,
+    ToldCatalog,
+    SignedOutCatalog,
 ):
     """Workspaces, sources, tokens, plan limits, links and forwardings, in one SQLite file.
 

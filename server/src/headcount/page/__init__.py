@@ -6,7 +6,7 @@ of its own, counts nothing, and fetches nothing from other hosts.
 
     app        routes, the security headers of every answer, what a failure looks like
     asking     asking the API, in the process, as any client would
-    sessions   who is signed in, with which tokens
+    sessions   who is signed in, with which tokens; sealed_sessions for all nodes of a cluster
     visits     one request of somebody who is signed in; where forms may come from
     login      signing in and out
     dashboard  a month's usage
@@ -23,13 +23,24 @@ of its own, counts nothing, and fetches nothing from other hosts.
 """
 
 from headcount.page.app import PAGE_STATUSES, create_page, is_of_page
-from headcount.page.sessions import Sessions
+from headcount.page.sealed_sessions import (
+    SESSION_MS_MAX,
+    EndedSession,
+    SealedSessions,
+    session_key,
+)
+from headcount.page.sessions import MemorySessions, Sessions
 from headcount.page.visits import workspace_seen
 
 __all__ = [
     "PAGE_STATUSES",
+    "SESSION_MS_MAX",
+    "EndedSession",
+    "MemorySessions",
+    "SealedSessions",
     "Sessions",
     "create_page",
     "is_of_page",
+    "session_key",
     "workspace_seen",
 ]

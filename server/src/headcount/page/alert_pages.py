@@ -58,7 +58,7 @@ async def alerts(request: Request[Any, Any, Any]) -> Response[bytes]:
         sources=[each for each in listed if each.deleted_at is UNSET],
         looks_at=_LOOKS_AT,
         may_change=workspace.token_scope == _ADMIN,
-        notice=visit.session.notices.pop(request.query_params.get("notice", ""), None),
+        notice=visit.session.take_notice(request.query_params.get("notice", "")),
     )
 
 

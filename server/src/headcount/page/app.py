@@ -38,7 +38,7 @@ from headcount.page.pages import Pages, redirect
 from headcount.page.sessions import Sessions
 from headcount.page.sharing import SHARING_HANDLERS
 from headcount.page.taking_along import TAKING_HANDLERS
-from headcount.page.visits import Forbidden, Parts, SignedOut, parts_of
+from headcount.page.visits import Forbidden, Parts, SignedOut, parts_of, renewed_cookie
 
 __all__ = ["PAGE_STATUSES", "create_page", "is_of_page"]
 
@@ -141,6 +141,8 @@ def create_page(
                     *message["headers"],
                     *(pair for pair in added.items() if pair[0] not in present),
                 ]
+                if (renewed := renewed_cookie(sessions, inner)) is not None:
+                    message["headers"] = [*message["headers"], (b"set-cookie", renewed)]
             elif message["type"] == "http.response.body" and without_body:
                 message["body"] = b""
             await send(message)

@@ -1,8 +1,9 @@
 """Signing in with an API token, and out.
 
-Takes a token from a form, once; gives the browser a cookie that names a session. The cookie goes to
-no other site, scripts cannot read it, and the token itself is never in it or in an address. Whoever
-was sent here from a page of this server gets to that page, and to no other address.
+Takes a token from a form, once; gives the browser a cookie that names a session or, in a cluster,
+is one, sealed. The cookie goes to no other site, scripts cannot read it, and the token itself is
+never in an address, nor in a cookie as it is. Whoever was sent here from a page of this server gets
+to that page, and to no other address.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from headcount.page.assets import LIBRARY
 from headcount.page.pages import redirect
 from headcount.page.sessions import Grant
 from headcount.page.visits import (
-    SESSION_COOKIE,
     check_origin,
     form_of,
+    give_cookie,
+    keep_session,
     parts_of,
     posted,
     session_of,
@@ -29,6 +31,7 @@ from headcount.page.visits import (
 __all__ = ["LOGIN_HANDLERS", "page_within", "sign_in_address"]
 
 _ENDED = "ended"
+_ONLY_HERE = "only-here"
 _NEXT = "next"
 _NEXT_CHARACTERS_MAX = 2_000
 _PAGES = ("/", "/page/source", "/page/manage", "/page/connect")
@@ -94,20 +97,26 @@ async def sign_in(request: Request[Any, Any, Any]) -> Response[bytes]:
         problem = refusal.message if " " not in secret else "This is no API token."
         return await _form(request, refusal.status, problem=problem, wanted=wanted)
     grant = Grant(body.workspace.id, body.workspace.name, secret)
-    session = parts.sessions.sign_in(session_of(request), grant)
+    former = session_of(request)
+    session = parts.sessions.sign_in(former, grant)
+    if former is not None:
+        await parts.sessions.end(former)
     [workspace] = parse_qs(urlsplit(wanted).query).get("workspace", [grant.workspace_id])[-1:]
     # A link to a workspace that this token does not open would only ask for another one.
     answer = redirect(wanted if wanted and workspace in session.grants else "/")
-    _set_cookie(request, answer, session.id)
+    session.secure = _is_secure(request)
+    give_cookie(answer.set_cookie, parts.sessions.cookie_of(session), secure=session.secure)
+    keep_session(request, None)
     return answer
 
 
 @post("/page/sign-out", status_code=200)
 async def sign_out(request: Request[Any, Any, Any]) -> Response[bytes]:
     visit, _ = await posted(request)
-    visit.parts.sessions.end(visit.session)
-    answer = redirect("/page/sign-in")
-    _set_cookie(request, answer, "", max_age=0)
+    is_over = await visit.parts.sessions.end(visit.session)
+    answer = redirect("/page/sign-in" if is_over else f"/page/sign-in?{_ONLY_HERE}=1")
+    give_cookie(answer.set_cookie, "", secure=_is_secure(request), max_age=0)
+    keep_session(request, None)
     return answer
 
 
@@ -126,8 +135,7 @@ async def _form(
         "sign_in",
         status,
         ended=ended,
-        here=parts.sessions.node,
-        elsewhere=parts.sessions.elsewhere(request.cookies.get(SESSION_COOKIE)),
+        only_here=_ONLY_HERE in request.query_params,
         problem=problem,
         wanted=wanted,
         asset=parts.assets.address,
@@ -137,24 +145,10 @@ async def _form(
     )
 
 
-def _set_cookie(
-    request: Request[Any, Any, Any],
-    answer: Response[bytes],
-    value: str,
-    max_age: int | None = None,
-) -> None:
+def _is_secure(request: Request[Any, Any, Any]) -> bool:
     # Behind a proxy that ends TLS, the browser's own word for where it is.
     origin = request.headers.get("origin", "")
-    secure = request.url.scheme == "https" or origin.startswith("https:")
-    answer.set_cookie(
-        SESSION_COOKIE,
-        value,
-        max_age=max_age,
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=secure,
-    )
+    return request.url.scheme == "https" or origin.startswith("https:")
 
 
 LOGIN_HANDLERS = [sign_in_form, sign_in, sign_out]

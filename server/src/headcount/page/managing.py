@@ -46,7 +46,7 @@ async def manage(request: Request[Any, Any, Any]) -> Response[bytes]:
     limits = await visit.ask(LimitsBody, _LIMITS)
     prices = await visit.ask(PricesBody, _PRICES)
     may_change = workspace.token_scope == _ADMIN
-    notice = visit.session.notices.pop(request.query_params.get("notice", ""), None)
+    notice = visit.session.take_notice(request.query_params.get("notice", ""))
     return await visit.parts.pages.send(
         request,
         "manage",

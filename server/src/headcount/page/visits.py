@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from litestar import Request
+from litestar import Request, Response
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import ClientException, InternalServerException
+from litestar.types import HTTPScope
 
 from headcount.api.opened_links import Links
 from headcount.page.asking import Api, ApiRefusal, Query
@@ -32,14 +33,18 @@ __all__ = [
     "Visit",
     "check_origin",
     "form_of",
+    "give_cookie",
+    "keep_session",
     "parts_of",
     "posted",
+    "renewed_cookie",
     "session_of",
     "visit_of",
     "workspace_seen",
 ]
 
 SESSION_COOKIE = "headcount_session"
+_KEPT = "headcount_session"
 Answer = TypeVar("Answer")
 Form = dict[str, str]
 
@@ -179,7 +184,47 @@ def parts_of(request: Request[Any, Any, Any]) -> Parts:
 
 def session_of(request: Request[Any, Any, Any]) -> Session | None:
     """The session behind a request's cookie."""
-    return parts_of(request).sessions.find(request.cookies.get(SESSION_COOKIE))
+    found = parts_of(request).sessions.find(request.cookies.get(SESSION_COOKIE))
+    keep_session(request, found)
+    return found
+
+
+def keep_session(request: Request[Any, Any, Any], session: Session | None) -> None:
+    """Say which session the answer to a request may have to give anew to the browser."""
+    request.scope["state"][_KEPT] = session
+
+
+def renewed_cookie(sessions: Sessions, scope: HTTPScope) -> bytes | None:
+    """The header that gives a browser its session anew, where the request has changed it."""
+    session: Session | None = scope.get("state", {}).get(_KEPT)
+    renewed = None if session is None else sessions.renewed_cookie(session)
+    if session is None or renewed is None:
+        return None
+    answer: Response[bytes] = Response(b"")
+    give_cookie(answer.set_cookie, renewed, secure=session.secure)
+    return answer.cookies[0].to_encoded_header()[1]
+
+
+def give_cookie(
+    set_cookie: Callable[..., None], value: str, *, secure: bool, max_age: int | None = None
+) -> None:
+    """Give a browser the cookie of its session, or none.
+
+    Args:
+        set_cookie: of the answer.
+        value: what it holds.
+        secure: whether it goes over TLS alone.
+        max_age: 0 to take it away.
+    """
+    set_cookie(
+        SESSION_COOKIE,
+        value,
+        max_age=max_age,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=secure,
+    )
 
 
 def workspace_seen(sessions: Sessions, cookies: bytes) -> str | None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from contextlib import closing
 from functools import partial
+from typing import TYPE_CHECKING
 
 import uvloop
 from litestar.enums import ScopeType
@@ -18,7 +19,7 @@ from headcount.clock import now_ms
 from headcount.cluster.catalogs import catalog_for_changes, membership_of
 from headcount.cluster.channel_keys import channel_key
 from headcount.cluster.overview import ClusterStatus
-from headcount.datafolder import DataFolder, open_data_folder
+from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
 from headcount.forwarding_status import ForwardingStatus
 from headcount.http.entrance import Entrance
 from headcount.http.front import front_of
@@ -33,6 +34,10 @@ from headcount.wiring.lifetime import Child
 from headcount.wiring.storage import STORAGE, WatchedDatabases
 from headcount.wiring.task import Task
 from headcount.wiring.whole_bodies import WholeBodies
+
+if TYPE_CHECKING:
+    from headcount.config import Settings
+    from headcount.page import Sessions
 
 __all__ = ["run"]
 
@@ -52,7 +57,7 @@ def run(task: Task, child: Child) -> None:
     """
     from headcount.api import ApiSettings, Links, create_app
     from headcount.intake.description import tracking_document
-    from headcount.page import Sessions, create_page
+    from headcount.page import create_page
     from headcount.wiring.callers import Callers, turning_away
     from headcount.wiring.exposition import Exposition
 
@@ -86,8 +91,7 @@ def run(task: Task, child: Child) -> None:
             )
 
         programs = api(settings.rate_limit_per_minute)
-        node = membership_of(folder)
-        sessions = Sessions(now_ms, partial(_name_of, catalog), "" if node is None else node.node)
+        sessions = _sessions(folder, settings, catalog, troubles)
         page = create_page(
             api=api(_PAGE_REQUESTS_PER_MINUTE),
             sessions=sessions,
@@ -125,6 +129,22 @@ def _catalog(folder: DataFolder, cluster: str | None, *, reading: bool) -> Catal
     if reading:
         return Catalog(folder.catalog, read_only=True)
     return catalog_for_changes(folder, cluster)
+
+
+def _sessions(
+    folder: DataFolder, settings: Settings, catalog: Catalog, troubles: Troubles
+) -> Sessions:
+    """Who is signed in: a single machine's in memory, a cluster's in cookies."""
+    from headcount.page import MemorySessions, SealedSessions, session_key
+    from headcount.wiring.signed_out import SignedOutEverywhere
+
+    name_of = partial(_name_of, catalog)
+    if membership_of(folder) is None:
+        return MemorySessions(now_ms, name_of)
+    key = load_hash_key(folder, catalog, settings.hash_key)
+    opened = partial(catalog_for_changes, folder, settings.cluster)
+    signed_out = SignedOutEverywhere(catalog, opened, troubles, now_ms)
+    return SealedSessions(session_key(key), signed_out, now_ms, name_of)
 
 
 def _name_of(catalog: Catalog, workspace_id: str) -> str | None:

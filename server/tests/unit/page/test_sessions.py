@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headcount.page.sessions import Grant, Notice, Sessions
+from headcount.page.sessions import Grant, MemorySessions, Notice
 
 HOUR_MS = 3_600_000
 
@@ -21,7 +21,7 @@ def grant(workspace: str, secret: str = "s") -> Grant:
 
 
 def test_every_sign_in_has_a_fresh_id_and_keeps_the_grants() -> None:
-    sessions = Sessions(Clock())
+    sessions = MemorySessions(Clock())
     first = sessions.sign_in(None, grant("a"))
     second = sessions.sign_in(first, grant("b"))
     third = sessions.sign_in(second, grant("a", "newer"))
@@ -35,7 +35,7 @@ def test_every_sign_in_has_a_fresh_id_and_keeps_the_grants() -> None:
 
 def test_a_session_ends_with_its_last_grant_or_when_unused() -> None:
     clock = Clock()
-    sessions = Sessions(clock)
+    sessions = MemorySessions(clock)
     session = sessions.sign_in(sessions.sign_in(None, grant("a")), grant("b"))
     sessions.drop(session, grant("a"))
     assert sessions.find(session.id) is session
@@ -55,7 +55,7 @@ def test_a_session_ends_with_its_last_grant_or_when_unused() -> None:
 
 def test_one_token_opens_a_hundred_sessions_and_ends_none_of_others() -> None:
     clock = Clock()
-    sessions = Sessions(clock)
+    sessions = MemorySessions(clock)
     other = sessions.sign_in(None, grant("a", "another token"))
     opened = []
     for _ in range(150):
@@ -74,7 +74,7 @@ def test_one_token_opens_a_hundred_sessions_and_ends_none_of_others() -> None:
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headcount.page.sessions._SESSIONS_MAX", 30)
     clock = Clock()
-    sessions = Sessions(clock)
+    sessions = MemorySessions(clock)
     opened = []
     for number in range(40):
         clock.now_ms += 1
@@ -88,7 +88,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secrets_do_not_print() -> None:
-    session = Sessions(Clock()).sign_in(None, grant("a", "hct_secret"))
+    session = MemorySessions(Clock()).sign_in(None, grant("a", "hct_secret"))
     session.leave_notice(Notice("made", secret="hct_other"))
     assert "hct_" not in repr(session)
     assert session.id not in repr(session)
@@ -96,7 +96,7 @@ def test_secrets_do_not_print() -> None:
 
 def test_a_workspace_is_called_what_it_is_called_now() -> None:
     names = {"a": "Kiosk"}
-    sessions = Sessions(Clock(), names.get)
+    sessions = MemorySessions(Clock(), names.get)
     session = sessions.sign_in(sessions.sign_in(None, grant("a")), grant("b"))
     assert sessions.find(session.id) is session
     assert [each.workspace_name for each in session.grants.values()] == ["Kiosk", "B"]
@@ -104,14 +104,3 @@ def test_a_workspace_is_called_what_it_is_called_now() -> None:
     sessions.find(session.id)
     assert session.grants["a"] == Grant("a", "Corner shop", "s")
     assert list(session.grants) == ["a", "b"]
-
-
-def test_a_node_knows_the_sessions_of_another_one_by_their_ids() -> None:
-    here, there = Sessions(Clock(), node="eu-1"), Sessions(Clock(), node="eu-2")
-    session = there.sign_in(None, grant("a"))
-    assert here.find(session.id) is None
-    assert here.elsewhere(session.id) == "eu-2"
-    assert there.elsewhere(session.id) is None
-    assert Sessions(Clock()).elsewhere(session.id) is None
-    for nobody in (None, "", "abc", "<b>.x", "eu-1.x"):
-        assert here.elsewhere(nobody) is None

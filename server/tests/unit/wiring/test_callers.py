@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from headcount.catalog import Catalog
-from headcount.page.sessions import Grant, Sessions
+from headcount.page.sessions import Grant, MemorySessions
 from headcount.wiring.callers import Callers
 
 NOW_MS = 1_000_000
@@ -20,7 +21,7 @@ class Place:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self.sessions = Sessions(lambda: NOW_MS)
+        self.sessions = MemorySessions(lambda: NOW_MS)
         self.callers = Callers(catalog, self.sessions, lambda: NOW_MS)
         self.shop = catalog.add_workspace("Shop", 0)
         self.other = catalog.add_workspace("Other", 0)
@@ -87,7 +88,7 @@ def test_whoever_is_signed_in_is_known_on_the_page_and_nowhere_else(place: Place
     assert place.owner("/", cookie=cookie) != place.owner("/")
     assert place.owner("/", cookie="headcount_session=x; headcount_session") == place.owner("/")
     assert place.owner("/usage/mtu/daily", cookie=cookie) == place.owner("/usage/mtu/daily")
-    place.sessions.end(session)
+    asyncio.run(place.sessions.end(session))
     assert place.owner("/", cookie=cookie) == place.owner("/")
 
 
