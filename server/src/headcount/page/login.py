@@ -141,7 +141,9 @@ async def _form(
         asset=parts.assets.address,
         # Made and loaded while the person looks for the token, so that charts need no waiting.
         prefetch=parts.assets.address(LIBRARY) if parts.assets.can_draw else None,
-        held=[grant.workspace_name for grant in session.grants.values()] if session else [],
+        held=[grant.workspace_name for grant in session.grants.values()]
+        if session and not ended
+        else [],
     )
 
 

@@ -193,9 +193,13 @@ class SealedSessions:
         return session
 
     def drop(self, session: Session, grant: Grant) -> None:
-        """As `Sessions`."""
-        if session.grants.get(grant.workspace_id) == grant:
+        """Let others be shown first, if there are any: it opens nothing as long as it is refused.
+
+        It is kept, because a node that is a moment behind refuses a token that is new.
+        """
+        if session.grants.get(grant.workspace_id) == grant and len(session.grants) > 1:
             del session.grants[grant.workspace_id]
+            session.grants = {grant.workspace_id: grant, **session.grants}
             session.changed = True
 
     async def end(self, session: Session) -> bool:

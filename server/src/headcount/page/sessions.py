@@ -132,7 +132,7 @@ class Sessions(Protocol):
         ...
 
     def drop(self, session: Session, grant: Grant) -> None:
-        """Forget a grant whose token no longer works; the session ends with its last one."""
+        """Show nothing more by a grant whose token does not work."""
         ...
 
     async def end(self, session: Session) -> bool:
@@ -217,7 +217,7 @@ class MemorySessions:
         self._sessions.pop(oldest.id, None)
 
     def drop(self, session: Session, grant: Grant) -> None:
-        """As `Sessions`."""
+        """Forget a grant whose token no longer works; the session ends with its last one."""
         if session.grants.get(grant.workspace_id) == grant:
             del session.grants[grant.workspace_id]
         if not session.grants:
