@@ -77,11 +77,7 @@ def examine(
     with ExitStack() as stack, ExitStack() as journal_stack:
         journals: list[JournalView] = []
         # Before the store: what the meter prunes later is then still there, or below a position.
-        for path in _else(list[Path](), folder.journal_files):
-            try:
-                journals.append(journal_stack.enter_context(journal_view(path)))
-            except _ERRORS as error:
-                yield unreadable(path, error)
+        yield from _opened(folder, journals, journal_stack)
         found_before = _else(set[str](), lambda: run_files(folder))
         store: StoreView[Run] | None = None
         if _else(True, folder.store.exists):
@@ -120,6 +116,15 @@ def examine(
             yield from _of_store(folder, store, found_before, now_ms, serving=serving)
     yield from _guarded("spool", lambda: check_spool(folder, hash_key, now_ms))
     yield from _guarded("trash", lambda: [check_trash(folder)])
+
+
+def _opened(folder: DataFolder, journals: list[JournalView], stack: ExitStack) -> Iterator[Finding]:
+    """Fill a list with the journals as they are now; gives those that cannot be read."""
+    for path in _else(list[Path](), folder.journal_files):
+        try:
+            journals.append(stack.enter_context(journal_view(path)))
+        except _ERRORS as error:
+            yield unreadable(path, error)
 
 
 def _of_node(
