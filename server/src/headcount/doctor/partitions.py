@@ -38,7 +38,7 @@ _NAMED_MAX = 3
 
 
 @dataclass(slots=True)
-class _Looked:
+class _Recounted:
     """What looking at some partitions, or their backups, gave."""
 
     whole: int = 0
@@ -118,7 +118,7 @@ def check_partitions(
         membership: which node it is, and what it is to count.
         new_bytes: filled with day (since 1970) to the bytes of the keys that were new on it.
     """
-    looked = _Looked()
+    looked = _Recounted()
     places = [each for each in folder.partition_folders() if _is_partition(each.name)]
     for place in places:
         for said, details in looked.look_at(place, place.name, membership):
@@ -143,7 +143,7 @@ def check_backups(backups: Path, membership: Membership) -> Iterator[Finding]:
     Raises:
         DataFolderError: that folder cannot be read.
     """
-    looked = _Looked()
+    looked = _Recounted()
     lacking = []
     for partition in sorted(membership.placement.owned_by(membership.node)):
         found = newest_backup(backups, membership.cluster.id, partition)

@@ -4,7 +4,7 @@ Takes tokens that the API has accepted, gives cookies; nothing of a session is k
 and nobody can read or make one without the key that nodes have in common. So a browser may come to
 another node with each request, and a registry that is away ends no session. What a cookie cannot
 say is that somebody signed out: who did is known by a hash, to all nodes, until that cookie could
-not be used any more anyway (`SignedOut`).
+not be used any more anyway (`EndedSessions`).
 
 A cookie holds when it was used last, and is given anew every few minutes; it is over when nobody
 used it for twelve hours, and seven days after somebody signed in. Knows nothing of HTTP.
@@ -22,7 +22,7 @@ import msgspec
 
 from headcount.page.sessions import IDLE_MS_MAX, Grant, Notice, Session, name_anew
 
-__all__ = ["SESSION_MS_MAX", "EndedSession", "SealedSessions", "SignedOut", "session_key"]
+__all__ = ["SESSION_MS_MAX", "EndedSession", "EndedSessions", "SealedSessions", "session_key"]
 
 SESSION_MS_MAX = 7 * 24 * 3_600_000
 """For so long a session lasts at most: for as long it is remembered that it was ended."""
@@ -50,7 +50,7 @@ class EndedSession(NamedTuple):
     until_ms: int
 
 
-class SignedOut(Protocol):
+class EndedSessions(Protocol):
     """Which sessions were ended, as all nodes know it."""
 
     def is_over(self, session: str, tokens: Collection[str], began_at_ms: int) -> bool:
@@ -102,7 +102,7 @@ class SealedSessions:
     def __init__(
         self,
         key: bytes,
-        signed_out: SignedOut,
+        signed_out: EndedSessions,
         clock: Callable[[], int],
         name_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:

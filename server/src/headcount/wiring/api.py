@@ -136,7 +136,7 @@ def _sessions(
 ) -> Sessions:
     """Who is signed in: a single machine's in memory, a cluster's in cookies."""
     from headcount.page import MemorySessions, SealedSessions, session_key
-    from headcount.wiring.signed_out import SignedOutEverywhere
+    from headcount.wiring.signing_out import SignedOutEverywhere
 
     name_of = partial(_name_of, catalog)
     if membership_of(folder) is None:

@@ -25,7 +25,7 @@ _FAILING = "Other nodes do not know yet that somebody signed out of the page her
 
 
 class SignedOutEverywhere:
-    """As `headcount.page.sealed_sessions.SignedOut` says, for one event loop.
+    """As `headcount.page.sealed_sessions.EndedSessions` says, for one event loop.
 
     Args:
         catalog: this node's copy.
