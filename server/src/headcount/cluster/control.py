@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -144,6 +145,8 @@ class ControlPlane:
     def recognise(self) -> ClusterDocument:
         """See that the registry is of this node's cluster, and that it may take part.
 
+        What the cluster hands on may be of a former format, which this version reads.
+
         Raises:
             EngineAwayError: the registry cannot be asked.
             ClusterError: it may not, as it is.
@@ -154,9 +157,21 @@ class ControlPlane:
             raise unfit.registry_wiped(known.cluster.id) if known else unfit.no_cluster()
         if known is not None and known.cluster.id != found.id:
             raise unfit.other_cluster(known.cluster.id, found.id)
-        if found.format != CLUSTER_FORMAT:
+        if found.format > CLUSTER_FORMAT:
             raise unfit.other_version(self._me.version, found.format)
         return found
+
+    def _raised(self, cluster: ClusterDocument) -> ClusterDocument:
+        """The document as nodes of this version have it, who refuses those of former ones."""
+        if cluster.format == CLUSTER_FORMAT:
+            return cluster
+        found = self._registry.get(CLUSTER_KEY)
+        raised = msgspec.structs.replace(cluster, format=CLUSTER_FORMAT)
+        if found is not None and decoded(found.value, ClusterDocument) == cluster:
+            # Where another node is first, it writes the same.
+            with suppress(RegistryConflictError):
+                self._registry.put(CLUSTER_KEY, encoded(raised), found.revision)
+        return raised
 
     def enter(self, pause: Callable[[float], object] = time.sleep) -> None:
         """Take part from now on, or say why not; takes a moment where this node did not stop well.
@@ -190,7 +205,10 @@ class ControlPlane:
         serving = [each for each in moved if each.state == "serving"]
         if refusal := self._clocks.refusal(serving, starting=True):
             raise refusal
-        self._remember(cluster, known)
+        for each in serving:
+            if each.format < CLUSTER_FORMAT:
+                raise unfit.older_lives(each)
+        self._remember(self._raised(cluster), known)
         self._revision = there.revision if there is not None else 0
         self._write(self._me)
 
@@ -231,7 +249,8 @@ class ControlPlane:
             ClusterError: this node must stop.
         """
         began_s = self._monotonic_s()
-        cluster = self.recognise()
+        # A registry that was put back to before an upgrade is raised again.
+        cluster = self._raised(self.recognise())
         self._write(report)
         asked_s = self._monotonic_s()
         entries = self._registry.list(NODE_PREFIX)

@@ -25,7 +25,7 @@ __all__ = [
     "node_key",
 ]
 
-CLUSTER_FORMAT = 1
+CLUSTER_FORMAT = 2
 """What nodes hand one another, and what stands in the registry, has this format."""
 
 CLUSTER_KEY = "cluster"

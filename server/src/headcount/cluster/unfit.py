@@ -54,6 +54,16 @@ def other_version(version: str, cluster_format: int) -> ClusterError:
     )
 
 
+def older_lives(record: NodeRecord) -> ClusterError:
+    """A node of a former version would not understand what this one hands on."""
+    return ClusterError(
+        f'Node "{record.name}" runs Headcount {record.version}, which hands on format'
+        f" {record.format} and does not read format {CLUSTER_FORMAT}, which this version hands on.",
+        "Stop all nodes of the former version first; then start them with this one. What they took"
+        " waits in their journals.",
+    )
+
+
 def other_hash_key(place: object, fingerprint: str) -> ClusterError:
     """Ids hashed here would be other ids."""
     return ClusterError(

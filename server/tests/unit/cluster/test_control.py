@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headcount.cluster.control import change_placement, read_placement
+from headcount.cluster.control import change_placement, read_cluster, read_placement
 from headcount.cluster.membership_records import (
+    CLUSTER_FORMAT,
     CLUSTER_KEY,
     PLACEMENT_KEY,
     NodeRecord,
@@ -53,12 +54,40 @@ def test_the_registry_of_another_cluster_is_refused(rig: ClusterRig) -> None:
         node.beat()
 
 
-@pytest.mark.parametrize("found", [2, 0])
-def test_another_version_is_refused(rig: ClusterRig, found: int) -> None:
-    other = msgspec.structs.replace(CLUSTER, format=found)
+def test_a_cluster_of_a_later_version_is_refused(rig: ClusterRig) -> None:
+    other = msgspec.structs.replace(CLUSTER, format=CLUSTER_FORMAT + 1)
     rig.server.open().put(CLUSTER_KEY, encoded(other), None)
     with pytest.raises(ClusterError, match="Install the version"):
         rig.node("a").enter()
+
+
+def test_a_cluster_of_a_former_version_is_upgraded_once_none_of_its_nodes_lives(
+    rig: ClusterRig,
+) -> None:
+    registry = rig.server.open()
+    before = encoded(msgspec.structs.replace(CLUSTER, format=CLUSTER_FORMAT - 1))
+    registry.put(CLUSTER_KEY, before, None)
+    old = msgspec.structs.replace(
+        rig.node("old").me, version="0.1", format=CLUSTER_FORMAT - 1, state="serving"
+    )
+    beats = iter(range(1, 100))
+
+    def lives(seconds: float) -> None:
+        rig.passes(seconds)
+        said = msgspec.structs.replace(old, beat=next(beats), clock_ms=rig.node("a").clock_ms())
+        registry.put(node_key("old"), encoded(said), None)
+
+    lives(0)
+    with pytest.raises(ClusterError, match=r'"old" runs Headcount 0\.1, .*does not read format'):
+        rig.node("a").control.enter(lives)
+    assert read_cluster(registry).format == CLUSTER_FORMAT - 1
+    node = rig.node("a")
+    node.enter()
+    assert read_cluster(registry) == CLUSTER == node.beat().cluster
+    # A standby that was promoted late has forgotten it.
+    registry.put(CLUSTER_KEY, before, None)
+    node.beat()
+    assert read_cluster(registry) == CLUSTER
 
 
 def test_two_folders_cannot_be_one_node(rig: ClusterRig) -> None:
