@@ -1,10 +1,11 @@
 """The bounds: take tracking requests, decode every message of them, keep nothing, say success.
 
 One is an application under the very HTTP stack that intake runs under, as a framework would have
-it. Another is nothing but a protocol on the same parser, which is as little as any server in
-Python does. A third is the first, which writes what it decoded to a file and says success once that
-is synced, with all that came meanwhile, as one would make it durable by hand. `python -m bench.bare
-LISTEN_FD ALIVE_FD [plain|FILE]` is one worker; `bare_servers` runs several on one address.
+it; the same under uvicorn as it comes is what others have. Another is nothing but a protocol on the
+same parser, which is as little as any server in Python does. A last one is the first, which writes
+what it decoded to a file and says success once that is synced, with all that came meanwhile, as one
+would make it durable by hand. `python -m bench.bare LISTEN_FD ALIVE_FD [plain|stock|FILE]` is one
+worker; `bare_servers` runs several on one address.
 """
 
 from __future__ import annotations
@@ -160,13 +161,13 @@ class _Plain(asyncio.Protocol):
 
 @contextmanager
 def bare_servers(
-    workers: int, *, plain: bool = False, log: Path | None = None
+    workers: int, *, how: str = "", log: Path | None = None
 ) -> Iterator[tuple[str, list[int]]]:
     """Workers on one address, for as long as the context lasts: its URL and their process ids.
 
     Args:
         workers: how many processes.
-        plain: whether there is nothing but a protocol.
+        how: "plain" for nothing but a protocol, "stock" for uvicorn as it comes.
         log: the file in which what comes is kept, of a single worker; None to keep nothing.
     """
     from headcount.config import Address
@@ -184,7 +185,7 @@ def bare_servers(
         for sock in sockets:
             started = subprocess.Popen(
                 [sys.executable, "-m", "bench.bare", str(sock.fileno()), str(alive_fd)]
-                + (["plain"] if plain else [] if log is None else [str(log)]),
+                + ([how] if how else [] if log is None else [str(log)]),
                 pass_fds=(sock.fileno(), alive_fd),
                 stdout=subprocess.PIPE,
             )
@@ -206,6 +207,21 @@ async def _serve_plainly(listen_fd: int, child: Any) -> None:
         await stopped.wait()
 
 
+async def _serve_stock(listen_fd: int, child: Any) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        _application(None), loop="none", http="httptools", ws="none", lifespan="off",
+        access_log=False, log_config=None, server_header=False,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    loop = asyncio.get_running_loop()
+    child.on_stop(lambda: loop.call_soon_threadsafe(setattr, server, "should_exit", True))
+    # It takes connections from the first moment: the socket listens already.
+    child.ready()
+    await server.serve(sockets=[socket.socket(fileno=listen_fd)])
+
+
 def _main(listen_fd: int, alive_fd: int, how: str) -> None:
     import uvloop
 
@@ -213,8 +229,9 @@ def _main(listen_fd: int, alive_fd: int, how: str) -> None:
     from headcount.wiring.lifetime import Child
 
     child = Child(alive_fd)
-    if how == "plain":
-        uvloop.run(_serve_plainly(listen_fd, child))
+    if how in ("plain", "stock"):
+        serve = _serve_plainly if how == "plain" else _serve_stock
+        uvloop.run(serve(listen_fd, child))
     else:
         uvloop.run(
             serve_http(_application(_Log(Path(how)).keep if how else None), listen_fd, child)

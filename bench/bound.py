@@ -1,11 +1,12 @@
 """`python -m bench.bound`: what a request costs, beside what it would cost anybody.
 
-Starts a real server with one worker and three bounds (`bench.bare`): a bare application under
-Headcount's HTTP stack and nothing but a protocol on the same parser, which keep nothing, and that
-application with what came written to a file that is synced before the answers. Posts to all of them
-in turns: single messages, then batches, over connections that are kept. Gives the
-processor time of each process for a message: the lower quartile and the median of all turns, since
-neighbours only ever add to it. The meter is paused meanwhile.
+Starts a real server with one worker and four bounds (`bench.bare`): a bare application under
+Headcount's HTTP stack, the same under uvicorn as it comes, and nothing but a protocol on the same
+parser, which keep nothing; and the first with what came written to a file that is synced before the
+answers. Posts to all of them in turns, over connections that are kept: single messages with the
+same head each time, as a client of its own sends them; single messages of many clients, as a proxy
+does; batches. Gives the processor time of each process for a message: the lower quartile and the
+median of all turns, since neighbours only ever add to it. The meter is paused meanwhile.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ from bench.traffic import Population
 
 __all__ = ["main"]
 
-_SIZES = {1: "single posts", 100: "batches of 100"}
+# How many messages a request has, and whether each is of another client of one proxy.
+_SHAPES = {
+    "single posts": (1, False),
+    "single posts of many clients behind a proxy": (1, True),
+    "batches of 100": (100, False),
+}
 _WARM_UP_S = 0.5
 _COUNTED_WITHIN_S = 120.0
 _DURABLE = "acknowledged and durable"
@@ -40,17 +46,19 @@ def _measured(stack: ExitStack, folder: Path, options: argparse.Namespace) -> li
     server = stack.enter_context(Server(data, 1).wait_announced())
     server.signal_meter(SIGSTOP)
     stack.callback(server.signal_meter, SIGCONT)
-    plain_url, plain_pids = stack.enter_context(bare_servers(1, plain=True))
+    plain_url, plain_pids = stack.enter_context(bare_servers(1, how="plain"))
+    stock_url, stock_pids = stack.enter_context(bare_servers(1, how="stock"))
     bare_url, bare_pids = stack.enter_context(bare_servers(1))
     kept_url, kept_pids = stack.enter_context(bare_servers(1, log=folder / "kept"))
     sides = {
         "nothing but a protocol": (plain_url, plain_pids[0]),
+        "a bare application under uvicorn as it comes": (stock_url, stock_pids[0]),
         "a bare application": (bare_url, bare_pids[0]),
         "a bare application that syncs": (kept_url, kept_pids[0]),
         _DURABLE: (server.tracking, server.pids("intake")[0]),
     }
     rows = []
-    for size, name in _SIZES.items():
+    for name, (size, proxied) in _SHAPES.items():
         loads = {
             side: Load(
                 url,
@@ -58,6 +66,7 @@ def _measured(stack: ExitStack, folder: Path, options: argparse.Namespace) -> li
                 size,
                 visitors if side == _DURABLE else Population(),
                 options.connections,
+                proxied=proxied,
             )
             for side, (url, _) in sides.items()
         }

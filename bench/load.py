@@ -94,6 +94,7 @@ class Load:
         visitors: who sends.
         connections: how many requests are under way at once.
         repeat_every: after so many requests of a connection the last one is sent once more.
+        proxied: whether each request of a connection is of another client, as behind a proxy.
     """
 
     def __init__(
@@ -104,6 +105,8 @@ class Load:
         visitors: Population,
         connections: int = CONNECTIONS,
         repeat_every: int = 0,
+        *,
+        proxied: bool = False,
     ) -> None:
         place = urlsplit(url)
         assert place.hostname is not None
@@ -112,7 +115,7 @@ class Load:
             _Connection(
                 place.hostname,
                 place.port,
-                Request(write_key, messages_a_request, visitors, repeat_every),
+                Request(write_key, messages_a_request, visitors, repeat_every, proxied=proxied),
             )
             for _ in range(connections)
         ]

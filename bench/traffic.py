@@ -22,6 +22,7 @@ __all__ = ["VISITORS_MAX", "Expected", "Population", "Request"]
 
 _COUNTER_MARK = b"########"
 _VISITOR_MARK = b"@@@@@"
+_CLIENT_MARK = b"%%%"
 _VISITOR_DIGITS = len(_VISITOR_MARK)
 VISITORS_MAX = 16**_VISITOR_DIGITS
 
@@ -91,10 +92,17 @@ class Request:
         visitors: who sends them.
         repeat_every: after so many sendings the last one is sent once more, as clients do that
             missed an answer; 0 for never.
+        proxied: whether each sending is of another client, as behind a proxy, whose head says so.
     """
 
     def __init__(
-        self, write_key: str, messages: int, visitors: Population, repeat_every: int = 0
+        self,
+        write_key: str,
+        messages: int,
+        visitors: Population,
+        repeat_every: int = 0,
+        *,
+        proxied: bool = False,
     ) -> None:
         self._visitors = visitors
         self._repeat_every = repeat_every
@@ -111,7 +119,9 @@ class Request:
             f"POST {path} HTTP/1.1\r\nHost: tracking.example.com\r\n"
             "User-Agent: analytics-python/2.4.0\r\nAccept-Encoding: gzip, deflate\r\n"
             "Accept: */*\r\nConnection: keep-alive\r\nContent-Type: application/json\r\n"
-            f"Authorization: Basic {credentials}\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Authorization: Basic {credentials}\r\nContent-Length: {len(body)}\r\n"
+            + (f"X-Forwarded-For: 203.0.113.{_CLIENT_MARK.decode()}\r\n" if proxied else "")
+            + "\r\n"
         )
         self.data = bytearray(head.encode() + body)
         self.body_bytes = len(body)
@@ -119,6 +129,7 @@ class Request:
         self._counters = _places(self.data, _COUNTER_MARK)
         self._anonymous = _places(self.data, b"-" + _VISITOR_MARK)[:, 1:]
         self._users = _places(self.data, b"_" + _VISITOR_MARK)[:, 1:]
+        self._clients = _places(self.data, _CLIENT_MARK) if proxied else None
         self._with_user = slice(0, messages, 2)
         self._sendings = 0
         self._renewals = 0
@@ -136,6 +147,8 @@ class Request:
         digits = visitors.digits[senders]
         self._sendings += 1
         self._bytes[self._counters] = np.frombuffer(b"%08x" % self._sendings, np.uint8)
+        if self._clients is not None:
+            self._bytes[self._clients] = np.frombuffer(b"%03d" % (self._sendings % 256), np.uint8)
         self._bytes[self._anonymous] = digits
         self._bytes[self._users] = digits[self._with_user]
         visitors.anonymous[senders] = True

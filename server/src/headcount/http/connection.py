@@ -25,6 +25,7 @@ from headcount.http.declined import FRAMING, parser_behind_head
 from headcount.http.ending import EndingConnection, bad_request
 from headcount.http.flow import Flow
 from headcount.http.pace import HEADER_BYTES, LARGE_BYTES, NO_SCOPE
+from headcount.http.repeated_head import RepeatedHead
 
 __all__ = ["Connection"]
 
@@ -41,6 +42,8 @@ _END = b"\r\n\r\n"
 _SHORT_BYTES, _SHORT_HEAD_BYTES = 2048, 1024
 # What is parsed at a time of heads and of bodies in chunks: each byte of them may be a step.
 _PIECE_BYTES = 16 * 1024
+# A connection whose heads are so often others is that of a proxy, which many clients share.
+_OTHER_HEADS_MAX = 4
 # So that a body in chunks that is full of such ends is not looked at end by end.
 _CHUNKED_BYTES_MIN = 512
 
@@ -70,6 +73,10 @@ class Connection(EndingConnection):
         self._comes: Cycle | None = None
         # The request that is answered now, or was last; `cycle` is the one that came last.
         self._under_way: Cycle | None = None
+        # The head of the last request, which the next may have again, and how often it had not.
+        self._repeated: RepeatedHead | None = None
+        self._other_heads = 0
+        self._is_fast = False  # whether the request that began last took the fast path
 
     def connection_made(self, transport: Any) -> None:
         """Begin; part of asyncio's interface."""
@@ -122,8 +129,11 @@ class Connection(EndingConnection):
             self._crowd.hold_tls(self, len(data))
         if self._behind:
             self._behind += data
-        else:
+        elif self._repeated is None or not self._take_again(self._repeated, data):
+            is_start = self._is_whole and not self._head_bytes
             self._take(data)
+            if is_start and self._other_heads < _OTHER_HEADS_MAX:
+                self._remember_head(data)
         if self._behind:
             self.flow.pause_reading()
         if self._behind or self._head_bytes or self._is_told or self._large_head_bytes:
@@ -137,6 +147,26 @@ class Connection(EndingConnection):
         if size or self._is_told:
             self._is_told = bool(size)
             self._crowd.hold(self, size)
+
+    def _take_again(self, repeated: RepeatedHead, data: bytes) -> bool:
+        """Begin with a request that has the head of the last one; whether it is one."""
+        last = self.cycle
+        if not self._is_whole or self._head_bytes or not last.response_complete:
+            return False
+        parts = repeated.parts(data)
+        if parts is None:
+            self._repeated = None
+            self._other_heads += 1
+            return False
+        self.since_s = self._crowd.now_s
+        self.cycle = cycle = last.again(*parts, self.server_state.default_headers)
+        self._start(cycle)
+        return True
+
+    def _remember_head(self, data: bytes) -> None:
+        """Remember the head of a request that came whole and alone, and took the fast path."""
+        if self._is_fast and self._is_whole and self.cycle is not None:
+            self._repeated = RepeatedHead.of(data, self.cycle)
 
     def _take(self, data: bytes, *, is_granted: bool = False) -> None:
         """Parse what has come, and let a request begin whose head was there."""
@@ -296,9 +326,12 @@ class Connection(EndingConnection):
             or not fast_path(cycle)
         ):
             self._ask_application(cycle)
+        else:
+            self._is_fast = True
 
     def _ask_application(self, cycle: Cycle) -> None:
         """Let the application begin with a request, in a round of the loop that has time for it."""
+        self._is_fast, self._repeated = False, None  # it may change what it is given of a head
         cycle.message_event = asyncio.Event()
         if cycle.body or not cycle.more_body:
             cycle.message_event.set()

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from headcount.http.refused import Refusals
 from headcount.http.request_target import target_of
-from headcount.tracing import headers_of, id_of
+from headcount.tracing import headers_of, id_of, renewed
 
 __all__ = ["Cycle", "FastPath"]
 
@@ -24,6 +24,7 @@ application is asked at once."""
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _WITHOUT_BODY = (204, 304)
+_LENGTH = b"content-length"
 _NAMED, _END = b"x-request-id: ", b"\r\n\r\n"
 
 
@@ -108,6 +109,31 @@ class Cycle(RequestResponseCycle):
         cycle.keep_alive = version != "1.0" and parser.should_keep_alive()
         cycle.on_response = on_response
         cycle.ask_application = ask_application
+        return cycle
+
+    def again(self, length: bytes, body: bytes, default_headers: Any) -> Cycle:
+        """The next request of the same connection, whole, whose head is the same but for a length.
+
+        Args:
+            length: what its head says of that.
+            body: all of its body.
+            default_headers: those of the server, as they are now.
+        """
+        # As the parser would have it, piece by piece; what takes this for an application may
+        # change it, and so each request has its own.
+        scope = renewed(self.scope)
+        scope["state"] = {}
+        fields = self.fields
+        if fields[_LENGTH] != length:
+            fields = {**fields, _LENGTH: length}
+            scope["headers"] = [*fields.items()]
+        cycle = Cycle.__new__(Cycle)
+        cycle.scope, cycle.fields, cycle.body = scope, fields, body
+        cycle.transport, cycle.flow, cycle.logger = self.transport, self.flow, self.logger
+        cycle.default_headers = default_headers
+        cycle.waiting_for_100_continue = cycle.more_body = False
+        cycle.keep_alive = True
+        cycle.on_response, cycle.ask_application = self.on_response, self.ask_application
         return cycle
 
     def add(self, body: bytes) -> None:

@@ -8,12 +8,12 @@ not what was appended is given as damage, whole, and those behind it come all th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import apsw
+import msgspec
 
 from headcount.confirmed import Witness
 from headcount.counting.facts import (
@@ -65,6 +65,7 @@ _HAS_CHAIN = "SELECT 1 FROM sqlite_schema WHERE name = 'chain'"
 _FREE_PAGES = "PRAGMA freelist_count"
 # A few megabytes stay for what comes next; each step holds intake up for some milliseconds.
 _FREE_PAGES_KEPT = 256
+_encode = msgspec.json.Encoder().encode
 _GIVE_PAGES_BACK = "PRAGMA incremental_vacuum(256)"
 
 
@@ -152,7 +153,7 @@ class JournalFile:
         Raises:
             StorageUnavailableError: it did not become durable; nothing of it was kept.
         """
-        tallies = json.dumps(rejections) if rejections else None
+        tallies = _encode(rejections) if rejections else None
         count = len(facts) // fact_bytes(facts)
         form = WIDE_FACT_FORMAT if isinstance(facts, WideFacts) else FACT_FORMAT
         try:
@@ -164,10 +165,11 @@ class JournalFile:
                 appended_at_ms,
                 count,
                 total,
-                None if tallies is None else tallies.encode("ascii"),
+                tallies,
                 facts,
             )
-            entry = (last_id, form, appended_at_ms, count, total, tallies, checksum, facts)
+            text = None if tallies is None else tallies.decode()
+            entry = (last_id, form, appended_at_ms, count, total, text, checksum, facts)
             if checkpoint is None:
                 # One statement is a transaction by itself, with fewer turns between this thread and
                 # the event loop's, which want the interpreter at the same time.

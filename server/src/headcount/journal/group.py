@@ -33,6 +33,9 @@ _log = logging.getLogger(__name__)
 # with it who come in the next rounds of the loop; under load a round is a fraction of a
 # millisecond, and else it is next to nothing.
 _ROUNDS_MAX = 4
+# Of commits that follow one another without a pause, so many are reported at once: that takes some
+# microseconds, for one as for many.
+_REPORTED_AT_ONCE = 32
 
 
 class Companion(Protocol):
@@ -119,6 +122,9 @@ class GroupCommit:
         # Once, since finding them takes some microseconds.
         self._commit_seconds = telemetry.COMMIT_SECONDS.labels("journal")
         self._admitted = telemetry.MESSAGES.labels("admitted", "")
+        # How long commits took and what they admitted, since that was reported.
+        self._took_s: list[float] = []
+        self._admitted_messages = 0
 
     def hand_in(
         self,
@@ -175,11 +181,13 @@ class GroupCommit:
         try:
             self._executor.submit(partial(self._keep, loop, group, self._clock_ms()))
         except Exception as error:
-            self._answer([(group, error)])
+            self._answer([(group, error)], [], 0)
 
     def _keep(self, loop: asyncio.AbstractEventLoop, group: list[Waiting], now_ms: int) -> None:
         """Write a group, where the journal is written, and tell its callers in their loop."""
         outcomes: list[Outcome] = []
+        took_s: list[float] = []
+        admitted = 0
         if self._beside is not None and (with_part := [item for item in group if item[3]]):
             try:
                 posted = [each for item in with_part for each in item[3]]
@@ -197,13 +205,15 @@ class GroupCommit:
                 try:
                     self._append(facts, tallies, now_ms)
                 finally:
-                    self._commit_seconds.observe(perf_counter() - began_s)
-                self._report(len(facts) // fact_bytes(facts), rejections)
+                    took_s.append(perf_counter() - began_s)
+                admitted = len(facts) // fact_bytes(facts)
+                for each in rejections:
+                    telemetry.MESSAGES.labels("rejected", each.reason).inc(each.messages)
             except Exception as error:  # whatever it is, each caller must hear of it
                 failure = error
             outcomes.append((group, failure))
         if not loop.is_closed():
-            loop.call_soon_threadsafe(self._answer, outcomes)
+            loop.call_soon_threadsafe(self._answer, outcomes, took_s, admitted)
 
     def _append(self, facts: bytes, tallies: list[Rejection], now_ms: int) -> None:
         beside = self._beside
@@ -219,15 +229,19 @@ class GroupCommit:
             beside.committed(entry)
         self._insist()
 
-    def _answer(self, outcomes: list[Outcome]) -> None:
+    def _answer(self, outcomes: list[Outcome], took_s: list[float], admitted: int) -> None:
         """Tell callers what became of theirs, and go on with those who came meanwhile."""
+        self._took_s += took_s
+        self._admitted_messages += admitted
+        if not self._waiting or len(self._took_s) >= _REPORTED_AT_ONCE:
+            self._report()  # before anybody is told, who might look
         for items, failure in outcomes:
             self.pending_bytes -= sum([len(item[0]) for item in items])
             if failure is not None:
                 self._failed(failure)
-            for _, _, done, *_ in items:
+            for item in items:
                 try:
-                    done(failure)
+                    item[2](failure)
                 except Exception as error:  # those who come after it must hear of theirs
                     trace = {"trace": "".join(traceback.format_tb(error.__traceback__))}
                     _log.error("%s in a caller of the journal", type(error).__name__, extra=trace)
@@ -253,10 +267,11 @@ class GroupCommit:
         self._executor.submit(run)
         await over
 
-    def _report(self, admitted: int, rejections: list[Rejection]) -> None:
-        self._admitted.inc(admitted)
-        for rejection in rejections:
-            telemetry.MESSAGES.labels("rejected", rejection.reason).inc(rejection.messages)
+    def _report(self) -> None:
+        took_s, self._took_s = self._took_s, []
+        self._commit_seconds.observe_all(took_s)
+        self._admitted.inc(self._admitted_messages)
+        self._admitted_messages = 0
 
     async def close(self) -> None:
         """Finish what is under way and release the journal."""
