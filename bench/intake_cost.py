@@ -71,10 +71,16 @@ class _Side:
             size: {role: [] for role in roles} for size in _SIZES
         }
 
-    def load(self, size: int, connections: int) -> Load:
+    def load(self, size: int, options: argparse.Namespace) -> Load:
         """Connections for one size, warmed up."""
-        visitors = Population()
-        load = Load(self._server.tracking, self._write_key, size, visitors, connections)
+        load = Load(
+            self._server.tracking,
+            self._write_key,
+            size,
+            Population(),
+            options.connections,
+            proxied=options.proxied,
+        )
         self._run(load, _WARM_UP_S)
         return load
 
@@ -129,6 +135,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn")
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
     parser.add_argument("--metered", action="store_true", help="measure the meters as well")
+    parser.add_argument("--proxied", action="store_true", help="each of another client's head")
     parser.add_argument("--write", action="store_true", help="keep the table, dated")
     options = parser.parse_args()
     # Where hashes of texts fall makes a few hundredths, which would be taken for a difference.
@@ -157,7 +164,7 @@ def main() -> int:
 
 
 def _in_turns(sides: list[_Side], size: int, options: argparse.Namespace) -> list[Row]:
-    loads = [side.load(size, options.connections) for side in sides]
+    loads = [side.load(size, options) for side in sides]
     for turn in range(options.turns):
         # Who comes first changes, since the machine drifts.
         for side, load in list(zip(sides, loads, strict=True))[:: -1 if turn % 2 else 1]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -173,6 +174,17 @@ def main() -> int:
         ("ids that are asked, billions", [each.asked_ids / 1e9 for each in days], "{:.1f}"),
         ("ids that are kept, billions", [each.ids / 1e9 for each in days], "{:.1f}"),
         ("disk, GB", [each.disk_bytes / 1e9 for each in days], "{:.0f}"),
+        (
+            "memory an id that is kept, bytes",
+            [each.memory_bytes / each.ids for each in days],
+            "{:.2f}",
+        ),
+        (
+            "memory an id that is asked, bytes",
+            [each.memory_bytes / each.asked_ids for each in days],
+            "{:.2f}",
+        ),
+        ("disk an id, bytes", [each.disk_bytes / each.ids for each in days], "{:.2f}"),
         ("looks on disk a message", [each.share for each in days], "{:.3f}"),
         ("looks on disk a second", [each.share * options.rate for each in days], "{:,.0f}"),
         ("keys written anew a message", [each.rewritten / messages for each in days], "{:.1f}"),
@@ -180,8 +192,14 @@ def main() -> int:
         mean = sum(values) / len(values)
         print(f"{measure}: at most {shown.format(max(values))}, {shown.format(mean)} on average")
     largest = max(days, key=lambda each: each.memory_bytes)
-    runs = ", ".join(f"{keys / 1e6:,.0f}" for keys in largest.runs)
-    print(f"runs that are asked where memory is largest, in millions of keys: {runs}")
+    print("runs that are asked on the day on which memory is largest:")
+    for keys, alike in Counter(largest.runs).items():
+        run = _Run("", {0: keys})
+        print(
+            f"  {alike} of {keys / 1e6:,.0f} million keys: {filters.bits_a_key(keys):.2f} bits a"
+            f" key, {run.filter_bytes / 1e9:.2f} GB each with fences, {run.share:.2%} of new ids"
+            " looked for"
+        )
     return 0
 
 
