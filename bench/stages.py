@@ -53,7 +53,8 @@ class _ListLog:
         for subject, data in entries:
             self.publish(subject, data)
 
-    def follow(self, subject: str, hint: int | None = None) -> _ListFollower:
+    def follow(self, subject: str, hint: int | None = None, at: int = 0) -> _ListFollower:
+        del at
         return _ListFollower(self.entries[subject], 0 if hint is None else hint + 1)
 
     def tell(self, subject: str, data: bytes) -> None:
@@ -80,6 +81,8 @@ class _ListLog:
 
 
 class _ListFollower:
+    set_backs = 0
+
     def __init__(self, entries: list[bytes], at: int) -> None:
         self._entries, self._at = entries, at
 

@@ -161,6 +161,11 @@ class DataFolder:
         return self.path / "cluster.json"
 
     @property
+    def losses(self) -> Path:
+        """The folder of what the cluster has lost for good, as far as this node knows."""
+        return self.path / "losses"
+
+    @property
     def partitions(self) -> Path:
         """The folder of the partitions that this node of a cluster counts, one folder each."""
         return self.path / "partitions"

@@ -42,6 +42,7 @@ KINDS = frozenset(
         "cluster_mirror",
         "cluster_partition",
         "cluster_relay",
+        "cluster_at_risk",
         "cluster_away",
         "cluster_backup",
         "cluster_catalog",

@@ -82,6 +82,21 @@ def test_a_hint_beyond_the_end_starts_over(log: FactLog) -> None:
     last = all_from(log, "facts.0", 3)[-1].hint
     follower = log.follow("facts.0", last + 1_000_000)
     assert _data(all_from(log, "facts.0", 3, follower)) == [b"0", b"1", b"2"]
+    assert follower.set_backs == 1
+
+
+def test_a_log_that_lost_what_was_read_is_known_by_when_that_was_published(log: FactLog) -> None:
+    log.publish_all([("facts.0", b"%d" % each) for each in range(4)])
+    entries = all_from(log, "facts.0", 4)
+    hint, at = entries[1].hint, entries[1].at
+    same = log.follow("facts.0", hint, at)
+    assert (all_from(log, "facts.0", 2, same), same.set_backs) == (entries[2:], 0)
+    # That number was given to another entry, after the log had lost the one that was read.
+    other = log.follow("facts.0", hint, at - 1)
+    assert (all_from(log, "facts.0", 4, other), other.set_backs) == (entries, 1)
+    assert (other.take(), other.set_backs) == ([], 1)
+    # Without that, a number is all that there is to go by.
+    assert all_from(log, "facts.0", 2, log.follow("facts.0", hint)) == entries[2:]
 
 
 def test_several_subjects_at_once_keep_the_order_of_each(log: FactLog) -> None:

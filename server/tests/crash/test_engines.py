@@ -205,6 +205,7 @@ def test_a_log_that_was_wiped_begins_anew_by_itself(servers: EngineServers) -> N
         other.wait(0.1)
     assert [entry.data for entry in came] == [b"new"], "one who was ahead of it starts over"
     assert came[0].hint < hint
+    assert follower.set_backs == 1
     assert sooner_or_later(lambda: registry.get("node.n1")) is None
     with pytest.raises(RegistryConflictError):
         sooner_or_later(lambda: registry.put("node.n1", b"late", revision))
@@ -241,6 +242,7 @@ def test_a_standby_that_lagged_and_is_promoted_lets_those_who_are_ahead_start_ov
             other.wait(0.1)
         assert came[-1] == b"new"
         assert came[-6:-1] == [b"both %d" % number for number in range(5)]
+        assert follower.set_backs == 1
         log.close()
         other.close()
     finally:

@@ -25,7 +25,14 @@ from headcount.store.protocol import Change
 from headcount.store.stored_outbox import StoredOutbox
 from support.memory_log import WILD, LogFaults
 from support.oracle import PlainFact
-from support.stage_histories import FIRST_DAY, KEEPING, live, memory_folder, rebuild_stage_1
+from support.stage_histories import (
+    FIRST_DAY,
+    KEEPING,
+    LATE,
+    live,
+    memory_folder,
+    rebuild_stage_1,
+)
 from support.staged_cluster import StagedCluster
 
 Patch = pytest.MonkeyPatch
@@ -44,6 +51,20 @@ def test_counts_are_the_oracles_where_partitions_are_put_back(seed: int) -> None
 @pytest.mark.parametrize("seed", range(200, 208))
 def test_counts_are_the_oracles_and_stage_1_is_built_anew(seed: int) -> None:
     live(seed, KEEPING, rebuilds=True)
+
+
+@pytest.mark.parametrize("seed", range(300, 308))
+def test_counts_are_the_oracles_where_a_standby_is_promoted_late(seed: int) -> None:
+    live(seed, LATE, restores=True, rebuilds=True, keeps_for_backups=True)
+
+
+def test_a_standby_promoted_late_is_seen_where_nobody_backs_up_at_once(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(StagedCluster, "keep", lambda *_: None)
+    monkeypatch.setattr(StagedCluster, "may_be_other", lambda _: False)
+    with pytest.raises(AssertionError, match="is another"):
+        assert all(
+            live(seed, LATE, rebuilds=True, keeps_for_backups=True) < 2000 for seed in range(80)
+        )
 
 
 def test_stage_1_rebuilt_from_the_log_equals_itself() -> None:

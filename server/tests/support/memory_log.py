@@ -76,10 +76,16 @@ WILD = LogFaults(
 )
 
 
+class _Stored(bytes):
+    """An entry, and which of all that were ever published it is."""
+
+    at: int
+
+
 @dataclass(slots=True)
 class _Subject:
     first: int = 1
-    entries: list[bytes] = field(default_factory=list)
+    entries: list[_Stored] = field(default_factory=list)
 
     @property
     def end(self) -> int:
@@ -101,6 +107,7 @@ class MemoryLogServer:
         self.faults = faults
         self.away = False
         self.now_ms = 0
+        self._published = 0
         self._subjects: dict[str, _Subject] = {}
         self._hearers: dict[str, list[_MemoryHearer]] = {}
 
@@ -119,6 +126,13 @@ class MemoryLogServer:
 
     def subject(self, name: str) -> _Subject:
         return self._subjects.setdefault(name, _Subject())
+
+    def stored(self, data: bytes) -> _Stored:
+        """An entry, told from all others."""
+        stored = _Stored(data)
+        self._published += 1
+        stored.at = self._published
+        return stored
 
     def entries(self, name: str) -> list[bytes]:
         """What a subject holds at this moment."""
@@ -167,7 +181,7 @@ class MemoryLog:
             raise EngineAwayError("The log in memory went away before publishing.")
         if not server.meets(faults.lost):
             times = 2 if server.meets(faults.repeated) else 1
-            server.subject(subject).entries.extend([bytes(data)] * times)
+            server.subject(subject).entries.extend(server.stored(data) for _ in range(times))
         if server.meets(faults.rolled_back):
             server.roll_back(faults.rolled_back_most)
         if server.meets(faults.forgotten):
@@ -187,8 +201,8 @@ class MemoryLog:
         if failed is not None:
             raise failed
 
-    def follow(self, subject: str, hint: int | None = None) -> _MemoryFollower:
-        return _MemoryFollower(self._server, subject, hint)
+    def follow(self, subject: str, hint: int | None = None, at: int = 0) -> _MemoryFollower:
+        return _MemoryFollower(self._server, subject, hint, at)
 
     def tell(self, subject: str, data: bytes) -> None:
         assert len(data) <= TELL_BYTES_MAX
@@ -224,7 +238,9 @@ class MemoryLog:
 
 
 class _MemoryFollower:
-    def __init__(self, server: MemoryLogServer, subject: str, hint: int | None) -> None:
+    def __init__(self, server: MemoryLogServer, subject: str, hint: int | None, at: int) -> None:
+        self.set_backs = 0
+        self._read = (hint or 0, at)
         self._server = server
         self._name = subject
         self._next = 0 if hint is None else hint + 1
@@ -235,6 +251,8 @@ class _MemoryFollower:
         if server.meets(faults.late):
             return []
         subject = server.subject(self._name)
+        if self._has_lost(subject):
+            self._next, self._read, self.set_backs = 0, (0, 0), self.set_backs + 1
         if self._next > subject.end or self._next < subject.first:
             self._next = subject.first
         if server.meets(faults.back):
@@ -249,9 +267,19 @@ class _MemoryFollower:
             if taken and size + len(data) > bytes_max:
                 self._next = number
                 break
-            taken.append(LogEntry(number, data))
+            taken.append(LogEntry(number, data, data.at))
             size += len(data)
+            self._read = (number, data.at)
         return taken
+
+    def _has_lost(self, subject: _Subject) -> bool:
+        """Whether what was read last is not there any more, or another one has its number."""
+        number, at = self._read
+        if number >= subject.end:
+            return number > 0
+        if number < subject.first or not at:
+            return False
+        return subject.entries[number - subject.first].at != at
 
     def close(self) -> None:
         pass

@@ -24,7 +24,7 @@ from bench.machine import machine_notes
 
 import headcount
 from support.memory_log import WILD
-from support.stage_histories import KEEPING, live
+from support.stage_histories import KEEPING, LATE, live
 
 __all__ = ["KINDS", "main"]
 
@@ -35,6 +35,9 @@ KINDS: dict[str, Callable[[int], int]] = {
     "a log that loses, repeats, rolls back and is wiped": lambda seed: live(seed, WILD),
     "partitions put back to older copies": lambda seed: live(seed, KEEPING, restores=True),
     "stage 1 built anew from the log": lambda seed: live(seed, KEEPING, rebuilds=True),
+    "a standby promoted late, and stage 1 put back": lambda seed: live(
+        seed, LATE, restores=True, rebuilds=True, keeps_for_backups=True
+    ),
 }
 """What a history is of, by what is left of its seed: each gives how many steps it took until all
 was counted once the log worked again."""

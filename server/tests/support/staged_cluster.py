@@ -109,13 +109,19 @@ class StagedCluster:
         window_days: as `fold` takes it.
         limits: of the partitions' meters.
         alerts: gives the rules that mirrors judge by; None for none.
+        prune_after_backup: whether journals and outboxes keep what no backup has.
     """
 
     def __init__(
         self, folder: Path, seed: int = 0, *, facts: int = 2, keys: int = 2, nodes: int = 2,
         window_days: int = 35, limits: MeterLimits | None = None, now_ms: int = 0,
         mirrors: int = 1, alerts: Callable[[], AlertSetup] | None = None,
+        prune_after_backup: bool = False,
     ) -> None:  # fmt: skip
+        self.prune_after_backup = prune_after_backup
+        self.kept: dict[str, tuple[int, dict[str, int]]] = {}
+        self.noted: list[object] = []
+        self.lost_at_ms = 0
         self.alerts = alerts
         self.watches: list[MirrorWatch] = []
         self.folder = folder
@@ -168,6 +174,8 @@ class StagedCluster:
             number, store, log, lambda: self.now_ms, self.window_days, self.limits,
             lambda: origins, monotonic_s=self.monotonic_s,
         )  # fmt: skip
+        if self.prune_after_backup:
+            meter.confirmable = lambda: self.kept[name][1] if name in self.kept else {}
         relay = None
         if isinstance(meter, FirstStage):
             meter.on_arrivals = lambda arrivals: self._arrived(name, arrivals)
@@ -185,6 +193,7 @@ class StagedCluster:
     def stop(self, name: str) -> None:
         """End a partition's meter; what it knew beside its store is gone."""
         host = self.hosts.pop(name)
+        self.lost_at_ms = max(self.lost_at_ms, host.partitions[0].meter.log_lost_at_ms)
         host.close()
         for each in host.partitions:
             each.meter.close()
@@ -201,6 +210,7 @@ class StagedCluster:
         """Take a backup of a partition; its meter is stopped for that."""
         kept = self.folder / "kept" / name
         shutil.rmtree(kept, ignore_errors=True)
+        self.kept[name] = self.now_ms, dict(self.meter(name).positions)
         self.stop(name)
         shutil.copytree(self.folder / name, kept)
         self.start(name)
@@ -208,15 +218,36 @@ class StagedCluster:
 
     def restore(self, name: str) -> None:
         """Put a partition back to its backup, as after the loss of its disk."""
-        kept = self.folder / "kept" / name
-        if not kept.exists():
+        if not self.has_kept(name):
             return
         self.stop(name)
-        shutil.rmtree(self.folder / name)
-        shutil.copytree(kept, self.folder / name)
+        self.put_back(name)
         # By its own node, which sees that it is another, or by the next owner.
         self.epochs[name] += self.steps % 2
         self.start(name, renewed=True)
+
+    def has_kept(self, name: str) -> bool:
+        """Whether there is a backup of a partition."""
+        return name in self.kept
+
+    def put_back(self, name: str) -> None:
+        """Make the folder of a partition that is stopped of its backup."""
+        shutil.rmtree(self.folder / name)
+        shutil.copytree(self.folder / "kept" / name, self.folder / name)
+        self.note_if_before_a_loss(name, self.kept[name][0])
+
+    def note_if_before_a_loss(self, name: str, from_ms: int) -> None:
+        """Note where a partition is made of what is older than what the log is known to have lost.
+
+        In which order it had counted what came since then nobody knows any more.
+        """
+        lost_at_ms = max(self.lost_at_ms, *(self.meter(n).log_lost_at_ms for n in self.hosts), 0)
+        if lost_at_ms and from_ms <= lost_at_ms:
+            self.noted.append((name, from_ms, lost_at_ms))
+
+    def may_be_other(self) -> bool:
+        """Whether it is noted that counts may be others than the oracle's."""
+        return self.prune_after_backup and bool(self.noted)
 
     def start_mirror(self) -> None:
         """Begin a node's mirror."""
@@ -227,7 +258,9 @@ class StagedCluster:
         if self.alerts is not None:
             watch = MirrorWatch(store, self.alerts, lambda: self.now_ms)
             self.watches.append(watch)
-        mirror = Mirror(store, log, self.names, lambda: self.now_ms, self.monotonic_s, watch)
+        mirror = Mirror(
+            store, log, self.names, lambda: self.now_ms, self.monotonic_s, watch, self.noted.append
+        )
         self.mirrors.append((store, MirrorHost(mirror, log, self.monotonic_s)))
 
     def restart_mirrors(self) -> None:
@@ -296,6 +329,9 @@ class StagedCluster:
         """Everybody does what there is to do, once."""
         self.steps += 1
         self.now_ms += STEP_MS
+        for name in self.names if self.prune_after_backup else ():
+            if self.meter(name).log_lost_at_ms > self.kept.get(name, (0, {}))[0]:
+                self.keep(name)  # its owner does so at once
         for node in self.nodes:
             with suppress(EngineAwayError):
                 node.host.step()

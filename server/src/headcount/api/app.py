@@ -30,6 +30,7 @@ from headcount.api.wire.remembered import Remembered
 from headcount.api.workspace_usage import WorkspaceUsage
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
+from headcount.cluster.losses import NotedLoss
 from headcount.cluster.overview import ClusterStatus
 from headcount.forwarding_status import ForwardingStatus
 from headcount.store.protocol import UsageStore
@@ -52,6 +53,7 @@ def create_app(
     server_metrics: Callable[[], str],
     forwarding: Callable[[], Sequence[ForwardingStatus]] = tuple,
     cluster: Callable[[], ClusterStatus | None] = lambda: None,
+    losses: Callable[[], Sequence[NotedLoss]] = tuple,
     channel_key: Callable[[], bytes] = bytes,
     settings: ApiSettings | None = None,
 ) -> ASGIApp:
@@ -68,6 +70,7 @@ def create_app(
             the API adds its own, whose names begin with `headcount_api_`.
         forwarding: how far the sources that forward are.
         cluster: how the cluster does, as this node last saw; None for a single machine.
+        losses: what it has lost for good.
         channel_key: the key that channels of alerts are sealed under.
         settings: None for the defaults.
     """
@@ -84,6 +87,7 @@ def create_app(
         server_metrics=Remembered(server_metrics),
         forwarding=Remembered(forwarding),
         cluster=Remembered(cluster),
+        losses=Remembered(losses),
         metrics=metrics,
         metrics_text=Remembered(metrics.text),
         workspace_usage=WorkspaceUsage(store, catalog, clock).text,

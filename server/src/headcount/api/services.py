@@ -12,6 +12,7 @@ from headcount.api.names import Directory
 from headcount.api.telemetry import ApiMetrics
 from headcount.backlog import Backlog
 from headcount.catalog import Catalog
+from headcount.cluster.losses import NotedLoss
 from headcount.cluster.overview import ClusterStatus
 from headcount.config import DEFAULTS
 from headcount.forwarding_status import ForwardingStatus
@@ -49,6 +50,7 @@ class Services:
         server_metrics: metrics of the other processes, in Prometheus' text format.
         forwarding: how far the sources that forward are.
         cluster: how the cluster does, as this node last saw; None for a single machine.
+        losses: what the cluster has lost for good, as this node knows; none of a single machine.
         metrics: the API's own.
         metrics_text: the same, in Prometheus' text format.
         workspace_usage: the metrics of all workspaces.
@@ -66,6 +68,7 @@ class Services:
     server_metrics: Callable[[], str]
     forwarding: Callable[[], Sequence[ForwardingStatus]]
     cluster: Callable[[], ClusterStatus | None]
+    losses: Callable[[], Sequence[NotedLoss]]
     metrics: ApiMetrics
     metrics_text: Callable[[], str]
     workspace_usage: Callable[[], Awaitable[str]]

@@ -153,7 +153,8 @@ Examples:
 def status(settings: Settings, as_json: bool) -> int:
     """Show nodes and partitions, until when everything is counted, and what is missing.
 
-    Ends with status 1 where anything is.
+    Also what would be lost with a disk at present, and what is lost for good, which is shown for
+    ever. Ends with status 1 where anything is missing or lost.
     """
     from headcount.wiring.cluster_founding import asked
     from headcount.wiring.cluster_placing import watched
@@ -164,7 +165,7 @@ def status(settings: Settings, as_json: bool) -> int:
         print_json(_status_json(found))
     else:
         _print_status(found)
-    return 1 if found.missing else 0
+    return 1 if found.missing or found.losses else 0
 
 
 def _status_json(found: ClusterStatus) -> object:
@@ -210,7 +211,9 @@ def _print_status(found: ClusterStatus) -> None:
         ],
     )
     troubles = [f'Node "{each.name}": {said}' for each in found.nodes for said in each.troubles]
-    for line in (*found.missing, *troubles, *(each.sentence for each in found.forgetting)):
+    lost = [f"Noted at {moment_text(each.noted_at)}: {each.sentence}" for each in found.losses]
+    forgetting = [each.sentence for each in found.forgetting]
+    for line in (*found.missing, *found.at_risk, *lost, *troubles, *forgetting):
         say(line)
 
 
@@ -302,19 +305,25 @@ def retire(settings: Settings, node: str, yes: bool, as_json: bool) -> None:
     """Let NODE leave for good: counting no longer waits for what its journals hold.
 
     For a node that is lost, or that was stopped when everything it took had been handed on. What is
-    left in its journals is never counted.
+    left in its journals is never counted: what that may be is said first, and noted for good, for
+    headcount cluster status and all who read counts.
     """
     from headcount.wiring.cluster_founding import asked
-    from headcount.wiring.cluster_placing import retire as leave
+    from headcount.wiring.cluster_retiring import retire as leave
+    from headcount.wiring.cluster_retiring import retirement
 
-    if not yes:
-        confirmed(f'Never count what the journals of node "{node}" still hold?')
     with asked(settings) as registry:
-        leave(registry, node)
+        found = retirement(registry, node)
+        if not as_json:
+            for line in found.would_lose:
+                say(line)
+        if not yes:
+            confirmed(f'Never count what the journals of node "{node}" still hold?')
+        leave(registry, found)
     if as_json:
-        print_json({"node": node, "retired": True})
+        print_json({"node": node, "retired": True, "lost": found.would_lose})
         return
-    say(f'Node "{node}" is retired.')
+    say(f'Node "{node}" is retired.' + (" The loss is noted." if found.would_lose else ""))
 
 
 def _tell_given(partitions: Sequence[str], node: str, said: str, *, as_json: bool) -> None:

@@ -69,6 +69,7 @@ class PartitionReport(msgspec.Struct, frozen=True):
         said: what hinders it, as a sentence; empty where nothing does.
         backed_up_at_ms: when its newest backup was taken; None where there is none.
         forgotten: number of the latest order to forget somebody that it has carried out.
+        log_lost_at_ms: when it last noticed that the log has lost what it had counted; 0 for never.
     """
 
     epoch: int
@@ -76,6 +77,7 @@ class PartitionReport(msgspec.Struct, frozen=True):
     said: str = ""
     backed_up_at_ms: int | None = None
     forgotten: int = 0
+    log_lost_at_ms: int = 0
 
 
 class RelayReport(msgspec.Struct, frozen=True):
@@ -85,11 +87,15 @@ class RelayReport(msgspec.Struct, frozen=True):
         until_ms: until when what was acknowledged is handed on, milliseconds since 1970.
         queues: UUIDs of the journals.
         said: what hinders it, as a sentence; empty where nothing does.
+        unsent: how many entries of them are not handed on; None while nobody can say.
+        ended: whether it has stopped, so that this is the last that it says.
     """
 
     until_ms: int | None = None
     queues: list[str] = msgspec.field(default_factory=list)
     said: str = ""
+    unsent: int | None = None
+    ended: bool = False
 
 
 class NodeRecord(msgspec.Struct, frozen=True):
@@ -112,6 +118,8 @@ class NodeRecord(msgspec.Struct, frozen=True):
         queues: UUIDs of the journals that it hands on, for which freshness waits.
         troubles: what hinders it, as sentences.
         takes_over: whether it takes over partitions of others by itself.
+        unsent: how many entries of its journals are not handed on; None while nobody can say.
+        acknowledges_in_log: whether it answers only when the log has what it took.
     """
 
     name: str
@@ -131,6 +139,8 @@ class NodeRecord(msgspec.Struct, frozen=True):
     queues: list[str] = msgspec.field(default_factory=list)
     troubles: list[str] = msgspec.field(default_factory=list)
     takes_over: bool = False
+    unsent: int | None = None
+    acknowledges_in_log: bool = False
 
 
 def node_key(name: str) -> str:

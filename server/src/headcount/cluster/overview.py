@@ -11,6 +11,7 @@ import msgspec
 from headcount.backlog import duration_text
 from headcount.cluster.forget_records import ForgetDocument, behind
 from headcount.cluster.liveness import BEAT_S
+from headcount.cluster.losses import Losses, NotedLoss
 from headcount.cluster.membership_records import ClusterDocument, NodeRecord
 from headcount.cluster.placement import Placement, partitions_of
 from headcount.terminal import moment_text
@@ -65,6 +66,8 @@ class PartitionStatus(msgspec.Struct, frozen=True, rename="camel"):
         behind_seconds: the same, held against the moment of the look; None while nobody can say.
         backed_up_at: when its newest backup was taken.
         sentence: the same in words.
+        log_lost_at: when the log was last seen to have lost what it had counted; 0 for never.
+        former_said_at: when its former owner last said anything; None for none.
     """
 
     name: str
@@ -74,6 +77,8 @@ class PartitionStatus(msgspec.Struct, frozen=True, rename="camel"):
     behind_seconds: float | None
     backed_up_at: int | None
     sentence: str
+    log_lost_at: int = 0
+    former_said_at: int | None = None
 
 
 class ForgettingStatus(msgspec.Struct, frozen=True, rename="camel"):
@@ -108,6 +113,8 @@ class ClusterStatus(msgspec.Struct, frozen=True, rename="camel"):
         missing: what counting waits for, as sentences; none where nothing is missing.
         sentence: how it is on the whole.
         forgetting: who is to be forgotten, or was lately.
+        at_risk: what would be lost with a disk now, as sentences; none where nothing would be.
+        losses: what is lost for good, or may be.
     """
 
     id: str
@@ -119,6 +126,12 @@ class ClusterStatus(msgspec.Struct, frozen=True, rename="camel"):
     missing: list[str]
     sentence: str
     forgetting: list[ForgettingStatus] = []
+    at_risk: list[str] = []
+    losses: list[NotedLoss] = []
+
+    def log_lost_at(self) -> int:
+        """When the log was last seen to have lost anything; 0 for never."""
+        return max((each.log_lost_at for each in self.partitions), default=0)
 
 
 def status_of(
@@ -130,6 +143,7 @@ def status_of(
     seen_by: str = "",
     *,
     forgets: Mapping[int, ForgetDocument] = {},
+    losses: Losses = Losses(),  # noqa: B008 — it never changes
 ) -> ClusterStatus:
     """How a cluster does.
 
@@ -141,6 +155,7 @@ def status_of(
         now_ms: milliseconds since 1970.
         seen_by: the node that looks.
         forgets: who is to be forgotten, by number.
+        losses: what is known of losses.
     """
     states = {name: _state(each, silent_s.get(name, 0.0)) for name, each in nodes.items()}
     found = [
@@ -148,7 +163,11 @@ def status_of(
         for name, each in sorted(nodes.items())
     ]
     partitions = [
-        _partition(str(each), placement, nodes, states, now_ms)
+        msgspec.structs.replace(
+            _partition(str(each), placement, nodes, states, now_ms),
+            log_lost_at=losses.log_lost.get(str(each), 0),
+            former_said_at=_former_said_at(str(each), placement, nodes),
+        )
         for each in partitions_of(cluster.facts, cluster.keys)
     ]
     missing = [
@@ -167,8 +186,10 @@ def status_of(
         found,
         partitions,
         missing,
-        _sentence(fresh, now_ms, len(missing)),
+        _sentence(fresh, now_ms, len(missing), len(losses.noted)),
         [_forgetting(each, nodes, placement) for _, each in sorted(forgets.items())],
+        list(_at_risk(partitions)),
+        list(losses.noted),
     )
 
 
@@ -290,6 +311,42 @@ def _partition(
     )
 
 
+def _former_said_at(name: str, placement: Placement, nodes: Mapping[str, NodeRecord]) -> int | None:
+    """When who counted a partition before its owner last said anything."""
+    owner = placement.owners.get(name)
+    before = [
+        (each.partitions[name].epoch, each.clock_ms)
+        for each in nodes.values()
+        if name in each.partitions
+        and owner is not None
+        and each.partitions[name].epoch < owner.epoch
+    ]
+    return max(before)[1] if before else None
+
+
+def _at_risk(partitions: Sequence[PartitionStatus]) -> Iterator[str]:
+    """What stands on one disk alone since the log has lost it."""
+    found = [
+        each
+        for each in partitions
+        if each.node is not None
+        and each.log_lost_at
+        and (each.backed_up_at or 0) <= each.log_lost_at
+    ]
+    if not found:
+        return
+    owners = names_and_owners({each.name: each.node or "" for each in found})
+    backed_up = [each.backed_up_at for each in found if each.backed_up_at is not None]
+    since = f"since {moment_text(min(backed_up))}" if len(backed_up) == len(found) else "so far"
+    noticed = moment_text(max(each.log_lost_at for each in found))
+    yield (
+        f"The log lost what it had acknowledged, as was noticed at {noticed}: until they are backed"
+        f" up anew, what has been counted {since} in {owners} may stand on those disks alone. Part"
+        " with none of them before."
+        + ("" if backed_up else " Name a folder of backups with --backups.")
+    )
+
+
 def _together(missing: Sequence[PartitionStatus]) -> Iterator[str]:
     """What is said of partitions, once for all of which the same is said."""
     said: dict[str, list[str]] = {}
@@ -309,7 +366,7 @@ def _is_missing(partition: PartitionStatus, states: Mapping[str, str]) -> bool:
     return partition.behind_seconds is None or partition.behind_seconds > _BEHIND_AFTER_S
 
 
-def _sentence(fresh_ms: int | None, now_ms: int, missing: int) -> str:
+def _sentence(fresh_ms: int | None, now_ms: int, missing: int, losses: int) -> str:
     if fresh_ms is None:
         return "Nobody can say yet until when everything is counted."
     behind_s = max(0, now_ms - fresh_ms) / 1000
@@ -319,4 +376,7 @@ def _sentence(fresh_ms: int | None, now_ms: int, missing: int) -> str:
             f"Everything received until {behind} ago is counted; what came later"
             " is counted in part, and not shown until it is whole."
         )
+    if losses:
+        noted = "what is noted as lost" if losses > 1 else "one loss that is noted"
+        return f"Everything is counted that there is; see {noted}."
     return "Everything is counted."

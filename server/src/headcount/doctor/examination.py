@@ -25,6 +25,7 @@ from headcount.doctor.folder import check_disk, check_permissions, check_server,
 from headcount.doctor.identity import check_catalog, check_hash_key, former_key_needed_until
 from headcount.doctor.journals import check_journals, check_lag, unreadable
 from headcount.doctor.keys import check_rows, check_runs, check_store, run_files
+from headcount.doctor.loss_notes import check_losses
 from headcount.doctor.partitions import check_backups, check_cluster, check_partitions
 from headcount.doctor.parts import check_parts
 from headcount.doctor.plans import check_plans
@@ -153,6 +154,7 @@ def _of_node(
             "clock", lambda: [check_clock(store.watermarks(), store.months(), now_ms)]
         )
     yield from _guarded("cluster", lambda: [check_cluster(folder, now_ms)])
+    yield from _guarded("losses", lambda: check_losses(folder, now_ms))
     yield from _guarded("spool", lambda: check_spool(folder, hash_key, now_ms))
     yield from _guarded("trash", lambda: [check_trash(folder)])
     yield from _guarded("disk", lambda: [check_disk(folder, new_bytes, 0, now_ms)])

@@ -51,14 +51,24 @@ class LogEntry(NamedTuple):
         hint: where it stands, to go on from behind it with `follow(subject, hint)`. It only rises
             within a subject while the log is whole; after a wipe it may begin anew.
         data: what was published.
+        at: when, by the engine's clock, microseconds since 1970: by it this entry is told from
+            another one that was given its number after the log had lost it.
     """
 
     hint: int
     data: bytes
+    at: int = 0
 
 
 class Follower(Protocol):
-    """Goes along one subject."""
+    """Goes along one subject.
+
+    Attributes:
+        set_backs: how often the log was found to have lost what was read of it: wiped, rolled back,
+            or put back to an older copy. Each time it is read from its beginning again.
+    """
+
+    set_backs: int
 
     def take(self, bytes_max: int = 4 << 20) -> list[LogEntry]:
         """The next entries, in order; none when there are no more at the moment.
@@ -118,7 +128,7 @@ class FactLog(Protocol):
             EngineAwayError: any of them may stand there, or not.
         """
 
-    def follow(self, subject: str, hint: int | None = None) -> Follower:
+    def follow(self, subject: str, hint: int | None = None, at: int = 0) -> Follower:
         """Go along a subject.
 
         Does not ask the engine yet, and so does not fail.
@@ -127,6 +137,7 @@ class FactLog(Protocol):
             subject: what to follow.
             hint: of an entry that need not come again: begin behind it. None begins with the oldest
                 that is kept, as does a hint that the log has not come to, because it was wiped.
+            at: the entry's own `at`; 0 where it is not known, and a number is taken for enough.
         """
 
     def tell(self, subject: str, data: bytes) -> None:

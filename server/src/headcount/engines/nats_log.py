@@ -26,6 +26,7 @@ __all__ = ["NatsLog"]
 
 _LOOK_EVERY_S = 1.0
 _COMPARE_EVERY_S = 5.0
+_HOLD_EVERY_S = 1.0
 _BATCH = 1024
 _DAY_NS = 86_400 * 10**9
 
@@ -101,8 +102,8 @@ class NatsLog(FactLog):
 
         self.servers.run(ask)
 
-    def follow(self, subject: str, hint: int | None = None) -> _NatsFollower:
-        return _NatsFollower(self, subject, self._wake(subject), hint)
+    def follow(self, subject: str, hint: int | None = None, at: int = 0) -> _NatsFollower:
+        return _NatsFollower(self, subject, self._wake(subject), hint or 0, at)
 
     def tell(self, subject: str, data: bytes) -> None:
         self.tell_all([(subject, data)])
@@ -189,12 +190,13 @@ class NatsLog(FactLog):
 
 
 class _NatsFollower:
-    def __init__(self, log: NatsLog, subject: str, wake: str, hint: int | None) -> None:
+    def __init__(self, log: NatsLog, subject: str, wake: str, hint: int, at: int) -> None:
+        self.set_backs = 0
         self._log = log
         self._subject = subject
-        self._after = hint or 0
-        self._asked_at_s = self._compared_at_s = -math.inf
-        self._connected = -1
+        self._after, self._after_at = hint, at
+        self._asked_at_s = self._compared_at_s = self._held_at_s = -math.inf
+        self._connected = self._connected_at = -1
         self._more = True
         self._wake = wake
         self._woken: Subscribed | None = None
@@ -212,12 +214,14 @@ class _NatsFollower:
         self._asked_at_s = time.monotonic()
         self._more = bool(entries)
         if entries:
-            self._after = entries[-1].hint
+            self._after, self._after_at = entries[-1].hint, entries[-1].at
             servers.keep_awake()
         return entries
 
     async def _ask(self, client: Client, bytes_max: int) -> list[LogEntry]:
         entries = await self._read(client, bytes_max)
+        if entries is None:
+            return await self._anew(client, bytes_max)
         if entries or not self._after:
             return entries
         # Whether the log is younger than what was read of it: asked at the beginning, after every
@@ -229,13 +233,44 @@ class _NatsFollower:
         self._compared_at_s, self._connected = now_s, connected
         if self._after <= (said["state"]["last_seq"] if said else 0):
             return []
-        self._after = 0
-        return await self._read(client, bytes_max)
+        return await self._anew(client, bytes_max)
 
-    async def _read(self, client: Client, bytes_max: int) -> list[LogEntry]:
+    async def _anew(self, client: Client, bytes_max: int) -> list[LogEntry]:
+        """From the beginning: the log has lost what was read of it."""
+        self._after, self.set_backs = 0, self.set_backs + 1
+        return await self._read(client, bytes_max) or []
+
+    async def _read(self, client: Client, bytes_max: int) -> list[LogEntry] | None:
+        """What comes next; None where what was read last is not what stands there now."""
+        if not (holds := self._is_time_to_hold()):
+            return await self._read_from(client, bytes_max, self._after + 1)
+        # The last one once more: its number may have been given to another one.
+        entries = await self._read_from(client, bytes_max, self._after)
+        self._held_at_s, self._connected_at = time.monotonic(), holds
+        if not entries:
+            return entries
+        if entries[0].hint == self._after:
+            if entries[0].at != self._after_at:
+                return None
+            if len(entries) == 1 and len(entries[0].data) >= bytes_max:
+                return await self._read_from(client, bytes_max, self._after + 1)
+            return entries[1:]
+        said = await self._log.stream(self._subject).info(client)
+        # What is old enough is let go; nothing else may be missing.
+        return entries if said is None or said["state"]["first_seq"] > self._after else None
+
+    def _is_time_to_hold(self) -> int:
+        """In which connection to hold what was read last against what stands there; 0: not now."""
+        if not self._after or not self._after_at:
+            return 0
+        connected = self._log.servers.connected
+        is_due = time.monotonic() - self._held_at_s >= _HOLD_EVERY_S
+        return connected if is_due or connected != self._connected_at else 0
+
+    async def _read_from(self, client: Client, bytes_max: int, seq: int) -> list[LogEntry]:
         stream = self._log.stream(self._subject)
         asked = {
-            "seq": self._after + 1,
+            "seq": seq,
             "next_by_subj": self._log.stored(self._subject),
             "batch": _BATCH,
             "max_bytes": bytes_max,
@@ -274,7 +309,8 @@ class _NatsFollower:
             size += len(message.data)
             if entries and size > bytes_max:
                 return entries
-            entries.append(LogEntry(int(headers["Nats-Sequence"]), message.data))
+            at = _microseconds(headers["Nats-Time-Stamp"])
+            entries.append(LogEntry(int(headers["Nats-Sequence"]), message.data, at))
 
     def close(self) -> None:
         if self._woken is not None:
@@ -295,3 +331,10 @@ class _NatsHearer:
 
     def close(self) -> None:
         self._servers.unsubscribe(self._subject, self._heard)
+
+
+def _microseconds(stamp: str) -> int:
+    """A moment as servers write it, with up to nine places of a second."""
+    seconds, _, fraction = stamp.rstrip("Z").partition(".")
+    whole = datetime.fromisoformat(seconds).replace(tzinfo=UTC)
+    return int(whole.timestamp()) * 1_000_000 + int(fraction[:6].ljust(6, "0"))

@@ -53,17 +53,26 @@ SELECT g.subject, n.next - c.entries + g.nth, clock_timestamp(), g.data
 FROM given g JOIN counted c USING (subject) JOIN numbered n USING (subject)
 """
 
+# The last column: when the entry that was read last was published, whose number another may have.
 _TAKE = """
-SELECT seq, data FROM (
-  SELECT seq, data, sum(octet_length(data)) OVER (ORDER BY seq) - octet_length(data) AS before
+SELECT seq, data, (extract(epoch FROM at) * 1000000)::bigint,
+  (SELECT (extract(epoch FROM at) * 1000000)::bigint FROM {s}.log
+   WHERE subject = %(subject)s AND seq = %(after)s LIMIT 1)
+FROM (
+  SELECT seq, data, at, sum(octet_length(data)) OVER (ORDER BY seq) - octet_length(data) AS before
   FROM (
-    SELECT seq, data FROM {s}.log WHERE subject = %(subject)s AND seq > %(after)s
+    SELECT seq, data, at FROM {s}.log WHERE subject = %(subject)s AND seq > %(after)s
     ORDER BY seq LIMIT %(rows)s
   ) AS next
 ) AS sized WHERE before = 0 OR before + octet_length(data) <= %(bytes)s ORDER BY seq
 """
 
-_NEXT = "SELECT next FROM {s}.head WHERE subject = %s"
+_NEXT = """
+SELECT next,
+  (SELECT (extract(epoch FROM at) * 1000000)::bigint FROM {s}.log
+   WHERE subject = %(subject)s AND seq = %(after)s LIMIT 1)
+FROM {s}.head WHERE subject = %(subject)s
+"""
 
 # Nobody waits for a disk on behalf of a notice.
 _NOTIFY = """
@@ -147,8 +156,9 @@ class PostgresLog(FactLog):
 
         self.database.run(ask)
 
-    def follow(self, subject: str, hint: int | None = None) -> _PostgresFollower:
-        return _PostgresFollower(self, subject, self.notices.subscribe(self._wake(subject)), hint)
+    def follow(self, subject: str, hint: int | None = None, at: int = 0) -> _PostgresFollower:
+        notices = self.notices.subscribe(self._wake(subject))
+        return _PostgresFollower(self, subject, notices, hint or 0, at)
 
     def tell(self, subject: str, data: bytes) -> None:
         self.tell_all([(subject, data)])
@@ -182,12 +192,13 @@ class PostgresLog(FactLog):
 
 class _PostgresFollower:
     def __init__(
-        self, log: PostgresLog, subject: str, notices: Subscription, hint: int | None
+        self, log: PostgresLog, subject: str, notices: Subscription, hint: int, at: int
     ) -> None:
+        self.set_backs = 0
         self._log = log
         self._subject = subject
         self._notices = notices
-        self._after = hint or 0
+        self._after, self._after_at = hint, at
         self._asked_at_s = -math.inf
         self._more = True
         self._take = log.query(_TAKE)
@@ -203,7 +214,7 @@ class _PostgresFollower:
         self._asked_at_s = time.monotonic()
         self._more = bool(entries)
         if entries:
-            self._after = entries[-1].hint
+            self._after, self._after_at = entries[-1].hint, entries[-1].at
             self._log.notices.keep_awake()
         return entries
 
@@ -216,13 +227,21 @@ class _PostgresFollower:
         }
         with connection.cursor(binary=True) as cursor:
             rows = cursor.execute(self._take, wanted).fetchall()
+        known, ends = (rows[0][3], None) if rows else (None, 1)
         if not rows and self._after:
-            found = connection.execute(self._next, (self._subject,)).fetchone()
-            if self._after >= (found[0] if found else 1):
-                # The log is younger than what was read of it.
-                self._after = 0
-                return self._ask(connection, bytes_max)
-        return [LogEntry(seq, data) for seq, data in rows]
+            found = connection.execute(self._next, wanted).fetchone()
+            ends, known = found or (1, None)
+        if self._after and self._is_another(known, ends):
+            # The log is younger than what was read of it.
+            self._after, self.set_backs = 0, self.set_backs + 1
+            return self._ask(connection, bytes_max)
+        return [LogEntry(seq, data, at) for seq, data, at, _ in rows]
+
+    def _is_another(self, known: int | None, ends: int | None) -> bool:
+        """Whether the log has lost what was read last; what is old enough it may let go."""
+        if ends is not None and self._after >= ends:
+            return True
+        return known is not None and self._after_at not in (0, known)
 
     def close(self) -> None:
         self._notices.close()

@@ -62,4 +62,5 @@ def outcome_values(outcomes: OutcomesBody) -> dict[str, Any]:
         "quota_of": {metric.wire: metric.label for metric in HEADLINES},
         "remedies": REMEDIES,
         "attention": attention_of(outcomes),
+        "losses": outcomes.losses or [],
     }

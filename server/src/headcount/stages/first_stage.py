@@ -33,7 +33,7 @@ from headcount.stages.chain import Arrival
 from headcount.stages.forget_orders import decoded_order
 from headcount.stages.packs import PackedEntry, PartitionOrder, PartitionOrderKind
 from headcount.stages.partition_forgetting import FORGOTTEN
-from headcount.stages.partition_meter import HINT, Item, PartitionMeter
+from headcount.stages.partition_meter import Item, LogPlace, PartitionMeter
 from headcount.stages.tracked_records import TrackedSending
 from headcount.store.partition_change import HandedOn
 from headcount.store.protocol import Change
@@ -102,12 +102,12 @@ class FirstStage(PartitionMeter):
         elif self._days is not None:
             self._days = [self._last_day(), change.last_metered_day, change.trusted_day]
 
-    def _count(self, batch: Sequence[Item], hint: int) -> None:
+    def _count(self, batch: Sequence[Item], place: LogPlace) -> None:
         if isinstance(batch[0], PartitionOrder):
-            self._obey(batch[0], hint)
+            self._obey(batch[0], place)
             return
         arrivals = [item for item in batch if isinstance(item, Arrival)]
-        change = self._change(arrivals, hint)
+        change = self._change(arrivals, place)
         tallies = [Rejection(*each) for a in arrivals for each in a.entry.tallies]
         change.rejections, change.libraries, _ = split_tallies(tallies)
         at_ms = min(arrival.entry.appended_at_ms for arrival in arrivals)
@@ -136,9 +136,9 @@ class FirstStage(PartitionMeter):
                 records.tobytes(), self._latest_ms, forgotten=self.forgetting.number
             )
 
-    def _obey(self, order: PartitionOrder, hint: int) -> None:
+    def _obey(self, order: PartitionOrder, place: LogPlace) -> None:
         """Do what the log says here."""
-        change = Change(watermarks={HINT: hint})
+        change = Change(watermarks=place.watermarks())
         if order.kind == PartitionOrderKind.SEAL:
             period = Period(order.period)
             last_import_day = self.store.import_days().get((order.workspace, period))

@@ -23,6 +23,7 @@ from headcount.counting.facts import Rejection
 from headcount.counting.usage import Counts
 from headcount.engines import FactLog, Follower
 from headcount.stages.counts_feed import counts_subject
+from headcount.stages.counts_less import CountsLess, less_than
 from headcount.stages.counts_packs import (
     CountsPack,
     CountsStanding,
@@ -59,6 +60,7 @@ class Mirror:
         clock_ms: the time, in milliseconds since 1970.
         monotonic_s: a clock that nobody sets.
         watch: judges what the sums make people hear of; None where nobody wants to.
+        on_less: called before sums become smaller than they were, with what they lack.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class Mirror:
         clock_ms: Callable[[], int],
         monotonic_s: Callable[[], float] = time.monotonic,
         watch: MirrorWatch | None = None,
+        on_less: Callable[[CountsLess], None] = lambda _: None,
     ) -> None:
         self._watch = watch
+        self._on_less = on_less
         self._store = store
         self._log = log
         self._partitions = list(partitions)
@@ -179,6 +183,10 @@ class Mirror:
             if added is not None:
                 counts[period, workspace, source] = added
         keeps_until = former is not None and former.standing.lineage == standing.lineage
+        if former is not None and not keeps_until:
+            less = less_than(former.standing, standing, counts)
+            if less is not None:
+                self._on_less(less)
         until = [standing.until_ms, former.until_ms if former and keeps_until else None]
         held = Held(standing, max((each for each in until if each is not None), default=None))
         conflicts, conflicting = self._conflicts(name, parts)

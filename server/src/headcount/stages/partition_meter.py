@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from headcount.counting.folded import Folded
 from headcount.counting.hashing import KeyPlan
@@ -29,11 +29,12 @@ from headcount.stages.tells import Confirmation, Gap, RelayMark, Tell, queue_byt
 from headcount.store.partition_protocol import PartitionStore
 from headcount.store.protocol import Change
 
-__all__ = ["HINT", "LATEST", "PartitionMeter"]
+__all__ = ["LATEST", "LogPlace", "PartitionMeter"]
 
 _log = logging.getLogger(__name__)
 
-HINT, LATEST = "log_hint", "latest_appended_ms"
+_HINT, _HINT_AT, LATEST = "log_hint", "log_hint_at", "latest_appended_ms"
+_LOG_LOST = "log_lost_ms"
 _SEALING_EVERY_S = 60.0
 # What a relay no longer has may still stand in the log, before where it was read.
 _READ_AGAIN_AFTER_S, _READ_AGAIN_EVERY_S = 10.0, 60.0
@@ -42,6 +43,17 @@ _TAKE_BYTES = 4 << 20
 _BEHIND_BYTES = 1 << 20
 
 Item = Arrival | PartitionOrder
+
+
+class LogPlace(NamedTuple):
+    """Where in the log something came from; `hint` and `at` as in `LogEntry`."""
+
+    hint: int
+    at: int
+
+    def watermarks(self) -> dict[str, int]:
+        """What a change says that counts up to here."""
+        return {_HINT: self.hint, _HINT_AT: self.at}
 
 
 class PartitionMeter(ABC):
@@ -66,6 +78,8 @@ class PartitionMeter(ABC):
         counted_facts: how many facts or records it has counted.
         forgetting: who is to be forgotten here.
         is_behind: whether the last step was given so much that there is likely more.
+        log_lost_at_ms: when it was last noticed that the log has lost what was counted here: what
+            came before stands in this store alone, until a backup has it; 0 for never.
     """
 
     STAGE: ClassVar[str]
@@ -109,13 +123,15 @@ class PartitionMeter(ABC):
         self.positions = dict(store.state().positions)
         kept = store.watermarks()
         self._latest_ms = kept.get(LATEST, 0)
-        self._hint = kept.get(HINT)
+        self.log_lost_at_ms = kept.get(_LOG_LOST, 0)
         self.chain = Chain(number, self.positions)
         self._log = log
-        self._follower = log.follow(f"{self.STAGE}.{number}", self._hint)
+        self._follower = log.follow(
+            f"{self.STAGE}.{number}", kept.get(_HINT), kept.get(_HINT_AT, 0)
+        )
         self._whole_at_s = self._read_again_at_s = monotonic_s()
         self._was_at_end = False
-        self._pending: deque[tuple[Item, int]] = deque()
+        self._pending: deque[tuple[Item, LogPlace]] = deque()
         self._sealing_at_s = float("-inf")
         self.unreadable = 0
         self.is_behind = False
@@ -133,13 +149,13 @@ class PartitionMeter(ABC):
             taken = self._follower.take(_TAKE_BYTES)
             self._was_at_end |= not taken
             self.is_behind = sum(len(entry.data) for entry in taken) >= _BEHIND_BYTES
+            self._note_set_back()
             for entry in taken:
                 self._read(entry)
         counted = bool(self._pending)
         while self._pending:
             batch = self._next_batch([item for item, _ in self._pending])
-            hint = self._pending[len(batch) - 1][1]
-            self._count(batch, hint)
+            self._count(batch, self._pending[len(batch) - 1][1])
             for _ in batch:
                 self._pending.popleft()
         self.chain.look(self.positions, self._monotonic_s())
@@ -147,6 +163,16 @@ class PartitionMeter(ABC):
         self._drop_sealed()
         self.committing.indexes.upkeep()
         return counted
+
+    def _note_set_back(self) -> None:
+        """Write down that the log has lost what was read of it, before anything is read anew."""
+        if not self._follower.set_backs:
+            return
+        lost_at_ms = self._clock_ms()
+        self.store.commit(Change(watermarks=LogPlace(0, 0).watermarks() | {_LOG_LOST: lost_at_ms}))
+        self._follower.set_backs = 0
+        self.log_lost_at_ms = lost_at_ms
+        _log.warning("the log has lost what %s had read of it; it is read anew", self.name)
 
     def _read_again_if_stuck(self) -> None:
         """Read the log from its beginning where something is missing that nobody sends again."""
@@ -174,7 +200,7 @@ class PartitionMeter(ABC):
             _log.error("entry %d of %s.%d: %s", entry.hint, self.STAGE, self.number, error)
             return
         items: list[Item] = [*self.chain.take(pack, self._monotonic_s()), *pack.orders]
-        self._pending.extend((item, entry.hint) for item in items)
+        self._pending.extend((item, LogPlace(entry.hint, entry.at)) for item in items)
 
     def _resume(self) -> None:  # noqa: B027 — most have nothing
         """Finish what a life before has begun."""
@@ -188,7 +214,7 @@ class PartitionMeter(ABC):
         """How many of some items (at least one) to count in one commit, from the first on."""
 
     @abstractmethod
-    def _count(self, batch: Sequence[Item], hint: int) -> None:
+    def _count(self, batch: Sequence[Item], place: LogPlace) -> None:
         """Count a batch, and commit where in the log it came from."""
 
     def _complete(self, _folded: Folded, change: Change) -> None:
@@ -196,13 +222,14 @@ class PartitionMeter(ABC):
         # Which library, version or event brought what is not followed across partitions.
         change.contributions = ()
 
-    def _change(self, arrivals: Iterable[Arrival], hint: int) -> Change:
+    def _change(self, arrivals: Iterable[Arrival], place: LogPlace) -> Change:
         """A change that says what arrivals move."""
         positions: dict[str, int] = {}
         for arrival in arrivals:
             positions[arrival.queue] = arrival.entry.id
             self._latest_ms = max(self._latest_ms, arrival.entry.appended_at_ms)
-        return Change(positions=positions, watermarks={HINT: hint, LATEST: self._latest_ms})
+        watermarks = place.watermarks() | {LATEST: self._latest_ms}
+        return Change(positions=positions, watermarks=watermarks)
 
     def _committed(self, change: Change) -> None:
         self.positions.update(change.positions)

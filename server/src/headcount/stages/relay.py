@@ -120,11 +120,13 @@ class RelayStanding:
         until_ms: until when everything is published; None before the first mark.
         lost: (queue, partition) pairs of which what a partition asks for is deleted.
         waiting: how many entries at most are not confirmed by everybody.
+        unsent: how many at most are not published.
     """
 
     until_ms: int | None
     lost: list[tuple[str, int]] = field(default_factory=list)
     waiting: int = 0
+    unsent: int = 0
 
 
 class Relay:
@@ -337,7 +339,11 @@ class Relay:
             queue.end - min(_had(each) for each in queue.progress)
             for queue in self._queues.values()
         )
-        return RelayStanding(until_ms, lost, max(0, waiting))
+        unsent = sum(
+            queue.source.last_id() - min(each.read for each in queue.progress)
+            for queue in self._queues.values()
+        )
+        return RelayStanding(until_ms, lost, max(0, waiting), max(0, unsent))
 
 
 def _move(

@@ -22,7 +22,7 @@ from headcount.stages.chain import Arrival
 from headcount.stages.forget_orders import decoded_order
 from headcount.stages.gone_queues import GoneQueues
 from headcount.stages.packs import PartitionOrder, PartitionOrderKind
-from headcount.stages.partition_meter import Item, PartitionMeter
+from headcount.stages.partition_meter import Item, LogPlace, PartitionMeter
 from headcount.stages.tracked_records import TRACKED_DTYPE, TrackedRecords, facts_of_records
 
 __all__ = ["SecondStage", "fold_second"]
@@ -74,9 +74,9 @@ class SecondStage(PartitionMeter):
             batch.append(item)
         return batch
 
-    def _count(self, batch: Sequence[Item], hint: int) -> None:
+    def _count(self, batch: Sequence[Item], place: LogPlace) -> None:
         arrivals = [item for item in batch if isinstance(item, Arrival)]
-        change = self._change(arrivals, hint)
+        change = self._change(arrivals, place)
         for item in batch:
             if isinstance(item, PartitionOrder) and item.kind == PartitionOrderKind.CONFIRM:
                 change.confirmed_day = item.day

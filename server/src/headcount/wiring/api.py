@@ -18,6 +18,7 @@ from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.cluster.catalogs import catalog_for_changes, membership_of
 from headcount.cluster.channel_keys import channel_key
+from headcount.cluster.losses import LossFolder
 from headcount.cluster.overview import ClusterStatus
 from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
 from headcount.forwarding_status import ForwardingStatus
@@ -86,6 +87,7 @@ def run(task: Task, child: Child) -> None:
                 server_metrics=exposition.text,
                 forwarding=lambda: read_whole(folder.forwarding, list[ForwardingStatus]) or [],
                 cluster=lambda: read_whole(folder.cluster_status, ClusterStatus),
+                losses=LossFolder(folder.losses).noted,
                 channel_key=lambda: channel_key(folder, settings.hash_key, catalog, make=True),
                 settings=ApiSettings(requests_per_minute, TrustedProxies(settings.metrics_from)),
             )

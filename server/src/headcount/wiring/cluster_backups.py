@@ -70,19 +70,27 @@ class PartitionBackups:
         found = self._newest.get(partition)
         return {} if found is None else found.positions
 
-    def look(self, owned: Mapping[Partition, int]) -> None:
+    def look(self, owned: Mapping[Partition, int], log_lost: Mapping[Partition, int] = {}) -> None:
         """Begin the next backup that is due; to be called about once a second.
 
         Args:
             owned: partitions that are counted here, with their epochs.
+            log_lost: when the log has lost what they had counted, milliseconds since 1970: one
+                whose newest backup is older is backed up at once, before all others.
         """
         if self._backups is None or (self._under_way and self._under_way.is_alive()):
             return
         self._say()
         now_s = time.monotonic()
-        for partition, epoch in owned.items():
+        for partition in owned:
             if partition not in self._due_at_s:
                 self._due_at_s[partition] = now_s + self._due_in_s(partition)
+        alone = [each for each in owned if self._stands_alone(each, log_lost.get(each, 0))]
+        for partition in alone:
+            if partition not in self._failed:
+                self._due_at_s[partition] = now_s
+        for partition in (*alone, *owned):
+            epoch = owned[partition]
             if now_s >= self._due_at_s[partition]:
                 self._due_at_s[partition] = now_s + self._every_s
                 self._under_way = threading.Thread(
@@ -90,6 +98,11 @@ class PartitionBackups:
                 )
                 self._under_way.start()
                 return
+
+    def _stands_alone(self, partition: Partition, log_lost_at_ms: int) -> bool:
+        """Whether neither the log nor a backup has what a partition had counted by a moment."""
+        newest = self._newest.get(partition)
+        return log_lost_at_ms > 0 and (newest is None or newest.taken_at_ms <= log_lost_at_ms)
 
     def _due_in_s(self, partition: Partition) -> float:
         """How long the newest one of before is good enough."""

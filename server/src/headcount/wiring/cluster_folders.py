@@ -25,15 +25,19 @@ class OpenPartition:
         lock: held until it is closed.
         store: the store.
         renewed: whether it was not sure to be as this node had left it.
+        taken_at_ms: when the backup was taken that it is made of; None for a folder of its own.
 
     Attributes:
-        store, renewed: the same.
+        store, renewed, taken_at_ms: the same.
     """
 
-    def __init__(self, lock: FolderLock, store: PartitionStore, *, renewed: bool) -> None:
+    def __init__(
+        self, lock: FolderLock, store: PartitionStore, *, renewed: bool, taken_at_ms: int | None
+    ) -> None:
         self._lock = lock
         self.store = store
         self.renewed = renewed
+        self.taken_at_ms = taken_at_ms
 
     def close(self) -> None:
         """Close the store and give up the lock; idempotent."""
@@ -77,4 +81,6 @@ def open_partition(
     except BaseException:
         lock.release()
         raise
-    return OpenPartition(lock, store, renewed=prepared.renewed)
+    backup = prepared.from_backup
+    taken_at_ms = None if backup is None else backup.taken_at_ms
+    return OpenPartition(lock, store, renewed=prepared.renewed, taken_at_ms=taken_at_ms)

@@ -18,6 +18,7 @@ from headcount.counting.calendar import day_of_ms
 from headcount.datafolder import FolderLock, open_data_folder
 from headcount.engines import FactLog
 from headcount.quotas import QuotaReport
+from headcount.stages.counts_less import CountsLess
 from headcount.stages.hosts import MirrorHost
 from headcount.stages.mirror import Mirror
 from headcount.stages.mirror_watch import MirrorWatch
@@ -26,6 +27,7 @@ from headcount.store.opening import open_mirror_store
 from headcount.store.partition_protocol import MirrorStore
 from headcount.troubles import Troubles
 from headcount.wiring.alert_setup import CatalogAlerts
+from headcount.wiring.cluster_losing import loss_of_less, note_loss
 from headcount.wiring.cluster_steps import IDLE_S, known_cluster, log_of, step_until_stopped
 from headcount.wiring.lifetime import Child
 from headcount.wiring.task import Task
@@ -55,7 +57,11 @@ def run(task: Task, child: Child) -> None:
         log_of(settings.cluster, settings.log_days) as log,
     ):
         watch = MirrorWatch(store, CatalogAlerts(catalog), now_ms)
-        mirror = Mirror(store, log, names, now_ms, watch=watch)
+
+        def note(less: CountsLess) -> None:
+            note_loss(folder, loss_of_less(less, now_ms()))
+
+        mirror = Mirror(store, log, names, now_ms, watch=watch, on_less=note)
         quotas = QuotaReport(folder.quotas)
         host = MirrorHost(mirror, log)
         keeper = _Keeper(mirror, store, log, Leases(folder.leases), cluster.facts)

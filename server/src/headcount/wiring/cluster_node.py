@@ -20,6 +20,7 @@ from headcount.clock import now_ms
 from headcount.cluster.address import ANSWER_WITHIN_S, address_of
 from headcount.cluster.control import ControlPlane, Seen
 from headcount.cluster.liveness import BEAT_S
+from headcount.cluster.losses import LossFolder, share_losses
 from headcount.cluster.membership import MembershipFile
 from headcount.cluster.membership_records import NodeRecord, PartitionReport, RelayReport
 from headcount.cluster.one_catalog import OneCatalog, latest_version, newer, restore
@@ -41,6 +42,7 @@ __all__ = ["run"]
 _log = logging.getLogger(__name__)
 
 _RETRY_S = 0.5
+_LAST_WORD_S = 2.0
 _AWAY = "cluster_away"
 _CATALOG = "cluster_catalog"
 
@@ -69,6 +71,7 @@ def run(task: Task, child: Child) -> None:
             me,
             hash_keys=list(read_hash_keys(place)),
             takes_over=settings.take_over_after is not None,
+            acknowledges_in_log=settings.ack == "log",
         )
         after_s = settings.take_over_after
         desk = ForgetDesk(registry, folder, known.node, settings.log_days, troubles)
@@ -104,6 +107,7 @@ class _ClusterNode:
         self._take_over_after_s = take_over_after_s
         self._control = ControlPlane(registry, file, me, now_ms)
         self._beats = 0
+        self._losses = LossFolder(folder.losses)
         shared = OneCatalog(lambda: open_registry(address, timeout_s=ANSWER_WITHIN_S))
         self._catalog = Catalog(folder.catalog, shared=shared)
         self._catalog_version = self._catalog.shared_version()
@@ -139,6 +143,7 @@ class _ClusterNode:
             self._copy_catalog()
             took_over = self._take_over(seen)
             self._forgetting.look(seen, self._beats, now_ms())
+            losses = share_losses(self._registry, self._losses, _log_lost(report))
         except EngineAwayError as error:
             self._say_away(error)
             return _RETRY_S
@@ -146,6 +151,7 @@ class _ClusterNode:
         status = status_of(
             *(seen.cluster, seen.nodes, seen.silent_s, seen.placement, now_ms(), self._me.name),
             forgets=self._forgetting.documents,
+            losses=losses,
         )
         write_whole(self._folder.cluster_status, status)
         # What was taken over waits for this process to say that it is this node's.
@@ -173,6 +179,7 @@ class _ClusterNode:
             partitions=partitions or {},
             until_ms=relay.until_ms,
             queues=relay.queues,
+            unsent=relay.unsent,
             troubles=[each.message for each in troubles],
         )
 
@@ -220,6 +227,18 @@ class _ClusterNode:
 
     def leave(self) -> None:
         """Say that this node stops as it was told to, if the registry hears it."""
+        until_s = time.monotonic() + _LAST_WORD_S
+        while time.monotonic() < until_s:  # for what its relay says last
+            relay = read_whole(self._folder.relay_report, RelayReport)
+            if relay is None or relay.ended:
+                break
+            time.sleep(_LAST_WORD_S / 20)
         with contextlib.suppress(EngineAwayError):
             self._control.leave(self._report())
         self._catalog.close()
+
+
+def _log_lost(report: NodeRecord) -> dict[str, int]:
+    return {
+        name: each.log_lost_at_ms for name, each in report.partitions.items() if each.log_lost_at_ms
+    }

@@ -38,6 +38,7 @@ from headcount.troubles import Troubles
 from headcount.wiring.cluster_backups import PartitionBackups
 from headcount.wiring.cluster_folders import OpenPartition, open_partition
 from headcount.wiring.cluster_forgetting import ForgetGiver
+from headcount.wiring.cluster_losing import LossWatch, Restored
 from headcount.wiring.cluster_steps import IDLE_S, known_cluster, log_of, step_until_stopped
 from headcount.wiring.keys_in_use import CatalogKeyPlan
 from headcount.wiring.lifetime import Child
@@ -117,6 +118,7 @@ class _Partitions:
         self._limits = MeterLimits.within(settings.memory)
         self._forgetting = ForgetGiver(folder, log)
         self._full = False
+        self._losses = LossWatch(folder, troubles)
         every_s = 60.0 * settings.backup_minutes
         self._backups = PartitionBackups(
             folder, settings.backups, self._cluster.id, every_s, troubles
@@ -172,7 +174,11 @@ class _Partitions:
         else:
             self._troubles.end(_MISSING)
         self._host.partitions = [hosted for _, hosted in self._open.values()]
-        self._backups.look(dict(self._open.keys()))
+        log_lost = {
+            each: hosted.meter.log_lost_at_ms for (each, _), (_, hosted) in self._open.items()
+        }
+        self._backups.look(dict(self._open.keys()), log_lost)
+        self._losses.look()
         self._watch_memory()
         meters = {str(each[0]): hosted.meter for each, (_, hosted) in self._open.items()}
         self._forgetting.look(meters, [str(each) for each in self._leases.owned()])
@@ -184,10 +190,14 @@ class _Partitions:
         backups, cluster = self._settings.backups, self._cluster.id
         opened = open_partition(self._folder, cluster, partition, epoch, backups, self._lives)
         try:
-            return opened, self._hosted(partition, opened, self._limits_among(among))
+            hosted = self._hosted(partition, opened, self._limits_among(among))
         except BaseException:
             opened.close()
             raise
+        meter, taken_at_ms = hosted.meter, opened.taken_at_ms
+        lost_at_ms, latest_ms = meter.log_lost_at_ms, meter.latest_ms
+        self._losses.opened(Restored(str(partition), epoch, lost_at_ms, taken_at_ms, latest_ms))
+        return opened, hosted
 
     def _limits_among(self, partitions: int) -> MeterLimits:
         """The limits of each of some meters that share what one may have."""
@@ -265,6 +275,7 @@ class _Partitions:
             reports[str(partition)] = PartitionReport(
                 *(epoch, until_ms, said, backup.taken_at_ms if backup else None),
                 forgotten=meter.forgetting.number,
+                log_lost_at_ms=meter.log_lost_at_ms,
             )
         write_whole(self._folder.partition_reports, reports)
 

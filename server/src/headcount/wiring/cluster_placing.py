@@ -10,26 +10,24 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from headcount.clock import now_ms
 from headcount.cluster import unfit
 from headcount.cluster.control import change_placement, read_cluster, read_placement
 from headcount.cluster.forget_records import read_forgets
 from headcount.cluster.liveness import BEAT_S
+from headcount.cluster.losses import read_losses
 from headcount.cluster.membership_records import (
     NODE_PREFIX,
     NodeRecord,
     decoded,
-    encoded,
-    node_key,
 )
 from headcount.cluster.overview import ClusterStatus, status_of
 from headcount.cluster.placement import TAKEOVER_LEAST_S, Partition, Placement, partitions_of
 from headcount.engines import Registry
 from headcount.errors import UsageError
+from headcount.terminal import moment_text
 
-__all__ = ["Watched", "move", "place", "retire", "take_over", "watched"]
+__all__ = ["Watched", "move", "place", "require_node", "take_over", "watched"]
 
 _LOOK_S = 2.5 * BEAT_S
 
@@ -81,11 +79,25 @@ def watched(
     }
     placement, _ = read_placement(registry)
     forgets = read_forgets(registry)
-    status = status_of(cluster, nodes, silent_s, placement, moment, forgets=forgets)
+    status = status_of(
+        *(cluster, nodes, silent_s, placement, moment),
+        forgets=forgets,
+        losses=read_losses(registry),
+    )
     return Watched(status, nodes, placement, living)
 
 
-def _require_node(found: Watched, name: str, *, living: bool) -> None:
+def require_node(found: Watched, name: str, *, living: bool) -> None:
+    """See that there is a node that may be named.
+
+    Args:
+        found: the cluster.
+        name: the node's.
+        living: whether it must serve now.
+
+    Raises:
+        UsageError: there is none, or it was retired, or does not serve.
+    """
     record = found.nodes.get(name)
     if record is None:
         known = ", ".join(sorted(found.nodes)) or "none yet"
@@ -118,7 +130,7 @@ def place(registry: Registry, partitions: Sequence[Partition], node: str) -> Pla
     """
     _require_partitions(registry, partitions)
     found = watched(registry)
-    _require_node(found, node, living=False)
+    require_node(found, node, living=False)
 
     def placed(there: Placement) -> Placement:
         for each in partitions:
@@ -140,13 +152,30 @@ def move(registry: Registry, partitions: Sequence[Partition], node: str) -> Plac
     on from there by the log, and shows nothing of them before.
 
     Raises:
-        UsageError: there is no such partition, or the node does not serve.
+        UsageError: there is no such partition, the node does not serve, or the log has lost what
+            only the disk of the owner has.
         EngineAwayError: the registry cannot be asked.
     """
     _require_partitions(registry, partitions)
     found = watched(registry)
-    _require_node(found, node, living=True)
+    require_node(found, node, living=True)
+    _require_backed_up(found, partitions, node)
     return change_placement(registry, lambda there: there.given(partitions, node))
+
+
+def _require_backed_up(found: Watched, partitions: Sequence[Partition], node: str) -> None:
+    """See that what the log has lost of partitions does not stay behind where they were."""
+    names = {str(each) for each in partitions}
+    for each in found.status.partitions:
+        lacks = each.log_lost_at and (each.backed_up_at or 0) <= each.log_lost_at
+        if each.name in names and each.node != node and lacks:
+            raise UsageError(
+                f"{each.name} is not backed up since the log lost what it had acknowledged, as was"
+                f" noticed at {moment_text(each.log_lost_at)}: another node could not count on from"
+                " there.",
+                "Its owner backs it up at once, where --backups names a folder: headcount cluster"
+                " status says when it has.",
+            )
 
 
 def take_over(registry: Registry, dead: str, node: str) -> list[Partition]:
@@ -160,9 +189,9 @@ def take_over(registry: Registry, dead: str, node: str) -> list[Partition]:
         EngineAwayError: the registry cannot be asked.
     """
     found = watched(registry, TAKEOVER_LEAST_S + BEAT_S)
-    _require_node(found, node, living=True)
+    require_node(found, node, living=True)
     if dead not in found.nodes and not found.placement.owned_by(dead):
-        _require_node(found, dead, living=False)
+        require_node(found, dead, living=False)
     if dead in found.living:
         raise UsageError(
             f'Node "{dead}" lives.',
@@ -176,34 +205,3 @@ def take_over(registry: Registry, dead: str, node: str) -> list[Partition]:
 
     placement = change_placement(registry, taken)
     return [each for each in due if each in placement.owned_by(node)]
-
-
-def retire(registry: Registry, name: str) -> None:
-    """Let a node leave for good: nobody waits any more for what its journals hold.
-
-    Raises:
-        UsageError: there is no such node, it serves still, or counts something.
-        EngineAwayError: the registry cannot be asked.
-    """
-    found = watched(registry, TAKEOVER_LEAST_S + BEAT_S)
-    record = found.nodes.get(name)
-    if record is None:
-        _require_node(found, name, living=False)
-    assert record is not None
-    owned = sorted(found.placement.owned_by(name))
-    if owned:
-        raise UsageError(
-            f'Node "{name}" counts {len(owned)} partitions, such as {owned[0]}.',
-            f"Move them first, or let another node take them over: headcount cluster takeover"
-            f" {name} --to NODE",
-        )
-    if name in found.living and record.state != "retired":
-        raise UsageError(
-            f'Node "{name}" serves.',
-            "Take it out of the load balancer, wait until headcount cluster status shows that"
-            " everything it took is handed on, stop it, and retire it then.",
-        )
-    entry = registry.get(node_key(name))
-    assert entry is not None
-    retired = msgspec.structs.replace(record, state="retired")
-    registry.put(node_key(name), encoded(retired), entry.revision)

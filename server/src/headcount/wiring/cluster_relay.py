@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.cluster.membership_records import RelayReport
 from headcount.datafolder import DataFolder, open_data_folder
+from headcount.errors import EngineAwayError, OperatorError, StorageUnavailableError
 from headcount.journal import EntrySource, JournalDirectory, JournalFile
 from headcount.meter.sources import KnownSources
 from headcount.runfiles import write_whole
@@ -29,6 +32,7 @@ from headcount.wiring.task import Task
 __all__ = ["run"]
 
 _PAUSE_IN_ACK_S = 0.02
+_LAST_STEPS_S = 1.0
 _RELAY, _LOST = "cluster_relay", "cluster_lost"
 
 
@@ -67,7 +71,10 @@ def run(task: Task, child: Child) -> None:
                 troubles.begin(_LOST, said, remedy)
             else:
                 troubles.end(_LOST)
-            report = RelayReport(standing.until_ms, journals.uuids(), said)
+            report = RelayReport(
+                *(standing.until_ms, journals.uuids(), said, standing.unsent),
+                ended=child.stopping.is_set(),
+            )
             write_whole(folder.relay_report, report)
 
         handed_on: dict[str, int] = {}
@@ -89,7 +96,18 @@ def run(task: Task, child: Child) -> None:
             # Somebody waits for an answer.
             pause_most_s=_PAUSE_IN_ACK_S if settings.ack == "log" else PAUSE_MOST_S,
         )
+        _end(step, tend)
         host.close()
+
+
+def _end(step: Callable[[], bool], tend: Callable[[], None]) -> None:
+    """Hand on what came last, as far as that takes no time, and say what is left."""
+    until_s = time.monotonic() + _LAST_STEPS_S
+    with suppress(EngineAwayError, OperatorError, StorageUnavailableError):
+        while step() and time.monotonic() < until_s:
+            pass
+    with suppress(OperatorError, StorageUnavailableError):
+        tend()
 
 
 class _Journals:

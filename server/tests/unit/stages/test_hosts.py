@@ -48,12 +48,14 @@ class CountingLog(MemoryLog):
         self.told += 1
         super().tell_all(told)
 
-    def follow(self, subject: str, hint: int | None = None) -> Any:
-        return _Unanswered(super().follow(subject, hint), lambda: subject in self.away)
+    def follow(self, subject: str, hint: int | None = None, at: int = 0) -> Any:
+        return _Unanswered(super().follow(subject, hint, at), lambda: subject in self.away)
 
 
 class _Unanswered:
     """A follower that is not answered while its subject is away."""
+
+    set_backs = 0
 
     def __init__(self, follower: Any, is_away: Callable[[], bool]) -> None:
         self._follower = follower

@@ -14,6 +14,7 @@ from headcount.counting.metrics import API_CALLS, KINDS
 from headcount.counting.usage import DAYS_MAX, Counts
 from headcount.errors import StorageUnavailableError
 from headcount.stages.counts_feed import counts_subject
+from headcount.stages.counts_less import CountsLess
 from headcount.stages.counts_packs import CountsStanding, CountsWanted, FreshCounts, encode_counts
 from headcount.stages.mirror import Mirror
 from headcount.store.opening import open_mirror_store
@@ -43,7 +44,15 @@ class Life:
 
     def start(self) -> None:
         self.store = open_mirror_store(self.folder / "store.sqlite")
-        self.mirror = Mirror(self.store, self.log, NAMES, lambda: NOW_MS, lambda: self.now_s)
+        self.less: list[CountsLess] = []
+        self.mirror = Mirror(
+            self.store,
+            self.log,
+            NAMES,
+            lambda: NOW_MS,
+            lambda: self.now_s,
+            on_less=self.less.append,
+        )
 
     def restart(self) -> None:
         self.close()
@@ -189,6 +198,19 @@ def test_another_copy_is_taken_once_it_has_all_that_is_here(life: Life) -> None:
     # Who owned it before is not heard any more, however far it has come.
     life.publish(100, 200, {1: 99}, lineage="a", epoch=1)
     assert life.total() == 31
+
+
+def test_what_another_copy_lacks_is_told_before_sums_fall(life: Life) -> None:
+    life.publish(0, 100, {1: 30, 2: 4})
+    life.publish(0, 6, {1: 31, 2: 4}, lineage="b", epoch=2, position=101)
+    assert life.less == []
+    # A journal's last entries are nowhere, and what is shown must go on without them.
+    life.publish(0, 9, {1: 28, 2: 4}, lineage="c", epoch=3, position=97, until_ms=60)
+    assert life.less == [CountsLess("facts-0", "c", 3, 0, 4, 50, 50)]
+    assert life.total() == 28
+    # All entries are there, and were counted in another order.
+    life.publish(0, 9, {1: 28, 2: 3}, lineage="d", epoch=4, position=97)
+    assert life.less[1:] == [CountsLess("facts-0", "d", 1, 0, 0, 50, 50)]
 
 
 def test_tallies_are_taken_as_they_are(life: Life) -> None:

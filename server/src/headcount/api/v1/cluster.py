@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.wire.context import caller_of
 from headcount.api.wire.contract import Contract, answer, endpoint
+from headcount.cluster.losses import NotedLoss
 from headcount.cluster.overview import ClusterStatus
-from headcount.counting.calendar import moment_text
+from headcount.counting.calendar import MS_PER_DAY, Period, moment_text
 
-__all__ = ["CLUSTER_HANDLERS", "ClusterBody"]
+__all__ = ["CLUSTER_HANDLERS", "ClusterBody", "ClusterLoss", "losses_shown"]
 
 # The process that looks writes what it sees about once a second.
 _SEEN_WITHIN_MS = 10_000
+# Copies of a message are known for so long, whatever their months.
+_NEAR_MS = 35 * MS_PER_DAY
 
 
 class ClusterNode(msgspec.Struct, rename="camel"):
@@ -53,6 +57,15 @@ class ClusterPartition(msgspec.Struct, rename="camel"):
     message: Annotated[str, Meta(description="The same for people.")]
 
 
+class ClusterLoss(msgspec.Struct, rename="camel"):
+    """Something that may be missing in counts, or stand in another month, for good."""
+
+    noted_at: Annotated[str, Meta(description="When it was noted, RFC 3339 in UTC.")]
+    since: Annotated[str, Meta(description="Of what was taken from then on.")]
+    until: Annotated[str, Meta(description="Of what was taken until then.")]
+    message: Annotated[str, Meta(description="What happened, for people.")]
+
+
 class ClusterRecord(msgspec.Struct, rename="camel"):
     """The cluster, as this node last saw it."""
 
@@ -67,6 +80,10 @@ class ClusterRecord(msgspec.Struct, rename="camel"):
     missing: Annotated[list[str], Meta(description="What counting waits for; often nothing.")]
     nodes: list[ClusterNode]
     partitions: list[ClusterPartition]
+    at_risk: Annotated[
+        list[str], Meta(description="What would be lost with a disk now; often nothing.")
+    ]
+    losses: Annotated[list[ClusterLoss], Meta(description="What is lost for good; it stays here.")]
 
 
 class ClusterBody(msgspec.Struct):
@@ -122,7 +139,37 @@ def _record(found: ClusterStatus, now_ms: int) -> ClusterRecord:
         missing,
         nodes,
         partitions,
+        list(found.at_risk),
+        losses_of(found.losses),
     )
+
+
+def losses_of(losses: Iterable[NotedLoss]) -> list[ClusterLoss]:
+    """Losses as they are shown."""
+    return [
+        ClusterLoss(
+            moment_text(each.noted_at),
+            moment_text(each.since),
+            moment_text(each.until),
+            each.sentence,
+        )
+        for each in losses
+    ]
+
+
+def losses_shown(losses: Iterable[NotedLoss], period: Period) -> list[ClusterLoss] | UnsetType:
+    """The losses that may concern a month; absent where there are none.
+
+    One concerns the months of what was taken, and those in which a copy of it may count.
+    """
+    first_ms = period.first_day * MS_PER_DAY
+    after_ms = period.shifted(1).first_day * MS_PER_DAY
+    near = [
+        each
+        for each in losses
+        if each.since - _NEAR_MS < after_ms and each.noted_at + _NEAR_MS >= first_ms
+    ]
+    return losses_of(near) or UNSET
 
 
 @endpoint(

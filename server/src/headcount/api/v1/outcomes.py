@@ -15,6 +15,7 @@ from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.month import MonthView, read_month
+from headcount.api.v1.cluster import ClusterLoss, losses_shown
 from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, QueryParameter, answer, endpoint
 from headcount.api.wire.problems import Problem
@@ -101,6 +102,13 @@ class OutcomesBody(msgspec.Struct, rename="camel"):
     quotas_reached: Annotated[
         list[ReachedQuota], Meta(description="Where quotas of sources began to hold.")
     ] = []
+    losses: (
+        Annotated[
+            list[ClusterLoss],
+            Meta(description="What a cluster has lost for good that may concern the month."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class OutcomesAnswer(msgspec.Struct):
@@ -182,6 +190,7 @@ def _body(caller: Caller, month: MonthView, source_id: str | None) -> OutcomesBo
         _days(month, of_days, of_reasons),
         sources,
         _quotas(caller, month, source_id),
+        losses_shown(caller.services.losses(), month.period),
     )
 
 

@@ -12,6 +12,7 @@ from litestar import Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from headcount.api.usage.month import MonthView, read_month
+from headcount.api.v1.cluster import ClusterLoss, losses_shown
 from headcount.api.v1.month_end import forecasts_of
 from headcount.api.v1.plan_limits import LimitsRecord, limits_of
 from headcount.api.v1.plan_prices import Costs, costs_of, overage_costs, prices_of
@@ -116,6 +117,13 @@ class SummaryBody(msgspec.Struct, rename="camel"):
     change: TotalsChange | UnsetType = UNSET
     estimates: Estimates | UnsetType = UNSET
     estimated_overage_cost: CostEstimates | UnsetType = UNSET
+    losses: (
+        Annotated[
+            list[ClusterLoss],
+            Meta(description="What a cluster has lost for good that may concern the month."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class SummaryAnswer(msgspec.Struct):
@@ -166,6 +174,7 @@ def read_summary(request: Request[Any, Any, Any]) -> Response[bytes]:
         body.change = _change(now.totals, body.previous.totals)
     body.sources = _sources(caller, month, other)
     body.estimates = _estimates(caller, month)
+    body.losses = losses_shown(caller.services.losses(), month.period)
     if body.estimates is not UNSET and prices:
         body.estimated_overage_cost = _cost_estimates(body.estimates, limits, prices)
     return answer(SummaryAnswer(body), month.headers())

@@ -1,0 +1,122 @@
+"""Losses are noted once and for ever, by every node, whatever the registry forgets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from headcount.cluster.losses import (
+    Losses,
+    LossFolder,
+    NotedLoss,
+    made_of_before,
+    put_loss,
+    read_losses,
+    share_losses,
+)
+from headcount.cluster.membership_records import (
+    CLUSTER_FORMAT,
+    ClusterDocument,
+    NodeRecord,
+    PartitionReport,
+)
+from headcount.cluster.overview import ClusterStatus, status_of
+from headcount.cluster.placement import Partition, Placement, partitions_of
+from support.memory_registry import MemoryRegistryServer
+
+LOSS = NotedLoss("node-eu-3", 2_000, 1_000, 2_000, "It is lost.")
+OTHER = msgspec.structs.replace(LOSS, key="less-facts-0-abc", noted_at=1_500)
+
+
+@pytest.fixture
+def server() -> MemoryRegistryServer:
+    return MemoryRegistryServer()
+
+
+def test_a_loss_is_known_everywhere_and_outlives_the_registry(
+    server: MemoryRegistryServer, tmp_path: Path
+) -> None:
+    registry, a, b = server.open(), LossFolder(tmp_path / "a"), LossFolder(tmp_path / "b")
+    assert share_losses(registry, a) == Losses([], {})
+    put_loss(registry, LOSS)
+    put_loss(registry, msgspec.structs.replace(LOSS, sentence="As somebody else says."))
+    a.note(OTHER)
+    assert share_losses(registry, a, {"facts-0": 7}) == Losses([OTHER, LOSS], {"facts-0": 7})
+    assert share_losses(registry, b, {"facts-0": 5}) == Losses([OTHER, LOSS], {"facts-0": 7})
+    server.wipe()
+    assert share_losses(registry, b) == Losses([OTHER, LOSS], {"facts-0": 7})
+    assert read_losses(registry) == Losses([OTHER, LOSS], {"facts-0": 7})
+    assert LossFolder(tmp_path / "b").noted() == [OTHER, LOSS]
+
+
+def test_a_note_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    folder = LossFolder(tmp_path)
+    folder.note(LOSS)
+    (tmp_path / "broken.loss.json").write_text("{")
+    assert folder.noted() == [LOSS]
+
+
+@pytest.mark.parametrize(
+    ("own", "known", "anywhere", "taken", "former", "expected"),
+    [
+        (0, 0, 0, 100, 90, None),
+        (50, 50, 50, 100, 90, None),  # the backup is from after it
+        (0, 50, 50, 40, 60, 50),  # its former owner had noticed
+        (0, 50, 50, None, None, 50),  # an older copy of its own folder
+        (0, 0, 50, 40, 45, 50),  # its former owner died before anybody noticed
+        (0, 0, 50, 40, 60, None),  # it lived, and had nothing that was lost
+        (0, 0, 50, 60, 45, None),  # backed up by another node meanwhile
+        (0, 0, 50, None, None, None),
+    ],
+)
+def test_what_is_made_of_before_a_loss_is_known(
+    own: int, known: int, anywhere: int, taken: int | None, former: int | None, expected: int | None
+) -> None:
+    assert made_of_before(own, known, anywhere, taken, former) == expected
+
+
+def status(losses: Losses, backed_up_at: int | None) -> ClusterStatus:
+    """A cluster of one node that counts everything."""
+    cluster = ClusterDocument(CLUSTER_FORMAT, "c" * 32, 1, 1, "key", 0)
+    placement = Placement().given(partitions_of(1, 1), "a")
+    reports = {
+        name: PartitionReport(1, 9_000, backed_up_at_ms=backed_up_at)
+        for name in ("facts-0", "keys-0")
+    }
+    record = NodeRecord("a", "u", "1", "1.0", 1, "", "", 9_000, partitions=reports, until_ms=9_000)
+    return status_of(cluster, {"a": record}, {}, placement, 9_000, losses=losses)
+
+
+def test_until_when_a_disk_must_be_kept_is_said() -> None:
+    assert status(Losses(), None).at_risk == []
+    lost = Losses([], {"keys-0": 5_000})
+    [said] = status(lost, 4_000).at_risk
+    assert 'since 1970-01-01T00:00:04Z in keys-0 (node "a")' in said
+    assert "noticed at 1970-01-01T00:00:05Z" in said
+    assert "--backups" not in said
+    [said] = status(lost, None).at_risk
+    assert "Name a folder of backups with --backups" in said
+    assert status(lost, 5_001).at_risk == []
+    assert status(lost, 5_001).partitions[1].log_lost_at == 5_000
+
+
+def test_a_cluster_that_has_lost_something_never_says_that_all_is_well() -> None:
+    assert status(Losses(), None).sentence == "Everything is counted."
+    found = status(Losses([LOSS], {}), None)
+    assert found.sentence == "Everything is counted that there is; see one loss that is noted."
+    assert found.losses == [LOSS]
+
+
+def test_who_counted_a_partition_before_is_known_by_when_it_last_said_anything() -> None:
+    cluster = ClusterDocument(CLUSTER_FORMAT, "c" * 32, 1, 1, "key", 0)
+    placement = Placement().given(partitions_of(1, 1), "a").given([Partition("keys", 0)], "b")
+    nodes = {
+        name: NodeRecord(
+            name, "u", "1", "1.0", 1, "", "", said, partitions={"keys-0": PartitionReport(epoch)}
+        )
+        for name, said, epoch in (("a", 3_000, 1), ("b", 9_000, 2))
+    }
+    facts, keys = status_of(cluster, nodes, {}, placement, 9_000).partitions
+    assert (facts.former_said_at, keys.former_said_at) == (None, 3_000)

@@ -1,0 +1,81 @@
+"""A partition knows when the log has lost what it had counted out of it, and does not forget it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from headcount.counting.calendar import MS_PER_DAY
+from support.oracle import PlainFact
+from support.rig import assert_equal_to_oracle
+from support.stage_histories import FIRST_DAY, memory_folder
+from support.staged_cluster import StagedCluster
+
+
+@pytest.fixture
+def cluster() -> Iterator[StagedCluster]:
+    with TemporaryDirectory(dir=memory_folder()) as folder:
+        cluster = StagedCluster(Path(folder), now_ms=FIRST_DAY * MS_PER_DAY, facts=1, keys=1)
+        yield cluster
+        cluster.close()
+
+
+def posted(cluster: StagedCluster, first: int) -> None:
+    """Three messages, each counted by itself."""
+    for number in range(first, first + 3):
+        fact = PlainFact(cluster.now_ms, 1, 1, f"m{number}", f"u{number}")
+        cluster.append(0, 0, [fact])
+        cluster.settle()
+
+
+def lost_at(cluster: StagedCluster, name: str = "facts-0") -> int:
+    return int(cluster.meter(name).log_lost_at_ms)
+
+
+@pytest.mark.parametrize("wiped", [False, True])
+def test_what_the_log_has_lost_is_noticed_whatever_came_since(
+    cluster: StagedCluster, wiped: bool
+) -> None:
+    posted(cluster, 0)
+    assert lost_at(cluster) == 0
+    if wiped:
+        cluster.server.wipe()
+        cluster.server.wipe()  # twice is once
+    else:
+        cluster.server.subject("facts.0").entries.pop()
+    # Others publish at once: the numbers that were lost are given again, and passed.
+    for each in range(5):
+        cluster.server.subject("facts.0").entries.append(cluster.server.stored(b"%d" % each))
+    cluster.step()
+    noticed_ms = lost_at(cluster)
+    assert noticed_ms == cluster.now_ms
+    posted(cluster, 3)
+    assert lost_at(cluster) == noticed_ms, "it is noticed once"
+    cluster.restart("facts-0")
+    posted(cluster, 6)
+    assert lost_at(cluster) == noticed_ms
+    assert_equal_to_oracle(cluster.mirrors[0][0], cluster.oracle(), attributed=False)
+
+
+def test_what_is_lost_while_a_partition_does_not_run_is_noticed_when_it_does(
+    cluster: StagedCluster,
+) -> None:
+    posted(cluster, 0)
+    cluster.stop("facts-0")
+    cluster.server.subject("facts.0").entries.pop()
+    cluster.server.subject("facts.0").entries.append(cluster.server.stored(b"another"))
+    cluster.start("facts-0")
+    cluster.step()
+    assert lost_at(cluster) > 0
+
+
+def test_what_is_old_and_let_go_is_no_loss(cluster: StagedCluster) -> None:
+    posted(cluster, 0)
+    cluster.server.forget_all()
+    posted(cluster, 3)
+    cluster.restart("facts-0")
+    posted(cluster, 6)
+    assert (lost_at(cluster), lost_at(cluster, "keys-0")) == (0, 0)
