@@ -1,7 +1,9 @@
-"""Digests whose charts cannot be drawn in time: sent without them, and said to everybody."""
+"""Charts that cannot be drawn in time: digests are sent without them, which is said to everybody,
+and pages are answered."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -16,6 +18,7 @@ from headcount.alerting.deliverer import Deliverer
 from headcount.alerting.digest_pictures import Drawings
 from headcount.charts.javascript import can_draw
 from headcount.charts.pictures import NotDrawnInTimeError, drawn
+from headcount.page.assets import LIBRARY, Asset, Assets
 from headcount.troubles import Troubles, read_troubles
 from headcount.wiring.alerting import _report_drawings
 from support.delivering import KEY, PACE
@@ -45,7 +48,7 @@ def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     begun, script = tmp_path / "begun", tmp_path / "hangs"
     script.write_text(f'#!/bin/sh\necho $$ >> "{begun}"\nexec sleep 1000\n')
     script.chmod(0o700)
-    monkeypatch.setattr("headcount.charts.pictures.sys.executable", str(script))
+    monkeypatch.setattr("sys.executable", str(script))
     return begun
 
 
@@ -124,7 +127,7 @@ def test_a_library_that_fails_or_is_missing_is_said(
     place.goes_on(1)
     [record] = place.catalog.deliveries(1)
     with monkeypatch.context() as broken:
-        broken.setattr("headcount.charts.pictures.sys.executable", "/bin/false")
+        broken.setattr("sys.executable", "/bin/false")
         drawings = Drawings()
         assert drawings.of(record.body).missing.startswith("the library that draws them failed")
     with monkeypatch.context() as missing:
@@ -133,3 +136,18 @@ def test_a_library_that_fails_or_is_missing_is_said(
     assert drawings.went_without == 2
     assert len(drawings.of(record.body).pictures) == 2
     assert drawings.missing == ""
+
+
+def test_pages_are_answered_while_what_draws_in_browsers_hangs(
+    place: DigestPlace, hanging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headcount.charts.javascript._WITHIN_S", 1.0)
+    assets = Assets()
+
+    async def ask() -> list[Asset | None]:
+        return await asyncio.gather(*(assets.find(LIBRARY) for _ in range(5)))
+
+    assert asyncio.run(ask()) == [None] * 5
+    [pid] = pids(hanging)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

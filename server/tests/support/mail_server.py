@@ -25,6 +25,7 @@ class MailServer:
         came: every mail that it took, in order.
         refuse_receiver: the address that nobody has; empty for none.
         refuse_data: what it answers to every mail instead of taking it; empty to take it.
+        goodbye: what it answers to who leaves.
     """
 
     def __init__(self, port: int) -> None:
@@ -32,6 +33,7 @@ class MailServer:
         self.lock = threading.Lock()
         self.came: list[EmailMessage] = []
         self.refuse_receiver, self.refuse_data = "", ""
+        self.goodbye = "221 Bye"
 
     @property
     def url(self) -> str:
@@ -54,6 +56,9 @@ class MailServer:
             self.came.append(content)
         return "250 OK"
 
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        return self.goodbye
+
     def titles(self) -> list[str]:
         """The subjects of what came, in order."""
         with self.lock:
@@ -61,14 +66,19 @@ class MailServer:
 
 
 @contextmanager
-def mail_server() -> Iterator[MailServer]:
-    """A mail server that runs meanwhile; who signs in has the password `right`."""
+def mail_server(*, other_letters: bool = True) -> Iterator[MailServer]:
+    """A mail server that runs meanwhile; who signs in has the password `right`.
+
+    Args:
+        other_letters: whether it takes addresses with other letters than those of ASCII.
+    """
     with socket.socket() as probe:  # it asks itself at the port that it was given, which 0 is not
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = MailServer(port)
     controller = Controller(
         server, hostname="127.0.0.1", port=port, auth_require_tls=False,
+        enable_SMTPUTF8=other_letters,
         authenticator=lambda _s, _e, _v, _m, data: AuthResult(
             success=data.password == b"right", handled=False  # else it leaves the answer to others
         ),

@@ -31,5 +31,5 @@ async def unwrap(
             ahead, or is no JSON object.
         ApiValueError: the secret is none.
     """
-    body = payload if isinstance(payload, bytes | str) else await payload
+    body = await payload if isinstance(payload, Awaitable) else payload
     return verified(body, headers, secret)

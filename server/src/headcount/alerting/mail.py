@@ -30,6 +30,7 @@ _OFFERS_NONE = {
     "tls": "it offers no way of signing in: add the channel without a user and password",
 }
 _OFFERS_NONE["none"] = _OFFERS_NONE["tls"]
+_TAKES_ASCII = "it takes no addresses with other letters than those of ASCII (SMTPUTF8)"
 
 
 def message_of(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int) -> EmailMessage:
@@ -84,7 +85,9 @@ def send_mail(config: EmailConfig, event: str, notice: AlertNotice, now_ms: int)
             error.smtp_code, f"it answers {error.smtp_code} {_clean(words)}", taken=False
         )
     except smtplib.SMTPNotSupportedError:
-        return ReceiverAnswer(0, _OFFERS_NONE[config.security], taken=False)
+        is_plain = all(each.isascii() for each in (config.sender, *config.to))
+        lacks = _OFFERS_NONE[config.security] if is_plain else _TAKES_ASCII
+        return ReceiverAnswer(0, lacks, taken=False)
     except ssl.SSLError as error:
         if limit.is_over:
             return ReceiverAnswer(0, _NOT_IN_TIME, taken=False)

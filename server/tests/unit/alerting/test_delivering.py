@@ -16,13 +16,17 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from headcount.alerting.channels import (
     WebhookConfig,
+    email_config,
     opened,
     rotated,
     sealed,
+    shown,
     webhook_config,
 )
 from headcount.alerting.deliverer import DeliveryPace, pause_s
 from headcount.alerting.webhook_posts import post
+from headcount.catalog import NewDelivery
+from headcount.catalog.entities import fresh_id
 from headcount.errors import DataFolderError, UsageError
 from headcount.outgoing_connections import TimeLimit, pool_of
 from support.delivering import KEY, AlertsTold
@@ -365,6 +369,22 @@ def test_nobody_is_told_of_a_deleted_workspace_until_that_is_taken_back(
     alerts.catalog.undelete_workspace(1)
     alerts.looks_until(lambda: alerts.states() == ["delivered"])
     assert len(receiver.came) == 1
+
+
+def test_what_cannot_be_made_into_a_telling_is_a_try_like_any_other(alerts: AlertsTold) -> None:
+    """Else it would be tried every few seconds, for ever, with a trace in the log each time."""
+    channel_id = fresh_id()
+    config = email_config(["a@b.c"], "smtp+plain://127.0.0.1:1", None)
+    channel = alerts.catalog.add_channel(
+        1, channel_id=channel_id, name="mail", kind="email", shown=shown(config),
+        sealed=sealed(KEY, channel_id, config), digest="none", now_ms=alerts.now_ms,
+    )  # fmt: skip
+    body = '{"type": "headcount.alert", "data": {}}'
+    alerts.catalog.add_delivery(
+        NewDelivery(1, channel.number, "evt_1", "alert", body), alerts.now_ms
+    )
+    alerts.looks_until(lambda: alerts.catalog.deliveries(1)[0].attempts == 2)
+    assert "cannot be told" in alerts.catalog.deliveries(1)[0].log[0].said
 
 
 @pytest.mark.parametrize("how", FAILURES)

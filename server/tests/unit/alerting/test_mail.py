@@ -108,6 +108,24 @@ def test_what_a_mail_server_refuses_is_said_and_no_success(mails: MailServer) ->
     assert len(mails.came) == 1
 
 
+@pytest.mark.parametrize("goodbye", ["421 too busy", "250 see you", "nonsense"])
+def test_a_mail_that_was_taken_is_not_sent_again_for_how_the_server_says_goodbye(
+    mails: MailServer, goodbye: str
+) -> None:
+    mails.goodbye = goodbye
+    config = email_config(["ops@example.com"], mails.url, "headcount@example.com")
+    assert send_mail(config, "evt_1", notice_of(BODY), 0).taken
+    assert len(mails.came) == 1
+
+
+def test_a_mail_server_that_knows_no_other_letters_is_said() -> None:
+    with mail_server(other_letters=False) as plain:
+        config = email_config(["größe@example.com"], plain.url, "headcount@example.com")
+        answer = send_mail(config, "evt_1", notice_of(BODY), 0)
+    assert not answer.taken
+    assert "SMTPUTF8" in answer.said
+
+
 def test_a_mail_server_that_is_not_there_is_said(mails: MailServer) -> None:
     config = email_config(["ops@example.com"], "smtp+plain://127.0.0.1:9", "a@b.c")
     answer = send_mail(config, "evt", AlertNotice("t", "x", "x"), 0)
