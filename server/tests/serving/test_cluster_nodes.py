@@ -265,6 +265,7 @@ def test_who_lives_is_neither_taken_over_nor_retired(nodes: list[NodeProgram]) -
     a.kill()
     over = b.run("cluster", "takeover", "a", "--to", "b")
     assert over.returncode == 0, over.stderr
+    assert "No backup is known of facts-0, facts-1, keys-0, keys-1" in over.stderr
     told = b.json_status()
     assert {each["node"] for each in told["partitions"]} == {"b"}
     assert [each["state"] for each in told["nodes"]] == ["silent", "serving"]
@@ -303,3 +304,34 @@ def test_what_only_a_single_machine_does_is_refused_in_a_cluster(
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert 'is node "a" of one' in done.stderr
     assert "begin a new cluster with it at the turn of a month" in done.stderr
+
+
+def test_what_a_node_could_not_count_on_is_not_moved_to_it(
+    nodes: list[NodeProgram], tmp_path: Path
+) -> None:
+    a, b = nodes
+    move = ("cluster", "move", "keys-0", "keys-1", "--to", "b")
+    b.start()
+    never = b.run(*move)
+    assert never.returncode == 2
+    assert 'Node "a" has never served, so there is nothing of keys-0 that "b"' in never.stderr
+    assert "headcount serve --node a" in never.stderr
+    a.start()
+    untold = b.run(*move)
+    assert untold.returncode == 2
+    assert 'Node "b" is not told where backups lie' in untold.stderr
+    a.stop()
+    b.stop()
+    backups = ("--backups", str(tmp_path / "kept"))
+    b.start(*backups)
+    lacking = b.run(*move)
+    assert lacking.returncode == 2
+    assert 'There is no backup of keys-0 from which "b" could count on.' in lacking.stderr
+    assert {each["node"] for each in b.json_status()["partitions"]} == {"a"}
+    # One that is about to be made is waited for; and what was counted is counted on.
+    a.start(*backups)
+    moved = b.run(*move)
+    assert moved.returncode == 0, moved.stderr
+    eventually(lambda: all(each["countedUntil"] for each in b.json_status()["partitions"]))
+    owners = {each["name"]: each["node"] for each in b.json_status()["partitions"]}
+    assert owners == {"facts-0": "a", "facts-1": "a", "keys-0": "b", "keys-1": "b"}

@@ -249,19 +249,27 @@ Example:
 )
 @click.argument("partition", nargs=-1, required=True)
 @click.option("--to", "node", metavar="NODE", required=True, help="The node that is to count it.")
+@click.option(
+    "--by-hand",
+    is_flag=True,
+    help="The folders under partitions/ are put to the new node by hand: no backup is needed.",
+)
 @settings_options("cluster")
 @as_json_option
-def move(settings: Settings, partition: tuple[str, ...], node: str, as_json: bool) -> None:
+def move(
+    settings: Settings, partition: tuple[str, ...], node: str, by_hand: bool, as_json: bool
+) -> None:
     """Let PARTITIONs be counted by another node.
 
     It begins from the newest backup in --backups, and counts on by the log; what is shown grows
-    older until it has caught up, and is never smaller.
+    older until it has caught up, and is never smaller. Where there is no backup yet, it is waited
+    for, if the present owner is about to make one.
     """
     from headcount.wiring.cluster_founding import asked
     from headcount.wiring.cluster_placing import move as give
 
     with asked(settings) as registry:
-        give(registry, _partitions(partition), node)
+        give(registry, _partitions(partition), node, by_hand=by_hand)
     given = f'Node "{node}" counts {", ".join(partition)} from now on.'
     _tell_given(partition, node, f"{given} See headcount cluster status.", as_json=as_json)
 
@@ -285,10 +293,17 @@ def takeover(settings: Settings, dead: str, node: str, as_json: bool) -> None:
 
     with asked(settings) as registry:
         taken = take_over(registry, dead, node)
-    names = tuple(map(str, taken))
+    names = tuple(map(str, taken.partitions))
     said = f'Node "{dead}" counts nothing any more.'
     if names:
         said = f'Node "{node}" has taken over {", ".join(names)}.'
+    if taken.without_backup:
+        lacking = ", ".join(map(str, taken.without_backup))
+        said += (
+            f" No backup is known of {lacking}: until there is one in --backups, or the folder is"
+            f' put under partitions/ of "{node}" by hand, what is shown stays as old as it is. Once'
+            f' "{dead}" is back: headcount cluster move … --to {dead} --by-hand'
+        )
     _tell_given(names, node, said, as_json=as_json)
 
 

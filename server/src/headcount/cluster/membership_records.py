@@ -120,6 +120,7 @@ class NodeRecord(msgspec.Struct, frozen=True):
         takes_over: whether it takes over partitions of others by itself.
         unsent: how many entries of its journals are not handed on; None while nobody can say.
         acknowledges_in_log: whether it answers only when the log has what it took.
+        backups: whether it is told where backups of partitions lie; None of an earlier version.
     """
 
     name: str
@@ -141,6 +142,7 @@ class NodeRecord(msgspec.Struct, frozen=True):
     takes_over: bool = False
     unsent: int | None = None
     acknowledges_in_log: bool = False
+    backups: bool | None = None
 
 
 def node_key(name: str) -> str:

@@ -72,6 +72,7 @@ def run(task: Task, child: Child) -> None:
             hash_keys=list(read_hash_keys(place)),
             takes_over=settings.take_over_after is not None,
             acknowledges_in_log=settings.ack == "log",
+            backups=settings.backups is not None,
         )
         after_s = settings.take_over_after
         desk = ForgetDesk(registry, folder, known.node, settings.log_days, troubles)

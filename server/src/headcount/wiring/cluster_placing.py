@@ -7,7 +7,7 @@ somebody may publish what they count, nobody else is let.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from headcount.clock import now_ms
@@ -27,9 +27,14 @@ from headcount.engines import Registry
 from headcount.errors import UsageError
 from headcount.terminal import moment_text
 
-__all__ = ["Watched", "move", "place", "require_node", "take_over", "watched"]
+__all__ = ["TakenOver", "Watched", "move", "place", "require_node", "take_over", "watched"]
 
 _LOOK_S = 2.5 * BEAT_S
+_BACKED_UP_WITHIN_S = 60.0
+_OR_BY_HAND = (
+    " Or stop both nodes, put the folder under partitions/ to the new one by hand, and say"
+    " --by-hand."
+)
 
 
 class Watched(NamedTuple):
@@ -145,22 +150,78 @@ def place(registry: Registry, partitions: Sequence[Partition], node: str) -> Pla
     return change_placement(registry, placed)
 
 
-def move(registry: Registry, partitions: Sequence[Partition], node: str) -> Placement:
+def move(
+    registry: Registry,
+    partitions: Sequence[Partition],
+    node: str,
+    *,
+    by_hand: bool = False,
+    pause: Callable[[float], object] = time.sleep,
+) -> Placement:
     """Let partitions be counted by another node from now on.
 
-    What they have counted must be there already, or in the backups that the node finds: it counts
-    on from there by the log, and shows nothing of them before.
+    It counts on from their newest backups by the log, and shows nothing of them before. Where one
+    has none yet and its owner is about to make it, that is waited for.
+
+    Args:
+        registry: the cluster's.
+        partitions: which.
+        node: the new owner.
+        by_hand: their folders are put to the node by hand, so no backup is needed.
+        pause: waits for some seconds.
 
     Raises:
-        UsageError: there is no such partition, the node does not serve, or the log has lost what
-            only the disk of the owner has.
+        UsageError: there is no such partition, the node does not serve, it would have nothing to
+            count on from, or the log has lost what only the disk of the owner has.
         EngineAwayError: the registry cannot be asked.
     """
     _require_partitions(registry, partitions)
     found = watched(registry)
     require_node(found, node, living=True)
-    _require_backed_up(found, partitions, node)
+    if not by_hand:
+        _require_backups(registry, found, partitions, node, pause)
+        _require_backed_up(found, partitions, node)
     return change_placement(registry, lambda there: there.given(partitions, node))
+
+
+def _require_backups(
+    registry: Registry,
+    found: Watched,
+    partitions: Sequence[Partition],
+    node: str,
+    pause: Callable[[float], object],
+) -> None:
+    """See that a node finds what it is to count on from, rather than let it wait for ever."""
+    owners = {each: owner for each in partitions if (owner := found.placement.owner(each))}
+    moving = {each: owner.node for each, owner in owners.items() if owner.node != node}
+    for partition, owner_name in moving.items():
+        if owner_name not in found.nodes:
+            raise UsageError(
+                f'Node "{owner_name}" has never served, so there is nothing of {partition} that'
+                f' "{node}" could count on from.',
+                f"Start it first: headcount serve --node {owner_name}; and move {partition} once"
+                " headcount cluster status shows a backup of it.",
+            )
+    if moving and found.nodes[node].backups is False:
+        raise UsageError(
+            f'Node "{node}" is not told where backups lie, so it could not count on from there.',
+            "Start it with --backups, the same folder as for the other nodes." + _OR_BY_HAND,
+        )
+    nodes, waited_s = found.nodes, 0.0
+    while lacking := [each for each in moving if not _is_backed_up(nodes, each)]:
+        owner_name = moving[lacking[0]]
+        makes_one = owner_name in found.living and nodes[owner_name].backups is not False
+        if not makes_one or waited_s >= _BACKED_UP_WITHIN_S:
+            raise UsageError(
+                f'There is no backup of {lacking[0]} from which "{node}" could count on.',
+                f'Let node "{owner_name}" serve with --backups until headcount cluster status shows'
+                " one." + _OR_BY_HAND,
+            )
+        pause(BEAT_S)
+        waited_s += BEAT_S
+        values = registry.list(NODE_PREFIX).values()
+        records = [decoded(entry.value, NodeRecord) for entry in values]
+        nodes = {record.name: record for record in records}
 
 
 def _require_backed_up(found: Watched, partitions: Sequence[Partition], node: str) -> None:
@@ -178,11 +239,26 @@ def _require_backed_up(found: Watched, partitions: Sequence[Partition], node: st
             )
 
 
-def take_over(registry: Registry, dead: str, node: str) -> list[Partition]:
-    """Let a node count what another one has counted that no longer lives.
+def _is_backed_up(nodes: Mapping[str, NodeRecord], partition: Partition) -> bool:
+    """Whether any node has said that there is a backup, be it a former owner's."""
+    reports = (each.partitions.get(str(partition)) for each in nodes.values())
+    return any(report is not None and report.backed_up_at_ms is not None for report in reports)
 
-    Returns:
-        Which partitions.
+
+class TakenOver(NamedTuple):
+    """What was given to another node.
+
+    Attributes:
+        partitions: which.
+        without_backup: those of them of which no backup is known.
+    """
+
+    partitions: list[Partition]
+    without_backup: list[Partition]
+
+
+def take_over(registry: Registry, dead: str, node: str) -> TakenOver:
+    """Let a node count what another one has counted that no longer lives.
 
     Raises:
         UsageError: the one lives, or the other does not.
@@ -204,4 +280,5 @@ def take_over(registry: Registry, dead: str, node: str) -> list[Partition]:
         return there.given([each for each in due if each in owned], node)
 
     placement = change_placement(registry, taken)
-    return [each for each in due if each in placement.owned_by(node)]
+    given = [each for each in due if each in placement.owned_by(node)]
+    return TakenOver(given, [each for each in given if not _is_backed_up(found.nodes, each)])
