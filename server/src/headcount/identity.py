@@ -39,6 +39,10 @@ __all__ = [
 """The folder, in the data folder, that holds the former databases while an upgrade is under way."""
 
 _RESTORE = "Put it back as it was, or restore the data folder from a backup."
+_MADE_ANEW = (
+    "In a cluster it is a copy: headcount doctor --repair lets the next start make it anew. Or put"
+    " it back as it was."
+)
 _GO_ON = " To go on without what is gone: headcount doctor --repair"
 
 
@@ -168,9 +172,15 @@ def require_part(database: Path) -> None:
     raise DamagedDataError(
         f"{database} {state}, and it has held what was acknowledged: without it, other counts"
         " would be shown.",
-        # Without the store or the catalog, there is nothing to go on with.
-        _RESTORE if database.parent == folder else _RESTORE + _GO_ON,
+        _remedy_of_missing(folder, database),
     )
+
+
+def _remedy_of_missing(folder: Path, database: Path) -> str:
+    if database.parent != folder:
+        return _RESTORE + _GO_ON
+    # Without the store or the catalog, a single machine has nothing to go on with.
+    return _MADE_ANEW if DataFolder(folder).cluster.exists() else _RESTORE
 
 
 def admit_part(database: Path, uuid: str, installation: str, *, register: bool) -> None:

@@ -93,9 +93,17 @@ def init(settings: Settings, facts: int, keys: int, again: bool, as_json: bool) 
             "hash key": f"fingerprint {made.hash_key}; every node needs a copy of it",
         }
     )
-    say(
-        "", f"Next: headcount serve --data {shlex.quote(str(settings.data))} --node {settings.node}"
-    )
+    say("", f"Next: {_serving(settings)}")
+
+
+def _serving(settings: Settings) -> str:
+    """The command that serves what was begun; without an address, which may hold a password."""
+    words = ["headcount", "serve", "--data", str(settings.data), "--node", settings.node or ""]
+    if settings.cluster is not None and settings.cluster.startswith("@"):
+        words += ["--cluster", settings.cluster]
+    if settings.hash_key is not None:
+        words += ["--hash-key", str(settings.hash_key)]
+    return shlex.join(words)
 
 
 @cluster.command(
@@ -137,9 +145,7 @@ def join(settings: Settings, single: Path, facts: int, keys: int, as_json: bool)
     )
     if joined.aside:
         say(f"{joined.aside:,} messages that wait aside stay in {single}.")
-    say(
-        "", f"Next: headcount serve --data {shlex.quote(str(settings.data))} --node {settings.node}"
-    )
+    say("", f"Next: {_serving(settings)}")
 
 
 @cluster.command(
@@ -288,6 +294,7 @@ def takeover(settings: Settings, dead: str, node: str, as_json: bool) -> None:
 
     Watches for five seconds whether it lives. With --take-over-after, nodes do so by themselves.
     """
+    from headcount.cluster.placement import names_of
     from headcount.wiring.cluster_founding import asked
     from headcount.wiring.cluster_placing import take_over
 
@@ -296,9 +303,9 @@ def takeover(settings: Settings, dead: str, node: str, as_json: bool) -> None:
     names = tuple(map(str, taken.partitions))
     said = f'Node "{dead}" counts nothing any more.'
     if names:
-        said = f'Node "{node}" has taken over {", ".join(names)}.'
+        said = f'Node "{node}" has taken over {names_of(names)}.'
     if taken.without_backup:
-        lacking = ", ".join(map(str, taken.without_backup))
+        lacking = names_of(taken.without_backup)
         said += (
             f" No backup is known of {lacking}: until there is one in --backups, or the folder is"
             f' put under partitions/ of "{node}" by hand, what is shown stays as old as it is. Once'

@@ -13,7 +13,7 @@ from headcount.cluster.forget_records import ForgetDocument, behind
 from headcount.cluster.liveness import BEAT_S
 from headcount.cluster.losses import Losses, NotedLoss
 from headcount.cluster.membership_records import ClusterDocument, NodeRecord
-from headcount.cluster.placement import Placement, partitions_of
+from headcount.cluster.placement import Placement, names_of, partitions_of
 from headcount.terminal import moment_text
 
 __all__ = [
@@ -198,7 +198,7 @@ def names_and_owners(partitions: Mapping[str, str]) -> str:
     by_node: dict[str, list[str]] = {}
     for name, node in partitions.items():
         by_node.setdefault(node, []).append(name)
-    said = [f'{", ".join(names)} (node "{node}")' for node, names in sorted(by_node.items())]
+    said = [f'{names_of(names)} (node "{node}")' for node, names in sorted(by_node.items())]
     return " and ".join(said)
 
 
@@ -273,7 +273,7 @@ def _partition(
 ) -> PartitionStatus:
     owner = placement.owners.get(name)
     if owner is None:
-        said = f"Nobody counts {name}: headcount cluster place {name} NODE"
+        said = f"Nobody counts {name}: headcount cluster place {name} --to NODE"
         return PartitionStatus(name, None, 0, None, None, None, said)
     record = nodes.get(owner.node)
     report = record.partitions.get(name) if record is not None else None
@@ -285,7 +285,7 @@ def _partition(
     if state in ("silent", "stopped"):
         words = (
             f'waits for node "{owner.node}", which is {state}: start it, or headcount cluster'
-            f" takeover {owner.node}"
+            f" takeover {owner.node} --to NODE"
         )
     elif state != "serving":
         words = (
@@ -293,7 +293,9 @@ def _partition(
             f" headcount serve --node {owner.node}"
         )
     elif report is not None and report.said:
-        words = f"waits: {report.said.removesuffix('.')}"
+        # It says "It lacks …", or what is wrong with its folder.
+        said = report.said.removesuffix(".")
+        words = said.removeprefix("It ") if said.startswith("It ") else f"waits: {said}"
     elif behind_s is None:
         words = f'is being opened by node "{owner.node}"'
     elif behind_s > _BEHIND_AFTER_S:
@@ -357,7 +359,7 @@ def _together(missing: Sequence[PartitionStatus]) -> Iterator[str]:
         if len(names) == 1:
             yield next(each.sentence for each in missing if each.name == names[0])
         else:
-            yield f"Partitions {', '.join(names)}, each: {words}"
+            yield f"Partitions {names_of(names)}, each: {words}"
 
 
 def _is_missing(partition: PartitionStatus, states: Mapping[str, str]) -> bool:

@@ -39,6 +39,7 @@ __all__ = [
     "Partition",
     "Placement",
     "Stage",
+    "names_of",
     "partitions_of",
     "write_leases",
 ]
@@ -96,6 +97,30 @@ def partitions_of(facts: int, keys: int) -> list[Partition]:
         *(Partition("facts", number) for number in range(facts)),
         *(Partition("keys", number) for number in range(keys)),
     ]
+
+
+def names_of(partitions: Iterable[object]) -> str:
+    """Partitions for a sentence: `facts-0 to facts-15, keys-3`; other names as they are."""
+    numbers: dict[str, list[int]] = {}
+    others = []
+    for name in map(str, partitions):
+        stage, _, number = name.rpartition("-")
+        if stage in ("facts", "keys") and number.isdecimal():
+            numbers.setdefault(stage, []).append(int(number))
+        else:
+            others.append(name)
+    found = []
+    for stage, of_stage in sorted(numbers.items()):
+        ordered = sorted(set(of_stage))
+        while ordered:
+            first = last = ordered.pop(0)
+            while ordered and ordered[0] == last + 1:
+                last = ordered.pop(0)
+            if last - first > 1:
+                found.append(f"{stage}-{first} to {stage}-{last}")
+            else:
+                found += [f"{stage}-{number}" for number in range(first, last + 1)]
+    return ", ".join([*found, *sorted(others)])
 
 
 class Ownership(msgspec.Struct, frozen=True):

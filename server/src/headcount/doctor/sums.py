@@ -13,7 +13,7 @@ import numpy as np
 
 from headcount.counting.calendar import Period
 from headcount.counting.usage import Counts
-from headcount.doctor.findings import REPAIR, Finding, ok, problem
+from headcount.doctor.findings import Finding, ok, problem
 from headcount.store.counts import counts_of
 from headcount.store.runs import Run
 from headcount.store.view import StoreView
@@ -21,9 +21,9 @@ from headcount.wording import number_of
 
 __all__ = ["check_sums"]
 
-_SUMS_REMEDY = (
-    "Stop this node, move its store.sqlite out of the data folder and start again: it is made anew"
-    " of what partitions say. Nothing is counted there."
+_REMEDY = (
+    "Stop this node, then: headcount doctor --repair. The next start makes them anew of what"
+    " partitions have counted; nothing is counted there."
 )
 _NAMED_MAX = 3
 
@@ -36,7 +36,7 @@ def check_sums(store: StoreView[Run]) -> Iterator[Finding]:
     """
     faults = list(islice(store.faults(), _NAMED_MAX))
     for fault in faults:
-        yield problem("sums", f"What this node shows is damaged: {fault}.", REPAIR)
+        yield problem("sums", f"What this node shows is damaged: {fault}.", _REMEDY)
     if faults:
         return
     sums: dict[tuple[int, Period, int], Counts] = {}
@@ -61,7 +61,7 @@ def check_sums(store: StoreView[Run]) -> Iterator[Finding]:
             "sums",
             f"What this node shows of {of}workspace {workspace} in {str(period)[:7]} is not the sum"
             f" of what partitions have counted ({number_of(len(wrong), 'such row')}).",
-            _SUMS_REMEDY,
+            _REMEDY,
             workspace=workspace,
             source=source,
             period=str(period),

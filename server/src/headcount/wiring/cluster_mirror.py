@@ -9,11 +9,12 @@ everywhere.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import closing
 
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
-from headcount.cluster.placement import DECIDES, Leases, partitions_of
+from headcount.cluster.placement import DECIDES, Leases, names_of, partitions_of
 from headcount.counting.calendar import day_of_ms
 from headcount.datafolder import FolderLock, open_data_folder
 from headcount.engines import FactLog
@@ -87,8 +88,8 @@ def _tell(mirror: Mirror, troubles: Troubles) -> None:
     if missing := mirror.missing():
         troubles.begin(
             _MISSING,
-            f"Usage cannot be read on this node: what {', '.join(missing)} has counted is not here"
-            " yet.",
+            f"Usage cannot be read on this node: what {names_of(missing)} {_has(missing)} counted"
+            " is not here yet.",
             "It comes by itself once a node that counts it runs; see `headcount cluster status`.",
         )
         return
@@ -102,7 +103,7 @@ def _tell(mirror: Mirror, troubles: Troubles) -> None:
         troubles.end(_BEHIND)
         return
     message = (
-        f"Usage is not up to date: {', '.join(late)} {'has' if len(late) == 1 else 'have'} not"
+        f"Usage is not up to date: {names_of(late)} {_has(late)} not"
         " counted all that was taken. What is shown is older, and right for then."
     )
     remedy = "See `headcount cluster status` for who is waited for."
@@ -110,6 +111,10 @@ def _tell(mirror: Mirror, troubles: Troubles) -> None:
         troubles.restate(_BEHIND, message, remedy, hinders=False)
     else:
         troubles.begin(_BEHIND, message, remedy, hinders=False)
+
+
+def _has(names: Collection[str]) -> str:
+    return "has" if len(names) == 1 else "have"
 
 
 class _Keeper:

@@ -25,7 +25,7 @@ from headcount.cluster.membership import MembershipFile
 from headcount.cluster.membership_records import NodeRecord, PartitionReport, RelayReport
 from headcount.cluster.one_catalog import OneCatalog, latest_version, newer, restore
 from headcount.cluster.overview import status_of
-from headcount.cluster.placement import write_leases
+from headcount.cluster.placement import names_of, write_leases
 from headcount.datafolder import DataFolder, open_data_folder, read_hash_keys
 from headcount.engines import Registry
 from headcount.engines.opening import open_registry
@@ -222,8 +222,7 @@ class _ClusterNode:
             return False
         taken = self._control.take_over_due(seen, self._take_over_after_s)
         if taken:
-            names = ", ".join(map(str, taken))
-            _log.warning("took over from silent nodes: %s", names)
+            _log.warning("took over from silent nodes: %s", names_of(taken))
         return bool(taken)
 
     def leave(self) -> None:

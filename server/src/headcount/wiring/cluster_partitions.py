@@ -18,7 +18,7 @@ from headcount.cluster.membership import MembershipFile
 from headcount.cluster.membership_records import ClusterDocument, PartitionReport
 from headcount.cluster.overview import ClusterStatus
 from headcount.cluster.partition_lives import PartitionLives
-from headcount.cluster.placement import Leases, Partition
+from headcount.cluster.placement import Leases, Partition, names_of
 from headcount.counting.calendar import MS_PER_DAY
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.engines import FactLog
@@ -166,7 +166,7 @@ class _Partitions:
             _log.warning(
                 "not sure to be as this node left them, so what they hand on is another queue from"
                 " here on, and nothing is lost or counted twice: %s",
-                ", ".join(renewed),
+                names_of(renewed),
             )
         if missing:
             problem = " ".join(dict.fromkeys(error.problem for error in missing))
@@ -265,7 +265,7 @@ class _Partitions:
             backup = self._backups.newest(partition)
             until_ms = meter.until_ms()
             if waits_for := [name for name in meter.waits_for() if name]:
-                said = f"It waits for what {', '.join(sorted(waits_for))} has taken."
+                said = f"It waits for what {_handed(partition, waits_for)}."
             elif meter.chain.lacking():
                 said = "It lacks entries, and has asked for them."
             elif hosted.relay is not None and hosted.relay.standing().lost:
@@ -293,3 +293,10 @@ class _Partitions:
         for place in list(self._open):
             self._close(place)
         self._lives.end(stands)
+
+
+def _handed(partition: Partition, waits_for: Sequence[str]) -> str:
+    """What a partition waits for of whom, as the end of a sentence."""
+    if partition.stage == "facts":
+        return f"{', '.join(sorted(waits_for))} {'has' if len(waits_for) == 1 else 'have'} taken"
+    return f"{names_of(waits_for)} {'hands' if len(waits_for) == 1 else 'hand'} on"

@@ -10,6 +10,7 @@ from pathlib import Path
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.cluster.membership_records import RelayReport
+from headcount.cluster.placement import names_of
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.errors import EngineAwayError, OperatorError, StorageUnavailableError
 from headcount.journal import EntrySource, JournalDirectory, JournalFile
@@ -62,10 +63,11 @@ def run(task: Task, child: Child) -> None:
             standing = relay.standing()
             said = ""
             if standing.lost:
-                names = ", ".join(sorted({f"facts-{number}" for _, number in standing.lost}))
+                lacking = {f"facts-{number}" for _, number in standing.lost}
+                lacks = "lacks" if len(lacking) == 1 else "lack"
                 said = (
-                    f"{names} lacks messages that this node has handed on and deleted: they are in"
-                    " the log, or in a newer backup of that partition."
+                    f"{names_of(lacking)} {lacks} messages that this node has handed on and"
+                    " deleted: they are in the log, or in a newer backup of that partition."
                 )
                 remedy = "Restore the partition from its newest backup; see docs/cluster.md."
                 troubles.begin(_LOST, said, remedy)

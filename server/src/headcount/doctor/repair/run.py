@@ -15,6 +15,7 @@ import apsw
 from headcount.catalog import schema as catalog
 from headcount.confirmed import read_confirmed, second_witness_of, witness_of
 from headcount.datafolder import DataFolder, read_hash_keys
+from headcount.doctor.repair.copies import repair_copies
 from headcount.doctor.repair.journals import (
     FoundJournal,
     find_journal,
@@ -120,6 +121,8 @@ class _Repair:
             return
         self._identity = yield from repair_identity(self._folder, self._side)
         self._folder.journals.mkdir(mode=0o700, exist_ok=True)
+        if self._folder.cluster.exists():
+            yield from repair_copies(self._folder, self._identity, self._side)
         store = yield from self._read_store()
         if store is not None:
             for path in self._folder.journal_files():
