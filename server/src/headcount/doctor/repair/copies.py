@@ -26,10 +26,12 @@ def repair_copies(folder: DataFolder, identity: Identity, side: Side) -> Iterato
     """Have a node's sums and catalog made anew where they have to be.
 
     Args:
-        folder: a node's.
+        folder: any; only a node's has copies.
         identity: what the folder says of its parts; changed.
         side: where the former ones are kept.
     """
+    if not folder.cluster.exists():
+        return  # a single machine has no copies
     if said := _wrong_sums(folder, identity):
         _expect_no_more(folder, folder.store, identity, side)
         yield Act(

@@ -121,8 +121,7 @@ class _Repair:
             return
         self._identity = yield from repair_identity(self._folder, self._side)
         self._folder.journals.mkdir(mode=0o700, exist_ok=True)
-        if self._folder.cluster.exists():
-            yield from repair_copies(self._folder, self._identity, self._side)
+        yield from repair_copies(self._folder, self._identity, self._side)
         store = yield from self._read_store()
         if store is not None:
             for path in self._folder.journal_files():
