@@ -7,6 +7,7 @@ contributions. Only what is new is looked at, so that a batch of ids that are kn
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -103,13 +104,15 @@ class MonthOfContributions:
         places = owners * DAYS_MAX + days
         starts = np.flatnonzero(np.r_[True, places[1:] != places[:-1]])
         scopes = self._month.scopes
+        bounds = pairwise([*starts.tolist(), len(places)])
+        parts = [slice(*each) for each in bounds]
         return map(
             DayOfContributions,
             scopes.workspaces[owners[starts]].tolist(),
             scopes.sources[owners[starts]].tolist(),
             days[starts].tolist(),
-            np.split(named, starts[1:]),
-            np.split(counts, starts[1:]),
+            [named[part] for part in parts],
+            [counts[part] for part in parts],
         )
 
 

@@ -8,6 +8,7 @@ its version, then as other.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -43,16 +44,17 @@ def add_contributions(
         contributions: by month, source and day, in any order and also repeated.
         attributes: what the numbers in there mean, each by its place.
     """
-    numbers: dict[tuple[int, int, int], _Numbers] = {}
+    # Both halves of a batch have something of nearly every day: its row is read and written once.
+    days: defaultdict[tuple[int, int, int], defaultdict[int, list[DayOfContributions]]]
+    days = defaultdict(lambda: defaultdict(list))
     for period, of_day in contributions:
-        place = of_day.workspace, period.number, of_day.source
-        of_month = numbers.get(place)
-        if of_month is None:
-            of_month = numbers[place] = _Numbers(ledger.get(ATTRIBUTES, *place))
-        _add_day(ledger, (*place, of_day.day), of_month, of_day, attributes)
-    for place, of_month in numbers.items():
-        if of_month.has_grown:
-            ledger.put(ATTRIBUTES, *place, _pack(of_month.listed))
+        days[of_day.workspace, period.number, of_day.source][of_day.day].append(of_day)
+    for place, of_source in days.items():
+        numbers = _Numbers(ledger.get(ATTRIBUTES, *place))
+        for day, added in of_source.items():
+            _add_day(ledger, (*place, day), numbers, added, attributes)
+        if numbers.has_grown:
+            ledger.put(ATTRIBUTES, *place, _pack(numbers.listed))
 
 
 def _listed(row: Row | None) -> tuple[Attributes, ...]:
@@ -103,16 +105,16 @@ def _add_day(
     ledger: Ledger,
     place: tuple[int, int, int, int],
     numbers: _Numbers,
-    added: DayOfContributions,
+    added: Sequence[DayOfContributions],
     attributes: Sequence[Attributes],
 ) -> None:
-    own = [numbers.of(attributes[number]) for number in added.numbers.tolist()]
+    own = [numbers.of(attributes[number]) for each in added for number in each.numbers.tolist()]
     counts = np.zeros((numbers.size, COLUMNS), np.int64)
     held = ledger.get(CONTRIBUTION, *place)
     if held is not None:
         former = _decoded(held[-1])
         counts[former["number"]] = former["counts"]
-    np.add.at(counts, own, added.counts)
+    np.add.at(counts, own, np.concatenate([each.counts for each in added]))
     used = np.flatnonzero(counts.any(axis=1))
     entries = np.empty(len(used), _ENTRY)
     entries["number"], entries["counts"] = used, counts[used]
