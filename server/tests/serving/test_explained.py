@@ -23,7 +23,7 @@ def sent(shop: Shop) -> None:
 
     shop.server.track("/v1/batch", {"batch": [
         message("page", 1, anonymousId="a1"),
-        message("track", 2, anonymousId="a2", event="Signed \x1b[31m<b>Up</b>"),
+        message("track", 2, anonymousId="a2", event="Signed \x1b[31m<b>\u202eUp</b>"),
         message("identify", 3, anonymousId="a1", userId="ann"),
     ]}, web)  # fmt: skip
     shop.server.track(
@@ -52,10 +52,16 @@ def test_every_new_id_is_told_with_its_message(tmp_path: Path) -> None:
             ("web", "analytics.js", "4.1.0", "identify", "", False, "identified", 1),
             ("web", "analytics.js", "4.1.0", "identify", "", False, "linked", -1),
             ("web", "analytics.js", "4.1.0", "page", "", False, "anonymous", 1),
-            ("web", "analytics.js", "4.1.0", "track", "Signed ?[31m<b>Up</b>", False,
+            ("web", "analytics.js", "4.1.0", "track", "Signed ?[31m<b>?Up</b>", False,
              "anonymous", 1),
         ]  # fmt: skip
         assert told["change"] == told["now"] == sum(row[-1] for row in rows) == 3
+        assert told["notes"] == [
+            f"{told['against'][:7]} lies before the first usage: there is nothing to hold"
+            f" {told['period'][:7]} against, so all of it is new."
+        ]
+        origins = {each["origin"] for each in told["contributions"]}
+        assert "page views by known bots from browsers, by pages that name no library" in origins
 
         own = shop.ask(
             f"/headcount/v1/explain?sourceId={shop.source_ids['backend']}&by=event&limit=1"
@@ -96,4 +102,13 @@ def test_every_new_id_is_told_with_its_message(tmp_path: Path) -> None:
             page = visitor.get("/page/explain").text
             assert "4.1.0" in page
             assert "<b>Up" not in page
-            assert visitor.get("/page/explain?period=2001-01-01").status_code == 404
+            for query, title in (
+                ("period=2001-01-01", "no such month"),
+                ("source=x", "no such so"),
+            ):
+                refused = visitor.get(f"/page/explain?{query}")
+                assert (refused.status_code, title in refused.text) == (404, True)
+            # Of a month beside itself the one before is shown.
+            month = told["period"]
+            itself = visitor.get(f"/page/explain?period={month}&against={month}&metric=x&rank=x")
+            assert f'value="{told["against"]}" selected' in itself.text

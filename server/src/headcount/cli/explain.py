@@ -121,6 +121,8 @@ def _print(told: dict[str, Any]) -> None:
     )
     for note in told["notes"]:
         say(f"Note: {note}")
+    if told["causes"] and told["metric"] != "mtu":
+        say("Likely causes are looked for in tracked users, whichever count is explained:")
     for number, cause in enumerate(told["causes"], 1):
         library = f"{cause['library']} {cause['libraryVersion']}".strip()
         where = " / ".join(part for part in (cause["sourceName"], library) if part)

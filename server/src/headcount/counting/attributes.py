@@ -46,8 +46,11 @@ _EVENT_CHARACTERS_MAX = 60
 _VERSION_CHARACTERS_MAX = 30
 _SEPARATOR = "\x1f"
 _STRANGE = re.compile(r"[^A-Za-z0-9._+() -]+")
-# Control characters, the separator among them, and halves of characters.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# Control characters, the separator among them, what orders or hides text, and halves of characters.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff]+"
+)
 
 
 class Attributes(NamedTuple):

@@ -17,6 +17,7 @@ from headcount.counting.metrics import BY_NAME, HEADLINES
 from headcount.counting.months import periods_of
 from headcount.page.asking import ApiRefusal
 from headcount.page.one_month import no_such_month
+from headcount.page.one_source import no_such_source
 from headcount.page.visits import visit_of
 
 __all__ = ["EXPLAINED_HANDLERS"]
@@ -34,11 +35,20 @@ async def explain_page(request: Request[Any, Any, Any]) -> Response[bytes]:
         for name in ("period", "against", "metric", "rank")
         if (value := request.query_params.get(name))
     }
+    if asked.get("period") == asked.get("against"):
+        # Whoever chooses the month that stands beside it wants to see that one, beside another.
+        asked.pop("against", None)
+    # What no form of this page sends is left aside.
+    for name, known in (("metric", [each.option for each in HEADLINES]), ("rank", _RANKS)):
+        if asked.get(name) not in known:
+            asked.pop(name, None)
     source_id = request.query_params.get("source")
     query = [*asked.items(), ("limit", _ROWS)]
     if source_id:
         query.append(("sourceId", source_id))
     sources = (await visit.ask(SourceListBody, "/headcount/v1/sources")).sources
+    if source_id and not any(each.id == source_id for each in sources):
+        return await no_such_source(request, visit)
     try:
         told = await visit.ask(ExplainBody, "/headcount/v1/explain", query=query)
     except ApiRefusal as refusal:

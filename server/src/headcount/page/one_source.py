@@ -40,7 +40,7 @@ from headcount.page.listings import COUNTED, OTHERS, PARTS, USERS, day_rows
 from headcount.page.one_month import DAILY, forecasts_of_month, no_such_month, of_month
 from headcount.page.visits import Viewer, visit_of
 
-__all__ = ["SOURCE_PAGE_HANDLERS", "show_source"]
+__all__ = ["SOURCE_PAGE_HANDLERS", "no_such_source", "show_source"]
 
 _ADMIN = "admin"
 
@@ -160,7 +160,7 @@ async def show_source(
     sources = (await visit.ask(SourceListBody, "/headcount/v1/sources")).sources
     source = next((each for each in sources if each.id == wanted), None)
     if source is None:
-        return await _no_such_source(request, visit)
+        return await no_such_source(request, visit)
     try:
         month = await _read(visit, source, period, against)
     except ApiRefusal as refusal:
@@ -216,7 +216,8 @@ async def _forwarding(visit: Viewer, source: SourceRecord) -> ForwardingRecord |
     return next((each for each in told.forwarding if each.source_id == source.id), None)
 
 
-async def _no_such_source(request: Request[Any, Any, Any], visit: Viewer) -> Response[bytes]:
+async def no_such_source(request: Request[Any, Any, Any], visit: Viewer) -> Response[bytes]:
+    """The page that is answered where a workspace has no source of an id."""
     return await visit.parts.pages.send(
         request,
         "failure",

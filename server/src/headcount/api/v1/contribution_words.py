@@ -56,7 +56,7 @@ def origin_words(of: Attributes | None, parts: Collection[str]) -> str:
         return "all messages"
     phrases = [_messages(of, parts)]
     if of.type not in (REST, MOVED.type):
-        phrases += [_senders(of, parts), _bots(of, parts)]
+        phrases += [_bots(of, parts), _senders(of, parts)]
     return " ".join(filter(None, phrases))
 
 

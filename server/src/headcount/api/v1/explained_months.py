@@ -104,6 +104,12 @@ class ExplainedMonths:
 
     def notes(self, told: ExplainedCount) -> Iterator[str]:
         """Sentences about what cannot be told, and why."""
+        now, before = self.readings
+        if now.first_period is None or before.period < now.first_period:
+            yield (
+                f"{str(before.period)[:7]} lies before the first usage: there is nothing to hold"
+                f" {str(now.period)[:7]} against, so all of it is new."
+            )
         parts = [
             f"{count_text(untold)} of {str(reading.period)[:7]}"
             for untold, reading in zip(told.untold, self.readings, strict=True)

@@ -20,7 +20,7 @@ NOBODY = UNKNOWN._replace(library="unknown")
         (VIEWED, PARTS, "page views from analytics.js 4.1.0"),
         (SIGNED, PARTS, 'events "Signed Up" from analytics.js 4.1.0'),
         (SIGNED._replace(event=""), PARTS, "track calls from analytics.js 4.1.0"),
-        (VIEWED._replace(bot=True), PARTS, "page views from analytics.js 4.1.0 by known bots"),
+        (VIEWED._replace(bot=True), PARTS, "page views by known bots from analytics.js 4.1.0"),
         (BROWSER, PARTS, "page views from browsers, by pages that name no library"),
         (BROWSER._replace(library="other"), PARTS, "page views from senders that name no library"),
         (BROWSER._replace(library="curl", type="identify"), PARTS, "identify calls from curl"),
