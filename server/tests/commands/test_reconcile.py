@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import subprocess
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from support.program import Program
+from support.program import Program, now
+from support.scripted_api import scripted
 from support.server_fixture import Shop, serving
 
 FEBRUARY = ("--period", "2021-02")
@@ -209,6 +211,96 @@ def test_an_archive_is_compared_down_to_its_ids(
     finished = run(program, shop, "--archive", str(same), "--workspace", "Shop", "--tolerance", "0")
     assert finished.returncode == 0, finished.stderr
     assert "All is within the tolerance." in finished.stderr
+
+
+def test_an_archive_that_ends_too_early_is_never_within(
+    program: Program, shop: Shop, tmp_path: Path
+) -> None:
+    records = [each for source in SOURCES for each in month(source)]
+    whole = gzip.compress("".join(json.dumps(each) + "\n" for each in records).encode())
+    archive = tmp_path / "archive.ndjson.gz"
+    archive.write_bytes(whole[:-200])
+    finished = run(
+        program, shop, "--archive", str(archive), "--workspace", "Shop", "--tolerance", "100"
+    )
+    assert finished.returncode == 3, finished.stderr
+    assert "it ends too early" in finished.stderr
+    assert "OUTSIDE" not in finished.stdout
+    assert "Not all of the archive could be read" in finished.stderr
+
+
+def rows_of(day: str) -> dict[str, Any]:
+    row = {"timestamp": f"{day}T00:00:00.000Z"}
+    users = {"periodStart": 1, "periodEnd": 2} | dict.fromkeys(
+        ("anonymous", "anonymousIdentified", "identified", "neverIdentified"), "0"
+    )
+    ended = {"current": "MQ==", "totalEntries": 1}
+    return {
+        f"/usage/{metric}/{of}daily": [(200, {name: [row | counts | named], "pagination": ended})]
+        for metric, called, counts in (
+            ("api-calls", "APICalls", {"apiCalls": "5"}), ("mtu", "MTU", users)
+        )
+        for of, name, named in (
+            ("", f"dailyWorkspace{called}Usage", {}),
+            ("sources/", f"dailyPerSource{called}Usage", {"sourceId": "x"}),
+        )
+    }  # fmt: skip
+
+
+def refused(status: int) -> dict[str, Any]:
+    return {path: [(status, None)] for path in rows_of("2021-02-01")}
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (rows_of("2021-03-31"), "told of 2021-03-31 where it was asked for 2021-02"),
+        (refused(401), "--theirs-token-file"),
+        (refused(403), "does not let this token read"),
+        (refused(404), "has no such usage"),
+        (refused(422), "refuses what it was asked"),
+    ],
+)
+def test_a_vendor_that_answers_otherwise_is_told_as_theirs(
+    program: Program, shop: Shop, answers: dict[str, Any], words: str
+) -> None:
+    (token := program.cwd / "token").write_text("of-theirs")
+    with scripted(answers) as vendor:
+        finished = run(program, shop, "--theirs", vendor.url, "--theirs-token-file", str(token))
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert words in finished.stderr
+    assert "as --theirs names it" in finished.stderr
+    assert "headcount token" not in finished.stderr
+    assert "of-theirs" not in finished.stderr
+
+
+def test_a_vendor_that_asks_for_patience_gets_it(program: Program, shop: Shop) -> None:
+    (token := program.cwd / "token").write_text("of-theirs")
+    answers = {path: [(500, None), (429, None), *each]
+               for path, each in rows_of("2021-02-28").items()}  # fmt: skip
+    with scripted(answers) as vendor:
+        finished = run(
+            program, shop, "--theirs", vendor.url, "--theirs-token-file", str(token),
+            "--format", "json",
+        )  # fmt: skip
+    assert finished.returncode == 3, finished.stderr
+    told = {each["name"]: each["theirs"] for each in json.loads(finished.stdout)["differences"]
+            if each["metric"] == "apiCalls"}  # fmt: skip
+    assert told["workspace"] == told["x"] == 5
+
+
+def test_what_both_know_of_no_day_is_not_within(program: Program, shop: Shop) -> None:
+    invoice = program.cwd / "invoice.csv"
+    invoice.write_text("Source,Month,MTU\nWeb,2021-02,\n")
+    finished = run(program, shop, "--theirs", str(invoice))
+    assert finished.returncode == 2
+    assert "There is no day of 2021-02" in finished.stderr
+    # Of the month that runs the last day is not over, and a whole month's count is about that.
+    runs = f"{now():%Y-%m}"
+    invoice.write_text(f"Month,MTU\n{runs},5\n")
+    finished = run(program, shop, "--theirs", str(invoice), "--period", runs)
+    assert finished.returncode == 2
+    assert "can be compared" in finished.stderr or "There is no day" in finished.stderr
 
 
 def test_a_picture_is_drawn(program: Program, shop: Shop, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from headcount.clock import now_ms
 from headcount.config import THEIRS_TOKEN_ENV
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.months import current_period
-from headcount.errors import UsageError
+from headcount.errors import OperatorError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,6 +226,13 @@ def _read_side(connection: ApiConnection, month: Period) -> CountedMonth:
     names = source_names(connection)
     workspace = month_rows(connection, Query("workspace", None), month, {})
     by_source = month_rows(connection, Query("source", None), month, names)
+    for row in (*workspace, *by_source):
+        if f"{row['day']:%Y-%m}" != str(month)[:7]:
+            raise OperatorError(
+                f"{connection.host} ({connection.how}) told of {row['day']} where it was asked for"
+                f" {str(month)[:7]}; nothing was compared.",
+                "Ask whoever runs it: it does not answer as a usage API does.",
+            )
     return CountedMonth.of_rows(month, workspace, by_source)
 
 

@@ -72,6 +72,7 @@ class Reconciled:
         ids: of an archive.
         notes: what else is to be said.
         is_whole: whether all of the other side could be read.
+        by_our_rules: whether theirs are messages that were counted here.
     """
 
     period: Period
@@ -86,6 +87,7 @@ class Reconciled:
     ids: Sequence[IdsOfSource] = ()
     notes: list[str] = field(default_factory=list)
     is_whole: bool = True
+    by_our_rules: bool = False
 
     @property
     def within(self) -> bool:
@@ -94,7 +96,8 @@ class Reconciled:
 
     def causes(self, difference: Difference) -> list[str]:
         """What may have caused a difference."""
-        return causes_of(difference, self.known.get(difference.ours_id or "", Known()))
+        known = self.known.get(difference.ours_id or "", Known())
+        return causes_of(difference, known, by_our_rules=self.by_our_rules)
 
 
 def print_reconciled(found: Reconciled, file_format: str) -> None:

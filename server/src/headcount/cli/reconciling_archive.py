@@ -92,13 +92,14 @@ def against_archive(
                 f"The ids of {str(month)[:7]} are gone from the data folder, since the month is"
                 " closed: only counts are compared."
             )
-        result.is_whole = not archive.failures
+        result.is_whole, result.by_our_rules = not archive.failures, True
         result.notes += _notes(archive, reader.unknown, [each.name for each in files.left_out])
         if ids_file is not None:
             lone = _lone(folder, month, keys, archive)
             texts = reader.texts(found)
             with whole_target(ids_file, binary=False) as stream:
-                stream.write(b"".join(_id_lines(month, found, names, texts, lone)))
+                for line in _id_lines(month, found, names, texts, lone):
+                    stream.write(line)
             result.notes.append(f"The ids that one side has alone are in {ids_file}.")
     return result
 

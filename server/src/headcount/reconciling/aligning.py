@@ -1,7 +1,8 @@
 """Which source of theirs is which of ours: takes both sides, proposes a mapping.
 
 By id, then by name, then by how much alike their days are: two sources whose calls a day agree
-nearly are one. What somebody has said goes before all of it.
+nearly are one; of several whose days are as alike, the one whose name is most alike. What
+somebody has said goes before all of it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,16 +72,18 @@ def aligned(ours: CountedMonth, theirs: CountedMonth, said: Mapping[str, str]) -
         # A name that two sources of a side have says nothing.
         if len(here[name]) == len(there[name]) == 1:
             join(there[name][0], here[name][0], "name")
+    alike = [
+        (each, there, here)
+        for there in left_theirs.values()
+        for here in left_ours.values()
+        if (each := _alike(here.days, there.days)) >= _ALIKE_MIN
+    ]
     scored = sorted(
-        (
-            (_alike(here.days, there.days), there.id, here.id)
-            for there in left_theirs.values()
-            for here in left_ours.values()
-        ),
-        reverse=True,
+        (round(each, 2), _names_alike(here.name, there.name), each, there.id, here.id)
+        for each, there, here in alike
     )
-    for alike, theirs_id, ours_id in scored:
-        if alike >= _ALIKE_MIN and theirs_id in left_theirs and ours_id in left_ours:
+    for *_, theirs_id, ours_id in reversed(scored):
+        if theirs_id in left_theirs and ours_id in left_ours:
             join(theirs_id, ours_id, "usage")
     return pairs
 
@@ -88,6 +92,10 @@ def _named(name: str, side: CountedMonth) -> str:
     if name in side.sources:
         return name
     return next((each.id for each in side.sources.values() if each.name == name), name)
+
+
+def _names_alike(name: str, other: str) -> float:
+    return SequenceMatcher(None, name.casefold(), other.casefold()).ratio()
 
 
 def unheeded(

@@ -6,6 +6,7 @@ Each is a guess that the numbers bear out, and says which numbers; none is said 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from headcount.counting.metrics import API_CALLS, HEADLINES, Metric
@@ -48,26 +49,50 @@ class Known:
         return cls(duplicates, int(outcomes["rejected"]), **others)
 
 
-def causes_of(difference: Difference, known: Known) -> list[str]:
-    """What may have caused a difference, the most telling first; nothing where nothing differs."""
+def causes_of(difference: Difference, known: Known, *, by_our_rules: bool = False) -> list[str]:
+    """What may have caused a difference, the most telling first; nothing where nothing differs.
+
+    Args:
+        difference: it.
+        known: what is known of our side.
+        by_our_rules: whether theirs are messages that were counted here, as an archive's are.
+    """
+    say_which = "say which under [sources] in the file of --sources."
+    if by_our_rules:
+        say_which = "say which under [sources] in the file of --map."
     if difference.state == "theirs-only":
         return [
             "Nothing of it came here in the month: it does not post here, or it has another name"
-            " here; say which under [sources] in the file of --sources."
+            f" here; {say_which}"
         ]
     if difference.state == "ours-only":
         return [
             "They have nothing of it in the month: it posts here alone, or it has another name"
-            " there; say which under [sources] in the file of --sources."
+            f" there; {say_which}"
         ]
     if difference.difference == 0 and not any(each.difference for each in difference.days):
         return []
+    if not difference.theirs:
+        return ["They have nothing of it in the month."]
+    if not by_our_rules and _are_theirs_new(difference.days):
+        return [
+            "Their number of each day is about what came on that day alone here: give --new, if the"
+            " file has no totals from the start of the month."
+        ]
     by_rule = (
         _of_calls(difference, known)
         if _is_calls(difference.metric)
         else _of_users(difference, known)
     )
-    return [*by_rule, *_of_days(difference)]
+    return [*by_rule, *_of_days(difference, by_our_rules=by_our_rules)]
+
+
+def _are_theirs_new(days: Sequence[DayDifference]) -> bool:
+    """Whether their totals are those of each day alone, on days that the first is not among."""
+    came = [each.ours - before.ours for before, each in pairwise(days)]
+    theirs = [each.theirs for each in days[1:]]
+    alike = sum(_about(one, other) for one, other in zip(came, theirs, strict=True))
+    return len(came) >= _DAYS_MIN and alike >= 0.8 * len(came)
 
 
 def _is_calls(metric: Metric) -> bool:
@@ -112,7 +137,7 @@ def _of_users(difference: Difference, known: Known) -> list[str]:
     return found
 
 
-def _of_days(difference: Difference) -> list[str]:
+def _of_days(difference: Difference, *, by_our_rules: bool) -> list[str]:
     """What the shape of the days says."""
     days = difference.days
     grown = [each for each in days if each.added]
@@ -121,10 +146,12 @@ def _of_days(difference: Difference) -> list[str]:
     moved = sum(abs(each.added) for each in grown)
     largest = sorted(grown, key=lambda each: -abs(each.added))[:_FEW_DAYS]
     if abs(difference.difference) * 10 <= moved:
-        return [
+        # Who counts by our rules cuts days as we do.
+        cut_otherwise = (
             "Days differ much more than the month does: they may cut days in another time zone, or"
             " by another time of a message than that of its receipt."
-        ]
+        )
+        return [] if by_our_rules else [cut_otherwise]
     of_largest = sum(abs(each.added) for each in largest)
     if of_largest >= 0.9 * moved and len(days) > 2 * _FEW_DAYS:
         named = ", ".join(f"{each.day + 1}" for each in sorted(largest, key=lambda e: e.day))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,15 @@ def test_sources_are_aligned_by_word_id_name_and_usage_in_this_order() -> None:
     assert found == {"c": ("c", "id"), "x": ("a", "name"), "y": ("b", "usage")}
     said = aligned(ours, theirs, {"nowhere": "Quiet", "gone": "a"})
     assert {pair.theirs: (pair.ours, pair.why) for pair in said}["z"] == ("e", "said")
+
+
+def test_of_sources_whose_days_are_as_alike_names_decide() -> None:
+    ours, theirs = side(days([1])), side(days([1]))
+    for each, names in ((ours, ["Web", "App", "Shop"]), (theirs, ["s-shop", "s-app", "s-web"])):
+        for name in names:
+            each.sources[name] = named(name, name, [20] * 31)
+    found = {pair.theirs: pair.ours for pair in aligned(ours, theirs, {})}
+    assert found == {"s-web": "Web", "s-app": "App", "s-shop": "Shop"}
 
 
 def test_a_mapping_is_written_as_it_is_read(tmp_path: Path) -> None:
@@ -134,6 +144,15 @@ def test_causes_are_said_where_numbers_bear_them_out_and_nowhere_else() -> None:
     shifted = [80, 120] * 15 + [100]
     [apart] = one(same, days(shifted))
     assert "time zone" in causes_of(apart, Known())[0]
+
+    assert causes_of(apart, Known(), by_our_rules=True) == []
+    [alone] = one(days(shifted), days([shifted[0]] + [b - a for a, b in pairwise(shifted)]))
+    assert "give --new" in causes_of(alone, Known())[0]
+    [nothing] = one(same, days([0] * 31))
+    assert causes_of(nothing, Known()) == ["They have nothing of it in the month."]
+    [lone] = differences(side(same, web=same), side(same, app=same), [], LAST, Fraction(0))[1:2]
+    assert "--sources" in causes_of(lone, Known())[0]
+    assert "--map" in causes_of(lone, Known(), by_our_rules=True)[0]
 
     [users, _] = one(days(steady, [10] * 31), days(steady, [12] * 31))
     known = Known(known_later=62, summed_mtu=310 + 62)
