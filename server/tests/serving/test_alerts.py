@@ -80,6 +80,11 @@ def test_a_threshold_that_is_reached_is_told_once_and_verified(tmp_path: Path) -
         eventually(lambda: len(receiver.came) > came, "it to be told again")
         assert receiver.came[-1].headers["webhook-id"] == log[0]["event"]
         assert run(shop, "channel", "test", "ops")["taken"]
+        # A receiver that takes its time does not keep the server from ending well.
+        receiver.script = lambda _: Does(after_s=40)
+        came = len(receiver.came)
+        shop.server.program.run("alert", "resend", str(log[0]["id"]))
+        eventually(lambda: len(receiver.came) > came, "a try that is not answered")
 
 
 def test_what_nobody_could_be_told_is_said_and_told_once_there_is_a_channel(

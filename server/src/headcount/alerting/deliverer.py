@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -130,8 +130,9 @@ class Deliverer:
         self._key = key
         self._clock_ms = clock_ms
         self._pace = pace or DeliveryPace()
-        self._pool = ThreadPoolExecutor(_AT_ONCE_MAX, "tell")
-        self._in_flight: dict[int, Future[None]] = {}
+        self._in_flight: dict[int, threading.Thread] = {}
+        self._writing = threading.Lock()
+        self._is_closed = False
         self.health: dict[int, ChannelHealth] = {}
         self.answers: list[tuple[int, str]] = []
         self.waiting: dict[int, int] = {}
@@ -146,7 +147,7 @@ class Deliverer:
         """
         self._write_down_late()
         self.take_events()
-        self._in_flight = {n: each for n, each in self._in_flight.items() if not each.done()}
+        self._in_flight = {n: each for n, each in self._in_flight.items() if each.is_alive()}
         channels = {each.number: each for each in self._catalog.channels()}
         living = {each.number for each in self._catalog.workspaces()}
         due: dict[int, DeliveryRecord] = {}
@@ -189,7 +190,12 @@ class Deliverer:
                 continue
             sending[of] += 1
             failing[of] += fails
-            self._in_flight[number] = self._pool.submit(self._deliver, channel, due[number])
+            # One that nobody waits for when this process ends: a receiver may take its time.
+            thread = threading.Thread(
+                target=self._deliver, args=(channel, due[number]), name="tell", daemon=True
+            )
+            self._in_flight[number] = thread
+            thread.start()
 
     def take_events(self) -> None:
         """Write down what was found since, once for each of its channels."""
@@ -267,13 +273,16 @@ class Deliverer:
             next_at_ms = self._clock_ms() + round(1000 * paused_s)
             self._catalog.note_attempt(record.id, attempt, state=state, next_at_ms=next_at_ms)
 
-        try:
-            written_down(note)
-        except DataFolderError:
-            self._unwritten[record.id] = note
-            raise
-        if answer.gone:
-            self._is_gone(channel.number, f"{answer.said}: it wants no more")
+        with self._writing:
+            if self._is_closed:
+                return answer, "waiting"  # the next process tells it again
+            try:
+                written_down(note)
+            except DataFolderError:
+                self._unwritten[record.id] = note
+                raise
+            if answer.gone:
+                self._is_gone(channel.number, f"{answer.said}: it wants no more")
         return answer, state
 
     def _is_gone(self, channel: int, said: str) -> None:
@@ -303,6 +312,14 @@ class Deliverer:
             former, failures=failures, said=answer.said, rests_until_s=time.monotonic() + rest_s
         )
 
-    def close(self) -> None:
-        """End soon: what is being sent is ended, or sent again by the next one."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def close(self, within_s: float = 60.0) -> None:
+        """End: what is being sent is ended, or sent again by the next one.
+
+        Args:
+            within_s: for how long it is waited for, in seconds.
+        """
+        until_s = time.monotonic() + within_s
+        for each in self._in_flight.values():
+            each.join(max(0.0, until_s - time.monotonic()))
+        with self._writing:
+            self._is_closed = True

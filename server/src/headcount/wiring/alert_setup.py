@@ -40,8 +40,13 @@ class CatalogAlerts:
     def _read(self) -> None:
         catalog = self._catalog
         workspaces = [each.number for each in catalog.workspaces()]
+        sources = catalog.sources()
+        # Nothing comes from a deleted source, and nobody is to be told so.
+        deleted = {each.number for each in sources if each.deleted_at_ms is not None}
         records = [
-            each for each in catalog.alert_rules() if each.enabled and each.workspace in workspaces
+            each
+            for each in catalog.alert_rules()
+            if each.enabled and each.workspace in workspaces and each.source not in deleted
         ]
         channels = [each for each in catalog.channels() if each.state != "gone"]
         of_workspace: dict[int, tuple[int, ...]] = {}
@@ -51,7 +56,7 @@ class CatalogAlerts:
         rules = tuple(_rule(each, of_workspace.get(each.workspace, ())) for each in records)
         judged = {each.workspace for each in records}
         limits = {number: catalog.dated_limits(number) for number in judged}
-        owner = {source.number: source.workspace for source in catalog.sources()}
+        owner = {source.number: source.workspace for source in sources}
         quotas = tuple(
             Quota(owner[each.source], each.source, each.metric, each.amount, each.past)  # type: ignore[arg-type]
             for each in catalog.quotas()

@@ -42,6 +42,8 @@ __all__ = ["run"]
 _LOOK_EVERY_S = 0.5
 _REPORT_EVERY_S = 1.0
 _TIDY_EVERY_S = 600.0
+# A receiver may take its time, and a server that is told to stop does not.
+_ENDS_WITHIN_S = 1.0
 _FAILURES = 3
 
 
@@ -66,7 +68,7 @@ def run(task: Task, child: Child) -> None:
             return channel_key(folder, settings.hash_key, catalog)
 
         deliverer = Deliverer(catalog, store.alerts, key, now_ms, may_tell=may_tell)
-        stack.callback(deliverer.close)
+        stack.callback(deliverer.close, _ENDS_WITHIN_S)
         quotas = SharedQuotas(catalog, store.alerts, now_ms) if is_node else None
         digests = Digests(catalog, store, now_ms)
         child.ready()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -352,6 +353,40 @@ def test_receivers_that_never_answer_keep_no_other_workspaces_waiting(
         finally:
             answering.set()
         alerts.looks_until(lambda: alerts.states() == ["delivered"] * 12)
+
+
+def test_a_process_that_ends_waits_for_no_receiver_and_writes_nothing_afterwards(
+    alerts: AlertsTold, receiver: ScriptedReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    answering, done = threading.Event(), threading.Event()
+
+    def hangs(_: int) -> Does:
+        answering.wait(60)
+        return Does()
+
+    receiver.script = hangs
+    channel, _ = alerts.channel(receiver.url)
+    alerts.finds(channel.number)
+    deliver, note = alerts.deliverer.deliver, alerts.catalog.note_attempt
+    noted: list[object] = []
+    alerts.catalog.note_attempt = lambda *_, **__: noted.append(1)  # type: ignore[method-assign]
+
+    def delivering(*given: Any) -> Any:
+        found = deliver(*given)
+        done.set()
+        return found
+
+    alerts.deliverer.deliver = delivering  # type: ignore[method-assign]
+    alerts.deliverer.look()
+    alerts.deliverer.close(0.0)
+    answering.set()
+    assert done.wait(60)
+    assert not noted
+    assert not caplog.records
+    alerts.catalog.note_attempt = note  # type: ignore[method-assign]
+    alerts.start()
+    alerts.looks_until(lambda: alerts.states() == ["delivered"])
+    assert len({posted.headers["webhook-id"] for posted in receiver.came}) == 1
 
 
 def test_nobody_is_told_of_a_deleted_workspace_until_that_is_taken_back(
