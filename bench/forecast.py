@@ -64,6 +64,10 @@ class _Kind:
         begins: the day of the first usage.
         season: how far activity swings in a year.
         identifies: share of the anonymous visitors of the last days that become known each day.
+        noise: how far a day's activity is from what it should be, as a deviation of its logarithm.
+        wanders: how far activity walks away from where it was, the same of each day.
+        month_end: how many times as active people are on a month's last three days.
+        holidays: share of the days on which hardly anybody comes.
     """
 
     weekend: tuple[float, float] = (0.9, 1.1)
@@ -75,6 +79,10 @@ class _Kind:
     begins: int = 0
     season: float = 0.0
     identifies: float = 0.0
+    noise: float = 0.08
+    wanders: float = 0.0
+    month_end: float = 1.0
+    holidays: float = 0.0
 
 
 _KINDS = {
@@ -89,7 +97,18 @@ _KINDS = {
     "tiny": _Kind(people=(1.5, 1.5)),
     "seasonal": _Kind(weekend=(1.2, 1.8), season=0.4),
     "identifying": _Kind(weekend=(0.15, 0.4), cookies=(1.0, 1.0), identifies=0.09),
+    "signed in": _Kind(weekend=(0.3, 1.0), cookies=(0.0, 0.0)),
 }
+# Ways of use that nothing in Headcount was set by: it is tried on them alone.
+_OTHERS = {
+    "even": _Kind(noise=0.02),
+    "noisy": _Kind(noise=0.3),
+    "wandering": _Kind(wanders=0.02),
+    "busy at the end": _Kind(month_end=2.0),
+    "holidays": _Kind(weekend=(0.15, 0.4), holidays=0.03),
+    "growing fast": _Kind(growth=1.25),
+}
+_ALL = _KINDS | _OTHERS
 
 
 def history(kind: str, seed: int) -> list[Counts]:
@@ -99,8 +118,8 @@ def history(kind: str, seed: int) -> list[Counts]:
         kind: how it is used, one of the table's.
         seed: which of that kind.
     """
-    use = _KINDS[kind]
-    chance = np.random.default_rng([seed, list(_KINDS).index(kind)])
+    use = _ALL[kind]
+    chance = np.random.default_rng([seed, list(_ALL).index(kind)])
     people = int(10 ** chance.uniform(*use.people))
     # Most come seldom, a few every day.
     habit = chance.beta(chance.uniform(0.3, 0.9), chance.uniform(3, 9), people)
@@ -115,15 +134,22 @@ def history(kind: str, seed: int) -> list[Counts]:
         goes = chance.exponential(-30 / np.log(use.growth), people)
     if use.launch:
         comes[: people // 2] = chance.integers(days - 60, days - 5)
-    day, months, known_soon = 0, [], 0.0
+    day, months, known_soon, level = 0, [], 0.0, 0.0
     for month in range(_MONTHS):
         period = _FIRST.shifted(month)
         counts, seen = np.zeros((DAYS_MAX, len(KINDS)), np.int64), np.zeros(people, bool)
         for place in range(period.length):
-            busy = chance.lognormal(0, 0.08) * (1 + use.season * np.sin(day * 2 * np.pi / 365))
+            busy = chance.lognormal(0, use.noise) * (1 + use.season * np.sin(day * 2 * np.pi / 365))
             busy *= weekend if (period.first_day + place) % 7 in (2, 3) else 1.0
             if chance.random() < use.campaigns:
                 busy *= chance.uniform(2, 5)
+            if use.wanders:
+                level += chance.normal(0, use.wanders)
+                busy *= np.exp(level)
+            if use.holidays and chance.random() < use.holidays:
+                busy *= 0.1
+            if place >= period.length - 3:
+                busy *= use.month_end
             active = chance.random(people) < np.minimum(habit * busy, 0.98)
             active &= (comes <= day) & (goes > day) & (day >= use.begins)
             visitors = chance.poisson(cookies * active.sum())

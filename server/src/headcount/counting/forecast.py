@@ -2,40 +2,31 @@
 
 Takes what was new on each day of the month so far and of the months before, gives running totals
 for each day to come; gives none while it cannot tell: for up to three complete days of usage, for a
-single message, or for one day's usage alone. Pure arithmetic, which is this:
+single message, or for one day's usage alone. Pure arithmetic.
 
-What is new on a day is expected to be a month's level, times what its day of the week has, times
-(for sets of ids, which fill up: who came before is not new) a power of how far into the month it
-is. All three are learned together from the complete days of this month and of up to twelve before,
-by a Poisson regression whose priors say: no day of the week differs, a month's level is about
-that of the month before, and sets fill up as they usually do. Identified, anonymous and
-anonymous identified ids are learned apart, since they fill up differently, and MTU is their sum.
-A day counts for no more than twenty messages or ids would, however many it has: days differ by more
-than chance. What few days have, and is more than ten times what any other of their month has, is
-not learned from.
-
-The range is what the regression itself does not know (the covariance of what it learned), how far
-days were from what it expected, and some in a hundred for what no such model sees. That four of
-five months end in it was tried on generated histories of eleven kinds and on a public one:
-`python -m bench.forecast`.
+What the days to come bring is told by `counting.regression`, of each column by itself: identified,
+anonymous and anonymous identified ids fill up differently, and MTU is their sum. How wide the range
+is, is what the regression says of its errors and, more so the more months are known, what it would
+have missed in each of those, cut after as many days. That four of five months end in it was tried
+on generated histories of many kinds and on public ones: `python -m bench.forecast`.
 
 Today's count is where estimates start from. What is missing to an ordinary day is still to come
-today; where more than that has come already, nothing is.
+today; where more than that has come already, nothing is. Each id comes with a message, so that
+there never are more of them than of messages.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from headcount.counting.calendar import Period
-from headcount.counting.metrics import STORED, Metric
+from headcount.counting.metrics import BY_NAME, STORED, Metric
+from headcount.counting.regression import Expected, expected_of
 from headcount.counting.usage import Counts
 
 __all__ = ["FORMER_MONTHS", "Forecast", "Range", "Reach", "forecast_of"]
@@ -45,19 +36,11 @@ FORMER_MONTHS = 12
 
 _DAYS_MIN = 4
 _SURE_DAYS = 5
-# Precisions of the priors, in messages or ids of a day that counts for `_DAY_WEIGHT` of them.
-_DAY_WEIGHT = 20.0
-_LEVEL_FOLLOWS, _WEEKDAY_IS_NONE, _DECAY_IS_USUAL = 30.0, 3.0, 30.0
-# What no such model sees, in shares of what is expected.
-_UNSEEN = 0.05
-# So many days may have more than so many times what the others have, and be none of them.
-_OUTLIERS_ONE_IN, _OUTLIER_TIMES = 8, 10
+# For how many back-tested months counts what the regression says of itself; and how many times as
+# far as that, squared, a month may have missed: a single one must not tell of all.
+_OWN_WORD_MONTHS, _MISSED_MAX = 4.0, 9.0
 _DEVIATIONS = 1.2816
 """Standard deviations to either side that hold four fifths."""
-_STEPS_MAX = 30
-_EXPONENT_MAX = 30.0
-
-_Floats = npt.NDArray[np.float64]
 
 
 class Range(NamedTuple):
@@ -153,24 +136,40 @@ def forecast_of(
     learned = sum(map(len, months[begun:])) - int(used[begun][0])
     if learned < _DAYS_MIN:
         return None
-    ahead = _Ahead(np.zeros(period.length - len(days) + 1), np.zeros(period.length - len(days) + 1))
-    for column, sign in metric.terms:
-        of_column = [month[:, column].astype(np.float64) for month in months]
-        if (part := _learned(of_column, period, STORED[column].decay)) is not None:
-            ahead = _Ahead(ahead.totals + sign * part.totals, ahead.variances + part.variances)
+    parts = (
+        (sign, expected_of([month[:, column].astype(float) for month in months], period,
+                           STORED[column].decay))
+        for column, sign in metric.terms
+    )  # fmt: skip
+    length = period.length - len(days) + 1
+    ahead = Expected(np.zeros(length), np.zeros(length), 0.0, *np.zeros((2, len(former))))
+    for sign, part in parts:
+        ahead = ahead if part is None else ahead.plus(part, sign)
     base = totals[-2] if len(totals) > 1 else 0
     ranges = tuple(_ranges(ahead, base, totals[-1], sure=learned >= _SURE_DAYS))
+    calls = BY_NAME["api_calls"]
+    if metric is BY_NAME["mtu"] and (messages := forecast_of(calls, period, days, former)):
+        ranges = tuple(
+            Range(*(max(totals[-1], min(pair)) for pair in zip(ids, most, strict=True)))
+            for ids, most in zip(ranges, messages.days, strict=True)
+        )
     return Forecast(len(days), ranges, learned, len(months) - 1 - begun)
 
 
-class _Ahead(NamedTuple):
-    """What is expected of the days from today on, up to and including each."""
+def _surprise(ahead: Expected) -> float:
+    """How many times as far as the regression says months are from what they are told, squared.
 
-    totals: _Floats
-    variances: _Floats
+    The mean of what the months before say, each as much as any other, and of its own word: 1.
+    """
+    told = ahead.told > 0
+    if not told.any() or not ahead.variances[-1]:
+        return 1.0
+    missed = ahead.missed[told] / ahead.told[told] * ahead.volume
+    squares = np.minimum(missed**2 / ahead.variances[-1], _MISSED_MAX)
+    return float((_OWN_WORD_MONTHS + squares.sum()) / (_OWN_WORD_MONTHS + len(squares)))
 
 
-def _ranges(ahead: _Ahead, base: int, now: int, *, sure: bool) -> Iterator[Range]:
+def _ranges(ahead: Expected, base: int, now: int, *, sure: bool) -> Iterator[Range]:
     """Ranges of the running total, out of what whole days bring.
 
     Args:
@@ -180,7 +179,7 @@ def _ranges(ahead: _Ahead, base: int, now: int, *, sure: bool) -> Iterator[Range
         sure: whether enough days were learned from for a range without width.
     """
     today = ahead.totals[0]
-    spreads = _DEVIATIONS * np.sqrt(ahead.variances)
+    spreads = _DEVIATIONS * np.sqrt(ahead.variances * _surprise(ahead))
 
     def total(expected: float, after: float) -> int:
         # Each sum is rounded as a whole, so that one message more never makes an estimate less.
@@ -191,129 +190,3 @@ def _ranges(ahead: _Ahead, base: int, now: int, *, sure: bool) -> Iterator[Range
             total(expected + each, expected - today + each) for each in (0.0, -spread, spread)
         )
         yield Range(likely, low, high if sure else max(high, likely + 1))
-
-
-def _learned(months: Sequence[_Floats], period: Period, decay: float | None) -> _Ahead | None:
-    """What is expected of the days from the first one that is not complete to the month's last.
-
-    Args:
-        months: new on each day, of whole months and then of the complete days of `period`.
-        period: the month that runs.
-        decay: of the metric.
-    """
-    begun = next((place for place, month in enumerate(months) if month.any()), None)
-    if begun is None:
-        return None
-    months = [_without_outliers(month) for month in months[begun:]]
-    count = len(months)
-    starts = [period.shifted(place - count + 1).first_day for place in range(count)]
-    # Whoever comes on the very first day is new: it tells nothing of others, unless it begins a
-    # month like any other.
-    skipped = int(np.flatnonzero(months[0])[0])
-    places = [np.arange(len(month)) for month in months]
-    if skipped:
-        places[0] = places[0][skipped + 1 :]
-    design = np.concatenate(
-        [
-            _rows(each, at, count, start, skipped if not at else 0)
-            for at, (each, start) in enumerate(zip(places, starts, strict=True))
-        ]
-    )
-    new = np.concatenate([month[each] for month, each in zip(months, places, strict=True)])
-    if not new.any():
-        return None
-    scale = max(1.0, float(new.mean()) / _DAY_WEIGHT)
-    effects = _fitted(new / scale, design, count, decay)
-    expected = np.exp(np.minimum(design @ effects, _EXPONENT_MAX))
-    curvature = (design * expected[:, None]).T @ design
-    curvature += _precision(effects, count, decay)
-    # How many times as far from what was expected as chance would have it, squared.
-    surplus = float((((new - expected * scale) ** 2) / (expected * scale + 0.5)).sum())
-    dispersion = max(1.0, surplus / max(1, len(new) - count - 4))
-    to_come = np.arange(len(months[-1]), period.length)
-    rows = _rows(to_come, count - 1, count, starts[-1], skipped if count == 1 else 0)
-    by_day = np.exp(np.minimum(rows @ effects, _EXPONENT_MAX)) * scale
-    totals = by_day.cumsum()
-    slopes = (by_day[:, None] * rows).cumsum(axis=0)
-    unknown = (slopes * np.linalg.solve(curvature, slopes.T).T).sum(axis=1)
-    return _Ahead(totals, dispersion * totals + unknown + (_UNSEEN * totals) ** 2)
-
-
-def _without_outliers(new: _Floats) -> _Floats:
-    """What is new on the days of a month, without what few days have that no other has.
-
-    A load test, or an archive that was brought in, tells nothing of the days to come. The first day
-    with usage is left as it is: where a set begins to fill up, it has many times what others have.
-    """
-    used = np.flatnonzero(new)
-    others = new[used[0] + 1 :] if len(used) else new[:0]
-    few = len(others) // _OUTLIERS_ONE_IN
-    if not few:
-        return new
-    usual = float(np.sort(others)[-few - 1])
-    if usual < _DAY_WEIGHT:
-        return new
-    return np.concatenate(
-        [new[: used[0] + 1], np.where(others > _OUTLIER_TIMES * usual, usual, others)]
-    )
-
-
-def _rows(days: npt.NDArray[np.int64], at: int, count: int, start: int, skipped: int) -> _Floats:
-    """The regression's rows of days of one month: its level, the decay, the day of the week.
-
-    Args:
-        days: of the month, from 0.
-        at: the place of the month among all.
-        count: how many months there are.
-        start: the month's first day, in days since 1970.
-        skipped: days before the first usage, from which on sets fill up.
-    """
-    rows = np.zeros((len(days), count + 8))
-    rows[:, at] = 1.0
-    rows[:, count] = -np.log(days - skipped + 1)
-    rows[np.arange(len(days)), count + 1 + (start + days) % 7] = 1.0
-    return rows
-
-
-def _prior(new: _Floats, design: _Floats, count: int, decay: float | None) -> _Floats:
-    """The effects that are believed before anything was seen."""
-    effects = np.zeros(count + 8)
-    effects[count] = decay or 0.0
-    shape = np.exp(design @ effects)
-    effects[:count] = math.log((new.sum() + 0.5) / shape.sum())
-    return effects
-
-
-def _precision(effects: _Floats, count: int, decay: float | None) -> _Floats:
-    """How firmly that is believed.
-
-    That levels follow one another has a long tail, as Student's t has with three degrees of
-    freedom: a month that is twice or ten times another is held against it no more than once.
-    """
-    precision = np.zeros((count + 8, count + 8))
-    for one, other in itertools.pairwise(range(count)):
-        apart = float(effects[other] - effects[one])
-        firmly = _LEVEL_FOLLOWS * 4 / (3 + _LEVEL_FOLLOWS * apart * apart)
-        precision[[one, other], [one, other]] += firmly
-        precision[[one, other], [other, one]] -= firmly
-    levels, weekdays = np.arange(count), np.arange(count + 1, count + 8)
-    precision[levels, levels] += 1e-6
-    precision[count, count] = 1e9 if decay is None else _DECAY_IS_USUAL
-    precision[weekdays, weekdays] = _WEEKDAY_IS_NONE
-    return precision
-
-
-def _fitted(new: _Floats, design: _Floats, count: int, decay: float | None) -> _Floats:
-    """The effects under which what was seen and believed is likeliest, by Newton's method."""
-    prior = _prior(new, design, count, decay)
-    effects = prior.copy()
-    for _ in range(_STEPS_MAX):
-        precision = _precision(effects, count, decay)
-        expected = np.exp(np.minimum(design @ effects, _EXPONENT_MAX))
-        slope = design.T @ (new - expected) - precision @ (effects - prior)
-        curvature = (design * expected[:, None]).T @ design + precision
-        step = np.clip(np.linalg.solve(curvature, slope), -1.0, 1.0)
-        effects += step
-        if np.abs(step).max() < 1e-6:
-            break
-    return effects

@@ -111,8 +111,9 @@ class Metric(Named):
         report: name of the headline with which it is read and shown; empty for none.
         in_rows: whether the usage API's rows hold it: they hold what Segment documents.
         keys: the keys that its column counts; None where no keys do.
-        decay: the power of the day of the month with which new ones usually become fewer, for a
-            column whose days fill a set up; None where they do not. A forecast starts from it.
+        decay: the power of how far into the month it is with which new ones usually become fewer,
+            for a column whose days fill a set up; None where they do not. A forecast starts from
+            it.
         terms: column to the sign with which it counts, out of the above.
     """
 
@@ -179,7 +180,7 @@ _IDENTIFIED = Metric(
     report="mtu",
     in_rows=True,
     keys=KeyDays("tracked"),
-    decay=0.5,
+    decay=1.1,
 )
 _ANONYMOUS = Metric(
     name="anonymous",
