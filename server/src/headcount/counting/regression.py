@@ -30,16 +30,16 @@ from headcount.counting.usage import DAYS_MAX
 __all__ = ["Expected", "Floats", "expected_of"]
 
 # How many messages or ids a day counts for, on average and at most: the unit of what follows.
-_DAY_WEIGHT, _DAY_WEIGHT_MAX = 20.0, 60.0
+_DAY_WEIGHT, _DAY_WEIGHT_MAX = 20.0, 40.0
 # Precisions of the priors.
-_LEVEL_FOLLOWS, _WEEKDAY_IS_NONE, _DECAY_IS_USUAL, _TREND_IS_NONE = 300.0, 3.0, 40.0, 200.0
+_LEVEL_FOLLOWS, _WEEKDAY_IS_NONE, _DECAY_IS_USUAL, _TREND_IS_NONE = 300.0, 3.0, 10.0, 260.0
 # A trend is that of so many months before, no older one.
 _TREND_MONTHS = 2
 # Sets fill up by a power of the days since some before the month's first: who comes every day is
 # seen at once, but there are few of them.
 _DAYS_BEFORE = 4.0
 # What no such model sees, in shares of what is expected.
-_UNSEEN = 0.025
+_UNSEEN = 0.02
 # How far days are from what is expected, squared, in what their weight says; believed as firmly as
 # so many days would tell it.
 _USUAL_NOISE, _USUAL_NOISE_DAYS = 0.6, 2.0
