@@ -53,7 +53,8 @@ def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pids(begun: Path) -> list[int]:
-    return [int(each) for each in begun.read_text().split()]
+    """Of those that came so far before they were ended: on a busy machine perhaps none."""
+    return [int(each) for each in begun.read_text().split()] if begun.exists() else []
 
 
 def test_a_library_that_hangs_is_ended(hanging: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_digest_goes_out_without_charts_that_are_not_drawn_in_time(
     for record in place.catalog.deliveries(1):
         assert record.log[-1].said == f"it takes it, without its charts: {missing}"
     # The second one did not wait for it again.
-    assert len(pids(hanging)) == 1
+    assert len(pids(hanging)) <= 1
 
     troubles = Troubles(tmp_path / "run", "alert", lambda: place.now_ms)
     assert deliverer.drawings.went_without == 2
@@ -148,6 +149,8 @@ def test_pages_are_answered_while_what_draws_in_browsers_hangs(
         return await asyncio.gather(*(assets.find(LIBRARY) for _ in range(5)))
 
     assert asyncio.run(ask()) == [None] * 5
-    [pid] = pids(hanging)
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    begun = pids(hanging)
+    assert len(begun) <= 1
+    for pid in begun:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

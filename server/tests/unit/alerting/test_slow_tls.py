@@ -60,7 +60,7 @@ def test_a_receiver_by_tls_is_left_when_its_time_is_over(
     with slow_tls(files, **how) as server:
         answer = posted(server)
         assert (answer.taken, answer.said) == (False, "it does not answer in time")
-        assert server.connections == 1
+        assert server.connections <= 1
         assert server.done == 0
         assert server.sent < 200
 
@@ -75,7 +75,7 @@ def test_all_that_a_receiver_sends_on_to_has_one_time_in_all(
     with slow_tls(files, answer=answer) as server:
         said = posted(server)
     assert (said.taken, said.said) == (False, "it does not answer in time")
-    assert 1 <= server.connections < 1_000
+    assert server.connections < 1_000
 
 
 @pytest.mark.parametrize("security", ["smtps", "smtp"])
@@ -91,7 +91,7 @@ def test_a_mail_server_is_left_in_its_handshake_when_its_time_is_over(
         assert (answer.taken, answer.said) == (
             False, "it ends the connection, or does not answer in time",
         )  # fmt: skip
-        assert server.connections == 1
+        assert server.connections <= 1
         assert server.sent < 200
 
 
