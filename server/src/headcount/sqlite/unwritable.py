@@ -8,6 +8,7 @@ file open, and then the usual way of opening works, so this is tried last.
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from urllib.parse import quote
 
@@ -56,7 +57,12 @@ def require_files(path: Path) -> None:
     """
     for end in ("", "-wal", "-shm", "-journal"):
         place = path.with_name(path.name + end)
-        if place.exists() and not place.is_file():
+        try:
+            # Once: SQLite takes away what lies beside a database whenever somebody closes it.
+            mode = place.stat().st_mode
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(mode):
             raise DamagedDataError(
                 f"{place} is no file.",
                 "Put the file back that belongs there, or restore the data folder from a backup.",
