@@ -20,7 +20,7 @@ from headcount.counting.keys import Family
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor.clock import check_aside, check_clock
 from headcount.doctor.counts import Recount, check_counts
-from headcount.doctor.findings import REPAIR, Finding, Level, ok, problem
+from headcount.doctor.findings import REPAIR, Finding, Level, ok, problem, warning
 from headcount.doctor.folder import check_disk, check_permissions, check_server, check_trash
 from headcount.doctor.identity import check_catalog, check_hash_key, former_key_needed_until
 from headcount.doctor.journals import check_journals, check_lag, unreadable
@@ -140,8 +140,16 @@ def _of_node(
     # Only what all partitions have on their disks is pruned; how far each is, others know.
     pruned = {journal.uuid: journal.pruned_id for journal in journals}
     yield from _guarded("journals", lambda: check_journals(journals, pruned))
-    referred = set() if store is None else _else(set[tuple[int, int]](), partial(_referred, store))
-    yield from _guarded("catalog", lambda: _identity(folder, hash_key, referred, []))
+    has_catalog = folder.catalog.exists() or _knows(folder, folder.catalog)
+    if has_catalog:
+        # What it counts may be of a workspace that this copy of the catalog will know later.
+        yield from _guarded("catalog", lambda: _identity(folder, hash_key, set(), []))
+    else:
+        yield warning(
+            "catalog",
+            "This node has no copy of the cluster's catalog.",
+            "The next start copies it.",
+        )
     membership = _else(None, MembershipFile(folder.cluster).read)
     new_bytes: dict[int, float] = {}
     yield from _guarded("partitions", lambda: check_partitions(folder, membership, new_bytes))
@@ -149,13 +157,15 @@ def _of_node(
         yield from _guarded("backups", lambda: check_backups(backups, membership))
     if store is not None:
         yield from _guarded("sums", lambda: check_sums(store))
-        yield from _guarded("plan", lambda: _plans(folder, store, now_ms))
+        if has_catalog:
+            yield from _guarded("plan", lambda: _plans(folder, store, now_ms))
         yield from _guarded(
             "clock", lambda: [check_clock(store.watermarks(), store.months(), now_ms)]
         )
     yield from _guarded("cluster", lambda: [check_cluster(folder, now_ms)])
     yield from _guarded("losses", lambda: check_losses(folder, now_ms))
-    yield from _guarded("spool", lambda: check_spool(folder, hash_key, now_ms))
+    if has_catalog:
+        yield from _guarded("spool", lambda: check_spool(folder, hash_key, now_ms))
     yield from _guarded("trash", lambda: [check_trash(folder)])
     yield from _guarded("disk", lambda: [check_disk(folder, new_bytes, 0, now_ms)])
 

@@ -14,6 +14,7 @@ from headcount.cluster.membership import Membership, MembershipFile
 from headcount.cluster.membership_records import ClusterDocument
 from headcount.counting.calendar import Period
 from headcount.datafolder import DataFolder, load_hash_key, open_data_folder
+from headcount.doctor import Level, examine, worst
 from headcount.doctor.repair import repair
 from headcount.doctor.repair.side import Act
 from headcount.integrity import part_faults
@@ -91,6 +92,9 @@ def test_a_missing_catalog_is_copied_anew(node: DataFolder) -> None:
     [act] = repaired(node)
     assert "copies the cluster's catalog anew" in act.what
     assert part_faults(node.path) == []
+    found = {each.check: each for each in examine(node, None, 1_000)}
+    assert found["catalog"].message == "This node has no copy of the cluster's catalog."
+    assert worst(found.values()) == Level.WARNING
 
 
 def test_a_single_machine_has_no_copy_of_what_it_counted(node: DataFolder) -> None:
