@@ -12,14 +12,14 @@ from collections.abc import Callable, Collection
 from contextlib import closing
 
 from headcount.catalog import Catalog, SignedOutRow, SignedOutSessions
-from headcount.errors import CatalogOvertakenError
+from headcount.errors import CatalogOvertakenError, HeadcountError
 from headcount.page import SESSION_MS_MAX, EndedSession
 from headcount.troubles import Troubles
 from headcount.wiring.duties import Duty
 
 __all__ = ["SignedOutEverywhere"]
 
-_EVERY_S = 0.2
+_EVERY_S, _AGAIN_S = 0.05, 1.0
 _TOLD_WITHIN_S = 3.0
 _FAILING = "Other nodes do not know yet that somebody signed out of the page here"
 
@@ -79,6 +79,9 @@ class SignedOutEverywhere:
             await asyncio.to_thread(self._write, [SignedOutRow(*each) for each, _ in waiting])
         except CatalogOvertakenError:
             return False
+        except HeadcountError:
+            await asyncio.sleep(_AGAIN_S)  # an engine that is away refuses at once
+            raise
         for each, told in waiting:
             del self._pending[each.session]
             told.set_result(None)
