@@ -340,7 +340,7 @@ class Intake:
         limits = self._limits
         taker = RecordTaker(
             find_source, self._history.sealed, self._hash_keys, limits.record_bytes_max,
-            event_names=limits.event_names,
+            event_names=limits.event_names, in_time=True,
         )  # fmt: skip
         taker.begin(self._clock())
         return taker

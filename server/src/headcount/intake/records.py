@@ -70,6 +70,7 @@ class RecordTaker:
         hash_keys: the keys under which ids are hashed.
         record_bytes_max: a record that is longer is rejected.
         event_names: whether the names of events are told apart.
+        in_time: whether others wait meanwhile; as for `is_known_bot`.
 
     Attributes:
         now_ms: the moment as of which records are taken.
@@ -83,6 +84,7 @@ class RecordTaker:
         record_bytes_max: int = Limits().record_bytes_max,
         *,
         event_names: bool = True,
+        in_time: bool = False,
     ) -> None:
         self._record_bytes_max = record_bytes_max
         self._find_source = find_source
@@ -92,7 +94,7 @@ class RecordTaker:
         self.now_ms = 0
         self._is_sealed: dict[tuple[int, int], bool] = {}
         self._occurrences = OccurrenceCounter()
-        self._book = AttributeBook(event_names=event_names, in_time=False)
+        self._book = AttributeBook(event_names=event_names, in_time=in_time)
         self._told: set[NumberedAttributes] = set()
 
     def begin(self, now_ms: int) -> None:
