@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.machine import machine_notes
 from headcount.counting.batch import FACT_DTYPE
-from headcount.engines.log import LogEntry
+from headcount.engines.log import Follower, LogEntry
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.meter import Meter, MeterLimits
 from headcount.meter.sources import KnownSources
@@ -56,6 +56,11 @@ class _ListLog:
     def follow(self, subject: str, hint: int | None = None, at: int = 0) -> _ListFollower:
         del at
         return _ListFollower(self.entries[subject], 0 if hint is None else hint + 1)
+
+    def take_all(
+        self, followers: Sequence[Follower], bytes_max: int = 4 << 20
+    ) -> list[list[LogEntry]]:
+        return [each.take(bytes_max) for each in followers]
 
     def tell(self, subject: str, data: bytes) -> None:
         for hearer in self.told[subject]:

@@ -108,6 +108,33 @@ def test_several_subjects_at_once_keep_the_order_of_each(log: FactLog) -> None:
         assert found == [data for each, data in wanted if each == subject]
 
 
+def test_several_followers_are_given_what_each_has_not_had(log: FactLog, open_log: OpenLog) -> None:
+    for number in range(4):
+        log.publish_all([(f"facts.{subject}", b"%d" % number) for subject in range(3)])
+    node = open_log()
+    hint = all_from(node, "facts.1", 4)[1].hint
+    followers = [node.follow("facts.0"), node.follow("facts.1", hint), node.follow("facts.7")]
+    found: list[list[LogEntry]] = [[], [], []]
+    while sum(map(len, found)) < 6:
+        for had, more in zip(found, node.take_all(followers), strict=True):
+            had += more
+        node.wait(0.2)
+    assert [_data(each) for each in found] == [[b"0", b"1", b"2", b"3"], [b"2", b"3"], []]
+    assert node.take_all([]) == []
+
+
+def test_a_hint_beyond_the_end_starts_over_beside_others(log: FactLog) -> None:
+    log.publish("facts.0", b"0")
+    log.publish("facts.1", b"1")
+    followers = [log.follow("facts.0", 10**6), log.follow("facts.1")]
+    found: list[list[LogEntry]] = [[], []]
+    while sum(map(len, found)) < 2:
+        for had, more in zip(found, log.take_all(followers), strict=True):
+            had += more
+        log.wait(0.2)
+    assert [_data(each) for each in found] == [[b"0"], [b"1"]]
+
+
 def test_the_same_published_twice_stands_there_twice(log: FactLog) -> None:
     for _ in range(2):
         log.publish("facts.0", b"same")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from headcount.engines.log import PUBLISH_BYTES_MAX, TELL_BYTES_MAX, LogEntry
 from headcount.errors import EngineAwayError
@@ -204,6 +205,15 @@ class MemoryLog:
     def follow(self, subject: str, hint: int | None = None, at: int = 0) -> _MemoryFollower:
         return _MemoryFollower(self._server, subject, hint, at)
 
+    def take_all(self, followers: Sequence[Any], bytes_max: int = 4 << 20) -> list[list[LogEntry]]:
+        at = [each.at for each in followers]
+        try:
+            return [each.take(bytes_max) for each in followers]
+        except EngineAwayError:
+            for each, place in zip(followers, at, strict=True):
+                each.at = place
+            raise
+
     def tell(self, subject: str, data: bytes) -> None:
         assert len(data) <= TELL_BYTES_MAX
         server, faults = self._server, self._server.faults
@@ -242,30 +252,30 @@ class _MemoryFollower:
         self.set_backs = 0
         self._read = (hint or 0, at)
         self._server = server
-        self._name = subject
-        self._next = 0 if hint is None else hint + 1
+        self.name = subject
+        self.at = 0 if hint is None else hint + 1
 
     def take(self, bytes_max: int = 4 << 20) -> list[LogEntry]:
         server, faults = self._server, self._server.faults
         server.look()
         if server.meets(faults.late):
             return []
-        subject = server.subject(self._name)
+        subject = server.subject(self.name)
         if self._has_lost(subject):
-            self._next, self._read, self.set_backs = 0, (0, 0), self.set_backs + 1
-        if self._next > subject.end or self._next < subject.first:
-            self._next = subject.first
+            self.at, self._read, self.set_backs = 0, (0, 0), self.set_backs + 1
+        if self.at > subject.end or self.at < subject.first:
+            self.at = subject.first
         if server.meets(faults.back):
-            self._next = server.random.randint(subject.first, max(subject.first, self._next))
+            self.at = server.random.randint(subject.first, max(subject.first, self.at))
         taken: list[LogEntry] = []
         size = 0
-        while self._next < subject.end and size < bytes_max:
-            number, self._next = self._next, self._next + 1
+        while self.at < subject.end and size < bytes_max:
+            number, self.at = self.at, self.at + 1
             if server.meets(faults.hole):
                 continue
             data = subject.entries[number - subject.first]
             if taken and size + len(data) > bytes_max:
-                self._next = number
+                self.at = number
                 break
             taken.append(LogEntry(number, data, data.at))
             size += len(data)

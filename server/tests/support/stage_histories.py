@@ -23,7 +23,7 @@ import numpy as np
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.metrics import ANONYMOUS, ANONYMOUS_IDENTIFIED, API_CALLS, IDENTIFIED
 from headcount.meter.limits import MeterLimits
-from headcount.stages import partition_meter, relay
+from headcount.stages import hosts, relay
 from support.memory_log import WILD, LogFaults
 from support.oracle import PlainFact
 from support.rig import assert_equal_to_oracle
@@ -122,7 +122,7 @@ def live(
         # Little at a time, so that there is much between: as many pages, packs and takes as that.
         patch.object(relay, "_PAGE_ENTRIES", chance.choice([1, 4096])),
         patch.object(relay, "PACK_BYTES", chance.choice([60, 200_000])),
-        patch.object(partition_meter, "_TAKE_BYTES", chance.choice([1, 1 << 22])),
+        patch.object(hosts, "TAKE_BYTES", chance.choice([1, 1 << 22])),
     ):
         cluster = StagedCluster(
             Path(folder), seed,

@@ -140,6 +140,19 @@ class FactLog(Protocol):
             at: the entry's own `at`; 0 where it is not known, and a number is taken for enough.
         """
 
+    def take_all(
+        self, followers: Sequence[Follower], bytes_max: int = 4 << 20
+    ) -> list[list[LogEntry]]:
+        """`take` of several of this log's followers, asking the engine for them together.
+
+        Args:
+            followers: of this log.
+            bytes_max: of each, as `Follower.take` has it.
+
+        Raises:
+            EngineAwayError: the engine cannot be asked of one; nothing was skipped of any.
+        """
+
     def tell(self, subject: str, data: bytes) -> None:
         """Say something to those who hear at this moment; it may be lost, or come twice.
 

@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import nats.errors
@@ -117,11 +117,19 @@ class Nats:
         future = asyncio.run_coroutine_threadsafe(asking, self._loop)
         try:
             return future.result()
-        except (nats.errors.Error, ApiError, OSError, TimeoutError) as error:
-            raise EngineAwayError(f"{self} cannot be asked: {_words(error)}.") from error
-        except BaseException:
+        except BaseException as error:
             future.cancel()
-            raise
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> NoReturn:
+        """Raise what was met while asking, as `run` does.
+
+        Raises:
+            EngineAwayError: the servers cannot be asked, or refuse.
+        """
+        if isinstance(error, (nats.errors.Error, ApiError, OSError, TimeoutError)):
+            raise EngineAwayError(f"{self} cannot be asked: {_words(error)}.") from error
+        raise error
 
     async def _connected(self) -> Client:
         if self._client is None:

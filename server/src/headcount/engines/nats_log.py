@@ -17,7 +17,13 @@ from datetime import UTC, datetime
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from headcount.engines.log import PUBLISH_BYTES_MAX, TELL_BYTES_MAX, FactLog, LogEntry
+from headcount.engines.log import (
+    PUBLISH_BYTES_MAX,
+    TELL_BYTES_MAX,
+    FactLog,
+    Follower,
+    LogEntry,
+)
 from headcount.engines.nats_connection import Nats, Subscribed
 from headcount.engines.nats_streams import REPLICAS, Stream
 from headcount.errors import EngineAwayError
@@ -104,6 +110,27 @@ class NatsLog(FactLog):
 
     def follow(self, subject: str, hint: int | None = None, at: int = 0) -> _NatsFollower:
         return _NatsFollower(self, subject, self._wake(subject), hint or 0, at)
+
+    def take_all(
+        self, followers: Sequence[Follower], bytes_max: int = 4 << 20
+    ) -> list[list[LogEntry]]:
+        due = [each for each in followers if isinstance(each, _NatsFollower) and each.is_due()]
+        if not due:
+            return [[] for _ in followers]
+
+        async def ask(client: Client) -> list[list[LogEntry] | BaseException]:
+            asked = (each.ask(client, bytes_max) for each in due)
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+        answers = self.servers.run(ask)
+        given: dict[int, list[LogEntry]] = {}
+        for each, answer in zip(due, answers, strict=True):
+            if isinstance(answer, BaseException):
+                self.servers.fail(answer)
+            given[id(each)] = answer
+        for each in due:
+            each.took(given[id(each)])
+        return [given.get(id(each), []) for each in followers]
 
     def tell(self, subject: str, data: bytes) -> None:
         self.tell_all([(subject, data)])
@@ -202,23 +229,26 @@ class _NatsFollower:
         self._woken: Subscribed | None = None
 
     def take(self, bytes_max: int = 4 << 20) -> list[LogEntry]:
-        servers = self._log.servers
+        return self._log.take_all([self], bytes_max)[0]
+
+    def is_due(self) -> bool:
+        """Whether there may be something."""
         if self._woken is None:
-            self._woken = servers.subscribe(self._wake)
+            self._woken = self._log.servers.subscribe(self._wake)
         # Heard before it is read, so that of what comes in between there is a notice.
         if self._woken.take() or time.monotonic() - self._asked_at_s >= _LOOK_EVERY_S:
             self._more = True
-        if not self._more:
-            return []
-        entries = servers.run(lambda client: self._ask(client, bytes_max))
+        return self._more
+
+    def took(self, entries: list[LogEntry]) -> None:
+        """Go on behind what was given."""
         self._asked_at_s = time.monotonic()
         self._more = bool(entries)
         if entries:
             self._after, self._after_at = entries[-1].hint, entries[-1].at
-            servers.keep_awake()
-        return entries
+            self._log.servers.keep_awake()
 
-    async def _ask(self, client: Client, bytes_max: int) -> list[LogEntry]:
+    async def ask(self, client: Client, bytes_max: int) -> list[LogEntry]:
         entries = await self._read(client, bytes_max)
         if entries is None:
             return await self._anew(client, bytes_max)

@@ -15,11 +15,18 @@ import math
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from headcount.engines.log import PUBLISH_BYTES_MAX, TELL_BYTES_MAX, FactLog, LogEntry
+from headcount.engines.log import (
+    PUBLISH_BYTES_MAX,
+    TELL_BYTES_MAX,
+    FactLog,
+    Follower,
+    LogEntry,
+)
 from headcount.engines.postgres_connection import Database, Query
 from headcount.engines.postgres_notices import Notices, Subscription
 from headcount.engines.postgres_tables import (
@@ -55,23 +62,30 @@ FROM given g JOIN counted c USING (subject) JOIN numbered n USING (subject)
 
 # The last column: when the entry that was read last was published, whose number another may have.
 _TAKE = """
-SELECT seq, data, (extract(epoch FROM at) * 1000000)::bigint,
+SELECT wanted.nth, taken.seq, taken.data, (extract(epoch FROM taken.at) * 1000000)::bigint,
   (SELECT (extract(epoch FROM at) * 1000000)::bigint FROM {s}.log
-   WHERE subject = %(subject)s AND seq = %(after)s LIMIT 1)
-FROM (
-  SELECT seq, data, at, sum(octet_length(data)) OVER (ORDER BY seq) - octet_length(data) AS before
-  FROM (
-    SELECT seq, data, at FROM {s}.log WHERE subject = %(subject)s AND seq > %(after)s
-    ORDER BY seq LIMIT %(rows)s
-  ) AS next
-) AS sized WHERE before = 0 OR before + octet_length(data) <= %(bytes)s ORDER BY seq
+   WHERE subject = wanted.subject AND seq = wanted.after LIMIT 1)
+FROM unnest(%(subjects)s::text[], %(afters)s::bigint[]) WITH ORDINALITY
+  AS wanted(subject, after, nth)
+CROSS JOIN LATERAL (
+  SELECT seq, data, at FROM (
+    SELECT seq, data, at,
+      sum(octet_length(data)) OVER (ORDER BY seq) - octet_length(data) AS before
+    FROM (
+      SELECT seq, data, at FROM {s}.log WHERE subject = wanted.subject AND seq > wanted.after
+      ORDER BY seq LIMIT %(rows)s
+    ) AS next
+  ) AS sized WHERE before = 0 OR before + octet_length(data) <= %(bytes)s
+) AS taken ORDER BY wanted.nth, taken.seq
 """
 
 _NEXT = """
-SELECT next,
+SELECT wanted.nth, coalesce(head.next, 1),
   (SELECT (extract(epoch FROM at) * 1000000)::bigint FROM {s}.log
-   WHERE subject = %(subject)s AND seq = %(after)s LIMIT 1)
-FROM {s}.head WHERE subject = %(subject)s
+   WHERE subject = wanted.subject AND seq = wanted.after LIMIT 1)
+FROM unnest(%(subjects)s::text[], %(afters)s::bigint[]) WITH ORDINALITY
+  AS wanted(subject, after, nth)
+LEFT JOIN {s}.head AS head ON head.subject = wanted.subject
 """
 
 # Nobody waits for a disk on behalf of a notice.
@@ -160,6 +174,45 @@ class PostgresLog(FactLog):
         notices = self.notices.subscribe(self._wake(subject))
         return _PostgresFollower(self, subject, notices, hint or 0, at)
 
+    def take_all(
+        self, followers: Sequence[Follower], bytes_max: int = 4 << 20
+    ) -> list[list[LogEntry]]:
+        due = [each for each in followers if isinstance(each, _PostgresFollower) and each.is_due()]
+        if not due:
+            return [[] for _ in followers]
+        given = self.database.run(lambda connection: self._given(connection, due, bytes_max))
+        for each in due:
+            each.took(given[id(each)])
+        return [given.get(id(each), []) for each in followers]
+
+    def _given(
+        self, connection: Query, due: Sequence[_PostgresFollower], bytes_max: int
+    ) -> dict[int, list[LogEntry]]:
+        """What there is for some followers, by their ids."""
+        given, known = self._read(connection, due, bytes_max)
+        ends: dict[int, int] = {}
+        empty = [each for each in due if each.after and not given[id(each)]]
+        if empty:
+            for nth, ends_at, known_at in connection.execute(self.query(_NEXT), _wanted(empty)):
+                ends[id(empty[nth - 1])], known[id(empty[nth - 1])] = ends_at, known_at
+        younger = [each for each in due if each.is_another(known.get(id(each)), ends.get(id(each)))]
+        for each in younger:
+            each.begin_again()
+        return given | (self._read(connection, younger, bytes_max)[0] if younger else {})
+
+    def _read(
+        self, connection: Query, due: Sequence[_PostgresFollower], bytes_max: int
+    ) -> tuple[dict[int, list[LogEntry]], dict[int, int | None]]:
+        """What follows for each by its id; and when what it read last was published."""
+        wanted = _wanted(due) | {"rows": _ROWS_MAX, "bytes": bytes_max}
+        found: list[list[LogEntry]] = [[] for _ in due]
+        known: dict[int, int | None] = {}
+        with connection.cursor(binary=True) as cursor:
+            for nth, seq, data, at, known_at in cursor.execute(self.query(_TAKE), wanted):
+                found[nth - 1].append(LogEntry(seq, data, at))
+                known[id(due[nth - 1])] = known_at
+        return {id(each): entries for each, entries in zip(due, found, strict=True)}, known
+
     def tell(self, subject: str, data: bytes) -> None:
         self.tell_all([(subject, data)])
 
@@ -196,52 +249,46 @@ class _PostgresFollower:
     ) -> None:
         self.set_backs = 0
         self._log = log
-        self._subject = subject
+        self.subject = subject
         self._notices = notices
-        self._after, self._after_at = hint, at
+        self.after, self._after_at = hint, at
         self._asked_at_s = -math.inf
         self._more = True
-        self._take = log.query(_TAKE)
-        self._next = log.query(_NEXT)
 
     def take(self, bytes_max: int = 4 << 20) -> list[LogEntry]:
+        return self._log.take_all([self], bytes_max)[0]
+
+    def is_due(self) -> bool:
+        """Whether there may be something."""
         # Heard before it is read, so that of what comes in between there is a notice.
         if self._notices.take() or time.monotonic() - self._asked_at_s >= _LOOK_EVERY_S:
             self._more = True
-        if not self._more:
-            return []
-        entries = self._log.database.run(lambda connection: self._ask(connection, bytes_max))
+        return self._more
+
+    def took(self, entries: list[LogEntry]) -> None:
+        """Go on behind what was given."""
         self._asked_at_s = time.monotonic()
         self._more = bool(entries)
         if entries:
-            self._after, self._after_at = entries[-1].hint, entries[-1].at
+            self.after, self._after_at = entries[-1].hint, entries[-1].at
             self._log.notices.keep_awake()
-        return entries
 
-    def _ask(self, connection: Query, bytes_max: int) -> list[LogEntry]:
-        wanted = {
-            "subject": self._subject,
-            "after": self._after,
-            "rows": _ROWS_MAX,
-            "bytes": bytes_max,
-        }
-        with connection.cursor(binary=True) as cursor:
-            rows = cursor.execute(self._take, wanted).fetchall()
-        known, ends = (rows[0][3], None) if rows else (None, 1)
-        if not rows and self._after:
-            found = connection.execute(self._next, wanted).fetchone()
-            ends, known = found or (1, None)
-        if self._after and self._is_another(known, ends):
-            # The log is younger than what was read of it.
-            self._after, self.set_backs = 0, self.set_backs + 1
-            return self._ask(connection, bytes_max)
-        return [LogEntry(seq, data, at) for seq, data, at, _ in rows]
+    def is_another(self, known: int | None, ends: int | None) -> bool:
+        """Whether the log has lost what was read last; what is old enough it may let go.
 
-    def _is_another(self, known: int | None, ends: int | None) -> bool:
-        """Whether the log has lost what was read last; what is old enough it may let go."""
-        if ends is not None and self._after >= ends:
+        Args:
+            known: when the entry was published that has its number; None where there is none.
+            ends: what number the next entry gets; None where there is one.
+        """
+        if not self.after:
+            return False
+        if ends is not None and self.after >= ends:
             return True
         return known is not None and self._after_at not in (0, known)
+
+    def begin_again(self) -> None:
+        """Go from the beginning: the log is younger than what was read of it."""
+        self.after, self.set_backs = 0, self.set_backs + 1
 
     def close(self) -> None:
         self._notices.close()
@@ -261,6 +308,13 @@ class _PostgresHearer:
 
     def close(self) -> None:
         self._notices.close()
+
+
+def _wanted(due: Sequence[_PostgresFollower]) -> dict[str, Any]:
+    return {
+        "subjects": [each.subject for each in due],
+        "afters": [each.after for each in due],
+    }
 
 
 def _today() -> str:

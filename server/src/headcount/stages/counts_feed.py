@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import takewhile
 from typing import NamedTuple
 
 from headcount.counting.calendar import Period
@@ -94,20 +95,22 @@ class CountsFeed:
         """
         since = self._published if self._wanted_since is None else self._wanted_since
         generation = self._store.generation
-        is_newer = any(each.generation > since for each in self._changed)
-        if self._wanted_since is None and not is_newer:
+        if self._wanted_since is None and not self._has_changed_since(since):
             return None
         standing = self._standing(epoch, generation, self._meter.until_ms())
         return Handing(self._entries(since, standing), partial(self._is_published, generation))
+
+    def _has_changed_since(self, generation: int) -> bool:
+        return bool(self._changed) and self._changed[-1].generation > generation
 
     def _is_published(self, generation: int) -> None:
         self._wanted_since = None
         self._published = generation
 
     def fresh(self, epoch: int) -> FreshCounts | None:
-        """What to tell mirrors of what is published; None while nobody knows."""
+        """What to tell mirrors of what is published; None while nobody knows, or not all is."""
         until_ms = self._meter.until_ms()
-        if until_ms is None:
+        if until_ms is None or self._has_changed_since(self._published):
             return None
         lineage = self._store.outbox.uuid
         return FreshCounts(self._meter.name, epoch, lineage, self._published, until_ms)
@@ -120,7 +123,7 @@ class CountsFeed:
         if since == 0:
             counts, tallies = self._store.places()
         else:
-            later = [each for each in self._changed if each.generation > since]
+            later = list(takewhile(lambda each: each.generation > since, reversed(self._changed)))
             counts = sorted(frozenset().union(*(each.counts for each in later)))
             tallies = sorted(frozenset().union(*(each.tallies for each in later)))
         rows = list(self._store.counts_at(counts))

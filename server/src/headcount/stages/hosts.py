@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from headcount.engines import FactLog, Hearer
+from headcount.engines import FactLog, Hearer, LogEntry
 from headcount.errors import DataFolderError, EngineAwayError, StorageUnavailableError
 from headcount.stages.counts_feed import CountsFeed
 from headcount.stages.counts_packs import (
@@ -19,7 +20,7 @@ from headcount.stages.counts_packs import (
     encode_counts_tell,
 )
 from headcount.stages.mirror import Mirror
-from headcount.stages.partition_meter import PartitionMeter
+from headcount.stages.partition_meter import TAKE_BYTES, PartitionMeter
 from headcount.stages.relay import Handing, Relay
 from headcount.stages.tells import Tell, decode_tells, encode_tells
 
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 COUNTS_FRESH, COUNTS_WANTED = "counts_fresh", "counts_wanted"
-_TELL_EVERY_S = 0.2
+_TELL_EVERY_S = 0.15
 _PAGES_A_STEP = 16
 _PUBLISHED_TOGETHER_BYTES = 4 << 20
 
@@ -207,20 +208,22 @@ class PartitionHost(_Host):
         for each in self.partitions:
             each.meter.hear(marks[each.meter.STAGE])
             each.feed.hear(wanted)
+        tells = self._is_time_to_tell()
         for group in self._groups():
-            for each in group:
+            taken = self._taken(group)
+            for at, each in enumerate(group):
                 if self._is_stopping():
                     return False
                 try:
-                    self._try(each.meter.step)
+                    self._try(partial(each.meter.step, taken.get(at)))
                     behind |= each.meter.is_behind
                 except (StorageUnavailableError, DataFolderError) as error:
                     failed = error  # the other partitions have nothing to do with it
             try:
-                self._hand_on([each.relay for each in group if each.relay is not None], said)
+                self._hand_on(group, said, counts=tells)
             except (StorageUnavailableError, DataFolderError) as error:
                 failed = error
-        if self._is_time_to_tell():
+        if tells:
             self._say()
         self._was_away = self._away is not None
         if failed is not None:
@@ -243,16 +246,33 @@ class PartitionHost(_Host):
         ]
         return groups[::-1] if self._was_away and self._turn % 2 else groups
 
-    def _hand_on(self, relays: Sequence[Relay], said: Iterable[Tell]) -> None:
-        """Publish what outboxes hold, that of all of them together."""
+    def _taken(self, group: Sequence[HostedPartition]) -> dict[int, list[LogEntry]]:
+        """What the log has for some partitions, by their places: asked for together."""
+        if self._away is not None:
+            return {}
+        wants = {at: each.meter.wants() for at, each in enumerate(group)}
+        asked = {at: follower for at, follower in wants.items() if follower is not None}
+        try:
+            found = self._log.take_all(list(asked.values()), TAKE_BYTES)
+        except EngineAwayError as error:
+            self._away = error
+            return {}
+        return dict(zip(asked, found, strict=True))
+
+    def _hand_on(
+        self, group: Sequence[HostedPartition], said: Iterable[Tell], *, counts: bool
+    ) -> None:
+        """Publish what outboxes hold, and what was counted if it is time to, all of it together."""
         failed: StorageUnavailableError | DataFolderError | None = None
+        relays = [each.relay for each in group if each.relay is not None]
         for relay in relays:
             relay.hear(said, self._monotonic_s())
+        changed = [self._changed(each) for each in group] if counts and not self._away else []
+        due = [each for each in changed if each is not None]
         waiting = list(relays)
         for _ in range(_PAGES_A_STEP):
-            if not waiting or self._away is not None:
+            if not (waiting or due) or self._away is not None:
                 break
-            due: list[Handing] = []
             asked = []
             for relay in waiting:
                 try:
@@ -262,6 +282,7 @@ class PartitionHost(_Host):
                     failed = error
             if not self._publish(due):
                 break
+            due = []
             waiting = [relay for relay in asked if relay.end_step()]
         for relay in relays:
             try:
@@ -270,6 +291,11 @@ class PartitionHost(_Host):
                 failed = error
         if failed is not None:
             raise failed
+
+    def _changed(self, hosted: HostedPartition) -> Handing | None:
+        """What mirrors are to be given of a partition; None for nothing, or by another node."""
+        epoch = self._epoch(hosted.meter.name)
+        return None if epoch is None else hosted.feed.due(epoch)
 
     def _publish(self, due: Sequence[Handing]) -> bool:
         """Publish what several have, as far as it fits together; whether all of it is."""
@@ -306,9 +332,6 @@ class PartitionHost(_Host):
             told[each.meter.STAGE] += [each.meter.confirmation(epoch), *each.meter.gaps(epoch)]
             if each.relay is not None and (mark := each.relay.mark()) is not None:
                 marks.append(mark)
-        due = [feed.due(epoch) for feed, epoch in owned]
-        if not self._publish([each for each in due if each is not None]):
-            return
         fresh = [feed.fresh(epoch) for feed, epoch in owned]
         said = [(said_subject(stage), encode_tells(tells)) for stage, tells in told.items()]
         said.append((marks_subject("keys"), encode_tells(marks)))

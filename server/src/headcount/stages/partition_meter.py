@@ -18,7 +18,7 @@ from typing import ClassVar, NamedTuple
 
 from headcount.counting.folded import Folded
 from headcount.counting.hashing import KeyPlan
-from headcount.engines import FactLog, LogEntry
+from headcount.engines import FactLog, Follower, LogEntry
 from headcount.meter.committing import Committing
 from headcount.meter.digestion import FoldHalf
 from headcount.meter.limits import MeterLimits
@@ -29,7 +29,7 @@ from headcount.stages.tells import Confirmation, Gap, RelayMark, Tell, queue_byt
 from headcount.store.partition_protocol import PartitionStore
 from headcount.store.protocol import Change
 
-__all__ = ["LATEST", "LogPlace", "PartitionMeter"]
+__all__ = ["LATEST", "TAKE_BYTES", "LogPlace", "PartitionMeter"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ _LOG_LOST = "log_lost_ms"
 _SEALING_EVERY_S = 60.0
 # What a relay no longer has may still stand in the log, before where it was read.
 _READ_AGAIN_AFTER_S, _READ_AGAIN_EVERY_S = 10.0, 60.0
-_TAKE_BYTES = 4 << 20
+TAKE_BYTES = 4 << 20
 # Some thirty thousand messages: no partition is given as many between two steps unless it is late.
 _BEHIND_BYTES = 1 << 20
 
@@ -136,22 +136,29 @@ class PartitionMeter(ABC):
         self.unreadable = 0
         self.is_behind = False
 
-    def step(self) -> bool:
+    def wants(self) -> Follower | None:
+        """Out of what it is to be given the next entries; None while it has some."""
+        return None if self._pending else self._follower
+
+    def step(self, taken: Sequence[LogEntry] | None = None) -> bool:
         """Count what the log has for it; whether there was anything.
+
+        Args:
+            taken: what `wants` gave; None to ask for it.
 
         Raises:
             EngineAwayError: the log cannot be asked.
             StorageUnavailableError: the disk refused; the next step tries the same again.
         """
-        self._resume()
-        self.is_behind = False
-        if not self._pending:
-            taken = self._follower.take(_TAKE_BYTES)
+        if taken is None and not self._pending:
+            taken = self._follower.take(TAKE_BYTES)
+        if taken is not None:
             self._was_at_end |= not taken
-            self.is_behind = sum(len(entry.data) for entry in taken) >= _BEHIND_BYTES
             self._note_set_back()
             for entry in taken:
                 self._read(entry)
+        self.is_behind = sum(len(entry.data) for entry in taken or ()) >= _BEHIND_BYTES
+        self._resume()
         counted = bool(self._pending)
         while self._pending:
             batch = self._next_batch([item for item, _ in self._pending])

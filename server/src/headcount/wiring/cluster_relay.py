@@ -20,12 +20,7 @@ from headcount.stages.hosts import RelayHost
 from headcount.stages.partitioning import FactsSplit
 from headcount.stages.relay import Relay
 from headcount.troubles import Troubles
-from headcount.wiring.cluster_steps import (
-    PAUSE_MOST_S,
-    known_cluster,
-    log_of,
-    step_until_stopped,
-)
+from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
 from headcount.wiring.lifetime import Child
 from headcount.wiring.log_acknowledged import tell_handed_on
 from headcount.wiring.task import Task
@@ -34,6 +29,8 @@ __all__ = ["run"]
 
 _PAUSE_IN_ACK_S = 0.02
 _LAST_STEPS_S = 1.0
+# What it hands on has its price at servers and partitions, and is a few milliseconds here.
+_PAUSE_FOR_WORK, _PAUSE_MOST_S = 20.0, 0.1
 _RELAY, _LOST = "cluster_relay", "cluster_lost"
 
 
@@ -96,7 +93,8 @@ def run(task: Task, child: Child) -> None:
             kind=_RELAY,
             failing=failing,
             # Somebody waits for an answer.
-            pause_most_s=_PAUSE_IN_ACK_S if settings.ack == "log" else PAUSE_MOST_S,
+            pause_for_work=_PAUSE_FOR_WORK,
+            pause_most_s=_PAUSE_IN_ACK_S if settings.ack == "log" else _PAUSE_MOST_S,
         )
         _end(step, tend)
         host.close()

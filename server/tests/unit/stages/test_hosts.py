@@ -13,7 +13,7 @@ from headcount.errors import EngineAwayError
 from headcount.journal import JournalDirectory
 from headcount.meter.limits import MeterLimits
 from headcount.meter.sources import KnownSources
-from headcount.stages.counts_feed import CountsFeed
+from headcount.stages.counts_feed import CountsFeed, counts_subject
 from headcount.stages.first_stage import FirstStage
 from headcount.stages.hosts import HostedPartition, PartitionHost, RelayHost
 from headcount.stages.outbox import Outbox
@@ -37,7 +37,7 @@ class CountingLog(MemoryLog):
     def __init__(self, server: MemoryLogServer) -> None:
         super().__init__(server)
         self.published: list[list[str]] = []
-        self.told = 0
+        self.told = self.taken = 0
         self.away: set[str] = set()
 
     def publish_all(self, entries: Sequence[tuple[str, bytes]]) -> None:
@@ -48,27 +48,11 @@ class CountingLog(MemoryLog):
         self.told += 1
         super().tell_all(told)
 
-    def follow(self, subject: str, hint: int | None = None, at: int = 0) -> Any:
-        return _Unanswered(super().follow(subject, hint, at), lambda: subject in self.away)
-
-
-class _Unanswered:
-    """A follower that is not answered while its subject is away."""
-
-    set_backs = 0
-
-    def __init__(self, follower: Any, is_away: Callable[[], bool]) -> None:
-        self._follower = follower
-        self._is_away = is_away
-
-    def take(self, bytes_max: int = 4 << 20) -> list[LogEntry]:
-        if self._is_away():
+    def take_all(self, followers: Sequence[Any], bytes_max: int = 4 << 20) -> list[list[LogEntry]]:
+        self.taken += 1
+        if any(each.name in self.away for each in followers):
             raise EngineAwayError("This stream does not answer.")
-        found: list[LogEntry] = self._follower.take(bytes_max)
-        return found
-
-    def close(self) -> None:
-        self._follower.close()
+        return super().take_all(followers, bytes_max)
 
 
 class Life:
@@ -141,13 +125,15 @@ def test_all_partitions_of_a_process_publish_and_tell_together(life: Life) -> No
     life.append(60, 60)
     life.relay.step()
     life.step()
-    ids, counts = life.log.published
-    # From each partition of messages to each of ids, and then what every partition has counted,
-    # those of ids too: they count in the same step what they were just handed.
-    assert sorted(ids) == sorted(f"keys.{n}" for n in range(NUMBER) for _ in range(NUMBER))
-    assert len(counts) == 2 * NUMBER
+    first, second = life.log.published
+    # From each partition of messages to each of ids, with what those of messages have counted; and
+    # what those of ids have: they count in the same step what they were just handed.
+    ids = [f"keys.{n}" for n in range(NUMBER) for _ in range(NUMBER)]
+    counts = [counts_subject(NOW_MS)] * NUMBER
+    assert sorted(first) == sorted([*ids, *counts])
+    assert second == counts
     assert (life.counted("facts"), life.counted("keys")) == (120, 120)
-    assert life.log.told == 1
+    assert (life.log.taken, life.log.told) == (2, 1)
 
 
 def test_what_was_not_published_is_published_with_the_next_step(
