@@ -18,11 +18,12 @@ import time
 import uuid
 from pathlib import Path
 
-from bench.cluster import answers, headcount_command, settings_of_nodes
+from bench.cluster import headcount_command, settings_of_nodes
 from bench.load import BenchError
 from bench.machine import machine_notes
 from bench.report import Row, percentile, tell
 from bench.server import Client, Server, Tenant, add_tenant, basic, wait_until
+from bench.sides import answers
 from headcount.datafolder import DataFolder
 
 __all__ = ["main"]

@@ -21,11 +21,12 @@ from urllib.parse import quote
 from bench.load import BenchError
 from bench.server import Client, Server, Tenant, basic, this_period
 
-__all__ = ["LANES", "Lags", "SteadyProber"]
+__all__ = ["LANES", "MARKERS_A_SECOND", "Lags", "SteadyProber"]
 
 LANES = 64
 """Sources that markers are sent to in turn; one is sent to again once it is up to date."""
 
+MARKERS_A_SECOND = 20.0
 _LOOK_EVERY_S = 0.01
 _VISIBLE_WITHIN_S = 60.0
 

@@ -16,6 +16,7 @@ __all__ = [
     "busy_seconds",
     "children_of",
     "cpu_seconds",
+    "delayed_seconds",
     "machine_notes",
     "memory_of",
     "run_seconds",
@@ -122,6 +123,12 @@ def run_seconds(pid: int) -> float:
     """What `cpu_seconds` gives, to the nanosecond, of the threads that still run."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def delayed_seconds(pid: int) -> float:
+    """Time that a process's threads that still run were ready to work and had no core."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
 
 
 class Memory(NamedTuple):
