@@ -14,6 +14,7 @@ from functools import partial
 
 from headcount.engines import FactLog, Hearer, LogEntry
 from headcount.errors import DataFolderError, EngineAwayError, StorageUnavailableError
+from headcount.stages.bundles import bundled
 from headcount.stages.counts_feed import CountsFeed
 from headcount.stages.counts_packs import (
     decode_counts_tells,
@@ -308,7 +309,7 @@ class PartitionHost(_Host):
             entries = [entry for each in group for entry in each.entries]
             if entries:
                 try:
-                    self._log.publish_all(entries)
+                    self._log.publish_all(bundled(entries))
                 except EngineAwayError as error:
                     self._away = error
                     return False

@@ -22,6 +22,7 @@ from headcount.counting.conflicts import CONFLICTING
 from headcount.counting.facts import Rejection
 from headcount.counting.usage import Counts
 from headcount.engines import FactLog, Follower
+from headcount.stages.bundles import parts_of
 from headcount.stages.counts_feed import counts_subject
 from headcount.stages.counts_less import CountsLess, less_than
 from headcount.stages.counts_packs import (
@@ -106,10 +107,11 @@ class Mirror:
             for follower in self._follow():
                 for entry in follower.take():
                     nbytes += len(entry.data)
-                    try:
-                        self._take(decode_counts(entry.data))
-                    except PackError as error:
-                        _log.error("counts in the log: %s", error)
+                    for part in parts_of(entry.data):
+                        try:
+                            self._take(decode_counts(part))
+                        except PackError as error:
+                            _log.error("counts in the log: %s", error)
         finally:
             self._commit_taken()
         self._mark()

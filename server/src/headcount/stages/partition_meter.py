@@ -22,6 +22,7 @@ from headcount.engines import FactLog, Follower, LogEntry
 from headcount.meter.committing import Committing
 from headcount.meter.digestion import FoldHalf
 from headcount.meter.limits import MeterLimits
+from headcount.stages.bundles import parts_of
 from headcount.stages.chain import Arrival, Chain
 from headcount.stages.packs import PackError, PartitionOrder, decode_pack
 from headcount.stages.partition_forgetting import PartitionForgetting
@@ -199,15 +200,16 @@ class PartitionMeter(ABC):
             self._follower = self._log.follow(f"{self.STAGE}.{self.number}")
 
     def _read(self, entry: LogEntry) -> None:
-        try:
-            pack = decode_pack(entry.data)
-        except PackError as error:
-            # What it held is missing in the chain, and comes again.
-            self.unreadable += 1
-            _log.error("entry %d of %s.%d: %s", entry.hint, self.STAGE, self.number, error)
-            return
-        items: list[Item] = [*self.chain.take(pack, self._monotonic_s()), *pack.orders]
-        self._pending.extend((item, LogPlace(entry.hint, entry.at)) for item in items)
+        for part in parts_of(entry.data):
+            try:
+                pack = decode_pack(part)
+            except PackError as error:
+                # What it held is missing in the chain, and comes again.
+                self.unreadable += 1
+                _log.error("entry %d of %s.%d: %s", entry.hint, self.STAGE, self.number, error)
+                continue
+            items: list[Item] = [*self.chain.take(pack, self._monotonic_s()), *pack.orders]
+            self._pending.extend((item, LogPlace(entry.hint, entry.at)) for item in items)
 
     def _resume(self) -> None:  # noqa: B027 — most have nothing
         """Finish what a life before has begun."""
