@@ -29,8 +29,8 @@ __all__ = ["run"]
 
 _PAUSE_IN_ACK_S = 0.02
 _LAST_STEPS_S = 1.0
-# What it hands on has its price at servers and partitions, and is a few milliseconds here.
-_PAUSE_FOR_WORK, _PAUSE_MOST_S = 20.0, 0.1
+# What it hands on has its price at servers and partitions too; but all others wait for it.
+_PAUSE_MOST_S = 0.15
 _RELAY, _LOST = "cluster_relay", "cluster_lost"
 
 
@@ -93,7 +93,6 @@ def run(task: Task, child: Child) -> None:
             kind=_RELAY,
             failing=failing,
             # Somebody waits for an answer.
-            pause_for_work=_PAUSE_FOR_WORK,
             pause_most_s=_PAUSE_IN_ACK_S if settings.ack == "log" else _PAUSE_MOST_S,
         )
         _end(step, tend)

@@ -34,6 +34,7 @@ R = TypeVar("R")
 
 LOG_AWAY = "cluster_log"
 _PAUSE_LEAST_S, PAUSE_MOST_S = 0.02, 0.2
+# Of its time on a clock: where others keep the machine busy, fewer steps are due.
 _PAUSE_FOR_WORK = 4
 IDLE_S = 0.1
 """How long to wait for what the log brings, between looks at whether it is time to tell."""
@@ -72,7 +73,6 @@ def step_until_stopped(
     *,
     kind: str,
     failing: str,
-    pause_for_work: float = _PAUSE_FOR_WORK,
     pause_most_s: float = PAUSE_MOST_S,
     idle_s: float = 0.0,
 ) -> None:
@@ -86,7 +86,6 @@ def step_until_stopped(
         tend: what is to be done about once a second, whatever came of the steps.
         kind: what to call the trouble of a step that fails by what it finds.
         failing: a sentence that says what does not happen then, without a full stop.
-        pause_for_work: how many times the processor time of a step to rest after it.
         pause_most_s: how long to rest at most after a step.
         idle_s: how long to wait at most, beyond that, for something to come through the log; 0 for
             who is given work in other ways too.
@@ -94,16 +93,16 @@ def step_until_stopped(
     hindered = _Hindered(troubles, kind, failing)
     tended_at_s = float("-inf")
     while not child.stopping.is_set():
-        began_s, before_s = time.monotonic(), time.process_time()
+        began_s = time.monotonic()
         more = hindered.by(step)
-        worked_s = time.process_time() - before_s
+        worked_s = time.monotonic() - began_s
         if began_s - tended_at_s >= _TEND_EVERY_S:
             tended_at_s = began_s
             hindered.by(tend)
         if more is None:
             child.stopping.wait(_RETRY_S)
         elif not more:
-            pause_s = min(max(pause_for_work * worked_s, _PAUSE_LEAST_S), pause_most_s)
+            pause_s = min(max(_PAUSE_FOR_WORK * worked_s, _PAUSE_LEAST_S), pause_most_s)
             child.stopping.wait(pause_s)
             if idle_s:
                 log.wait(idle_s)

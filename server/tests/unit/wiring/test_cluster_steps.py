@@ -68,7 +68,7 @@ def test_the_more_a_step_took_the_longer_the_rest_up_to_a_bound(
         now_s[0] += next(takes_s)
         return False
 
-    monkeypatch.setattr(time, "process_time", lambda: now_s[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
     none, little, more, most = _rests(4, step, troubles)
     assert 0 < none < little < more < most == PAUSE_MOST_S
     takes_s = iter([10.0])
