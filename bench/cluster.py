@@ -36,6 +36,7 @@ from headcount.datafolder import DataFolder
 __all__ = ["headcount_command", "main", "settings_of_nodes"]
 
 _WORKERS = 1
+_TAIL = 2_000
 _TAKE_OVER_AFTER_S = 4
 
 
@@ -171,6 +172,8 @@ def main() -> int:
             rows = _compared(Path(name), engine, options)
         except BenchError as error:
             print(f"The measurement failed: {error}", file=sys.stderr)
+            for log in sorted(Path(name).glob("*/serve.log")):
+                print(f"{log}:\n{log.read_text()[-_TAIL:]}", file=sys.stderr)
             return 1
     loads = " / ".join(f"{each:.1f}" for each in os.getloadavg())
     notes = machine_notes(Path.cwd()) | {"load average over 1, 5 and 15 minutes": loads}
