@@ -41,8 +41,9 @@ def main() -> int:
             return 1
         print(
             f"right: {found.posts:,} posts, {len(found.done)} faults, {found.reads:,} readings"
-            f" watched, {found.snapshots:,} counts compared; everything was counted"
-            f" {found.fresh_after_s:.1f} s after the last post; {time.monotonic() - began_s:.0f} s"
+            f" watched, {found.snapshots:,} counts compared, {found.thresholds} thresholds told"
+            f" once; everything was counted {found.fresh_after_s:.1f} s after the last post;"
+            f" {time.monotonic() - began_s:.0f} s"
         )
     return 0
 

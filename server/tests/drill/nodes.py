@@ -187,3 +187,9 @@ class Node:
             return answer.json()["data"], answer.headers.get("Last-Modified", "")
         assert answer.status in (404, 500, 503), (answer.status, answer.data)
         return None
+
+    def change(self, path: str, body: Any, token: str) -> None:
+        """A change by the API, which must succeed."""
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        answer = self._http.request("POST", self.api + path, body=json.dumps(body), headers=headers)
+        assert answer.status in (200, 201), (answer.status, answer.data)

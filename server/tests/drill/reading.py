@@ -30,6 +30,12 @@ class Rows(NamedTuple):
     sources: dict[tuple[str, str, str], int]
     until: datetime | None
 
+    def reached(self) -> tuple[int, int]:
+        """API calls and MTU of the month so far."""
+        last = {name: count for (_, name), count in sorted(self.workspace.items())}
+        identified, anonymous, known = (last.get(name, 0) for name in _SETS[1:])
+        return last.get("apiCalls", 0), identified + anonymous - known
+
 
 def _rows(data: Any) -> list[dict[str, Any]]:
     (rows,) = (value for key, value in data.items() if key != "pagination")

@@ -1,7 +1,8 @@
 """One drill: takes a seed, an engine and seconds; gives what was done, or says what was wrong.
 
 Everything must be counted in the end as the oracle counts it, on every node, day and scope; and at
-no moment may a count have fallen. That everything is counted is what the cluster says itself
+no moment may a count have fallen. Each threshold of an alert that is reached must have been told
+once. That everything is counted is what the cluster says itself
 (`Last-Modified`), so a freshness that passes too early is found out here.
 """
 
@@ -21,6 +22,7 @@ from drill.clients import Clients
 from drill.faults import DEATHS, MOVES, Fault, Scene
 from drill.nodes import Node, run
 from drill.reading import Rows, Watcher, fresh_until, read_rows
+from drill.telling import Telling
 from drill.traffic import Shop, Traffic, day_number, noon_of
 from headcount.catalog import Catalog
 from headcount.counting.calendar import Period
@@ -52,6 +54,7 @@ class Outcome:
         posts: how many were acknowledged.
         snapshots: how many counts were compared with the oracle's.
         reads: how many readings were watched meanwhile.
+        thresholds: how many were told, each once.
         done: what was done to the cluster.
         fresh_after_s: how long after the last post everything was counted.
     """
@@ -59,6 +62,7 @@ class Outcome:
     posts: int
     snapshots: int
     reads: int
+    thresholds: int
     done: list[str]
     fresh_after_s: float
 
@@ -95,6 +99,7 @@ class Drill:
         self.nodes = [Node(name, folder, settings) for name in _NAMES]
         self.watchers: list[Watcher] = []
         self.clients: Clients | None = None
+        self.telling = Telling()
 
     def begin(self, *, move: bool) -> None:
         """Begin the cluster; with all partitions shared out, or all on the first node."""
@@ -114,6 +119,7 @@ class Drill:
         self.traffic = Traffic(self.seed, shops[:-1], shops[-1], self.begun_ms)
         self.shops = shops
         self.periods = [Period.of_day(self.today), self.traffic.last_month]
+        self.telling.begin(self.nodes, shops)
 
     def partitions(self) -> list[str]:
         """Their names."""
@@ -224,6 +230,14 @@ class Drill:
             watcher.stopping.set()
             watcher.join()
         compared = self.compare(read)
+        living = [node for node in self.nodes if not node.is_lost]
+        reached = {
+            (shop.name, str(period)): rows.reached()
+            for node, shop, period, rows in read
+            if node is living[0] and rows is not None
+        }
+        wrong = self.telling.compare(living, self.shops, reached)
+        assert not wrong, self.story("; ".join(wrong[:5]))
         self.require_sound()
         return compared, took_s
 
@@ -282,6 +296,7 @@ class Drill:
             node.kill()
         if self.clients is not None:
             self.clients.give_up()
+        self.telling.close()
         self.servers.close()
 
 
@@ -325,7 +340,8 @@ def drill(seed: int, engine: str, seconds: float, *, moves: bool = True) -> Outc
         compared, took_s = found.end()
         assert found.clients is not None
         reads = sum(watcher.reads for watcher in found.watchers)
-        return Outcome(found.clients.acknowledged, compared, reads, scene.done, took_s)
+        told = len(found.telling.told())
+        return Outcome(found.clients.acknowledged, compared, reads, told, scene.done, took_s)
     finally:
         found.close()
         shutil.rmtree(folder, ignore_errors=True)

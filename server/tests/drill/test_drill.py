@@ -19,6 +19,7 @@ def test_every_count_is_the_oracles_whatever_dies_meanwhile(engine: str) -> None
     assert outcome.posts > 50
     assert outcome.snapshots > 500
     assert outcome.reads > 20
+    assert outcome.thresholds > 20
     done = " ".join(outcome.done)
     for each in ("killed", "wiped", "put", "moved", "lost"):
         assert each in done
