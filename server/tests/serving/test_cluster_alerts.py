@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from headcount.catalog import Catalog
 from headcount.counting.months import current_period
 from support.cluster_programs import NodeProgram, eventually, nodes_of_a_cluster
 from support.cluster_shop import Shop
+from support.nats_servers import NatsServers
 from support.scripted_receiver import Does, ScriptedReceiver, scripted_receiver
 
 # Whole nodes: on a machine that others use as well, everything takes a multiple.
@@ -27,8 +29,15 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[list[NodeProgram]]:
-    with nodes_of_a_cluster(tmp_path, "a", "b") as found:
+def nodes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[NodeProgram]]:
+    """Two nodes over PostgreSQL, or what a test names instead."""
+    with ExitStack() as stack:
+        address = None
+        if getattr(request, "param", "") == "nats":
+            servers = stack.enter_context(closing(NatsServers()))
+            servers.start()
+            address = servers.address
+        found = stack.enter_context(nodes_of_a_cluster(tmp_path, "a", "b", address=address))
         for node in found:
             node.settings["HEADCOUNT_BACKUPS"] = str(tmp_path / "backups")
         found[1].settings["HEADCOUNT_HASH_KEY"] = str(tmp_path / "b.key")
@@ -119,6 +128,7 @@ def test_each_threshold_is_told_once_though_who_tells_is_killed_and_its_node_die
         eventually(lambda: tests_on_a() == 2)
 
 
+@pytest.mark.parametrize("nodes", ["postgresql", "nats"], indirect=True)
 def test_quotas_limits_and_prices_hold_on_every_node(nodes: list[NodeProgram]) -> None:
     a, b = nodes
     shop = Shop(nodes)
@@ -138,7 +148,7 @@ def test_quotas_limits_and_prices_hold_on_every_node(nodes: list[NodeProgram]) -
         quota = ("source", "quota", "web", "--workspace", "Shop", "--api-calls", "30")
         b.json(*quota, "--past", "refuse")
         shop.post(a, 12)
-        shop.post(b, 13)
+        shop.post(b, 13, again=6)
         eventually(lambda: shop.is_right(a) and shop.is_right(b))
         eventually(lambda: thresholds(receiver, channel["secret"]) == ["50%"])
         shop.post(a, 10)
@@ -165,6 +175,7 @@ def test_quotas_limits_and_prices_hold_on_every_node(nodes: list[NodeProgram]) -
         a.json(*quota[:-1], "1000", "--past", "refuse")
         eventually(lambda: shop.is_taken(b))
         eventually(lambda: shop.is_right(b))
+        assert shop.fell == []
 
 
 def agreed(node: NodeProgram, token: str) -> Any:
