@@ -121,6 +121,7 @@ class NodeRecord(msgspec.Struct, frozen=True):
         unsent: how many entries of its journals are not handed on; None while nobody can say.
         acknowledges_in_log: whether it answers only when the log has what it took.
         backups: whether it is told where backups of partitions lie; None of an earlier version.
+        log_days: for how many days the log keeps what was handed on; 0 while nobody says.
     """
 
     name: str
@@ -143,6 +144,7 @@ class NodeRecord(msgspec.Struct, frozen=True):
     unsent: int | None = None
     acknowledges_in_log: bool = False
     backups: bool | None = None
+    log_days: int = 0
 
 
 def node_key(name: str) -> str:

@@ -14,6 +14,7 @@ from headcount.cluster.liveness import BEAT_S
 from headcount.cluster.losses import Losses, NotedLoss
 from headcount.cluster.membership_records import ClusterDocument, NodeRecord
 from headcount.cluster.placement import Placement, names_of, partitions_of
+from headcount.cluster.risks import names_and_owners, risks_of
 from headcount.terminal import moment_text
 
 __all__ = [
@@ -21,7 +22,6 @@ __all__ = [
     "ForgettingStatus",
     "NodeStatus",
     "PartitionStatus",
-    "names_and_owners",
     "status_of",
 ]
 
@@ -188,18 +188,9 @@ def status_of(
         missing,
         _sentence(fresh, now_ms, len(missing), len(losses.noted)),
         [_forgetting(each, nodes, placement) for _, each in sorted(forgets.items())],
-        list(_at_risk(partitions)),
+        list(risks_of(partitions, nodes, now_ms)),
         list(losses.noted),
     )
-
-
-def names_and_owners(partitions: Mapping[str, str]) -> str:
-    """Partitions and who counts them, for a sentence."""
-    by_node: dict[str, list[str]] = {}
-    for name, node in partitions.items():
-        by_node.setdefault(node, []).append(name)
-    said = [f'{names_of(names)} (node "{node}")' for node, names in sorted(by_node.items())]
-    return " and ".join(said)
 
 
 def _forgetting(
@@ -324,29 +315,6 @@ def _former_said_at(name: str, placement: Placement, nodes: Mapping[str, NodeRec
         and each.partitions[name].epoch < owner.epoch
     ]
     return max(before)[1] if before else None
-
-
-def _at_risk(partitions: Sequence[PartitionStatus]) -> Iterator[str]:
-    """What stands on one disk alone since the log has lost it."""
-    found = [
-        each
-        for each in partitions
-        if each.node is not None
-        and each.log_lost_at
-        and (each.backed_up_at or 0) <= each.log_lost_at
-    ]
-    if not found:
-        return
-    owners = names_and_owners({each.name: each.node or "" for each in found})
-    backed_up = [each.backed_up_at for each in found if each.backed_up_at is not None]
-    since = f"since {moment_text(min(backed_up))}" if len(backed_up) == len(found) else "so far"
-    noticed = moment_text(max(each.log_lost_at for each in found))
-    yield (
-        f"The log lost what it had acknowledged, as was noticed at {noticed}: until they are backed"
-        f" up anew, what has been counted {since} in {owners} may stand on those disks alone. Part"
-        " with none of them before."
-        + ("" if backed_up else " Name a folder of backups with --backups.")
-    )
 
 
 def _together(missing: Sequence[PartitionStatus]) -> Iterator[str]:

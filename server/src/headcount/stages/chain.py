@@ -8,7 +8,7 @@ no offsets of the log, no ids of messages in it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headcount.stages.packs import Pack, PackedEntry, QueuePart
@@ -92,12 +92,14 @@ class Chain:
     Attributes:
         positions: the same, as far as entries were given out.
         repeats: how many entries came again.
+        given_up: whose queues are taken though something is missing of them, since it is nowhere.
     """
 
     def __init__(self, number: int, positions: Mapping[str, int]) -> None:
         self._number = number
         self.positions = dict(positions)
         self.repeats = 0
+        self.given_up: Collection[str] = ()
         self._queues: dict[str, _QueueSeen] = {}
         self._origins: dict[str, _Origin] = {}
 
@@ -125,7 +127,7 @@ class Chain:
     def _of_queue(self, origin: str, part: QueuePart, now_s: float) -> Iterable[Arrival]:
         position = self.positions.get(part.queue, 0)
         queue = self._queues.setdefault(part.queue, _QueueSeen())
-        if part.previous > position:
+        if part.previous > position and origin not in self.given_up:
             queue.lacks = True
             return
         for entry in part.entries:

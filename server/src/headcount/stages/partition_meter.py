@@ -13,7 +13,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from headcount.counting.folded import Folded
@@ -76,6 +76,8 @@ class PartitionMeter(ABC):
         on_committed: called with each change that is committed.
         confirmable: gives up to which entries queues may let go; as far as they are counted, unless
             told otherwise.
+        gone: gives who publishes nothing any more, for good: what is missing of their queues when
+            the log was read twice without it never comes, and what follows is taken without it.
         counted_facts: how many facts or records it has counted.
         forgetting: who is to be forgotten here.
         is_behind: whether the last step was given so much that there is likely more.
@@ -107,6 +109,7 @@ class PartitionMeter(ABC):
         self._monotonic_s = monotonic_s
         self.on_committed: Callable[[Change], None] = lambda _: None
         self.confirmable: Callable[[], Mapping[str, int]] = lambda: self.positions
+        self.gone: Callable[[], Collection[str]] = frozenset
         self.counted_facts = 0
         if store.files is not None:
             store.files.tidy(clock_ms())
@@ -132,6 +135,7 @@ class PartitionMeter(ABC):
         )
         self._whole_at_s = self._read_again_at_s = monotonic_s()
         self._was_at_end = False
+        self._lacked: dict[str, int] = {}
         self._pending: deque[tuple[Item, LogPlace]] = deque()
         self._sealing_at_s = float("-inf")
         self.unreadable = 0
@@ -185,8 +189,10 @@ class PartitionMeter(ABC):
     def _read_again_if_stuck(self) -> None:
         """Read the log from its beginning where something is missing that nobody sends again."""
         now_s = self._monotonic_s()
-        if not self.chain.lacking():
+        lacking = {queue: self.positions.get(queue, 0) for queue in self.chain.lacking()}
+        if not lacking:
             self._whole_at_s = now_s
+            self._lacked, self.chain.given_up = {}, ()
         elif (
             # What is missing may be ahead: days of a log are not read in a minute.
             self._was_at_end
@@ -195,6 +201,8 @@ class PartitionMeter(ABC):
         ):
             self._read_again_at_s = now_s
             self._was_at_end = False
+            self.chain.given_up = self.gone() if lacking == self._lacked else ()
+            self._lacked = lacking
             _log.warning("%s lacks entries: its log is read again from the beginning", self.name)
             self._follower.close()
             self._follower = self._log.follow(f"{self.STAGE}.{self.number}")

@@ -58,6 +58,7 @@ class PartitionBackups:
         self._troubles = troubles
         self._newest: dict[Partition, PartitionBackup] = {}
         self._due_at_s: dict[Partition, float] = {}
+        self._looked_at_s = float("-inf")
         self._under_way: threading.Thread | None = None
         self._failed: dict[Partition, Exception] = {}
 
@@ -82,6 +83,7 @@ class PartitionBackups:
             return
         self._say()
         now_s = time.monotonic()
+        self._forget_those_gone(now_s)
         for partition in owned:
             if partition not in self._due_at_s:
                 self._due_at_s[partition] = now_s + self._due_in_s(partition)
@@ -98,6 +100,18 @@ class PartitionBackups:
                 )
                 self._under_way.start()
                 return
+
+    def _forget_those_gone(self, now_s: float) -> None:
+        """See, now and then, that backups are still there: whoever emptied the folder, or left its
+        share out, took away what journals and the log were let go for."""
+        if now_s - self._looked_at_s < _RETRY_S:
+            return
+        self._looked_at_s = now_s
+        for partition, backup in list(self._newest.items()):
+            if not Path(backup.path).exists():
+                _log.error("the backup of %s is gone: %s", partition, backup.path)
+                del self._newest[partition]
+                self._due_at_s[partition] = now_s
 
     def _stands_alone(self, partition: Partition, log_lost_at_ms: int) -> bool:
         """Whether neither the log nor a backup has what a partition had counted by a moment."""

@@ -30,7 +30,7 @@ from headcount.cluster.forget_records import (
     read_forgets,
 )
 from headcount.cluster.membership_records import NodeRecord, decoded
-from headcount.cluster.overview import names_and_owners
+from headcount.cluster.risks import names_and_owners
 from headcount.datafolder import DataFolder
 from headcount.engines import REGISTRY_VALUE_BYTES_MAX, FactLog, Registry
 from headcount.errors import DataFolderError, RegistryConflictError

@@ -6,6 +6,7 @@ Also says, for as long as that is so, that something stands on one disk alone.
 from __future__ import annotations
 
 import logging
+from collections.abc import Container
 from typing import NamedTuple
 
 from headcount.clock import now_ms
@@ -57,13 +58,18 @@ class LossWatch:
         self._folder = folder
         self._troubles = troubles
         self._opened: list[Restored] = []
+        self._noted: set[str] = set()
 
     def opened(self, restored: Restored) -> None:
         """Learn from where a partition is counted on."""
         self._opened.append(restored)
 
-    def look(self) -> None:
-        """Hold that against what the cluster knows, as soon as it is known here.
+    def look(self, caught_up: Container[str]) -> None:
+        """Hold that against what the cluster knows: once, of one that is made of a backup until it
+        has caught up, since the log may lose meanwhile what it has not read.
+
+        Args:
+            caught_up: names of partitions that lack nothing now.
 
         Raises:
             StorageUnavailableError: the disk refused; the next look tries it again.
@@ -72,9 +78,15 @@ class LossWatch:
         if status is None:
             return
         for restored in self._opened:
-            if loss := loss_of_restoring(restored, status, now_ms()):
+            loss = loss_of_restoring(restored, status, now_ms())
+            if loss is not None and loss.key not in self._noted:
                 note_loss(self._folder, loss)
-        self._opened.clear()
+                self._noted.add(loss.key)
+        self._opened = [
+            each
+            for each in self._opened
+            if each.taken_at_ms is not None and each.name not in caught_up
+        ]
         if status.at_risk:
             remedy = "Owners back them up at once, where --backups names a folder."
             self._troubles.begin(_AT_RISK, " ".join(status.at_risk), remedy, hinders=False)

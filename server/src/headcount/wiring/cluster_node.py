@@ -73,6 +73,7 @@ def run(task: Task, child: Child) -> None:
             takes_over=settings.take_over_after is not None,
             acknowledges_in_log=settings.ack == "log",
             backups=settings.backups is not None,
+            log_days=settings.log_days,
         )
         after_s = settings.take_over_after
         desk = ForgetDesk(registry, folder, known.node, settings.log_days, troubles)

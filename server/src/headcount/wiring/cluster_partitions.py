@@ -139,6 +139,12 @@ class _Partitions:
             return [known_cluster(self._folder).node, ""]  # nobody knows yet who else there is
         return [node.name for node in status.nodes if node.state != "retired"]
 
+    def _retired(self) -> set[str]:
+        """Nodes whose journals nobody waits for any more."""
+        status = self._status.read()
+        nodes = () if status is None else status.nodes
+        return {node.name for node in nodes if node.state == "retired"}
+
     def look(self) -> None:
         """Open what this node has come to own, close what it no longer does, and report.
 
@@ -178,7 +184,7 @@ class _Partitions:
             each: hosted.meter.log_lost_at_ms for (each, _), (_, hosted) in self._open.items()
         }
         self._backups.look(dict(self._open.keys()), log_lost)
-        self._losses.look()
+        self._losses.look(self._caught_up())
         self._watch_memory()
         meters = {str(each[0]): hosted.meter for each, (_, hosted) in self._open.items()}
         self._forgetting.look(meters, [str(each) for each in self._leases.owned()])
@@ -222,6 +228,7 @@ class _Partitions:
             self._confirm_by_backups(partition, meter)
             return HostedPartition(meter, CountsFeed(meter, now_ms))
         meter = FirstStage(number, *rest, self._nodes, self._key_plan)
+        meter.gone = self._retired
         self._confirm_by_backups(partition, meter)
         outbox = Outbox(opened.store.outbox)
         epoch: Callable[[], int | None] = lambda: self._epoch(str(partition))  # noqa: E731
@@ -236,6 +243,15 @@ class _Partitions:
         """Let queues keep what backups do not hold yet, where that was asked for."""
         if self._settings.prune_after == "backup":
             meter.confirmable = lambda: self._backups.positions(partition)
+
+    def _caught_up(self) -> set[str]:
+        """Partitions that have counted what was taken up to a moment ago."""
+        found = set()
+        for (partition, _), (_, hosted) in self._open.items():
+            until_ms = hosted.meter.until_ms()
+            if until_ms is not None and now_ms() - until_ms <= _BEHIND_MS:
+                found.add(str(partition))
+        return found
 
     def _watch_memory(self) -> None:
         """Let counting wait where the system would end this process for want of memory."""

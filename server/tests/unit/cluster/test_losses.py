@@ -102,6 +102,20 @@ def test_until_when_a_disk_must_be_kept_is_said() -> None:
     assert status(lost, 5_001).partitions[1].log_lost_at == 5_000
 
 
+def test_a_backup_that_is_older_than_the_log_is_no_backup() -> None:
+    day_ms = 86_400_000
+    cluster = ClusterDocument(CLUSTER_FORMAT, "c" * 32, 1, 1, "key", 0)
+    placement = Placement().given(partitions_of(1, 1), "a")
+    now_ms = 100 * day_ms
+    for age_days, backed_up in ((2, True), (4, False)):
+        taken_at = now_ms - age_days * day_ms
+        reports = {"keys-0": PartitionReport(1, now_ms, backed_up_at_ms=taken_at)}
+        record = NodeRecord("a", "u", "1", "1.0", 1, "", "", now_ms, partitions=reports, log_days=3)
+        found = status_of(cluster, {"a": record}, {}, placement, now_ms).at_risk
+        assert (found == []) == backed_up
+    assert 'The newest backups of keys-0 (node "a") are older than what the log keeps' in found[0]
+
+
 def test_a_cluster_that_has_lost_something_never_says_that_all_is_well() -> None:
     assert status(Losses(), None).sentence == "Everything is counted."
     found = status(Losses([LOSS], {}), None)

@@ -53,6 +53,14 @@ def test_queues_do_not_wait_for_one_another() -> None:
     assert chain.gaps(1.0) == [(QUEUE, 0)]
 
 
+def test_what_stands_behind_a_gap_is_taken_where_nobody_can_close_it() -> None:
+    chain = Chain(0, {QUEUE: 2, OTHER: 2})
+    chain.given_up = {"n1"}
+    assert ids(chain, pack(5, 9)) == [9]
+    assert ids(chain, pack(5, 9, queue=OTHER, origin="n2")) == []
+    assert chain.lacking() == [OTHER]
+
+
 def test_an_entry_in_pieces_is_taken_whole_or_not() -> None:
     first = Pack("n1", 0, [QueuePart(QUEUE, 0, [PackedEntry(3, 0, b"ab", 0, more=True)])])
     last = Pack("n1", 0, [QueuePart(QUEUE, 0, [PackedEntry(3, 0, b"c", 2, more=False)])])

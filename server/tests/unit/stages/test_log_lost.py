@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from headcount.counting.calendar import MS_PER_DAY
+from headcount.counting.calendar import MS_PER_DAY, Period
+from headcount.counting.metrics import API_CALLS
 from support.oracle import PlainFact
 from support.rig import assert_equal_to_oracle
 from support.stage_histories import FIRST_DAY, memory_folder
@@ -23,12 +24,14 @@ def cluster() -> Iterator[StagedCluster]:
         cluster.close()
 
 
-def posted(cluster: StagedCluster, first: int) -> None:
+def posted(cluster: StagedCluster, first: int) -> list[PlainFact]:
     """Three messages, each counted by itself."""
+    facts = []
     for number in range(first, first + 3):
-        fact = PlainFact(cluster.now_ms, 1, 1, f"m{number}", f"u{number}")
-        cluster.append(0, 0, [fact])
+        facts.append(PlainFact(cluster.now_ms, 1, 1, f"m{number}", f"u{number}"))
+        cluster.append(0, 0, facts[-1:])
         cluster.settle()
+    return facts
 
 
 def lost_at(cluster: StagedCluster, name: str = "facts-0") -> int:
@@ -70,6 +73,30 @@ def test_what_is_lost_while_a_partition_does_not_run_is_noticed_when_it_does(
     cluster.start("facts-0")
     cluster.step()
     assert lost_at(cluster) > 0
+
+
+def test_what_a_lost_node_handed_on_after_what_is_nowhere_is_counted(
+    cluster: StagedCluster,
+) -> None:
+    posted(cluster, 0)
+    cluster.keep("facts-0")
+    lost = posted(cluster, 3)
+    cluster.server.wipe()
+    posted(cluster, 6)
+    cluster.restore("facts-0")
+    node = cluster.nodes.pop(0)
+    node.close()
+    for _ in range(100):
+        cluster.step()
+    assert cluster.meter("facts-0").chain.lacking() != []
+    # Nobody waits for it any more: what it handed on after what the log has lost stands there.
+    cluster.meter("facts-0").gone = lambda: {node.name}
+    for _ in range(600):
+        cluster.step()
+    assert cluster.meter("facts-0").chain.lacking() == []
+    counted = cluster.meter("facts-0").store.read_usage(1, Period.of_day(FIRST_DAY))
+    expected = len(cluster.order["facts-0"]) - len(lost)
+    assert int(counted.workspace[:, API_CALLS].sum()) == expected
 
 
 def test_what_is_old_and_let_go_is_no_loss(cluster: StagedCluster) -> None:

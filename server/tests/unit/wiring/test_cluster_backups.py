@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from headcount.clock import now_ms
 from headcount.cluster.partition_backups import back_up_partition
@@ -54,6 +57,15 @@ def test_what_the_log_has_lost_is_backed_up_at_once_and_once(tmp_path: Path) -> 
     assert newest is not None
     assert newest.taken_at_ms > lost_at_ms
     assert looked(found, lost) == []
+
+
+def test_a_backup_that_is_gone_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headcount.wiring.cluster_backups._RETRY_S", 0.0)
+    found = begun(tmp_path, tmp_path / "backups")
+    assert looked(found, {}) == []
+    shutil.rmtree(tmp_path / "backups")
+    assert looked(found, {}) == NAMES
+    assert found.positions(NAMES[0]) == {"a queue": 5}
 
 
 def test_a_backup_that_fails_is_not_tried_all_the_time(tmp_path: Path) -> None:
