@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,93 @@ def test_the_one_loss_is_named_and_shows_nothing_smaller(
         shop.counted(a)
     assert shop.fell == []
     assert not shop.is_right(a)
+
+
+def wiped(node: NodeProgram) -> int:
+    """The log is wiped, and not the registry; when that was noticed everywhere."""
+    with psycopg.connect(node.address, autocommit=True) as connection:
+        connection.execute("DROP TABLE headcount.log, headcount.head")
+    noticed = eventually(
+        lambda: min(each["logLostAt"] for each in node.json_status()["partitions"])
+    )
+    return int(noticed)
+
+
+def test_a_node_is_lost_after_the_log_was_wiped_and_nothing_with_it(
+    nodes: list[NodeProgram],
+) -> None:
+    a, b = nodes
+    shop = Shop(nodes)
+    a.start()
+    b.start()
+    shop.post(a, 50)
+    eventually(lambda: shop.is_right(b))
+    eventually(lambda: backed_up(a))
+    shop.post(a, 50)
+    eventually(lambda: shop.is_right(b))
+    lost_at = wiped(a)
+    # Backups are due every ten minutes; now they are at once, and until then that is said.
+    eventually(lambda: all(each["backedUpAt"] > lost_at for each in a.json_status()["partitions"]))
+    eventually(lambda: a.json_status()["atRisk"] == [])
+    a.kill()
+    shutil.rmtree(a.data)
+    assert b.run("cluster", "takeover", "a", "--to", "b").returncode == 0
+    asked = b.run("cluster", "retire", "a")
+    assert asked.returncode != 0, "nobody has said yes"
+    assert 'Node "a" said last at' in asked.stderr
+    assert b.run("cluster", "retire", "a", "--yes").returncode == 0
+    shop.post(b, 10, again=100)
+    eventually(lambda: shop.is_right(b))
+    assert shop.fell == []
+    # Nothing was lost; what it might have taken in its last moment stays noted all the same.
+    [loss] = eventually(lambda: shop.read(b)[1]["data"].get("losses"))
+    assert 'Node "a" was retired at' in loss["message"]
+
+
+def test_what_is_lost_with_a_node_is_said_before_and_shown_for_ever(
+    nodes: list[NodeProgram], tmp_path: Path
+) -> None:
+    a, b = nodes
+    shop = Shop(nodes)
+    a.start()
+    b.start()
+    shop.post(a, 50)
+    eventually(lambda: shop.is_right(b))
+    eventually(lambda: backed_up(a))
+    # From now on nothing can be backed up: what comes stands on a disk and in the log.
+    kept = tmp_path / "backups"
+    kept.rename(tmp_path / "elsewhere")
+    kept.write_text("no folder")
+    shop.post(a, 50)
+    shop.post(b, 30)
+    eventually(lambda: shop.is_right(b))
+    shown = shop.counted(b)
+    wiped(a)
+    [risk] = eventually(lambda: a.json_status()["atRisk"])
+    assert "Part with none of them before" in risk
+    assert "Part with none of them before" in a.run("cluster", "status").stderr
+    a.kill()
+    shutil.rmtree(a.data)
+    kept.unlink()
+    (tmp_path / "elsewhere").rename(kept)
+    assert b.run("cluster", "takeover", "a", "--to", "b").returncode == 0
+    before = eventually(lambda: b.json_status()["losses"])
+    assert any("is counted on from its backup of" in each["sentence"] for each in before)
+    for _ in range(20):  # what is shown is older, and no smaller
+        shop.counted(b)
+    assert shop.fell == []
+    asked = b.run("cluster", "retire", "a")
+    assert 'What node "a" took then is in its own journals alone' in asked.stderr
+    assert b.run("cluster", "retire", "a", "--yes").returncode == 0
+    # It is missing, and everybody who reads counts is told so.
+    eventually(lambda: shop.counted(b) not in (None, shown))
+    found = eventually(lambda: shop.read(b)[1]["data"].get("losses"))
+    told = " ".join(each["message"] for each in found)
+    assert 'Node "a" was retired at' in told
+    assert "lacks" in told
+    assert b.run("cluster", "status").returncode == 1
+    findings = json.loads(b.run("doctor", "--json").stdout)["findings"]
+    assert next(each["level"] for each in findings if each["check"] == "losses") == "warning"
 
 
 def is_empty(path: Path) -> bool:

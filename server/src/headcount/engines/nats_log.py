@@ -32,7 +32,7 @@ __all__ = ["NatsLog"]
 
 _LOOK_EVERY_S = 1.0
 _COMPARE_EVERY_S = 5.0
-_HOLD_EVERY_S = 1.0
+_HOLD_EVERY_S = 2.0
 _BATCH = 1024
 _DAY_NS = 86_400 * 10**9
 

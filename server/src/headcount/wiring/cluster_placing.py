@@ -176,7 +176,7 @@ def move(
         EngineAwayError: the registry cannot be asked.
     """
     _require_partitions(registry, partitions)
-    found = watched(registry)
+    found = watched(registry, pause=pause)
     require_node(found, node, living=True)
     if not by_hand:
         _require_backups(registry, found, partitions, node, pause)

@@ -12,15 +12,16 @@ from headcount.cluster.membership_records import (
     PLACEMENT_KEY,
     ClusterDocument,
     NodeRecord,
+    PartitionReport,
     decoded,
     encoded,
     node_key,
 )
-from headcount.cluster.placement import Placement, partitions_of
+from headcount.cluster.placement import Partition, Placement, partitions_of
 from headcount.engines import Registry
 from headcount.errors import UsageError
 from headcount.terminal import moment_text
-from headcount.wiring.cluster_placing import watched
+from headcount.wiring.cluster_placing import move, watched
 from headcount.wiring.cluster_retiring import retire, retirement
 from support.memory_registry import MemoryRegistryServer
 
@@ -103,6 +104,24 @@ def test_what_is_at_risk_is_said_as_long_as_journals_may_be_needed(registry: Reg
     registry.put("log_lost", b'{"facts-0": %d}' % now_ms(), 0)
     [said] = would_lose(registry)
     assert 'facts-0 (node "a")' in said
+
+
+def test_no_partition_is_moved_away_from_the_only_disk_that_has_it(registry: Registry) -> None:
+    def lives(_: float) -> None:
+        says(registry)
+
+    says(registry)
+    reports = {n: PartitionReport(1, backed_up_at_ms=UNTIL_MS) for n in ("facts-0", "keys-0")}
+    record = NodeRecord(
+        "a", "v", "1", "1.0", CLUSTER_FORMAT, "", "", SAID_AT_MS, partitions=reports
+    )
+    registry.put(node_key("a"), encoded(record), 0)
+    registry.put("log_lost", b'{"facts-0": %d}' % (UNTIL_MS + 1), 0)
+    with pytest.raises(UsageError, match="facts-0 is not backed up since the log lost"):
+        move(registry, [Partition("facts", 0)], "b", pause=lives)
+    assert move(registry, [Partition("keys", 0)], "b", pause=lives).owners["keys-0"].node == "b"
+    registry.put("log_lost", b'{"facts-0": %d}' % (UNTIL_MS - 1), None)
+    assert move(registry, [Partition("facts", 0)], "b", pause=lives).owners["facts-0"].node == "b"
 
 
 def test_who_counts_something_stays(registry: Registry) -> None:
