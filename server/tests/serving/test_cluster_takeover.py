@@ -188,6 +188,8 @@ def test_what_is_lost_with_a_node_is_said_before_and_shown_for_ever(
     nodes: list[NodeProgram], tmp_path: Path
 ) -> None:
     a, b = nodes
+    for node in nodes:
+        node.settings["HEADCOUNT_PRUNE_AFTER"] = "backup"
     shop = Shop(nodes)
     a.start()
     b.start()

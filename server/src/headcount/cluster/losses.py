@@ -141,24 +141,24 @@ def share_losses(
         reported: `Losses.log_lost`, as this node's partitions say.
 
     Returns:
-        What both know now.
+        What both know now. What this node's disk refused is tried again with the next call.
 
     Raises:
         EngineAwayError: the registry cannot be asked.
-        OSError: the disk refused.
     """
     there, here = read_losses(registry), folder.noted()
     keys_there, keys_here = ({each.key for each in of} for of in (there.noted, here))
     for loss in here:
         if loss.key not in keys_there:
             put_loss(registry, loss)
-    for loss in there.noted:
-        if loss.key not in keys_here:
-            folder.note(loss)
     log_lost = _latest(there.log_lost, folder.log_lost(), reported)
     if log_lost != there.log_lost:
         log_lost = _put_log_lost(registry, log_lost)
-    folder.keep_log_lost(log_lost)
+    with contextlib.suppress(OSError):
+        for loss in there.noted:
+            if loss.key not in keys_here:
+                folder.note(loss)
+        folder.keep_log_lost(log_lost)
     return Losses(_in_order({each.key: each for each in (*here, *there.noted)}.values()), log_lost)  # type: ignore[arg-type]
 
 

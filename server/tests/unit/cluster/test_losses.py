@@ -51,6 +51,15 @@ def test_a_loss_is_known_everywhere_and_outlives_the_registry(
     assert LossFolder(tmp_path / "b").noted() == [OTHER, LOSS]
 
 
+def test_a_disk_that_refuses_hides_nothing(server: MemoryRegistryServer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    put_loss(server.open(), LOSS)
+    folder = LossFolder(tmp_path / "file")
+    assert share_losses(server.open(), folder, {"keys-0": 3}) == Losses([LOSS], {"keys-0": 3})
+    with pytest.raises(OSError, match="exists"):
+        folder.note(LOSS)
+
+
 def test_a_note_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     folder = LossFolder(tmp_path)
     folder.note(LOSS)
