@@ -14,7 +14,7 @@ from headcount.cluster.liveness import BEAT_S
 from headcount.cluster.losses import Losses, NotedLoss
 from headcount.cluster.membership_records import ClusterDocument, NodeRecord
 from headcount.cluster.placement import Placement, names_of, partitions_of
-from headcount.cluster.risks import names_and_owners, risks_of
+from headcount.cluster.risks import PartitionStatus, names_and_owners, risks_of
 from headcount.terminal import moment_text
 
 __all__ = [
@@ -53,32 +53,6 @@ class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
     catalog_version: int
     troubles: list[str]
     sentence: str
-
-
-class PartitionStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """One partition.
-
-    Attributes:
-        name: such as `facts-3`.
-        node: who counts it; None where nobody does.
-        epoch: its owner's.
-        counted_until: until when what was received is counted, milliseconds since 1970.
-        behind_seconds: the same, held against the moment of the look; None while nobody can say.
-        backed_up_at: when its newest backup was taken.
-        sentence: the same in words.
-        log_lost_at: when the log was last seen to have lost what it had counted; 0 for never.
-        former_said_at: when its former owner last said anything; None for none.
-    """
-
-    name: str
-    node: str | None
-    epoch: int
-    counted_until: int | None
-    behind_seconds: float | None
-    backed_up_at: int | None
-    sentence: str
-    log_lost_at: int = 0
-    former_said_at: int | None = None
 
 
 class ForgettingStatus(msgspec.Struct, frozen=True, rename="camel"):

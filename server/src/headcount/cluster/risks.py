@@ -7,17 +7,41 @@ the log has lost something since, or has let it go because it is old, that disk 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from headcount.cluster.membership_records import NodeRecord
 from headcount.cluster.placement import names_of
 from headcount.counting.calendar import MS_PER_DAY
 from headcount.terminal import moment_text
 
-if TYPE_CHECKING:
-    from headcount.cluster.overview import PartitionStatus
+__all__ = ["PartitionStatus", "names_and_owners", "risks_of"]
 
-__all__ = ["names_and_owners", "risks_of"]
+
+class PartitionStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """One partition.
+
+    Attributes:
+        name: such as `facts-3`.
+        node: who counts it; None where nobody does.
+        epoch: its owner's.
+        counted_until: until when what was received is counted, milliseconds since 1970.
+        behind_seconds: the same, held against the moment of the look; None while nobody can say.
+        backed_up_at: when its newest backup was taken.
+        sentence: the same in words.
+        log_lost_at: when the log was last seen to have lost what it had counted; 0 for never.
+        former_said_at: when its former owner last said anything; None for none.
+    """
+
+    name: str
+    node: str | None
+    epoch: int
+    counted_until: int | None
+    behind_seconds: float | None
+    backed_up_at: int | None
+    sentence: str
+    log_lost_at: int = 0
+    former_said_at: int | None = None
 
 
 def names_and_owners(partitions: Mapping[str, str]) -> str:
