@@ -180,7 +180,6 @@ def move(
     require_node(found, node, living=True)
     if not by_hand:
         _require_backups(registry, found, partitions, node, pause)
-        _require_backed_up(found, partitions, node)
     return change_placement(registry, lambda there: there.given(partitions, node))
 
 
@@ -208,12 +207,19 @@ def _require_backups(
             "Start it with --backups, the same folder as for the other nodes." + _OR_BY_HAND,
         )
     nodes, waited_s = found.nodes, 0.0
-    while lacking := [each for each in moving if not _is_backed_up(nodes, each)]:
+    # What the log has lost since a backup would stay behind, on the disk of the owner alone.
+    log_lost = {each.name: each.log_lost_at for each in found.status.partitions}
+    while lacking := [
+        each for each in moving if not _is_backed_up(nodes, each, log_lost[str(each)])
+    ]:
         owner_name = moving[lacking[0]]
         makes_one = owner_name in found.living and nodes[owner_name].backups is not False
         if not makes_one or waited_s >= _BACKED_UP_WITHIN_S:
+            lost_at_ms = log_lost[str(lacking[0])]
+            since = ", since the log lost what it had acknowledged (noticed at"
+            said = f"{since} {moment_text(lost_at_ms)})," if lost_at_ms else ""
             raise UsageError(
-                f'There is no backup of {lacking[0]} from which "{node}" could count on.',
+                f'There is no backup of {lacking[0]}{said} from which "{node}" could count on.',
                 f'Let node "{owner_name}" serve with --backups until headcount cluster status shows'
                 " one." + _OR_BY_HAND,
             )
@@ -224,25 +230,13 @@ def _require_backups(
         nodes = {record.name: record for record in records}
 
 
-def _require_backed_up(found: Watched, partitions: Sequence[Partition], node: str) -> None:
-    """See that what the log has lost of partitions does not stay behind where they were."""
-    names = {str(each) for each in partitions}
-    for each in found.status.partitions:
-        lacks = each.log_lost_at and (each.backed_up_at or 0) <= each.log_lost_at
-        if each.name in names and each.node != node and lacks:
-            raise UsageError(
-                f"{each.name} is not backed up since the log lost what it had acknowledged, as was"
-                f" noticed at {moment_text(each.log_lost_at)}: another node could not count on from"
-                " there.",
-                "Its owner backs it up at once, where --backups names a folder: headcount cluster"
-                " status says when it has.",
-            )
-
-
-def _is_backed_up(nodes: Mapping[str, NodeRecord], partition: Partition) -> bool:
-    """Whether any node has said that there is a backup, be it a former owner's."""
+def _is_backed_up(nodes: Mapping[str, NodeRecord], partition: Partition, since_ms: int = 0) -> bool:
+    """Whether any node has said that there is a backup from after a moment, be it a former
+    owner's."""
     reports = (each.partitions.get(str(partition)) for each in nodes.values())
-    return any(report is not None and report.backed_up_at_ms is not None for report in reports)
+    return any(
+        report is not None and (report.backed_up_at_ms or 0) > since_ms for report in reports
+    )
 
 
 class TakenOver(NamedTuple):
