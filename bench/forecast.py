@@ -5,7 +5,7 @@ months after 1, 3, 7, 14 and 21 complete days, lets every candidate tell the end
 error in percent of the month's end, and how many of a hundred months ended in the range. With
 --write the table is added to bench/results, dated.
 
-What Headcount believes beforehand was set by histories 100 to 107 of the first twelve kinds; the
+What Headcount believes beforehand was set by histories below 500 of the first fourteen kinds; the
 table is made from others, and shows kinds that it was not set by apart. So are the public ones:
 the purchases of 23,570 customers of a shop in 1997 and 1998, which the package `lifetimes` 0.11.3
 ships as datasets/CDNOW_master.txt, and the flights of 4,043 planes from New York in 2013, which

@@ -38,7 +38,7 @@ _DAYS_MIN = 4
 _SURE_DAYS = 5
 # For how many back-tested months counts what the regression says of itself; and how many times as
 # far as that, squared, a month may have missed: a single one must not tell of all.
-_OWN_WORD_MONTHS, _MISSED_MAX = 4.0, 16.0
+_OWN_WORD_MONTHS, _MISSED_MAX = 4.0, 3.0
 _DEVIATIONS = 1.2816
 """Standard deviations to either side that hold four fifths."""
 

@@ -118,9 +118,9 @@ def expected_of(months: Sequence[Floats], period: Period, decay: float | None) -
     chance = np.maximum(by_day / scale, noise * by_day**2 / _weights(by_day)).cumsum()
     back = np.zeros((2, begun + count - 1))
     if count > 2:
-        shapes = np.split(_exp(design[:, count:] @ effects[count:]), _ends(places))[1:-1]
-        news = np.split(new, _ends(places))[1:-1]
-        back[:, begun + 1 :] = _back_tested(news, shapes, effects[: count - 2], done)
+        shapes = np.split(_exp(design[:, count:] @ effects[count:]), _ends(places))[:-1]
+        news = np.split(new, _ends(places))[:-1]
+        back[:, begun + 1 :] = _back_tested(news, shapes, done)
     return Expected(
         totals * scale, (chance + unknown) * scale**2, float(totals[-1]) * scale, *(back * scale)
     )
@@ -159,20 +159,21 @@ def _uncertainty(
 
 
 def _back_tested(
-    news: Sequence[Floats], shapes: Sequence[Floats], before: Floats, done: int
+    news: Sequence[Floats], shapes: Sequence[Floats], done: int
 ) -> tuple[Floats, Floats]:
-    """What months would have been told after some days, and what came beyond that.
+    """What months but the first would have been told after some days, and what came beyond that.
 
     Args:
         news: new on each day of each month.
         shapes: what is expected of these days, for a level of 0.
-        before: the level of the month before each.
         done: after how many days.
     """
     new, shape = np.zeros((2, len(news), DAYS_MAX))
     for place, (days, expected) in enumerate(zip(news, shapes, strict=True)):
         new[place, : len(days)], shape[place, : len(days)] = days, expected
-    level = before
+    # The level of the month before as its own days have it: the regression's knows what came after.
+    before = np.log((new.sum(axis=1) + 0.5) / (shape.sum(axis=1) + 0.5))[:-1]
+    new, shape, level = new[1:], shape[1:], before
     for _ in range(_BACK_STEPS):
         expected = _exp(level[:, None] + np.log(shape[:, :done] + 1e-300))
         firmly = _firmly(level - before)

@@ -244,6 +244,16 @@ def test_at_no_moment_of_any_month_is_it_nonsense(
             assert ids <= messages
 
 
+def test_there_are_no_more_tracked_users_than_messages_where_new_ids_become_more() -> None:
+    now = counts([2**day for day in range(9)])
+    now[:, ANONYMOUS] = now[:, API_CALLS]
+    ids, messages = forecast_of(MTU, MONTH, now, []), forecast_of(CALLS, MONTH, now, [])
+    assert ids is not None
+    assert messages is not None
+    for each, most in zip(ids.days, messages.days, strict=True):
+        assert all(number <= limit for number, limit in zip(each, most, strict=True))
+
+
 @given(any_usage())
 @SLOWLY_DRAWN
 def test_a_month_that_is_all_but_over_ends_where_it_is(
