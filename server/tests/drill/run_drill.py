@@ -200,10 +200,16 @@ class Drill:
             raise AssertionError(self.story("; ".join(wrong[:5])))
 
     def lose_a_node(self, scene: Scene) -> None:
-        """A node is lost for good, with its disk, when all that it took is handed on."""
+        """A node is lost for good, with its disk, when all that it took is handed on.
+
+        It is the one that tells people, so that another goes on with what was told.
+        """
         assert self.clients is not None
         node, heir = self.nodes[2], self.nodes[0]
         self.clients.avoided.add(node.name)
+        self.settle()
+        run(node.settings, "cluster", "move", "facts-0", "--to", node.name)
+        scene.say(f"moved facts-0 to {node.name}, which tells people from now on")
         self.settle()
         # What the node took may be in its partitions alone, if the log was wiped a moment ago.
         self.until_disks_may_go()
