@@ -107,8 +107,9 @@ class Served:
             asyncio.get_running_loop().call_soon(then)
         return True
 
-    async def send(self, pieces: list[bytes]) -> None:
-        for piece in pieces:
+    async def send(self, pieces: list[bytes], *, waits: list[bool] | None = None) -> None:
+        """Let pieces come: after each, as a rule, until what it brought is answered."""
+        for piece, is_waited_for in zip(pieces, waits or [True] * len(pieces), strict=True):
             former, module._OTHER_HEADS_MAX = module._OTHER_HEADS_MAX, self._remembers
             try:
                 if not self.transport.closed:
@@ -116,8 +117,10 @@ class Served:
                     self.connection.data_received(piece)
             finally:
                 module._OTHER_HEADS_MAX = former
-            for _ in range(8):
+            for _ in range(8 if is_waited_for else 0):
                 await asyncio.sleep(0)
+        for _ in range(8 * len(pieces)):
+            await asyncio.sleep(0)
 
     def answers(self) -> bytes:
         return re.sub(rb"x-request-id: [0-9a-f]+", b"x-request-id: made", self.transport.sent)
@@ -133,13 +136,15 @@ def request(path: bytes, more: bytes, length: bytes, body: bytes) -> bytes:
 
 
 BODIES = st.sampled_from(
-    [b"", b"one", b"0123456789", b"x" * 99, b"y" * 3000, b"\r\n\r\n", b"POST /"]
+    [b"", b"one", b"two", b"x" * 99, b"v" * 1000, b"w" * 1900, b"y" * 3000, b"\r\n\r\n", b"POST /"]
 )
 PATHS = st.sampled_from([b"/fast", b"/fast", b"/fast", b"/fast?q=1", b"/app", b"/not"])
 MORE = st.sampled_from([
     b"", b"", b"", b"X: 1\r\n", b"X-Request-ID: brought\r\n", b"Connection: close\r\n",
     b"Expect: 100-continue\r\n", b"X: a\r\nX: b\r\n", b"Connection: Upgrade\r\nUpgrade: h2c\r\n",
     b"Y: Content-Length: 3\r\n", b"Content-Length: 3\r\n",
+    b"".join(b"X-%d: of a browser\r\n" % each for each in range(18)),
+    b"Cookie: %b\r\n" % (b"c" * 3000),
 ])  # fmt: skip
 
 
@@ -169,19 +174,23 @@ def streams(draw: st.DrawFn) -> list[bytes]:
     return pieces
 
 
-async def both(pieces: list[bytes], *, at_once: bool) -> tuple[Served, Served]:
+async def both(
+    pieces: list[bytes], *, at_once: bool, waits: list[bool] | None = None
+) -> tuple[Served, Served]:
     parsed, remembering = Served(0, at_once=at_once), Served(1000, at_once=at_once)
     for served in (parsed, remembering):
-        await served.send(pieces)
+        await served.send(pieces, waits=waits)
     return parsed, remembering
 
 
-@given(streams(), st.booleans())
+@given(streams(), st.booleans(), st.data())
 @settings(deadline=None)
 def test_a_head_that_is_remembered_is_the_head_that_is_parsed(
-    pieces: list[bytes], at_once: bool
+    pieces: list[bytes], at_once: bool, data: st.DataObject
 ) -> None:
-    parsed, remembering = asyncio.run(both(pieces, at_once=at_once))
+    size = len(pieces)
+    waits = data.draw(st.lists(st.booleans(), min_size=size, max_size=size), label="waits")
+    parsed, remembering = asyncio.run(both(pieces, at_once=at_once, waits=waits))
     assert parsed.again == 0
     assert remembering.taken == parsed.taken
     assert remembering.answers() == parsed.answers()
@@ -200,3 +209,29 @@ def test_heads_are_remembered_at_all_and_not_for_ever_where_they_differ() -> Non
         return served.again
 
     assert asyncio.run(counted()) == module._OTHER_HEADS_MAX
+
+
+def test_posts_of_a_browser_are_answered_one_after_the_other() -> None:
+    """Its head and body together weigh what a large head does."""
+    more = b"".join(b"X-%d: of a browser, as it comes\r\n" % each for each in range(15))
+    posts = [request(b"/fast", more, b"%d" % size, b"x" * size) for size in (1500, 1500, 1300)]
+    _, remembering = asyncio.run(both(posts, at_once=False))
+    assert [body for _, _, body in remembering.taken] == [b"x" * 1500, b"x" * 1500, b"x" * 1300]
+    assert remembering.again == 2
+
+
+def test_what_waits_is_not_taken_for_the_request_before_it() -> None:
+    """Requests with three heads and bodies of one length, two of which come before an answer."""
+    heads = [b"X: %d\r\n" % each for each in range(3)]
+    first, second, third = (request(b"/fast", head, b"1", b"x") for head in heads)
+    pieces, waits = [first, second, third, second], [False, False, True, True]
+    parsed, remembering = asyncio.run(both(pieces, at_once=False, waits=waits))
+    assert remembering.taken == parsed.taken
+    assert len(parsed.taken) == 4
+
+
+def test_a_line_that_says_nothing_behind_a_large_head_is_passed_over() -> None:
+    large = request(b"/fast", b"Cookie: %b\r\n" % (b"c" * 3000), b"1", b"x")
+    parsed, remembering = asyncio.run(both([large, b"\r\n", large], at_once=False))
+    assert remembering.taken == parsed.taken
+    assert len(parsed.taken) == 2

@@ -30,12 +30,10 @@ from headcount.http.repeated_head import RepeatedHead
 __all__ = ["Connection"]
 
 # Room for a pixel whose message is as large as a message may be.
-_HEAD_BYTES_MAX = 64 * 1024
-_HEADERS_MAX = 256
+_HEAD_BYTES_MAX, _HEADERS_MAX = 64 * 1024, 256
 # An answer is mostly smaller; what waits beyond this is known to the crowd.
 _UNSENT_BYTES_MAX = 4 * 1024
-# How often a head's bytes are there while its request is under way.
-_HEAD_COPIES = 3
+_HEAD_COPIES = 3  # how often a head's bytes are there while its request is under way
 # Ends every head, and every body in chunks.
 _END = b"\r\n\r\n"
 # Of a body that comes with its head, and is looked through for another one; and of a head.
@@ -130,9 +128,9 @@ class Connection(EndingConnection):
         if self._behind:
             self._behind += data
         elif self._repeated is None or not self._take_again(self._repeated, data):
-            is_start = self._is_whole and not self._head_bytes
+            before, is_start = self.cycle, self._is_whole and not self._head_bytes
             self._take(data)
-            if is_start and self._other_heads < _OTHER_HEADS_MAX:
+            if is_start and self.cycle is not before:  # else it waits, unparsed
                 self._remember_head(data)
         if self._behind:
             self.flow.pause_reading()
@@ -165,8 +163,11 @@ class Connection(EndingConnection):
 
     def _remember_head(self, data: bytes) -> None:
         """Remember the head of a request that came whole and alone, and took the fast path."""
-        if self._is_fast and self._is_whole and self.cycle is not None:
+        is_alike = self._is_fast and self._is_whole and self._other_heads < _OTHER_HEADS_MAX
+        if is_alike and self.cycle.fields:  # which one that is answered may have lost
             self._repeated = RepeatedHead.of(data, self.cycle)
+        if self._repeated is not None:
+            self._large_head_bytes = 0  # it was weighed with its body, and is small without
 
     def _take(self, data: bytes, *, is_granted: bool = False) -> None:
         """Parse what has come, and let a request begin whose head was there."""
@@ -299,7 +300,7 @@ class Connection(EndingConnection):
         size = _HEAD_COPIES * self._head_bytes + HEADER_BYTES * len(self.headers)
         self._large_head_bytes = size if size > LARGE_BYTES else 0
         self._head_bytes = 0
-        before = self.cycle
+        before, self._repeated = self.cycle, None
         self.cycle = cycle = Cycle.of(
             self,
             self.server_state.default_headers,
@@ -385,7 +386,7 @@ class Connection(EndingConnection):
     def _forget_head(self) -> None:
         """Keep nothing of a large head whose request is answered, until there is another one."""
         self._large_head_bytes = 0
-        self.url, self.headers = b"", []
+        self.url, self.headers, self._repeated = b"", [], None
         self.cycle.scope, self.cycle.fields = {}, {}  # type: ignore[typeddict-item]
         self._tell()
 

@@ -29,8 +29,8 @@ _CLIENTS = re.compile(
 )
 # By the convention of crawlers, also of those that no list has yet.
 _SAYS_WHERE_TO_ASK = r"compatible; [^)]*\+https?://"
-# Of releases; numbers within names and builds tell some bots apart.
-_RELEASE = re.compile(r"(?<=[/ ;:_])[0-9]+(?:[._][0-9]+)*(?![^ ;)_/])")
+# Of releases; numbers within names and builds tell some bots apart, and two are known by them.
+_RELEASE = re.compile(r"(?<=[/ ;:_])(?<!Code/)(?!008/)[0-9]+(?:[._][0-9]+)*(?![^ ;)_/])")
 # Looking at one that was never seen takes a third of a millisecond; whoever makes up a new one with
 # each message must not take the worker's time.
 _NEW_A_SECOND, _NEW_AT_ONCE = 100, 200

@@ -234,7 +234,10 @@ class GroupCommit:
         self._took_s += took_s
         self._admitted_messages += admitted
         if not self._waiting or len(self._took_s) >= _REPORTED_AT_ONCE:
-            self._report()  # before anybody is told, who might look
+            try:
+                self._report()  # before anybody is told, who might look
+            except Exception:  # a number that nobody sees keeps nobody waiting
+                _log.exception("commits cannot be counted for the metrics")
         for items, failure in outcomes:
             self.pending_bytes -= sum([len(item[0]) for item in items])
             if failure is not None:

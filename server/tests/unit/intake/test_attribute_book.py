@@ -172,6 +172,13 @@ def test_what_people_and_libraries_send_through_is_no_bot(agent: str) -> None:
     assert not is_known_bot(agent)
 
 
+def test_a_number_that_makes_a_bot_known_is_no_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    for first, second in [("Code/2.1", "Code/1.9"), ("a 123/0.8", "a 008/0.8")]:
+        for agents in [(first, second), (second, first)]:
+            monkeypatch.setattr(bots, "_looked_at", {})
+            assert {each: is_known_bot(each) for each in agents} == {first: False, second: True}
+
+
 @pytest.mark.parametrize(("senders", "events", "characters"), [(100, 60, 5_000), (700, 120, 20)])
 def test_what_a_stranger_makes_up_is_not_kept_in_memory(
     senders: int, events: int, characters: int

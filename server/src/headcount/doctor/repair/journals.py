@@ -52,7 +52,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 
 def _entry_checksum(values: Sequence[Any]) -> int:
     entry_id, form, appended_at_ms, count, total, rejections, facts = values
-    packed = None if rejections is None else rejections.encode("ascii")
+    packed = rejections.encode() if isinstance(rejections, str) else rejections
     return entry_checksum(entry_id, form, appended_at_ms, count, total, packed, facts)
 
 
