@@ -268,8 +268,14 @@ class PartitionHost(_Host):
         relays = [each.relay for each in group if each.relay is not None]
         for relay in relays:
             relay.hear(said, self._monotonic_s())
-        changed = [self._changed(each) for each in group] if counts and not self._away else []
-        due = [each for each in changed if each is not None]
+        due: list[Handing] = []
+        for each in group if counts and not self._away else ():
+            try:
+                changed = self._changed(each)
+            except (StorageUnavailableError, DataFolderError) as error:
+                failed = error  # neither what others have counted nor ids have to do with it
+            else:
+                due += [changed] if changed is not None else []
         waiting = list(relays)
         for _ in range(_PAGES_A_STEP):
             if not (waiting or due) or self._away is not None:

@@ -159,9 +159,10 @@ class PartitionMeter(ABC):
             taken = self._follower.take(TAKE_BYTES)
         if taken is not None:
             self._was_at_end |= not taken
-            self._note_set_back()
             for entry in taken:
                 self._read(entry)
+        # Behind that: what the log gave, it does not give again when the disk refuses this.
+        self._note_set_back()
         self.is_behind = sum(len(entry.data) for entry in taken or ()) >= _BEHIND_BYTES
         self._resume()
         counted = bool(self._pending)
@@ -177,7 +178,7 @@ class PartitionMeter(ABC):
         return counted
 
     def _note_set_back(self) -> None:
-        """Write down that the log has lost what was read of it, before anything is read anew."""
+        """Write down that the log has lost what was read of it, before more of it is counted."""
         if not self._follower.set_backs:
             return
         lost_at_ms = self._clock_ms()

@@ -120,13 +120,13 @@ class RelayStanding:
         until_ms: until when everything is published; None before the first mark.
         lost: (queue, partition) pairs of which what a partition asks for is deleted.
         waiting: how many entries at most are not confirmed by everybody.
-        unsent: how many at most are not published.
+        unsent: how many at most are not published; None until its queues were looked at.
     """
 
     until_ms: int | None
     lost: list[tuple[str, int]] = field(default_factory=list)
     waiting: int = 0
-    unsent: int = 0
+    unsent: int | None = 0
 
 
 class Relay:
@@ -167,6 +167,7 @@ class Relay:
         self._until_ms = until_ms
         self._epoch = epoch
         self._queues: dict[str, _QueueProgress] = {}
+        self._has_looked = False
         self._owners = [_Owner() for _ in range(partitions)]
         self._life = secrets.randbits(31)
         self._round = 0
@@ -243,6 +244,7 @@ class Relay:
             if queue is None:
                 queue = self._queues[source.uuid] = _QueueProgress.begun(source, self._partitions)
             queue.end = source.last_id()
+        self._has_looked = True
         if self._aim is None and until_ms is not None:
             ends = {uuid: queue.end for uuid, queue in self._queues.items()}
             self._aim = _Aim(until_ms, ends)
@@ -335,15 +337,13 @@ class Relay:
             if progress.lost
         ]
         until_ms = self._marked.until_ms if self._marked is not None else None
-        waiting = sum(
-            queue.end - min(_had(each) for each in queue.progress)
-            for queue in self._queues.values()
-        )
+        queues = self._queues.values()
+        waiting = sum(queue.end - min(map(_had, queue.progress)) for queue in queues)
         unsent = sum(
-            queue.source.last_id() - min(each.read for each in queue.progress)
-            for queue in self._queues.values()
+            queue.source.last_id() - min(each.read for each in queue.progress) for queue in queues
         )
-        return RelayStanding(until_ms, lost, max(0, waiting), max(0, unsent))
+        known = max(0, unsent) if self._has_looked else None
+        return RelayStanding(until_ms, lost, max(0, waiting), known)
 
 
 def _move(

@@ -229,13 +229,16 @@ class _ClusterNode:
     def leave(self) -> None:
         """Say that this node stops as it was told to, if the registry hears it."""
         until_s = time.monotonic() + _LAST_WORD_S
-        while time.monotonic() < until_s:  # for what its relay says last
+        is_told = False
+        while not is_told and time.monotonic() < until_s:  # for what its relay says last
             relay = read_whole(self._folder.relay_report, RelayReport)
-            if relay is None or relay.ended:
-                break
-            time.sleep(_LAST_WORD_S / 20)
+            is_told = relay is None or relay.ended
+            time.sleep(0 if is_told else _LAST_WORD_S / 20)
+        report = self._report()
+        if not is_told:  # what it said before may be of a moment at which there was less
+            report = msgspec.structs.replace(report, unsent=None)
         with contextlib.suppress(EngineAwayError):
-            self._control.leave(self._report())
+            self._control.leave(report)
         self._catalog.close()
 
 

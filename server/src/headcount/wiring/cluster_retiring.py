@@ -17,7 +17,7 @@ import msgspec
 from headcount.clock import now_ms
 from headcount.cluster.liveness import BEAT_S
 from headcount.cluster.losses import NotedLoss, put_loss
-from headcount.cluster.membership_records import NodeRecord, encoded, node_key
+from headcount.cluster.membership_records import NodeRecord, decoded, encoded, node_key
 from headcount.cluster.placement import TAKEOVER_LEAST_S
 from headcount.engines import Registry
 from headcount.errors import UsageError
@@ -87,7 +87,7 @@ def _of_journals(record: NodeRecord) -> list[str]:
     if record.state == "stopped" and record.unsent:
         entries = number_of(record.unsent, "entry", "is", "are")
         return [f'{entries} in the journals of node "{name}" not handed on.']
-    if record.acknowledges_in_log:
+    if record.acknowledges_in_log and not record.unsent:
         return []  # it has answered nobody for more
     until = moment_text(record.until_ms)
     handed_on = f"had handed on what it took until {until}" if until else "had handed on nothing"
@@ -123,9 +123,16 @@ def retire(registry: Registry, found: Retirement) -> None:
 
     Raises:
         EngineAwayError: the registry cannot be asked.
-        RegistryConflictError: the node has come back meanwhile.
+        UsageError: the node has said something since it was looked at.
+        RegistryConflictError: it has come back in this very moment.
     """
     record, moment = found.record, now_ms()
+    entry = registry.get(node_key(record.name))
+    if entry is None or decoded(entry.value, NodeRecord) != record:
+        raise UsageError(
+            f'Node "{record.name}" has come back meanwhile, and was not retired.',
+            "See headcount cluster status; stop the node before it is retired.",
+        )
     if found.would_lose:
         said = " ".join(found.would_lose)
         put_loss(
@@ -138,7 +145,5 @@ def retire(registry: Registry, found: Retirement) -> None:
                 f'Node "{record.name}" was retired at {moment_text(moment)}. {said}',
             ),
         )
-    entry = registry.get(node_key(record.name))
-    assert entry is not None
     retired = msgspec.structs.replace(record, state="retired")
     registry.put(node_key(record.name), encoded(retired), entry.revision)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headcount.engines import LogEntry
-from headcount.errors import EngineAwayError
+from headcount.errors import DamagedDataError, EngineAwayError
 from headcount.journal import JournalDirectory
 from headcount.meter.limits import MeterLimits
 from headcount.meter.sources import KnownSources
@@ -185,3 +186,21 @@ def test_the_store_is_asked_for_its_days_once_however_many_entries_come(
     life.step()
     assert life.counted("facts") == 120
     assert max(asked.values()) < 10
+
+
+def test_a_partition_whose_counts_cannot_be_read_keeps_no_other_from_telling_and_handing_on(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(_: int) -> None:
+        raise DamagedDataError("A row is damaged.", "Restore it.")
+
+    # Of those that hand something on, and not the last that is asked.
+    broken = next(each for each in life.host.partitions if each.relay is not None)
+    monkeypatch.setattr(broken.feed, "due", damaged)
+    life.append(0, 30)
+    life.relay.step()
+    for _ in range(6):
+        with suppress(DamagedDataError):
+            life.step()
+    assert life.counted("keys") > 0, "ids are handed on"
+    assert any(counts_subject(NOW_MS) in subjects for subjects in life.log.published)

@@ -10,6 +10,7 @@ import pytest
 
 from headcount.counting.calendar import MS_PER_DAY, Period
 from headcount.counting.metrics import API_CALLS
+from headcount.errors import StorageUnavailableError
 from support.oracle import PlainFact
 from support.rig import assert_equal_to_oracle
 from support.stage_histories import FIRST_DAY, memory_folder
@@ -106,3 +107,27 @@ def test_what_is_old_and_let_go_is_no_loss(cluster: StagedCluster) -> None:
     cluster.restart("facts-0")
     posted(cluster, 6)
     assert (lost_at(cluster), lost_at(cluster, "keys-0")) == (0, 0)
+
+
+def test_what_came_with_the_news_of_a_loss_is_counted_though_the_disk_refused_to_note_it(
+    cluster: StagedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posted(cluster, 0)
+    cluster.server.wipe()
+    cluster.append(0, 0, [PlainFact(cluster.now_ms, 1, 1, "m9", "u9")])
+    meter = cluster.meter("facts-0")
+    read: list[int] = []
+    monkeypatch.setattr(meter, "_read", lambda entry: read.append(entry.hint))
+    with monkeypatch.context() as refusing:
+
+        def refuses(_: object) -> None:
+            raise StorageUnavailableError("The disk is full.")
+
+        refusing.setattr(meter.store, "commit", refuses)
+        for node in cluster.nodes:
+            node.host.step()
+        with pytest.raises(StorageUnavailableError):
+            meter.step()
+    assert read, "the log gives it only once"
+    meter.step()
+    assert lost_at(cluster) == cluster.now_ms

@@ -71,3 +71,12 @@ def test_a_gap_of_before_a_confirmation_is_no_gap_unless_somebody_stays_with_it(
     assert not rig.asks(0, 11)
     assert rig.asks(0, 12), "the partition was put back to an older copy"
     assert rig.relay.standing().waiting == ENTRIES, "so it has nothing of it on its disk now"
+
+
+def test_nobody_says_that_nothing_is_left_before_having_looked(rig: Rig) -> None:
+    assert rig.relay.standing().unsent == 0
+    relay = Relay(
+        "n", "facts", 1, rig.server.open(), lambda: [rig.journal],
+        FactsSplit(1, KnownSources(lambda: {1: 1})), lambda: 0,
+    )  # fmt: skip
+    assert relay.standing().unsent is None

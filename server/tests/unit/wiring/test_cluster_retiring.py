@@ -87,6 +87,23 @@ def test_who_answers_only_when_the_log_has_it_loses_nothing(registry: Registry) 
     assert would_lose(registry) == []
 
 
+def test_what_waited_before_it_answered_with_the_log_is_said(registry: Registry) -> None:
+    says(registry, acknowledges_in_log=True, unsent=3)
+    assert len(would_lose(registry)) == 1
+
+
+def test_a_node_that_came_back_while_somebody_thought_it_over_stays(registry: Registry) -> None:
+    says(registry, unsent=0)
+    found = retirement(registry, "b", lambda _: None)
+    says(registry, unsent=7, beat=1)
+    with pytest.raises(UsageError, match='"b" has come back meanwhile'):
+        retire(registry, found)
+    assert read_losses(registry).noted == []
+    there = registry.get(node_key("b"))
+    assert there is not None
+    assert decoded(there.value, NodeRecord).state != "retired"
+
+
 def test_what_it_had_handed_on_and_the_log_lost_is_said(registry: Registry) -> None:
     says(registry, acknowledges_in_log=True)
     before = NotedLoss("before-facts-0-2-9", SAID_AT_MS - 1, 1, 9, "facts-0 of before.")
