@@ -303,6 +303,35 @@ def test_what_both_know_of_no_day_is_not_within(program: Program, shop: Shop) ->
     assert "can be compared" in finished.stderr or "There is no day" in finished.stderr
 
 
+def test_a_source_whose_count_is_left_blank_is_not_within(program: Program, shop: Shop) -> None:
+    invoice = program.cwd / "invoice.csv"
+    invoice.write_text("month,source,api calls\n2021-02,web,\n2021-02,app,1120\n")
+    finished = run(program, shop, "--theirs", str(invoice), "--format", "json")
+    assert finished.returncode == 3, finished.stderr
+    told = json.loads(finished.stdout)
+    assert told["within"] is False
+    found = {(each["name"], each["metric"]): each for each in told["differences"]}
+    assert found["app", "apiCalls"]["state"] == "matched"
+    of_web = found["web", "apiCalls"]
+    assert (of_web["ours"], of_web["theirs"], of_web["state"]) == (1120, None, "unknown")
+    assert of_web["difference"] is None
+    assert of_web["percent"] is None
+    assert "cannot be compared" in of_web["causes"][0]
+    assert "All is within" not in finished.stderr
+    assert "2 counts cannot be compared: the status is 3." in finished.stderr
+
+    table = run(program, shop, "--theirs", str(invoice))
+    [line, _] = [each for each in table.stdout.splitlines() if each.startswith("web")]
+    assert "cannot be compared" in line
+    assert "%" not in line
+    done = run(program, shop, "--theirs", str(invoice), "--format", "csv", "--plot", "both.svg")
+    assert done.returncode == 3
+    rows = {(row["name"], row["metric"]): row for row in csv.DictReader(io.StringIO(done.stdout))}
+    of_web = rows["web", "api_calls"]
+    assert (of_web["state"], of_web["within"], of_web["difference"]) == ("unknown", "false", "")
+    assert "2 counts cannot be compared" in (program.cwd / "both.svg").read_text()
+
+
 def test_a_picture_is_drawn(program: Program, shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "both.png"
     assert run(program, shop, *against_theirs(shop), "--plot", str(file)).returncode == 3

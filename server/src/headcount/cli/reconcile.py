@@ -202,7 +202,7 @@ def _against_theirs(
             "Name another month with --period.",
         )
     found = differences(ours, theirs, pairs, last_day, tolerance)
-    if not found:
+    if all(each.state == "unknown" for each in found):
         raise UsageError(
             f"Nothing of {str(month)[:7]} can be compared: up to day {last_day + 1} no count is"
             " known to both sides.",

@@ -26,6 +26,7 @@ __all__ = ["IdsOfSource", "Reconciled", "draw_reconciled", "print_reconciled"]
 _STATES = {
     "matched": "equal",
     "differs": "differs",
+    "unknown": "cannot be compared",
     "theirs-only": "theirs only",
     "ours-only": "ours only",
 }
@@ -94,6 +95,11 @@ class Reconciled:
         """Whether all differences are known, and within the tolerance."""
         return self.is_whole and all(each.within for each in self.differences)
 
+    @property
+    def unknown(self) -> int:
+        """How many counts cannot be compared."""
+        return sum(each.state == "unknown" for each in self.differences)
+
     def causes(self, difference: Difference) -> list[str]:
         """What may have caused a difference."""
         known = self.known.get(difference.ours_id or "", Known())
@@ -131,8 +137,8 @@ def _print_tables(found: Reconciled) -> None:
                 each.metric.label,
                 _count(each.ours),
                 _count(each.theirs),
-                _signed(each.difference),
-                _percent(share_of(each.difference, each.ours), sign=True),
+                _signed(_difference(each)),
+                _percent(_share(each), sign=True),
                 _STATES[each.state],
                 "within" if each.within else "OUTSIDE",
             )
@@ -195,12 +201,15 @@ def _say_rest(found: Reconciled) -> None:
             say(f"{each.metric.label} of {of}: {cause}")
     for note in found.notes:
         say(note)
-    outside = sum(not each.within for each in found.differences)
+    unknown = found.unknown
+    outside = sum(not each.within for each in found.differences) - unknown
+    if unknown:
+        say(f"{number_of(unknown, 'count')} cannot be compared: the status is 3.")
     if outside:
         say(f"{number_of(outside, 'count', 'is', 'are')} outside the tolerance: the status is 3.")
     elif not found.is_whole:
         say(f"Not all of {found.where} could be read, so more may differ: the status is 3.")
-    else:
+    elif not unknown:
         say("All is within the tolerance.")
 
 
@@ -214,6 +223,9 @@ def draw_reconciled(found: Reconciled, file: str, file_format: str, *, dark: boo
     shown = shown or [each for each in found.differences if each.days][:1]
     if not shown:
         raise OperatorError("There is nothing to draw: no day is known to both sides.", "")
+    title = f"ours and theirs, {month_words(found.period)}"
+    if found.unknown:
+        title += f"; {number_of(found.unknown, 'count')} cannot be compared"
     charts = [
         chart
         for each in shown
@@ -221,7 +233,7 @@ def draw_reconciled(found: Reconciled, file: str, file_format: str, *, dark: boo
             [BothTotals(day.day + 1, day.ours, day.theirs) for day in each.days],
             unit=each.metric.label,
             days=found.period.length,
-            title=f"{each.metric.label}, ours and theirs, {month_words(found.period)}",
+            title=f"{each.metric.label}, {title}",
         )
     ]
     with whole_target(file, binary=True) as stream:
@@ -234,22 +246,21 @@ def _csv_rows(found: Reconciled) -> Iterator[Sequence[object]]:
         fixed = each.name, each.theirs_id, each.ours_id, each.metric.name
         last = _state_cells(each)
         if not each.days:
-            share = share_of(each.difference, each.ours)
-            yield (
-                *fixed,
-                None,
-                each.ours,
-                each.theirs,
-                each.difference,
-                _plain(share),
-                None,
-                *last,
-            )
+            counts = each.ours, each.theirs, _difference(each)
+            yield (*fixed, None, *counts, _plain(_share(each)), None, *last)
         for day in each.days:
             share = share_of(day.difference, day.ours)
             text = day_text(found.period.first_day + day.day)
-            counts = day.ours, day.theirs, day.difference
-            yield (*fixed, text, *counts, _plain(share), day.added, *last)
+            yield (
+                *fixed,
+                text,
+                day.ours,
+                day.theirs,
+                day.difference,
+                _plain(share),
+                day.added,
+                *last,
+            )
 
 
 def _state_cells(difference: Difference) -> tuple[str, str]:
@@ -272,8 +283,8 @@ def _as_data(found: Reconciled) -> dict[str, Any]:
                 "metric": each.metric.wire,
                 "ours": each.ours,
                 "theirs": each.theirs,
-                "difference": each.difference,
-                "percent": share_of(each.difference, each.ours),
+                "difference": _difference(each),
+                "percent": _share(each),
                 "state": each.state,
                 "within": each.within,
                 "causes": found.causes(each),
@@ -313,7 +324,17 @@ def _count(count: int | None) -> str:
     return "" if count is None else f"{count:,}"
 
 
-def _signed(count: int) -> str:
+def _difference(of: Difference) -> int | None:
+    return None if of.state == "unknown" else of.difference
+
+
+def _share(of: Difference) -> float | None:
+    return None if of.state == "unknown" else share_of(of.difference, of.ours)
+
+
+def _signed(count: int | None) -> str:
+    if count is None:
+        return ""
     return f"{count:+,}" if count else "0"
 
 

@@ -203,4 +203,5 @@ def write_mapping(path: Path, pairs: list[Pair], ours: CountedMonth, theirs: Cou
 
 def _text(name: str) -> str:
     # A basic string of TOML is one of JSON, save for the delete character.
-    return json.dumps(name).replace("\x7f", "\\u007f")
+    # Not in ASCII: signs beyond the first 65,536 would become two escapes, which TOML refuses.
+    return json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -70,6 +70,11 @@ def causes_of(difference: Difference, known: Known, *, by_our_rules: bool = Fals
             "They have nothing of it in the month: it posts here alone, or it has another name"
             f" there; {say_which}"
         ]
+    if difference.state == "unknown":
+        return [
+            "It cannot be compared: there is no day of which both have a count. Fill in the cells"
+            " of theirs that are left blank, or give theirs by day."
+        ]
     if difference.difference == 0 and not any(each.difference for each in difference.days):
         return []
     if not difference.theirs:

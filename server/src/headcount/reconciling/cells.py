@@ -56,11 +56,15 @@ class NumberStyle:
         self._shown: set[str] = set()
 
     def learn(self, text: str) -> None:
-        """Look at a number, which may show what groups thousands in this file."""
+        """Look at a cell: where it is a number, it may show what groups thousands in this file."""
         digits = _plain(text)[1]
+        if not _NUMBER.fullmatch(digits):
+            return
         marks = [each for each in digits if each in _MARKS]
         if len(marks) > 1:
-            self._shown.add(marks[0])
+            head = digits if len(set(marks)) == 1 else digits.rpartition(marks[-1])[0]
+            if _ungrouped(head, marks[0]) is not None:
+                self._shown.add(marks[0])
         elif marks and len(digits.partition(marks[0])[2]) != _THOUSAND:
             # It begins decimals, so thousands are grouped by the other, if at all.
             self._shown.add(_MARKS.replace(marks[0], ""))

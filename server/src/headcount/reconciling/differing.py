@@ -47,7 +47,8 @@ class Difference:
         theirs_id, ours_id: the source on either side; None where it is on one alone, both empty of
             the workspace.
         name: for people.
-        ours, theirs: totals on the last day that is compared; None on the side that has none.
+        ours, theirs: totals on the last day that is compared, or that a side knows where none is;
+            None on the side that has none.
         days: those that both know.
         within: whether it is within the tolerance.
     """
@@ -63,11 +64,16 @@ class Difference:
 
     @property
     def state(self) -> str:
-        """`"matched"`, `"differs"`, `"theirs-only"` or `"ours-only"`."""
+        """`"matched"`, `"differs"`, `"unknown"`, `"theirs-only"` or `"ours-only"`.
+
+        Unknown is a source that is on both sides, and has no day of which both know a total.
+        """
         if self.ours_id is None:
             return "theirs-only"
         if self.theirs_id is None:
             return "ours-only"
+        if not self.days:
+            return "unknown"
         return "matched" if self.difference == 0 else "differs"
 
     @property
@@ -105,7 +111,9 @@ def differences(
     for pair in pairs:
         here, there = ours.sources[pair.ours], theirs.sources[pair.theirs]
         names = pair.theirs, pair.ours, here.name
-        of_sources += _compared(here.days, there.days, names, last_day, tolerance)
+        compared = list(_compared(here.days, there.days, names, last_day, tolerance))
+        # One that is left blank on a side is no equal one, and must not disappear.
+        of_sources += compared or _unknown(here.days, there.days, names)
     theirs_paired, ours_paired = {pair.theirs for pair in pairs}, {pair.ours for pair in pairs}
     # A side that tells of the workspace alone has none of its sources elsewhere.
     for source in theirs.sources.values() if ours.sources else ():
@@ -141,12 +149,23 @@ def _compared(
         yield Difference(metric, *names, last.ours, last.theirs, days, within)
 
 
+def _unknown(
+    ours: Days, theirs: Days, names: tuple[str | None, str | None, str]
+) -> Iterator[Difference]:
+    for metric in HEADLINES:
+        here, there = _last_known(ours[metric.name]), _last_known(theirs[metric.name])
+        if here or there:
+            yield Difference(metric, *names, here, there, [], within=False)
+
+
 def _alone(
     days: Days, names: tuple[str | None, str | None, str], last_day: int, *, ours: bool
 ) -> Iterator[Difference]:
     for metric in HEADLINES:
-        known = [total for total in days[metric.name][: last_day + 1] if total is not None]
-        total = known[-1] if known else 0
-        if total:
+        if total := _last_known(days[metric.name][: last_day + 1]):
             here, there = (total, None) if ours else (None, total)
             yield Difference(metric, *names, here, there, [], within=False)
+
+
+def _last_known(totals: Sequence[int | None]) -> int | None:
+    return next((total for total in reversed(totals) if total is not None), None)

@@ -145,7 +145,7 @@ class _Statement:
                 "it has more cells than the heading.",
                 "Put numbers whose thousands are grouped by commas in quotation marks.",
             )
-        day = _day(place, row, heading, columns, self._period)
+        day = _day(place, row, heading, columns, self._period, are_new=self._are_new)
         if day is None:
             return
         if len(self._seen) >= _ROWS_MAX:
@@ -185,7 +185,10 @@ def _part_of(heading: str) -> str:
     """What parts the cells of a heading: by what most of its columns are found."""
 
     def found(part: str) -> tuple[int, int]:
-        cells = next(csv.reader([heading], delimiter=part), [])
+        try:
+            cells = next(csv.reader([heading], delimiter=part), [])
+        except csv.Error:
+            return 0, 0
         return len({_meant(each) for each in cells} - {""}), len(cells)
 
     return max(_PARTS, key=found)
@@ -293,6 +296,8 @@ def _day(
     heading: Sequence[str],
     columns: Mapping[str, int],
     period: Period,
+    *,
+    are_new: bool,
 ) -> int | None:
     """The day of the month that a row is about, from 0; None where it is about another month.
 
@@ -300,6 +305,7 @@ def _day(
     """
     told = [columns[name] for name in ("day", "period") if name in columns]
     if not told:
+        _refuse_untold_time(place, row, heading, columns)
         return period.length - 1
     at = next((each for each in told if _cell(row, each).strip()), told[0])
     text = _cell(row, at).strip()
@@ -314,8 +320,31 @@ def _day(
     if not period.first_day <= number <= period.last_day:
         return None
     if is_month or at != columns.get("day"):
+        if are_new and "day" in columns:
+            # A total below its days would be added to them.
+            raise place.refuse(
+                f'"{text}" in the column {heading[at]} is a whole month, among days of which each'
+                " has what was new on it alone.",
+                "Leave that row out of the file, or --new where no row is of a day.",
+            )
         return period.length - 1
     return number - period.first_day
+
+
+def _refuse_untold_time(
+    place: _Place, row: Sequence[str], heading: Sequence[str], columns: Mapping[str, int]
+) -> None:
+    """Refuse a row that seems to name a time, where no column is known to: it may be another."""
+    counts = {columns[metric.name] for metric in HEADLINES if metric.name in columns}
+    for at, cell in enumerate(row):
+        # The first word, since one of a time of day or of a range of days is a time too.
+        text = cell.strip()
+        if at not in counts and day_in(re.split(r"[T ]", text)[0]):
+            raise place.refuse(
+                f'no column is called day, date or month, and "{text}" in the column'
+                f" {heading[at] or at + 1} looks like a time.",
+                "Call the column of days day or date, or that of months month.",
+            )
 
 
 def _days(side: CountedMonth, row: Sequence[str], columns: Mapping[str, int]) -> tuple[Days, str]:

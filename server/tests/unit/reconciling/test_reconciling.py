@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from headcount.counting.calendar import Period, parse_period
 from headcount.errors import OperatorError, UsageError
-from headcount.reconciling.aligning import aligned, read_mapping, unheeded, write_mapping
+from headcount.reconciling.aligning import Pair, aligned, read_mapping, unheeded, write_mapping
 from headcount.reconciling.causes import Known, causes_of
 from headcount.reconciling.counts import CountedMonth, Days, SourceDays, empty_days
 from headcount.reconciling.differing import Difference, differences
@@ -73,7 +73,7 @@ def test_of_sources_whose_days_are_as_alike_names_decide() -> None:
 
 def test_a_mapping_is_written_as_it_is_read(tmp_path: Path) -> None:
     ours, theirs = side(days([1])), side(days([1]))
-    name = 'a "b" \\ \x7f \n店'
+    name = 'a "b" \\ \x7f \n店 \U0001f6d2'
     for each in (ours, theirs):
         each.sources[name] = named(name, name, [3] * 31)
     path = tmp_path / "sources.toml"
@@ -112,6 +112,28 @@ def test_a_source_on_one_side_alone_is_outside_any_tolerance() -> None:
         "workspace": ("matched", True), "web": ("matched", True),
         "app": ("ours-only", False), "shop": ("theirs-only", False),
     }  # fmt: skip
+
+
+def test_a_pair_with_no_day_in_common_is_unknown_and_outside_any_tolerance() -> None:
+    both = days([10] * 31, [1] * 31)
+    lacking = empty_days(OCTOBER)
+    users = days([], [1] * 31)
+    for ours, theirs in ((both, lacking), (lacking, both)):
+        found = differences(
+            side(both, web=ours, app=both, shop=both, idle=days([0] * 31)),
+            side(both, web=theirs, app=both, shop=users, idle=lacking),
+            [Pair(each, each, "id", 1.0) for each in ("web", "app", "shop", "idle")],
+            LAST, Fraction(1),
+        )  # fmt: skip
+        of_web = [each for each in found if each.name == "web"]
+        assert [(each.state, each.within) for each in of_web] == [("unknown", False)] * 2
+        assert {each.metric.name for each in of_web} == {"api_calls", "mtu"}
+        assert {each.ours or each.theirs for each in of_web} == {310, 31}
+        assert "cannot be compared" in causes_of(of_web[0], Known())[0]
+        # What tells of users alone is compared by them, and nothing beside nothing is no doubt.
+        rest = {(each.name, each.metric.name) for each in found if each.name in ("shop", "idle")}
+        assert rest == {("shop", "mtu")}
+        assert all(each.within for each in found if each.name != "web")
 
 
 @pytest.mark.parametrize(("tolerance", "within"), [("0.0099", False), ("0.01", True)])
@@ -244,7 +266,13 @@ def test_a_month_in_a_column_of_days_is_a_month(tmp_path: Path) -> None:
         ("day,mtu\n2026-1003,1\n", "no date"),
         ("day,mtu\n2026-10-03T22:00:00Z,1\n", "no date"),
         ("day,mtu\nTotal,1\n", "no date"),
-        ("Datum,mtu\n2026-10-01,1\n2026-10-02,2\n", "no column is called day"),
+        ("Datum,mtu\n2026-10-01,1\n2026-10-02,2\n", "line 2: no column is called day"),
+        ("Invoice month,mtu\n2026-10,1\n", '"2026-10" in the column Invoice month looks like'),
+        ("Invoice month,mtu\n2026-09,1\n", "line 2: no column is called day"),
+        ("mtu,when\n1, 2026-09-30 to 2026-10-31\n", "looks like a time"),
+        ("calls\n5\n6\n", "each row is about the whole month"),
+        ("day;mtu\n2026-09-30;n/a.\n2026-10-01;2.000\n", "may be 2 or 2000"),
+        ("day;mtu\n2026-09-30;1.5.2026\n2026-10-01;2.000\n", "may be 2 or 2000"),
         ("day,api_calls\n2026-10-01,9\n2026-10-02,8\n", "would fall from 9 to 8 on 2026-10-02"),
     ],
 )
@@ -252,6 +280,29 @@ def test_what_may_be_read_in_two_ways_is_refused(tmp_path: Path, text: str, word
     with pytest.raises(UsageError) as refused:
         read(tmp_path, text)
     assert words in f"{refused.value}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "day,api_calls\n2026-10-01,5\n2026-10-02,6\n2026-10,11\n",
+        "day,month,api_calls\n2026-10-01,2026-10,5\n2026-10-02,2026-10,6\n,2026-10,11\n",
+    ],
+)
+def test_a_total_among_what_is_new_is_refused_and_not_added(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match=r"line 4: .* a whole month") as refused:
+        read(tmp_path, text, are_new=True)
+    assert "--new" in f"{refused.value}"
+
+
+def test_a_heading_with_a_huge_cell_is_refused_in_words_and_a_long_one_is_read(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match="line 1: it is no CSV"):
+        read(tmp_path, "day,api_calls," + "x" * 140_000 + "\n2026-10-01,5\n")
+    # Only where nothing parted it would this be one cell.
+    long = "day,api_calls" + ",x" * 70_000 + "\n2026-10-01,5\n"
+    assert read(tmp_path, long).workspace["api_calls"][0] == 5
 
 
 def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
