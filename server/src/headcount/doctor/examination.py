@@ -10,17 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import apsw
-
 from headcount.backlog import Backlog
 from headcount.catalog.view import catalog_view
-from headcount.cluster.membership import MembershipFile
+from headcount.cluster.membership import Membership, MembershipFile
 from headcount.counting.calendar import Period
 from headcount.counting.keys import Family
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor.clock import check_aside, check_clock
 from headcount.doctor.counts import Recount, check_counts
-from headcount.doctor.findings import REPAIR, Finding, Level, ok, problem, warning
+from headcount.doctor.findings import ERRORS, REPAIR, Finding, Level, ok, problem, warning
 from headcount.doctor.folder import check_disk, check_permissions, check_server, check_trash
 from headcount.doctor.identity import check_catalog, check_hash_key, former_key_needed_until
 from headcount.doctor.journals import check_journals, check_lag, unreadable
@@ -42,9 +40,6 @@ from headcount.store.view import StoreView, store_view
 from headcount.troubles import read_troubles
 
 __all__ = ["examine"]
-
-# What a damaged file may give where nobody expects it: numbers that are none, texts without end.
-_ERRORS = (OperatorError, apsw.Error, OSError, ValueError, TypeError, OverflowError, MemoryError)
 
 
 T = TypeVar("T")
@@ -85,7 +80,7 @@ def examine(
             try:
                 store = stack.enter_context(store_view(folder.store, Run))
                 found = check_store(store)
-            except _ERRORS as error:
+            except ERRORS as error:
                 found = _of_error("store", error)
             if found.level != Level.OK:
                 store = None  # what its tables say cannot be relied on
@@ -124,7 +119,7 @@ def _opened(folder: DataFolder, journals: list[JournalView], stack: ExitStack) -
     for path in _else(list[Path](), folder.journal_files):
         try:
             journals.append(stack.enter_context(journal_view(path)))
-        except _ERRORS as error:
+        except ERRORS as error:
             yield unreadable(path, error)
 
 
@@ -150,11 +145,19 @@ def _of_node(
             "This node has no copy of the cluster's catalog.",
             "The next start copies it.",
         )
-    membership = _else(None, MembershipFile(folder.cluster).read)
+    membership, unknown = _membership(folder)
+    yield from unknown
     new_bytes: dict[int, float] = {}
     yield from _guarded("partitions", lambda: check_partitions(folder, membership, new_bytes))
     if backups is not None and membership is not None:
         yield from _guarded("backups", lambda: check_backups(backups, membership))
+    elif backups is not None:
+        yield warning(
+            "backups",
+            f"What lies in {backups} was not looked at: this node does not say which partitions it"
+            " counts.",
+            f"Restore {folder.cluster} from a backup of this folder, then run this again.",
+        )
     if store is not None:
         yield from _guarded("sums", lambda: check_sums(store))
         if has_catalog:
@@ -168,6 +171,14 @@ def _of_node(
         yield from _guarded("spool", lambda: check_spool(folder, hash_key, now_ms))
     yield from _guarded("trash", lambda: [check_trash(folder)])
     yield from _guarded("disk", lambda: [check_disk(folder, new_bytes, 0, now_ms)])
+
+
+def _membership(folder: DataFolder) -> tuple[Membership | None, list[Finding]]:
+    """Which node of which cluster this is; what keeps anybody from knowing."""
+    try:
+        return MembershipFile(folder.cluster).read(), []
+    except ERRORS as error:
+        return None, [_of_error("membership", error)]
 
 
 def _of_store(
@@ -251,14 +262,14 @@ def _else(otherwise: T, look: Callable[[], T]) -> T:
     """What a look gives; something else where it fails, which the check of that part then says."""
     try:
         return look()
-    except _ERRORS:
+    except ERRORS:
         return otherwise
 
 
 def _guarded(check: str, run: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     try:
         yield from run()
-    except _ERRORS as error:
+    except ERRORS as error:
         yield _of_error(check, error)
 
 

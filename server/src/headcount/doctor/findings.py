@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["REPAIR", "Finding", "Level", "ok", "problem", "warning", "worst"]
+import apsw
+
+from headcount.errors import OperatorError
+
+__all__ = ["ERRORS", "REPAIR", "Finding", "Level", "ok", "problem", "warning", "worst"]
 
 
 REPAIR = (
@@ -14,6 +18,9 @@ REPAIR = (
     " from a backup."
 )
 """The remedy for a row, an entry or a page that is not what was written."""
+
+ERRORS = (OperatorError, apsw.Error, OSError, ValueError, TypeError, OverflowError, MemoryError)
+"""What a damaged file may give where nobody expects it: odd numbers, texts without end."""
 
 
 class Level(StrEnum):

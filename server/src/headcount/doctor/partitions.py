@@ -18,8 +18,8 @@ from headcount.cluster.partition_backups import altered_file, newest_backup
 from headcount.cluster.placement import Partition
 from headcount.datafolder import DataFolder, FolderLock
 from headcount.doctor.counts import Recount, check_counts
-from headcount.doctor.findings import Finding, ok, problem, warning
-from headcount.errors import DataFolderError, UsageError
+from headcount.doctor.findings import ERRORS, Finding, ok, problem, warning
+from headcount.errors import OperatorError, UsageError
 from headcount.runfiles import read_whole
 from headcount.sqlite.reading import damage
 from headcount.store.joined import JoinedKeys
@@ -35,6 +35,7 @@ _REMEDY = (
 )
 _SEEN_WITHIN_MS = 10_000
 _NAMED_MAX = 3
+_CHECK_DISK = "Check the disk and its mount, then run this again."
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class _Recounted:
     """What looking at some partitions, or their backups, gave."""
 
     whole: int = 0
+    read_only: int = 0
     keys: int = 0
     open_months: int = 0
     closed_months: int = 0
@@ -60,11 +62,11 @@ class _Recounted:
                 joined = _joined(store, name, membership)
                 if isinstance(joined, str):
                     self.not_recounted.append(joined)
-                    self.whole += 1
+                    self.read_only += 1
                     return
                 recount = check_counts(store, joined)
-        except DataFolderError as error:
-            yield error.problem, {}
+        except ERRORS as error:
+            yield _said(error), {}
             return
         wrong = [each for each in recount.findings if each.remedy]
         yield from ((each.message, each.details) for each in wrong)
@@ -86,6 +88,9 @@ class _Recounted:
             f" written, and the counts of open months are what their"
             f" {number_of(self.keys, 'key')} give."
         )
+        if self.read_only:
+            was = number_of(self.read_only, what, "was", "were")
+            said += f" {was} read, each row and file as it was written, but not recounted."
         not_recounted = ["messages and duplicates, which leave no keys"]
         if self.closed_months:
             closed = number_of(self.closed_months, "closed month")
@@ -99,6 +104,7 @@ class _Recounted:
             check,
             said,
             partitions=self.whole,
+            partitionsNotRecounted=self.read_only,
             keys=self.keys,
             openMonths=self.open_months,
             closedMonths=self.closed_months,
@@ -129,7 +135,7 @@ def check_partitions(
         new_bytes.update(looked.new_bytes)
     if not places:
         yield ok("partitions", "No partition is counted here.")
-    elif looked.whole:
+    elif looked.whole or looked.read_only:
         yield looked.finding("partitions", "partition")
 
 
@@ -139,20 +145,25 @@ def check_backups(backups: Path, membership: Membership) -> Iterator[Finding]:
     Args:
         backups: the folder of backups.
         membership: which node this is, and what it counts.
-
-    Raises:
-        DataFolderError: that folder cannot be read.
     """
     looked = _Recounted()
     lacking = []
     for partition in sorted(membership.placement.owned_by(membership.node)):
-        found = newest_backup(backups, membership.cluster.id, partition)
+        name = str(partition)
+        try:
+            found = newest_backup(backups, membership.cluster.id, partition)
+            altered = None if found is None else altered_file(found)
+        except ERRORS as error:
+            message = f"The newest backup of {name}: {_said(error)}"
+            remedy = error.remedy if isinstance(error, OperatorError) else _CHECK_DISK
+            yield problem("backups", message, remedy, partition=name)
+            continue
         if found is None:
-            lacking.append(str(partition))
+            lacking.append(name)
             continue
         remedy = f"Take {found.path} away: the backup before it is used then, and made anew."
-        place, name = Path(found.path), str(partition)
-        if altered := altered_file(found):
+        place = Path(found.path)
+        if altered:
             message = f"The newest backup of {name} is damaged: {altered} is not what was written."
             yield problem("backups", message, remedy, partition=name)
             continue
@@ -166,8 +177,14 @@ def check_backups(backups: Path, membership: Membership) -> Iterator[Finding]:
             "One is made while the node runs with --backups; until then nobody can take over.",
             missing=lacking,
         )
-    if looked.whole:
+    if looked.whole or looked.read_only:
         yield looked.finding("backups", "newest backup")
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OperatorError):
+        return error.problem
+    return f"It could not be checked: {error}."
 
 
 def _is_partition(name: str) -> bool:

@@ -24,11 +24,12 @@ from headcount.sqlite.rows import Ledger
 from headcount.store import sql, writing
 from headcount.store.blocks import decode, encode
 from headcount.store.checking import check_store
+from headcount.store.joined import joined_to
 from headcount.store.protocol import KeyReplacement
 from headcount.store.replacing import holds, replaced_blocks, replaced_in
 from headcount.store.run_folder import RunFolder
 from headcount.store.runs import Run
-from headcount.store.tables import ASIDE, KEY_BLOCK, KEY_RUN, MONTH
+from headcount.store.tables import ASIDE, KEY_BLOCK, KEY_RUN, MONTH, WATERMARK
 
 __all__ = ["SqliteFiles", "refusals"]
 
@@ -298,6 +299,11 @@ class SqliteFiles:
                 for family in writing.FAMILIES:
                     files += self._run_names(period, family)
                     self._ledger.drop(KEY_RUN, sql.OF_PLACE, writing.place_of(period, family))
+                # By how many they were more than what was counted goes with them. That a history
+                # was joined stays: of what was counted it explains days that are below zero.
+                clause = "WHERE substr(name, 1, length(?1)) = ?1"
+                for name, _ in self._ledger.read(WATERMARK, clause, (joined_to(period),)):
+                    self._ledger.put(WATERMARK, name, 0)
                 sealed = self._ledger.read(MONTH, "WHERE period = ?1 AND sealed", (period.number,))
                 for workspace, number, day, _ in sealed:
                     self._ledger.put(MONTH, workspace, number, day, 2)

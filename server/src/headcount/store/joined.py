@@ -17,10 +17,16 @@ import numpy.typing as npt
 from headcount.counting.calendar import Period
 from headcount.counting.usage import DAYS_MAX
 
-__all__ = ["JOINED", "JoinedKeys"]
+__all__ = ["JOINED", "JoinedKeys", "joined_to"]
 
 JOINED = "joined"
 """Name of the number that says that a partition knows by how many its keys differ."""
+
+
+def joined_to(period: Period) -> str:
+    """How the names of the numbers begin that are kept of a month; they are 0 once its keys go."""
+    return f"{JOINED} {period.number} "
+
 
 ByDay = npt.NDArray[np.int64]
 
@@ -56,7 +62,7 @@ class JoinedKeys:
         self.months[period] = self.beyond(period) + keys
 
     def has(self, period: Period) -> bool:
-        """Whether they differ in a month."""
+        """Whether they differ in a month, or did as long as its keys were there."""
         return period in self.months
 
     def beyond(self, period: Period) -> ByDay:
@@ -68,5 +74,5 @@ class JoinedKeys:
         kept = {JOINED: 1}
         for period, keys in self.months.items():
             for day in np.flatnonzero(keys).tolist():
-                kept[f"{JOINED} {period.number} {day}"] = int(keys[day])
+                kept[f"{joined_to(period)}{day}"] = int(keys[day])
         return kept

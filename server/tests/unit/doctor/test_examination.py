@@ -431,3 +431,22 @@ def test_a_folder_that_is_metered_meanwhile_is_healthy_all_the_time(
         meters.join()
     assert failures == []
     assert worst(examined(folder)) == Level.OK
+
+
+@pytest.mark.parametrize("how", ["damaged", "no text", "unreadable"])
+def test_a_node_that_does_not_know_which_it_is_says_what_was_not_looked_at(
+    folder: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    folder.cluster.write_bytes(b'{"cluster":"' + (b"\xff" if how == "no text" else b""))
+    if how == "unreadable":
+
+        def refused(_path: Path) -> bytes:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr("headcount.cluster.membership.read_small", refused)
+    found = list(examine(folder, None, NOW_MS, tmp_path / "backups"))
+    told = only(found, "membership")
+    assert told.level == Level.PROBLEM
+    assert ("Input/output" if how == "unreadable" else "cluster.json") in told.message
+    assert only(found, "backups").level == Level.WARNING
+    assert "was not looked at" in only(found, "backups").message

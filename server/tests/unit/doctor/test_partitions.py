@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import apsw
 import numpy as np
@@ -21,6 +22,7 @@ from headcount.counting.calendar import MS_PER_DAY, Period
 from headcount.counting.keys import MESSAGE, TRACKED, Family, KeyBlock, NewKeys, merged
 from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
 from headcount.counting.usage import DAYS_MAX, Counts
+from headcount.doctor.counts import Recount, check_counts
 from headcount.doctor.findings import Finding, Level
 from headcount.doctor.partitions import check_backups, check_cluster, check_partitions
 from headcount.doctor.sums import check_sums
@@ -33,7 +35,7 @@ from headcount.store.opening import open_partition_store
 from headcount.store.protocol import Change
 from headcount.store.runs import Run
 from headcount.store.tables import KEY_BLOCK, MIRRORED, TABLES, USAGE
-from headcount.store.view import store_view
+from headcount.store.view import StoreView, store_view
 from support.oracle import PlainFact
 from support.stage_histories import FIRST_DAY
 from support.staged_cluster import StagedCluster
@@ -249,6 +251,36 @@ def test_what_a_joined_history_left_in_other_partitions_is_known(node: DataFolde
     assert found.details["partition"] == "facts-1"
 
 
+def test_keys_that_are_let_go_take_along_by_how_many_they_differed(node: DataFolder) -> None:
+    store = node.partition("facts-1").store
+    joined = JoinedKeys()
+    joined.add(MONTH, 2, 3)
+    with closing(open_partition_store(store)) as opened:
+        # A message that came again, of an earlier day, is taken off a day that has none of it.
+        earlier = one_more(API_CALLS, day=1) - one_more(API_CALLS, day=5)
+        opened.commit(
+            Change(
+                watermarks=joined.watermarks(),
+                keys={(MONTH, MESSAGE): messages(2, 5, 6, 7)},
+                counts={(MONTH, 1, 0): earlier, (MONTH, 1, 2): earlier},
+                sealed=[(month.workspace, MONTH) for month in opened.months()],
+            )
+        )
+        opened.drop_keys(MONTH, NOON_MS)
+    assert not problems(node)
+    # Another workspace brings its history into that month: what is there now is of it alone.
+    with closing(open_partition_store(store)) as opened:
+        history = one_more(API_CALLS) + one_more(ADMITTED)
+        counts = {(MONTH, 9, 0): history, (MONTH, 9, 8): history}
+        opened.commit(Change(keys={(MONTH, MESSAGE): messages(0, 77)}, counts=counts))
+    assert not problems(node)
+    with closing(open_partition_store(store)) as opened:
+        counts = {(MONTH, 9, source): one_more(API_CALLS) for source in (0, 8)}
+        opened.commit(Change(counts=counts))
+    [found] = problems(node)
+    assert "2 API calls were counted and 1 keys are there" in found.message
+
+
 def messages(day: int, *keys: int) -> NewKeys:
     block = KeyBlock(np.array(keys, np.uint64), np.full(len(keys), day, np.uint8))
     nobody = np.zeros(len(keys), np.uint32)
@@ -269,6 +301,8 @@ def test_where_an_earlier_version_joined_a_history_nobody_says_that_it_was_recou
     [whole] = check_partitions(node, membership(whole_until=MONTH.number))
     assert whole.level == Level.OK
     assert "facts-0, of which an earlier version did not note" in whole.message
+    assert whole.message.startswith("2 partitions are whole")
+    assert (whole.details["partitions"], whole.details["partitionsNotRecounted"]) == (2, 2)
     assert whole.details["keys"] == 2 * 2 * (7 + 11)
     # Of months after that every partition is recounted.
     [whole] = check_partitions(node, membership(whole_until=MONTH.number - 1))
@@ -285,6 +319,29 @@ def test_a_partition_that_this_node_is_to_count_and_does_not_have_is_named(
     assert [each.level for each in found] == [Level.WARNING, Level.OK]
     assert "This node is to count keys-1, and" in found[0].message
     assert "3 partitions are whole" in found[1].message
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ValueError("no number")])
+def test_a_partition_that_cannot_be_read_keeps_no_other_from_being_read(
+    node: DataFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+) -> None:
+    mine = membership(facts_0="a", keys_0="a")
+    for partition in mine.placement.owned_by("a"):
+        place = node.partition(str(partition)).path
+        back_up_partition(place, tmp_path / "kept", mine.cluster.id, partition, 1, 1_000)
+
+    def recounted(store: StoreView[Run], *rest: Any) -> Recount:
+        if "facts-0" in str(store.path):
+            raise error
+        return check_counts(store, *rest)
+
+    monkeypatch.setattr("headcount.doctor.partitions.check_counts", recounted)
+    wrong, rest = check_partitions(node)
+    assert wrong.message.startswith("Partition facts-0: It could not be checked: ")
+    assert "3 partitions are whole" in rest.message
+    wrong, rest = check_backups(tmp_path / "kept", mine)
+    assert wrong.details["partition"] == "facts-0"
+    assert "1 newest backup is whole" in rest.message
 
 
 def test_no_partition_at_all_is_said(tmp_path: Path) -> None:
