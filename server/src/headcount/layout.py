@@ -214,6 +214,11 @@ class DataFolder:
         return self.path / "run" / "forget_waits.json"
 
     @property
+    def signed_out(self) -> Path:
+        """Who has signed out of the page of this node while other nodes could not be told."""
+        return self.path / "run" / "signed_out.lines"
+
+    @property
     def leases(self) -> Path:
         """What this node of a cluster may publish, and until when."""
         return self.path / "run" / "leases.json"

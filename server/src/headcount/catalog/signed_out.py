@@ -2,8 +2,8 @@
 
 A session is in its cookie, so that it is over is all that has to be known, and only for as long as
 the cookie could be used. Of one token a bounded number is remembered: where there are more, every
-session that it began until then is over, and no other token's. Such a row holds no secret: nothing
-that opens anything follows from a hash.
+session that it began no later than the latest of those is over, and no other token's. Such a row
+holds no secret: nothing that opens anything follows from a hash.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ OF_TOKEN_MAX = 1_000
 """How many sessions of one token are remembered, each by itself."""
 
 _ALL_MAX = 10_000
-# By so much clocks of two nodes may differ: a session that began "before" is surely before.
-_CLOCKS_MS = 60_000
 _SESSION, _TOKEN = "signed_out", "signed_out_before"
 _BEGINS = "WHERE substr(name, 1, length(?1)) = ?1"
 
@@ -31,7 +29,8 @@ class SignedOutRow(NamedTuple):
     """A session that is over.
 
     Attributes:
-        session, token: hashes of its id, and of the token that it was begun with last.
+        session, token: hashes of its id, and of the token that it was begun with last. Without an
+            id all sessions of that token are over that began no later than this one.
         until_ms: from when on nobody could use it anyway, milliseconds since 1970.
     """
 
@@ -83,14 +82,20 @@ class SignedOutCatalog(CatalogFile):
         """
         with self._transaction():
             for each in ended:
-                name = f"{_SESSION} {each.token or '-'} {each.session}"
-                self._ledger.put(META, name, str(each.until_ms))
+                if each.session:
+                    name = f"{_SESSION} {each.token or '-'} {each.session}"
+                    self._ledger.put(META, name, str(each.until_ms))
+                else:
+                    self._end_all(each.token or "-", each.until_ms, lasts_ms)
             held: Counter[str] = Counter()
+            latest_ms: dict[str, int] = {}
             for name, text in self._ledger.read(META, _BEGINS, (f"{_SESSION} ",)):
                 if int(text) <= now_ms:
                     self._ledger.drop(META, "WHERE name = ?1", (name,))
                 else:
-                    held[name.split()[1]] += 1
+                    token = name.split()[1]
+                    held[token] += 1
+                    latest_ms[token] = max(int(text), latest_ms.get(token, 0))
             for name, text in self._ledger.read(META, _BEGINS, (f"{_TOKEN} ",)):
                 if int(text.split()[1]) <= now_ms:
                     self._ledger.drop(META, "WHERE name = ?1", (name,))
@@ -98,6 +103,12 @@ class SignedOutCatalog(CatalogFile):
                 if count <= OF_TOKEN_MAX and held.total() <= _ALL_MAX:
                     break
                 del held[token]
-                before_ms = now_ms + _CLOCKS_MS
-                self._ledger.put(META, f"{_TOKEN} {token}", f"{before_ms} {before_ms + lasts_ms}")
-                self._ledger.drop(META, _BEGINS, (f"{_SESSION} {token} ",))
+                self._end_all(token, latest_ms[token], lasts_ms)
+
+    def _end_all(self, token: str, until_ms: int, lasts_ms: int) -> None:
+        """Remember all at once that began no later than one that could be used until a moment."""
+        name, before_ms = f"{_TOKEN} {token}", until_ms - lasts_ms + 1
+        for _, text in self._ledger.read(META, "WHERE name = ?1", (name,)):
+            before_ms = max(before_ms, int(text.split()[0]))
+        self._ledger.put(META, name, f"{before_ms} {before_ms + lasts_ms}")
+        self._ledger.drop(META, _BEGINS, (f"{_SESSION} {token} ",))

@@ -30,7 +30,7 @@ SESSION_MS_MAX = 7 * 24 * 3_600_000
 _RENEWED_AFTER_MS = 300_000
 # A browser keeps cookies of some 4,000 characters.
 _GRANTS_MAX = 16
-_NOTICE_BYTES_MAX = 600
+_NOTICE_BYTES_MAX = (600, 200, 60, 0)
 _COOKIE_CHARACTERS_MAX = 4_000
 _NONCE_BYTES = 12
 _SAID = b"a session of the page"
@@ -116,14 +116,9 @@ class SealedSessions:
     def find(self, cookie: str | None) -> Session | None:
         """As `Sessions`."""
         session = self.look_at(cookie)
+        if session is None:
+            return None
         now_ms = self._clock()
-        if session is None or now_ms - session.used_at_ms > IDLE_MS_MAX:
-            return None
-        if now_ms - session.began_at_ms > SESSION_MS_MAX or not session.grants:
-            return None
-        tokens = [_token_hash(each) for each in session.grants.values()]
-        if self._signed_out.is_over(_session_hash(session), tokens, session.began_at_ms):
-            return None
         if now_ms - session.used_at_ms > _RENEWED_AFTER_MS:
             session.used_at_ms, session.changed = now_ms, True
         name_anew(session, self._name_of)
@@ -132,17 +127,15 @@ class SealedSessions:
     def look_at(self, cookie: str | None) -> Session | None:
         """As `Sessions`."""
         sealed = self._opened(cookie or "")
-        if sealed is None:
+        session = None if sealed is None else _session_of(sealed)
+        now_ms = self._clock()
+        if session is None or now_ms - session.used_at_ms > IDLE_MS_MAX:
             return None
-        grants = {
-            workspace: Grant(workspace, workspace, secret) for workspace, secret in sealed.grants
-        }
-        notices = {name: Notice(text, kind, secret) for name, text, kind, secret in sealed.notices}
-        return Session(
-            *(sealed.id, sealed.form_key, sealed.used_at_ms, grants, notices),
-            began_at_ms=sealed.began_at_ms,
-            secure=sealed.secure,
-        )
+        if now_ms - session.began_at_ms > SESSION_MS_MAX or not session.grants:
+            return None
+        tokens = [_token_hash(each) for each in session.grants.values()]
+        is_over = self._signed_out.is_over(_session_hash(session), tokens, session.began_at_ms)
+        return None if is_over else session
 
     def _opened(self, cookie: str) -> _Sealed | None:
         from cryptography.exceptions import InvalidTag
@@ -159,19 +152,26 @@ class SealedSessions:
     def cookie_of(self, session: Session) -> str:
         """All of it, sealed."""
         grants = [(each.workspace_id, each.secret) for each in session.grants.values()]
-        # Of several changes at once the latest is shown; what it says is cut before it is lost.
-        notices = [
-            (name, _cut(notice.text), notice.kind, notice.secret)
-            for name, notice in [*session.notices.items()][-1:]
-        ]
-        sealed = _Sealed(
-            *(session.id, session.form_key, session.began_at_ms, session.used_at_ms),
-            *(session.secure, grants, notices),
-        )
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        data = nonce + self._cipher.encrypt(nonce, msgspec.json.encode(sealed), _SAID)
         session.changed = False
-        return urlsafe_b64encode(data).rstrip(b"=").decode()
+        cookie = ""
+        # Some characters are written as six. What a notice says goes before its secret does, which
+        # cannot be had again, and before the session.
+        for text_bytes_max in _NOTICE_BYTES_MAX:
+            # Of several changes at once the latest is shown; what it says is cut before it is lost.
+            notices = [
+                (name, _cut(notice.text, text_bytes_max), notice.kind, notice.secret)
+                for name, notice in [*session.notices.items()][-1:]
+            ]
+            sealed = _Sealed(
+                *(session.id, session.form_key, session.began_at_ms, session.used_at_ms),
+                *(session.secure, grants, notices),
+            )
+            nonce = secrets.token_bytes(_NONCE_BYTES)
+            data = nonce + self._cipher.encrypt(nonce, msgspec.json.encode(sealed), _SAID)
+            cookie = urlsafe_b64encode(data).rstrip(b"=").decode()
+            if len(cookie) <= _COOKIE_CHARACTERS_MAX:
+                break
+        return cookie
 
     def renewed_cookie(self, session: Session) -> str | None:
         """As `Sessions`."""
@@ -213,6 +213,16 @@ class SealedSessions:
         return await self._signed_out.tell(ended)
 
 
+def _session_of(sealed: _Sealed) -> Session:
+    grants = {workspace: Grant(workspace, workspace, secret) for workspace, secret in sealed.grants}
+    notices = {name: Notice(text, kind, secret) for name, text, kind, secret in sealed.notices}
+    return Session(
+        *(sealed.id, sealed.form_key, sealed.used_at_ms, grants, notices),
+        began_at_ms=sealed.began_at_ms,
+        secure=sealed.secure,
+    )
+
+
 def _session_hash(session: Session) -> str:
     return _hash_of(session.id, b"hc session")
 
@@ -221,8 +231,8 @@ def _token_hash(grant: Grant) -> str:
     return _hash_of(grant.secret, b"hc session token")
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, bytes_max: int) -> str:
     encoded = text.encode()
-    if len(encoded) <= _NOTICE_BYTES_MAX:
+    if len(encoded) <= bytes_max:
         return text
-    return encoded[:_NOTICE_BYTES_MAX].decode(errors="ignore") + "\N{HORIZONTAL ELLIPSIS}"
+    return encoded[:bytes_max].decode(errors="ignore") + "\N{HORIZONTAL ELLIPSIS}"

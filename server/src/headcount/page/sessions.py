@@ -110,7 +110,7 @@ class Sessions(Protocol):
         ...
 
     def look_at(self, cookie: str | None) -> Session | None:
-        """The session of a cookie, which is not used thereby, and may have ended."""
+        """The session of a cookie, which is not used thereby; None when there is none any more."""
         ...
 
     def sign_in(self, former: Session | None, grant: Grant) -> Session:
@@ -167,20 +167,20 @@ class MemorySessions:
 
     def find(self, cookie: str | None) -> Session | None:
         """As `Sessions`."""
-        session = self._sessions.get(cookie or "")
+        session = self.look_at(cookie)
         if session is None:
+            self._sessions.pop(cookie or "", None)
             return None
-        now_ms = self._clock()
-        if now_ms - session.used_at_ms > IDLE_MS_MAX:
-            self._sessions.pop(session.id, None)
-            return None
-        session.used_at_ms = now_ms
+        session.used_at_ms = self._clock()
         name_anew(session, self._name_of)
         return session
 
     def look_at(self, cookie: str | None) -> Session | None:
         """As `Sessions`."""
-        return self._sessions.get(cookie or "")
+        session = self._sessions.get(cookie or "")
+        if session is None or self._clock() - session.used_at_ms > IDLE_MS_MAX:
+            return None
+        return session
 
     def cookie_of(self, session: Session) -> str:
         """Its id, from which nothing can be told."""

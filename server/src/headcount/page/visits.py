@@ -228,7 +228,7 @@ def give_cookie(
 
 
 def workspace_seen(sessions: Sessions, cookies: bytes) -> str | None:
-    """The id of the workspace that a browser with these cookies was signed in to last, if any.
+    """The id of the workspace that a browser with these cookies signed in to last, if it still is.
 
     For telling visitors from strangers before their requests are looked at: nothing is used, or
     proven, by it.

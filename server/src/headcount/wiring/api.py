@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Awaitable
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ from headcount.wiring.whole_bodies import WholeBodies
 if TYPE_CHECKING:
     from headcount.config import Settings
     from headcount.page import Sessions
+    from headcount.wiring.signing_out import SignedOutEverywhere
 
 __all__ = ["run"]
 
@@ -93,7 +95,7 @@ def run(task: Task, child: Child) -> None:
             )
 
         programs = api(settings.rate_limit_per_minute)
-        sessions = _sessions(folder, settings, catalog, troubles)
+        sessions, signed_out = _sessions(folder, settings, catalog, troubles)
         page = create_page(
             api=api(_PAGE_REQUESTS_PER_MINUTE),
             sessions=sessions,
@@ -119,7 +121,7 @@ def run(task: Task, child: Child) -> None:
             entrance=Entrance(callers.owner_of, turning_away(pace.delay_s)),
             pace=pace,
         )
-        uvloop.run(serving)
+        uvloop.run(_begun(signed_out, serving))
 
 
 def _store(folder: DataFolder, cluster: str | None, *, reading: bool) -> MeterStore:
@@ -133,20 +135,26 @@ def _catalog(folder: DataFolder, cluster: str | None, *, reading: bool) -> Catal
     return catalog_for_changes(folder, cluster)
 
 
+async def _begun(signed_out: SignedOutEverywhere | None, serving: Awaitable[None]) -> None:
+    if signed_out is not None:
+        signed_out.begin()
+    await serving
+
+
 def _sessions(
     folder: DataFolder, settings: Settings, catalog: Catalog, troubles: Troubles
-) -> Sessions:
-    """Who is signed in: a single machine's in memory, a cluster's in cookies."""
+) -> tuple[Sessions, SignedOutEverywhere | None]:
+    """Who is signed in, on a single machine in memory, in a cluster by cookies; who signed out."""
     from headcount.page import MemorySessions, SealedSessions, session_key
     from headcount.wiring.signing_out import SignedOutEverywhere
 
     name_of = partial(_name_of, catalog)
     if membership_of(folder) is None:
-        return MemorySessions(now_ms, name_of)
+        return MemorySessions(now_ms, name_of), None
     key = load_hash_key(folder, catalog, settings.hash_key)
     opened = partial(catalog_for_changes, folder, settings.cluster)
-    signed_out = SignedOutEverywhere(catalog, opened, troubles, now_ms)
-    return SealedSessions(session_key(key), signed_out, now_ms, name_of)
+    signed_out = SignedOutEverywhere(catalog, opened, troubles, now_ms, folder.signed_out)
+    return SealedSessions(session_key(key), signed_out, now_ms, name_of), signed_out
 
 
 def _name_of(catalog: Catalog, workspace_id: str) -> str | None:

@@ -76,7 +76,10 @@ class Callers:
             return self._link(secret)
         if is_of_page(path):
             cookies = [value for name, value in scope["headers"] if name == b"cookie"]
-            seen = workspace_seen(self._sessions, b";".join(cookies)) if cookies else None
+            try:
+                seen = workspace_seen(self._sessions, b";".join(cookies)) if cookies else None
+            except HeadcountError:
+                return None  # which is said where the request is answered
             return None if seen is None else ("page of", seen)
         if (secret := bearer_secret(scope)) is None:
             return None

@@ -10,6 +10,7 @@ import pytest
 
 from headcount.page.sealed_sessions import EndedSession, SealedSessions, session_key
 from headcount.page.sessions import Grant, Notice, Session
+from headcount.page.visits import workspace_seen
 
 HOUR_MS = 3_600_000
 KEY = session_key(b"k" * 32)
@@ -89,6 +90,29 @@ def test_a_cookie_tells_nothing_and_cannot_be_made_or_changed(nodes: Nodes) -> N
         assert nodes.other.look_at(nobody) is None
 
 
+def seen(nodes: Nodes, cookie: str) -> str | None:
+    return workspace_seen(nodes.other, b"a=b; headcount_session=" + cookie.encode())
+
+
+def test_a_session_that_is_over_is_no_visitors_any_more(nodes: Nodes) -> None:
+    session = nodes.one.sign_in(None, grant("a"))
+    cookie = nodes.one.cookie_of(session)
+    assert seen(nodes, cookie) == "a"
+    nodes.clock.now_ms += 12 * HOUR_MS
+    assert seen(nodes, cookie) == "a"
+    nodes.clock.now_ms += 1
+    assert seen(nodes, cookie) is None, "nobody used it for too long"
+    session.used_at_ms = nodes.clock.now_ms
+    cookie = nodes.one.cookie_of(session)
+    assert seen(nodes, cookie) == "a"
+    asyncio.run(nodes.one.end(session))
+    assert seen(nodes, cookie) is None, "signed out"
+    session = nodes.one.sign_in(None, grant("a"))
+    nodes.clock.now_ms += 7 * 24 * HOUR_MS + 1
+    session.used_at_ms = nodes.clock.now_ms
+    assert seen(nodes, nodes.one.cookie_of(session)) is None, "older than a week"
+
+
 def test_who_signs_out_is_signed_out_everywhere(nodes: Nodes) -> None:
     session = nodes.one.sign_in(None, grant("a"))
     cookie, copy = nodes.one.cookie_of(session), nodes.one.cookie_of(session)
@@ -162,14 +186,15 @@ def test_what_a_change_did_is_shown_once_whatever_node_shows_it(nodes: Nodes) ->
     assert nodes.other.renewed_cookie(found) is None
 
 
-def test_a_cookie_stays_small_enough_for_browsers(nodes: Nodes) -> None:
+@pytest.mark.parametrize("said", ["\N{SNOWMAN}", "\x01", '"'])
+def test_a_cookie_stays_small_enough_for_browsers(nodes: Nodes, said: str) -> None:
     session = None
     for number in range(60):
         workspace, secret = f"{number:022}", "hct_" + f"{number:043}"
         session = nodes.one.sign_in(session, Grant(workspace, "x" * 200, secret))
     assert session is not None
     for _ in range(30):
-        name = session.leave_notice(Notice("\N{SNOWMAN}" * 2_000, secret="hct_" + "s" * 43))
+        name = session.leave_notice(Notice(said * 2_000, secret="hct_" + "s" * 43))
     cookie = nodes.one.cookie_of(session)
     assert len(cookie) < 4_000
     found = nodes.other.find(cookie)
