@@ -28,9 +28,9 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from headcount.forwarding_targets import public_addresses
+from headcount.forwarding_targets import Address, public_addresses
 
-__all__ = ["ANSWER_WITHIN_S", "TimeLimit", "connect_public", "pool_of"]
+__all__ = ["ANSWER_WITHIN_S", "TimeLimit", "connect_any", "connect_public", "pool_of"]
 
 ANSWER_WITHIN_S = 60.0
 """For how long one answer is waited for and read, all in all."""
@@ -189,7 +189,25 @@ class _Limited(HTTPConnection):
         return made
 
     def _connected(self) -> Any:
-        return super()._new_conn()
+        try:
+            return connect_any(*self._place(), self._options())
+        except socket.gaierror as error:
+            raise urllib3.exceptions.NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise urllib3.exceptions.ConnectTimeoutError(self, "it does not answer") from error
+        except OSError as error:
+            raise urllib3.exceptions.NewConnectionError(self, str(error)) from error
+
+    def _place(self) -> tuple[str, int, float]:
+        """Where to, and for how long that is tried."""
+        within = self.timeout
+        within_s = within if isinstance(within, int | float) else ANSWER_WITHIN_S
+        if self._limit is not None:
+            within_s = min(within_s, self._limit.left_s())
+        return self._dns_host.strip("[]"), self.port, within_s
+
+    def _options(self) -> Sequence[tuple[int, int, int]]:
+        return tuple(self.socket_options or ())  # type: ignore[arg-type]
 
 
 class _PlainConnection(_Limited):
@@ -200,10 +218,10 @@ class _SecureConnection(_Limited, HTTPSConnection):
     """A connection by TLS."""
 
 
-def connect_public(
+def connect_any(
     host: str, port: int, timeout_s: float | None, options: Sequence[tuple[int, int, int]] = ()
 ) -> socket.socket:
-    """A connection to a host all of whose addresses are public, to one that was judged.
+    """A connection to a host, whatever network it is of.
 
     Args:
         host, port: where it is.
@@ -211,9 +229,30 @@ def connect_public(
         options: of the socket.
 
     Raises:
+        OSError: it has no address, or none of them can be reached.
+        UnicodeError: it is no name of a machine.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return _connected_to(found, timeout_s, options)
+
+
+def connect_public(
+    host: str, port: int, timeout_s: float | None, options: Sequence[tuple[int, int, int]] = ()
+) -> socket.socket:
+    """A connection to a host all of whose addresses are public, to one that was judged.
+
+    Args:
+        host, port, timeout_s, options: as for `connect_any`.
+
+    Raises:
         OSError: it has none, or one that is not; or none of them can be reached.
     """
-    found = public_addresses(host, port)
+    return _connected_to(public_addresses(host, port), timeout_s, options)
+
+
+def _connected_to(
+    found: Sequence[Address], timeout_s: float | None, options: Sequence[tuple[int, int, int]]
+) -> socket.socket:
     failure: OSError | None = None
     until_s = None if timeout_s is None else time.monotonic() + timeout_s
     for place, (family, kind, protocol, _, address) in enumerate(found):
@@ -234,28 +273,18 @@ def connect_public(
     raise failure or OSError(None, "it has no address")
 
 
-def _public_socket(connection: HTTPConnection) -> socket.socket:
-    within = connection.timeout
-    return connect_public(
-        connection._dns_host.strip("[]"),
-        connection.port,
-        within if isinstance(within, int | float) else ANSWER_WITHIN_S,
-        tuple(connection.socket_options or ()),  # type: ignore[arg-type]
-    )
-
-
 class _PublicPlainConnection(_PlainConnection):
     """A connection to a public host, in the clear."""
 
     def _connected(self) -> Any:
-        return _public_socket(self)
+        return connect_public(*self._place(), self._options())
 
 
 class _PublicConnection(_SecureConnection):
     """A connection to a public host."""
 
     def _connected(self) -> Any:
-        return _public_socket(self)
+        return connect_public(*self._place(), self._options())
 
 
 class _PlainPool(HTTPConnectionPool):

@@ -16,7 +16,7 @@ from email.utils import formatdate
 from headcount.alerting.channels import EmailConfig
 from headcount.alerting.notice_page import AlertNotice
 from headcount.alerting.webhook_posts import ReceiverAnswer
-from headcount.outgoing_connections import TimeLimit
+from headcount.outgoing_connections import TimeLimit, connect_any
 
 __all__ = ["message_of", "send_mail"]
 
@@ -119,7 +119,8 @@ class _Server(smtplib.SMTP):
         self._limit = limit
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        made = socket.create_connection((host, port), timeout)
+        made = connect_any(host, port, min(timeout, self._limit.left_s()))
+        made.settimeout(timeout)
         self._limit.holds(made)
         if self._security != "tls":
             return made
