@@ -82,7 +82,7 @@ def test_a_node_reads_nothing_before_all_partitions_are_there(nodes: list[NodePr
     a, b = nodes
     shop = Shop(nodes)
     b.start(*MANY)  # all partitions are the other's, who does not serve yet
-    eventually(lambda: "has counted is not here yet" in _ready(b))
+    eventually(lambda: "have counted is not here yet" in _ready(b))
     assert shop.read(b)[0] == 503
     a.start(*MANY)
     shop.post(b, 10)
