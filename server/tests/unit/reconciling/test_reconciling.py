@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -295,6 +297,15 @@ def test_a_total_among_what_is_new_is_refused_and_not_added(tmp_path: Path, text
     assert "--new" in f"{refused.value}"
 
 
+@pytest.fixture
+def usual_cells() -> Iterator[None]:
+    """Cells as large as Python reads them; an import in this process may have allowed larger."""
+    former = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(former)
+
+
+@pytest.mark.usefixtures("usual_cells")
 def test_a_heading_with_a_huge_cell_is_refused_in_words_and_a_long_one_is_read(
     tmp_path: Path,
 ) -> None:
