@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from headcount.counting.alerts import AlertRule, AlertSetup, parse_threshold
+from headcount.counting.alerts import AlertKind, AlertRule, AlertSetup, Threshold, parse_threshold
 from headcount.counting.calendar import MS_PER_DAY, parse_period
 from headcount.counting.facts import fact_head
 from headcount.counting.hashing import IdHasher
@@ -45,12 +45,13 @@ def _rules() -> AlertSetup:
         of_plan = tuple(parse_threshold(text, "mtu") for text in ("80%", "100%", "120%"))
         number = parse_threshold("1000000000", "api_calls")
         share = parse_threshold("99%", "duplicate_share")
-        for kind, metric, thresholds in (
+        looked_at: list[tuple[AlertKind, str, tuple[Threshold, ...]]] = [
             ("count", "mtu", of_plan), ("count", "api_calls", (number,)),
             ("count", "duplicate_share", (share,)), ("unusual", "api_calls", ()),
-        ):  # fmt: skip
+        ]  # fmt: skip
+        for kind, metric, thresholds in looked_at:
             rules.append(
-                AlertRule(len(rules) + 1, f"r{len(rules)}", "", 1, source, kind, metric, thresholds)  # type: ignore[arg-type]
+                AlertRule(len(rules) + 1, f"r{len(rules)}", "", 1, source, kind, metric, thresholds)
             )
     return AlertSetup(tuple(rules), lambda *_: 10**9)
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 
 from bench.cluster import headcount_command, settings_of_nodes
@@ -80,7 +81,7 @@ def _times_s(folder: Path, address: str, partitions: int, after_s: int, times: i
         second.start()
         for node in (first, second):
             server = node.server
-            wait_until(lambda s=server: answers(s, tenant), _WITHIN_S, "having something to show")  # type: ignore[misc]
+            wait_until(partial(answers, server, tenant), _WITHIN_S, "having something to show")
         wait_until(
             lambda: len(list(backups.glob("*/*/*/backup.json"))) >= 2 * partitions,
             _WITHIN_S,

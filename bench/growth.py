@@ -216,7 +216,7 @@ def grown(folder: Path, dimension: Dimension, size: int) -> Point:
         with steps.counted() as message_steps:
             metered(dimension.probe(size, _BATCHES))
         reads_s, sources_reads_s = (
-            [_timed(lambda read=read: read(1, _NOW)) for _ in range(_READS)]  # type: ignore[misc]
+            [_timed(partial(read, 1, _NOW)) for _ in range(_READS)]
             for read in (partial(store.read_usage, sources=False), store.read_usage)
         )
         with steps.counted() as read_steps:

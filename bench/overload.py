@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -308,7 +309,7 @@ def main() -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:] in (["flood"], ["modest"]):
-        work = {"flood": _flood, "modest": _modest}[sys.argv[1]]
-        print(json.dumps(work(*json.loads(sys.stdin.readline()))))  # type: ignore[operator]
+        work: Callable[..., object] = _flood if sys.argv[1] == "flood" else _modest
+        print(json.dumps(work(*json.loads(sys.stdin.readline()))))
     else:
         sys.exit(main())

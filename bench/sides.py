@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.freshness import MARKERS_A_SECOND, Lags, SteadyProber
@@ -58,20 +58,22 @@ class Engine:
         return total
 
 
-def _by_role(server: Server) -> Counter[str]:
-    """Processor time of a server's processes so far, by role."""
-    found: Counter[str] = Counter({"supervisor": cpu_seconds(server.pid)})
+def _by_role(server: Server, seconds: Callable[[int], float]) -> dict[str, float]:
+    """What the processes of a server that were started for it have used so far, by role."""
+    found: defaultdict[str, float] = defaultdict(float)
     for pid, command in children_of(server.pid).items():
-        found[command[-1]] += cpu_seconds(pid)  # type: ignore[assignment]
+        found[command[-1]] += seconds(pid)
     return found
 
 
-def _delayed_by_role(server: Server) -> Counter[str]:
-    """For how long a server's processes have waited for a core so far, by role."""
-    found: Counter[str] = Counter()
-    for pid, command in children_of(server.pid).items():
-        found[command[-1]] += delayed_seconds(pid)  # type: ignore[assignment]
-    return found
+def _cpu_by_role(server: Server) -> dict[str, float]:
+    """Processor time of all of a server's processes so far, by role."""
+    return {"supervisor": cpu_seconds(server.pid), **_by_role(server, cpu_seconds)}
+
+
+def _since(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """What came to it between two looks, by role."""
+    return {role: each - before.get(role, 0.0) for role, each in sorted(after.items())}
 
 
 def answers(server: Server, tenant: Tenant) -> bool:
@@ -122,14 +124,13 @@ class Side:
 
     def turn(self, seconds: float) -> None:
         """Load it for a time, wait until all is counted, and note what that took."""
-        before, before_s = _by_role(self.server), self._engine.seconds()
+        before, before_s = _cpu_by_role(self.server), self._engine.seconds()
         began_s = time.perf_counter()
         sent = self._load.run(seconds)
         self._until_counted()
         took_s = time.perf_counter() - began_s
-        used = _by_role(self.server)
-        used.subtract(before)
-        costs = {role: each / sent.messages * 1e6 for role, each in sorted(used.items())}
+        used = _since(before, _cpu_by_role(self.server))
+        costs = {role: each / sent.messages * 1e6 for role, each in used.items()}
         if self._engine.pids:
             costs["log servers"] = (self._engine.seconds() - before_s) / sent.messages * 1e6
         self.costs_us.append(costs)
@@ -154,17 +155,16 @@ class Side:
         """How soon markers are visible: while nothing else comes, and under a steady load; and for
         how long its processes had no core meanwhile."""
         quiet = SteadyProber(self.server, self._probed, seconds, MARKERS_A_SECOND).lags()
-        began_s, before = time.perf_counter(), _delayed_by_role(self.server)
+        began_s, before = time.perf_counter(), _by_role(self.server, delayed_seconds)
         prober = SteadyProber(self.server, self._probed, seconds, MARKERS_A_SECOND)
         sent = self._load.run_steadily(seconds + _AFTER_MARKERS_S, rate)
         busy = prober.lags()
         took_s = time.perf_counter() - began_s
-        delayed = _delayed_by_role(self.server)
-        delayed.subtract(before)
+        delayed = _since(before, _by_role(self.server, delayed_seconds))
         self._until_counted()
         took = f"{sent.messages / sent.seconds:,.0f} messages/s"
         shares = ", ".join(
-            f"{role} {each / took_s:.2f}" for role, each in sorted(delayed.items()) if each > 0
+            f"{role} {each / took_s:.2f}" for role, each in delayed.items() if each > 0
         )
         return [
             *_lag_rows(self.scenario, "quiet", quiet),

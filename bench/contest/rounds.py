@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from bench.contest.entrants import WORKSPACE, Entrant
 from bench.contest.examination import COUNTED_WITHIN_S, differences, examine
@@ -166,7 +167,7 @@ def run_rounds(
         for size, shape in SIZES.items():
             for name in list(everybody)[:: -1 if number % 2 else 1]:
                 what = f"{shape}, round {number + 1} of {plan.rounds}"
-                step(name, what, lambda measured, size=size: _take_turn(measured, size, plan))  # type: ignore[misc]
+                step(name, what, partial(_take_turn, size=size, plan=plan))
     for number in range(plan.readings):
         for name in list(everybody)[:: -1 if number % 2 else 1]:
             step(name, f"reading the month, {number + 1} of {plan.readings}", _read)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from types import GenericAlias
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -91,9 +92,9 @@ def _resolved(response_type: Any) -> Any:
     if response_type in _PRIMITIVES:
         return _PRIMITIVES[response_type]
     if match := re.fullmatch(r"List\[(.+)\]", response_type):
-        return list[_resolved(match[1])]  # type: ignore[misc]
+        return GenericAlias(list, (_resolved(match[1]),))
     if match := re.fullmatch(r"Dict\[str, ?(.+)\]", response_type):
-        return dict[str, _resolved(match[1])]  # type: ignore[misc]
+        return GenericAlias(dict, (str, _resolved(match[1])))
     if response_type not in models.__all__:
         raise ApiValueError(f"{response_type!r} is no model of segment_public_api")
     return getattr(models, response_type)
