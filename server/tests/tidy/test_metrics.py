@@ -50,7 +50,7 @@ def test_no_other_file_of_the_server_spells_the_metrics() -> None:
 LISTED = {
     "server/src/headcount/api/usage/bodies.py": "Segment's two reports, whose rows differ",
     "server/src/headcount/cli/reading/usage_rows.py": "the client's method for each report",
-    "server/src/headcount/reconciling/statement.py": "what invoices call their columns",
+    "server/src/headcount/reconciling/headings.py": "what invoices call their columns",
     "server/src/headcount/upgrade/former.py": "columns of a former format",
 }
 SPELLINGS = {

@@ -210,6 +210,7 @@ def _against_theirs(
         )
     known = _known(connection, month)
     result = Reconciled(month, last_day, tolerance, where, pairs, found, known, ours, theirs)
+    result.notes += theirs.notes
     result.notes += unheeded(said, pairs, ours, theirs)
     return result
 

@@ -4,7 +4,8 @@ Pure but for `statement`, which reads a file, and `archive` and `ids`, which rea
 an archive of messages. What is read over HTTP, and how differences are shown, is the command's.
 
     counts      a month of one side: running totals by day, of the workspace and its sources
-    statement   a CSV of an invoice, or an export, as a side
+    statement   a CSV of an invoice, or an export, as a side: what its columns are (headings), what
+                day a row is about (row_times, times), and its numbers (cells)
     aligning    which source of theirs is which of ours
     differing   what differs, by source and day, and whether it is within a tolerance
     causes      what may have caused it

@@ -1,5 +1,5 @@
-"""Cells of a statement: takes texts as spreadsheets of many countries write them, gives days and
-whole numbers. What may be read in two ways is refused, and never guessed.
+"""Numbers of a statement: takes cells as spreadsheets of many countries write them, gives whole
+numbers. What may be read in two ways is refused, and never guessed.
 
 A point or a comma with three digits behind it may group thousands or begin decimals. Counts are
 whole, so only zeros behind it leave a doubt; a file settles it where another of its numbers can be
@@ -9,15 +9,9 @@ read in one way only.
 from __future__ import annotations
 
 import re
-from datetime import date
 
-__all__ = ["NumberStyle", "day_in"]
+__all__ = ["NumberStyle"]
 
-_DATE = re.compile(
-    r"([0-9]{4})([-/.])([0-9]{1,2})(?:\2([0-9]{1,2}))?"
-    # A moment names its day only as the beginning of it, in UTC.
-    r"(?:[T ]00:00(?::00(?:\.0+)?)?(?: ?(?:Z|UTC|\+00:?00))?)?"
-)
 _DIGITS_MAX = 18
 # Blanks, apostrophes and underscores group thousands everywhere.
 _NEUTRAL = re.compile(r"(?<=\d)[ \u00a0\u202f\u2009'\u2019_](?=\d{3}(?!\d))")
@@ -26,21 +20,6 @@ _NUMBER = re.compile(r"[0-9][0-9.,]*")
 _GROUPS = re.compile(r"\d{1,3}(?:S\d{3})+|\d{1,2}(?:S\d{2})+S\d{3}")
 _MARKS = ".,"
 _THOUSAND = 3
-
-
-def day_in(text: str) -> tuple[date, bool] | None:
-    """The day that a text names, the year first, and whether it names the month alone.
-
-    None where it is no such date.
-    """
-    match = _DATE.fullmatch(text)
-    if match is None:
-        return None
-    year, _, month, day = match.groups()
-    try:
-        return date(int(year), int(month), int(day or 1)), day is None
-    except ValueError:
-        return None
 
 
 class NumberStyle:

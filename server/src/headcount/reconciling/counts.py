@@ -44,11 +44,13 @@ class CountedMonth:
         period: the month.
         workspace: its running totals; of nothing where that side has none of the workspace.
         sources: by id.
+        notes: what people have to know of how it was read.
     """
 
     period: Period
     workspace: Days
     sources: dict[str, SourceDays] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def last_known(self) -> int:

@@ -9,41 +9,23 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from headcount.counting.calendar import Period, day_text
 from headcount.counting.metrics import HEADLINES
 from headcount.errors import OperatorError, UsageError
-from headcount.reconciling.cells import NumberStyle, day_in
+from headcount.reconciling.cells import NumberStyle
 from headcount.reconciling.counts import CountedMonth, Days, SourceDays, empty_days, filled
+from headcount.reconciling.headings import columns_in, part_of
+from headcount.reconciling.row_times import Place, RowTimes, cell
 
 __all__ = ["read_statement"]
 
-_NAMES = {
-    "day": ("day", "date", "dateutc", "timestamp", "usagedate", "chargeperiodstart"),
-    "period": ("period", "month", "billingperiod", "billingmonth", "billingperiodstart"),
-    "source_id": ("sourceid", "source"),
-    "source_name": ("sourcename", "name", "sourceslug"),
-    "api_calls": ("apicalls", "calls", "apicall", "events", "messages"),
-    "mtu": ("mtu", "mtus", "monthlytrackedusers", "trackedusers", "users"),
-}
-_LETTERS = re.compile(r"[^a-z]")
-_PARTS = (",", ";", "\t", "|")
 # What spreadsheets put before the heading to say what parts cells.
 _SAID_PART = re.compile(r"sep=([,;|\t])\s*", re.IGNORECASE)
 _ROWS_MAX = 1_000_000
-
-
-class _Place(NamedTuple):
-    """Where a cell is, for what is said of it."""
-
-    file: str
-    line: int
-
-    def refuse(self, what: str, remedy: str) -> UsageError:
-        return UsageError(f"{self.file}, line {self.line}: {what}", remedy)
+_SUMS = frozenset(("total", "totals", "grand total", "subtotal", "sum", "all", "all sources"))
 
 
 def read_statement(path: Path, period: Period, *, are_new: bool) -> CountedMonth:
@@ -93,29 +75,48 @@ class _Statement:
         self._are_new = are_new
         self._side = CountedMonth(period, empty_days(period))
         self._seen: dict[tuple[str, int], int] = {}
+        # By the day, a line that is about it.
+        self._days_of_sources: dict[int, int] = {}
+        self._days_of_none: dict[int, int] = {}
         heading = file.readline()
+        if heading.lstrip()[:1] in ("{", "["):
+            raise UsageError(
+                f"{name} is JSON, and no CSV.",
+                "Give a CSV file with a heading: day or month, source, api_calls, mtu. Messages in"
+                " JSON are compared with --archive.",
+            )
         said = _SAID_PART.fullmatch(heading)
-        self._part = said[1] if said else _part_of(heading)
+        self._part = said[1] if said else part_of(heading)
         self._skipped = 1 if said else 0
         self._numbers = NumberStyle(self._part)
 
     def read(self) -> tuple[CountedMonth, bool]:
         """What it says, and whether it has days."""
         rows = self._rows()
-        columns = _columns(self._name, next(rows)[1])
+        heading = next(rows)[1]
+        columns = columns_in(self._name, heading)
+        times = RowTimes(heading, columns, self._period, are_new=self._are_new)
         counts = [columns[metric.name] for metric in HEADLINES if metric.name in columns]
         for _, row in rows:
+            times.learn(row)
             for at in counts:
-                self._numbers.learn(_cell(row, at))
+                self._numbers.learn(cell(row, at))
+        times.refuse_headings(self._name)
         rows = self._rows()
-        heading = next(rows)[1]
+        next(rows)
         for line, row in rows:
             if any(each.strip() for each in row):
-                self._take(_Place(self._name, line), row, heading, columns)
+                self._take(Place(self._name, line), row, heading, columns, times)
         if not self._seen:
             raise UsageError(
                 f"{self._name} has no row of {str(self._period)[:7]}.",
                 "Name its month with --period.",
+            )
+        self._refuse_rows_left_blank()
+        if not times.are_told:
+            self._side.notes.append(
+                f"No column of {self._name} is called day, date or month: each of its rows was"
+                f" taken for all of {str(self._period)[:7]}."
             )
         return self._side, "day" in columns
 
@@ -131,38 +132,59 @@ class _Statement:
                 nothing = False
                 yield reader.line_num + self._skipped, row
         except csv.Error as error:
-            raise _Place(self._name, reader.line_num + self._skipped).refuse(
+            raise Place(self._name, reader.line_num + self._skipped).refuse(
                 f"it is no CSV: {error}.", "Put cells with quotation marks or breaks in quotes."
             ) from None
         if nothing:
             yield 1, []
 
     def _take(
-        self, place: _Place, row: list[str], heading: list[str], columns: Mapping[str, int]
+        self,
+        place: Place,
+        row: list[str],
+        heading: list[str],
+        columns: Mapping[str, int],
+        times: RowTimes,
     ) -> None:
         if any(each.strip() for each in row[len(heading) :]):
             raise place.refuse(
                 "it has more cells than the heading.",
                 "Put numbers whose thousands are grouped by commas in quotation marks.",
             )
-        day = _day(place, row, heading, columns, self._period, are_new=self._are_new)
-        if day is None:
+        told = times.day_of(place, row)
+        if told is None:
             return
+        day, is_month = told
         if len(self._seen) >= _ROWS_MAX:
             raise place.refuse(
                 f"there are more than {_ROWS_MAX:,} rows of {self._period}.",
                 "Give a file with a row a day and source.",
             )
-        days, source = _days(self._side, row, columns)
+        days, source = _days(place, self._side, row, columns)
+        if not is_month:
+            (self._days_of_sources if source else self._days_of_none)[day] = place.line
         if first := self._seen.get((source, day)):
             raise place.refuse(*_said_twice(first, columns))
         self._seen[source, day] = place.line
         for metric in HEADLINES:
             if metric.name in columns:
                 at = columns[metric.name]
-                days[metric.name][day] = self._count(place, heading[at], _cell(row, at))
+                days[metric.name][day] = self._count(place, heading[at], cell(row, at))
 
-    def _count(self, place: _Place, column: str, text: str) -> int | None:
+    def _refuse_rows_left_blank(self) -> None:
+        """Refuse rows without a source that only seem to be of the workspace.
+
+        A spreadsheet whose cells were joined, or that leaves out what stands above, has the source
+        in its first row alone. Rows of the workspace stand beside rows of sources of their days.
+        """
+        none, sources = self._days_of_none, self._days_of_sources
+        if none and sources and not none.keys() & sources.keys():
+            raise Place(self._name, min(none.values())).refuse(
+                "it has no source, and no row of its day has one, while rows of other days have.",
+                "Write the source into each of its rows, or leave rows of the workspace out.",
+            )
+
+    def _count(self, place: Place, column: str, text: str) -> int | None:
         if not text.strip():
             return None
         try:
@@ -179,23 +201,6 @@ class _Statement:
                 "Write it with digits alone.",
             )
         return count
-
-
-def _part_of(heading: str) -> str:
-    """What parts the cells of a heading: by what most of its columns are found."""
-
-    def found(part: str) -> tuple[int, int]:
-        try:
-            cells = next(csv.reader([heading], delimiter=part), [])
-        except csv.Error:
-            return 0, 0
-        return len({_meant(each) for each in cells} - {""}), len(cells)
-
-    return max(_PARTS, key=found)
-
-
-def _cell(row: Sequence[str], at: int) -> str:
-    return row[at] if at < len(row) else ""
 
 
 def _said_twice(first: int, columns: Mapping[str, int]) -> tuple[str, str]:
@@ -257,103 +262,21 @@ def _check(file: str, whose: str, days: Days, period: Period, *, are_new: bool) 
             before = total
 
 
-def _meant(column: str) -> str:
-    """What a column is, by what it is called; empty where nobody can say."""
-    plain = _LETTERS.sub("", column.lower())
-    return next((name for name, words in _NAMES.items() if plain in words), "")
-
-
-def _columns(file: str, heading: Sequence[str]) -> dict[str, int]:
-    """Where what stands, by what columns are called."""
-    meant = [_meant(each) for each in heading]
-    if "sourceid" in (plain := [_LETTERS.sub("", each.lower()) for each in heading]):
-        # Beside an id, what is called source alone is its name.
-        meant = [
-            "source_name" if each == "source" else m for m, each in zip(meant, plain, strict=True)
-        ]
-    found: dict[str, int] = {}
-    for at, name in enumerate(meant):
-        if not name:
-            continue
-        if name in found:
-            raise UsageError(
-                f'{file} has two columns for the same: "{heading[found[name]]}" and'
-                f' "{heading[at]}".',
-                "Leave one of them out of the file.",
-            )
-        found[name] = at
-    if not any(metric.name in found for metric in HEADLINES):
-        raise UsageError(
-            f"{file} has no column of counts.",
-            "Call one api_calls or mtu, in its first line; others are day or month, and source.",
-        )
-    return found
-
-
-def _day(
-    place: _Place,
-    row: Sequence[str],
-    heading: Sequence[str],
-    columns: Mapping[str, int],
-    period: Period,
-    *,
-    are_new: bool,
-) -> int | None:
-    """The day of the month that a row is about, from 0; None where it is about another month.
-
-    A row about the month, or about no time at all, is about its last day.
-    """
-    told = [columns[name] for name in ("day", "period") if name in columns]
-    if not told:
-        _refuse_untold_time(place, row, heading, columns)
-        return period.length - 1
-    at = next((each for each in told if _cell(row, each).strip()), told[0])
-    text = _cell(row, at).strip()
-    found = day_in(text)
-    if found is None:
-        raise place.refuse(
-            f'"{text}" in the column {heading[at]} is no date.',
-            f"Write it as {day_text(period.first_day + 2)}: year, month, day.",
-        )
-    day, is_month = found
-    number = (day - date(1970, 1, 1)).days
-    if not period.first_day <= number <= period.last_day:
-        return None
-    if is_month or at != columns.get("day"):
-        if are_new and "day" in columns:
-            # A total below its days would be added to them.
-            raise place.refuse(
-                f'"{text}" in the column {heading[at]} is a whole month, among days of which each'
-                " has what was new on it alone.",
-                "Leave that row out of the file, or --new where no row is of a day.",
-            )
-        return period.length - 1
-    return number - period.first_day
-
-
-def _refuse_untold_time(
-    place: _Place, row: Sequence[str], heading: Sequence[str], columns: Mapping[str, int]
-) -> None:
-    """Refuse a row that seems to name a time, where no column is known to: it may be another."""
-    counts = {columns[metric.name] for metric in HEADLINES if metric.name in columns}
-    for at, cell in enumerate(row):
-        # The first word, since one of a time of day or of a range of days is a time too.
-        text = cell.strip()
-        if at not in counts and day_in(re.split(r"[T ]", text)[0]):
-            raise place.refuse(
-                f'no column is called day, date or month, and "{text}" in the column'
-                f" {heading[at] or at + 1} looks like a time.",
-                "Call the column of days day or date, or that of months month.",
-            )
-
-
-def _days(side: CountedMonth, row: Sequence[str], columns: Mapping[str, int]) -> tuple[Days, str]:
+def _days(
+    place: Place, side: CountedMonth, row: Sequence[str], columns: Mapping[str, int]
+) -> tuple[Days, str]:
     """The days that a row is of, and its source's id; empty of the workspace."""
     names = [
-        _cell(row, columns[each]).strip() if each in columns else ""
+        cell(row, columns[each]).strip() if each in columns else ""
         for each in ("source_id", "source_name")
     ]
     source_id, name = names[0] or names[1], names[1] or names[0]
+    if name.casefold() in _SUMS and (not names[0] or not names[1]):
+        raise place.refuse(
+            f'a source called "{name}" looks like the sum of other rows.',
+            "Leave the source of rows of the whole workspace empty. Where it is one, give sources"
+            " two columns, source_id and source_name.",
+        )
     if not source_id:
         return side.workspace, ""
     made = SourceDays(source_id, name, empty_days(side.period))
