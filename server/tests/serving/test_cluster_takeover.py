@@ -134,13 +134,31 @@ def test_the_one_loss_is_named_and_shows_nothing_smaller(
     shop.post(a, 20)
     lost = "facts-0 lacks messages that this node has handed on and deleted"
     eventually(lambda: lost in a.log.read_text())
-    assert "Restore the partition from its newest backup" in a.log.read_text()
     # What the other partition counts is added; what this one has counted stays as it was shown.
     eventually(lambda: shop.read(a)[0] in (200, 503))
     for _ in range(20):
         shop.counted(a)
     assert shop.fell == []
     assert not shop.is_right(a)
+    # Nobody has it any more: what comes behind it is counted once somebody says so.
+    [name] = eventually(lambda: [each["key"] for each in a.json_status()["mayBeLost"]])
+    said = a.run("cluster", "status")
+    assert f"let it go on without them: headcount cluster accept-loss {name}" in said.stderr
+    asked = a.run("cluster", "accept-loss", name)
+    assert asked.returncode != 0, "nobody has said yes"
+    assert "facts-0 lacks what it once had of entries" in asked.stderr
+    assert a.run("cluster", "accept-loss", name, "--yes").returncode == 0
+    eventually(lambda: not a.json_status()["missing"])
+    calls, _ = eventually(lambda: shop.counted(a))
+    assert 20 <= calls < len(shop.messages)
+    less = eventually(lambda: [e for e in a.json_status()["losses"] if not e["acceptedAt"]])
+    assert "facts-0 goes on from an older state" in less[0]["sentence"]
+    assert a.run("cluster", "status").returncode == 1
+    assert a.run("cluster", "accept-loss", "--all", "--yes").returncode == 0
+    quiet = a.run("cluster", "status")
+    assert (quiet.returncode, quiet.stderr.count("Accepted at ")) == (0, 2)
+    shop.post(a, 10)
+    eventually(lambda: shop.counted(a) is not None and not a.json_status()["missing"])
 
 
 def wiped(node: NodeProgram) -> int:

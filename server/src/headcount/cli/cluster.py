@@ -10,12 +10,11 @@ import click
 
 from headcount.cli.lookup import confirmed
 from headcount.cli.options import as_json_option, settings_options
-from headcount.terminal import moment_text, print_json, print_record, print_table, say
+from headcount.terminal import moment_text, print_json, print_record, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from headcount.cluster.overview import ClusterStatus
     from headcount.cluster.placement import Partition
     from headcount.config import Settings
 
@@ -160,67 +159,22 @@ def status(settings: Settings, as_json: bool) -> int:
     """Show nodes and partitions, until when everything is counted, and what is missing.
 
     Also what would be lost with a disk at present, and what is lost for good, which is shown for
-    ever. Ends with status 1 where anything is missing or lost.
+    ever. Ends with status 1 where anything is missing, or lost and not accepted
+    (headcount cluster accept-loss).
     """
+    import msgspec
+
+    from headcount.cli.cluster_shown import print_status
     from headcount.wiring.cluster_founding import asked
     from headcount.wiring.cluster_placing import watched
 
     with asked(settings) as registry:
         found = watched(registry).status
     if as_json:
-        print_json(_status_json(found))
+        print_json(msgspec.to_builtins(found))
     else:
-        _print_status(found)
-    return 1 if found.missing or found.losses else 0
-
-
-def _status_json(found: ClusterStatus) -> object:
-    import msgspec
-
-    return msgspec.to_builtins(found)
-
-
-def _print_status(found: ClusterStatus) -> None:
-    print_record(
-        {
-            "cluster": found.id,
-            "counted until": moment_text(found.fresh_until) or "nobody can say yet",
-            "": found.sentence,
-        }
-    )
-    say("")
-    print_table(
-        ("node", "state", "version", "partitions", "handed on until"),
-        [
-            (
-                each.name,
-                each.state,
-                each.version,
-                str(each.partitions),
-                moment_text(each.handed_on_until) or "",
-            )
-            for each in found.nodes
-        ],
-    )
-    say("")
-    print_table(
-        ("partition", "node", "epoch", "counted until", "backed up"),
-        [
-            (
-                each.name,
-                each.node or "",
-                str(each.epoch),
-                moment_text(each.counted_until) or "",
-                moment_text(each.backed_up_at) or "",
-            )
-            for each in found.partitions
-        ],
-    )
-    troubles = [f'Node "{each.name}": {said}' for each in found.nodes for said in each.troubles]
-    lost = [f"Noted at {moment_text(each.noted_at)}: {each.sentence}" for each in found.losses]
-    forgetting = [each.sentence for each in found.forgetting]
-    for line in (*found.missing, *found.at_risk, *lost, *troubles, *forgetting):
-        say(line)
+        print_status(found)
+    return 0 if found.is_well() else 1
 
 
 def _partitions(given: tuple[str, ...]) -> list[Partition]:
@@ -353,3 +307,46 @@ def _tell_given(partitions: Sequence[str], node: str, said: str, *, as_json: boo
         print_json({"node": node, "partitions": list(partitions)})
         return
     say(said)
+
+
+@cluster.command(
+    "accept-loss",
+    epilog="""\b
+Examples:
+  headcount cluster accept-loss node-eu-3
+  headcount cluster accept-loss --all --yes""",
+)
+@click.argument("loss", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All that are noted.")
+@click.option("--yes", is_flag=True, help="Accept without asking first.")
+@settings_options("cluster")
+@as_json_option
+def accept_loss(
+    settings: Settings, loss: tuple[str, ...], every: bool, yes: bool, as_json: bool
+) -> None:
+    """Say that a LOSS is seen, and that counting goes on with it.
+
+    Names are those in headcount cluster status. What is lost stays noted, with both dates, and
+    status ends with 0 again. Where a partition still waits for what nobody has any more, it waits
+    no longer: what comes behind it is counted, and that is noted.
+    """
+    from headcount.errors import UsageError
+    from headcount.wiring.cluster_accepting import accept, acceptable
+    from headcount.wiring.cluster_founding import asked
+    from headcount.wiring.cluster_placing import watched
+
+    if bool(loss) == every:
+        raise UsageError("Which loss?", "Name it as headcount cluster status does, or say --all.")
+    with asked(settings) as registry:
+        found = acceptable(watched(registry).status, None if every else loss)
+        if not as_json:
+            for each in found:
+                say(f"{each.key}: {each.sentence}")
+        if found and not yes:
+            confirmed("Go on with that, as seen and accepted?")
+        moment = accept(registry, found)
+    names = [each.key for each in found]
+    if as_json:
+        print_json({"accepted": names, "acceptedAt": moment_text(moment)})
+        return
+    say(f"Accepted: {', '.join(names)}." if names else "Nothing is left to be accepted.")

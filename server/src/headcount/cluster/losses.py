@@ -1,7 +1,8 @@
 """What a cluster has lost for good, or may have: noted once, kept for ever, by every node.
 
 Takes notes, gives them to the registry and to a folder of this node's, and each what only the other
-has: so a registry that was wiped or put back does not make anybody forget. Also keeps when the log
+has: so a registry that was wiped or put back does not make anybody forget, neither what is lost nor
+that somebody has accepted it. Also keeps when the log
 was last seen to have lost what partitions had counted out of it: until a partition is backed up
 after that, what it counted stands on its owner's disk alone.
 """
@@ -9,13 +10,13 @@ after that, what it counted stands on its owner's disk alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from headcount.cluster.membership_records import decoded
+from headcount.cluster.membership_records import MissingEntries, decoded
 from headcount.durable import put_new, put_whole, read_small
 from headcount.engines import Registry
 from headcount.errors import RegistryConflictError
@@ -25,6 +26,7 @@ __all__ = [
     "LossFolder",
     "Losses",
     "NotedLoss",
+    "accepted_losses",
     "made_of_before",
     "put_loss",
     "read_losses",
@@ -47,6 +49,8 @@ class NotedLoss(msgspec.Struct, frozen=True, rename="camel"):
         noted_at: when it was noted, milliseconds since 1970.
         since, until: of what was taken in between something may be missing.
         sentence: what happened, in words.
+        accepted_at: when somebody said that they have seen it and go on with it; 0 for never.
+        entries: which a partition no longer waits for once that is accepted; None for none.
     """
 
     key: str
@@ -54,6 +58,19 @@ class NotedLoss(msgspec.Struct, frozen=True, rename="camel"):
     since: int
     until: int
     sentence: str
+    accepted_at: int = 0
+    entries: MissingEntries | None = None
+
+    def with_acceptance(self, other: NotedLoss) -> NotedLoss:
+        """This note, accepted if another one of the loss is."""
+        moments = [each for each in (self.accepted_at, other.accepted_at) if each]
+        accepted_at = min(moments, default=0)
+        entries = self.entries or other.entries
+        return msgspec.structs.replace(self, accepted_at=accepted_at, entries=entries)
+
+    def adds_to(self, held: NotedLoss | None) -> bool:
+        """Whether this note says more than the one that is kept."""
+        return held is None or held.with_acceptance(self) != held
 
 
 class Losses(NamedTuple):
@@ -79,13 +96,17 @@ class LossFolder:
         self._path = path
 
     def note(self, loss: NotedLoss) -> None:
-        """Note a loss, durably; one of that key stays as it is.
+        """Note a loss, durably; one of that key stays as it is, but that it may be accepted now.
 
         Raises:
             OSError: the disk refused.
         """
         self._path.mkdir(mode=0o700, exist_ok=True)
-        put_new(self._path / f"{loss.key}{_SUFFIX}", msgspec.json.encode(loss))
+        path = self._path / f"{loss.key}{_SUFFIX}"
+        put_new(path, msgspec.json.encode(loss))
+        held = next((each for each in self.noted() if each.key == loss.key), None)
+        if held is not None and loss.adds_to(held):
+            put_whole(path, msgspec.json.encode(held.with_acceptance(loss)))
 
     def noted(self) -> list[NotedLoss]:
         """All of them, in the order in which they were noted; what cannot be read is left out."""
@@ -125,9 +146,32 @@ def read_losses(registry: Registry) -> Losses:
 
 
 def put_loss(registry: Registry, loss: NotedLoss) -> None:
-    """Note a loss in the registry; one of that key stays as it is. Raises as `read_losses`."""
-    with contextlib.suppress(RegistryConflictError):
-        registry.put(f"{_PREFIX}{loss.key}", msgspec.json.encode(loss), 0)
+    """Note a loss in the registry; one of that key stays as it is, but that it may be accepted now.
+
+    Raises: as `read_losses`.
+    """
+    key = f"{_PREFIX}{loss.key}"
+    for _ in range(_ATTEMPTS_MAX):
+        there = registry.get(key)
+        held = None if there is None else decoded(there.value, NotedLoss)
+        if not loss.adds_to(held):
+            return
+        whole = loss if held is None else held.with_acceptance(loss)
+        try:
+            registry.put(key, msgspec.json.encode(whole), 0 if there is None else there.revision)
+        except RegistryConflictError:
+            continue
+        return
+
+
+def accepted_losses(losses: Iterable[NotedLoss], partition: str) -> dict[str, int]:
+    """Queue to the entry up to which a partition no longer waits for what is missing of it."""
+    found: dict[str, int] = {}
+    for loss in losses:
+        entries = loss.entries
+        if loss.accepted_at and entries is not None and entries.partition == partition:
+            found[entries.queue] = max(entries.upto, found.get(entries.queue, 0))
+    return found
 
 
 def share_losses(
@@ -146,20 +190,25 @@ def share_losses(
     Raises:
         EngineAwayError: the registry cannot be asked.
     """
-    there, here = read_losses(registry), folder.noted()
-    keys_there, keys_here = ({each.key for each in of} for of in (there.noted, here))
-    for loss in here:
-        if loss.key not in keys_there:
+    there = read_losses(registry)
+    of_registry = {each.key: each for each in there.noted}
+    of_node = {each.key: each for each in folder.noted()}
+    whole = {
+        key: each.with_acceptance(of_registry.get(key, each))
+        for key, each in (of_registry | of_node).items()
+    }
+    for key, loss in whole.items():
+        if loss.adds_to(of_registry.get(key)):
             put_loss(registry, loss)
     log_lost = _latest(there.log_lost, folder.log_lost(), reported)
     if log_lost != there.log_lost:
         log_lost = _put_log_lost(registry, log_lost)
     with contextlib.suppress(OSError):
-        for loss in there.noted:
-            if loss.key not in keys_here:
+        for key, loss in whole.items():
+            if loss.adds_to(of_node.get(key)):
                 folder.note(loss)
         folder.keep_log_lost(log_lost)
-    return Losses(_in_order({each.key: each for each in (*here, *there.noted)}.values()), log_lost)  # type: ignore[arg-type]
+    return Losses(_in_order(list(whole.values())), log_lost)
 
 
 def _put_log_lost(registry: Registry, log_lost: Mapping[str, int]) -> dict[str, int]:

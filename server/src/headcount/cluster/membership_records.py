@@ -17,6 +17,7 @@ __all__ = [
     "NODE_PREFIX",
     "PLACEMENT_KEY",
     "ClusterDocument",
+    "MissingEntries",
     "NodeRecord",
     "PartitionReport",
     "RelayReport",
@@ -59,6 +60,22 @@ class ClusterDocument(msgspec.Struct, frozen=True):
     whole_until: int = 0
 
 
+class MissingEntries(msgspec.Struct, frozen=True):
+    """Entries of a queue that a partition asks for and that are deleted, since it once had them.
+
+    Attributes:
+        partition: which lacks them.
+        queue: the queue's UUID.
+        after: the last entry that the partition has.
+        upto: the last one that is deleted.
+    """
+
+    partition: str
+    queue: str
+    after: int
+    upto: int
+
+
 class PartitionReport(msgspec.Struct, frozen=True):
     """How a partition does, as its owner says.
 
@@ -70,6 +87,8 @@ class PartitionReport(msgspec.Struct, frozen=True):
         backed_up_at_ms: when its newest backup was taken; None where there is none.
         forgotten: number of the latest order to forget somebody that it has carried out.
         log_lost_at_ms: when it last noticed that the log has lost what it had counted; 0 for never.
+        latest_ms: when the latest of what it has counted was taken; 0 while nobody says.
+        deleted: what partitions of ids ask for and its outbox has deleted.
     """
 
     epoch: int
@@ -78,6 +97,8 @@ class PartitionReport(msgspec.Struct, frozen=True):
     backed_up_at_ms: int | None = None
     forgotten: int = 0
     log_lost_at_ms: int = 0
+    latest_ms: int = 0
+    deleted: list[MissingEntries] = msgspec.field(default_factory=list)
 
 
 class RelayReport(msgspec.Struct, frozen=True):
@@ -89,6 +110,7 @@ class RelayReport(msgspec.Struct, frozen=True):
         said: what hinders it, as a sentence; empty where nothing does.
         unsent: how many entries of them are not handed on; None while nobody can say.
         ended: whether it has stopped, so that this is the last that it says.
+        deleted: what partitions ask for and its journals have deleted.
     """
 
     until_ms: int | None = None
@@ -96,6 +118,7 @@ class RelayReport(msgspec.Struct, frozen=True):
     said: str = ""
     unsent: int | None = None
     ended: bool = False
+    deleted: list[MissingEntries] = msgspec.field(default_factory=list)
 
 
 class NodeRecord(msgspec.Struct, frozen=True):
@@ -122,6 +145,7 @@ class NodeRecord(msgspec.Struct, frozen=True):
         acknowledges_in_log: whether it answers only when the log has what it took.
         backups: whether it is told where backups of partitions lie; None of an earlier version.
         log_days: for how many days the log keeps what was handed on; 0 while nobody says.
+        deleted: what partitions ask for and its journals have deleted.
     """
 
     name: str
@@ -145,6 +169,7 @@ class NodeRecord(msgspec.Struct, frozen=True):
     acknowledges_in_log: bool = False
     backups: bool | None = None
     log_days: int = 0
+    deleted: list[MissingEntries] = msgspec.field(default_factory=list)
 
 
 def node_key(name: str) -> str:

@@ -14,7 +14,12 @@ from headcount.cluster.liveness import BEAT_S
 from headcount.cluster.losses import Losses, NotedLoss
 from headcount.cluster.membership_records import ClusterDocument, NodeRecord
 from headcount.cluster.placement import Placement, names_of, partitions_of
-from headcount.cluster.risks import PartitionStatus, names_and_owners, risks_of
+from headcount.cluster.risks import (
+    PartitionStatus,
+    may_be_lost_of,
+    names_and_owners,
+    risks_of,
+)
 from headcount.terminal import moment_text
 
 __all__ = [
@@ -89,6 +94,8 @@ class ClusterStatus(msgspec.Struct, frozen=True, rename="camel"):
         forgetting: who is to be forgotten, or was lately.
         at_risk: what would be lost with a disk now, as sentences; none where nothing would be.
         losses: what is lost for good, or may be.
+        may_be_lost: what a partition waits for and nobody may have any more: to be noted as a loss
+            once somebody accepts that it never comes.
     """
 
     id: str
@@ -102,6 +109,11 @@ class ClusterStatus(msgspec.Struct, frozen=True, rename="camel"):
     forgetting: list[ForgettingStatus] = []
     at_risk: list[str] = []
     losses: list[NotedLoss] = []
+    may_be_lost: list[NotedLoss] = []
+
+    def is_well(self) -> bool:
+        """Whether nothing is missing, and nothing lost but what somebody has accepted."""
+        return not self.missing and all(each.accepted_at for each in self.losses)
 
     def log_lost_at(self) -> int:
         """When the log was last seen to have lost anything; 0 for never."""
@@ -144,9 +156,11 @@ def status_of(
         )
         for each in partitions_of(cluster.facts, cluster.keys)
     ]
+    may_be_lost = list(may_be_lost_of(nodes, placement, losses.noted, now_ms))
     missing = [
         *(each.sentence for each in found if each.state in ("silent", "stopped")),
         *_together([each for each in partitions if _is_missing(each, states)]),
+        *map(_may_be_lost, may_be_lost),
     ]
     moments = [each.counted_until for each in partitions]
     moments += [each.handed_on_until for each in found if each.state != "retired"]
@@ -160,10 +174,11 @@ def status_of(
         found,
         partitions,
         missing,
-        _sentence(fresh, now_ms, len(missing), len(losses.noted)),
+        _sentence(fresh, now_ms, len(missing), losses.noted),
         [_forgetting(each, nodes, placement) for _, each in sorted(forgets.items())],
         list(risks_of(partitions, nodes, now_ms)),
         list(losses.noted),
+        may_be_lost,
     )
 
 
@@ -304,13 +319,21 @@ def _together(missing: Sequence[PartitionStatus]) -> Iterator[str]:
             yield f"Partitions {names_of(names)}, each: {words}"
 
 
+def _may_be_lost(loss: NotedLoss) -> str:
+    partition = "" if loss.entries is None else f" of {loss.entries.partition}"
+    return (
+        f"{loss.sentence} They come of the log, or of a newer copy{partition} that is put back; if"
+        f" there is neither, let it go on without them: headcount cluster accept-loss {loss.key}"
+    )
+
+
 def _is_missing(partition: PartitionStatus, states: Mapping[str, str]) -> bool:
     if partition.node is None or states.get(partition.node) != "serving":
         return True
     return partition.behind_seconds is None or partition.behind_seconds > _BEHIND_AFTER_S
 
 
-def _sentence(fresh_ms: int | None, now_ms: int, missing: int, losses: int) -> str:
+def _sentence(fresh_ms: int | None, now_ms: int, missing: int, losses: Sequence[NotedLoss]) -> str:
     if fresh_ms is None:
         return "Nobody can say yet until when everything is counted."
     behind_s = max(0, now_ms - fresh_ms) / 1000
@@ -320,7 +343,9 @@ def _sentence(fresh_ms: int | None, now_ms: int, missing: int, losses: int) -> s
             f"Everything received until {behind} ago is counted; what came later"
             " is counted in part, and not shown until it is whole."
         )
-    if losses:
-        noted = "what is noted as lost" if losses > 1 else "one loss that is noted"
+    if fresh := [each for each in losses if not each.accepted_at]:
+        noted = "what is noted as lost" if len(fresh) > 1 else "one loss that is noted"
         return f"Everything is counted that there is; see {noted}."
+    if losses:
+        return "Everything is counted that there is."
     return "Everything is counted."

@@ -1,4 +1,5 @@
-"""What would be lost with a disk now: takes partitions as their owners say, gives sentences.
+"""What would be lost with a disk now, and what may be lost already: takes partitions as their
+owners say, gives sentences and notes.
 
 A partition stands on its owner's disk, and can be made anew of its newest backup and the log. Where
 the log has lost something since, or has let it go because it is old, that disk is the only one.
@@ -10,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from headcount.cluster.membership_records import NodeRecord
-from headcount.cluster.placement import names_of
+from headcount.cluster.losses import NotedLoss
+from headcount.cluster.membership_records import MissingEntries, NodeRecord
+from headcount.cluster.placement import Placement, names_of
 from headcount.counting.calendar import MS_PER_DAY
 from headcount.terminal import moment_text
 
-__all__ = ["PartitionStatus", "names_and_owners", "risks_of"]
+__all__ = ["PartitionStatus", "may_be_lost_of", "names_and_owners", "risks_of"]
 
 
 class PartitionStatus(msgspec.Struct, frozen=True, rename="camel"):
@@ -108,3 +110,56 @@ def _too_old(
             " (--log-days): what those have counted since would be lost with their disks. Their"
             " nodes say why they are not backed up."
         )
+
+
+def may_be_lost_of(
+    nodes: Mapping[str, NodeRecord],
+    placement: Placement,
+    noted: Sequence[NotedLoss],
+    now_ms: int,
+) -> Iterator[NotedLoss]:
+    """What partitions wait for and have had once, and what handed it on has deleted since.
+
+    It may be in the log yet, or in a newer copy of the partition; if it is in neither, it never
+    comes, and the partition waits until somebody accepts that.
+
+    Args:
+        nodes: by name, as each last said of itself.
+        placement: who counts what.
+        noted: what was noted already; of what is accepted nothing is said.
+        now_ms: milliseconds since 1970.
+    """
+    accepted = {each.key for each in noted if each.accepted_at}
+    for name, missing in _deleted(nodes, placement):
+        key = f"entries-{missing.partition}-{missing.queue[:8]}-{missing.upto}"
+        if key in accepted:
+            continue
+        owner = placement.owners.get(missing.partition)
+        record = None if owner is None else nodes.get(owner.node)
+        report = None if record is None else record.partitions.get(missing.partition)
+        since_ms = 0 if report is None else min(report.latest_ms, now_ms)
+        after = f", taken after {moment_text(since_ms)}" if since_ms else ""
+        yield NotedLoss(
+            key,
+            now_ms,
+            since_ms,
+            now_ms,
+            f"{missing.partition} lacks what it once had of entries {missing.after + 1} to"
+            f" {missing.upto} of {name}{after}, where they are deleted.",
+            entries=missing,
+        )
+
+
+def _deleted(
+    nodes: Mapping[str, NodeRecord], placement: Placement
+) -> Iterator[tuple[str, MissingEntries]]:
+    """What is deleted and asked for, with the words for whose it was."""
+    for node in nodes.values():
+        if node.state == "retired":
+            continue
+        for missing in node.deleted:
+            yield f'the journals of node "{node.name}"', missing
+        for name, report in node.partitions.items():
+            owner = placement.owners.get(name)
+            if owner is not None and owner.node == node.name and owner.epoch == report.epoch:
+                yield from ((name, missing) for missing in report.deleted)

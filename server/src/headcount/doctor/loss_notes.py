@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from headcount.cluster.losses import LossFolder
 from headcount.cluster.overview import ClusterStatus
 from headcount.datafolder import DataFolder
-from headcount.doctor.findings import Finding, warning
+from headcount.doctor.findings import Finding, ok, warning
 from headcount.runfiles import read_whole
 from headcount.terminal import moment_text
 
@@ -19,11 +19,15 @@ _SEEN_WITHIN_MS = 10_000
 def check_losses(folder: DataFolder, now_ms: int) -> Iterator[Finding]:
     """Say both; nothing where there is neither."""
     for loss in LossFolder(folder.losses).noted():
+        said = f"Noted at {moment_text(loss.noted_at)}: {loss.sentence}"
+        if loss.accepted_at:
+            yield ok("losses", f"Accepted at {moment_text(loss.accepted_at)}. {said}")
+            continue
         yield warning(
             "losses",
-            f"Noted at {moment_text(loss.noted_at)}: {loss.sentence}",
-            "It stays noted. Where a vendor or a log of senders has what was taken then, compare:"
-            " docs/reconciling.md.",
+            said,
+            "Where a vendor or a log of senders has what was taken then, compare:"
+            f" docs/reconciling.md. Once it is seen: headcount cluster accept-loss {loss.key}",
         )
     status = read_whole(folder.cluster_status, ClusterStatus)
     if status is not None and now_ms - status.at <= _SEEN_WITHIN_MS:

@@ -8,13 +8,14 @@ no offsets of the log, no ids of messages in it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from headcount.stages.packs import Pack, PackedEntry, QueuePart
 from headcount.stages.tells import RelayMark, queue_text
 
-__all__ = ["Arrival", "Chain"]
+__all__ = ["Arrival", "Chain", "Hole"]
 
 _GAP_AGAIN_S = 0.5
 _TAIL_LOST_S = 2.0
@@ -37,15 +38,37 @@ class Arrival:
     entry: PackedEntry
 
 
+class Hole(NamedTuple):
+    """What is missing of a queue.
+
+    Attributes:
+        origin: who publishes the queue.
+        upto: the last entry that is missing before the next that was seen; where none was, before
+            the end that was promised.
+    """
+
+    origin: str
+    upto: int
+
+
 @dataclass(slots=True)
 class _QueueSeen:
     """What is known of one queue beyond its position."""
 
+    origin: str = ""
+    refused_after: int = 0
+    refused_last: int = 0
     came_at_s: float = float("-inf")
     asked_at_s: float = float("-inf")
     lacks: bool = False
     pieces: list[bytes] = field(default_factory=list)
     piece_id: int = 0
+
+    def refuses(self, after: int) -> None:
+        """Note that something is missing before what follows an entry."""
+        self.lacks = True
+        self.refused_after = min(after, self.refused_after or after)
+        self.refused_last = max(after, self.refused_last)
 
     def has(self, entry: PackedEntry) -> int:
         return sum(map(len, self.pieces)) if self.piece_id == entry.id else 0
@@ -92,14 +115,12 @@ class Chain:
     Attributes:
         positions: the same, as far as entries were given out.
         repeats: how many entries came again.
-        given_up: whose queues are taken though something is missing of them, since it is nowhere.
     """
 
     def __init__(self, number: int, positions: Mapping[str, int]) -> None:
         self._number = number
         self.positions = dict(positions)
         self.repeats = 0
-        self.given_up: Collection[str] = ()
         self._queues: dict[str, _QueueSeen] = {}
         self._origins: dict[str, _Origin] = {}
 
@@ -127,8 +148,9 @@ class Chain:
     def _of_queue(self, origin: str, part: QueuePart, now_s: float) -> Iterable[Arrival]:
         position = self.positions.get(part.queue, 0)
         queue = self._queues.setdefault(part.queue, _QueueSeen())
-        if part.previous > position and origin not in self.given_up:
-            queue.lacks = True
+        queue.origin = origin
+        if part.previous > position:
+            queue.refuses(part.previous)
             return
         for entry in part.entries:
             if entry.id <= position:
@@ -138,7 +160,7 @@ class Chain:
             if whole is None:
                 if not entry.more:
                     # The last piece of an entry whose first ones are not here.
-                    queue.lacks = True
+                    queue.refuses(entry.id)
                 return
             position = self.positions[part.queue] = entry.id
             queue.came_at_s, queue.lacks = now_s, False
@@ -192,22 +214,22 @@ class Chain:
             committed: queue to the last entry that is counted for good.
             now_s: by a clock that nobody sets.
         """
-        for origin in self._origins.values():
+        for name, origin in self._origins.items():
             for promise in origin.promises:
                 if promise.round > origin.reached and promise.is_reached(committed):
                     origin.reached, origin.until_ms = promise.round, promise.until_ms
             while origin.promises and origin.promises[0].round <= origin.reached:
                 origin.promises.popleft()
-            self._watch_tail(origin, now_s)
+            self._watch_tail(name, origin, now_s)
 
-    def _watch_tail(self, origin: _Origin, now_s: float) -> None:
+    def _watch_tail(self, name: str, origin: _Origin, now_s: float) -> None:
         if not origin.promises:
             origin.unreached_since_s = None
             return
         if origin.unreached_since_s is None:
             origin.unreached_since_s = now_s
         for queue_uuid, last_id in origin.promises[-1].last_ids.items():
-            queue = self._queues.setdefault(queue_uuid, _QueueSeen())
+            queue = self._queues.setdefault(queue_uuid, _QueueSeen(name))
             silent_since_s = max(origin.unreached_since_s, queue.came_at_s)
             behind = self.positions.get(queue_uuid, 0) < last_id
             if behind and now_s - silent_since_s >= _TAIL_LOST_S:
@@ -225,9 +247,39 @@ class Chain:
                 found.append((uuid, self.positions.get(uuid, 0)))
         return found
 
+    def _at(self, uuid: str) -> int:
+        return self.positions.get(uuid, 0)
+
     def lacking(self) -> list[str]:
-        """Queues of which something is missing now."""
-        return [uuid for uuid, queue in self._queues.items() if queue.lacks]
+        """Queues of which something is missing now, or was when what follows it came."""
+        return [
+            uuid
+            for uuid, queue in self._queues.items()
+            if queue.lacks or (queue.refused_last > 0 and self._at(uuid) <= queue.refused_last)
+        ]
+
+    def read_anew(self) -> None:
+        """Learn that what follows is the log from its beginning."""
+        for queue in self._queues.values():
+            queue.refused_after = queue.refused_last = 0
+
+    def hole(self, uuid: str) -> Hole | None:
+        """What is missing of a queue, as far as one can say since the log was read anew; None where
+        nothing is known to follow."""
+        queue = self._queues.get(uuid)
+        if queue is None or queue.origin not in self._origins:
+            return None
+        promises = self._origins[queue.origin].promises
+        promised = promises[-1].last_ids.get(uuid, 0) if promises else 0
+        position = self.positions.get(uuid, 0)
+        after = [each for each in (queue.refused_after, promised) if each > position]
+        return Hole(queue.origin, min(after)) if after else None
+
+    def skip(self, uuid: str, upto: int) -> None:
+        """Go on behind a hole that nobody can close."""
+        self.positions[uuid] = max(upto, self.positions.get(uuid, 0))
+        queue = self._queues.setdefault(uuid, _QueueSeen())
+        queue.lacks, queue.pieces = False, []
 
     def queues_of(self, origins: Sequence[str]) -> set[str] | None:
         """All queues that those have who publish; None while one has not said."""

@@ -39,6 +39,7 @@ _LOG_LOST = "log_lost_ms"
 _SEALING_EVERY_S = 60.0
 # What a relay no longer has may still stand in the log, before where it was read.
 _READ_AGAIN_AFTER_S, _READ_AGAIN_EVERY_S = 10.0, 60.0
+_ACCEPTED_READ_AGAIN_EVERY_S = 2.0
 TAKE_BYTES = 4 << 20
 # Some thirty thousand messages: no partition is given as many between two steps unless it is late.
 _BEHIND_BYTES = 1 << 20
@@ -78,6 +79,7 @@ class PartitionMeter(ABC):
             told otherwise.
         gone: gives who publishes nothing any more, for good: what is missing of their queues when
             the log was read twice without it never comes, and what follows is taken without it.
+        accepted: gives queue to the entry up to which somebody has accepted that it is lost.
         counted_facts: how many facts or records it has counted.
         forgetting: who is to be forgotten here.
         is_behind: whether the last step was given so much that there is likely more.
@@ -110,6 +112,7 @@ class PartitionMeter(ABC):
         self.on_committed: Callable[[Change], None] = lambda _: None
         self.confirmable: Callable[[], Mapping[str, int]] = lambda: self.positions
         self.gone: Callable[[], Collection[str]] = frozenset
+        self.accepted: Callable[[], Mapping[str, int]] = dict
         self.counted_facts = 0
         if store.files is not None:
             store.files.tidy(clock_ms())
@@ -191,22 +194,51 @@ class PartitionMeter(ABC):
         """Read the log from its beginning where something is missing that nobody sends again."""
         now_s = self._monotonic_s()
         lacking = {queue: self.positions.get(queue, 0) for queue in self.chain.lacking()}
+        accepted = self.accepted() if lacking else {}
+        # Somebody waits for it then.
+        is_accepted = any(accepted.get(queue, 0) > at for queue, at in lacking.items())
+        every_s = _ACCEPTED_READ_AGAIN_EVERY_S if is_accepted else _READ_AGAIN_EVERY_S
         if not lacking:
             self._whole_at_s = now_s
-            self._lacked, self.chain.given_up = {}, ()
+            self._lacked = {}
         elif (
             # What is missing may be ahead: days of a log are not read in a minute.
             self._was_at_end
             and now_s - self._whole_at_s >= _READ_AGAIN_AFTER_S
-            and now_s - self._read_again_at_s >= _READ_AGAIN_EVERY_S
+            and now_s - self._read_again_at_s >= every_s
         ):
             self._read_again_at_s = now_s
             self._was_at_end = False
-            self.chain.given_up = self.gone() if lacking == self._lacked else ()
+            stuck = [queue for queue, at in lacking.items() if self._lacked.get(queue) == at]
+            self._go_on_behind(stuck, accepted)
             self._lacked = lacking
+            self.chain.read_anew()
             _log.warning("%s lacks entries: its log is read again from the beginning", self.name)
             self._follower.close()
             self._follower = self._log.follow(f"{self.STAGE}.{self.number}")
+
+    def _go_on_behind(self, queues: Iterable[str], accepted: Mapping[str, int]) -> None:
+        """Go on behind what nobody has any more of queues of which the whole log brought nothing.
+
+        Never further than to the next entry that the log does hold, in whatever order.
+        """
+        gone, behind = self.gone(), {}
+        for queue in queues:
+            hole = self.chain.hole(queue)
+            if hole is not None and hole.origin in gone:
+                behind[queue] = hole.upto
+            elif (upto := accepted.get(queue, 0)) > self.positions.get(queue, 0):
+                behind[queue] = upto if hole is None else min(upto, hole.upto)
+        if not behind:
+            return
+        change = Change(positions=behind)
+        self.store.commit(change)
+        for queue, upto in behind.items():
+            self.chain.skip(queue, upto)
+        self._committed(change)
+        _log.warning(
+            "%s goes on without what nobody has any more, in %d queues", self.name, len(behind)
+        )
 
     def _read(self, entry: LogEntry) -> None:
         for part in parts_of(entry.data):

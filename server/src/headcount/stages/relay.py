@@ -14,7 +14,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -22,6 +22,7 @@ from headcount.engines import FactLog
 from headcount.journal import EntrySource, JournalEntry
 from headcount.stages.packs import Pack, PackedEntry, QueuePart, encode_pack
 from headcount.stages.partitioning import Split
+from headcount.stages.relay_standing import Lost, RelayStanding
 from headcount.stages.tells import Confirmation, Gap, RelayMark, Tell, queue_bytes, queue_text
 
 __all__ = ["Handing", "Relay", "packs_of"]
@@ -44,7 +45,7 @@ class _Progress:
         asked_for: what it had when it last asked, and was sent to again or doubted.
         asked_at_s: when that was.
         sent_again: how often it was sent to again for that.
-        lost: from this id on what it asks for is deleted.
+        lost_upto: up to this id what it asks for is deleted; 0 where nothing of it is.
     """
 
     read: int
@@ -53,7 +54,7 @@ class _Progress:
     asked_for: int = -1
     asked_at_s: float = float("-inf")
     sent_again: int = 0
-    lost: bool = False
+    lost_upto: int = 0
 
 
 @dataclass(slots=True)
@@ -110,23 +111,6 @@ class _Owner:
     """The latest owner of a partition that was heard of."""
 
     epoch: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RelayStanding:
-    """How a relay stands.
-
-    Attributes:
-        until_ms: until when everything is published; None before the first mark.
-        lost: (queue, partition) pairs of which what a partition asks for is deleted.
-        waiting: how many entries at most are not confirmed by everybody.
-        unsent: how many at most are not published; None until its queues were looked at.
-    """
-
-    until_ms: int | None
-    lost: list[tuple[str, int]] = field(default_factory=list)
-    waiting: int = 0
-    unsent: int | None = 0
 
 
 class Relay:
@@ -189,7 +173,8 @@ class Relay:
                     if (known := self._queues.get(queue_text(queue))) is not None:
                         progress = known.progress[tell.partition]
                         progress.confirmed = position
-                        progress.lost &= position < progress.sent
+                        if position >= progress.lost_upto:
+                            progress.lost_upto = 0
             elif (known := self._queues.get(queue_text(tell.queue))) is not None:
                 self._send_again(known, tell, now_s)
 
@@ -211,8 +196,9 @@ class Relay:
         pruned_id = queue.source.pruned()[0]
         had = queue.source.chain().get(gap.partition, 0)
         # What is deleted it had once: where it no longer has, only the log or a backup can help.
-        progress.lost = gap.position < min(had, pruned_id)
-        progress.sent = min(had, pruned_id) if progress.lost else gap.position
+        is_lost = gap.position < min(had, pruned_id)
+        progress.lost_upto = min(had, pruned_id) if is_lost else 0
+        progress.sent = progress.lost_upto if is_lost else gap.position
         progress.read = max(gap.position, pruned_id)
 
     def step(self) -> bool:
@@ -331,10 +317,10 @@ class Relay:
     def standing(self) -> RelayStanding:
         """How it stands."""
         lost = [
-            (uuid, number)
+            Lost(uuid, number, progress.asked_for, progress.lost_upto)
             for uuid, queue in self._queues.items()
             for number, progress in enumerate(queue.progress)
-            if progress.lost
+            if progress.lost_upto
         ]
         until_ms = self._marked.until_ms if self._marked is not None else None
         queues = self._queues.values()

@@ -182,6 +182,7 @@ class _ClusterNode:
             until_ms=relay.until_ms,
             queues=relay.queues,
             unsent=relay.unsent,
+            deleted=relay.deleted,
             troubles=[each.message for each in troubles],
         )
 

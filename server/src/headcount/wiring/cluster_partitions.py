@@ -14,6 +14,7 @@ from dataclasses import replace
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
 from headcount.cluster.address import ANSWER_WITHIN_S, address_of
+from headcount.cluster.losses import accepted_losses
 from headcount.cluster.membership import MembershipFile
 from headcount.cluster.membership_records import ClusterDocument, PartitionReport
 from headcount.cluster.overview import ClusterStatus
@@ -39,6 +40,7 @@ from headcount.wiring.cluster_backups import PartitionBackups
 from headcount.wiring.cluster_folders import OpenPartition, open_partition
 from headcount.wiring.cluster_forgetting import ForgetGiver
 from headcount.wiring.cluster_losing import LossWatch, Restored
+from headcount.wiring.cluster_relay import missing_entries
 from headcount.wiring.cluster_steps import IDLE_S, known_cluster, log_of, step_until_stopped
 from headcount.wiring.keys_in_use import CatalogKeyPlan
 from headcount.wiring.lifetime import Child
@@ -145,6 +147,10 @@ class _Partitions:
         nodes = () if status is None else status.nodes
         return {node.name for node in nodes if node.state == "retired"}
 
+    def _accepted(self, name: str) -> dict[str, int]:
+        status = self._status.read()
+        return accepted_losses(() if status is None else status.losses, name)
+
     def look(self) -> None:
         """Open what this node has come to own, close what it no longer does, and report.
 
@@ -225,11 +231,11 @@ class _Partitions:
             meter = SecondStage(number, *rest, lambda: origins, self._key_plan)
             # The log drops whole days; one more, because clocks of its servers may differ.
             meter.gone_queues.kept_ms = (self._settings.log_days + 2) * MS_PER_DAY
-            self._confirm_by_backups(partition, meter)
+            self._with_callbacks(partition, meter)
             return HostedPartition(meter, CountsFeed(meter, now_ms))
         meter = FirstStage(number, *rest, self._nodes, self._key_plan)
         meter.gone = self._retired
-        self._confirm_by_backups(partition, meter)
+        self._with_callbacks(partition, meter)
         outbox = Outbox(opened.store.outbox)
         epoch: Callable[[], int | None] = lambda: self._epoch(str(partition))  # noqa: E731
         split = RecordsSplit(self._cluster.keys, self._cluster.whole_until)
@@ -239,8 +245,10 @@ class _Partitions:
         )  # fmt: skip
         return HostedPartition(meter, CountsFeed(meter, now_ms), relay)
 
-    def _confirm_by_backups(self, partition: Partition, meter: PartitionMeter) -> None:
-        """Let queues keep what backups do not hold yet, where that was asked for."""
+    def _with_callbacks(self, partition: Partition, meter: PartitionMeter) -> None:
+        """Tell a meter what somebody accepts as lost; and let queues keep what backups do not hold
+        yet, where that was asked for."""
+        meter.accepted = lambda: self._accepted(str(partition))
         if self._settings.prune_after == "backup":
             meter.confirmable = lambda: self._backups.positions(partition)
 
@@ -277,14 +285,14 @@ class _Partitions:
         """Say how the partitions do, for the node's record and its page."""
         reports = {}
         for (partition, epoch), (_, hosted) in self._open.items():
-            meter, said = hosted.meter, ""
+            meter, relay, said = hosted.meter, hosted.relay, ""
             backup = self._backups.newest(partition)
             until_ms = meter.until_ms()
             if waits_for := [name for name in meter.waits_for() if name]:
                 said = f"It waits for what {_handed(partition, waits_for)}."
             elif meter.chain.lacking():
                 said = "It lacks entries, and has asked for them."
-            elif hosted.relay is not None and hosted.relay.standing().lost:
+            elif relay is not None and relay.standing().lost:
                 said = "A partition of ids lacks what this one has deleted."
             elif until_ms is not None and now_ms() - until_ms > _BEHIND_MS:
                 said = "It is behind, and catches up."
@@ -292,6 +300,8 @@ class _Partitions:
                 *(epoch, until_ms, said, backup.taken_at_ms if backup else None),
                 forgotten=meter.forgetting.number,
                 log_lost_at_ms=meter.log_lost_at_ms,
+                latest_ms=meter.latest_ms,
+                deleted=[] if relay is None else missing_entries(relay.standing(), "keys"),
             )
         write_whole(self._folder.partition_reports, reports)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headcount.catalog import Catalog
 from headcount.clock import now_ms
-from headcount.cluster.membership_records import RelayReport
+from headcount.cluster.membership_records import MissingEntries, RelayReport
 from headcount.cluster.placement import names_of
 from headcount.datafolder import DataFolder, open_data_folder
 from headcount.errors import EngineAwayError, OperatorError, StorageUnavailableError
@@ -19,13 +19,14 @@ from headcount.runfiles import write_whole
 from headcount.stages.hosts import RelayHost
 from headcount.stages.partitioning import FactsSplit
 from headcount.stages.relay import Relay
+from headcount.stages.relay_standing import RelayStanding
 from headcount.troubles import Troubles
 from headcount.wiring.cluster_steps import known_cluster, log_of, step_until_stopped
 from headcount.wiring.lifetime import Child
 from headcount.wiring.log_acknowledged import tell_handed_on
 from headcount.wiring.task import Task
 
-__all__ = ["run"]
+__all__ = ["missing_entries", "run"]
 
 _PAUSE_IN_ACK_S = 0.02
 _LAST_STEPS_S = 1.0
@@ -60,19 +61,20 @@ def run(task: Task, child: Child) -> None:
             standing = relay.standing()
             said = ""
             if standing.lost:
-                lacking = {f"facts-{number}" for _, number in standing.lost}
+                lacking = {f"facts-{each.partition}" for each in standing.lost}
                 lacks = "lacks" if len(lacking) == 1 else "lack"
                 said = (
                     f"{names_of(lacking)} {lacks} messages that this node has handed on and"
                     " deleted: they are in the log, or in a newer backup of that partition."
                 )
-                remedy = "Restore the partition from its newest backup; see docs/cluster.md."
+                remedy = "See headcount cluster status, which says what to do."
                 troubles.begin(_LOST, said, remedy)
             else:
                 troubles.end(_LOST)
             report = RelayReport(
                 *(standing.until_ms, journals.uuids(), said, standing.unsent),
                 ended=child.stopping.is_set(),
+                deleted=missing_entries(standing, "facts"),
             )
             write_whole(folder.relay_report, report)
 
@@ -97,6 +99,14 @@ def run(task: Task, child: Child) -> None:
         )
         _end(step, tend)
         host.close()
+
+
+def missing_entries(standing: RelayStanding, stage: str) -> list[MissingEntries]:
+    """What partitions of a stage ask for and is deleted, for a node's record."""
+    return [
+        MissingEntries(f"{stage}-{each.partition}", each.queue, each.after, each.upto)
+        for each in standing.lost
+    ]
 
 
 def _end(step: Callable[[], bool], tend: Callable[[], None]) -> None:

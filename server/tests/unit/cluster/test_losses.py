@@ -11,6 +11,7 @@ from headcount.cluster.losses import (
     Losses,
     LossFolder,
     NotedLoss,
+    accepted_losses,
     made_of_before,
     put_loss,
     read_losses,
@@ -19,6 +20,7 @@ from headcount.cluster.losses import (
 from headcount.cluster.membership_records import (
     CLUSTER_FORMAT,
     ClusterDocument,
+    MissingEntries,
     NodeRecord,
     PartitionReport,
 )
@@ -27,6 +29,7 @@ from headcount.cluster.placement import Partition, Placement, partitions_of
 from support.memory_registry import MemoryRegistryServer
 
 LOSS = NotedLoss("node-eu-3", 2_000, 1_000, 2_000, "It is lost.")
+ENTRIES = MissingEntries("facts-0", "q", 3, 7)
 OTHER = msgspec.structs.replace(LOSS, key="less-facts-0-abc", noted_at=1_500)
 
 
@@ -49,6 +52,43 @@ def test_a_loss_is_known_everywhere_and_outlives_the_registry(
     assert share_losses(registry, b) == Losses([OTHER, LOSS], {"facts-0": 7})
     assert read_losses(registry) == Losses([OTHER, LOSS], {"facts-0": 7})
     assert LossFolder(tmp_path / "b").noted() == [OTHER, LOSS]
+
+
+def test_what_is_accepted_stays_so_everywhere_whatever_the_registry_forgets(
+    server: MemoryRegistryServer, tmp_path: Path
+) -> None:
+    registry, a, b = server.open(), LossFolder(tmp_path / "a"), LossFolder(tmp_path / "b")
+    put_loss(registry, LOSS)
+    share_losses(registry, a)
+    server.wipe()
+    share_losses(registry, a)
+    accepted = msgspec.structs.replace(LOSS, accepted_at=7_000, entries=ENTRIES)
+    put_loss(registry, accepted)
+    put_loss(registry, msgspec.structs.replace(LOSS, accepted_at=9_000))
+    assert read_losses(registry).noted == [accepted], "the first who has seen it"
+    assert share_losses(registry, b).noted == [accepted]
+    server.wipe()
+    assert share_losses(registry, a).noted == [LOSS]
+    assert share_losses(registry, b).noted == read_losses(registry).noted == [accepted]
+    assert share_losses(registry, a).noted == a.noted() == [accepted]
+    # Who notes the same loss once more takes nothing back.
+    a.note(LOSS)
+    put_loss(registry, LOSS)
+    assert a.noted() == read_losses(registry).noted == [accepted]
+    version = server.version
+    share_losses(registry, a)
+    assert server.version == version, "nothing is written where all is known"
+
+
+def test_what_a_partition_no_longer_waits_for_is_of_accepted_losses_alone() -> None:
+    waiting = msgspec.structs.replace(LOSS, entries=ENTRIES)
+    assert accepted_losses([waiting], "facts-0") == {}
+    further = msgspec.structs.replace(ENTRIES, upto=9)
+    accepted = [
+        msgspec.structs.replace(LOSS, accepted_at=1, entries=each) for each in (further, ENTRIES)
+    ]
+    assert accepted_losses([LOSS, waiting, *accepted], "facts-0") == {"q": 9}
+    assert accepted_losses(accepted, "facts-1") == {}
 
 
 def test_a_disk_that_refuses_hides_nothing(server: MemoryRegistryServer, tmp_path: Path) -> None:
@@ -86,7 +126,9 @@ def test_what_is_made_of_before_a_loss_is_known(
     assert made_of_before(own, known, anywhere, taken, former) == expected
 
 
-def status(losses: Losses, backed_up_at: int | None) -> ClusterStatus:
+def status(
+    losses: Losses, backed_up_at: int | None, deleted: list[MissingEntries] | None = None
+) -> ClusterStatus:
     """A cluster of one node that counts everything."""
     cluster = ClusterDocument(CLUSTER_FORMAT, "c" * 32, 1, 1, "key", 0)
     placement = Placement().given(partitions_of(1, 1), "a")
@@ -95,6 +137,7 @@ def status(losses: Losses, backed_up_at: int | None) -> ClusterStatus:
         for name in ("facts-0", "keys-0")
     }
     record = NodeRecord("a", "u", "1", "1.0", 1, "", "", 9_000, partitions=reports, until_ms=9_000)
+    record = msgspec.structs.replace(record, deleted=deleted or [])
     return status_of(cluster, {"a": record}, {}, placement, 9_000, losses=losses)
 
 
@@ -130,6 +173,23 @@ def test_a_cluster_that_has_lost_something_never_says_that_all_is_well() -> None
     found = status(Losses([LOSS], {}), None)
     assert found.sentence == "Everything is counted that there is; see one loss that is noted."
     assert found.losses == [LOSS]
+    assert not found.is_well()
+    accepted = status(Losses([msgspec.structs.replace(LOSS, accepted_at=3_000)], {}), None)
+    assert accepted.sentence == "Everything is counted that there is."
+    assert accepted.is_well()
+
+
+def test_what_is_deleted_and_asked_for_is_waited_for_until_somebody_accepts_that() -> None:
+    found = status(Losses(), None, [ENTRIES])
+    [loss], [said] = found.may_be_lost, found.missing
+    assert (loss.key, loss.entries, loss.accepted_at) == ("entries-facts-0-q-7", ENTRIES, 0)
+    assert 'entries 4 to 7 of the journals of node "a"' in said
+    assert said.endswith("headcount cluster accept-loss entries-facts-0-q-7")
+    assert not found.is_well()
+    accepted = Losses([msgspec.structs.replace(loss, accepted_at=9_000)], {})
+    found = status(accepted, None, [ENTRIES])
+    assert (found.may_be_lost, found.missing) == ([], [])
+    assert found.is_well()
 
 
 def test_who_counted_a_partition_before_is_known_by_when_it_last_said_anything() -> None:

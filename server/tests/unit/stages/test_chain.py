@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from headcount.stages.chain import Chain
+from headcount.stages.chain import Chain, Hole
 from headcount.stages.packs import Pack, PackedEntry, QueuePart
 from headcount.stages.tells import RelayMark
 
@@ -55,10 +55,30 @@ def test_queues_do_not_wait_for_one_another() -> None:
 
 def test_what_stands_behind_a_gap_is_taken_where_nobody_can_close_it() -> None:
     chain = Chain(0, {QUEUE: 2, OTHER: 2})
-    chain.given_up = {"n1"}
-    assert ids(chain, pack(5, 9)) == [9]
+    assert chain.hole(QUEUE) is None
+    assert ids(chain, pack(9, 12)) == ids(chain, pack(5, 9)) == []
+    assert chain.hole(QUEUE) == Hole("n1", 5), "the nearest, in whatever order they come"
     assert ids(chain, pack(5, 9, queue=OTHER, origin="n2")) == []
+    chain.skip(QUEUE, 5)
+    assert chain.lacking() == [QUEUE, OTHER], "what was refused has to be read again"
+    chain.read_anew()
     assert chain.lacking() == [OTHER]
+    assert chain.hole(QUEUE) is None
+    assert ids(chain, pack(9, 12)) == []
+    assert ids(chain, pack(5, 9)) == [9]
+    assert ids(chain, pack(9, 12)) == [12]
+
+
+def test_of_a_tail_that_never_came_the_end_that_was_promised_is_known() -> None:
+    chain = Chain(0, {QUEUE: 2})
+    chain.mark(mark(1, 100, 7))
+    for now_s in (0.0, 3.0):
+        chain.look(chain.positions, now_s)
+    assert chain.lacking() == [QUEUE]
+    assert chain.hole(QUEUE) == Hole("n1", 7)
+    chain.skip(QUEUE, 7)
+    chain.look(chain.positions, 4.0)
+    assert (chain.lacking(), chain.until_ms(["n1"])) == ([], 100)
 
 
 def test_an_entry_in_pieces_is_taken_whole_or_not() -> None:

@@ -131,3 +131,70 @@ def test_what_came_with_the_news_of_a_loss_is_counted_though_the_disk_refused_to
     assert read, "the log gives it only once"
     meter.step()
     assert lost_at(cluster) == cluster.now_ms
+
+
+def counted(cluster: StagedCluster) -> int:
+    usage = cluster.meter("facts-0").store.read_usage(1, Period.of_day(FIRST_DAY))
+    return int(usage.workspace[:, API_CALLS].sum())
+
+
+def test_of_a_lost_node_nothing_is_passed_over_that_the_log_holds_in_another_order(
+    cluster: StagedCluster,
+) -> None:
+    posted(cluster, 0)
+    cluster.keep("facts-0")
+    lost = posted(cluster, 3)
+    cluster.server.wipe()
+    earlier = posted(cluster, 6)
+    [*stand_earlier] = cluster.server.subject("facts.0").entries
+    posted(cluster, 9)
+    entries = cluster.server.subject("facts.0").entries
+    later = entries[len(stand_earlier) :]
+    cluster.restore("facts-0")
+    node = cluster.nodes.pop(0)
+    node.close()
+    # A relay that was put back publishes again what it had: behind what came after it.
+    cluster.server.wipe()
+    for each in (*later, *stand_earlier):
+        cluster.server.subject("facts.0").entries.append(cluster.server.stored(each))
+    cluster.meter("facts-0").gone = lambda: {node.name}
+    for _ in range(2400):
+        cluster.step()
+    assert cluster.meter("facts-0").chain.lacking() == []
+    assert len(earlier) == len(lost) == 3
+    assert counted(cluster) == len(cluster.order["facts-0"]) - len(lost)
+
+
+def test_what_a_living_node_has_deleted_and_nobody_has_is_waited_for_until_somebody_accepts_it(
+    cluster: StagedCluster,
+) -> None:
+    posted(cluster, 0)
+    cluster.keep("facts-0")
+    lost = posted(cluster, 3)
+    cluster.server.wipe()
+    cluster.restore("facts-0")
+    [kept] = posted_unsettled(cluster, 6)
+    for _ in range(1000):
+        cluster.step()
+    meter = cluster.meter("facts-0")
+    [missing] = cluster.nodes[0].host.relay.standing().lost
+    assert (missing.partition, meter.chain.lacking()) == (0, [missing.queue])
+    assert counted(cluster) == 3, "whatever comes behind it waits"
+    meter.accepted = lambda: {missing.queue: missing.upto - 1}
+    for _ in range(600):
+        cluster.step()
+    assert meter.chain.lacking() == [missing.queue], "no more was accepted"
+    meter.accepted = lambda: {missing.queue: missing.upto}
+    cluster.settle()
+    assert (counted(cluster), meter.chain.lacking()) == (4, [])
+    assert cluster.nodes[0].host.relay.standing().lost == []
+    assert kept not in lost
+    cluster.restart("facts-0")
+    posted(cluster, 9)
+    assert counted(cluster) == 7
+
+
+def posted_unsettled(cluster: StagedCluster, number: int) -> list[PlainFact]:
+    facts = [PlainFact(cluster.now_ms, 1, 1, f"m{number}", f"u{number}")]
+    cluster.append(0, 0, facts)
+    return facts

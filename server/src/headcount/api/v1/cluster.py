@@ -64,6 +64,10 @@ class ClusterLoss(msgspec.Struct, rename="camel"):
     since: Annotated[str, Meta(description="Of what was taken from then on.")]
     until: Annotated[str, Meta(description="Of what was taken until then.")]
     message: Annotated[str, Meta(description="What happened, for people.")]
+    accepted_at: Annotated[
+        str | None,
+        Meta(description="When somebody said that they have seen it; null for nobody yet."),
+    ]
 
 
 class ClusterRecord(msgspec.Struct, rename="camel"):
@@ -152,6 +156,7 @@ def losses_of(losses: Iterable[NotedLoss]) -> list[ClusterLoss]:
             moment_text(each.since),
             moment_text(each.until),
             each.sentence,
+            _moment(each.accepted_at or None),
         )
         for each in losses
     ]

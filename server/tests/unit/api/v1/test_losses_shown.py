@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from msgspec import UNSET
 
@@ -25,4 +26,7 @@ def test_it_says_when_and_what() -> None:
     assert found.message == "It is lost."
     assert (found.since, found.until) == ("2026-06-10T00:00:00.000Z", "2026-06-10T01:00:00.000Z")
     assert found.noted_at == "2026-06-10T02:00:00.000Z"
+    assert found.accepted_at is None
     assert losses_shown([], JUNE) is UNSET
+    [found] = losses_shown([msgspec.structs.replace(LOSS, accepted_at=SINCE_MS)], JUNE) or []
+    assert found.accepted_at == "2026-06-10T00:00:00.000Z"
