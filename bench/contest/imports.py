@@ -31,6 +31,7 @@ from headcount.store.opening import open_store
 __all__ = ["HEADCOUNT_IMPORT", "PROGRAMS", "Import", "Imported", "Program", "run_imports"]
 
 HEADCOUNT_IMPORT = f"{HEADCOUNT} import"
+_UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 _FIRST, _FURTHER, _AGAIN = "", ", with a further archive on top", ", when it was imported again"
 
 
@@ -88,10 +89,15 @@ class Imported:
 
 def _prepare_headcount(folder: Path) -> None:
     _command(folder, "workspace", "add", "Shop")
+    # A program that is installed is compiled, as the others are; a source tree is when it has run.
+    _command(folder, "import", os.devnull, "--workspace", "Shop")
 
 
 def _command(folder: Path, *arguments: str) -> None:
-    environ = os.environ | {"HEADCOUNT_DATA": str(folder / "data")}
+    environ = {name: each for name, each in os.environ.items() if name != _UNCOMPILED} | {
+        "PYTHONPYCACHEPREFIX": str(folder.parent / "compiled"),
+        "HEADCOUNT_DATA": str(folder / "data"),
+    }
     _run([sys.executable, "-m", "headcount", *arguments], environ)
 
 

@@ -6,7 +6,6 @@ however Headcount was installed, and also where no package index knows Headcount
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import re
 import shlex
@@ -32,6 +31,8 @@ def install_command(extra: str, *, anew: bool = False) -> str:
 
 
 def _needed(extra: str) -> list[str]:
+    import importlib.metadata  # which takes longer than most commands have need of it
+
     try:
         requirements = importlib.metadata.requires("headcount") or []
     except importlib.metadata.PackageNotFoundError:

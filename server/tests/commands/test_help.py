@@ -81,3 +81,24 @@ def test_help_loads_nothing_that_it_does_not_need() -> None:
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert finished.stderr == "[]\n"
+
+
+def test_an_import_loads_nothing_that_only_others_need(tmp_path: Path) -> None:
+    """Starting is what most of a small import takes."""
+    program = Program(data=tmp_path / "data", cwd=tmp_path)
+    program.run("workspace", "add", "Shop")
+    code = (
+        "import sys\n"
+        "from headcount.cli.main import headcount\n"
+        f"headcount.main(['import', '-', '--workspace', 'Shop', '--data', {str(program.data)!r}],"
+        " standalone_mode=False)\n"
+        "others = ['asyncio', 'rich', 'pyarrow', 'segment_public_api',\n"
+        "          'headcount.cli.usage', 'headcount.intake.app', 'headcount.cluster.address',\n"
+        "          'headcount.store.partition']\n"
+        "print([name for name in others if name in sys.modules], file=sys.stderr)\n"
+    )
+    record = (
+        b'{"type": "track", "userId": "u", "messageId": "m", "receivedAt": "2021-02-03T10:00:00Z"}'
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, input=record)
+    assert finished.stderr.decode().splitlines()[-1] == "[]"

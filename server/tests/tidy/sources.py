@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -16,6 +17,8 @@ PACKAGE_FOLDERS = (
     "server/src", "server/tests", "sdk/src", "sdk/tests", "scripts", ".",
 )  # fmt: skip
 """Folders from which modules are imported, the most particular ones first."""
+
+_IMPORTED_LATE = re.compile(r"([a-z_]+(?:\.[a-z_]+)+):[a-z_]+")
 
 
 @cache
@@ -51,7 +54,8 @@ def module_name(name: Path) -> str:
 
 
 def imported_names(name: Path) -> Iterator[str]:
-    """Every module, or name in a module, that a file imports, at its top or inside of functions."""
+    """Every module, or name in a module, that a file imports, at its top or inside of functions, or
+    is told to import by a text such as `module:attribute`."""
     package = module_name(name).split(".")
     if name.name != "__init__.py":
         package = package[:-1]
@@ -66,3 +70,9 @@ def imported_names(name: Path) -> Iterator[str]:
             yield module
             for each in node.names:
                 yield f"{module}.{each.name}"
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and (found := _IMPORTED_LATE.fullmatch(node.value))
+        ):
+            yield found[1]

@@ -1,8 +1,8 @@
 """The entry of the program: takes the command line, gives an exit status, shows no traceback for
 anything that a person can fix.
 
-Each command lives in a module of its own and imports what it works with only when it runs, so that
-`headcount --help` answers at once.
+Each command lives in a module of its own, which is imported when it is asked for, and imports what
+it works with only when it runs, so that a command begins, and `headcount --help` answers, at once.
 """
 
 from __future__ import annotations
@@ -14,28 +14,7 @@ import sys
 import click
 
 from headcount import __version__
-from headcount.cli.alert import alert
-from headcount.cli.backup import backup, restore
-from headcount.cli.channel import channel
-from headcount.cli.cluster import cluster
-from headcount.cli.completion import completion
-from headcount.cli.demo import demo
-from headcount.cli.doctor import doctor
-from headcount.cli.explain import explain
-from headcount.cli.export import export
-from headcount.cli.forget import forget
-from headcount.cli.importing import import_
-from headcount.cli.libraries import libraries
-from headcount.cli.link import link
-from headcount.cli.plan import plan
-from headcount.cli.reconcile import reconcile
-from headcount.cli.rotate import rotate_hash_key
-from headcount.cli.serve import serve
-from headcount.cli.source import source
-from headcount.cli.tail import tail
-from headcount.cli.token import token
-from headcount.cli.usage import usage
-from headcount.cli.workspace import workspace
+from headcount.cli.commands import LateCommands
 from headcount.errors import HeadcountError, OperatorError
 from headcount.privacy import keep_to_ourselves
 from headcount.terminal import say
@@ -46,7 +25,38 @@ _INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 _PIPE_CLOSED = 1  # what click gives when it meets the closed pipe before we do
 
 
+# In the order in which they are documented.
+_COMMANDS = LateCommands(
+    {
+        "serve": "headcount.cli.serve:serve",
+        "workspace": "headcount.cli.workspace:workspace",
+        "source": "headcount.cli.source:source",
+        "token": "headcount.cli.token:token",
+        "link": "headcount.cli.link:link",
+        "plan": "headcount.cli.plan:plan",
+        "alert": "headcount.cli.alert:alert",
+        "channel": "headcount.cli.channel:channel",
+        "import": "headcount.cli.importing:import_",
+        "usage": "headcount.cli.usage:usage",
+        "libraries": "headcount.cli.libraries:libraries",
+        "explain": "headcount.cli.explain:explain",
+        "export": "headcount.cli.export:export",
+        "tail": "headcount.cli.tail:tail",
+        "reconcile": "headcount.cli.reconcile:reconcile",
+        "doctor": "headcount.cli.doctor:doctor",
+        "backup": "headcount.cli.backup:backup",
+        "restore": "headcount.cli.backup:restore",
+        "forget": "headcount.cli.forget:forget",
+        "rotate-hash-key": "headcount.cli.rotate:rotate_hash_key",
+        "cluster": "headcount.cli.cluster:cluster",
+        "demo": "headcount.cli.demo:demo",
+        "completion": "headcount.cli.completion:completion",
+    }
+)
+
+
 @click.group(
+    commands=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 See it work:
@@ -67,14 +77,6 @@ def headcount() -> None:
 
     Point a tracking SDK at `headcount serve`, and read usage by source and day from its API.
     """
-
-
-for command in (
-    serve, workspace, source, token, link, plan, alert, channel, import_, usage, libraries, explain,
-    export, tail, reconcile, doctor, backup, restore, forget, rotate_hash_key, cluster, demo,
-    completion,
-):  # fmt: skip
-    headcount.add_command(command)
 
 
 def main() -> None:

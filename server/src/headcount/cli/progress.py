@@ -5,13 +5,16 @@ Takes sizes and counts, writes to standard error; owns nothing else.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-
-from rich.progress import Task, TextColumn
+from typing import TYPE_CHECKING
 
 from headcount.importing.inputs import Input
 from headcount.shown import shown_lines
 from headcount.terminal import progress_bar, say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task
 
 __all__ = ["ImportProgress"]
 
@@ -24,16 +27,9 @@ class ImportProgress:
     """
 
     def __init__(self, inputs: Sequence[Input]) -> None:
-        self._bar = progress_bar(TextColumn("{task.fields[detail]}", markup=False))
-        sizes = [each.size_bytes for each in inputs]
-        total = None if None in sizes else sum(size or 0 for size in sizes)
-        self._id = self._bar.add_task("Reading", total=total, detail="")
+        self._bar = _bar(inputs) if sys.stderr.isatty() else None
         self._bytes_before = 0
         self._current: Input | None = None
-
-    @property
-    def _task(self) -> Task:
-        return self._bar.tasks[0]
 
     def begins(self, each: Input) -> None:
         """A file is about to be read."""
@@ -43,32 +39,54 @@ class ImportProgress:
 
     def read(self, bytes_read: int, records: int) -> None:
         """So much of the current file, and so many records of all, are read and durable."""
-        elapsed_s = self._task.elapsed or 0.0
+        if self._bar is None:
+            return
+        task = _task(self._bar)
+        elapsed_s = task.elapsed or 0.0
         rate = f", {records / elapsed_s:,.0f}/s" if elapsed_s > 1 else ""
         self._bar.update(
-            self._id,
+            task.id,
             completed=self._bytes_before + bytes_read,
             detail=f"{records:,} records{rate}",
         )
 
     def metering(self, facts_left: int) -> None:
         """Everything is read, and so many facts are still to be counted."""
-        if self._task.description != "Counting":
-            self._bar.reset(self._id, total=facts_left, description="Counting", detail="")
-        done = (self._task.total or 0) - facts_left
-        self._bar.update(self._id, completed=done, detail=f"{facts_left:,} left")
+        if self._bar is None:
+            return
+        task = _task(self._bar)
+        if task.description != "Counting":
+            self._bar.reset(task.id, total=facts_left, description="Counting", detail="")
+        done = (task.total or 0) - facts_left
+        self._bar.update(task.id, completed=done, detail=f"{facts_left:,} left")
 
     def say(self, message: str) -> None:
         """Print a line above the bar."""
-        if self._bar.disable:
+        if self._bar is None:
             say(message)
         else:
             line = shown_lines(message)
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> ImportProgress:
-        self._bar.start()
+        if self._bar is not None:
+            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _bar(inputs: Sequence[Input]) -> Progress:
+    from rich.progress import TextColumn
+
+    bar = progress_bar(TextColumn("{task.fields[detail]}", markup=False))
+    sizes = [each.size_bytes for each in inputs]
+    total = None if None in sizes else sum(size or 0 for size in sizes)
+    bar.add_task("Reading", total=total, detail="")
+    return bar
+
+
+def _task(bar: Progress) -> Task:
+    return bar.tasks[0]

@@ -7,15 +7,16 @@ nodes, or refused. Those who only read open the file itself.
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from headcount.catalog import Catalog
-from headcount.cluster.address import registry_of
 from headcount.cluster.membership import Membership, MembershipFile
-from headcount.cluster.one_catalog import OneCatalog
-from headcount.engines import Registry
 from headcount.errors import CatalogUnchangedError, OperatorError, UsageError
 from headcount.folderlock import FolderLock
 from headcount.layout import DataFolder
+
+if TYPE_CHECKING:
+    from headcount.engines import Registry
 
 __all__ = [
     "catalog_for_changes",
@@ -92,10 +93,14 @@ def catalog_for_changes(folder: DataFolder, cluster: str | None) -> Catalog:
     membership = membership_of(folder)
     if membership is None:
         return Catalog(folder.catalog)
+    from headcount.cluster.one_catalog import OneCatalog
+
     return Catalog(folder.catalog, shared=OneCatalog(partial(_opened, membership, cluster)))
 
 
 def _opened(membership: Membership, cluster: str | None) -> Registry:
+    from headcount.cluster.address import registry_of
+
     if cluster is None:
         raise CatalogUnchangedError(
             f'This data folder is node "{membership.node}" of a cluster, whose nodes have one'

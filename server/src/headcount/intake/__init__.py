@@ -35,15 +35,33 @@ the meter says. Raw ids never leave this package.
     occurrences numbers byte-equal records that bring no id
 """
 
-from headcount.intake.app import create_app
-from headcount.intake.budgets import Budgets
-from headcount.intake.documents import Hosting
-from headcount.intake.forwards import Forwards
+from typing import TYPE_CHECKING
+
 from headcount.intake.ports import FactSink, History, Limits, SourceRef, TokenRef, WriteKeys
 from headcount.intake.reasons import EXPLANATIONS, Reason, Refused
-from headcount.intake.receiving import BodyReader, ClientGone, Room
-from headcount.intake.records import FindSource
-from headcount.intake.requests import RequestTally
+from headcount.late import late_names
+
+if TYPE_CHECKING:
+    from headcount.intake.app import create_app
+    from headcount.intake.budgets import Budgets
+    from headcount.intake.documents import Hosting
+    from headcount.intake.forwards import Forwards
+    from headcount.intake.receiving import BodyReader, ClientGone, Room
+    from headcount.intake.records import FindSource
+    from headcount.intake.requests import RequestTally
+else:
+    __getattr__ = late_names(
+        __name__,
+        {
+            "app": "create_app",
+            "budgets": "Budgets",
+            "documents": "Hosting",
+            "forwards": "Forwards",
+            "receiving": "BodyReader ClientGone Room",
+            "records": "FindSource",
+            "requests": "RequestTally",
+        },
+    )
 
 __all__ = [
     "EXPLANATIONS",

@@ -25,12 +25,11 @@ from headcount.counting.facts import (
 from headcount.counting.hashing import IdHasher, KeyRing, Keys
 from headcount.intake.admission import TAGS, fact_tail, has_message_id
 from headcount.intake.attribute_book import AttributeBook
-from headcount.intake.batches import find_items
 from headcount.intake.decoding import ImportedRecord, decode_record
 from headcount.intake.occurrences import OccurrenceCounter
 from headcount.intake.ports import Limits, SourceRef
 from headcount.intake.reasons import Reason, Refused
-from headcount.intake.tracking import BatchResult
+from headcount.intake.results import BatchResult
 from headcount.intake.work import TURN_STEPS, StepBudget, Work, messages_a_turn
 
 __all__ = [
@@ -248,6 +247,8 @@ def take_records(body: bytes, taker: RecordTaker, limits: Limits) -> Work[BatchR
     Raises:
         Refused: the batch as a whole is unreadable, or has an unknown write key.
     """
+    from headcount.intake.batches import find_items  # an import of files has no batches
+
     budget = StepBudget(limits.request_steps_max)
     items = yield from find_items(body, limits.batch_messages_max, budget)
     if items.write_key:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import cast
 
@@ -81,8 +81,34 @@ def _shallow(levels: int) -> bytes:
 
 _VALUE = rb"(?:" + _shallow(_LEVELS) + rb")"
 
+
+class _LatePattern:
+    """A pattern that is compiled when it is first used: such a long one takes milliseconds, and
+    most processes meet nothing that it is for.
+
+    Args:
+        pattern: what it consists of.
+
+    Attributes:
+        match: as compiled patterns have it.
+    """
+
+    __slots__ = ("_pattern", "match")
+
+    match: Callable[..., re.Match[bytes] | None]
+
+    def __init__(self, pattern: bytes) -> None:
+        self._pattern = pattern
+
+    def __getattr__(self, name: str) -> Callable[..., re.Match[bytes] | None]:
+        if name != "match":
+            raise AttributeError(name)
+        self.match = re.compile(self._pattern).match
+        return self.match
+
+
 _space = re.compile(WS)
-_value = re.compile(_VALUE)
+_value = _LatePattern(_VALUE)
 # Brackets that open one inside the other, each with the name of what comes next. No name in a run
 # of them holds a bracket itself, so that the others are the brackets of the run.
 _openings = re.compile(rb"(?:\[" + WS + rb"|\{" + WS + _PLAIN_NAME + rb")++")
@@ -90,12 +116,12 @@ _opening = re.compile(rb"\{" + WS + _NAME)
 _closings = re.compile(rb"(?:" + WS + rb"[\]}])++")
 _closing = re.compile(rb"[\]}]")
 # What follows a value in its container: siblings that are shallow, and how another begins.
-_more_elements = re.compile(rb"(?:" + WS + rb"," + WS + _VALUE + rb")*+")
-_more_members = re.compile(rb"(?:" + WS + rb"," + WS + _NAME + _VALUE + rb")*+")
+_more_elements = _LatePattern(rb"(?:" + WS + rb"," + WS + _VALUE + rb")*+")
+_more_members = _LatePattern(rb"(?:" + WS + rb"," + WS + _NAME + _VALUE + rb")*+")
 _next_element = re.compile(WS + rb"," + WS)
-_next_member = re.compile(WS + rb"," + WS + _NAME)
+_next_member = _LatePattern(WS + rb"," + WS + _NAME)
 # A member of the object that is read, with what separates it from the next one.
-_member = re.compile(
+_member = _LatePattern(
     rb"(" + _STRING + rb")" + WS + rb":" + WS + rb"(?:(" + _VALUE + rb")" + WS + rb"([,}])"
     + WS + rb")?"
 )  # fmt: skip
@@ -272,7 +298,7 @@ def value_end(data: bytes, at: int, budget: StepBudget) -> int:
 
 
 def _within(
-    pattern: re.Pattern[bytes], data: bytes, at: int, budget: StepBudget
+    pattern: re.Pattern[bytes] | _LatePattern, data: bytes, at: int, budget: StepBudget
 ) -> re.Match[bytes] | None:
     """A match at `at` that the budget has paid for, and which looks no further than it reaches."""
     match = pattern.match(data, at, _reach(at, budget))

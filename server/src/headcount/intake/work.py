@@ -11,8 +11,8 @@ there, `at_once` does not.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator
+from types import coroutine
 from typing import TypeVar
 
 __all__ = [
@@ -106,6 +106,12 @@ def at_once(work: Work[_T]) -> _T:
             return result
 
 
+@coroutine
+def _turn_of_others() -> Generator[None, None, None]:
+    """What `asyncio.sleep(0)` does, for which whoever reads no socket need not import asyncio."""
+    yield
+
+
 async def in_turns(work: Work[_T]) -> _T:
     """The result of some work; between its turns the event loop does what else there is to do."""
     while True:
@@ -114,4 +120,4 @@ async def in_turns(work: Work[_T]) -> _T:
         except StopIteration as end:
             result: _T = end.value
             return result
-        await asyncio.sleep(0)
+        await _turn_of_others()

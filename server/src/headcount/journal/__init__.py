@@ -6,6 +6,8 @@ not look inside a fact. An import leaves checkpoints beside its entries, by whic
 what is durable already.
 """
 
+from typing import TYPE_CHECKING
+
 from headcount.journal.directory import JournalDirectory
 from headcount.journal.entries import Damage, JournalEntry
 from headcount.journal.entry_source import (
@@ -15,7 +17,12 @@ from headcount.journal.entry_source import (
     refuse_older_store,
 )
 from headcount.journal.file import JournalFile
-from headcount.journal.group import Companion, Done, GroupCommit
+from headcount.late import late_names
+
+if TYPE_CHECKING:
+    from headcount.journal.group import Companion, Done, GroupCommit
+else:
+    __getattr__ = late_names(__name__, {"group": "Companion Done GroupCommit"})
 
 __all__ = [
     "Companion",

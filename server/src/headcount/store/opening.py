@@ -6,11 +6,13 @@ Takes where the keys and counts of a data folder are, gives the store that keeps
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from headcount.store.partition import SqliteMirrorStore, SqlitePartitionStore, WholeSums
-from headcount.store.partition_protocol import MirrorStore, PartitionStore
 from headcount.store.protocol import MeterStore
 from headcount.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from headcount.store.partition_protocol import MirrorStore, PartitionStore
 
 __all__ = ["open_mirror_store", "open_partition_store", "open_store", "open_whole_sums"]
 
@@ -35,14 +37,20 @@ def open_whole_sums(place: Path, *, read_only: bool = False) -> MeterStore:
 
     It answers nothing until all partitions are in its sums.
     """
+    from headcount.store.partition import WholeSums
+
     return WholeSums(place, read_only=read_only)
 
 
 def open_partition_store(place: Path) -> PartitionStore:
     """The store of a cluster's partition; as `open_store`."""
+    from headcount.store.partition import SqlitePartitionStore
+
     return SqlitePartitionStore(place)
 
 
 def open_mirror_store(place: Path) -> MirrorStore:
     """The store of a cluster's node, for its mirror; as `open_store`."""
+    from headcount.store.partition import SqliteMirrorStore
+
     return SqliteMirrorStore(place)

@@ -32,7 +32,7 @@ from headcount.datafolder import DataFolder, open_data_folder
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.store.opening import open_store, open_whole_sums
 from headcount.troubles import Troubles
-from headcount.wiring.duties import explained
+from headcount.wiring.errors_explained import explained
 from headcount.wiring.lifetime import Child
 from headcount.wiring.task import Task
 from headcount.wiring.telling import tell

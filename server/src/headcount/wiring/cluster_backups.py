@@ -22,7 +22,7 @@ from headcount.cluster.placement import Partition
 from headcount.datafolder import DataFolder
 from headcount.errors import DataFolderError
 from headcount.troubles import Troubles
-from headcount.wiring.duties import explained
+from headcount.wiring.errors_explained import explained
 
 __all__ = ["PartitionBackups"]
 

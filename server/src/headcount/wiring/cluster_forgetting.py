@@ -37,7 +37,7 @@ from headcount.errors import DataFolderError, RegistryConflictError
 from headcount.runfiles import read_whole, write_whole
 from headcount.stages.forget_orders import ForgetOrder, OrderPublishing, PendingOrder, encoded_order
 from headcount.troubles import Troubles
-from headcount.wiring.duties import explained
+from headcount.wiring.errors_explained import explained
 from headcount.wiring.forget_files import (
     ForgetRequest,
     id_hashes,

@@ -33,7 +33,7 @@ from headcount.spool.source_spool import SourceSpool
 from headcount.spool.spool_key import read_spool_key, spool_key_place
 from headcount.spool.stops import read_stop
 from headcount.troubles import Troubles
-from headcount.wiring.duties import explained
+from headcount.wiring.errors_explained import explained
 from headcount.wiring.lifetime import Child
 from headcount.wiring.task import Task
 from headcount.wiring.telling import tell

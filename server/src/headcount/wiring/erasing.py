@@ -15,7 +15,7 @@ from headcount.datafolder import DataFolder
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.meter import Meter
 from headcount.troubles import Troubles
-from headcount.wiring.duties import explained
+from headcount.wiring.errors_explained import explained
 
 __all__ = ["ERASED_AFTER_DAYS", "Erasing"]
 

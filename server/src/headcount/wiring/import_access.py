@@ -15,7 +15,7 @@ from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.intake import SourceRef, TokenRef
 from headcount.store.sealed import SealedMonths
 from headcount.troubles import Troubles
-from headcount.wiring.duties import explained
+from headcount.wiring.errors_explained import explained
 from headcount.wiring.sources import CatalogSources
 
 __all__ = ["CatalogHistory"]

@@ -17,7 +17,8 @@ from headcount.journal import Done, GroupCommit, JournalFile
 from headcount.spool.letters import Posted
 from headcount.sqlite.unwritable import is_refusal
 from headcount.troubles import Troubles
-from headcount.wiring.duties import Duty, explained
+from headcount.wiring.duties import Duty
+from headcount.wiring.errors_explained import explained
 from headcount.wiring.log_acknowledged import LogAcknowledgement
 from headcount.wiring.spooling import JournalSpool
 from headcount.wiring.storage import STORAGE, WatchedFile

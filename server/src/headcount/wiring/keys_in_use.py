@@ -22,7 +22,7 @@ from headcount.datafolder import DataFolder, hash_key_lines, load_key_ring, read
 from headcount.durable import put_whole
 from headcount.errors import DataFolderError, StorageUnavailableError
 from headcount.troubles import Troubles
-from headcount.wiring.duties import explained
+from headcount.wiring.errors_explained import explained
 
 __all__ = ["NOTICE_S", "CatalogHashKeys", "CatalogKeyPlan", "FormerKey", "drop_unused_keys"]
 

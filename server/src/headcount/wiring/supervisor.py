@@ -33,8 +33,9 @@ from headcount.setting_texts import texts_of
 from headcount.sqlite.unwritable import identity_of
 from headcount.troubles import Troubles
 from headcount.wiring.cluster_entry import CLUSTER_ROLES, enter_cluster
-from headcount.wiring.duties import Duty, begun, explained
+from headcount.wiring.duties import Duty, begun
 from headcount.wiring.endings import STEADY_AFTER_S, Endings
+from headcount.wiring.errors_explained import explained
 from headcount.wiring.preparing import prepare_run_folder
 from headcount.wiring.process_wanted import Wanted, has_alerts, has_forwardings, wanted
 from headcount.wiring.server_sockets import ServerSockets, sockets_of
