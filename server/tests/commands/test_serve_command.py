@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -164,6 +165,41 @@ def test_a_first_start_is_said_in_one_line(tmp_path: Path) -> None:
         server.send_signal(signal.SIGTERM)
         _, said = server.communicate()
     assert said.count("there was no data folder at") == 1
+
+
+def test_bots_are_prepared_for_before_a_worker_is_ready_and_stop_no_message(
+    tmp_path: Path,
+) -> None:
+    """A list that cannot be used shows when it is read: the first message would have to wait."""
+    (package := tmp_path / "path" / "crawleruseragents").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "crawler-user-agents.json").write_text('[{"pattern": "(?!not"}]')
+    program = Program(data=tmp_path / "data", cwd=tmp_path)
+    program.json("workspace", "add", "Shop")
+    web = program.json("source", "add", "web", "--workspace", "Shop")
+    path = os.pathsep.join(filter(None, (str(package.parent), os.environ.get("PYTHONPATH"))))
+    with (
+        (log := tmp_path / "log").open("w") as errors,
+        subprocess.Popen(
+            [*PROGRAM, "serve", "--json", *ANY_PORT],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=tmp_path,
+            env=environment(
+                HEADCOUNT_DATA=str(program.data), HEADCOUNT_WORKERS="1", PYTHONPATH=path
+            ),
+            text=True,
+        ) as server,
+    ):
+        assert server.stdout is not None
+        at = json.loads(server.stdout.readline())
+        before = log.read_text()
+        status = status_of(message(at["tracking"], web["writeKey"]))
+        server.send_signal(signal.SIGTERM)
+        assert server.wait() == 0
+    assert "no bot is recognised" in before
+    assert status == 200
+    assert log.read_text().count("no bot is recognised") == 1
 
 
 def test_a_folder_that_has_lost_a_part_is_refused_in_a_line(program: Program) -> None:

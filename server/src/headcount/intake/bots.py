@@ -2,7 +2,8 @@
 
 The list is that of the package `crawler-user-agents`. What programs send through is no bot:
 tracking libraries of servers use the clients of HTTP that crawlers use as well. User-Agents that
-differ in the numbers of releases alone are looked at once.
+differ in the numbers of releases alone are looked at once. Compiling the list takes as long as
+answering hundreds of posts, so a worker does it before it takes any.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from time import monotonic
 
 import msgspec
 
-__all__ = ["is_known_bot"]
+__all__ = ["is_known_bot", "prepare_bots"]
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +99,11 @@ def is_known_bot(user_agent: str, *, in_time: bool = True) -> bool | None:
     return found
 
 
+def prepare_bots() -> None:
+    """Compile the list, so that no message has to wait for it."""
+    _patterns()
+
+
 @lru_cache(maxsize=1)
 def _patterns() -> re.Pattern[str]:
     # Read as a file: the package keeps all that it knows of each bot in memory.
@@ -105,7 +111,16 @@ def _patterns() -> re.Pattern[str]:
     if spec is None or spec.origin is None:
         _log.error("the package crawler-user-agents is not installed: no bot is recognised")
         return re.compile(_SAYS_WHERE_TO_ASK)
-    entries = msgspec.json.decode(
-        Path(spec.origin).with_name(_FILE).read_bytes(), type=list[_Entry]
-    )
-    return re.compile("|".join([*(each.pattern for each in entries), _SAYS_WHERE_TO_ASK]))
+    try:
+        entries = msgspec.json.decode(
+            Path(spec.origin).with_name(_FILE).read_bytes(), type=list[_Entry]
+        )
+        return re.compile("|".join([*(each.pattern for each in entries), _SAYS_WHERE_TO_ASK]))
+    except (OSError, msgspec.DecodeError, re.error) as error:
+        # Its patterns are written for many languages; one that is none here must stop no message.
+        _log.error(
+            "the list of the package crawler-user-agents cannot be used, so that no bot is"
+            " recognised: %s",
+            error,
+        )
+        return re.compile(_SAYS_WHERE_TO_ASK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import AsyncExitStack, closing
 
@@ -17,6 +18,7 @@ from headcount.http.front import front_of
 from headcount.http.pace import ProcessPace
 from headcount.http.serving import serve_http
 from headcount.intake import Budgets, Forwards, Limits, RequestTally, create_app
+from headcount.intake.bots import prepare_bots
 from headcount.journal import JournalDirectory, JournalFile
 from headcount.quotas import OverQuota
 from headcount.spool.settling import settle
@@ -57,6 +59,8 @@ def run(task: Task, child: Child) -> None:
 
 
 async def _run(task: Task, child: Child) -> None:
+    # Beside opening the folder and the journal, which waits for the disk.
+    preparing = asyncio.create_task(asyncio.to_thread(prepare_bots))
     settings = task.settings()
     front = front_of(settings)
     folder = open_data_folder(settings.data, create=False)
@@ -112,6 +116,7 @@ async def _run(task: Task, child: Child) -> None:
                 Limits(event_names=not settings.no_event_names), budgets, answered, forwards,
                 hosting_of(settings, front, troubles), pace.delay_s,
             )  # fmt: skip
+            await preparing
             await serve_http(
                 app,
                 task.listen_fd,
