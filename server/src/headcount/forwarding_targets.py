@@ -8,12 +8,11 @@ and speak TLS, when it is named and at every connection.
 from __future__ import annotations
 
 import ipaddress
-import socket
 import urllib.parse
 from collections.abc import Mapping
-from typing import Any
 
 from headcount.errors import UsageError
+from headcount.name_lookup import LOOKUP_WITHIN_S, Address, addresses_of
 from headcount.setting_values import a_url
 
 __all__ = ["TARGETS", "checked_vendor_key", "is_public", "public_addresses", "target_url"]
@@ -24,8 +23,6 @@ TARGETS: Mapping[str, str] = {
     "rudderstack": "https://api.rudderstack.com",
 }
 """What may be typed in place of an address, and what it stands for."""
-
-Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 _URL_CHARACTERS_MAX = 500
 _KEY_CHARACTERS_MAX = 500
@@ -87,14 +84,18 @@ def _require_public(split: urllib.parse.SplitResult) -> None:
         ) from None
 
 
-def public_addresses(host: str, port: int) -> list[Address]:
+def public_addresses(host: str, port: int, within_s: float = LOOKUP_WITHIN_S) -> list[Address]:
     """The addresses of a host, as `socket.getaddrinfo` gives them, if all of them are public.
 
+    Args:
+        host, port: where it is.
+        within_s: for how long this may take, in seconds.
+
     Raises:
-        OSError: it has none, or one that is not.
+        OSError: it has none, or one that is not, or nobody said in time.
     """
     try:
-        found: list[Address] = [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        found = addresses_of(host, port, within_s)
     except UnicodeError:
         raise OSError(None, "it is no name of a machine") from None
     if not all(is_public(str(each[4][0])) for each in found):

@@ -2,9 +2,10 @@
 
 Takes where one is, gives urllib3's pool for it, of which: answers before the answer (1xx) are
 passed over, so that none is ever taken for that of the next request; one answer takes so long at
-most, however slowly it trickles; all of a conversation does, TLS and redirects too, where whoever
-begins it sets a limit; and where only public hosts may be reached, a name is looked up, all its
-addresses are judged, and one of these is connected to: no other lookup comes in between.
+most, however slowly it trickles; all of a conversation does, looking names up, TLS and redirects
+too, where whoever begins it sets a limit; and where only public hosts may be reached, a name is
+looked up, all its addresses are judged, and one of these is connected to: no other lookup comes in
+between.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -28,7 +29,8 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from headcount.forwarding_targets import Address, public_addresses
+from headcount.forwarding_targets import public_addresses
+from headcount.name_lookup import Address, addresses_of
 
 __all__ = ["ANSWER_WITHIN_S", "TimeLimit", "connect_any", "connect_public", "pool_of"]
 
@@ -225,15 +227,15 @@ def connect_any(
 
     Args:
         host, port: where it is.
-        timeout_s: for how long it is tried, all its addresses together; each has its share.
+        timeout_s: for how long it is tried, looking its name up and all its addresses together;
+            each has its share.
         options: of the socket.
 
     Raises:
         OSError: it has no address, or none of them can be reached.
         UnicodeError: it is no name of a machine.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return _connected_to(found, timeout_s, options)
+    return _connected(addresses_of, host, port, timeout_s, options)
 
 
 def connect_public(
@@ -247,14 +249,19 @@ def connect_public(
     Raises:
         OSError: it has none, or one that is not; or none of them can be reached.
     """
-    return _connected_to(public_addresses(host, port), timeout_s, options)
+    return _connected(public_addresses, host, port, timeout_s, options)
 
 
-def _connected_to(
-    found: Sequence[Address], timeout_s: float | None, options: Sequence[tuple[int, int, int]]
+def _connected(
+    look_up: Callable[[str, int, float], Sequence[Address]],
+    host: str,
+    port: int,
+    timeout_s: float | None,
+    options: Sequence[tuple[int, int, int]],
 ) -> socket.socket:
     failure: OSError | None = None
     until_s = None if timeout_s is None else time.monotonic() + timeout_s
+    found = look_up(host, port, ANSWER_WITHIN_S if timeout_s is None else timeout_s)
     for place, (family, kind, protocol, _, address) in enumerate(found):
         made = socket.socket(family, kind, protocol)
         try:

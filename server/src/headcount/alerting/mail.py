@@ -16,12 +16,14 @@ from email.utils import formatdate
 from headcount.alerting.channels import EmailConfig
 from headcount.alerting.notice_page import AlertNotice
 from headcount.alerting.webhook_posts import ReceiverAnswer
+from headcount.name_lookup import own_name
 from headcount.outgoing_connections import TimeLimit, connect_any
 
 __all__ = ["message_of", "send_mail"]
 
 _TIMEOUT_S = 30.0
 _WITHIN_S = 120.0
+_NAME_WITHIN_S = 5.0
 _SAID_MAX = 160
 _NOT_IN_TIME = "it ends the connection, or does not answer in time"
 _OFFERS_NONE = {
@@ -113,7 +115,8 @@ class _Server(smtplib.SMTP):
     """
 
     def __init__(self, config: EmailConfig, limit: TimeLimit) -> None:
-        super().__init__(timeout=_TIMEOUT_S)
+        # Told, since it would be looked up without a limit.
+        super().__init__(local_hostname=own_name(_NAME_WITHIN_S), timeout=_TIMEOUT_S)
         self._host = config.host  # whose certificate is asked for
         self._security = config.security
         self._limit = limit

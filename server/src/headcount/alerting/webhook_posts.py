@@ -27,7 +27,7 @@ from headcount.outgoing_connections import TimeLimit, pool_of
 __all__ = ["ReceiverAnswer", "post", "signed_headers"]
 
 _CONNECT_WITHIN_S, _READ_WITHIN_S = 10.0, 20.0
-# All of a try: looking up names apart, which takes as long as the system lets it.
+# All of a try, looking names up too.
 _WITHIN_S = 60.0
 _REDIRECTS_MAX = 3
 _SAID_BYTES = 300
