@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headcount.catalog import Catalog
 from support.cluster_programs import (
     NodeProgram,
     database_server,
@@ -63,6 +66,27 @@ def test_any_node_forgets_a_person_everywhere_and_no_total_falls(nodes: list[Nod
     expected = shop.expected()
     eventually(lambda: shop.counted(a) == shop.counted(b) == (expected[0], expected[1] + 1))
     assert shop.fell == []
+    # And the workspace itself: whoever is told, all partitions and what every node shows.
+    b.json("workspace", "delete", "Shop", "--confirm", "Shop", "--now")
+    eventually(lambda: is_closed_everywhere(a) and is_closed_everywhere(b), 120)
+    with Catalog(b.data / "catalog.sqlite", read_only=True) as catalog:
+        assert {each.name for each in catalog.sources(1)} == {"deleted source 1"}
+    again = a.run("workspace", "undelete", "Shop")
+    assert "no deleted workspace" in again.stderr
+    assert a.run("doctor").returncode == b.run("doctor").returncode == 0
+
+
+def is_closed_everywhere(node: NodeProgram) -> bool:
+    """Whether every store of a node is told that the workspace is erased: of months whose keys are
+    there yet, that is that nothing comes into them any more."""
+    stores = [node.data / "store.sqlite", *node.data.glob("partitions/*/store.sqlite")]
+    for path in stores:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
+            used = store.execute("SELECT count(DISTINCT period) FROM usage").fetchone()
+            done = store.execute("SELECT count(*) FROM month WHERE sealed > 0").fetchone()
+            if used > done:
+                return False
+    return True
 
 
 def test_a_request_outlives_kills_and_an_engine_that_is_away(nodes: list[NodeProgram]) -> None:

@@ -122,6 +122,7 @@ def delete(
     open have counted is kept, shown to nobody, until their ids go: a recount needs it. Backups hold
     it until they are deleted.
     """
+    from headcount.datafolder import DataFolder
     from headcount.errors import UsageError
     from headcount.wiring.erasing import ERASED_AFTER_DAYS
 
@@ -143,13 +144,19 @@ def delete(
                 "Say it once more with --confirm NAME.",
             )
         catalog.delete_workspace(number, moment, erase_from_ms)
-    if at_once:
+    in_a_cluster = DataFolder(settings.data).cluster.exists()
+    if at_once and not in_a_cluster:
         _await_erasure(settings, number)
     when = moment_text(erase_from_ms)
     if as_json:
         print_json({"name": name, "deletedAt": moment_text(moment), "eraseFrom": when})
         return
-    if at_once:
+    if at_once and in_a_cluster:
+        say(
+            f'"{name}" is deleted. Nodes erase it within some minutes of having counted all that'
+            " was taken before; see docs/cluster.md for where it stays longer."
+        )
+    elif at_once:
         say(f'"{name}" is deleted and erased.')
     else:
         say(

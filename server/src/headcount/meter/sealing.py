@@ -9,7 +9,7 @@ because what is dropped cannot be counted again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -80,8 +80,15 @@ class Sealing:
                 late |= of_month
         return (facts[~late] if aside else facts), aside
 
-    def erase(self, workspaces: Collection[int]) -> None:
+    def erase(self, workspaces: Collection[int], also: Collection[int] = ()) -> Sequence[int]:
         """Erase what is known of workspaces that were deleted, as far as that can go already.
+
+        Args:
+            workspaces: which.
+            also: those of them that hold something else than months.
+
+        Returns:
+            Of which anything was erased.
 
         Raises:
             StorageUnavailableError: the disk refused, and nothing is changed.
@@ -89,12 +96,14 @@ class Sealing:
         held = {period for period, _ in self._store.state().key_periods}
         months = [month for month in self._store.months() if month.workspace in workspaces]
         due = {each.workspace for each in months if each.period not in held or not each.sealed}
+        due.update(each for each in workspaces if each in also)
         if not due:
-            return
+            return ()
         self._store.commit(Change(erased=sorted(due)))
         for month in months:
             if month.workspace in due and (month.workspace, month.period) not in self._sealed:
                 self.close(month.workspace, month.period)
+        return sorted(due)
 
     def imported(self, facts: Facts) -> dict[tuple[int, Period], int]:
         """The months that facts were imported into, with today: they stay open from now on.

@@ -60,6 +60,9 @@ class CountsFeed:
         meter.on_committed = self._note
 
     def _note(self, change: Change) -> None:
+        if change.erased:
+            # What is gone is in no list of what changed: all that is left is told.
+            self._wanted_since = 0
         counts = frozenset((w, period, s) for period, w, s in change.counts)
         of_sources = (*change.rejections, *change.libraries, *change.conflicting)
         tallied = [each[:3] for each in of_sources]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -62,6 +62,7 @@ class Mirror:
         monotonic_s: a clock that nobody sets.
         watch: judges what the sums make people hear of; None where nobody wants to.
         on_less: called before sums become smaller than they were, with what they lack.
+        erased: gives the workspaces that were deleted and are to be erased, whose sums go.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class Mirror:
         monotonic_s: Callable[[], float] = time.monotonic,
         watch: MirrorWatch | None = None,
         on_less: Callable[[CountsLess], None] = lambda _: None,
+        erased: Callable[[], Collection[int]] = frozenset,
     ) -> None:
+        self._erased = erased
         self._watch = watch
         self._on_less = on_less
         self._store = store
@@ -186,7 +189,9 @@ class Mirror:
                 counts[period, workspace, source] = added
         keeps_until = former is not None and former.standing.lineage == standing.lineage
         if former is not None and not keeps_until:
-            less = less_than(former.standing, standing, counts)
+            erased = self._erased()
+            kept = {place: each for place, each in counts.items() if place[1] not in erased}
+            less = less_than(former.standing, standing, kept)
             if less is not None:
                 self._on_less(less)
         until = [standing.until_ms, former.until_ms if former and keeps_until else None]
@@ -334,6 +339,27 @@ class Mirror:
         else:
             return
         self._marked_ms = until_ms
+
+    def erase(self) -> None:
+        """Erase what is known of deleted workspaces, but sums of what partitions keep yet.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and nothing is changed.
+        """
+        erased = self._erased()
+        months = [each for each in self._store.months() if each.workspace in erased]
+        due = {each for each in self._store.beside_counts() if each in erased}
+        if months:
+            held = {
+                place[:2]
+                for name in self._partitions
+                for place in self._store.mirrored_places(name)
+            }
+            due.update(
+                each.workspace for each in months if (each.workspace, each.period) not in held
+            )
+        if due:
+            self._store.commit(Change(erased=sorted(due)))
 
     def close(self) -> None:
         """Stop following; the store belongs to the caller. Idempotent."""

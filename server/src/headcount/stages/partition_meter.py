@@ -295,6 +295,18 @@ class PartitionMeter(ABC):
     def _let_go(self) -> None:  # noqa: B027 — only where queues come and go
         """Let go of what nobody can need any more."""
 
+    def erase(self, workspaces: Collection[int]) -> None:
+        """Erase what is known of workspaces that were deleted, as far as that can go already.
+
+        Everything of theirs must be counted, so that nothing comes later.
+
+        Raises:
+            StorageUnavailableError: the disk refused, and nothing is changed.
+        """
+        erased = self.committing.sealing.erase(workspaces, self.store.beside_counts())
+        if erased:
+            self._committed(Change(erased=erased))
+
     def hear(self, marks: Iterable[Tell]) -> None:
         """Learn what those who publish say."""
         for mark in marks:

@@ -47,10 +47,23 @@ _ALL_TALLIES = (
     "SELECT workspace, period, source FROM rejection"
     " UNION SELECT workspace, period, source FROM conflict"
 )
+_BESIDE_COUNTS = (
+    "SELECT workspace FROM rejection UNION SELECT workspace FROM conflict"
+    " UNION SELECT workspace FROM aside WHERE workspace IS NOT NULL"
+)
 _MIRRORED_PLACES = "SELECT workspace, period, source FROM mirrored WHERE partition = ?1"
 
 
-class SqlitePartitionStore(SqliteStore):
+class _OfACluster(SqliteStore):
+    """What both kinds of stores of a node can say."""
+
+    def beside_counts(self) -> set[int]:
+        """The workspaces of which there is anything beside counts: tallies, what is set aside."""
+        with self._lock, damage_named(self._path):
+            return {workspace for (workspace,) in rows(self._db, _BESIDE_COUNTS)}
+
+
+class SqlitePartitionStore(_OfACluster):
     """The store of one partition; the arguments are those of `SqliteStore`."""
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
@@ -122,7 +135,7 @@ class SqlitePartitionStore(SqliteStore):
         return found
 
 
-class SqliteMirrorStore(SqliteStore):
+class SqliteMirrorStore(_OfACluster):
     """The store of a node in a cluster, into which the counts of all partitions go."""
 
     def states(self) -> dict[str, bytes]:

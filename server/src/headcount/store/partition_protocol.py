@@ -54,6 +54,10 @@ class PartitionStore(MeterStore, Protocol):
         """(workspace, month) to the latest day on which something was imported into it."""
         ...
 
+    def beside_counts(self) -> set[int]:
+        """The workspaces of which there is anything beside counts: tallies, what is set aside."""
+        ...
+
     def places(self) -> tuple[list[Place], list[Place]]:
         """Of which scopes it holds counts, and of which tallies."""
         ...
@@ -84,6 +88,10 @@ class MirrorStore(MeterStore, Protocol):
 
     def mirrored_conflicts(self, partition: str, place: Place) -> Counts:
         """Conflicting duplicates of a source in a partition, by day in the first column."""
+        ...
+
+    def beside_counts(self) -> set[int]:
+        """The workspaces of which there is anything beside counts: tallies, what is set aside."""
         ...
 
     def tally(self, rejection: Rejection) -> int:

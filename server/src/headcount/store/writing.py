@@ -148,6 +148,12 @@ def _erase(ledger: Ledger, workspace: int) -> None:
     of_keys = (KEY_BLOCK.name, KEY_RUN.name)
     places = [place.split() for place in ledger.read_part().tallies]
     held = {int(place[1]) for place in places if place[0] in of_keys}
+    # Where other parts have them yet, what they add up to stays too.
+    mirrored = ledger.read(MIRRORED, "WHERE workspace = ?1", (workspace,))
+    held |= {row[2] for row in mirrored if not row[0].endswith(CONFLICTS)}
+    for name in {row[0] for row in mirrored if row[0].endswith(CONFLICTS)}:
+        of_conflicts = (name, workspace)
+        ledger.drop(MIRRORED, "WHERE partition = ?1 AND workspace = ?2", of_conflicts)
     for number in {row[1] for row in ledger.read(USAGE, "WHERE workspace = ?1", (workspace,))}:
         if number in held:
             _set_month(ledger, workspace, Period(number), sealed=1)

@@ -28,6 +28,7 @@ from headcount.store.opening import open_mirror_store
 from headcount.store.partition_protocol import MirrorStore
 from headcount.troubles import Troubles
 from headcount.wiring.alert_setup import CatalogAlerts
+from headcount.wiring.cluster_erasing import ErasedWorkspaces
 from headcount.wiring.cluster_losing import loss_of_less, note_loss
 from headcount.wiring.cluster_steps import IDLE_S, known_cluster, log_of, step_until_stopped
 from headcount.wiring.lifetime import Child
@@ -62,7 +63,8 @@ def run(task: Task, child: Child) -> None:
         def note(less: CountsLess) -> None:
             note_loss(folder, loss_of_less(less, now_ms()))
 
-        mirror = Mirror(store, log, names, now_ms, watch=watch, on_less=note)
+        erased = ErasedWorkspaces(catalog)
+        mirror = Mirror(store, log, names, now_ms, watch=watch, on_less=note, erased=erased.numbers)
         quotas = QuotaReport(folder.quotas)
         host = MirrorHost(mirror, log)
         keeper = _Keeper(mirror, store, log, Leases(folder.leases), cluster.facts)
@@ -73,6 +75,7 @@ def run(task: Task, child: Child) -> None:
                 watch.look(mirror.until_ms())
                 quotas.tell(watch.over_quota())
             keeper.look()
+            erased.erase_shown(mirror)
 
         child.ready()
         failing = "What partitions count is not shown on this node"

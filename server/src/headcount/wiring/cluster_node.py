@@ -25,7 +25,7 @@ from headcount.cluster.membership import MembershipFile
 from headcount.cluster.membership_records import NodeRecord, PartitionReport, RelayReport
 from headcount.cluster.one_catalog import OneCatalog, latest_version, newer, restore
 from headcount.cluster.overview import status_of
-from headcount.cluster.placement import names_of, write_leases
+from headcount.cluster.placement import DECIDES, names_of, write_leases
 from headcount.datafolder import DataFolder, open_data_folder, read_hash_keys
 from headcount.engines import Registry
 from headcount.engines.opening import open_registry
@@ -33,6 +33,7 @@ from headcount.errors import CatalogUnchangedError, DataFolderError, EngineAwayE
 from headcount.runfiles import read_whole, write_whole
 from headcount.troubles import Troubles, read_troubles
 from headcount.wiring.cluster_entry import node_record
+from headcount.wiring.cluster_erasing import say_erased
 from headcount.wiring.cluster_forgetting import ForgetDesk
 from headcount.wiring.lifetime import Child
 from headcount.wiring.task import Task
@@ -142,7 +143,7 @@ class _ClusterNode:
             self._forgetting.say_found()
             seen = self._control.beat(report)
             write_leases(self._folder.leases, seen.owned, seen.lease_until_s)
-            self._copy_catalog()
+            self._copy_catalog(decides=DECIDES in seen.owned)
             took_over = self._take_over(seen)
             self._forgetting.look(seen, self._beats, now_ms())
             losses = share_losses(self._registry, self._losses, _log_lost(report))
@@ -186,7 +187,7 @@ class _ClusterNode:
             troubles=[each.message for each in troubles],
         )
 
-    def _copy_catalog(self) -> None:
+    def _copy_catalog(self, *, decides: bool) -> None:
         """Be a copy of the cluster's catalog, or give it back what its registry has forgotten."""
         try:
             latest = latest_version(self._registry)
@@ -200,6 +201,8 @@ class _ClusterNode:
                 if contents is not None and not contents.came_from(self._catalog_version):
                     self._say_lost()
                 self._catalog.catch_up()
+            if decides:
+                say_erased(self._catalog, now_ms())
             # Commands on this machine change it too.
             self._catalog_version = self._catalog.shared_version()
         except CatalogUnchangedError as error:

@@ -37,6 +37,7 @@ from headcount.stages.relay import Relay
 from headcount.stages.second_stage import SecondStage
 from headcount.troubles import Troubles
 from headcount.wiring.cluster_backups import PartitionBackups
+from headcount.wiring.cluster_erasing import ErasedWorkspaces
 from headcount.wiring.cluster_folders import OpenPartition, open_partition
 from headcount.wiring.cluster_forgetting import ForgetGiver
 from headcount.wiring.cluster_losing import LossWatch, Restored
@@ -101,6 +102,7 @@ class _Partitions:
         self._settings = settings = task.settings()
         self._folder = folder
         self._key_plan = CatalogKeyPlan(catalog)
+        self._erased = ErasedWorkspaces(catalog)
         self._log = log
         self._troubles = troubles
         self._leases = Leases(folder.leases)
@@ -194,6 +196,7 @@ class _Partitions:
         self._watch_memory()
         meters = {str(each[0]): hosted.meter for each, (_, hosted) in self._open.items()}
         self._forgetting.look(meters, [str(each) for each in self._leases.owned()])
+        self._erased.erase(meters.values())
         self._report()
 
     def _opened(
