@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -26,6 +28,13 @@ def servers(request: pytest.FixtureRequest) -> Iterator[EngineServers]:
     servers = ENGINES[request.param]()
     yield servers
     servers.close()
+
+
+@pytest.fixture
+def opened(servers: EngineServers) -> Iterator[contextlib.ExitStack]:
+    """What is closed at the end, before the servers are."""
+    with contextlib.ExitStack() as opened:
+        yield opened
 
 
 def sooner_or_later(what: Callable[[], object]) -> object:
@@ -51,15 +60,14 @@ class _Publisher(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        log = open_log(self._address, timeout_s=2)
-        while not self.stopping.is_set():
-            try:
-                log.publish("facts.0", b"%d" % self.acknowledged)
-                self.acknowledged += 1
-            except EngineAwayError:
-                self.failed += 1
-                time.sleep(0.05)
-        log.close()
+        with closing(open_log(self._address, timeout_s=2)) as log:
+            while not self.stopping.is_set():
+                try:
+                    log.publish("facts.0", b"%d" % self.acknowledged)
+                    self.acknowledged += 1
+                except EngineAwayError:
+                    self.failed += 1
+                    time.sleep(0.05)
 
     def more(self, count: int) -> None:
         """Wait until so many more are acknowledged."""
@@ -82,15 +90,14 @@ class _Reader(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        log = open_log(self._address, timeout_s=2)
-        follower = log.follow("facts.0")
-        while not self.stopping.is_set():
-            try:
-                self.entries += follower.take()
-            except EngineAwayError:
-                time.sleep(0.05)
-            log.wait(0.05)
-        log.close()
+        with closing(open_log(self._address, timeout_s=2)) as log:
+            follower = log.follow("facts.0")
+            while not self.stopping.is_set():
+                try:
+                    self.entries += follower.take()
+                except EngineAwayError:
+                    time.sleep(0.05)
+                log.wait(0.05)
 
 
 def everything(log: FactLog, last: bytes) -> list[LogEntry]:
@@ -125,10 +132,9 @@ def test_what_was_acknowledged_outlives_servers_that_are_killed(servers: EngineS
         reader.stopping.set()
         publisher.join()
         reader.join()
-    log = open_log(servers.address)
-    sooner_or_later(lambda: log.publish("facts.0", b"last"))
-    entries = everything(log, b"last")
-    log.close()
+    with closing(open_log(servers.address)) as log:
+        sooner_or_later(lambda: log.publish("facts.0", b"last"))
+        entries = everything(log, b"last")
     first = {entry.data: number for number, entry in reversed(list(enumerate(entries)))}
     wanted = [b"%d" % number for number in range(publisher.acknowledged)]
     assert [data for data in wanted if data not in first] == [], f"seed {_SEED}"
@@ -144,31 +150,34 @@ def test_what_was_acknowledged_outlives_servers_that_are_killed(servers: EngineS
     assert publisher.failed > 0
 
 
-def test_a_log_that_is_away_says_so_and_goes_on_when_it_is_back(servers: EngineServers) -> None:
-    log = open_log(servers.address, timeout_s=1)
-    registry = open_registry(servers.address, timeout_s=1)
+def test_a_log_that_is_away_says_so_and_goes_on_when_it_is_back(
+    servers: EngineServers, opened: contextlib.ExitStack
+) -> None:
+    log = opened.enter_context(closing(open_log(servers.address, timeout_s=1)))
+    registry = opened.enter_context(closing(open_registry(servers.address, timeout_s=1)))
     sooner_or_later(lambda: log.publish("facts.0", b"before"))
     revision = registry.put("node.n1", b"one", 0)
     follower, hearer = log.follow("facts.0"), log.hear("mark")
     assert [entry.data for entry in all_from(log, "facts.0", 1, follower)] == [b"before"]
     assert hearer.take() == []
     servers.kill_all()
-    started = open_log(servers.address, timeout_s=1)
+    started = opened.enter_context(closing(open_log(servers.address, timeout_s=1)))
     fresh = started.follow("facts.0")
-    for verb in (
-        lambda: log.publish("facts.0", b"away"),
-        lambda: log.tell("mark", b"away"),
-        lambda: log.trim(0),
-        lambda: registry.get("node.n1"),
-        lambda: registry.put("node.n1", b"two", revision),
-        lambda: registry.list(),
-        lambda: registry.version(),
-        fresh.take,
-        lambda: started.hear("mark").take(),
-        hearer.take,
-    ):
+    verbs: dict[str, Callable[[], object]] = {
+        "publish": lambda: log.publish("facts.0", b"away"),
+        "tell": lambda: log.tell("mark", b"away"),
+        "trim": lambda: log.trim(0),
+        "get": lambda: registry.get("node.n1"),
+        "put": lambda: registry.put("node.n1", b"two", revision),
+        "list": registry.list,
+        "version": registry.version,
+        "take of one who began while it is away": fresh.take,
+        "hear": lambda: started.hear("mark").take(),
+        "take of one who heard before": hearer.take,
+    }
+    for name, verb in verbs.items():
         with pytest.raises(EngineAwayError, match=r"127\.0\.0\.1"):
-            verb()
+            pytest.fail(f"{name} gave {verb()!r}")
     began_s = time.monotonic()
     log.wait(0.2)
     assert time.monotonic() - began_s < 60
@@ -183,13 +192,15 @@ def test_a_log_that_is_away_says_so_and_goes_on_when_it_is_back(servers: EngineS
     assert data[0] == b"before"
     assert data[-1] == b"after"
     assert sooner_or_later(fresh.take)
-    for each in (log, started, registry):
-        each.close()
 
 
-def test_a_log_that_was_wiped_begins_anew_by_itself(servers: EngineServers) -> None:
-    log, other = (open_log(servers.address, timeout_s=2) for _ in range(2))
-    registry = open_registry(servers.address, timeout_s=2)
+def test_a_log_that_was_wiped_begins_anew_by_itself(
+    servers: EngineServers, opened: contextlib.ExitStack
+) -> None:
+    log, other = (
+        opened.enter_context(closing(open_log(servers.address, timeout_s=2))) for _ in range(2)
+    )
+    registry = opened.enter_context(closing(open_registry(servers.address, timeout_s=2)))
     for number in range(20):
         sooner_or_later(lambda number=number: log.publish("facts.0", b"old %d" % number))
     follower = other.follow("facts.0")
@@ -210,17 +221,17 @@ def test_a_log_that_was_wiped_begins_anew_by_itself(servers: EngineServers) -> N
     with pytest.raises(RegistryConflictError):
         sooner_or_later(lambda: registry.put("node.n1", b"late", revision))
     sooner_or_later(lambda: registry.put("node.n1", b"anew", 0))
-    for each in (log, other, registry):
-        each.close()
 
 
 def test_a_standby_that_lagged_and_is_promoted_lets_those_who_are_ahead_start_over() -> None:
     """What the old primary alone had is lost: nobody waits for it, and all that is new comes."""
-    servers = PostgresServers()
-    try:
+    with contextlib.ExitStack() as opened:
+        servers = opened.enter_context(closing(PostgresServers()))
         servers.start(standby=False)
         servers.follow(synchronous=False)
-        log, other = (open_log(servers.address, timeout_s=2) for _ in range(2))
+        log, other = (
+            opened.enter_context(closing(open_log(servers.address, timeout_s=2))) for _ in range(2)
+        )
         for number in range(5):
             log.publish("facts.0", b"both %d" % number)
         servers.caught_up()
@@ -243,17 +254,12 @@ def test_a_standby_that_lagged_and_is_promoted_lets_those_who_are_ahead_start_ov
         assert came[-1] == b"new"
         assert came[-6:-1] == [b"both %d" % number for number in range(5)]
         assert follower.set_backs == 1
-        log.close()
-        other.close()
-    finally:
-        servers.close()
 
 
 def test_nothing_is_acknowledged_that_the_synchronous_standby_has_not() -> None:
-    servers = PostgresServers()
-    try:
+    with closing(PostgresServers()) as servers, contextlib.ExitStack() as opened:
         servers.start()
-        log = open_log(servers.address, timeout_s=2)
+        log = opened.enter_context(closing(open_log(servers.address, timeout_s=2)))
         log.publish("facts.0", b"both")
         assert log.warnings() == []
         servers.standby.kill()
@@ -266,6 +272,3 @@ def test_nothing_is_acknowledged_that_the_synchronous_standby_has_not() -> None:
         assert data[0] == b"both"
         # It stood there although nobody was told so, which repeats that are sent are for.
         assert set(data[1:-1]) <= {b"primary alone"}
-        log.close()
-    finally:
-        servers.close()

@@ -22,8 +22,9 @@ import psutil
 import pytest
 import urllib3
 
-from install.test_proxies import certified, free_port, running
+from install.test_proxies import certified, running
 from support.needed import needed_program
+from support.ports import free_port
 from support.server_fixture import PATIENCE_S, Server, serving
 from tidy.sources import ROOT
 

@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from install.test_proxies import documented, free_port, running
+from install.test_proxies import documented, running
 from support.needed import needed_program
+from support.ports import free_port
 from support.server_fixture import Server, eventually, serving
 from tidy.sources import ROOT
 

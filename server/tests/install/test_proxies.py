@@ -11,7 +11,6 @@ import datetime
 import getpass
 import http.client
 import json
-import random
 import re
 import socket
 import ssl
@@ -30,6 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from support.needed import needed_program
+from support.ports import free_port
 from support.server_fixture import Server, eventually, serving
 from tidy.sources import ROOT
 
@@ -78,15 +78,6 @@ def certified(folder: Path) -> tuple[Path, Path]:
         )
     )
     return chain, secret
-
-
-def free_port() -> int:
-    """A port that is free, and that no connection is given by the system meanwhile."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as one, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            return port
 
 
 @pytest.fixture(scope="module")

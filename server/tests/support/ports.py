@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 
@@ -9,13 +10,16 @@ __all__ = ["free_port"]
 
 # Below those that the system gives to connections: one of these could take a killed server's port.
 _FIRST, _LAST = 20_000, 32_000
+# Processes that run tests side by side share them out: each would take another's killed server's.
+_SHARES = 4
+_share = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _SHARES
 _given: set[int] = set()
 
 
 def free_port() -> int:
     """One that nobody has at this moment, and that this process has not given out before."""
     while True:
-        port = random.randint(_FIRST, _LAST)
+        port = random.randrange(_FIRST + _share, _LAST, _SHARES)
         if port in _given:
             continue
         with socket.socket() as probe:

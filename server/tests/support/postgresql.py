@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -190,6 +191,18 @@ class PostgresServer:
             psutil.wait_procs(children, _START_WITHIN_S)
         self._process.wait()
         self._process = None
+        self._until_refused()
+
+    def _until_refused(self) -> None:
+        """Wait until nobody is let in: the system may close what it had open a moment later."""
+        until_s = time.monotonic() + _START_WITHIN_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
+            except ConnectionRefusedError:
+                return
+            assert time.monotonic() < until_s, f"somebody serves on port {self.port}"
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """End it in order, at once."""

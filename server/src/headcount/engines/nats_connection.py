@@ -294,13 +294,25 @@ class Nats:
         """Give the connection and the thread back; idempotent."""
         if self._loop.is_closed():
             return
-        if self._client is not None:
-            closing = asyncio.run_coroutine_threadsafe(self._client.close(), self._loop)
-            with contextlib.suppress(Exception):
-                closing.result(self.timeout_s)
+        ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        with contextlib.suppress(Exception):
+            ending.result(3 * self.timeout_s)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end(self) -> None:
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(self.timeout_s):
+                    await self._client.close()
+        # While it connects again, the client forgets tasks of its former connection.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.timeout_s):
+                await asyncio.gather(*left, return_exceptions=True)
 
 
 async def _nothing(_: Client) -> None:
