@@ -181,11 +181,12 @@ class PostgresServer:
         if self._process is None:
             return
         with contextlib.suppress(psutil.NoSuchProcess):
-            # Each of its processes has a group of its own; none is begun while it is halted.
+            # Each of its processes has a group of its own; none is begun while it is halted, and
+            # none is left that would tell its client that the first of them is gone.
             postmaster = psutil.Process(self._process.pid)
             postmaster.suspend()
             children = postmaster.children(recursive=True)
-            for each in (postmaster, *children):
+            for each in (*children, postmaster):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     each.kill()
             psutil.wait_procs(children, _START_WITHIN_S)
