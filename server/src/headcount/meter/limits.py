@@ -41,6 +41,11 @@ class MeterLimits:
     tables_bytes_max: int | None = None
     filter_bytes_max: int | None = None
 
+    @property
+    def message_bytes_max(self) -> int:
+        """Memory of the recent message ids of one period, before they go to a run."""
+        return self.message_keys_in_memory_max * _MESSAGE_KEY_BYTES
+
     @classmethod
     def within(cls, memory_bytes: int) -> MeterLimits:
         """The limits of a meter whose process may take so much memory.

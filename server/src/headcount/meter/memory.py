@@ -60,11 +60,15 @@ class MemoryWatch:
 
     Args:
         tables_bytes_max: how much memory its tables may take.
+        message_bytes_max: how much of it is left to message ids that have not gone to disk.
         ids_asked: whether new ids by source are asked for however much room there is.
     """
 
-    def __init__(self, tables_bytes_max: int, *, ids_asked: bool = False) -> None:
+    def __init__(
+        self, tables_bytes_max: int, *, message_bytes_max: int = 0, ids_asked: bool = False
+    ) -> None:
         self._max = tables_bytes_max
+        self._message_bytes_max = message_bytes_max
         self._ids_asked = ids_asked
         self._facts = 0
         self._new_keys = 0.0
@@ -108,7 +112,13 @@ class MemoryWatch:
         self._new_keys /= 2
         self._new_ids = {s: ids / 2 for s, ids in self._new_ids.items() if ids >= 2}
 
-    def look(self, held_bytes: int, waiting_facts: int, filter_bytes: int = 0) -> Verdict:
+    def look(
+        self,
+        held_bytes: int,
+        waiting_facts: int,
+        filter_bytes: int = 0,
+        message_bytes: int = 0,
+    ) -> Verdict:
         """Whose posts to refuse now.
 
         Args:
@@ -116,10 +126,14 @@ class MemoryWatch:
             waiting_facts: acknowledged and not metered; room for their ids is as good as taken.
             filter_bytes: how much of the memory filters of message ids take. They have a bound of
                 their own, and refusing posts frees none of it: what matters is the rest.
+            message_bytes: how much of it message ids take that have not gone to disk. They come and
+                go with each run that is written, so their room is left to them all the time.
         """
         keys_a_fact = self._new_keys / self._facts if self._facts else 0.0
         expected = held_bytes + waiting_facts * keys_a_fact * _TRACKED_KEY_BYTES
-        used = (expected - filter_bytes) / max(1, self._max - filter_bytes)
+        of_messages = min(message_bytes, self._message_bytes_max)
+        room = self._max - filter_bytes - self._message_bytes_max
+        used = (expected - filter_bytes - of_messages) / max(1, room)
         self._near = used >= _NEAR
         if held_bytes >= self._max:
             self._level = MemoryLevel.USED_UP

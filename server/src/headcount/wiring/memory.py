@@ -9,6 +9,7 @@ import time
 from headcount.allowances import Allowances
 from headcount.clock import now_ms
 from headcount.counting.folded import Folded
+from headcount.counting.keys import MESSAGE
 from headcount.meter import Meter, MeterLimits
 from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
 from headcount.store.protocol import MeterStore
@@ -42,7 +43,9 @@ class MemoryGuard:
         self.limits = MeterLimits.within(memory_bytes)
         assert self.limits.tables_bytes_max is not None
         self._max = self.limits.tables_bytes_max
-        self._watch = MemoryWatch(self._max, ids_asked=ids_asked)
+        self._watch = MemoryWatch(
+            self._max, message_bytes_max=self.limits.message_bytes_max, ids_asked=ids_asked
+        )
         self._allowed = f"{memory_bytes / _MIB:,.0f} MiB"
         self._allowances = allowances
         self._troubles = troubles
@@ -82,10 +85,13 @@ class MemoryGuard:
         if moment_s - self._looked_at_s < _LOOK_EVERY_S:
             return
         self._looked_at_s = moment_s
-        held = sum(nbytes for _, nbytes in meter.indexes.sizes().values())
+        sizes = meter.indexes.sizes()
+        held = sum(nbytes for _, nbytes in sizes.values())
+        filters = meter.indexes.filter_bytes()
         # What waits is looked at only where it could matter: that asks every journal.
         waiting = meter.lag_facts() if held > self._max // 4 else 0
-        level, refused = self._watch.look(held, waiting, meter.indexes.filter_bytes())
+        messages = sizes[MESSAGE][1] - filters
+        level, refused = self._watch.look(held, waiting, filters, messages)
         if level is MemoryLevel.PLENTY:
             if self.level is not MemoryLevel.PLENTY:
                 self._allowances.begin()

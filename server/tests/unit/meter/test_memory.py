@@ -63,6 +63,18 @@ def test_filters_of_message_ids_leave_the_others_their_share_of_the_rest() -> No
     assert watch.look(100_000_001, 0, filters).level is MemoryLevel.USED_UP
 
 
+def test_message_ids_that_go_to_disk_let_nobody_in_who_is_refused_again_when_others_come() -> None:
+    watch = MemoryWatch(MAX, message_bytes_max=15_000_000, ids_asked=True)
+    watch.took(batch({1: 90_000}))
+    tracked = 66_000_000
+    for messages in (0, 15_000_000, 0, 7_000_000, 15_000_000, 1_000_000):
+        assert watch.look(tracked + messages, 0, 0, messages) == (MemoryLevel.SHORT, {1})
+    for messages in (0, 15_000_000):
+        assert watch.look(55_000_000 + messages, 0, 0, messages).level is MemoryLevel.PLENTY
+    # More than their room they have at the expense of the others.
+    assert watch.look(55_000_000 + 30_000_000, 0, 0, 30_000_000).level is MemoryLevel.SHORT
+
+
 def test_the_flooded_source_is_refused_first_and_the_others_last() -> None:
     watch = watched({1: 90_000, 2: 500, 3: 400, 4: 0})
     assert watch.look(76_000_000, 0) == (MemoryLevel.SHORT, {1})
