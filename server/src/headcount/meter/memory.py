@@ -118,6 +118,7 @@ class MemoryWatch:
         waiting_facts: int,
         filter_bytes: int = 0,
         message_bytes: int = 0,
+        tracked: tuple[int, int] = (0, 0),
     ) -> Verdict:
         """Whose posts to refuse now.
 
@@ -128,9 +129,13 @@ class MemoryWatch:
                 their own, and refusing posts frees none of it: what matters is the rest.
             message_bytes: how much of it message ids take that have not gone to disk. They come and
                 go with each run that is written, so their room is left to them all the time.
+            tracked: how many tracked ids there are, and the memory of their tables, which grow in
+                leaps: what waits goes into their free slots first.
         """
         keys_a_fact = self._new_keys / self._facts if self._facts else 0.0
-        expected = held_bytes + waiting_facts * keys_a_fact * _TRACKED_KEY_BYTES
+        keys, keys_bytes = tracked
+        wanted_bytes = (keys + waiting_facts * keys_a_fact) * _TRACKED_KEY_BYTES
+        expected = held_bytes + max(0.0, wanted_bytes - keys_bytes)
         of_messages = min(message_bytes, self._message_bytes_max)
         room = self._max - filter_bytes - self._message_bytes_max
         used = (expected - filter_bytes - of_messages) / max(1, room)

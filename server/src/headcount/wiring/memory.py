@@ -9,7 +9,7 @@ import time
 from headcount.allowances import Allowances
 from headcount.clock import now_ms
 from headcount.counting.folded import Folded
-from headcount.counting.keys import MESSAGE
+from headcount.counting.keys import MESSAGE, TRACKED
 from headcount.meter import Meter, MeterLimits
 from headcount.meter.memory import MemoryLevel, MemoryWatch, bytes_at_start
 from headcount.store.protocol import MeterStore
@@ -91,7 +91,7 @@ class MemoryGuard:
         # What waits is looked at only where it could matter: that asks every journal.
         waiting = meter.lag_facts() if held > self._max // 4 else 0
         messages = sizes[MESSAGE][1] - filters
-        level, refused = self._watch.look(held, waiting, filters, messages)
+        level, refused = self._watch.look(held, waiting, filters, messages, sizes[TRACKED])
         if level is MemoryLevel.PLENTY:
             if self.level is not MemoryLevel.PLENTY:
                 self._allowances.begin()

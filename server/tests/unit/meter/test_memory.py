@@ -75,6 +75,15 @@ def test_message_ids_that_go_to_disk_let_nobody_in_who_is_refused_again_when_oth
     assert watch.look(55_000_000 + 30_000_000, 0, 0, 30_000_000).level is MemoryLevel.SHORT
 
 
+def test_what_waited_and_is_counted_now_lets_nobody_in_since_its_slots_were_free() -> None:
+    watch = watched({1: 100_000})
+    table = 70_000_000
+    for counted in range(0, 400_000, 50_000):
+        waiting = 400_000 - counted
+        keys = 3_440_000 + 2 * counted
+        assert watch.look(table, waiting, tracked=(keys, table)).level is MemoryLevel.SHORT
+
+
 def test_the_flooded_source_is_refused_first_and_the_others_last() -> None:
     watch = watched({1: 90_000, 2: 500, 3: 400, 4: 0})
     assert watch.look(76_000_000, 0) == (MemoryLevel.SHORT, {1})
