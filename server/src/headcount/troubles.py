@@ -118,17 +118,32 @@ class Troubles:
     def __init__(self, folder: Path | None, role: str, clock_ms: Callable[[], int]) -> None:
         self._clock_ms = clock_ms
         self._now: dict[str, Trouble] = {}
+        self._unlogged: dict[str, int] = {}
         self._descriptor: int | None = None
         if folder is not None:
             self._descriptor = _reserved(folder, role)
 
-    def begin(self, kind: str, message: str, remedy: str = "", *, hinders: bool = True) -> None:
-        """Say that something is wrong; said again, it is counted and not logged again."""
+    def begin(
+        self,
+        kind: str,
+        message: str,
+        remedy: str = "",
+        *,
+        hinders: bool = True,
+        logged_after_s: float = 0.0,
+    ) -> None:
+        """Say that something is wrong; said again, it is counted and not logged again.
+
+        Args:
+            kind, message, remedy, hinders: as in `Trouble`.
+            logged_after_s: what is over sooner is not logged at all, such as what a start brings.
+        """
         former = self._now.get(kind)
         since_ms, times = (former.since_ms, former.times) if former else (self._clock_ms(), 0)
         self._now[kind] = Trouble(kind, message, remedy, since_ms, times + 1, hinders)
         if former is None:
-            _log.error("%s", f"{message} {remedy}".strip())
+            self._unlogged[kind] = since_ms + round(1000 * logged_after_s)
+        self._log_if_due(kind)
         # The files of metrics may be refused, or gone: that is no reason not to say it elsewhere.
         with contextlib.suppress(OSError):
             telemetry.TROUBLES.labels(kind).set(1)
@@ -140,7 +155,15 @@ class Troubles:
         former = self._now.get(kind)
         if former is not None:
             self._now[kind] = Trouble(kind, message, remedy, former.since_ms, former.times, hinders)
+            self._log_if_due(kind)
             self._write()
+
+    def _log_if_due(self, kind: str) -> None:
+        """Log a trouble that was not logged yet, if it has lasted for as long as that takes."""
+        if kind in self._unlogged and self._clock_ms() >= self._unlogged[kind]:
+            del self._unlogged[kind]
+            trouble = self._now[kind]
+            _log.error("%s", f"{trouble.message} {trouble.remedy}".strip())
 
     def end(self, kind: str) -> None:
         """Say that something is over; nothing happens where it was not wrong."""
@@ -149,7 +172,8 @@ class Troubles:
             return
         lasted_s = max(0, self._clock_ms() - former.since_ms) / 1000
         met = "once" if former.times == 1 else f"{former.times:,} times"
-        _log.warning("over after %.1f s, met %s: %s", lasted_s, met, former.message)
+        if self._unlogged.pop(kind, None) is None:
+            _log.warning("over after %.1f s, met %s: %s", lasted_s, met, former.message)
         with contextlib.suppress(OSError):
             telemetry.TROUBLES.labels(kind).set(0)
         self._write()

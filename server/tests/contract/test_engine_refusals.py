@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +122,21 @@ def test_tables_of_a_newer_version_are_left_alone() -> None:
     servers.primary.ask("UPDATE newer.format SET version = 7")
     with pytest.raises(OperatorError, match="newer version"):
         open_registry(servers.address, name="newer")
+
+
+def test_only_tables_that_are_gone_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    servers = shared_postgresql()
+    with caplog.at_level(logging.WARNING, "headcount.engines"):
+        for name in ("fresh", "fresh"):
+            open_registry(servers.address, name=name).close()
+            open_log(servers.address, name=name).close()
+        assert caplog.records == []
+        servers.primary.ask("DROP TABLE fresh.log, fresh.head")
+        log = open_log(servers.address, name="fresh")
+        log.publish("facts.0", b"0")
+        log.close()
+    [said] = [each.getMessage() for each in caplog.records]
+    assert said.startswith("tables of the cluster were gone from schema fresh, and are made: ")
 
 
 def test_a_role_without_the_right_to_make_tables() -> None:

@@ -31,6 +31,30 @@ def test_a_trouble_is_logged_at_its_beginning_and_its_end_only(
     troubles.close()
 
 
+def test_what_a_start_brings_is_told_at_once_and_logged_only_if_it_lasts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now_ms = 1_000
+    troubles = Troubles(tmp_path, "mirror", lambda: now_ms)
+    with caplog.at_level(logging.WARNING, "headcount.troubles"):
+        troubles.begin("cluster_counts", "Not here yet.", logged_after_s=60)
+        assert [each.kind for each in read_troubles(tmp_path)] == ["cluster_counts"]
+        now_ms = 60_999
+        troubles.restate("cluster_counts", "Still not here.")
+        troubles.end("cluster_counts")
+        assert caplog.records == []
+        troubles.begin("cluster_counts", "Not here yet.", logged_after_s=60)
+        now_ms += 60_000
+        for _ in range(2):
+            troubles.restate("cluster_counts", "Still not here.", "Start it.")
+        troubles.end("cluster_counts")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Still not here. Start it.",
+        "over after 60.0 s, met once: Still not here.",
+    ]
+    troubles.close()
+
+
 def test_the_file_takes_no_more_room_than_it_had_from_the_start(tmp_path: Path) -> None:
     troubles = Troubles(tmp_path, "meter", lambda: 0)
     [path] = tmp_path.iterdir()

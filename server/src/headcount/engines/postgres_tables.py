@@ -139,9 +139,13 @@ def _create(connection: Query, schema: str, missing: list[str]) -> None:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
     for each in missing:
         connection.execute(sql.SQL(_TABLES[each]).format(s=name))
-    if missing:
+    if len(missing) < len(_TABLES):
         names = ", ".join(missing)
-        _log.warning("tables of the cluster were not in schema %s, and are made: %s", schema, names)
+        _log.warning(
+            "tables of the cluster were gone from schema %s, and are made: %s", schema, names
+        )
+    else:
+        _log.info("the tables of the cluster are made in schema %s", schema)
 
 
 def add_days(connection: Query, schema: str) -> None:

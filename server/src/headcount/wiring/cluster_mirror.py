@@ -39,6 +39,8 @@ __all__ = ["run"]
 _MIRRORING, _MISSING, _BEHIND = "cluster_mirror", "cluster_counts", "cluster_behind"
 _BEHIND_MS = 10_000
 _DECIDE_EVERY_S = 60.0
+# A node that starts hears within some seconds of everybody, more of them on a busy machine.
+_STARTS_WITHIN_S = 60.0
 
 
 def run(task: Task, child: Child) -> None:
@@ -69,8 +71,10 @@ def run(task: Task, child: Child) -> None:
         host = MirrorHost(mirror, log)
         keeper = _Keeper(mirror, store, log, Leases(folder.leases), cluster.facts)
 
+        began_s = time.monotonic()
+
         def tend() -> None:
-            _tell(mirror, troubles)
+            _tell(mirror, troubles, began_s + _STARTS_WITHIN_S - time.monotonic())
             if not mirror.missing():
                 watch.look(mirror.until_ms())
                 quotas.tell(watch.over_quota())
@@ -86,14 +90,22 @@ def run(task: Task, child: Child) -> None:
         mirror.close()
 
 
-def _tell(mirror: Mirror, troubles: Troubles) -> None:
-    """Say why usage cannot be read here, or is older than it should be."""
+def _tell(mirror: Mirror, troubles: Troubles, starts_s: float) -> None:
+    """Say why usage cannot be read here, or is older than it should be.
+
+    Args:
+        mirror: what is shown.
+        troubles: where it is said.
+        starts_s: for how long that is what any start brings, and is not logged.
+    """
+    logged_after_s = max(0.0, starts_s)
     if missing := mirror.missing():
         troubles.begin(
             _MISSING,
             f"Usage cannot be read on this node: what {names_of(missing)} {_has(missing)} counted"
             " is not here yet.",
             "It comes by itself once a node that counts it runs; see `headcount cluster status`.",
+            logged_after_s=logged_after_s,
         )
         return
     troubles.end(_MISSING)
@@ -113,7 +125,7 @@ def _tell(mirror: Mirror, troubles: Troubles) -> None:
     if any(each.kind == _BEHIND for each in troubles.now()):
         troubles.restate(_BEHIND, message, remedy, hinders=False)
     else:
-        troubles.begin(_BEHIND, message, remedy, hinders=False)
+        troubles.begin(_BEHIND, message, remedy, hinders=False, logged_after_s=logged_after_s)
 
 
 def _has(names: Collection[str]) -> str:

@@ -96,7 +96,9 @@ def serve(settings: Settings, announce: Callable[[Listening], None]) -> int:
                 require_existing=settings.require_existing,
             )
             if fresh:
-                _log.warning("there was no data folder at %s; made a new one", folder.path)
+                # That a node's folder is not there any more its cluster knows, and refuses it.
+                level = logging.WARNING if settings.cluster is None else logging.INFO
+                _log.log(level, "there was no data folder at %s; made a new one", folder.path)
             with FolderLock(folder.serve_lock, "serve") as lock:
                 refuse_faults(folder.path)
                 if sockets is None:
