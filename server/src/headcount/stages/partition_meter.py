@@ -136,6 +136,7 @@ class PartitionMeter(ABC):
         self._follower = log.follow(
             f"{self.STAGE}.{number}", kept.get(_HINT), kept.get(_HINT_AT, 0)
         )
+        self._place = LogPlace(kept.get(_HINT, 0), kept.get(_HINT_AT, 0))
         self._whole_at_s = self._read_again_at_s = monotonic_s()
         self._was_at_end = False
         self._lacked: dict[str, int] = {}
@@ -162,6 +163,8 @@ class PartitionMeter(ABC):
             taken = self._follower.take(TAKE_BYTES)
         if taken is not None:
             self._was_at_end |= not taken
+            if self._follower.set_backs:
+                self._place = LogPlace(0, 0)
             for entry in taken:
                 self._read(entry)
         # Behind that: what the log gave, it does not give again when the disk refuses this.
@@ -216,6 +219,7 @@ class PartitionMeter(ABC):
             _log.warning("%s lacks entries: its log is read again from the beginning", self.name)
             self._follower.close()
             self._follower = self._log.follow(f"{self.STAGE}.{self.number}")
+            self._place = LogPlace(0, 0)
 
     def _go_on_behind(self, queues: Iterable[str], accepted: Mapping[str, int]) -> None:
         """Go on behind what nobody has any more of queues of which the whole log brought nothing.
@@ -241,6 +245,7 @@ class PartitionMeter(ABC):
         )
 
     def _read(self, entry: LogEntry) -> None:
+        items: list[Item] = []
         for part in parts_of(entry.data):
             try:
                 pack = decode_pack(part)
@@ -249,8 +254,11 @@ class PartitionMeter(ABC):
                 self.unreadable += 1
                 _log.error("entry %d of %s.%d: %s", entry.hint, self.STAGE, self.number, error)
                 continue
-            items: list[Item] = [*self.chain.take(pack, self._monotonic_s()), *pack.orders]
-            self._pending.extend((item, LogPlace(entry.hint, entry.at)) for item in items)
+            items += [*self.chain.take(pack, self._monotonic_s()), *pack.orders]
+        # Whoever goes on from here needs the entry again until all of it is counted.
+        before, self._place = self._place, LogPlace(entry.hint, entry.at)
+        self._pending.extend((item, before) for item in items[:-1])
+        self._pending.extend((item, self._place) for item in items[-1:])
 
     def _resume(self) -> None:  # noqa: B027 — most have nothing
         """Finish what a life before has begun."""

@@ -11,6 +11,7 @@ import pytest
 from headcount.counting.calendar import MS_PER_DAY, Period
 from headcount.counting.metrics import API_CALLS
 from headcount.errors import StorageUnavailableError
+from headcount.store.protocol import Change
 from support.oracle import PlainFact
 from support.rig import assert_equal_to_oracle
 from support.stage_histories import FIRST_DAY, memory_folder
@@ -131,6 +132,23 @@ def test_what_came_with_the_news_of_a_loss_is_counted_though_the_disk_refused_to
     assert read, "the log gives it only once"
     meter.step()
     assert lost_at(cluster) == cluster.now_ms
+
+
+def test_where_to_go_on_is_behind_an_entry_only_once_all_of_it_is_counted(
+    cluster: StagedCluster,
+) -> None:
+    posted(cluster, 0)
+    meter = cluster.meter("facts-0")
+    changes: list[Change] = []
+    noted = meter.on_committed
+    meter.on_committed = lambda change: (changes.append(change), noted(change))
+    # Of two months, and so counted one after the other; they come in one entry of the log.
+    for number, at_ms in enumerate((cluster.now_ms, cluster.now_ms - 20 * MS_PER_DAY)):
+        cluster.append(0, 0, [PlainFact(at_ms, 1, 1, f"n{number}", f"u{number}")])
+    cluster.settle()
+    places = [each.watermarks["log_hint"] for each in changes if each.positions]
+    last = len(cluster.server.subject("facts.0").entries)
+    assert places == [last - 1, last]
 
 
 def counted(cluster: StagedCluster) -> int:
