@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from headcount.cluster import unfit
+from headcount.cluster.former_versions import watch_older
 from headcount.cluster.liveness import BEAT_S, ClockWatch, Watch, heirs
 from headcount.cluster.membership import Membership, MembershipFile
 from headcount.cluster.membership_records import (
@@ -208,6 +209,8 @@ class ControlPlane:
         for each in serving:
             if each.format < CLUSTER_FORMAT:
                 raise unfit.older_lives(each)
+        if cluster.format < CLUSTER_FORMAT:
+            watch_older(self._registry, self._me.name, after, pause)
         self._remember(self._raised(cluster), known)
         self._revision = there.revision if there is not None else 0
         self._write(self._me)
