@@ -99,6 +99,16 @@ def test_a_log_that_lost_what_was_read_is_known_by_when_that_was_published(log: 
     assert all_from(log, "facts.0", 2, log.follow("facts.0", hint)) == entries[2:]
 
 
+def test_a_number_that_another_subject_was_given_since_starts_over(log: FactLog) -> None:
+    log.publish_all([("facts.0", b"%d" % each) for each in range(2)])
+    log.publish_all([("facts.1", b"%d" % each) for each in range(3)])
+    last = all_from(log, "facts.0", 2)[-1]
+    # The log has lost the entry that was read last; nothing comes on this subject any more.
+    follower = log.follow("facts.0", last.hint + 1, last.at)
+    assert _data(all_from(log, "facts.0", 2, follower)) == [b"0", b"1"]
+    assert (follower.take(), follower.set_backs) == ([], 1)
+
+
 def test_several_subjects_at_once_keep_the_order_of_each(log: FactLog) -> None:
     wanted = [(f"facts.{each % 3}", b"%d" % each) for each in range(60)]
     log.publish_all(wanted)

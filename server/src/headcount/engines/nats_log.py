@@ -224,6 +224,7 @@ class _NatsFollower:
         self._after, self._after_at = hint, at
         self._asked_at_s = self._compared_at_s = self._held_at_s = -math.inf
         self._connected = self._connected_at = -1
+        self._is_gone = False
         self._more = True
         self._wake = wake
         self._woken: Subscribed | None = None
@@ -261,13 +262,28 @@ class _NatsFollower:
             return []
         said = await self._log.stream(self._subject).info(client)
         self._compared_at_s, self._connected = now_s, connected
-        if self._after <= (said["state"]["last_seq"] if said else 0):
-            return []
-        return await self._anew(client, bytes_max)
+        if (
+            said is None
+            or self._after > said["state"]["last_seq"]
+            or (self._is_gone and await self._is_lost(client, said["state"]["first_seq"]))
+        ):
+            return await self._anew(client, bytes_max)
+        return []
+
+    async def _is_lost(self, client: Client, first: int) -> bool:
+        """Whether what was read last, and a server did not give once more, is not in the log.
+
+        A server that lags has it not yet; and what is old enough is let go.
+        """
+        if first > self._after:
+            return False
+        there = await self._log.stream(self._subject).entry(client, self._after)
+        mine = (self._log.stored(self._subject), self._after_at)
+        return there is None or (there[0], _microseconds(there[1])) != mine
 
     async def _anew(self, client: Client, bytes_max: int) -> list[LogEntry]:
         """From the beginning: the log has lost what was read of it."""
-        self._after, self.set_backs = 0, self.set_backs + 1
+        self._after, self.set_backs, self._is_gone = 0, self.set_backs + 1, False
         return await self._read(client, bytes_max) or []
 
     async def _read(self, client: Client, bytes_max: int) -> list[LogEntry] | None:
@@ -277,6 +293,7 @@ class _NatsFollower:
         # The last one once more: its number may have been given to another one.
         entries = await self._read_from(client, bytes_max, self._after)
         self._held_at_s, self._connected_at = time.monotonic(), holds
+        self._is_gone = not entries
         if not entries:
             return entries
         if entries[0].hint == self._after:

@@ -20,6 +20,7 @@ REPLICAS = 3
 NOT_FOUND = 10059
 _NOT_CLUSTERED = 10074
 _NAME_IN_USE = 10058
+_NO_MESSAGE = 10037
 _REST_S = 0.02
 
 _ALWAYS = {
@@ -45,7 +46,7 @@ class Stream:
         self._servers = servers
         self._config = _ALWAYS | config
         self._making = asyncio.Lock()
-        self._is_made = False
+        self._is_made = self._was_there = False
 
     async def put(
         self, client: Client, subject: str, data: bytes, headers: dict[str, str] | None = None
@@ -74,7 +75,7 @@ class Stream:
         async with self._making:
             if not self._is_made:
                 await self._make_if_missing(client)
-                self._is_made = True
+                self._is_made = self._was_there = True
 
     async def _make_if_missing(self, client: Client) -> None:
         said = await self.info(client)
@@ -95,6 +96,17 @@ class Stream:
                 raise
             return None
 
+    async def entry(self, client: Client, number: int) -> tuple[str, str] | None:
+        """Subject and moment of an entry, as its leader says; None where it has none of that
+        number. Raises as `put`."""
+        try:
+            said = await self._servers.api(client, f"STREAM.MSG.GET.{self.name}", {"seq": number})
+        except ApiError as error:
+            if error.code not in (_NO_MESSAGE, NOT_FOUND):
+                raise
+            return None
+        return said["message"]["subject"], said["message"]["time"]
+
     async def _create(self, client: Client) -> None:
         subject = f"STREAM.CREATE.{self.name}"
         try:
@@ -109,4 +121,7 @@ class Stream:
                 "stream %s stands on one server: what it acknowledged is lost with its disk",
                 self.name,
             )
-        _log.warning("the cluster's stream %s was not there, and is made", self.name)
+        if self._was_there:
+            _log.warning("the cluster's stream %s is gone, and is made anew", self.name)
+        else:
+            _log.info("the cluster's stream %s is made", self.name)
