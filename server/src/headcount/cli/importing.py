@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -141,7 +141,7 @@ def import_(
     from headcount.cli.import_report import ImportReport
     from headcount.cli.progress import ImportProgress
     from headcount.importing.columns_map import ColumnsMap, read_map
-    from headcount.importing.history import HistoryImport
+    from headcount.importing.decoder_processes import DecoderProcesses
     from headcount.importing.inputs import found_inputs
 
     if source is not None and make_sources:
@@ -152,18 +152,27 @@ def import_(
     mapping = ColumnsMap() if map_ is None else read_map(map_)
     found = found_inputs(files, skip)
     _require_libraries(found.inputs)
-    folder = _opened_folder(settings, dry_run)
-    with _opened_catalog(folder, settings, dry_run) as catalog:
+    with ExitStack() as stack:
+        decoders = stack.enter_context(closing(DecoderProcesses()))
+        if not dry_run and rejects is None:  # else lines are taken one by one
+            decoders.expect(sum(each.size_bytes or 0 for each in found.inputs if not each.is_table))
+        folder = _opened_folder(settings, dry_run)
+        catalog = stack.enter_context(_opened_catalog(folder, settings, dry_run))
         owner = found_workspace(catalog, workspace)
         only = None if source is None else found_source(catalog, source, workspace)
         sources = _archive_sources(catalog, owner, mapping, make_sources, dry_run)
-        with ImportProgress(found.inputs) as progress, _opened(rejects, found.inputs) as kept:
-            report = ImportReport(found, progress.say)
-            reader = _Reader(found.inputs, mapping, sources, kept, report, progress)
-            if dry_run:
-                reader.check(folder, owner, only)
-            else:
-                reader.count(HistoryImport(folder, catalog, settings, owner, only, sources))
+        progress = stack.enter_context(ImportProgress(found.inputs))
+        kept = stack.enter_context(_opened(rejects, found.inputs))
+        report = ImportReport(found, progress.say)
+        reader = _Reader(found.inputs, mapping, sources, kept, report, progress)
+        if dry_run:
+            reader.check(folder, owner, only)
+        else:
+            from headcount.importing.history import HistoryImport
+
+            reader.count(
+                HistoryImport(folder, catalog, settings, owner, only, sources, decoders=decoders)
+            )
     report.print(sources, reader.first, as_json=as_json)
     return report.status(max_rejected)
 

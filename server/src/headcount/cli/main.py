@@ -7,6 +7,7 @@ it works with only when it runs, so that a command begins, and `headcount --help
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -82,7 +83,11 @@ def headcount() -> None:
 def main() -> None:
     """Run the command line in `sys.argv` and end the process with its exit status."""
     keep_to_ourselves()
-    sys.exit(_run())
+    # What matrices there are are small: NumPy need not start a thread a processor for them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    status = _run()
+    gc.freeze()  # what is there at the end need not be searched for circles
+    sys.exit(status)
 
 
 def _run() -> int:

@@ -20,7 +20,8 @@ those of a running server. What a record is, and when it is refused, is intake's
     written_times    times as programs write them, many at once
     admitting        what becomes of these, and of the others one by one
     decoder          a process that decodes and hashes
-    decoders         several of them, for a long import
+    decoder_processes  several of them, for a long import
+    decoders         what they are asked, and answer
     chunks           records into facts, some thousand at once, each chunk with a checkpoint
     rejects          records that are refused, kept as they came
     first_rows       how the first records were understood

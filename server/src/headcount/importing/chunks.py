@@ -190,16 +190,33 @@ class _Decoding:
             for some in gathered(lines, chunk_records):
                 yield some, self._here(some)
             return
-        ahead: deque[tuple[Gathered, _Decoded]] = deque()
+        ahead: deque[_Ahead] = deque()
         for some in lines.gathered(chunk_records):
             decoders = self._decoders()
             if decoders is None:
-                ahead.append((some, self._here(some)))
-            else:
-                ahead.append((some, self._elsewhere(some, decoders)))
-            if decoders is None or len(ahead) > decoders.ahead_max:
-                yield ahead.popleft()
-        yield from ahead
+                while ahead:
+                    yield self._first(ahead)
+                yield some, self._here(some)
+                continue
+            ahead.append(_Ahead(some, decoders))
+            if sum(not each.is_done for each in ahead) > decoders.ahead_max:
+                ahead[-1].take_here()
+            while ahead and (ahead[0].is_done or len(ahead) > 2 * decoders.ahead_max):
+                yield self._first(ahead)
+        for each in reversed(ahead):
+            each.take_here()
+        while ahead:
+            yield self._first(ahead)
+
+    def _first(self, ahead: deque[_Ahead]) -> tuple[Gathered, _Decoded]:
+        first = ahead.popleft()
+
+        def decoded() -> PlainRecords | None:
+            # The keys in use may have become others since it was read.
+            is_valid = _are_same(first.hasher, self._taker.only_hasher())
+            return first.result() if is_valid else self._here(first.some)()
+
+        return first.some, decoded
 
     def _decoders(self) -> Decoders | None:
         hasher = self._taker.only_hasher()
@@ -218,15 +235,29 @@ class _Decoding:
 
         return decoded
 
-    def _elsewhere(self, some: Gathered, decoders: Decoders) -> _Decoded:
-        future = decoders.take(some.joined, len(some))
 
-        def decoded() -> PlainRecords | None:
-            # The keys in use may have become others since it was read.
-            is_valid = _are_same(decoders.hasher, self._taker.only_hasher())
-            return future.result() if is_valid else self._here(some)()
+class _Ahead:
+    """Records that other processes are asked to decode, before it is their turn."""
 
-        return decoded
+    def __init__(self, some: Gathered, decoders: Decoders) -> None:
+        self.some = some
+        self.hasher = decoders.hasher
+        self._decoders = decoders
+        self._future = decoders.take(some.joined, len(some))
+        self._plain: PlainRecords | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self._plain is not None or self._future.done()
+
+    def take_here(self) -> None:
+        """Decode them here, unless somebody has begun."""
+        if self._future.cancel():
+            self._plain = self._decoders.take_here(self.some.joined, len(self.some))
+
+    def result(self) -> PlainRecords:
+        """What they are decoded, once that is there."""
+        return self._future.result() if self._plain is None else self._plain
 
 
 def _are_same(one: IdHasher, other: IdHasher | None) -> bool:

@@ -6,26 +6,21 @@ nothing depends on them but how long it takes.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
 
 from headcount.counting.hashing import IdHasher
 from headcount.importing.decoder import How, answer_of, send, written
+from headcount.importing.decoder_processes import DecoderProcesses, Process
 from headcount.importing.plain_records import PlainLimits, PlainRecords, take_plain
 
 __all__ = ["DecoderPool", "Decoders"]
 
-# More of them would only wait for whoever makes facts of what they give durable.
-_PROCESSES_MAX = 4
 # So many chunks are decoded before other processes are started for it: most imports are small.
 _CHUNKS_ALONE = 3
 _CHUNKS_A_PROCESS = 2
-
-_Process = subprocess.Popen[bytes]
 
 
 class Decoders:
@@ -34,44 +29,33 @@ class Decoders:
     Args:
         hasher: hashes ids; of an installation that uses one key.
         limits: how long things may be.
+        processes: those that do it, just started; None for one that could not be.
         are_named: whether it matters how sources are called.
-        processes: how many.
 
     Attributes:
         hasher: as given.
-        ahead_max: how many chunks may wait for them.
+        ahead_max: how many chunks may wait for them; with more, who asks takes one itself.
     """
 
     def __init__(
         self,
         hasher: IdHasher,
         limits: PlainLimits,
+        processes: Sequence[Process | None],
         *,
         are_named: bool,
-        processes: int,
     ) -> None:
         self.hasher = hasher
-        self.ahead_max = _CHUNKS_A_PROCESS * processes
+        self.ahead_max = _CHUNKS_A_PROCESS * len(processes)
         self._how = How(hasher.key, hasher.number, limits, are_named)
-        self._started: list[_Process] = []
-        self._free: SimpleQueue[_Process | None] = SimpleQueue()
-        for _ in range(processes):
-            self._free.put(self._start())
-        self._threads = ThreadPoolExecutor(processes, "decoder")
-
-    def _start(self) -> _Process | None:
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "headcount.importing.decoder"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
-        except OSError:
-            return None
-        self._started.append(process)
-        with suppress(OSError):
-            assert process.stdin is not None
-            send(process.stdin, written(self._how))
-        return process
+        self._free: SimpleQueue[Process | None] = SimpleQueue()
+        for each in processes:
+            if each is not None:
+                with suppress(OSError):
+                    assert each.stdin is not None
+                    send(each.stdin, written(self._how))
+            self._free.put(each)
+        self._threads = ThreadPoolExecutor(len(processes), "decoder")
 
     def take(self, lines: bytes, records: int) -> Future[PlainRecords]:
         """What `take_plain` gives, once it is there.
@@ -82,10 +66,10 @@ class Decoders:
         """
         return self._threads.submit(self._taken, lines, records)
 
-    @property
-    def pids(self) -> list[int]:
-        """The ids of the processes that were started."""
-        return [each.pid for each in self._started]
+    def take_here(self, lines: bytes, records: int) -> PlainRecords:
+        """The same, at once."""
+        how = self._how
+        return take_plain(lines, records, self.hasher, how.limits, are_named=how.are_named)
 
     def _taken(self, lines: bytes, records: int) -> PlainRecords:
         process = self._free.get()
@@ -95,25 +79,18 @@ class Decoders:
                 process = None
         finally:
             self._free.put(process)
-        if answer is not None:
-            return answer
-        how = self._how
-        return take_plain(lines, records, self.hasher, how.limits, are_named=how.are_named)
+        return answer or self.take_here(lines, records)
 
-    def close(self) -> None:
-        """End them; what was not answered never is."""
+    def cancel(self) -> None:
+        """Begin with nothing more; what was not answered never is."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for process in self._started:
-            process.kill()
+
+    def wait(self) -> None:
+        """Return once nobody waits for the processes any more, which have ended."""
         self._threads.shutdown()
-        for process in self._started:
-            with process:
-                assert process.stdin is not None
-                with suppress(OSError):  # what was not sent is not sent any more
-                    process.stdin.close()
 
 
-def _asked(process: _Process, lines: bytes, records: int) -> PlainRecords | None:
+def _asked(process: Process, lines: bytes, records: int) -> PlainRecords | None:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -124,16 +101,22 @@ def _asked(process: _Process, lines: bytes, records: int) -> PlainRecords | None
 
 
 class DecoderPool:
-    """Starts decoders for an import once it turns out to be a long one.
+    """Has an import decoded elsewhere once it turns out to be a long one.
 
     Args:
-        processes: how many; as many as there are processors, within bounds, when None.
-        chunks_alone: how many chunks there are before that.
+        processes: those that may do it, or how many; as for `DecoderProcesses`. Ended with this.
+        chunks_alone: how many chunks there are before that, unless they have been started.
     """
 
-    def __init__(self, processes: int | None = None, chunks_alone: int = _CHUNKS_ALONE) -> None:
-        self._processes = processes or min(len(os.sched_getaffinity(0)), _PROCESSES_MAX)
-        self._chunks_left = chunks_alone
+    def __init__(
+        self,
+        processes: DecoderProcesses | int | None = None,
+        chunks_alone: int = _CHUNKS_ALONE,
+    ) -> None:
+        if not isinstance(processes, DecoderProcesses):
+            processes = DecoderProcesses(processes)
+        self._processes = processes
+        self._chunks_left = 0 if processes.started else chunks_alone
         self._decoders: Decoders | None = None
 
     def decoders(
@@ -149,18 +132,21 @@ class DecoderPool:
             self._chunks_left -= 1
             return None
         if self._decoders is None:
-            self._decoders = Decoders(
-                hasher, limits, are_named=are_named, processes=self._processes
-            )
+            self._processes.start()
+            started = self._processes.started
+            self._decoders = Decoders(hasher, limits, started, are_named=are_named)
         return self._decoders
 
     @property
     def pids(self) -> list[int]:
         """The ids of the processes that were started."""
-        return [] if self._decoders is None else self._decoders.pids
+        return self._processes.pids
 
     def close(self) -> None:
         """End them; idempotent."""
         if self._decoders is not None:
-            self._decoders.close()
+            self._decoders.cancel()
+            self._processes.kill()
+            self._decoders.wait()
             self._decoders = None
+        self._processes.close()

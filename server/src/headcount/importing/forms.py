@@ -19,7 +19,7 @@ from headcount.importing.columns_map import ColumnsMap
 from headcount.importing.compression import Damaged, Unfit
 from headcount.importing.contents import Reading
 from headcount.importing.csv_rows import CsvRows, delimiter_of
-from headcount.importing.inputs import Input
+from headcount.importing.inputs import TABLE_ENDINGS, Input
 from headcount.importing.json_layout import (
     decoded,
     first_object,
@@ -44,7 +44,6 @@ _PEEK_BYTES = 1 << 18
 _SPOOL_BYTES = 1 << 20
 _PARQUET = b"PAR1"
 _BEFORE_FIRST = JSON_SPACE + b"[" + RECORD_SEPARATOR
-_TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
 
 # What no text holds, in as much of a file as is looked at for that.
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1a]")
@@ -176,7 +175,7 @@ class Records:
             return self._mapped(self._kept(values, "record"))
         if text[:1] not in (b"", b"{"):
             delimiter = delimiter_of(start, self._mapping)
-            if delimiter or self._source.name.lower().endswith(_TABLE_ENDINGS):
+            if delimiter or self._source.name.lower().endswith(TABLE_ENDINGS):
                 return self._kept(self._csv(delimiter), "line")
         refuse_other_text(text, is_whole)
         return self._plain_lines()

@@ -28,6 +28,7 @@ from headcount.datafolder import DataFolder, FolderLock
 from headcount.errors import OperatorError
 from headcount.importing.archive_sources import ArchiveSources
 from headcount.importing.chunks import CHUNK_RECORDS, Context, ImportChunk, import_chunks
+from headcount.importing.decoder_processes import DecoderProcesses
 from headcount.importing.decoders import DecoderPool
 from headcount.importing.line_files import Line
 from headcount.intake import FindSource, Limits, SourceRef
@@ -53,6 +54,7 @@ class HistoryImport:
         workspace: whose records they are.
         source: the source of all records; when None, each record names its own.
         sources: finds the source that a record names; those of the workspace when None.
+        decoders: processes that may decode a long import; ended with this.
         clock: the present moment, in milliseconds since 1970.
         chunk_records: how many records become durable together.
         limits: bounds on what is taken in, as at the tracking address.
@@ -70,6 +72,7 @@ class HistoryImport:
         source: Source | None,
         sources: ArchiveSources | None = None,
         *,
+        decoders: DecoderProcesses | None = None,
         clock: Callable[[], int] = now_ms,
         chunk_records: int = CHUNK_RECORDS,
         limits: Limits = Limits(),  # noqa: B008 (it is frozen)
@@ -89,7 +92,7 @@ class HistoryImport:
             # What is imported is not forwarded, and must not make anything else be.
             on_claim=lambda journal: settle(folder.spool, journal.uuid, journal.last_id()),
         )
-        self._pool = DecoderPool()
+        self._pool = DecoderPool(decoders)
         self._journal: JournalFile | None = None
         self._known_checkpoints: set[bytes] | None = None
         self._checkpoints: set[bytes] = set()

@@ -18,10 +18,13 @@ from headcount.errors import UsageError
 from headcount.importing.contents import Reading
 from headcount.importing.objects import RemoteObject, found_objects, is_address
 
-__all__ = ["ENDINGS", "FoundFiles", "Input", "LeftOut", "found_inputs"]
+__all__ = ["ENDINGS", "TABLE_ENDINGS", "FoundFiles", "Input", "LeftOut", "found_inputs"]
 
 ENDINGS = (".ndjson", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz", ".zst")
 """What the name of a file ends in, in any case, that is taken out of a folder."""
+
+TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
+"""How the names of tables in text end."""
 
 _COMPRESSIONS = {".bz2": "bzip2", ".xz": "xz", ".lz4": "lz4"}
 _ZIP = ".zip"
@@ -49,6 +52,11 @@ class Input:
         if isinstance(self.place, RemoteObject):
             return self.place.name
         return self.place.absolute().as_posix()
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is called like a table."""
+        return self.name.lower().endswith((*TABLE_ENDINGS, ".parquet"))
 
     def opened(self) -> Reading:
         """The file's decompressed bytes, from its beginning.

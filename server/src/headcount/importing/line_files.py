@@ -189,7 +189,7 @@ class LineFile(LineReader):
         lines = parts[0].count(b"\n") if self._is_slow else 0
         while room > 0 and lines < records_max and (more := self._next(room)):
             # A pipe or a compressed file gives less at once than there will be.
-            self._is_slow |= len(more) < room
+            self._is_slow = len(more) < room
             if self._is_slow:
                 lines += more.count(b"\n")
             parts.append(more)

@@ -4,7 +4,8 @@ import io
 import json
 import os
 import signal
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from headcount.counting.attributes import NUMBER_SHIFT, Attributes, NumberedAttributes
 from headcount.counting.facts import FACT_BYTES, Rejection
 from headcount.importing.chunks import Context, ImportChunk, import_chunks
-from headcount.importing.decoders import DecoderPool
+from headcount.importing.decoder_processes import DecoderProcesses
+from headcount.importing.decoders import DecoderPool, Decoders
 from headcount.importing.line_files import LineFile, LineReader, gathered
+from headcount.importing.plain_records import PlainRecords
 from headcount.intake import Reason, SourceRef
 from headcount.intake.records import RecordTaker, RejectedRecord, Tallies
 from support.intake import HASHER, NOW_MS, Fact, Past, unpack
@@ -179,3 +182,52 @@ def test_what_was_decoded_elsewhere_is_the_same_though_who_does_it_dies() -> Non
                     os.kill(pid, signal.SIGKILL)
             seen.append(chunk)
         assert together(seen) == expected
+
+
+class ALineAtATime(io.BytesIO):
+    """Lines that come one by one; once so many have come, what is stopped goes on."""
+
+    def __init__(self, content: bytes, lines: int, stopped: Sequence[int]) -> None:
+        super().__init__(content)
+        self.left = lines
+        self.stopped = stopped
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left == 0:
+            for pid in self.stopped:
+                os.kill(pid, signal.SIGCONT)
+        return super().readline(size)
+
+
+def test_who_asks_decodes_what_others_have_no_time_for_and_all_stays_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = [PLAIN.replace(b'"m"', f'"{number}"'.encode()) for number in range(200)]
+    content = b"\n".join(lines)
+    here = []
+    take_here = Decoders.take_here
+
+    def noted(self: Decoders, lines: bytes, records: int) -> PlainRecords:
+        here.append(threading.current_thread() is threading.main_thread())
+        return take_here(self, lines, records)
+
+    monkeypatch.setattr(Decoders, "take_here", noted)
+    processes = DecoderProcesses(1)
+    processes.expect(1 << 30)
+    with closing(DecoderPool(processes)) as pool:
+        for pid in pool.pids:
+            os.kill(pid, signal.SIGSTOP)
+        # One chunk is asked for and one waits: the third is decoded here, before they can go on.
+        file = LineFile(ALineAtATime(content, 35, pool.pids))
+        chunks = import_chunks(file, CONTEXT, chunk_records=10, pool=pool)
+        assert together(chunks) == one_by_one(content)
+    assert here
+    assert all(here)
+    assert pool.pids == []
+
+
+def test_a_short_import_starts_nobody() -> None:
+    with closing(DecoderProcesses()) as processes:
+        processes.expect(1 << 20)
+        assert processes.pids == []
