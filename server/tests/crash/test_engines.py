@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import random
 import threading
@@ -192,6 +193,25 @@ def test_a_log_that_is_away_says_so_and_goes_on_when_it_is_back(
     assert data[0] == b"before"
     assert data[-1] == b"after"
     assert sooner_or_later(fresh.take)
+
+
+def test_what_is_closed_while_the_servers_die_leaves_nothing_behind(
+    servers: EngineServers, opened: contextlib.ExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    logs = [
+        opened.enter_context(closing(open_log(servers.address, timeout_s=1))) for _ in range(12)
+    ]
+    for log in logs:
+        sooner_or_later(log.hear("mark").take)
+    servers.kill_all()
+    for number, log in enumerate(logs):
+        time.sleep(0.02 * number)  # somewhere on the way to another connection
+        log.close()
+    del log
+    logs.clear()
+    opened.pop_all()
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_a_log_that_was_wiped_begins_anew_by_itself(

@@ -302,17 +302,19 @@ class Nats:
         self._loop.close()
 
     async def _end(self) -> None:
+        # While it connects again, the client forgets tasks of its former connection, and lets one
+        # fail whose end nobody waits for.
+        tasks = asyncio.all_tasks()
         if self._client is not None:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(self.timeout_s):
                     await self._client.close()
-        # While it connects again, the client forgets tasks of its former connection.
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
+        tasks = (tasks | asyncio.all_tasks()) - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.timeout_s):
-                await asyncio.gather(*left, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _nothing(_: Client) -> None:
