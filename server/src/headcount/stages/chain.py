@@ -43,8 +43,7 @@ class Hole(NamedTuple):
 
     Attributes:
         origin: who publishes the queue.
-        upto: the last entry that is missing before the next that was seen; where none was, before
-            the end that was promised.
+        upto: the last entry that is missing before the next that was seen; 0 where none was.
     """
 
     origin: str
@@ -264,22 +263,25 @@ class Chain:
             queue.refused_after = queue.refused_last = 0
 
     def hole(self, uuid: str) -> Hole | None:
-        """What is missing of a queue, as far as one can say since the log was read anew; None where
-        nothing is known to follow."""
+        """What is missing of a queue, by what came since the log was read anew; None where nobody
+        is known to publish it."""
         queue = self._queues.get(uuid)
         if queue is None or queue.origin not in self._origins:
             return None
-        promises = self._origins[queue.origin].promises
-        promised = promises[-1].last_ids.get(uuid, 0) if promises else 0
-        position = self.positions.get(uuid, 0)
-        after = [each for each in (queue.refused_after, promised) if each > position]
-        return Hole(queue.origin, min(after)) if after else None
+        upto = queue.refused_after
+        return Hole(queue.origin, upto if upto > self._at(uuid) else 0)
 
     def skip(self, uuid: str, upto: int) -> None:
         """Go on behind a hole that nobody can close."""
         self.positions[uuid] = max(upto, self.positions.get(uuid, 0))
         queue = self._queues.setdefault(uuid, _QueueSeen())
         queue.lacks, queue.pieces = False, []
+
+    def expect_nothing(self, uuid: str) -> None:
+        """Wait no more for what was promised of a queue, and take it if it comes all the same."""
+        queue = self._queues[uuid]
+        queue.lacks = False
+        self._origins[queue.origin].promises.clear()
 
     def queues_of(self, origins: Sequence[str]) -> set[str] | None:
         """All queues that those have who publish; None while one has not said."""

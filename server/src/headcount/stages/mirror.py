@@ -348,7 +348,7 @@ class Mirror:
         """
         erased = self._erased()
         months = [each for each in self._store.months() if each.workspace in erased]
-        due = {each for each in self._store.beside_counts() if each in erased}
+        due = self._store.beside_counts(erased)
         if months:
             held = {
                 place[:2]

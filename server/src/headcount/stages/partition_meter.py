@@ -230,9 +230,12 @@ class PartitionMeter(ABC):
         for queue in queues:
             hole = self.chain.hole(queue)
             if hole is not None and hole.origin in gone:
-                behind[queue] = hole.upto
+                if hole.upto:
+                    behind[queue] = hole.upto
+                else:
+                    self.chain.expect_nothing(queue)
             elif (upto := accepted.get(queue, 0)) > self.positions.get(queue, 0):
-                behind[queue] = upto if hole is None else min(upto, hole.upto)
+                behind[queue] = min(upto, hole.upto) if hole is not None and hole.upto else upto
         if not behind:
             return
         change = Change(positions=behind)
@@ -311,7 +314,7 @@ class PartitionMeter(ABC):
         Raises:
             StorageUnavailableError: the disk refused, and nothing is changed.
         """
-        erased = self.committing.sealing.erase(workspaces, self.store.beside_counts())
+        erased = self.committing.sealing.erase(workspaces, self.store.beside_counts(workspaces))
         if erased:
             self._committed(Change(erased=erased))
 

@@ -48,8 +48,9 @@ _ALL_TALLIES = (
     " UNION SELECT workspace, period, source FROM conflict"
 )
 _BESIDE_COUNTS = (
-    "SELECT workspace FROM rejection UNION SELECT workspace FROM conflict"
-    " UNION SELECT workspace FROM aside WHERE workspace IS NOT NULL"
+    "SELECT EXISTS (SELECT 1 FROM rejection WHERE workspace = ?1)"
+    " OR EXISTS (SELECT 1 FROM conflict WHERE workspace = ?1)"
+    " OR EXISTS (SELECT 1 FROM aside WHERE workspace = ?1)"
 )
 _MIRRORED_PLACES = "SELECT workspace, period, source FROM mirrored WHERE partition = ?1"
 
@@ -57,10 +58,10 @@ _MIRRORED_PLACES = "SELECT workspace, period, source FROM mirrored WHERE partiti
 class _OfACluster(SqliteStore):
     """What both kinds of stores of a node can say."""
 
-    def beside_counts(self) -> set[int]:
-        """The workspaces of which there is anything beside counts: tallies, what is set aside."""
+    def beside_counts(self, workspaces: Collection[int]) -> set[int]:
+        """Those of which there is anything beside counts: tallies, what is set aside."""
         with self._lock, damage_named(self._path):
-            return {workspace for (workspace,) in rows(self._db, _BESIDE_COUNTS)}
+            return {each for each in workspaces if rows(self._db, _BESIDE_COUNTS, (each,))[0][0]}
 
 
 class SqlitePartitionStore(_OfACluster):

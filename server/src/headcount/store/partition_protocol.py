@@ -54,8 +54,8 @@ class PartitionStore(MeterStore, Protocol):
         """(workspace, month) to the latest day on which something was imported into it."""
         ...
 
-    def beside_counts(self) -> set[int]:
-        """The workspaces of which there is anything beside counts: tallies, what is set aside."""
+    def beside_counts(self, workspaces: Collection[int]) -> set[int]:
+        """Those of which there is anything beside counts: tallies, what is set aside."""
         ...
 
     def places(self) -> tuple[list[Place], list[Place]]:
@@ -90,8 +90,8 @@ class MirrorStore(MeterStore, Protocol):
         """Conflicting duplicates of a source in a partition, by day in the first column."""
         ...
 
-    def beside_counts(self) -> set[int]:
-        """The workspaces of which there is anything beside counts: tallies, what is set aside."""
+    def beside_counts(self, workspaces: Collection[int]) -> set[int]:
+        """Those of which there is anything beside counts: tallies, what is set aside."""
         ...
 
     def tally(self, rejection: Rejection) -> int:

@@ -55,7 +55,7 @@ def test_queues_do_not_wait_for_one_another() -> None:
 
 def test_what_stands_behind_a_gap_is_taken_where_nobody_can_close_it() -> None:
     chain = Chain(0, {QUEUE: 2, OTHER: 2})
-    assert chain.hole(QUEUE) is None
+    assert chain.hole(QUEUE) is None, "nobody has said anything of it"
     assert ids(chain, pack(9, 12)) == ids(chain, pack(5, 9)) == []
     assert chain.hole(QUEUE) == Hole("n1", 5), "the nearest, in whatever order they come"
     assert ids(chain, pack(5, 9, queue=OTHER, origin="n2")) == []
@@ -63,19 +63,29 @@ def test_what_stands_behind_a_gap_is_taken_where_nobody_can_close_it() -> None:
     assert chain.lacking() == [QUEUE, OTHER], "what was refused has to be read again"
     chain.read_anew()
     assert chain.lacking() == [OTHER]
-    assert chain.hole(QUEUE) is None
+    assert chain.hole(QUEUE) == Hole("n1", 0)
     assert ids(chain, pack(9, 12)) == []
     assert ids(chain, pack(5, 9)) == [9]
     assert ids(chain, pack(9, 12)) == [12]
 
 
-def test_of_a_tail_that_never_came_the_end_that_was_promised_is_known() -> None:
+def test_a_tail_that_never_came_is_no_longer_waited_for_where_nobody_publishes_it() -> None:
     chain = Chain(0, {QUEUE: 2})
     chain.mark(mark(1, 100, 7))
     for now_s in (0.0, 3.0):
         chain.look(chain.positions, now_s)
     assert chain.lacking() == [QUEUE]
-    assert chain.hole(QUEUE) == Hole("n1", 7)
+    assert chain.hole(QUEUE) == Hole("n1", 0)
+    chain.expect_nothing(QUEUE)
+    chain.look(chain.positions, 6.0)
+    assert chain.lacking() == []
+    # And if it comes all the same, it is counted.
+    assert ids(chain, pack(2, 5, 7)) == [5, 7]
+
+
+def test_behind_a_tail_that_somebody_has_accepted_as_lost_all_goes_on() -> None:
+    chain = Chain(0, {QUEUE: 2})
+    chain.mark(mark(1, 100, 7))
     chain.skip(QUEUE, 7)
     chain.look(chain.positions, 4.0)
     assert (chain.lacking(), chain.until_ms(["n1"])) == ([], 100)
