@@ -13,7 +13,7 @@ from headcount.catalog.entities import fresh_id
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.counting.metrics import ADMITTED, API_CALLS, IDENTIFIED, KINDS
 from headcount.counting.usage import DAYS_MAX
-from headcount.store.protocol import Change
+from headcount.store.protocol import Change, MeterStore
 from support.memory_store import Held, MemoryStore
 
 __all__ = ["FIRST_DAY", "DigestPlace"]
@@ -25,12 +25,12 @@ HOUR_MS = 3_600_000
 class DigestPlace:
     """A catalog with limits, a store with two months of usage, and a clock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: MeterStore | None = None) -> None:
         self.catalog = Catalog(folder / "catalog.sqlite")
         self.catalog.add_workspace("Shop", 0)
         self.catalog.add_source(1, "web", 0)
         self.catalog.set_plan_limits(1, {"api_calls": 10_000}, from_day=0, now_ms=0)
-        self.store = MemoryStore(Held())
+        self.store = store or MemoryStore(Held())
         counts = np.zeros((DAYS_MAX, len(KINDS)), np.int64)
         counts[:, API_CALLS] = counts[:, ADMITTED] = 100
         counts[:, IDENTIFIED] = 7
@@ -41,10 +41,10 @@ class DigestPlace:
         self.now_ms = (FIRST_DAY + 9) * MS_PER_DAY + 12 * HOUR_MS
         self.digests = Digests(self.catalog, self.store, lambda: self.now_ms)
 
-    def channel(self, digest: str, name: str = "") -> Channel:
+    def channel(self, digest: str, name: str = "", *, workspace: int = 1) -> Channel:
         return self.catalog.add_channel(
-            1, channel_id=fresh_id(), name=name or digest, kind="email", shown="a@b.c", sealed=b"",
-            digest=digest, now_ms=self.now_ms,  # type: ignore[arg-type]
+            workspace, channel_id=fresh_id(), name=name or digest, kind="email", shown="a@b.c",
+            sealed=b"", digest=digest, now_ms=self.now_ms,  # type: ignore[arg-type]
         )  # fmt: skip
 
     def goes_on(self, days: float, *, counting: bool = True) -> None:

@@ -20,7 +20,8 @@ from headcount.charts import Point, Size, cumulative_chart, themed
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms, day_text, second_text
 from headcount.counting.forecast import FORMER_MONTHS, forecast_of
 from headcount.counting.metrics import BY_NAME, HEADLINES, Metric
-from headcount.counting.usage import Counts
+from headcount.counting.usage import Counts, is_possible
+from headcount.errors import DamagedDataError
 from headcount.store.protocol import UsageStore
 
 __all__ = ["Digests", "digest_body"]
@@ -48,34 +49,53 @@ class Digests:
         self._clock_ms = clock_ms
         self._looked_at_ms = 0
         self._written: dict[int, int] = {}
+        self._damaged: DamagedDataError | None = None
 
     def look(self) -> None:
         """Write down what is due.
 
         Raises:
-            DataFolderError: the catalog cannot be read or written.
+            DataFolderError: the catalog cannot be read or written; or, once all other digests are
+                written, what one is about is damaged: it is tried again.
             StorageUnavailableError: the store cannot be read.
         """
         now_ms = self._clock_ms()
         if 0 <= now_ms - self._looked_at_ms < _LOOK_EVERY_MS:
+            if self._damaged is not None:
+                raise self._damaged
             return
         waits = False
+        self._damaged = None
         for channel in self._catalog.channels():
             day = _due(channel, now_ms)
             if day is None or self._written.get(channel.number) == day:
                 continue
-            # A channel of today has not missed this morning's.
-            if channel.created_at_ms < day * MS_PER_DAY + _AT_HOUR_MS:
-                if not self._is_counted(channel.workspace, day):
-                    waits = True
-                    continue
-                body = digest_body(self._catalog, self._store, channel, day)
-                if body is not None:
-                    event = f"digest_{channel.id}_{day_text(day)}"
-                    new = NewDelivery(channel.workspace, channel.number, event, "digest", body)
-                    self._catalog.add_delivery(new, now_ms)
-            self._written[channel.number] = day
+            try:
+                is_written = self._write(channel, day, now_ms)
+            except DamagedDataError as error:
+                # Of one workspace: the others' digests do not wait for its repair.
+                self._damaged = error
+                continue
+            if is_written:
+                self._written[channel.number] = day
+            waits |= not is_written
         self._looked_at_ms = 0 if waits else now_ms
+        if self._damaged is not None:
+            raise self._damaged
+
+    def _write(self, channel: Channel, day: int, now_ms: int) -> bool:
+        """Write one down, if it is due; False while what it is about is not counted yet."""
+        # A channel of today has not missed this morning's.
+        if channel.created_at_ms >= day * MS_PER_DAY + _AT_HOUR_MS:
+            return True
+        if not self._is_counted(channel.workspace, day):
+            return False
+        body = digest_body(self._catalog, self._store, channel, day)
+        if body is not None:
+            event = f"digest_{channel.id}_{day_text(day)}"
+            new = NewDelivery(channel.workspace, channel.number, event, "digest", body)
+            self._catalog.add_delivery(new, now_ms)
+        return True
 
     def _is_counted(self, workspace: int, day: int) -> bool:
         """Whether all that came before a day is counted: after a start, a meter may be behind."""
@@ -99,6 +119,9 @@ def digest_body(catalog: Catalog, store: UsageStore, channel: Channel, day: int)
         store: usage.
         channel: whose it is.
         day: on which it is sent: it is about the day, or the seven days, before.
+
+    Raises:
+        DamagedDataError: the counts of its month are damaged.
     """
     workspace = catalog.workspace_by_number(channel.workspace)
     if workspace is None:
@@ -107,7 +130,7 @@ def digest_body(catalog: Catalog, store: UsageStore, channel: Channel, day: int)
     last = day - 1
     period = Period.of_day(last)
     months = [
-        store.read_usage(workspace.number, period.shifted(-back), sources=False).workspace
+        _former(store, workspace.number, period.shifted(-back))
         for back in range(FORMER_MONTHS, 0, -1)
     ]
     reading = store.read_usage(workspace.number, period)
@@ -119,8 +142,9 @@ def digest_body(catalog: Catalog, store: UsageStore, channel: Channel, day: int)
     for metric in HEADLINES:
         added = _between(metric, so_far, months[-1], period, day - days)
         line, chart = _of_metric(
-            metric, period, so_far, months, limits.get(metric.name), f"{added:,} {when} {span}"
-        )
+            metric, period, so_far, months, limits.get(metric.name),
+            "" if added is None else f"; {added:,} {when} {span}",
+        )  # fmt: skip
         lines.append(line)
         charts.append(chart)
     names = {each.number: each.name for each in catalog.sources(workspace.number)}
@@ -132,6 +156,11 @@ def digest_body(catalog: Catalog, store: UsageStore, channel: Channel, day: int)
         f" {api_calls.label} this month"
         for at in largest
     ]
+    if any(each is None or not is_possible(each) for each in (so_far, *months)):
+        notes.append(
+            "Counts are damaged, of this month or of one before it, and not learned from: see what"
+            " headcount doctor says."
+        )
     what = "day" if days == 1 else "week"
     event = f"digest_{channel.id}_{day_text(day)}"
     data: dict[str, Any] = {
@@ -147,10 +176,22 @@ def digest_body(catalog: Catalog, store: UsageStore, channel: Channel, day: int)
     return msgspec.json.encode(body).decode()
 
 
-def _between(metric: Metric, so_far: Counts, former: Counts, period: Period, first: int) -> int:
-    """What was new from a day on, of this month or the one before."""
+def _former(store: UsageStore, workspace: int, period: Period) -> Counts | None:
+    """The counts of a month before; None where they are damaged."""
+    try:
+        return store.read_usage(workspace, period, sources=False).workspace
+    except DamagedDataError:
+        return None
+
+
+def _between(
+    metric: Metric, so_far: Counts, former: Counts | None, period: Period, first: int
+) -> int | None:
+    """What was new from a day on, of this month or the one before; None where nobody can say."""
     total = int(metric.of(so_far)[max(0, first - period.first_day) :].sum())
     if first < period.first_day:
+        if former is None:
+            return None
         before = period.shifted(-1)
         total += int(metric.of(former)[first - before.first_day : before.length].sum())
     return total
@@ -160,7 +201,7 @@ def _of_metric(
     metric: Metric,
     period: Period,
     so_far: Counts,
-    months: list[Counts],
+    months: list[Counts | None],
     limit: int | None,
     added: str,
 ) -> tuple[str, dict[str, Any]]:
@@ -173,11 +214,11 @@ def _of_metric(
     if len(so_far) < period.length:
         forecast = forecast_of(metric, period, ahead, months)
     share = f", {100 * now / limit:.0f}% of the plan's {limit:,}" if limit else ""
-    line = f"{metric.title}: {now:,} this month so far{share}; {added}."
+    line = f"{metric.title}: {now:,} this month so far{share}{added}."
     if forecast is not None:
         end = forecast.at_end
         line += f" At the month's end there will be {end.low:,} to {end.high:,}."
-    previous = months[-1][: before.length]
+    previous = so_far[:0] if months[-1] is None else months[-1][: before.length]
     chart = cumulative_chart(
         points,
         unit=metric.label,

@@ -2,7 +2,8 @@
 
 Takes what was new on each day of the month so far and of the months before, gives running totals
 for each day to come; gives none while it cannot tell: for up to three complete days of usage, for a
-single message, or for one day's usage alone. Pure arithmetic.
+single message, for one day's usage alone, or where counts are below zero, which is damage. Pure
+arithmetic.
 
 What the days to come bring is told by `counting.regression`, of each column by itself: identified,
 anonymous and anonymous identified ids fill up differently, and MTU is their sum. How wide the range
@@ -27,7 +28,7 @@ import numpy as np
 from headcount.counting.calendar import Period
 from headcount.counting.metrics import BY_NAME, STORED, Metric
 from headcount.counting.regression import Expected, expected_of
-from headcount.counting.usage import Counts
+from headcount.counting.usage import Counts, is_possible
 
 __all__ = ["FORMER_MONTHS", "Forecast", "Range", "Reach", "forecast_of"]
 
@@ -110,22 +111,23 @@ class Forecast:
 
 
 def forecast_of(
-    metric: Metric, period: Period, days: Counts, former: Sequence[Counts]
+    metric: Metric, period: Period, days: Counts, former: Sequence[Counts | None]
 ) -> Forecast | None:
-    """The forecast of a metric of one scope; None where nothing can be told yet.
+    """The forecast of a metric of one scope; None where nothing can be told.
 
     Args:
         metric: any, stored or following from others.
         period: the month that runs.
         days: what was new on each day of it so far, shape (days, columns); the last one is today,
             which is not complete.
-        former: the same of whole months just before, the latest last, each of shape (31, columns);
-            more than `FORMER_MONTHS` are not looked at.
+        former: the same of whole months just before, the latest last, each of shape (31, columns),
+            or None of one that cannot be read; more than `FORMER_MONTHS` are not looked at, nor
+            is any up to one that is damaged.
     """
     totals = metric.of(days).cumsum().tolist()
-    if not totals or totals[-1] <= 1:
+    if not totals or totals[-1] <= 1 or not is_possible(days):
         return None
-    former = former[-FORMER_MONTHS:]
+    former = _readable(former[-FORMER_MONTHS:])
     first = period.shifted(-len(former))
     months = [counts[: first.shifted(place).length] for place, counts in enumerate(former)]
     months.append(days[:-1])
@@ -154,6 +156,16 @@ def forecast_of(
             for ids, most in zip(ranges, messages.days, strict=True)
         )
     return Forecast(len(days), ranges, learned, len(months) - 1 - begun)
+
+
+def _readable(former: Sequence[Counts | None]) -> list[Counts]:
+    """The months after the last that is damaged: those before it follow one another no more."""
+    found: list[Counts] = []
+    for counts in reversed(former):
+        if counts is None or not is_possible(counts):
+            break
+        found.append(counts)
+    return found[::-1]
 
 
 def _surprise(ahead: Expected) -> float:

@@ -17,7 +17,7 @@ from headcount.counting.facts import Rejection
 from headcount.counting.libraries import LibraryUse
 from headcount.counting.metrics import Metric
 
-__all__ = ["DAYS_MAX", "Counts", "UsageReading", "WorkspaceReading", "all_of"]
+__all__ = ["DAYS_MAX", "Counts", "UsageReading", "WorkspaceReading", "all_of", "is_possible"]
 
 DAYS_MAX = 31
 
@@ -29,6 +29,12 @@ of `headcount.counting.metrics`."""
 def all_of(metrics: Sequence[Metric], counts: Counts) -> Counts:
     """Several metrics as the last axis of an array, out of one whose last axis is the columns."""
     return np.stack([metric.of(counts) for metric in metrics], axis=-1)
+
+
+def is_possible(counts: Counts) -> bool:
+    """Whether no count is below zero. Nothing that is counted makes one be: it is damage, or made
+    by hand, and nothing can be learned from it."""
+    return bool((counts >= 0).all())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ is told of them become durable together; a crash leaves both or none. What no ch
 that is going to be too much, a source that is silent, rules that are others than before) is
 looked for about once a second, and committed by itself. Only scopes with rules are looked at, and
 only those that a change touches. What was told is known by its marks: a clock that is set,
-a start, or rules that change tell nothing twice.
+a start, or rules that change tell nothing twice. Where what a rule is judged by is damaged, it is
+passed over, which is said, and counting goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from headcount.counting.alerts import (
     AlertRule,
@@ -24,36 +25,27 @@ from headcount.counting.alerts import (
     usual_of,
 )
 from headcount.counting.batch import Facts
-from headcount.counting.calendar import Period, day_of_ms, day_text, parse_period
+from headcount.counting.calendar import Period, day_of_ms, day_text
 from headcount.counting.forecast import FORMER_MONTHS, forecast_of
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.months import day_reached
 from headcount.counting.scope_standing import Standing
+from headcount.errors import DamagedDataError
 from headcount.meter.late_and_imported import days_grown, sources_imported
 from headcount.meter.quota_watch import QuotaWatch
 from headcount.meter.silence import Silence
+from headcount.meter.standings import Pending, Place, Standings
+from headcount.meter.unjudged import Unjudged
 from headcount.store.protocol import Change, MeterStore
+from headcount.troubles import Troubles
 
 __all__ = ["AlertWatch"]
-
-Place = tuple[Period, int, int]
-"""A month of a scope: period, workspace, and source, which is 0 for the workspace."""
 
 _LOOK_EVERY_MS = 1_000
 _FORECAST_EVERY_MS = 3_600_000
 _FORECASTS_A_LOOK = 4
-_PLACES_MAX = 4_096
-
-
-@dataclass(slots=True)
-class _Pending:
-    """What becomes true with the commit of a change."""
-
-    standings: dict[Place, Standing] = field(default_factory=dict)
-    arrivals: dict[tuple[int, int], int] = field(default_factory=dict)
-    written: dict[tuple[int, int], int] = field(default_factory=dict)
-    imported: set[tuple[int, int]] | None = None
-    """(workspace, source) of imported messages in it; None where nobody knows."""
+# Kinds of rules that changes are judged by; the others go by the clock.
+_OF_CHANGES = ("count", "unusual")
 
 
 class AlertWatch:
@@ -64,6 +56,7 @@ class AlertWatch:
         setup: gives the rules as they are at the moment: the same object while none has changed;
             None where there are none.
         clock_ms: the time, in milliseconds since 1970.
+        troubles: where it is said that rules cannot be judged; nowhere when None.
     """
 
     def __init__(
@@ -71,17 +64,17 @@ class AlertWatch:
         store: MeterStore,
         setup: Callable[[], AlertSetup] | None,
         clock_ms: Callable[[], int],
+        troubles: Troubles | None = None,
     ) -> None:
-        self._store = store
+        self._store, self._clock_ms = store, clock_ms
+        self._passed_over = Unjudged(troubles or Troubles(None, "meter", clock_ms))
         self._ask = setup
-        self._clock_ms = clock_ms
         self._setup = AlertSetup()
         self._by_scope: dict[tuple[int, int], list[AlertRule]] = {}
         self._quotas = QuotaWatch(store)
-        self._standings: dict[Place, Standing] = {}
-        self._marks: dict[tuple[int, Period], dict[int, set[str]]] = {}
+        self._standings = Standings(store)
         self._last_live_day: int | None = None
-        self._pending = _Pending()
+        self._pending = Pending()
         self._forecast_at_ms: dict[int, int] = {}
         self._looked_at_ms = 0
         self._unjudged = False
@@ -93,7 +86,7 @@ class AlertWatch:
     def takes(self, facts: Facts) -> None:
         """See which facts the next change is made of."""
         self._refresh()
-        self._pending = _Pending()
+        self._pending = Pending()
         self._pending.arrivals, self._pending.written = self._silence.arrived(facts)
         if any(source for _, source in self._by_scope):
             self._pending.imported = sources_imported(facts)
@@ -101,7 +94,7 @@ class AlertWatch:
     def hears(self, moments: Mapping[tuple[int, int], int]) -> None:
         """As `takes`, where only the last live message of each (workspace, source) is known."""
         self._refresh()
-        self._pending = _Pending()
+        self._pending = Pending()
         self._pending.arrivals, self._pending.written = self._silence.told(moments)
 
     def judge(
@@ -128,7 +121,8 @@ class AlertWatch:
         reached: list[QuotaReached] = []
         for place, rejected in self._touched(change).items():
             period, workspace, source = place
-            before = self._standing(place)
+            if (before := self._readable(place)) is None:
+                continue
             after = before.plus(change.counts.get(place), rejected)
             self._pending.standings[place] = after
             is_imported = (workspace, period) in (change.imported if imported is None else imported)
@@ -137,26 +131,23 @@ class AlertWatch:
                 is_imported = is_imported and (workspace, source) in self._pending.imported
             former = before if is_news else after
             for rule in self._by_scope.get((workspace, source), ()):
-                found += self._crossed(rule, period, former, after, today, imported=is_imported)
+                found += self._judged(rule, period, former, after, today, imported=is_imported)
             reached += self._quotas.reached(place, after, now_ms)
         change.alerts = events_of(found, now_ms)
         change.quotas_reached = reached
 
     def committed(self, change: Change) -> None:
         """Take what a change that is durable has made true."""
-        self._standings.update(self._pending.standings)
+        self._standings.take(self._pending.standings)
         self._silence.note(self._pending.arrivals, change.arrivals)
         if change.imported:
             self._silence.forget_days()
-        self._pending = _Pending()
+        self._pending = Pending()
         self._quotas.committed(change.quotas_reached)
         if change.last_metered_day is not None:
             self._last_live_day = max(change.last_metered_day, self._last_live_day or 0)
         for event in change.alerts:
-            for each in event.crossings:
-                month = self._marks.get((event.workspace, parse_period(each.period)))
-                if month is not None:
-                    month.setdefault(each.rule_number, set()).add(each.mark)
+            self._standings.mark(event)
 
     def _touched(self, change: Change) -> dict[Place, int]:
         """Scopes that are watched and that a change touches, with what it rejects of each."""
@@ -171,6 +162,15 @@ class AlertWatch:
                     place = period, each.workspace, source
                     found[place] = found.get(place, 0) + each.messages
         return found
+
+    def _judged(
+        self, rule: AlertRule, *where: Any, imported: bool
+    ) -> list[tuple[AlertRule, Crossing]]:
+        """As `_crossed`, where a rule is one of changes and what it is judged by is not damaged."""
+        if rule.kind not in _OF_CHANGES:
+            return []
+        crossed = self._crossed(rule, *where, imported=imported)
+        return self._passed_over.unless_damaged(rule, crossed)
 
     def _crossed(
         self,
@@ -211,7 +211,7 @@ class AlertWatch:
         self, rule: AlertRule, period: Period, today: int
     ) -> Iterator[tuple[str, Fraction, int | None]]:
         """The thresholds of a rule that a month has not told yet: text, target and limit."""
-        told = self._told(rule, period)
+        told = self._standings.told(rule, period)
         left = [each for each in rule.thresholds if each.text not in told]
         if not left:
             return
@@ -226,7 +226,7 @@ class AlertWatch:
     ) -> Iterator[tuple[AlertRule, Crossing]]:
         mark = f"unusual {day_text(day)}"
         value = int(BY_NAME[rule.metric].of(after.counts)[day - period.first_day])
-        if not value or mark in self._told(rule, period):
+        if not value or mark in self._standings.told(rule, period):
             return
         usual = usual_of(day, self._days_before(rule, period, after))
         if usual is not None and value >= usual.target:
@@ -245,7 +245,7 @@ class AlertWatch:
         for months in (2, 1, 0):
             each = period.shifted(-months)
             place = each, rule.workspace, rule.source
-            counts = standing.counts if not months else self._standing(place).counts
+            counts = standing.counts if not months else self._standings.of(place).counts
             found |= dict(enumerate(metric.of(counts[: each.length]).tolist(), each.first_day))
         return found
 
@@ -267,6 +267,7 @@ class AlertWatch:
         self._refresh()
         if not self._by_scope and not self._quotas:
             self._quotas.over = {}
+            self._passed_over.say()
             return
         now_ms = self._clock_ms()
         if 0 <= now_ms - self._looked_at_ms < _LOOK_EVERY_MS and not self._unjudged:
@@ -281,24 +282,26 @@ class AlertWatch:
         reached: list[QuotaReached] = []
         if self._unjudged:
             for rule in self._setup.rules:
-                standing = self._standing((period, *rule.scope))
-                found += self._crossed(rule, period, standing, standing, today, imported=False)
+                if (stands := self._readable((period, *rule.scope))) is not None:
+                    found += self._judged(rule, period, stands, stands, today, imported=False)
             for place in self._quotas.places(period):
-                reached += self._quotas.reached(place, self._standing(place), now_ms)
+                if (stands := self._readable(place)) is not None:
+                    reached += self._quotas.reached(place, stands, now_ms)
         found += self._forecasts(period, today, now_ms)
         if drained:
             for rule in self._rules_of("silent"):
-                found += self._silent(rule, now_ms)
+                found += self._passed_over.unless_damaged(rule, self._silent(rule, now_ms))
         if found or reached:
             change = Change(alerts=events_of(found, now_ms), quotas_reached=reached)
-            self._pending = _Pending()
+            self._pending = Pending()
             try:
                 self._store.commit(change)
             except BaseException:
                 self._forecast_at_ms.clear()  # what was found is to be found again
                 raise
             self.committed(change)
-        self._quotas.note_over(period, self._standing)
+        self._quotas.note_over(period, self._readable)
+        self._passed_over.say()
         self._unjudged = False
         self._judged_day = today
 
@@ -315,7 +318,7 @@ class AlertWatch:
                 return
             room -= 1
             self._forecast_at_ms[rule.number] = now_ms
-            yield from self._forecast(rule, period, today)
+            yield from self._passed_over.unless_damaged(rule, self._forecast(rule, period, today))
 
     def _forecast(
         self, rule: AlertRule, period: Period, today: int
@@ -324,10 +327,10 @@ class AlertWatch:
         if not targets:
             return
         months = [
-            self._store.alerts.totals(rule.workspace, period.shifted(-back), rule.source).counts
+            self._standings.former(rule, period.shifted(-back))
             for back in range(FORMER_MONTHS, 0, -1)
         ]
-        days = self._standing((period, *rule.scope)).counts[: today - period.first_day + 1]
+        days = self._standings.possible((period, *rule.scope))[: today - period.first_day + 1]
         forecast = forecast_of(BY_NAME[rule.metric], period, days, months)
         if forecast is None:
             return
@@ -350,7 +353,7 @@ class AlertWatch:
             return
         day = day_of_ms(since_ms)
         period, mark = Period.of_day(day), f"silent {day_text(day)}"
-        if mark not in self._told(rule, period):
+        if mark not in self._standings.told(rule, period):
             crossing = crossing_of(
                 rule, period, mark, value=rule.quiet_hours, day=day_text(day), since_ms=since_ms
             )
@@ -364,6 +367,7 @@ class AlertWatch:
         if setup is self._setup:
             return
         self._setup = setup
+        self._passed_over.forget()
         self._by_scope = {}
         for rule in setup.rules:
             self._by_scope.setdefault(rule.scope, []).append(rule)
@@ -371,7 +375,7 @@ class AlertWatch:
         self._last_live_day = self._store.state().last_metered_day
         self._forecast_at_ms = {}
         # Of scopes that no rule was on, changes have passed by unseen.
-        self._standings.clear()
+        self._standings.forget()
         self._silence.watch([rule for rule in setup.rules if rule.kind == "silent"])
         self._unjudged = True
 
@@ -382,19 +386,13 @@ class AlertWatch:
         days = [day for day in (self._last_live_day, last_live_day) if day is not None]
         return day_reached(now_ms, max(days, default=None))
 
-    def _standing(self, place: Place) -> Standing:
-        found = self._standings.get(place)
-        if found is None:
-            if len(self._standings) >= _PLACES_MAX:
-                self._standings.clear()
-                self._marks.clear()
+    def _readable(self, place: Place) -> Standing | None:
+        """Where a scope stands; None where that is damaged, so that nothing of it is judged."""
+        try:
+            return self._standings.of(place)
+        except DamagedDataError as error:
             period, workspace, source = place
-            found = Standing(*self._store.alerts.totals(workspace, period, source))
-            self._standings[place] = found
-        return found
-
-    def _told(self, rule: AlertRule, period: Period) -> set[str]:
-        place = rule.workspace, period
-        if place not in self._marks:
-            self._marks[place] = dict(self._store.alerts.marks(*place))
-        return self._marks[place].get(rule.number, set())
+            rules = self._by_scope.get((workspace, source), ())
+            named = [rule.name or rule.id for rule in rules]
+            self._passed_over.note(named or [f"a quota of {str(period)[:7]}"], error)
+            return None

@@ -106,7 +106,8 @@ class Meter:
         self._pruned_at_ms = 0
         self._marked_at_ms = 0
         self._sources = KnownSources(sources)
-        self._telling = Telling(store, troubles or Troubles(None, "meter", clock_ms))
+        troubles = troubles or Troubles(None, "meter", clock_ms)
+        self._telling = Telling(store, troubles)
         self._aside_changed = True
         self._told_at_ms = 0
         self.before_step: Callable[[], None] = lambda: None
@@ -116,7 +117,7 @@ class Meter:
         self._committing = Committing(store, clock_ms, window_days, self._limits, key_plan)
         self.indexes, self._sealing = self._committing.indexes, self._committing.sealing
         self._lookups = (0, 0)
-        self._alerts = AlertWatch(store, alerts, clock_ms)
+        self._alerts = AlertWatch(store, alerts, clock_ms, troubles)
         self._committing.before_commit = lambda _, change: self._alerts.judge(change)
         self._open_new_journals()
         waiting_ms = take(self._open.values(), self._positions, 0).heads_ms

@@ -68,14 +68,19 @@ class QuotaWatch:
         for each in reached:
             self._reached[each.period].add((each.source, each.metric))
 
-    def note_over(self, period: Period, standing: Callable[[Place], Standing]) -> None:
-        """See which sources have used their quota of the month that runs."""
+    def note_over(self, period: Period, standing: Callable[[Place], Standing | None]) -> None:
+        """See which sources have used their quota of the month that runs.
+
+        Args:
+            period: the month.
+            standing: where a source stands; None where nobody can say, and nothing is refused.
+        """
         until_ms = (period.last_day + 1) * MS_PER_DAY
         self.over = {
             quota.source: until_ms
             for quotas in self._by_source.values()
             for quota in quotas
             if quota.past == "refuse"
-            and standing((period, quota.workspace, quota.source)).reached(quota.metric)
-            >= quota.amount
+            and (stands := standing((period, quota.workspace, quota.source))) is not None
+            and stands.reached(quota.metric) >= quota.amount
         }

@@ -16,9 +16,14 @@ from headcount.counting.cost import money_text
 from headcount.counting.forecast import Forecast
 from headcount.counting.metrics import Metric
 from headcount.page.figures import ChangeText, change_of, day_text, short_day_text
-from headcount.wording import count_text, percent_text, range_text
+from headcount.wording import count_text, month_text, percent_text, range_text
 
 __all__ = ["Against", "Driver", "EstimateText", "LimitUse", "UsageCard", "drivers_of", "usage_card"]
+
+_YOUNG = (
+    "An estimate for the month\N{RIGHT SINGLE QUOTATION MARK}s end needs at least four complete"
+    " days of usage."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,8 @@ class UsageCard:
         estimates: of the month's end, then of the limit; none for a month that is over, or too
             young.
         forecast: what the estimates are made of; None without any.
-        too_early: whether estimates are missing because a month with usage is young.
+        no_estimate: why estimates are missing of a month with usage, or why they are learned from
+            less than there was; empty where nothing is to be said.
     """
 
     key: str
@@ -124,7 +130,7 @@ class UsageCard:
     cost_ahead: str
     estimates: Sequence[EstimateText]
     forecast: Forecast | None
-    too_early: bool
+    no_estimate: str
 
 
 def usage_card(
@@ -134,6 +140,7 @@ def usage_card(
     totals: Sequence[int],
     runs: bool,
     forecast: Forecast | None,
+    damaged: Sequence[str] = (),
     against: Against | None,
     sources: Sequence[tuple[str, int, int]] = (),
     limit: int | None,
@@ -147,6 +154,7 @@ def usage_card(
         days, totals: the days so far and the running total of each.
         runs: whether it is the current month.
         forecast: of the days to come; None where nothing can be told.
+        damaged: first days of months that it could not be learned from.
         against: what it is held against; None without another month.
         sources: name, count so far and how much more than in the other month, of each.
         limit: of the plan.
@@ -172,8 +180,20 @@ def usage_card(
         "" if cost_ahead is None else _cost_ahead(cost_ahead),
         estimates,
         forecast,
-        runs and now > 0 and forecast is None,
+        _no_estimate(damaged, days[0], is_missing=forecast is None) if runs and now else "",
     )
+
+
+def _no_estimate(damaged: Sequence[str], first_day: str, *, is_missing: bool) -> str:
+    if first_day in damaged:
+        return "There is no estimate: counts of this month are damaged. headcount doctor says more."
+    words = ""
+    if damaged:
+        named = ", ".join(month_text(each) for each in damaged)
+        words = f"Nothing is learned from {named} and before, where counts are damaged."
+    if is_missing:
+        words = f"{_YOUNG} {words}"
+    return words.strip()
 
 
 def _cost_ahead(cost: CostEstimate) -> str:

@@ -15,7 +15,6 @@ from msgspec import UNSET, UnsetType
 
 from headcount.api.v1.all_months import MonthsBody
 from headcount.api.v1.daily import DailyBody
-from headcount.api.v1.month_end import Forecasts
 from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
 from headcount.api.v1.summary import SummaryBody, Totals, TotalsChange
@@ -45,7 +44,7 @@ from headcount.page.listings import (
     source_rows,
     sums,
 )
-from headcount.page.one_month import DAILY, forecasts_of_month, no_such_month, of_month
+from headcount.page.one_month import DAILY, Ahead, forecasts_of_month, no_such_month, of_month
 from headcount.page.visits import Viewer, visit_of
 
 __all__ = ["DASHBOARD_HANDLERS", "show_usage"]
@@ -65,7 +64,7 @@ class _MonthAnswers:
     other: OtherMonth | None
     previous: DailyBody | None
     months: MonthsBody
-    forecasts: Forecasts
+    ahead: Ahead
     first: int
     largest: Largest
 
@@ -91,7 +90,7 @@ class _MonthAnswers:
             self.daily,
             self.previous,
             self.summary.plan_limits,
-            self.forecasts,
+            self.ahead.forecasts,
             self.length,
             self.largest,
             used,
@@ -109,7 +108,8 @@ class _MonthAnswers:
             days=self.daily.days,
             totals=getattr(self.daily.workspace, metric.name),
             runs=self.runs,
-            forecast=self.forecasts.of(metric),
+            forecast=self.ahead.forecasts.of(metric),
+            damaged=self.ahead.damaged,
             against=self.other.held_against(row) if self.other and row else None,
             sources=[
                 (each.source_name, count(each.totals), count(each.change))
@@ -156,7 +156,7 @@ async def _read(
         previous = await visit.ask(DailyBody, DAILY, query=[("period", summary.previous.period)])
     other = other_of(summary, named=named_other, current=daily.current_period)
     months = await visit.ask(MonthsBody, "/headcount/v1/months")
-    forecasts = await forecasts_of_month(visit, daily)
+    ahead = await forecasts_of_month(visit, daily)
     return _MonthAnswers(
         workspace,
         sources,
@@ -166,7 +166,7 @@ async def _read(
         other,
         previous,
         months,
-        forecasts,
+        ahead,
         first,
         largest,
     )

@@ -6,9 +6,10 @@ count, or what hinders the server, has changed; only then it asks for the page a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Request, Response, get
@@ -24,6 +25,7 @@ from headcount.page.visits import Viewer, visit_of
 __all__ = [
     "DAILY",
     "MONTH_HANDLERS",
+    "Ahead",
     "forecasts_of_month",
     "freshness_of",
     "no_such_month",
@@ -59,9 +61,21 @@ async def of_month(visit: Viewer, daily: DailyBody, other: OtherMonth | None) ->
     }
 
 
+class Ahead(NamedTuple):
+    """Where a month will end.
+
+    Attributes:
+        forecasts: of its headline metrics.
+        damaged: first days of months that could not be learned from.
+    """
+
+    forecasts: Forecasts
+    damaged: Sequence[str] = ()
+
+
 async def forecasts_of_month(
     visit: Viewer, daily: DailyBody, source_id: str | None = None
-) -> Forecasts:
+) -> Ahead:
     """Forecasts of a month's headline metrics: none of one that is over.
 
     Args:
@@ -74,8 +88,8 @@ async def forecasts_of_month(
         body = await visit.ask(ForecastBody, "/headcount/v1/forecast", query=asked)
         # The month may have turned since the other answers.
         if body.period == daily.period:
-            return body.forecasts
-    return Forecasts()
+            return Ahead(body.forecasts, body.damaged)
+    return Ahead(Forecasts())
 
 
 async def no_such_month(

@@ -14,7 +14,6 @@ from msgspec import UNSET
 from headcount.api.v1.daily import Columns, DailyBody
 from headcount.api.v1.forwarding import ForwardingListBody, ForwardingRecord
 from headcount.api.v1.libraries import LibrariesBody, Library
-from headcount.api.v1.month_end import Forecasts
 from headcount.api.v1.outcomes import OutcomesBody
 from headcount.api.v1.sources import SourceListBody, SourceRecord
 from headcount.api.v1.summary import Totals
@@ -37,7 +36,7 @@ from headcount.page.comparing import (
 from headcount.page.connecting import snippets
 from headcount.page.drawings import source_drawings
 from headcount.page.listings import COUNTED, OTHERS, PARTS, USERS, day_rows
-from headcount.page.one_month import DAILY, forecasts_of_month, no_such_month, of_month
+from headcount.page.one_month import DAILY, Ahead, forecasts_of_month, no_such_month, of_month
 from headcount.page.visits import Viewer, visit_of
 
 __all__ = ["SOURCE_PAGE_HANDLERS", "no_such_source", "show_source"]
@@ -54,7 +53,7 @@ class _SourceAnswers:
     other: OtherMonth | None
     sent_by: list[Library]
     previous: DailyBody | None
-    forecasts: Forecasts
+    ahead: Ahead
 
     @property
     def columns(self) -> Columns:
@@ -83,7 +82,8 @@ class _SourceAnswers:
             days=self.daily.days,
             totals=getattr(self.columns, metric.name),
             runs=self.daily.period == self.daily.current_period,
-            forecast=self.forecasts.of(metric),
+            forecast=self.ahead.forecasts.of(metric),
+            damaged=self.ahead.damaged,
             against=self.other.held_against(row) if self.other and row else None,
             limit=None,
         )
@@ -117,8 +117,8 @@ async def _read(
         asked = [("period", summary.previous.period), named]
         previous = await visit.ask(DailyBody, DAILY, query=asked)
     other = other_of(summary, named=named_other, current=daily.current_period)
-    forecasts = await forecasts_of_month(visit, daily, source.id)
-    return _SourceAnswers(daily, outcomes, other, sent_by, previous, forecasts)
+    ahead = await forecasts_of_month(visit, daily, source.id)
+    return _SourceAnswers(daily, outcomes, other, sent_by, previous, ahead)
 
 
 @get("/page/source")
@@ -170,7 +170,7 @@ async def show_source(
     if assets.can_draw and any(month.columns.api_calls):
         reached = month.outcomes.quotas_reached
         charts = source_drawings(
-            month.daily, month.previous, month.forecasts, month.length, reached
+            month.daily, month.previous, month.ahead.forecasts, month.length, reached
         )
     return await visit.parts.pages.send(
         request,

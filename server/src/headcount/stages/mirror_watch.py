@@ -26,6 +26,7 @@ from headcount.stages.counts_packs import CountsStanding
 from headcount.stages.mirror_changes import TakenState
 from headcount.store.partition_protocol import MirrorStore
 from headcount.store.protocol import Change
+from headcount.troubles import Troubles
 
 __all__ = ["MirrorWatch"]
 
@@ -41,13 +42,18 @@ class MirrorWatch:
         store: of the mirror.
         setup: gives the rules, as `AlertWatch` takes it.
         clock_ms: the time, in milliseconds since 1970.
+        troubles: as `AlertWatch` takes it.
     """
 
     def __init__(
-        self, store: MirrorStore, setup: Callable[[], AlertSetup], clock_ms: Callable[[], int]
+        self,
+        store: MirrorStore,
+        setup: Callable[[], AlertSetup],
+        clock_ms: Callable[[], int],
+        troubles: Troubles | None = None,
     ) -> None:
         self._clock_ms = clock_ms
-        self._watch = AlertWatch(store, setup, clock_ms)
+        self._watch = AlertWatch(store, setup, clock_ms, troubles)
         self._followed: set[str] = set()
 
     def is_left_behind(self, standing: CountsStanding, shown_until_ms: int | None) -> bool:

@@ -60,7 +60,7 @@ def run(task: Task, child: Child) -> None:
         Catalog(folder.catalog, read_only=True) as catalog,
         log_of(settings.cluster, settings.log_days) as log,
     ):
-        watch = MirrorWatch(store, CatalogAlerts(catalog), now_ms)
+        watch = MirrorWatch(store, CatalogAlerts(catalog), now_ms, troubles)
 
         def note(less: CountsLess) -> None:
             note_loss(folder, loss_of_less(less, now_ms()))

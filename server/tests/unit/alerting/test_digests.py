@@ -6,15 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from headcount.alerting.digest_pictures import Drawings
 from headcount.alerting.digests import Digests
 from headcount.alerting.notice_page import notice_of
 from headcount.charts.javascript import can_draw
-from headcount.counting.calendar import MS_PER_DAY
+from headcount.counting.calendar import MS_PER_DAY, Period
+from headcount.counting.metrics import KINDS
+from headcount.counting.usage import DAYS_MAX
+from headcount.errors import DamagedDataError
+from headcount.store.opening import open_store
 from headcount.store.protocol import Change
+from support.damaged_counts import make_negative
 from support.digest_place import FIRST_DAY, DigestPlace
+
+MARCH = Period.of_day(FIRST_DAY)
+FEBRUARY = MARCH.shifted(-1)
 
 
 @pytest.fixture
@@ -66,6 +75,42 @@ def test_it_says_the_day_the_month_the_plan_and_the_sources(place: DigestPlace) 
         "Monthly tracked users by day",
         "API calls by day",
     ]
+
+
+@pytest.mark.parametrize("with_checksum", [True, False])
+def test_a_damaged_month_stops_no_digest_but_its_own(tmp_path: Path, with_checksum: bool) -> None:
+    store = open_store(tmp_path / "store.sqlite")
+    place = DigestPlace(tmp_path, store)
+    try:
+        place.channel("weekly")
+        other = place.catalog.add_workspace("Other", 0)
+        ones = np.ones((DAYS_MAX, len(KINDS)), np.int64)
+        counts = {(MARCH, other.number, 0): ones, (FEBRUARY.shifted(-1), 1, 0): ones}
+        store.commit(Change(counts=counts, counted_until_ms=place.now_ms))
+        place.channel("daily", "other", workspace=other.number)
+        make_negative(tmp_path / "store.sqlite", FEBRUARY, day=27, with_checksum=with_checksum)
+        place.goes_on(6)
+        [record] = place.catalog.deliveries(1)
+        # One before it is said to be that, and not learned from.
+        assert "Counts are damaged" in notice_of(record.body).text
+        make_negative(tmp_path / "store.sqlite", MARCH, day=12, with_checksum=with_checksum)
+        if with_checksum:
+            place.goes_on(7)
+            assert "Counts are damaged" in notice_of(place.catalog.deliveries(1)[0].body).text
+            return
+        refused = 0
+        for _ in range(7 * 24):
+            try:
+                place.goes_on(1 / 24)
+            except DamagedDataError:
+                refused += 1
+        # It is tried again, and said, for as long as it lasts; the other workspace's go on.
+        assert refused == 7
+        assert len(place.catalog.deliveries(1)) == 1
+        assert len(place.catalog.deliveries(other.number)) == 13
+    finally:
+        place.catalog.close()
+        store.close()
 
 
 @pytest.mark.skipif(not can_draw(), reason="needs the extra plot")

@@ -303,3 +303,38 @@ def test_one_day_a_thousandfold_tells_nothing_of_those_to_come(complete: int, co
     brought = burst[3] - ordinary[3]
     assert after.low - brought <= plain.likely <= after.high - brought
     assert after.likely - brought == pytest.approx(plain.likely, rel=0.05)
+
+
+damaged = st.builds(
+    lambda rows: np.array(rows, np.int64).reshape(-1, len(KINDS)),
+    st.integers(6, DAYS).flatmap(
+        lambda days: st.lists(
+            st.one_of(st.integers(0, 500), st.sampled_from([-1, -600, -(2**62), 2**62])),
+            min_size=days * len(KINDS), max_size=days * len(KINDS),
+        )
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(damaged, st.lists(damaged, max_size=3))
+def test_counts_that_are_damaged_stop_nobody(days: Counts, former: list[Counts]) -> None:
+    months = [np.resize(each, (31, len(KINDS))) for each in former]
+    for metric in (CALLS, MTU):
+        found = forecast_of(metric, MONTH, days, months)
+        assert found is None or (days >= 0).all()
+        if found is not None:
+            assert all(each.low <= each.likely <= each.high for each in found.days)
+
+
+def test_nothing_is_learned_from_a_month_that_is_damaged_or_from_those_before_it() -> None:
+    new = [50 + day for day in range(12)]
+    months = [weeks(MONTH.shifted(-back), 40 + back, 20) for back in range(5, 0, -1)]
+    whole = forecast(new, *months)
+    (broken := months[2].copy())[4, IDENTIFIED] = -1
+    for damage in (broken, None):
+        found = forecast_of(CALLS, MONTH, counts(new), [*months[:2], damage, *months[3:]])
+        assert found == forecast(new, *months[3:])
+        assert found != whole
+    (days := counts(new))[3, API_CALLS] = -5
+    assert forecast_of(CALLS, MONTH, days, months) is None

@@ -5,7 +5,7 @@ Takes readings of the month and of the twelve before it, gives what `counting.fo
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from litestar import Request, Response
@@ -22,7 +22,8 @@ from headcount.counting.calendar import Period, day_text, moment_text
 from headcount.counting.forecast import FORMER_MONTHS, Forecast, Range, forecast_of
 from headcount.counting.metrics import HEADLINES, Metric
 from headcount.counting.months import periods_of
-from headcount.counting.usage import Counts
+from headcount.counting.usage import Counts, is_possible
+from headcount.errors import DamagedDataError
 
 __all__ = ["FORECAST_HANDLERS", "ForecastBody", "forecasts_of"]
 
@@ -82,6 +83,13 @@ class ForecastBody(msgspec.Struct, rename="camel"):
     period: Annotated[str, Meta(description="First day of the month that runs, YYYY-MM-DD.")]
     counted_until: Annotated[str, Meta(description="Messages received until then are in here.")]
     forecasts: Forecasts
+    damaged: Annotated[
+        list[str],
+        Meta(
+            description="First days of months, this one or former ones, whose counts are damaged:"
+            " nothing is learned from these and those before them. `headcount doctor` says more."
+        ),
+    ]
 
 
 class ForecastAnswer(msgspec.Struct):
@@ -110,23 +118,35 @@ def read_forecast(request: Request[Any, Any, Any]) -> Response[bytes]:
     caller = caller_of(request)
     source_id = parse_value_param(pairs_of(request.scope["query_string"]), "sourceId")
     month = read_month(caller, None)
+    ahead = forecasts_of(caller, month, source_id)
     found = {
         metric.name: ForecastRecord.of(forecast, month.period)
-        for metric, forecast in forecasts_of(caller, month, source_id).items()
+        for metric, forecast in ahead.told.items()
     }
     until = moment_text(month.reading.counted_until_ms)
-    body = ForecastBody(str(month.period), until, Forecasts(**found))
+    damaged = [str(period) for period in ahead.damaged]
+    body = ForecastBody(str(month.period), until, Forecasts(**found), damaged)
     return answer(ForecastAnswer(body), month.headers())
 
 
-def forecasts_of(
-    caller: Caller, month: MonthView, source_id: str | None = None
-) -> dict[Metric, Forecast]:
-    """Forecasts of the headline metrics of which something can be told.
+class MonthAhead(NamedTuple):
+    """Where a month will end.
+
+    Attributes:
+        told: forecasts of the headline metrics of which something can be told.
+        damaged: months, this one or former ones, whose counts cannot be learned from.
+    """
+
+    told: dict[Metric, Forecast]
+    damaged: list[Period]
+
+
+def forecasts_of(caller: Caller, month: MonthView, source_id: str | None = None) -> MonthAhead:
+    """Where a month will end; of one that is over nothing is told.
 
     Args:
         caller: whose usage it is.
-        month: a reading; of a month that is over nothing is told.
+        month: a reading.
         source_id: of which source; None for the workspace.
 
     Raises:
@@ -134,21 +154,32 @@ def forecasts_of(
     """
     source = None if source_id is None else source_named(caller, source_id)
     if month.past:
-        return {}
-    periods = periods_of(month.reading.first_period, month.period)[1 : FORMER_MONTHS + 1]
+        return MonthAhead({}, [])
+    periods = periods_of(month.reading.first_period, month.period)[FORMER_MONTHS:0:-1]
     now = month.reading.workspace if source is None else counts_of_source(month, source)
-    before = [_counts_before(caller, period, source) for period in reversed(periods)]
+    before = [_counts_before(caller, period, source) for period in periods]
     told = (
         (each, forecast_of(each, month.period, now[: month.days], before)) for each in HEADLINES
     )
-    return {metric: forecast for metric, forecast in told if forecast is not None}
+    damaged = [
+        period
+        for period, counts in zip((*periods, month.period), (*before, now), strict=True)
+        if counts is None or not is_possible(counts)
+    ]
+    return MonthAhead({each: forecast for each, forecast in told if forecast is not None}, damaged)
 
 
-def _counts_before(caller: Caller, period: Period, source: Source | None) -> Counts:
-    """What was new on each day of a former month: of a source, or of the workspace."""
-    if source is None:
-        return read_workspace_month(caller, period).reading.workspace
-    return counts_of_source(read_month(caller, period), source)
+def _counts_before(caller: Caller, period: Period, source: Source | None) -> Counts | None:
+    """What was new on each day of a former month: of a source, or of the workspace.
+
+    None where it is damaged, which must not keep anybody from the month that runs.
+    """
+    try:
+        if source is None:
+            return read_workspace_month(caller, period).reading.workspace
+        return counts_of_source(read_month(caller, period), source)
+    except DamagedDataError:
+        return None
 
 
 FORECAST_HANDLERS = [read_forecast]

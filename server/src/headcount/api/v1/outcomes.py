@@ -30,6 +30,7 @@ from headcount.counting.conflicts import CONFLICTING
 from headcount.counting.facts import Rejection
 from headcount.counting.metrics import BY_NAME
 from headcount.counting.usage import Counts, all_of
+from headcount.errors import DamagedDataError
 
 __all__ = ["OUTCOME_HANDLERS", "OutcomesBody", "ReachedQuota"]
 
@@ -228,13 +229,19 @@ def _days(month: MonthView, counts: Counts, rejected: Iterable[Rejection]) -> li
 
 
 def _outcomes(counts: Sequence[int], rejected: Iterable[Rejection]) -> Outcomes:
-    """Outcomes out of the counts of `_SHOWN` and tallies of rejections and conflicts."""
+    """Outcomes out of the counts of `_SHOWN` and tallies of rejections and conflicts.
+
+    Raises:
+        DamagedDataError: there would be fewer than none.
+    """
     reasons: defaultdict[str, int] = defaultdict(int)
     for rejection in rejected:
         reasons[rejection.reason] += rejection.messages
     conflicting = reasons.pop(CONFLICTING, 0)
     by_reason = dict(sorted(reasons.items()))
     accepted, duplicate = counts
+    if accepted < 0 or duplicate < conflicting:
+        raise DamagedDataError("A count of outcomes is below zero.", "See headcount doctor.")
     return Outcomes(
         accepted,
         duplicate - conflicting,

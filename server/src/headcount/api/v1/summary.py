@@ -213,7 +213,7 @@ def overage_of(totals: Totals, limits: LimitsRecord) -> Overage | UnsetType:
 
 
 def _estimates(caller: Caller, month: MonthView) -> Estimates | UnsetType:
-    told = forecasts_of(caller, month)
+    told = forecasts_of(caller, month).told
     found = {metric.name: Estimate(*forecast.at_end) for metric, forecast in told.items()}
     return Estimates(**found) if found else UNSET
 
