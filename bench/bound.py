@@ -6,7 +6,9 @@ parser, which keep nothing; and the first with what came written to a file that 
 answers. Posts to all of them in turns, over connections that are kept: single messages with the
 same head each time, as a client of its own sends them; single messages of many clients, as a proxy
 does; batches. Gives the processor time of each process for a message: the lower quartile and the
-median of all turns, since neighbours only ever add to it. The meter is paused meanwhile.
+median of all turns, since neighbours only ever add to it, and how many messages a commit of the
+server shared. The meter is paused meanwhile. With several numbers of connections, all is measured
+with each of them.
 """
 
 from __future__ import annotations
@@ -57,15 +59,21 @@ def _measured(stack: ExitStack, folder: Path, options: argparse.Namespace) -> li
         "a bare application that syncs": (kept_url, kept_pids[0]),
         _DURABLE: (server.tracking, server.pids("intake")[0]),
     }
+    shapes = [
+        (f"{name}, {connections} connections", size, proxied, connections)
+        for name, (size, proxied) in _SHAPES.items()
+        for connections in options.connections
+        if size == 1 or not options.singles
+    ]
     rows = []
-    for name, (size, proxied) in _SHAPES.items():
+    for name, size, proxied, connections in shapes:
         loads = {
             side: Load(
                 url,
                 tenant.write_keys[0],
                 size,
                 visitors if side == _DURABLE else Population(),
-                options.connections,
+                connections,
                 proxied=proxied,
             )
             for side, (url, _) in sides.items()
@@ -74,6 +82,7 @@ def _measured(stack: ExitStack, folder: Path, options: argparse.Namespace) -> li
         generator_us: list[float] = []
         for load in loads.values():
             load.run(_WARM_UP_S)
+        before = visitors.messages, _commits(server)
         for turn in range(options.turns):
             for side in list(sides)[:: -1 if turn % 2 else 1]:
                 before_s = run_seconds(sides[side][1])
@@ -83,7 +92,9 @@ def _measured(stack: ExitStack, folder: Path, options: argparse.Namespace) -> li
                 generator_us.append(sent.cpu_s / sent.messages * 1e6)
         for load in loads.values():
             load.close()
+        shared = (visitors.messages - before[0]) / (_commits(server) - before[1])
         rows += _rows(name, costs_us, percentile(generator_us, 25))
+        rows.append(Row(f"Processor time: {name}", "a commit", f"shared by {shared:.0f} messages"))
     server.signal_meter(SIGCONT)
     with closing(server.reader(tenant)) as reader:
 
@@ -93,6 +104,11 @@ def _measured(stack: ExitStack, folder: Path, options: argparse.Namespace) -> li
         wait_until(counted, _COUNTED_WITHIN_S, "metering everything")
         reader.assert_exact(visitors.expected())
     return rows
+
+
+def _commits(server: Server) -> float:
+    """How often the server has made something durable in its journals."""
+    return server.metrics("headcount_commit_seconds_count")['to="journal"']
 
 
 def _rows(name: str, costs_us: dict[str, list[float]], generator_us: float) -> list[Row]:
@@ -120,7 +136,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.bound", description=__doc__)
     parser.add_argument("--turns", type=int, default=15, help="of each side and size")
     parser.add_argument("--seconds", type=float, default=0.4, help="length of a turn")
-    parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    parser.add_argument("--connections", type=int, nargs="+", default=[CONNECTIONS])
+    parser.add_argument("--singles", action="store_true", help="no batches")
     parser.add_argument("--write", action="store_true", help="keep the table, dated")
     options = parser.parse_args()
     # Where hashes of texts fall makes a few hundredths.
