@@ -22,7 +22,6 @@ __all__ = [
     "id_of",
     "made_id",
     "outcome_of",
-    "renewed",
     "tell_outcome",
 ]
 
@@ -79,14 +78,6 @@ def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
     if _ID not in scope and b"x-request-id" not in headers and b"traceparent" not in headers:
         scope[_ID] = made_id()
     return headers
-
-
-def renewed(scope: Scope) -> Scope:
-    """A copy for another request with the same head, which brings no id; it is given one."""
-    fresh = scope.copy()
-    fresh[_ID] = made_id()
-    fresh.pop(_OUTCOME, None)
-    return fresh
 
 
 def made_id() -> str:

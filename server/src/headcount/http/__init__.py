@@ -15,7 +15,7 @@ say. Bounds what connections take, and whom they can keep waiting:
     declined       a request that offered to change to another protocol
     flow           when a connection reads on
     request_target  path and query of a request
-    repeated_head  a head that was parsed for the last request of its connection already
+    plain_head     a head that is nothing out of the ordinary, and need not be parsed
     cycle          one request and its answer: uvicorn's cycle, changed
     crowd          all connections of a process, and which has to go when there are too many
     refused        what the log says of requests that are refused

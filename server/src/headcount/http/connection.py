@@ -25,7 +25,6 @@ from headcount.http.declined import FRAMING, parser_behind_head
 from headcount.http.ending import EndingConnection, bad_request
 from headcount.http.flow import Flow
 from headcount.http.pace import HEADER_BYTES, LARGE_BYTES, NO_SCOPE
-from headcount.http.repeated_head import RepeatedHead
 
 __all__ = ["Connection"]
 
@@ -40,8 +39,6 @@ _END = b"\r\n\r\n"
 _SHORT_BYTES, _SHORT_HEAD_BYTES = 2048, 1024
 # What is parsed at a time of heads and of bodies in chunks: each byte of them may be a step.
 _PIECE_BYTES = 16 * 1024
-# A connection whose heads are so often others is that of a proxy, which many clients share.
-_OTHER_HEADS_MAX = 4
 # So that a body in chunks that is full of such ends is not looked at end by end.
 _CHUNKED_BYTES_MIN = 512
 
@@ -71,10 +68,6 @@ class Connection(EndingConnection):
         self._comes: Cycle | None = None
         # The request that is answered now, or was last; `cycle` is the one that came last.
         self._under_way: Cycle | None = None
-        # The head of the last request, which the next may have again, and how often it had not.
-        self._repeated: RepeatedHead | None = None
-        self._other_heads = 0
-        self._is_fast = False  # whether the request that began last took the fast path
 
     def connection_made(self, transport: Any) -> None:
         """Begin; part of asyncio's interface."""
@@ -127,11 +120,8 @@ class Connection(EndingConnection):
             self._crowd.hold_tls(self, len(data))
         if self._behind:
             self._behind += data
-        elif self._repeated is None or not self._take_again(self._repeated, data):
-            before, is_start = self.cycle, self._is_whole and not self._head_bytes
+        elif not self._take_plain(data):
             self._take(data)
-            if is_start and self.cycle is not before:  # else it waits, unparsed
-                self._remember_head(data)
         if self._behind:
             self.flow.pause_reading()
         if self._behind or self._head_bytes or self._is_told or self._large_head_bytes:
@@ -146,28 +136,21 @@ class Connection(EndingConnection):
             self._is_told = bool(size)
             self._crowd.hold(self, size)
 
-    def _take_again(self, repeated: RepeatedHead, data: bytes) -> bool:
-        """Begin with a request that has the head of the last one; whether it is one."""
+    def _take_plain(self, data: bytes) -> bool:
+        """Begin with a request that has come whole, with a plain head; whether it is one."""
         last = self.cycle
-        if not self._is_whole or self._head_bytes or not last.response_complete:
-            return False
-        parts = repeated.parts(data)
-        if parts is None:
-            self._repeated = None
-            self._other_heads += 1
+        if (
+            not self._is_whole
+            or self._head_bytes
+            or (last is not None and not last.response_complete)
+            or self._crowd.fast_path is None
+            or (cycle := Cycle.plain(self, data)) is None
+        ):
             return False
         self.since_s = self._crowd.now_s
-        self.cycle = cycle = last.again(*parts, self.server_state.default_headers)
+        self.cycle = cycle
         self._start(cycle)
         return True
-
-    def _remember_head(self, data: bytes) -> None:
-        """Remember the head of a request that came whole and alone, and took the fast path."""
-        is_alike = self._is_fast and self._is_whole and self._other_heads < _OTHER_HEADS_MAX
-        if is_alike and self.cycle.fields:  # which one that is answered may have lost
-            self._repeated = RepeatedHead.of(data, self.cycle)
-        if self._repeated is not None:
-            self._large_head_bytes = 0  # it was weighed with its body, and is small without
 
     def _take(self, data: bytes, *, is_granted: bool = False) -> None:
         """Parse what has come, and let a request begin whose head was there."""
@@ -300,13 +283,8 @@ class Connection(EndingConnection):
         size = _HEAD_COPIES * self._head_bytes + HEADER_BYTES * len(self.headers)
         self._large_head_bytes = size if size > LARGE_BYTES else 0
         self._head_bytes = 0
-        before, self._repeated = self.cycle, None
-        self.cycle = cycle = Cycle.of(
-            self,
-            self.server_state.default_headers,
-            self.on_response_complete,
-            self._ask_application,
-        )
+        before = self.cycle
+        self.cycle = cycle = Cycle.of(self)
         self._left_bytes = int(cycle.fields.get(b"content-length", 0))
         self._is_chunked = b"transfer-encoding" in cycle.fields
         if before is None or before.response_complete:
@@ -326,13 +304,11 @@ class Connection(EndingConnection):
             or self.flow.write_paused
             or not fast_path(cycle)
         ):
-            self._ask_application(cycle)
-        else:
-            self._is_fast = True
+            self.ask_application(cycle)
 
-    def _ask_application(self, cycle: Cycle) -> None:
+    def ask_application(self, cycle: Cycle) -> None:
         """Let the application begin with a request, in a round of the loop that has time for it."""
-        self._is_fast, self._repeated = False, None  # it may change what it is given of a head
+        cycle.complete_head(self)
         cycle.message_event = asyncio.Event()
         if cycle.body or not cycle.more_body:
             cycle.message_event.set()
@@ -386,7 +362,7 @@ class Connection(EndingConnection):
     def _forget_head(self) -> None:
         """Keep nothing of a large head whose request is answered, until there is another one."""
         self._large_head_bytes = 0
-        self.url, self.headers, self._repeated = b"", [], None
+        self.url, self.headers = b"", []
         self.cycle.scope, self.cycle.fields = {}, {}  # type: ignore[typeddict-item]
         self._tell()
 

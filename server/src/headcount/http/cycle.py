@@ -8,13 +8,15 @@ time of a small request. Answers that come in parts take uvicorn's way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from headcount.http.plain_head import headers_in, match_plain
 from headcount.http.refused import Refusals
 from headcount.http.request_target import target_of
-from headcount.tracing import headers_of, id_of, renewed
+from headcount.tracing import headers_of, id_of
 
 __all__ = ["Cycle", "FastPath"]
 
@@ -24,7 +26,6 @@ application is asked at once."""
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _WITHOUT_BODY = (204, 304)
-_LENGTH = b"content-length"
 _NAMED, _END = b"x-request-id: ", b"\r\n\r\n"
 
 
@@ -42,7 +43,8 @@ class Cycle(RequestResponseCycle):
     """A connection makes one for each request.
 
     Attributes:
-        fields: the headers by their names, in lower case.
+        sender: Authorization and User-Agent of a plain head, which has nothing else that the fast
+            path asks for; None for any other.
         ask_application: lets the application begin with it.
         message_event: by which the application waits, once it is asked.
         lingers: whether the connection ends with this answer, and the rest of the request's body
@@ -50,7 +52,7 @@ class Cycle(RequestResponseCycle):
         refusals: names requests that are refused in the log.
     """
 
-    fields: Mapping[bytes, bytes]
+    sender: tuple[bytes, bytes] | None = None
     ask_application: Callable[[Cycle], None]
     message_event: Any = _Unheard()
     lingers = False
@@ -62,79 +64,79 @@ class Cycle(RequestResponseCycle):
     expected_content_length = 0
     body: Any = b""
     _head = b""
+    _plain_head = b""  # while `scope` has no more of it than method and target
     # The last head that a connection which goes on was sent, up to the id of its request, and of
     # what it was made: the headers of the server and of the application, the latter as a tuple,
     # which cannot change; its length.
     _made: ClassVar[tuple[Any, Any, int, bytes, int]] = (None, None, 0, b"", 0)
 
     @classmethod
-    def of(
-        cls,
-        connection: Any,
-        default_headers: Any,
-        on_response: Callable[..., None],
-        ask_application: Callable[[Cycle], None],
-    ) -> Cycle:
+    def of(cls, connection: Any) -> Cycle:
         """The request whose head the parser of a connection has just taken."""
         parser = connection.parser
         version = parser.get_http_version()
-        path, raw_path, query = target_of(connection.url)
-        scope = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": version,
-            "server": connection.server,
-            "client": connection.client,
-            "scheme": connection.scheme,
-            "method": parser.get_method().decode("ascii"),
-            "root_path": "",
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "headers": connection.headers,
-            "state": {},
-        }
+        scope = _scope(connection, parser.get_method().decode("ascii"), connection.url, version)
+        scope["headers"] = connection.headers
         fields = headers_of(scope)
-        # Not by uvicorn's way of making one, which sets what stands in the class already.
-        cycle = cls.__new__(cls)
-        cycle.scope = scope  # type: ignore[assignment]
+        cycle = cls._made_for(connection, scope)
         cycle.fields = fields
-        cycle.transport = connection.transport
-        cycle.flow = connection.flow
-        cycle.logger = connection.logger
-        cycle.default_headers = default_headers
         cycle.waiting_for_100_continue = (
             b"expect" in fields and fields[b"expect"].lower() == b"100-continue"
         )
         cycle.keep_alive = version != "1.0" and parser.should_keep_alive()
-        cycle.on_response = on_response
-        cycle.ask_application = ask_application
         return cycle
 
-    def again(self, length: bytes, body: bytes, default_headers: Any) -> Cycle:
-        """The next request of the same connection, whole, whose head is the same but for a length.
+    @classmethod
+    def plain(cls, connection: Any, data: bytes) -> Cycle | None:
+        """The request that came over a connection as a whole, if its head is plain; else None.
 
-        Args:
-            length: what its head says of that.
-            body: all of its body.
-            default_headers: those of the server, as they are now.
+        Until an application is asked, `scope` has no more than the fast path asks for.
         """
-        # As the parser would have it, piece by piece; what takes this for an application may
-        # change it, and so each request has its own.
-        scope = renewed(self.scope)
-        scope["state"] = {}
-        fields = self.fields
-        if fields[_LENGTH] != length:
-            fields = {**fields, _LENGTH: length}
-            scope["headers"] = [*fields.items()]
-        cycle = Cycle.__new__(Cycle)
-        cycle.scope, cycle.fields, cycle.body = scope, fields, body
-        cycle.transport, cycle.flow, cycle.logger = self.transport, self.flow, self.logger
-        cycle.default_headers = default_headers
+        found = match_plain(data)
+        if found is None:
+            return None
+        target, authorization, agent, _, brought_id = found.groups()
+        path, _, query = target_of(target)
+        scope = {
+            "method": "POST",
+            "path": path,
+            "query_string": query,
+            "headers": [(b"x-request-id", brought_id)] if brought_id else [],
+        }
+        cycle = cls._made_for(connection, scope)
+        end = found.end()
+        cycle._plain_head, cycle.body = data[:end], data[end:]
+        cycle.sender = authorization or b"", agent or b""
         cycle.waiting_for_100_continue = cycle.more_body = False
         cycle.keep_alive = True
-        cycle.on_response, cycle.ask_application = self.on_response, self.ask_application
         return cycle
+
+    @classmethod
+    def _made_for(cls, connection: Any, scope: Any) -> Cycle:
+        # Not by uvicorn's way of making one, which sets what stands in the class already.
+        cycle = cls.__new__(cls)
+        cycle.scope = scope
+        cycle.transport, cycle.flow = connection.transport, connection.flow
+        cycle.logger = connection.logger
+        cycle.default_headers = connection.server_state.default_headers
+        cycle.on_response = connection.on_response_complete
+        cycle.ask_application = connection.ask_application
+        return cycle
+
+    def complete_head(self, connection: Any) -> None:
+        """Have all of a head that an application may ask for."""
+        if not self._plain_head:
+            return
+        head, self._plain_head = self._plain_head, b""
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope |= _scope(connection, "POST", head.split(b" ", 2)[1], "1.1")
+        scope["headers"] = headers_in(head)
+        self.fields = headers_of(self.scope)
+
+    @cached_property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """The headers by their names, in lower case."""
+        return dict(headers_in(self._plain_head))
 
     def add(self, body: bytes) -> None:
         """Take a part of the body; the first stays the object that it is, and mostly is all."""
@@ -277,3 +279,22 @@ class Cycle(RequestResponseCycle):
             # Whoever gets the answer ends the connection; it is not ended here behind it.
             self.lingers = self.keep_alive = True
         return head
+
+
+def _scope(connection: Any, method: str, target: bytes, version: str) -> dict[str, Any]:
+    """What an application is told of a request, but for its headers."""
+    path, raw_path, query = target_of(target)
+    return {
+        "type": "http",
+        "asgi": _ASGI,
+        "http_version": version,
+        "server": connection.server,
+        "client": connection.client,
+        "scheme": connection.scheme,
+        "method": method,
+        "root_path": "",
+        "path": path,
+        "raw_path": raw_path,
+        "query_string": query,
+        "state": {},
+    }

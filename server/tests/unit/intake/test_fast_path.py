@@ -86,6 +86,7 @@ class Asked(NamedTuple):
     fields: dict[bytes, bytes]
     body: bytes
     disconnected: bool = False
+    sender: tuple[bytes, bytes] | None = None
 
     def answer(self, start: Event, body: Event) -> None:
         self.fast.answers.append((start["status"], dict(start["headers"]), body["body"]))

@@ -1,5 +1,5 @@
-"""A head that comes again is not parsed again, and whatever is sent, nobody can tell: a connection
-that remembers heads is held against one that parses each."""
+"""A plain head is not parsed, and whatever is sent, nobody can tell: a connection that looks for
+such heads is held against one that parses each."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headcount.http import connection as module
 from headcount.http.connection import Connection
 from headcount.http.crowd import ConnectionBounds, Crowd
 from headcount.http.cycle import Cycle
+from headcount.intake.fast_path import _sender_in
+from headcount.tracing import id_of
 
 SUCCESS: tuple[Any, Any] = (
     {"type": "http.response.start", "status": 200, "headers": ((b"content-length", b"2"),)},
     {"type": "http.response.body", "body": b"ok"},
 )
 LENGTH = b"Content-Length"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 class Transport:
@@ -67,8 +69,10 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         if event["type"] != "http.request":
             return
         size, more = size + len(event["body"]), event["more_body"]
-    body = b"%d of %r" % (size, sorted(scope["headers"]))
+    told = {name: scope[name] for name in scope if name not in ("headcount.request_id", "state")}
+    body = b"%d of %r" % (size, sorted(told.items()))
     scope["headers"].append((b"x-changed", b"by the application"))
+    scope["state"]["changed"] = True
     await send({
         "type": "http.response.start",
         "status": 200,
@@ -77,13 +81,19 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def _brought(scope: Any) -> str:
+    """The id that a request brought, and nothing where it was given one."""
+    found = id_of(scope)
+    return "" if re.fullmatch("[0-9a-f]{32}", found) and found != TRACE else found
+
+
 class Served:
     """One connection, and what came of it."""
 
-    def __init__(self, remembers: int, *, at_once: bool) -> None:
+    def __init__(self, *, parses: bool, at_once: bool) -> None:
         self.taken: list[object] = []
-        self.again = 0
-        self._at_once, self._remembers = at_once, remembers
+        self.plain = 0
+        self._at_once = at_once
         config = uvicorn.Config(
             application, loop="none", http=Connection, ws="none", log_config=None
         )
@@ -91,6 +101,8 @@ class Served:
         state: Any = uvicorn.server.ServerState()
         state.crowd = Crowd(state.connections, ConnectionBounds(), fast_path=self._take)
         self.connection = Connection(config=config, server_state=state, app_state={})
+        if parses:
+            self.connection._take_plain = lambda _data: False  # type: ignore[method-assign]
         self.transport = Transport()
         self.connection.connection_made(self.transport)
 
@@ -98,8 +110,10 @@ class Served:
         scope: Any = cycle.scope
         if scope["path"].startswith("/app"):
             return False
-        told = {name: scope[name] for name in scope if not name.startswith("headcount.")}
-        self.taken.append(({**told, "headers": [*scope["headers"]]}, {**cycle.fields}, cycle.body))
+        asked = [scope[name] for name in ("method", "path", "query_string")]
+        found = cycle.sender or _sender_in(cycle.fields)
+        self.plain += cycle.sender is not None
+        self.taken.append((asked, found, {**cycle.fields}, cycle.body, _brought(scope)))
         then = cycle.pass_on if scope["path"] == "/not" else lambda: cycle.answer(*SUCCESS)
         if self._at_once and scope["path"] != "/not":
             then()
@@ -110,13 +124,8 @@ class Served:
     async def send(self, pieces: list[bytes], *, waits: list[bool] | None = None) -> None:
         """Let pieces come: after each, as a rule, until what it brought is answered."""
         for piece, is_waited_for in zip(pieces, waits or [True] * len(pieces), strict=True):
-            former, module._OTHER_HEADS_MAX = module._OTHER_HEADS_MAX, self._remembers
-            try:
-                if not self.transport.closed:
-                    self.again += self.connection._repeated is not None
-                    self.connection.data_received(piece)
-            finally:
-                module._OTHER_HEADS_MAX = former
+            if not self.transport.closed:
+                self.connection.data_received(piece)
             for _ in range(8 if is_waited_for else 0):
                 await asyncio.sleep(0)
         for _ in range(8 * len(pieces)):
@@ -138,14 +147,26 @@ def request(path: bytes, more: bytes, length: bytes, body: bytes) -> bytes:
 BODIES = st.sampled_from(
     [b"", b"one", b"two", b"x" * 99, b"v" * 1000, b"w" * 1900, b"y" * 3000, b"\r\n\r\n", b"POST /"]
 )
-PATHS = st.sampled_from([b"/fast", b"/fast", b"/fast", b"/fast?q=1", b"/app", b"/not"])
-MORE = st.sampled_from([
-    b"", b"", b"", b"X: 1\r\n", b"X-Request-ID: brought\r\n", b"Connection: close\r\n",
+PATHS = st.sampled_from(
+    [b"/fast"] * 4 + [b"/fast?q=1", b"/app", b"/not", b"/", b"//a/b", b"/f%41st", b"/a:1/b", b"*"]
+)
+ODD = (
+    b"X-Request-ID: brought\r\n", b"X-Request-ID: not one\r\n", b"Connection: close\r\n",
+    b"connection: Keep-Alive\r\n", b"Connection: keep-alive, x\r\n", b"Proxy-Connection: close\r\n",
     b"Expect: 100-continue\r\n", b"X: a\r\nX: b\r\n", b"Connection: Upgrade\r\nUpgrade: h2c\r\n",
-    b"Y: Content-Length: 3\r\n", b"Content-Length: 3\r\n",
+    b"Y: Content-Length: 3\r\n", b"Content-Length: 3\r\n", b"CONTENT-LENGTH: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: gzip\r\n", b"X-Write-Key: k\r\n",
+    b"Authorization: Basic a2V5Og==\r\n", b"authorization: other \r\n", b"Authorization: \r\n",
+    b"User-Agent: analytics-python/2.4.0\r\n", b"User-Agent:Mozilla/5.0\r\n",
+    b"User-Agent:  two spaces\r\n", b"user-agent: a\tb\r\n", b"Accept: \xe4\r\n", b"A: b\r\n c\r\n",
+    b"A: b\nB: c\r\n", b"A b: c\r\n", b"A : b\r\n", b": b\r\n", b"_: b\r\n", b"1: b\r\n",
+    b"A: \0\r\n",
+    b"traceparent: 00-%b-00f067aa0ba902b7-01\r\n" % TRACE.encode(),
     b"".join(b"X-%d: of a browser\r\n" % each for each in range(18)),
+    b"".join(b"X-%d: too many\r\n" % each for each in range(30)),
     b"Cookie: %b\r\n" % (b"c" * 3000),
-])  # fmt: skip
+)  # fmt: skip
+MORE = st.lists(st.sampled_from(ODD), max_size=2).map(b"".join)
 
 
 @st.composite
@@ -166,6 +187,9 @@ def streams(draw: st.DrawFn) -> list[bytes]:
         path, more = draw(PATHS), draw(MORE)
         for body in draw(st.lists(BODIES, min_size=1, max_size=4)):
             each = request(path, more, draw(lengths(body)), body)
+            if draw(st.integers(0, 9)) == 9:
+                at = draw(st.integers(0, len(each) - 1 - len(body)))
+                each = each[:at] + draw(st.binary(max_size=2)) + each[at + 1 :]
             cut = draw(st.integers(1, len(each) - 1)) if draw(st.integers(0, 4)) == 4 else 0
             parts = [each[:cut], each[cut:]] if cut else [each]
             if pieces and draw(st.integers(0, 5)) == 5:
@@ -177,47 +201,44 @@ def streams(draw: st.DrawFn) -> list[bytes]:
 async def both(
     pieces: list[bytes], *, at_once: bool, waits: list[bool] | None = None
 ) -> tuple[Served, Served]:
-    parsed, remembering = Served(0, at_once=at_once), Served(1000, at_once=at_once)
-    for served in (parsed, remembering):
+    parsing, looking = (Served(parses=parses, at_once=at_once) for parses in (True, False))
+    for served in (parsing, looking):
         await served.send(pieces, waits=waits)
-    return parsed, remembering
+    return parsing, looking
 
 
 @given(streams(), st.booleans(), st.data())
-@settings(deadline=None)
-def test_a_head_that_is_remembered_is_the_head_that_is_parsed(
+@settings(deadline=None, max_examples=400)
+def test_what_is_seen_in_a_plain_head_is_what_the_parser_sees(
     pieces: list[bytes], at_once: bool, data: st.DataObject
 ) -> None:
     size = len(pieces)
     waits = data.draw(st.lists(st.booleans(), min_size=size, max_size=size), label="waits")
-    parsed, remembering = asyncio.run(both(pieces, at_once=at_once, waits=waits))
-    assert parsed.again == 0
-    assert remembering.taken == parsed.taken
-    assert remembering.answers() == parsed.answers()
-    assert remembering.transport.closed == parsed.transport.closed
+    parsing, looking = asyncio.run(both(pieces, at_once=at_once, waits=waits))
+    assert parsing.plain == 0
+    assert looking.taken == parsing.taken
+    assert looking.answers() == parsing.answers()
+    assert looking.transport.closed == parsing.transport.closed
 
 
-def test_heads_are_remembered_at_all_and_not_for_ever_where_they_differ() -> None:
-    alike = [request(b"/fast", b"", b"%d" % size, b"x" * size) for size in (3, 3, 10, 0, 3000)]
-    _, remembering = asyncio.run(both(alike, at_once=False))
-    assert remembering.again == 4
-    differ = [request(b"/fast", b"X: %d\r\n" % each, b"1", b"x") for each in range(20)]
-
-    async def counted() -> int:
-        served = Served(module._OTHER_HEADS_MAX, at_once=True)
-        await served.send(differ)
-        return served.again
-
-    assert asyncio.run(counted()) == module._OTHER_HEADS_MAX
-
-
-def test_posts_of_a_browser_are_answered_one_after_the_other() -> None:
-    """Its head and body together weigh what a large head does."""
-    more = b"".join(b"X-%d: of a browser, as it comes\r\n" % each for each in range(15))
-    posts = [request(b"/fast", more, b"%d" % size, b"x" * size) for size in (1500, 1500, 1300)]
-    _, remembering = asyncio.run(both(posts, at_once=False))
-    assert [body for _, _, body in remembering.taken] == [b"x" * 1500, b"x" * 1500, b"x" * 1300]
-    assert remembering.again == 2
+def test_heads_as_trackers_browsers_and_proxies_send_them_are_plain() -> None:
+    heads = [
+        b"",
+        b"User-Agent: analytics-python/2.4.0\r\nAccept-Encoding: gzip, deflate\r\n"
+        b"Connection: keep-alive\r\nContent-Type: application/json\r\n"
+        b"Authorization: Basic a2V5Og==\r\nX-Forwarded-For: 203.0.113.9, 198.51.100.1\r\n"
+        b"X-Request-ID: 0af7651916cd43dd8448eb211c80319c\r\n",
+        b'sec-ch-ua: "Chromium";v="126", "Not;A=Brand";v="8"\r\nsec-ch-ua-mobile: ?0\r\n'
+        b"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)\r\n"
+        b"Origin: https://shop.example.com\r\nSec-Fetch-Mode: cors\r\nCookie: a=b; c=%20\r\n",
+    ]
+    posts = [
+        request(b"/fast", head, b"%d" % size, b"x" * size) for head in heads for size in (0, 9)
+    ]
+    posts += [request(b"/fast", b"", b"3000", b"x" * 3000), posts[0]]
+    parsing, looking = asyncio.run(both(posts, at_once=False))
+    assert looking.taken == parsing.taken
+    assert looking.plain == len(posts)
 
 
 def test_what_waits_is_not_taken_for_the_request_before_it() -> None:
@@ -225,13 +246,13 @@ def test_what_waits_is_not_taken_for_the_request_before_it() -> None:
     heads = [b"X: %d\r\n" % each for each in range(3)]
     first, second, third = (request(b"/fast", head, b"1", b"x") for head in heads)
     pieces, waits = [first, second, third, second], [False, False, True, True]
-    parsed, remembering = asyncio.run(both(pieces, at_once=False, waits=waits))
-    assert remembering.taken == parsed.taken
-    assert len(parsed.taken) == 4
+    parsing, looking = asyncio.run(both(pieces, at_once=False, waits=waits))
+    assert looking.taken == parsing.taken
+    assert len(parsing.taken) == 4
 
 
 def test_a_line_that_says_nothing_behind_a_large_head_is_passed_over() -> None:
     large = request(b"/fast", b"Cookie: %b\r\n" % (b"c" * 3000), b"1", b"x")
-    parsed, remembering = asyncio.run(both([large, b"\r\n", large], at_once=False))
-    assert remembering.taken == parsed.taken
-    assert len(parsed.taken) == 2
+    parsing, looking = asyncio.run(both([large, b"\r\n", large], at_once=False))
+    assert looking.taken == parsing.taken
+    assert len(parsing.taken) == 2
