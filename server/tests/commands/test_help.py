@@ -87,18 +87,20 @@ def test_an_import_loads_nothing_that_only_others_need(tmp_path: Path) -> None:
     """Starting is what most of a small import takes."""
     program = Program(data=tmp_path / "data", cwd=tmp_path)
     program.run("workspace", "add", "Shop")
+    program.run("source", "add", "web", "--workspace", "Shop")
+    command = ["import", "-", "--workspace", "Shop", "--source", "web", "--data", str(program.data)]
     code = (
         "import sys\n"
         "from headcount.cli.main import headcount\n"
-        f"headcount.main(['import', '-', '--workspace', 'Shop', '--data', {str(program.data)!r}],"
-        " standalone_mode=False)\n"
-        "others = ['asyncio', 'rich', 'pyarrow', 'segment_public_api',\n"
+        f"headcount.main({command!r}, standalone_mode=False)\n"
+        "others = ['asyncio', 'numpy.ma', 'rich', 'pyarrow', 'segment_public_api',\n"
         "          'headcount.cli.usage', 'headcount.intake.app', 'headcount.cluster.address',\n"
         "          'headcount.store.partition']\n"
         "print([name for name in others if name in sys.modules], file=sys.stderr)\n"
     )
     record = (
-        b'{"type": "track", "userId": "u", "messageId": "m", "receivedAt": "2021-02-03T10:00:00Z"}'
+        b'{"type": "page", "userId": "u", "messageId": "m", "receivedAt": "2021-02-03T10:00:00Z"}'
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, input=record)
+    assert b"admitted  1\n" in finished.stdout
     assert finished.stderr.decode().splitlines()[-1] == "[]"

@@ -57,7 +57,7 @@ def fold_messages(
         counts.add_from_source(month.of_fact, month.days, ADMITTED)
         folded.facts += len(month.facts)
         live = month.days[(month.facts["flags"] & IMPORTED) == 0]
-        folded.live_days += (np.unique(live).astype(np.int64) + month.period.first_day).tolist()
+        folded.live_days += (np.flatnonzero(np.bincount(live)) + month.period.first_day).tolist()
         fingerprints = message_keys(month.facts["source"], month.facts["message"])
         left_out = _accepted_elsewhere(month, fingerprints, overlay, window_days)
         if left_out is not None:

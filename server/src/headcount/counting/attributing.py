@@ -16,7 +16,7 @@ import numpy.typing as npt
 from headcount.counting.attributes import MOVED, NUMBER_SHIFT, RESERVED
 from headcount.counting.batch import MonthOfFacts
 from headcount.counting.contributions import COLUMNS, DayOfContributions
-from headcount.counting.keys import U8, Slots
+from headcount.counting.keys import U8, Slots, distinct
 from headcount.counting.usage import DAYS_MAX
 
 __all__ = ["MonthOfContributions"]
@@ -89,7 +89,7 @@ class MonthOfContributions:
             owners, days = np.divmod(places, self._days)
             yield from self._split(owners, days + self._first_day, named, counts[used])
         if self._moved:
-            places = np.unique(np.concatenate([each.places for each in self._moved]))
+            places = distinct(np.concatenate([each.places for each in self._moved]))
             counts = np.zeros((len(places), COLUMNS), np.int64)
             for each in self._moved:
                 at = np.searchsorted(places, each.places)

@@ -18,6 +18,7 @@ from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.batch import Facts, bytes_of, is_wide
 from headcount.counting.calendar import MS_PER_DAY, Period
 from headcount.counting.facts import FIRST_MS, IMPORTED, KEY_MASK, WIDE
+from headcount.counting.keys import distinct
 
 __all__ = [
     "AHEAD_DAYS_MAX",
@@ -92,7 +93,7 @@ def sorted_out(facts: Facts, bounds: BelievedDays) -> tuple[Facts, list[Aside]]:
     aside = []
     if impossible.any():
         aside.append(Aside(AsideReason.UNDIGESTIBLE, bytes_of(facts[impossible])))
-    for day in np.unique(days[waiting]).tolist():
+    for day in distinct(days[waiting]).tolist():
         of_day = bytes_of(facts[waiting & (days == day)])
         aside.append(Aside(AsideReason.WAITING, of_day, day=day))
     return facts[~(impossible | waiting)], aside

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from headcount.counting.batch import FACT_DTYPE, Facts
 from headcount.counting.calendar import MS_PER_DAY
 from headcount.counting.facts import FIRST_MS
+from headcount.counting.keys import distinct
 from headcount.importing.line_files import Gathered, UnreadRecord
 from headcount.importing.plain_records import PlainRecords
 from headcount.intake.ports import SourceRef
@@ -94,7 +95,7 @@ def _put_sources(facts: Facts, plain: PlainRecords, kept: _Bools, taker: RecordT
 def _leave_out_sealed(facts: Facts, kept: _Bools, taker: RecordTaker) -> None:
     days = facts["received_at_ms"] // MS_PER_DAY
     where = facts["workspace"].astype(np.int64) * _DAYS_END + days
-    for each in np.unique(where[kept]).tolist():
+    for each in distinct(where[kept]).tolist():
         if taker.is_sealed(*divmod(each, _DAYS_END)):
             kept &= where != each
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headcount.counting.calendar import MS_PER_DAY
+from headcount.counting.keys import distinct
 
 __all__ = ["moments_ms"]
 
@@ -36,7 +37,7 @@ def moments_ms(texts: Sequence[str]) -> tuple[_Ints, _Bools]:
     """
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     found, others = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
-    for length in np.unique(lengths).tolist():
+    for length in distinct(lengths).tolist():
         places = np.flatnonzero(lengths == length)
         if not (length == _TIME_LENGTH or _TIME_LENGTH + 2 <= length <= _TIME_LENGTH_MAX):
             others[places] = True

@@ -8,6 +8,7 @@ import numpy as np
 from headcount.counting.batch import Facts
 from headcount.counting.calendar import Period
 from headcount.counting.facts import IMPORTED
+from headcount.counting.keys import distinct
 from headcount.counting.metrics import Metric
 from headcount.counting.scope_standing import Standing
 
@@ -37,4 +38,4 @@ def sources_imported(facts: Facts) -> set[tuple[int, int]]:
     """(workspace, source) of the messages among these that were imported."""
     imported = facts[(facts["flags"] & IMPORTED) != 0]
     packed = imported["workspace"].astype(np.int64) << 32 | imported["source"]
-    return {(each >> 32, each & 0xFFFFFFFF) for each in np.unique(packed).tolist()}
+    return {(each >> 32, each & 0xFFFFFFFF) for each in distinct(packed).tolist()}

@@ -17,6 +17,7 @@ from headcount.counting.aside import Aside, AsideReason
 from headcount.counting.batch import Facts, bytes_of
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.counting.facts import IMPORTED
+from headcount.counting.keys import distinct
 from headcount.counting.months import day_reached
 from headcount.counting.sealing import is_due, is_plausible, trusted_after
 from headcount.layout import TRASH_KEPT_DAYS
@@ -116,7 +117,7 @@ class Sealing:
         today = self._today()
         days = imported["received_at_ms"] // MS_PER_DAY
         # As one number each: finding out which pairs there are costs ten times as much.
-        pairs = np.unique(imported["workspace"].astype(np.int64) << _DAY_BITS | days)
+        pairs = distinct(imported["workspace"].astype(np.int64) << _DAY_BITS | days)
         days_mask = (1 << _DAY_BITS) - 1
         return {
             (pair >> _DAY_BITS, Period.of_day(pair & days_mask)): today for pair in pairs.tolist()

@@ -15,6 +15,7 @@ from headcount.counting.keys import (
     U32,
     U64,
     KeyBlock,
+    distinct,
     merged,
     message_keys,
     tracked_keys,
@@ -102,3 +103,8 @@ def test_each_column_is_written_and_moved_with_its_key() -> None:
         held.put(np.array([0, 1]), copied)
         assert rows(copied) == rows(block)
         assert copied.fingerprints.base is None
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)))
+def test_distinct_numbers_are_those_of_a_set(numbers: list[int]) -> None:
+    assert distinct(np.array(numbers, np.int64)).tolist() == sorted({*numbers})
