@@ -27,12 +27,14 @@ class ChildState(msgspec.Struct, frozen=True):
         endings: how often it has ended without having been told to, since it last lived for a
             while.
         said: how often, since when and why, as sentences; empty when it has not.
+        passes: whether it was only ended from outside, a few times, and is started again.
     """
 
     role: str
     ready: bool
     endings: int = 0
     said: str = ""
+    passes: bool = False
 
 
 def write_whole(path: Path, value: object) -> bool:

@@ -30,6 +30,7 @@ KINDS = frozenset(
     {
         "alert_ends",
         "alerts_failing",
+        "alerts_unjudged",
         "alerts_written",
         "api_ends",
         "charts",
@@ -96,6 +97,7 @@ class Trouble(msgspec.Struct, frozen=True, rename="camel"):
         since_ms: when it began, milliseconds since 1970.
         times: how often it was met since then.
         hinders: whether messages are refused, or taken and not counted, while it lasts.
+        passes: whether it is on its way to end by itself, and nothing is damaged.
     """
 
     kind: str
@@ -104,6 +106,7 @@ class Trouble(msgspec.Struct, frozen=True, rename="camel"):
     since_ms: int
     times: int
     hinders: bool
+    passes: bool = False
 
 
 class Troubles:
@@ -130,17 +133,18 @@ class Troubles:
         remedy: str = "",
         *,
         hinders: bool = True,
+        passes: bool = False,
         logged_after_s: float = 0.0,
     ) -> None:
         """Say that something is wrong; said again, it is counted and not logged again.
 
         Args:
-            kind, message, remedy, hinders: as in `Trouble`.
+            kind, message, remedy, hinders, passes: as in `Trouble`.
             logged_after_s: what is over sooner is not logged at all, such as what a start brings.
         """
         former = self._now.get(kind)
         since_ms, times = (former.since_ms, former.times) if former else (self._clock_ms(), 0)
-        self._now[kind] = Trouble(kind, message, remedy, since_ms, times + 1, hinders)
+        self._now[kind] = Trouble(kind, message, remedy, since_ms, times + 1, hinders, passes)
         if former is None:
             self._unlogged[kind] = since_ms + round(1000 * logged_after_s)
         self._log_if_due(kind)
@@ -150,11 +154,21 @@ class Troubles:
             telemetry.TROUBLES_MET.labels(kind).inc()
         self._write()
 
-    def restate(self, kind: str, message: str, remedy: str = "", *, hinders: bool = True) -> None:
+    def restate(
+        self,
+        kind: str,
+        message: str,
+        remedy: str = "",
+        *,
+        hinders: bool = True,
+        passes: bool = False,
+    ) -> None:
         """Say otherwise what is wrong already; it is neither logged nor counted."""
         former = self._now.get(kind)
         if former is not None:
-            self._now[kind] = Trouble(kind, message, remedy, former.since_ms, former.times, hinders)
+            self._now[kind] = Trouble(
+                kind, message, remedy, former.since_ms, former.times, hinders, passes
+            )
             self._log_if_due(kind)
             self._write()
 

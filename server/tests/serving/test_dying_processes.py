@@ -30,10 +30,10 @@ def kill_meter(server: Server, times: int) -> None:
         eventually(lambda pid=meter.pid: not psutil.pid_exists(pid), "the meter to be gone")
 
 
-def doctor(server: Server) -> tuple[int, str]:
+def doctor(server: Server, level: str = "problem") -> tuple[int, str]:
     ran = server.program.run("doctor", "--json")
     report = json.loads(ran.stdout)
-    return ran.returncode, json.dumps([f for f in report["findings"] if f["level"] == "problem"])
+    return ran.returncode, json.dumps([f for f in report["findings"] if f["level"] == level])
 
 
 def test_a_meter_that_keeps_ending_is_said_with_number_cause_and_place(tmp_path: Path) -> None:
@@ -73,9 +73,32 @@ def test_a_meter_that_keeps_ending_is_said_with_number_cause_and_place(tmp_path:
         [noted] = server.ask("/readyz").json()["troubles"]
         assert noted["kind"] == "meter_ends"
         assert noted["message"].endswith("It runs again now.")
+        status, warnings = doctor(server, "warning")
+        assert status == 0
+        assert "It runs again now." in warnings
+        assert "it passes by itself" in warnings
         shop.wait_until_counted()
         assert shop.usage()[""].api_calls == 2
         lines = [line for line in server.log if "The meter has ended" in line]
         assert len(lines) <= ENDINGS + 1
     status, problems = doctor(server)
     assert status == 0, problems
+
+
+def test_a_meter_that_was_killed_once_is_no_problem_for_a_nightly_job(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "1") as server:
+        shop = server.shop("Shop", "web")
+        meter = meter_of(server)
+        assert meter is not None
+        meter.kill()
+        body = {"userId": "u", "messageId": "m"}
+        assert server.track("/v1/page", body, shop.write_keys["web"]).status == 200
+        status, problems = doctor(server)
+        assert status == 0, problems
+        shop.wait_until_counted()
+        # That it has ended is forgotten once it has lived: a night later it is no news.
+        state = server.program.data / "run" / "state.json"
+        eventually(lambda: '"endings":1' in state.read_text(), "the state to say so")
+        eventually(lambda: '"passes":true' in state.read_text(), "the meter to have lived a little")
+        status, problems = doctor(server)
+        assert status == 0, problems

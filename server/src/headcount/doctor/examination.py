@@ -29,7 +29,7 @@ from headcount.doctor.parts import check_parts
 from headcount.doctor.plans import check_plans
 from headcount.doctor.spool import check_spool
 from headcount.doctor.sums import check_sums
-from headcount.doctor.troubles import check_troubles, keeps_ending
+from headcount.doctor.troubles import check_troubles, endings_of
 from headcount.errors import OperatorError
 from headcount.identity import part_name, read_identity
 from headcount.journal.view import JournalView, journal_view
@@ -69,7 +69,7 @@ def examine(
     serving = _else(False, lambda: FolderLock.held(folder.serve_lock))
     yield from _guarded("troubles", lambda: check_troubles(read_troubles(folder.troubles)))
     meter = read_whole(folder.backlog, Backlog)
-    meter_ends = keeps_ending(read_whole(folder.state, list[ChildState]) or [], "meter")
+    endings = endings_of(read_whole(folder.state, list[ChildState]) or [], "meter")
     with ExitStack() as stack, ExitStack() as journal_stack:
         journals: list[JournalView] = []
         # Before the store: what the meter prunes later is then still there, or below a position.
@@ -96,9 +96,7 @@ def examine(
         yield from _guarded(
             "lag",
             lambda: [
-                check_lag(
-                    journals, positions, now_ms, meter, serving=serving, meter_ends=meter_ends
-                )
+                check_lag(journals, positions, now_ms, meter, serving=serving, endings=endings)
             ],
         )
         # Recounting may take long, and the log of a journal cannot shrink while it is read.

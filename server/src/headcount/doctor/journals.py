@@ -12,6 +12,7 @@ from pathlib import Path
 
 from headcount.backlog import Backlog
 from headcount.doctor.findings import REPAIR, Finding, ok, problem, warning
+from headcount.doctor.troubles import PASSING
 from headcount.journal.view import JournalView, last_id_of
 from headcount.sqlite.reading import damage
 from headcount.wording import number_of
@@ -100,7 +101,7 @@ def check_lag(
     meter: Backlog | None,
     *,
     serving: bool,
-    meter_ends: str = "",
+    endings: tuple[str, bool] = ("", True),
 ) -> Finding:
     """How much is acknowledged and not metered yet, and when it will be.
 
@@ -110,8 +111,8 @@ def check_lag(
         now_ms: the moment.
         meter: what the meter of the running server has last said of itself.
         serving: whether a server runs.
-        meter_ends: how often the meter of the running server, or of the last one, has ended, and
-            why; empty when it has not.
+        endings: how often the meter of the running server, or of the last one, has ended, and
+            why, empty when it has not; and whether that passes.
     """
     waiting = [journal.waiting(positions.get(journal.uuid, 0)) for journal in journals]
     facts = sum(each.facts for each in waiting)
@@ -122,10 +123,13 @@ def check_lag(
         return ok("lag", "Everything that was acknowledged is metered.", **details)
     lag = number_of(facts, "message", "is", "are")
     message = f"{lag} not metered yet; the oldest waits for {waited_s:,} s."
-    if meter_ends:
+    said, passes = endings
+    if said and passes and serving:
+        return warning("lag", f"{message} {said}", PASSING, **details)
+    if said and not passes:
         return problem(
             "lag",
-            f"{message} {meter_ends}",
+            f"{message} {said}",
             "They are counted once the meter lives; what it says above, and the server's log, name"
             " what keeps it from that.",
             **details,

@@ -69,7 +69,7 @@ class Unjudged:
             f" {named}. {next(iter(self._why.values()))}"
         )
         remedy = "Counting goes on. See what headcount doctor says, and repair it."
-        is_new = all(each.kind != _KIND for each in self._troubles.now())
-        (self._troubles.begin if is_new else self._troubles.restate)(
-            _KIND, said, remedy, hinders=False
-        )
+        if any(each.kind == _KIND for each in self._troubles.now()):
+            self._troubles.restate(_KIND, said, remedy, hinders=False)
+        else:
+            self._troubles.begin(_KIND, said, remedy, hinders=False)

@@ -3,6 +3,8 @@
 A child that ends once is started again, and the log says so. One that keeps ending is a trouble:
 told with its number, since when, why, and where in the journals counting stands, once when it is
 noticed and then each time the number has doubled; it is over when the child has lived for a while.
+One that somebody has ended, as an operator or the system does, and that is started again, is told
+apart: that passes.
 """
 
 from __future__ import annotations
@@ -28,6 +30,11 @@ STEADY_AFTER_S = 10.0
 _OVER_AFTER_S = 120.0
 _TROUBLE_FROM = 2
 """A child that ends so often, without having lived for a while in between, is a trouble."""
+_PASSES_BELOW = 3
+"""A child that is ended from outside so often in a row will not come to its work by itself."""
+_FROM_OUTSIDE = frozenset(
+    -each for each in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+)
 
 _WHAT = {
     "meter": ("The meter", "Messages are taken and kept, and not counted meanwhile."),
@@ -71,13 +78,20 @@ class Endings:
         number: tells it from others of its role; 0 for the first.
         troubles: where to say that it keeps ending.
         clock_ms: the time, in milliseconds since 1970.
+        on_life: called when the child has lived for a little, and for a while.
 
     Attributes:
         count: how often it has ended since it last lived for a while.
+        passes: whether that is nothing that has to be looked into, so far.
     """
 
     def __init__(
-        self, role: str, number: int, troubles: Troubles, clock_ms: Callable[[], int]
+        self,
+        role: str,
+        number: int,
+        troubles: Troubles,
+        clock_ms: Callable[[], int],
+        on_life: Callable[[], None] = lambda: None,
     ) -> None:
         self._role = role
         self._kind = f"{role}_ends" if not number else f"{role}_{number + 1}_ends"
@@ -86,6 +100,8 @@ class Endings:
         self._since_ms = 0
         self._sentence = ""
         self.count = 0
+        self.passes = False
+        self._on_life = on_life
 
     @property
     def sentence(self) -> str:
@@ -103,6 +119,13 @@ class Endings:
         self.count += 1
         if self.count == 1:
             self._since_ms = self._clock_ms()
+        was_passing = self.count == 1 or self.passes
+        self.passes = (
+            was_passing
+            and self.count < _PASSES_BELOW
+            and status in _FROM_OUTSIDE
+            and refusal is None
+        )
         since = datetime.fromtimestamp(self._since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         what, meanwhile = _WHAT[self._role]
         times = "once" if self.count == 1 else f"{self.count} times"
@@ -119,25 +142,28 @@ class Endings:
         # The first of these is logged by what it is told to.
         if self.count > _TROUBLE_FROM and self.count & (self.count - 1) == 0:
             _log.error("%s", self._sentence)
-        self._troubles.begin(self._kind, self._sentence)
+        self._troubles.begin(self._kind, self._sentence, passes=self.passes)
 
     async def watch_life(self) -> None:
         """Say that it does its work again, when it has for a little, and for a while."""
         await asyncio.sleep(STEADY_AFTER_S)
         self.runs_again()
+        self._on_life()
         await asyncio.sleep(_OVER_AFTER_S - STEADY_AFTER_S)
         self.lives()
+        self._on_life()
 
     def runs_again(self) -> None:
         """It has lived for a little: it does its work, and what is known stays to be seen."""
+        self.passes = True
         if self.count >= _TROUBLE_FROM:
-            self._troubles.restate(
-                self._kind, f"{self._sentence} It runs again now.", hinders=False
-            )
+            said = f"{self._sentence} It runs again now."
+            self._troubles.restate(self._kind, said, hinders=False, passes=True)
 
     def lives(self) -> None:
         """It has lived for a while: what was before is over."""
         self.count = 0
+        self.passes = False
         self._sentence = ""
         self._troubles.end(self._kind)
 

@@ -175,7 +175,7 @@ class _Processes:
         self._listening = Listening(*sockets.urls(settings))
 
         def process(role: Role, sock: socket.socket | None, number: int = 0) -> _Process:
-            return _Process(role, sock, Endings(role, number, troubles, now_ms))
+            return _Process(role, sock, Endings(role, number, troubles, now_ms, self._write_state))
 
         self._front = [process("intake", sock, number) for number, sock in enumerate(tracking)]
         self._front.append(process("api", api))
@@ -384,7 +384,7 @@ class _Processes:
 
     def _write_state(self) -> None:  # for /readyz, which the api process answers
         self._states.tell(
-            ChildState(p.role, p.ready, p.endings.count, p.endings.sentence)
+            ChildState(p.role, p.ready, p.endings.count, p.endings.sentence, p.endings.passes)
             for p in (*self._front, *self._behind)
             if not self._is_optional(p) or p.process is not None
         )

@@ -78,3 +78,37 @@ def test_of_every_role_it_can_be_said_that_it_ended(
         endings.ended(-9, None, "")
     assert [trouble.kind for trouble in read_troubles(tmp_path)] == [f"{role}_ends"]
     assert f"{role}_ends" in KINDS
+
+
+FAULT = (1, OVERFLOW)
+KILLED = (-9, None)
+
+
+@pytest.mark.parametrize(
+    ("lives", "passes"),
+    [
+        ([KILLED], True),
+        ([(-15, None), KILLED], True),
+        ([KILLED] * 3, False),
+        ([FAULT], False),
+        ([KILLED, FAULT], False),
+        # What was a fault of its own is none the less one because somebody has killed it then.
+        ([FAULT, KILLED], False),
+        # It has run into a fault of the C library, or of the machine's memory.
+        ([(-11, None)], False),
+        ([(3, None)], False),
+    ],
+)
+def test_what_was_ended_from_outside_a_few_times_passes(
+    troubles: Troubles, tmp_path: Path, lives: list[tuple[int, Refusal | None]], passes: bool
+) -> None:
+    endings = Endings("meter", 0, troubles, lambda: NOON_MS)
+    for status, refusal in lives:
+        endings.ended(status, refusal, "")
+    assert endings.passes is passes
+    assert {each.passes for each in read_troubles(tmp_path)} <= {passes}
+    endings.runs_again()
+    assert endings.passes
+    assert all(each.passes for each in read_troubles(tmp_path))
+    endings.lives()
+    assert (endings.count, endings.passes) == (0, False)
