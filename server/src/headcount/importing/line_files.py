@@ -184,9 +184,9 @@ class LineFile(LineReader):
 
     def _fill(self, records_max: int) -> None:
         """Hold as much as may be cut out, and do not wait for more lines than that."""
-        parts = [self._held[self._at :]]
+        parts: list[bytes | memoryview] = [memoryview(self._held)[self._at :]]
         room = _CHUNK_BYTES + self._record_bytes_max + _MORE_BYTES - len(parts[0])
-        lines = parts[0].count(b"\n") if self._is_slow else 0
+        lines = self._held.count(b"\n", self._at) if self._is_slow else 0
         while room > 0 and lines < records_max and (more := self._next(room)):
             # A pipe or a compressed file gives less at once than there will be.
             self._is_slow = len(more) < room

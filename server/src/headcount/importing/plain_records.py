@@ -135,23 +135,23 @@ def take_plain(
         are_named: whether it matters how sources are called.
     """
     pieces = [
-        _taken(piece, count, hasher, limits, are_named=are_named)
-        for piece, count in _pieces(lines, records)
+        _taken(piece, ends, hasher, limits, are_named=are_named)
+        for piece, ends in _pieces(lines, records)
     ]
     return _joined(pieces, digest_of(lines))
 
 
-def _pieces(lines: bytes, records: int) -> Iterator[tuple[bytes, int]]:
-    """The lines, as many at once as stay in a processor's cache with all that is made of them."""
-    if records <= _PIECE_RECORDS:
-        yield lines, records
-        return
-    ends = np.append(np.flatnonzero(np.frombuffer(lines, np.uint8) == _LF), len(lines)).tolist()
+def _pieces(lines: bytes, records: int) -> Iterator[tuple[bytes, _Ints]]:
+    """The lines, as many at once as stay in a processor's cache with all that is made of them; and
+    where each of them ends."""
+    ends = np.append(np.flatnonzero(np.frombuffer(lines, np.uint8) == _LF), len(lines))
+    assert len(ends) == records, "each record is a line"
     start = 0
     for first in range(0, records, _PIECE_RECORDS):
-        last = min(first + _PIECE_RECORDS, records) - 1
-        yield lines[start : ends[last]], last - first + 1
-        start = ends[last] + 1
+        some = ends[first : first + _PIECE_RECORDS]
+        end = int(some[-1])
+        yield lines[start:end], some - start
+        start = end + 1
 
 
 def _joined(pieces: Sequence[PlainRecords], digest: bytes) -> PlainRecords:
@@ -176,10 +176,11 @@ def _joined(pieces: Sequence[PlainRecords], digest: bytes) -> PlainRecords:
 
 
 def _taken(
-    lines: bytes, records: int, hasher: IdHasher, limits: PlainLimits, *, are_named: bool
+    lines: bytes, ends: _Ints, hasher: IdHasher, limits: PlainLimits, *, are_named: bool
 ) -> PlainRecords:
+    records = len(ends)
     is_other = np.zeros(records, np.bool_)
-    decoded = _decoded(lines, records, is_other, limits.record_bytes)
+    decoded = _decoded(lines, ends, is_other, limits.record_bytes)
     types, events = [each.type for each in decoded], [each.event for each in decoded]
     codes = np.fromiter(map(_TYPES.get, types, repeat(-1)), np.int64, records)
     is_other |= codes < 0
@@ -251,14 +252,12 @@ def _hash_ids(
         facts["previous"] = np.where(is_alias, before, 0)
     if is_group.any():
         texts = _texts([each.group_id for each in decoded], limits.id_characters, is_other)
-        is_other |= is_group & _are_none(texts)
+        is_other |= is_group & np.fromiter((not each for each in texts), np.bool_, len(texts))
 
 
-def _decoded(lines: bytes, records: int, is_other: Bools, bytes_max: int) -> list[_Record]:
+def _decoded(lines: bytes, ends: _Ints, is_other: Bools, bytes_max: int) -> list[_Record]:
     """A record of each line, and a stand-in for one that is not plain, which is marked."""
-    ends = np.append(np.flatnonzero(np.frombuffer(lines, np.uint8) == _LF), len(lines))
-    starts = np.append(0, ends[:-1] + 1)
-    assert len(ends) == records, "each record is a line"
+    records, starts = len(ends), np.append(0, ends[:-1] + 1)
     is_other |= ends - starts > bytes_max
     # Only where each line is between braces is it one record of which nothing is in another line.
     seen = np.frombuffer(lines, np.uint8)
@@ -291,7 +290,7 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _texts(ids: Sequence[_Id], characters_max: int, is_other: Bools) -> Sequence[str | None]:
-    """Ids as texts, None for nothing; one that may be none is marked."""
+    """Ids as texts, None or empty for nothing; one that may be none is marked."""
     if {*map(type, ids)} <= _TEXT_OR_NOTHING:
         present: Iterator[str] = filter(None, ids)  # type: ignore[arg-type]
         if max(map(len, present), default=0) <= characters_max:

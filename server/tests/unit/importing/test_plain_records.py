@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headcount.counting.attributes import NUMBER_SHIFT, Attributes, NumberedAttributes
@@ -127,6 +127,7 @@ def together(chunks: Iterable[ImportChunk]) -> Seen:
 
 
 @settings(max_examples=400)
+@example([json.dumps(USUAL | {"type": "group", "groupId": ""}).encode()], b"\n", 1)
 @given(st.lists(LINES, max_size=12), st.sampled_from([b"\n", b"\r\n"]), st.integers(1, 6))
 def test_taken_together_they_are_what_they_are_one_by_one(
     lines: list[bytes], ending: bytes, chunk_records: int
