@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -336,6 +337,19 @@ def test_a_picture_is_drawn(program: Program, shop: Shop, tmp_path: Path) -> Non
     file = tmp_path / "both.png"
     assert run(program, shop, *against_theirs(shop), "--plot", str(file)).returncode == 3
     assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_shows_the_one_count_of_an_invoice(program: Program, shop: Shop) -> None:
+    invoice = program.cwd / "invoice.csv"
+    invoice.write_text("Month,API calls\nFeb 2021,2245\n")
+    finished = run(program, shop, "--theirs", str(invoice), "--plot", "both.svg")
+    assert finished.returncode == 0, finished.stderr
+    picture = (program.cwd / "both.svg").read_text()
+    # Ours is a line of all days, and theirs a point, since no line goes through a single one.
+    [line] = re.findall(r'<path aria-label="[^"]*" role="[^"]*" [^>]*d="(M[^"]*L[^"]*)"', picture)
+    assert line.count("L") == 27
+    assert picture.count('aria-roledescription="point"') == 1
+    assert "on each day" not in picture
 
 
 @pytest.mark.parametrize(

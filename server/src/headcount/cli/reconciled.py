@@ -230,7 +230,7 @@ def draw_reconciled(found: Reconciled, file: str, file_format: str, *, dark: boo
         chart
         for each in shown
         for chart in difference_charts(
-            [BothTotals(day.day + 1, day.ours, day.theirs) for day in each.days],
+            _both_totals(found, each),
             unit=each.metric.label,
             days=found.period.length,
             title=f"{each.metric.label}, {title}",
@@ -239,6 +239,20 @@ def draw_reconciled(found: Reconciled, file: str, file_format: str, *, dark: boo
     with whole_target(file, binary=True) as stream:
         stream.write(in_one_picture(charts, file_format, dark=dark))
     say(f"Both counts are drawn in {file}.")
+
+
+def _both_totals(found: Reconciled, of: Difference) -> list[BothTotals]:
+    """What either side knows up to the last day: theirs may have the month alone."""
+    ours, theirs = (
+        (side.sources[source].days if source else side.workspace)[of.metric.name]
+        for side, source in ((found.ours, of.ours_id), (found.theirs, of.theirs_id))
+    )
+    pairs = list(zip(ours, theirs, strict=True))[: found.last_day + 1]
+    return [
+        BothTotals(day, *pair)
+        for day, pair in enumerate(pairs, 1)
+        if any(each is not None for each in pair)
+    ]
 
 
 def _csv_rows(found: Reconciled) -> Iterator[Sequence[object]]:
