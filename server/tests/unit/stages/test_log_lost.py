@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from headcount.counting.calendar import MS_PER_DAY, Period
-from headcount.counting.metrics import API_CALLS
+from headcount.counting.metrics import API_CALLS, IDENTIFIED
 from headcount.errors import StorageUnavailableError
+from headcount.stages.counts_less import CountsLess
 from headcount.store.protocol import Change
 from support.oracle import PlainFact
 from support.rig import assert_equal_to_oracle
@@ -210,6 +211,34 @@ def test_what_a_living_node_has_deleted_and_nobody_has_is_waited_for_until_someb
     cluster.restart("facts-0")
     posted(cluster, 9)
     assert counted(cluster) == 7
+
+
+def test_of_ids_too_what_was_handed_on_and_deleted_is_waited_for_until_it_is_accepted(
+    cluster: StagedCluster,
+) -> None:
+    posted(cluster, 0)
+    cluster.keep("keys-0")
+    posted(cluster, 3)
+    for _ in range(40):  # until outboxes have deleted it
+        cluster.step()
+    cluster.server.wipe()
+    cluster.restore("keys-0")
+    posted_unsettled(cluster, 6)
+    for _ in range(200):
+        cluster.step()
+    meter, outbox = cluster.meter("keys-0"), cluster.hosts["facts-0"].partitions[0].relay
+    assert outbox is not None
+    [missing] = outbox.standing().lost
+    assert meter.chain.lacking() == [missing.queue]
+    meter.accepted = lambda: {missing.queue: missing.upto}
+    cluster.settle()
+    assert (meter.chain.lacking(), outbox.standing().lost) == ([], [])
+    usage = meter.store.read_usage(1, Period.of_day(FIRST_DAY))
+    assert int(usage.workspace[:, IDENTIFIED].sum()) == 4
+    # The mirror says by how much that is less than it has shown.
+    [less] = cluster.noted
+    assert isinstance(less, CountsLess)
+    assert (less.partition, less.ids) == ("keys-0", 2), "one came since"
 
 
 def posted_unsettled(cluster: StagedCluster, number: int) -> list[PlainFact]:
