@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from headcount.http.connection import Connection
 from headcount.http.crowd import ConnectionBounds, Crowd
 from headcount.http.cycle import Cycle
+from headcount.http.plain_head import digits_again, match_plain
 from headcount.intake.fast_path import _sender_in
 from headcount.tracing import id_of
 
@@ -148,7 +149,8 @@ BODIES = st.sampled_from(
     [b"", b"one", b"two", b"x" * 99, b"v" * 1000, b"w" * 1900, b"y" * 3000, b"\r\n\r\n", b"POST /"]
 )
 PATHS = st.sampled_from(
-    [b"/fast"] * 4 + [b"/fast?q=1", b"/app", b"/not", b"/", b"//a/b", b"/f%41st", b"/a:1/b", b"*"]
+    [b"/fast"] * 4
+    + [b"/else", b"/fast?q=1", b"/app", b"/not", b"/", b"//a/b", b"/f%41st", b"/a:1/b", b"*"]
 )
 ODD = (
     b"X-Request-ID: brought\r\n", b"X-Request-ID: not one\r\n", b"Connection: close\r\n",
@@ -156,7 +158,8 @@ ODD = (
     b"Expect: 100-continue\r\n", b"X: a\r\nX: b\r\n", b"Connection: Upgrade\r\nUpgrade: h2c\r\n",
     b"Y: Content-Length: 3\r\n", b"Content-Length: 3\r\n", b"CONTENT-LENGTH: 3\r\n",
     b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: gzip\r\n", b"X-Write-Key: k\r\n",
-    b"Authorization: Basic a2V5Og==\r\n", b"authorization: other \r\n", b"Authorization: \r\n",
+    b"Authorization: Basic a2V5Og==\r\n", b"Authorization: Basic b3RoOg==\r\n",
+    b"authorization: other \r\n", b"Authorization: \r\n",
     b"User-Agent: analytics-python/2.4.0\r\n", b"User-Agent:Mozilla/5.0\r\n",
     b"User-Agent:  two spaces\r\n", b"user-agent: a\tb\r\n", b"Accept: \xe4\r\n", b"A: b\r\n c\r\n",
     b"A: b\nB: c\r\n", b"A b: c\r\n", b"A : b\r\n", b": b\r\n", b"_: b\r\n", b"1: b\r\n",
@@ -239,6 +242,23 @@ def test_heads_as_trackers_browsers_and_proxies_send_them_are_plain() -> None:
     parsing, looking = asyncio.run(both(posts, at_once=False))
     assert looking.taken == parsing.taken
     assert looking.plain == len(posts)
+
+
+def test_a_head_that_comes_again_is_known_by_all_but_its_length() -> None:
+    first = request(b"/fast", b"A: b\r\n", b"3", b"one")
+    found = match_plain(first)
+    assert found is not None
+    head, digits = found[0], found.span(4)
+    for size in (3, 0, 99, 123_456):
+        again = request(b"/fast", b"A: b\r\n", b"%d" % size, b"x" * size)
+        known = digits_again(head, digits, again)
+        assert known is not None
+        (start, behind), end = known
+        assert (int(again[start:behind]), again[end:]) == (size, b"x" * size)
+    for other in (b"/other", b"A: c\r\n", b"03", b"4"):
+        data = first.replace({b"/": b"/fast", b"A": b"A: b\r\n"}.get(other[:1], b"3"), other)
+        assert digits_again(head, digits, data) is None
+    assert digits_again(b"", (0, 0), first) is None
 
 
 def test_what_waits_is_not_taken_for_the_request_before_it() -> None:

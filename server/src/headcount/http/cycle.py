@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from headcount.http.plain_head import headers_in, match_plain
+from headcount.http.plain_head import digits_again, headers_in, match_plain
 from headcount.http.refused import Refusals
 from headcount.http.request_target import target_of
 from headcount.tracing import headers_of, id_of
@@ -64,7 +64,8 @@ class Cycle(RequestResponseCycle):
     expected_content_length = 0
     body: Any = b""
     _head = b""
-    _plain_head = b""  # while `scope` has no more of it than method and target
+    # While `scope` has no more of it than method and target; and where its length stands in it.
+    _plain_head, _digits = b"", (0, 0)
     # The last head that a connection which goes on was sent, up to the id of its request, and of
     # what it was made: the headers of the server and of the application, the latter as a tuple,
     # which cannot change; its length.
@@ -92,21 +93,24 @@ class Cycle(RequestResponseCycle):
 
         Until an application is asked, `scope` has no more than the fast path asks for.
         """
-        found = match_plain(data)
-        if found is None:
+        last: Cycle | None = connection.cycle
+        if last is not None and (again := digits_again(last._plain_head, last._digits, data)):
+            path, sender, brought_id = last.scope["path"], last.sender, None
+            digits, end = again
+        elif found := match_plain(data):
+            target, authorization, agent, _, brought_id = found.groups()
+            path = target_of(target)[0]
+            sender = authorization or b"", agent or b""
+            # One that brings an id is not that of the next request as well.
+            digits, end = found.span(0 if brought_id else 4), found.end()
+        else:
             return None
-        target, authorization, agent, _, brought_id = found.groups()
-        path, _, query = target_of(target)
-        scope = {
-            "method": "POST",
-            "path": path,
-            "query_string": query,
-            "headers": [(b"x-request-id", brought_id)] if brought_id else [],
-        }
+        scope: dict[str, Any] = {"method": "POST", "path": path, "query_string": b""}
+        if brought_id:
+            scope["headers"] = [(b"x-request-id", brought_id)]
         cycle = cls._made_for(connection, scope)
-        end = found.end()
         cycle._plain_head, cycle.body = data[:end], data[end:]
-        cycle.sender = authorization or b"", agent or b""
+        cycle._digits, cycle.sender = digits, sender
         cycle.waiting_for_100_continue = cycle.more_body = False
         cycle.keep_alive = True
         return cycle

@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterator
 from string import ascii_letters
 
-__all__ = ["headers_in", "match_plain"]
+__all__ = ["digits_again", "headers_in", "match_plain"]
 
 # So few that none counts as large, whatever is made of it.
 _HEAD_BYTES_MAX, _HEADERS_MAX = 1024, 24
+
+_DIGITS_MAX = 6
 
 # In the order of their groups. A head with two of a name is the parser's: it says which counts.
 _TAKEN = ("authorization", "user-agent", "content-length", "x-request-id")
@@ -60,6 +62,29 @@ def match_plain(data: bytes) -> re.Match[bytes] | None:
     found = _match(data, 0, _HEAD_BYTES_MAX)
     # Digits may have zeros before them, or be none; what is said so is parsed.
     return found if found and found[4] == b"%d" % (len(data) - found.end()) else None
+
+
+def digits_again(
+    head: bytes, digits: tuple[int, int], data: bytes
+) -> tuple[tuple[int, int], int] | None:
+    """Where the length stands in what is one request, with a head that differs in nothing else.
+
+    Whoever posts over a connection of their own sends the same head each time. Gives the end of the
+    head as well; None for anything else.
+
+    Args:
+        head: a plain one, or nothing.
+        digits: where its length stands; at its start where there is to be no other like it.
+        data: all that came.
+    """
+    start, behind = digits
+    if not start or data[:start] != head[:start]:
+        return None
+    at = data.find(b"\r", start, start + _DIGITS_MAX + 1)
+    if at < 0 or not data.startswith(head[behind:], at):
+        return None
+    end = at + len(head) - behind
+    return ((start, at), end) if data[start:at] == b"%d" % (len(data) - end) else None
 
 
 def headers_in(head: bytes) -> list[tuple[bytes, bytes]]:
