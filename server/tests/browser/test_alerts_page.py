@@ -90,6 +90,29 @@ def test_rules_are_added_changed_and_removed(place: Installation, browser: Brows
         assert [each.kind for each in place.catalog.alert_rules()] == ["silent"]
 
 
+def test_hours_of_silence_are_changed_and_no_other_is_taken_for_them(
+    place: Installation, browser: Browser
+) -> None:
+    with page_of(place) as home, window(browser, home) as opened:
+        opened.sign_in(place.admin_secret)
+        opened.go("/page/alerts")
+        page = opened.page
+        row = page.locator("tr", has_text="Website is silent")
+        for typed, said in (("12", "after 12 hours of silence"), ("1.5", ""), ("400", "")):
+            row.locator("summary", has_text="Change").click()
+            row.get_by_label("Hours of silence").fill(typed)
+            row.get_by_role("button", name="Set").click()
+            shown = page.locator("#notice" if said else "#notice.failed")
+            expect(shown).to_contain_text(said or "from 1 to 336")
+        # What is no number is not a day instead.
+        page.get_by_label("Tell when").select_option("silent:apiCalls")
+        page.get_by_label("Hours of silence").first.fill("two")
+        page.get_by_role("button", name="Add rule").click()
+        expect(page.locator("#notice.failed")).to_contain_text("from 1 to 336")
+        [rule] = place.catalog.alert_rules()
+        assert rule.quiet_hours == 12
+
+
 def test_the_log_shows_every_try_and_tells_again(place: Installation, browser: Browser) -> None:
     with page_of(place) as home, window(browser, home) as opened:
         opened.sign_in(place.admin_secret)

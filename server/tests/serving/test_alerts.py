@@ -115,6 +115,9 @@ def test_what_nobody_could_be_told_is_said_and_told_once_there_is_a_channel(
         eventually(
             lambda: b"Nobody is told of alerts" in server.ask("/readyz").body, "/readyz to say so"
         )
+        # What to do is what helps here, and nothing of channels that fail.
+        assert b"headcount alert resend" in server.ask("/readyz").body
+        assert b"three days" not in server.ask("/readyz").body
         channel = run(
             shop, "channel", "add", "ops", "--workspace", "Shop", "--webhook", receiver.url,
             "--allow-private",

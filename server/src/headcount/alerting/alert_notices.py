@@ -146,8 +146,8 @@ def sentence(crossing: Crossing, scope: str) -> str:
         )
     elif crossing.metric in SHARES:
         said = (
-            f"{_number(crossing.value)} % of the messages of {scope} in {month} are {label}: the"
-            f" threshold of {crossing.threshold} is reached."
+            f"{_number(crossing.value)} % of the messages of {scope} in {month} are"
+            f" {label.removesuffix(' messages')}: the threshold of {crossing.threshold} is reached."
         )
     elif crossing.kind == "forecast":
         said = (
@@ -176,4 +176,6 @@ def _title(workspace: str, crossings: Sequence[Crossing], sentences: Sequence[st
     reached = [
         f"{ALERT_METRICS[each.metric].label} {each.threshold or each.kind}" for each in crossings
     ]
-    return f"Headcount: {workspace}: {', '.join(reached)}"[:200]
+    by_import = " (by an import)" if all(each.imported for each in crossings) else ""
+    listed = f"Headcount: {workspace}: {', '.join(reached)}"
+    return listed[: 200 - len(by_import)] + by_import

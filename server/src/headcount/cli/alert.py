@@ -19,7 +19,7 @@ from headcount.cli.lookup import (
 )
 from headcount.cli.options import as_json_option, settings_options, workspace_option
 from headcount.clock import now_ms
-from headcount.counting.alerts import ALERT_METRICS
+from headcount.counting.alerts import ALERT_METRICS, QUIET_HOURS_MAX
 from headcount.errors import OperatorError, UsageError
 from headcount.terminal import print_json, print_record, print_table, say
 
@@ -34,7 +34,6 @@ _KINDS = ("count", "forecast", "unusual", "silent")
 _BY_OPTION = {each.option: name for name, each in ALERT_METRICS.items()}
 _LABELS = {each.wire: each.label for each in ALERT_METRICS.values()}
 _OPTIONS = {each.wire: each.option for each in ALERT_METRICS.values()}
-_HOURS_MAX = 24 * 14
 _DIGITS_MAX = 15
 
 
@@ -81,7 +80,7 @@ Examples:
 )
 @click.option(
     "--hours",
-    type=click.IntRange(1, _HOURS_MAX),
+    type=click.IntRange(1, QUIET_HOURS_MAX),
     default=24,
     show_default=True,
     help="For how long nothing must have come.",
@@ -137,7 +136,9 @@ Examples:
 @click.argument("rule")
 @workspace_option(required=False)
 @click.option("--at", "thresholds", multiple=True, metavar="N", help="The thresholds from now on.")
-@click.option("--hours", type=click.IntRange(1, _HOURS_MAX), help="For how long nothing must come.")
+@click.option(
+    "--hours", type=click.IntRange(1, QUIET_HOURS_MAX), help="For how long nothing must come."
+)
 @click.option("--channel", "names", multiple=True, help="Tell only these; all for all there are.")
 @click.option("--name", help="What people call it.")
 @click.option("--on/--off", "is_on", default=None, help="Whether it is judged by.")

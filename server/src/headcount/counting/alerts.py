@@ -21,6 +21,7 @@ from headcount.counting.metrics import BY_NAME, HEADLINES, Metric, Named
 __all__ = [
     "ALERT_METRICS",
     "BY_THE_DAY",
+    "QUIET_HOURS_MAX",
     "SHARES",
     "SHARE_MESSAGES_MIN",
     "THRESHOLDS_MAX",
@@ -65,6 +66,8 @@ SHARE_MESSAGES_MIN = 100
 """A share of fewer messages than these says nothing."""
 
 THRESHOLDS_MAX = 20
+QUIET_HOURS_MAX = 24 * 14
+"""For how many hours nothing may have come at most before a rule of silence tells."""
 _AMOUNT_MAX = 10**15
 _PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s?%")
 _NUMBER = re.compile(r"[0-9]{1,15}")

@@ -14,7 +14,7 @@ from headcount.api.v1.alert_rules import AlertBody, AlertListBody
 from headcount.api.v1.channels import ChannelBody, ChannelListBody, NewChannelBody
 from headcount.api.v1.sources import SourceListBody
 from headcount.api.v1.workspace import WorkspaceBody
-from headcount.counting.alerts import BY_THE_DAY, SHARES
+from headcount.counting.alerts import BY_THE_DAY, QUIET_HOURS_MAX, SHARES
 from headcount.counting.metrics import HEADLINES
 from headcount.page.changes import changing
 from headcount.page.sessions import Notice
@@ -27,6 +27,11 @@ _LOG = "/headcount/v1/alert-log"
 _PAGE = "/page/alerts"
 _ADMIN = "admin"
 _BETWEEN = re.compile(r"[\s;]+|,(?=\s)|,(?=\d+%)")
+_USUAL_HOURS = 24
+_NO_HOURS = Notice(
+    f"Hours of silence are a whole number from 1 to {QUIET_HOURS_MAX}; empty is {_USUAL_HOURS}.",
+    "failed",
+)
 # What a form offers: one word for a kind and a metric together.
 _LOOKS_AT = {
     **{f"count:{each.wire}": f"{each.label} so far" for each in HEADLINES},
@@ -65,7 +70,9 @@ async def alerts(request: Request[Any, Any, Any]) -> Response[bytes]:
 @changing("/page/alerts/rules", back=_PAGE)
 async def add_rule(visit: Visit, form: dict[str, str], _named: str) -> Notice:
     kind, _, metric = form.get("looks-at", "").partition(":")
-    hours = form.get("hours", "").strip()
+    hours = _hours(form.get("hours", ""))
+    if kind == "silent" and hours is None:
+        return _NO_HOURS
     body = {
         "kind": kind,
         "metric": metric or None,
@@ -73,7 +80,7 @@ async def add_rule(visit: Visit, form: dict[str, str], _named: str) -> Notice:
         "sourceId": form.get("source") or None,
         "channelIds": [form["channel"]] if form.get("channel") else [],
         "name": form.get("name", "").strip(),
-        "quietHours": int(hours[:9]) if hours.isascii() and hours.isdigit() else 24,
+        "quietHours": hours or _USUAL_HOURS,
     }
     made = await visit.ask(AlertBody, _ALERTS, method="POST", body=body)
     told = "What the month has reached already is told now."
@@ -93,8 +100,23 @@ def _thresholds(text: str) -> list[str]:
     return [each for each in _BETWEEN.split(text.replace(" %", "%")) if each]
 
 
+def _hours(text: str) -> int | None:
+    """The hours that somebody typed, a day if none; None for what is none."""
+    hours = text.strip() or f"{_USUAL_HOURS}"
+    found = int(hours[:9]) if hours.isascii() and hours.isdigit() else 0
+    return found if 1 <= found <= QUIET_HOURS_MAX else None
+
+
 @changing("/page/alerts/rules/{named:str}/change", back=_PAGE)
 async def change_rule(visit: Visit, form: dict[str, str], named: str) -> Notice:
+    if (typed := form.get(f"hours-{named}")) is not None:
+        if (hours := _hours(typed)) is None:
+            return _NO_HOURS
+        of_silence = {"quietHours": hours}
+        changed = await visit.ask(AlertBody, f"{_ALERTS}/{named}", method="PATCH", body=of_silence)
+        return Notice(
+            f"{changed.alert.name} is told after {changed.alert.quiet_hours} hours of silence now."
+        )
     body = {"thresholds": _thresholds(form.get(f"at-{named}", ""))}
     changed = await visit.ask(AlertBody, f"{_ALERTS}/{named}", method="PATCH", body=body)
     told = f"{changed.alert.name} is told at {', '.join(changed.alert.thresholds)} now."

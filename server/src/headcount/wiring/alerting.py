@@ -45,6 +45,14 @@ _TIDY_EVERY_S = 600.0
 # A receiver may take its time, and a server that is told to stop does not.
 _ENDS_WITHIN_S = 1.0
 _FAILURES = 3
+_OF_CHANNELS = (
+    "Each alert is tried for three days; `headcount alert log` shows every try. Remove a channel"
+    " that is gone, or switch it on again."
+)
+_OF_UNTOLD = (
+    "Add a channel: `headcount channel add`. What nobody was told is in `headcount alert log`, and"
+    " is told by `headcount alert resend ID`."
+)
 
 
 def run(task: Task, child: Child) -> None:
@@ -149,15 +157,11 @@ def _report(catalog: Catalog, deliverer: Deliverer, troubles: Troubles) -> None:
         if number in channels and waiting >= WAITING_MAX
     ]
     said += [f"{WAITING_MAX:,} alerts wait for {', '.join(full)}: no more can."] if full else []
-    said += _untold(catalog)
-    tell(
-        troubles,
-        "alerts_failing",
-        " ".join(said),
-        "Each alert is tried for three days; `headcount alert log` shows every try. Remove a"
-        " channel that is gone, or switch it on again; add one where there is none: `headcount"
-        " channel add`.",
-    )
+    remedies = [_OF_CHANNELS] if said else []
+    if untold := _untold(catalog):
+        said += untold
+        remedies.append(_OF_UNTOLD)
+    tell(troubles, "alerts_failing", " ".join(said), " ".join(remedies))
 
 
 def _report_drawings(drawings: Drawings, troubles: Troubles) -> None:

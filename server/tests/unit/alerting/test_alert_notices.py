@@ -1,4 +1,4 @@
-"""What an alert says in money, where the plan has a price."""
+"""What an alert says: of imports, of shares, and in money, where the plan has a price."""
 
 from __future__ import annotations
 
@@ -60,3 +60,31 @@ def test_nothing_is_said_of_money_where_nothing_is_charged(more: dict[str, Any])
     found = told(crossing(**more))
     assert "overageCost" not in found
     assert "plan so far" not in found["text"]
+
+
+def test_a_title_says_that_an_import_brought_all_of_it() -> None:
+    def title(*imported: bool) -> str:
+        found = tuple(
+            crossing(imported=each, threshold=f"{at}%") for at, each in enumerate(imported, 1)
+        )
+        event = AlertEvent("evt_1", 1, AT_MS, (1,), found)
+        return str(json.loads(alert_body(event, ("w1", "Shop"), {}))["data"]["title"])
+
+    assert title(True, True) == "Headcount: Shop: MTU 1%, MTU 2% (by an import)"
+    assert title(True, False) == title(False, False) == "Headcount: Shop: MTU 1%, MTU 2%"
+    assert title(True).endswith("An import brought it.")
+    long = title(*[True] * 20)
+    assert len(long) <= 200
+    assert long.endswith(" (by an import)")
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("rejected_share", "24.5 % of the messages of Shop in May 2026 are rejected: the"),
+        ("duplicate_share", "24.5 % of the messages of Shop in May 2026 are duplicates: the"),
+    ],
+)
+def test_a_share_of_messages_is_said_plainly(metric: str, words: str) -> None:
+    found = told(crossing(metric=metric, value=24.5, target=10, threshold="10%", limit=None))
+    assert found["text"].startswith(words)

@@ -15,13 +15,12 @@ from headcount.api.wire.context import Caller, caller_of
 from headcount.api.wire.contract import Contract, answer, body_of, endpoint
 from headcount.api.wire.problems import Problem
 from headcount.catalog import AlertRuleRecord, limits_on
-from headcount.counting.alerts import ALERT_METRICS, THRESHOLDS_MAX, AlertKind
+from headcount.counting.alerts import ALERT_METRICS, QUIET_HOURS_MAX, THRESHOLDS_MAX, AlertKind
 from headcount.counting.calendar import day_of_ms, moment_text
 from headcount.errors import UsageError
 
 __all__ = ["ALERT_RULE_HANDLERS", "AlertBody", "AlertListBody", "AlertRecord"]
 
-_HOURS_MAX = 24 * 14
 _BY_WIRE = {each.wire: name for name, each in ALERT_METRICS.items()}
 Thresholds = Annotated[
     list[str],
@@ -32,7 +31,7 @@ Thresholds = Annotated[
     ),
 ]
 Hours = Annotated[
-    int, Meta(description="For how long nothing must have come.", ge=1, le=_HOURS_MAX)
+    int, Meta(description="For how long nothing must have come.", ge=1, le=QUIET_HOURS_MAX)
 ]
 _KIND = (
     "What it looks at: the month's `count` so far, judged by the most that it has been; the"
