@@ -202,6 +202,27 @@ def test_metrics_of_quotas_and_alerts_are_called_as_everywhere(program: Program,
     assert "count, rejected messages" in program.run("alert", "list").stdout
 
 
+def test_what_happens_past_a_quota_stays_until_somebody_says_otherwise(
+    program: Program, shop: Any
+) -> None:
+    program.json("source", "add", "web", "--workspace", "Shop")
+    quota = ("source", "quota", "web")
+    refused(program.run(*quota, "--past", "refuse"), 2, "web has no quota", "--api-calls")
+
+    def told(*options: str) -> list[tuple[str, int, str]]:
+        found = program.json(*quota, *options)["quotas"]
+        return [(each["metric"], each["amount"], each["past"]) for each in found]
+
+    assert told("--api-calls", "50") == [("apiCalls", 50, "mark")]
+    assert told("--past", "refuse") == [("apiCalls", 50, "refuse")]
+    # Who only gives it more room does not open it to everything.
+    assert told("--api-calls", "90") == [("apiCalls", 90, "refuse")]
+    both = told("--mtu", "7")
+    assert sorted(both) == [("apiCalls", 90, "refuse"), ("mtu", 7, "mark")]
+    assert {past for _, _, past in told("--past", "mark")} == {"mark"}
+    assert told("--api-calls", "none", "--past", "refuse") == [("mtu", 7, "mark")]
+
+
 def test_a_link_is_made_listed_and_revoked(program: Program, shop: Any) -> None:
     program.json("source", "add", "web", "--workspace", "Shop")
     add = ("link", "add", "--workspace", "Shop")

@@ -33,6 +33,7 @@ def _amount_options(command: Callable[..., None]) -> Callable[..., None]:
 Examples:
   headcount source quota web --api-calls 1000000 --past refuse
   headcount source quota web --mtu 5000 --past mark
+  headcount source quota web --past refuse
   headcount source quota web --api-calls none
   headcount source quota web"""
 )
@@ -41,10 +42,8 @@ Examples:
 @click.option(
     "--past",
     type=click.Choice(["refuse", "mark"]),
-    default="mark",
-    show_default=True,
     help="Refuse messages past it with 429, which senders send again; or take them, and mark in"
-    " outcomes and charts where it began.",
+    " outcomes and charts where it began. Default: as it is; of a new quota mark.",
 )
 @workspace_option(required=False)
 @settings_options("data")
@@ -52,7 +51,7 @@ Examples:
 def quota(
     settings: Settings,
     source: str,
-    past: str,
+    past: str | None,
     workspace: str | None,
     as_json: bool,
     **wanted: str | None,
@@ -64,10 +63,22 @@ def quota(
     """
     with opened_catalog(settings) as catalog:
         found = found_source(catalog, source, workspace)
-        for metric in HEADLINES:
-            if (text := wanted[metric.name]) is not None:
-                amount = _amount(metric.option, text)
-                catalog.set_quota(found.number, metric.name, amount, past, now_ms())
+        amounts: dict[str, int | None] = {
+            metric.name: _amount(metric.option, text)
+            for metric in HEADLINES
+            if (text := wanted[metric.name]) is not None
+        }
+        held = {each.metric: each for each in catalog.quotas() if each.source == found.number}
+        if past is not None and not amounts:
+            amounts = {name: each.amount for name, each in held.items()}
+            if not amounts:
+                raise UsageError(
+                    f"{found.name} has no quota that --past could be about.",
+                    "Give its amount too, such as --api-calls 1000000.",
+                )
+        for name, amount in amounts.items():
+            now = past or (held[name].past if name in held else "mark")
+            catalog.set_quota(found.number, name, amount, now, now_ms())
         told = _told(catalog, found)
     if as_json:
         print_json({"sourceId": found.id, "quotas": told})
