@@ -237,11 +237,14 @@ def _outcomes(counts: Sequence[int], rejected: Iterable[Rejection]) -> Outcomes:
     reasons: defaultdict[str, int] = defaultdict(int)
     for rejection in rejected:
         reasons[rejection.reason] += rejection.messages
-    conflicting = reasons.pop(CONFLICTING, 0)
+    told = reasons.pop(CONFLICTING, 0)
     by_reason = dict(sorted(reasons.items()))
     accepted, duplicate = counts
-    if accepted < 0 or duplicate < conflicting:
+    if accepted < 0 or duplicate < 0:
         raise DamagedDataError("A count of outcomes is below zero.", "See headcount doctor.")
+    # A partition of a cluster that was put back may find the copies of before on another day, or
+    # not at all; what was told of them stays, and may be more than there are now.
+    conflicting = min(told, duplicate)
     return Outcomes(
         accepted,
         duplicate - conflicting,
