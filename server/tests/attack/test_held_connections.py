@@ -196,6 +196,23 @@ def test_large_heads_of_whole_requests_fill_no_memory(
     assert memory.grown() < 120 * MIB
 
 
+# By Basic, and by a header that the fast path leaves to the application.
+@pytest.mark.parametrize("key", [b"Authorization: Basic bm9uZTo=", b"X-Write-Key: none"])
+def test_bodies_of_requests_that_were_answered_fill_no_memory(
+    server: Server, honest: Honest, key: bytes
+) -> None:
+    head = b"POST /v1/track HTTP/1.1\r\nHost: t\r\n%b\r\nContent-Length: 200000\r\n\r\n" % key
+    with measured(server) as memory, ExitStack() as stack:
+        for _ in range(700):
+            connection = stack.enter_context(connect(server.tracking))
+            connection.sendall(head + b" " * 200_000)
+            assert b" 401 " in connection.recv(1 << 16)
+        honest.post(2)
+        assert_healthy(server)
+    honest.assert_answered()
+    assert memory.grown() < 60 * MIB
+
+
 @pytest.mark.parametrize("data", [FORM, MULTIPART, FORM + b"x" * 59_000])
 def test_forms_that_do_not_come_take_nobody_s_place(
     server: Server, shop: Shop, data: bytes

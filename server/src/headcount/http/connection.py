@@ -345,6 +345,8 @@ class Connection(EndingConnection):
         """A request is answered; called by its cycle."""
         self.server_state.total_requests += 1
         self.since_s = self._crowd.now_s
+        if (answered := self._under_way) is not None:
+            answered.body = b""  # nobody asks for it now, and the connection may stay for minutes
         if self._large_head_bytes and not self.pipeline:
             self._forget_head()  # of the request that came last, which is answered
         if self.cycle.lingers:
