@@ -61,8 +61,9 @@ class CountsFeed:
 
     def _note(self, change: Change) -> None:
         if change.erased:
-            # What is gone is in no list of what changed: all that is left is told.
-            self._wanted_since = 0
+            # What is gone is in no list of what changed: all that is left is told, also to whoever
+            # comes later with a state of before.
+            self._known_from, self._wanted_since = self._store.generation, 0
         counts = frozenset((w, period, s) for period, w, s in change.counts)
         of_sources = (*change.rejections, *change.libraries, *change.conflicting)
         tallied = [each[:3] for each in of_sources]
@@ -76,7 +77,7 @@ class CountsFeed:
         while self._held > _REMEMBERED_MAX:
             oldest = self._changed.popleft()
             self._held -= len(oldest.counts) + len(oldest.tallies) + 1
-            self._known_from = oldest.generation
+            self._known_from = max(self._known_from, oldest.generation)
 
     def hear(self, tells: Iterable[FreshCounts | CountsWanted]) -> None:
         """Learn what mirrors lack."""

@@ -103,3 +103,27 @@ def test_a_partition_that_is_put_back_is_erased_again_and_that_is_no_loss(
     assert cluster.noted == []
     erase(cluster)
     assert (shown(cluster, GONE), shown(cluster, OTHER)) == (0, 12)
+
+
+def test_a_node_that_was_off_meanwhile_hears_that_it_is_erased_with_what_comes_next(
+    cluster: StagedCluster,
+) -> None:
+    closed(cluster)
+    (cluster.folder / "mirror1").mkdir()
+    cluster.start_mirror()
+    cluster.settle()
+    off = cluster.mirrors.pop()
+    for name in cluster.names:
+        cluster.meter(name).erase({GONE})
+    cluster.settle()
+    # What was published then, nobody reads any more who comes an hour later.
+    cluster.now_ms += 3_600_000
+    cluster.mirrors.append(off)
+    for number in range(8):
+        name = f"late {number}"
+        fact = PlainFact(cluster.now_ms + 40 * MS_PER_DAY, OTHER, OTHER, name, name)
+        cluster.append(0, 0, [fact])
+    cluster.settle()
+    for store, _ in cluster.mirrors:
+        places = [each for name in cluster.names for each in store.mirrored_places(name)]
+        assert {each[0] for each in places} == {OTHER}
