@@ -60,6 +60,7 @@ class _QueueSeen:
     came_at_s: float = float("-inf")
     asked_at_s: float = float("-inf")
     lacks: bool = False
+    is_ended: bool = False
     pieces: list[bytes] = field(default_factory=list)
     piece_id: int = 0
 
@@ -205,6 +206,8 @@ class Chain:
         }
         if found.is_whole():
             origin.queues = frozenset(found.last_ids)
+            for uuid in origin.queues & self._queues.keys():
+                self._queues[uuid].is_ended = False
 
     def look(self, committed: Mapping[str, int], now_s: float) -> None:
         """See which marks are reached, and which are not though nothing comes.
@@ -241,7 +244,8 @@ class Chain:
         twice a second."""
         found = []
         for uuid, queue in self._queues.items():
-            if queue.lacks and now_s - queue.asked_at_s >= _GAP_AGAIN_S:
+            is_due = queue.lacks and not queue.is_ended
+            if is_due and now_s - queue.asked_at_s >= _GAP_AGAIN_S:
                 queue.asked_at_s = now_s
                 found.append((uuid, self.positions.get(uuid, 0)))
         return found
@@ -254,7 +258,8 @@ class Chain:
         return [
             uuid
             for uuid, queue in self._queues.items()
-            if queue.lacks or (queue.refused_last > 0 and self._at(uuid) <= queue.refused_last)
+            if not queue.is_ended
+            and (queue.lacks or (queue.refused_last > 0 and self._at(uuid) <= queue.refused_last))
         ]
 
     def read_anew(self) -> None:
@@ -282,6 +287,16 @@ class Chain:
         queue = self._queues[uuid]
         queue.lacks = False
         self._origins[queue.origin].promises.clear()
+
+    def is_replaced(self, uuid: str) -> bool:
+        """Whether who published a queue says by now that it has others, and not that one."""
+        queue = self._queues.get(uuid)
+        origin = None if queue is None else self._origins.get(queue.origin)
+        return origin is not None and origin.queues is not None and uuid not in origin.queues
+
+    def end(self, uuid: str) -> None:
+        """Ask no more for what is missing of a queue that is replaced, until it is named again."""
+        self._queues[uuid].is_ended = True
 
     def queues_of(self, origins: Sequence[str]) -> set[str] | None:
         """All queues that those have who publish; None while one has not said."""

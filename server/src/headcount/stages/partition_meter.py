@@ -73,6 +73,7 @@ class PartitionMeter(ABC):
         monotonic_s: a clock that nobody sets.
 
     Attributes:
+        RENEWED: whether queues are replaced by others, in which all comes again that is missing.
         name: such as `facts-3`.
         on_committed: called with each change that is committed.
         confirmable: gives up to which entries queues may let go; as far as they are counted, unless
@@ -89,6 +90,7 @@ class PartitionMeter(ABC):
 
     STAGE: ClassVar[str]
     RECENT_BITS: ClassVar[int | None] = None
+    RENEWED: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -234,6 +236,8 @@ class PartitionMeter(ABC):
                     behind[queue] = hole.upto
                 else:
                     self.chain.expect_nothing(queue)
+            elif self.RENEWED and self.chain.is_replaced(queue):
+                self.chain.end(queue)
             elif (upto := accepted.get(queue, 0)) > self.positions.get(queue, 0):
                 behind[queue] = min(upto, hole.upto) if hole is not None and hole.upto else upto
         if not behind:

@@ -44,6 +44,8 @@ class SecondStage(PartitionMeter):
     those of `PartitionMeter`."""
 
     STAGE = "keys"
+    # As outboxes are where a partition of messages did not end well, or was put back.
+    RENEWED = True
 
     def __init__(self, number: int, *rest: Any, **more: Any) -> None:
         super().__init__(number, *rest, **more)

@@ -160,3 +160,19 @@ def test_a_lost_tail_is_a_gap_after_two_seconds_in_which_nothing_comes() -> None
     assert chain.gaps(12.5) == []
     chain.look({QUEUE: 3}, 13.0)
     assert chain.gaps(13.0) == [(QUEUE, 3)]
+
+
+def test_a_queue_that_is_replaced_is_asked_for_again_once_it_is_named_again() -> None:
+    chain = Chain(0, {QUEUE: 2})
+    assert ids(chain, pack(5, 9)) == []
+    assert not chain.is_replaced(QUEUE), "nobody has said which queues there are"
+    other = RelayMark("n1", 0, 2, 1, 100, 1, [(UUID(int=8).bytes, [4])])
+    chain.mark(other)
+    assert (chain.is_replaced(QUEUE), chain.is_replaced(OTHER)) == (True, False)
+    chain.end(QUEUE)
+    assert ids(chain, pack(5, 9)) == []
+    assert (chain.lacking(), chain.gaps(10.0)) == ([], [])
+    # A mark of a life before, that comes late, or a queue that came back.
+    chain.mark(mark(1, 100, 9))
+    assert (chain.lacking(), chain.gaps(10.0)) == ([QUEUE], [(QUEUE, 2)])
+    assert ids(chain, pack(2, 5, 9)) == [5, 9]

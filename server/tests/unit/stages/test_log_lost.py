@@ -152,6 +152,30 @@ def test_where_to_go_on_is_behind_an_entry_only_once_all_of_it_is_counted(
     assert places == [last - 1, last]
 
 
+def test_an_outbox_that_is_replaced_is_waited_for_no_longer(cluster: StagedCluster) -> None:
+    posted(cluster, 0)
+    held, log = cluster.hosts.pop("keys-0"), cluster.server.subject("keys.0")
+    end = len(log.entries)
+    cluster.append(0, 0, [PlainFact(cluster.now_ms, 1, 1, "m3", "u3")])
+    for _ in range(8):
+        cluster.step()
+    # What it has handed on last is lost, and its marks are known, when it dies.
+    assert len(log.entries) > end
+    del log.entries[end:]
+    cluster.stop("facts-0")
+    cluster.hosts["keys-0"] = held
+    for _ in range(16):
+        cluster.step()
+    chain = cluster.meter("keys-0").chain
+    assert len(chain.lacking()) == 1
+    cluster.start("facts-0", renewed=True)
+    cluster.settle()
+    assert_equal_to_oracle(cluster.mirrors[0][0], cluster.oracle(), attributed=False)
+    for _ in range(800):
+        cluster.step()
+    assert (chain.lacking(), chain.gaps(float("inf"))) == ([], [])
+
+
 def counted(cluster: StagedCluster) -> int:
     usage = cluster.meter("facts-0").store.read_usage(1, Period.of_day(FIRST_DAY))
     return int(usage.workspace[:, API_CALLS].sum())
