@@ -1,4 +1,4 @@
-"""Counts in a store as a failing disk, or somebody by hand, leaves them."""
+"""Rows of a store as a failing disk, or somebody by hand, leaves them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headcount.counting.metrics import API_CALLS
 from headcount.store.counts import counts_of, encoded
 from headcount.store.tables import USAGE
 
-__all__ = ["make_negative"]
+__all__ = ["change_by_hand", "make_negative"]
 
 
 def make_negative(
@@ -42,5 +42,21 @@ def make_negative(
         values = (*row[:-2], encoded(counts))
         checksum = USAGE.checksum(values) if with_checksum else row[-1]
         connection.execute(USAGE.update, (*values, checksum))
+    finally:
+        connection.close()
+
+
+def change_by_hand(store: Path, table: str, column: str, by: int, where: str = "1") -> None:
+    """Add something to a number in all rows that a clause names, whose checksums stay.
+
+    Args:
+        store: the file of the store.
+        table, column, where: which numbers; there must be some.
+        by: what; the opposite of it repairs them.
+    """
+    connection = apsw.Connection(str(store))
+    try:
+        connection.execute(f"UPDATE {table} SET {column} = {column} + ? WHERE {where}", (by,))
+        assert connection.changes()
     finally:
         connection.close()

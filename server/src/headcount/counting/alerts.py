@@ -178,6 +178,7 @@ class Quota:
         metric: the metric's name.
         amount: how much, at least 1.
         past: whether messages past it are refused, or only marked.
+        name: what people call the source.
     """
 
     workspace: int
@@ -185,6 +186,7 @@ class Quota:
     metric: str
     amount: int
     past: Literal["refuse", "mark"]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from headcount.meter.late_and_imported import days_grown, sources_imported
 from headcount.meter.quota_watch import QuotaWatch
 from headcount.meter.silence import Silence
 from headcount.meter.standings import Pending, Place, Standings
-from headcount.meter.unjudged import Unjudged
+from headcount.meter.unjudged import BY_CLOCK, Unjudged
 from headcount.store.protocol import Change, MeterStore
 from headcount.troubles import Troubles
 
@@ -71,7 +71,7 @@ class AlertWatch:
         self._ask = setup
         self._setup = AlertSetup()
         self._by_scope: dict[tuple[int, int], list[AlertRule]] = {}
-        self._quotas = QuotaWatch(store)
+        self._quotas = QuotaWatch(store, self._passed_over)
         self._standings = Standings(store)
         self._last_live_day: int | None = None
         self._pending = Pending()
@@ -79,7 +79,7 @@ class AlertWatch:
         self._looked_at_ms = 0
         self._unjudged = False
         self._judged_day: int | None = None
-        self._silence = Silence(store, clock_ms)
+        self._silence = Silence(store, clock_ms, self._passed_over)
 
     # With a change
 
@@ -164,13 +164,13 @@ class AlertWatch:
         return found
 
     def _judged(
-        self, rule: AlertRule, *where: Any, imported: bool
+        self, rule: AlertRule, period: Period, *where: Any, imported: bool
     ) -> list[tuple[AlertRule, Crossing]]:
         """As `_crossed`, where a rule is one of changes and what it is judged by is not damaged."""
         if rule.kind not in _OF_CHANGES:
             return []
-        crossed = self._crossed(rule, *where, imported=imported)
-        return self._passed_over.unless_damaged(rule, crossed)
+        crossed = self._crossed(rule, period, *where, imported=imported)
+        return self._passed_over.unless_damaged(rule, (period, *rule.scope), crossed)
 
     def _crossed(
         self,
@@ -228,7 +228,7 @@ class AlertWatch:
         value = int(BY_NAME[rule.metric].of(after.counts)[day - period.first_day])
         if not value or mark in self._standings.told(rule, period):
             return
-        usual = usual_of(day, self._days_before(rule, period, after))
+        usual = usual_of(day, self._standings.days_before(rule, period, after))
         if usual is not None and value >= usual.target:
             yield (
                 rule,
@@ -237,17 +237,6 @@ class AlertWatch:
                     target=round(usual.target, 1), usual=usual.usual,
                 ),
             )  # fmt: skip
-
-    def _days_before(self, rule: AlertRule, period: Period, standing: Standing) -> dict[int, int]:
-        """The counts of the days of this month and the two before, as far as they are needed."""
-        metric = BY_NAME[rule.metric]
-        found: dict[int, int] = {}
-        for months in (2, 1, 0):
-            each = period.shifted(-months)
-            place = each, rule.workspace, rule.source
-            counts = standing.counts if not months else self._standings.of(place).counts
-            found |= dict(enumerate(metric.of(counts[: each.length]).tolist(), each.first_day))
-        return found
 
     def over_quota(self) -> Mapping[int, int]:
         """Sources that are to be refused, and until when, in milliseconds since 1970."""
@@ -280,17 +269,17 @@ class AlertWatch:
         period = Period.of_day(today)
         found: list[tuple[AlertRule, Crossing]] = []
         reached: list[QuotaReached] = []
-        if self._unjudged:
-            for rule in self._setup.rules:
-                if (stands := self._readable((period, *rule.scope))) is not None:
-                    found += self._judged(rule, period, stands, stands, today, imported=False)
-            for place in self._quotas.places(period):
-                if (stands := self._readable(place)) is not None:
-                    reached += self._quotas.reached(place, stands, now_ms)
+        for place in self._to_judge(period, now_ms):
+            if (stands := self._readable(place)) is None:
+                continue
+            for rule in self._by_scope.get(place[1:], ()):
+                found += self._judged(rule, place[0], stands, stands, today, imported=False)
+            reached += self._quotas.reached(place, stands, now_ms)
         found += self._forecasts(period, today, now_ms)
         if drained:
             for rule in self._rules_of("silent"):
-                found += self._passed_over.unless_damaged(rule, self._silent(rule, now_ms))
+                silent = self._silent(rule, now_ms)
+                found += self._passed_over.unless_damaged(rule, BY_CLOCK, silent)
         if found or reached:
             change = Change(alerts=events_of(found, now_ms), quotas_reached=reached)
             self._pending = Pending()
@@ -305,6 +294,14 @@ class AlertWatch:
         self._unjudged = False
         self._judged_day = today
 
+    def _to_judge(self, period: Period, now_ms: int) -> Collection[Place]:
+        """What is to be judged though nothing changes: what could not be, and all by new rules."""
+        places = dict.fromkeys(self._passed_over.due(now_ms))
+        if self._unjudged:
+            places |= dict.fromkeys((period, *scope) for scope in self._by_scope)
+            places |= dict.fromkeys(self._quotas.places(period))
+        return places
+
     def _forecasts(
         self, period: Period, today: int, now_ms: int
     ) -> Iterator[tuple[AlertRule, Crossing]]:
@@ -318,7 +315,8 @@ class AlertWatch:
                 return
             room -= 1
             self._forecast_at_ms[rule.number] = now_ms
-            yield from self._passed_over.unless_damaged(rule, self._forecast(rule, period, today))
+            forecast = self._forecast(rule, period, today)
+            yield from self._passed_over.unless_damaged(rule, BY_CLOCK, forecast)
 
     def _forecast(
         self, rule: AlertRule, period: Period, today: int
@@ -376,7 +374,7 @@ class AlertWatch:
         self._forecast_at_ms = {}
         # Of scopes that no rule was on, changes have passed by unseen.
         self._standings.forget()
-        self._silence.watch([rule for rule in setup.rules if rule.kind == "silent"])
+        self._silence.watch(self._rules_of("silent"))
         self._unjudged = True
 
     def _rules_of(self, kind: str) -> Sequence[AlertRule]:
@@ -391,8 +389,8 @@ class AlertWatch:
         try:
             return self._standings.of(place)
         except DamagedDataError as error:
-            period, workspace, source = place
-            rules = self._by_scope.get((workspace, source), ())
-            named = [rule.name or rule.id for rule in rules]
-            self._passed_over.note(named or [f"a quota of {str(period)[:7]}"], error)
+            for rule in self._by_scope.get(place[1:], ()):
+                if rule.kind in _OF_CHANGES:
+                    self._passed_over.note(rule, place, error)
+            self._quotas.note_unjudged(place, error)
             return None

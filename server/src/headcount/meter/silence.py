@@ -16,6 +16,8 @@ from headcount.counting.batch import Facts
 from headcount.counting.calendar import MS_PER_DAY, Period, day_of_ms
 from headcount.counting.facts import IMPORTED
 from headcount.counting.metrics import ADMITTED
+from headcount.errors import DamagedDataError
+from headcount.meter.unjudged import ARRIVALS, Unjudged
 from headcount.store.protocol import MeterStore
 
 __all__ = ["Silence"]
@@ -35,11 +37,15 @@ class Silence:
     Args:
         store: where usage, and when the last messages came, is read.
         clock_ms: the time, in milliseconds since 1970.
+        passed_over: notes those that are watched by less than all.
     """
 
-    def __init__(self, store: MeterStore, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, store: MeterStore, clock_ms: Callable[[], int], passed_over: Unjudged
+    ) -> None:
         self._store = store
         self._clock_ms = clock_ms
+        self._passed_over = passed_over
         self._watched: set[Scope] = set()
         self._arrived: dict[Scope, int] = {}
         self._written: dict[Scope, int] = {}
@@ -50,19 +56,27 @@ class Silence:
         self._used: dict[Scope, tuple[int, set[int]]] = {}
 
     def watch(self, rules: Iterable[AlertRule]) -> None:
-        """Watch the scopes of some rules, and no others."""
+        """Watch the scopes of some rules, and no others.
+
+        Where it cannot be read when the last messages came, they are watched as though nothing were
+        written of it; that is noted.
+        """
+        rules = list(rules)
         former, self._watched = self._watched, {rule.scope for rule in rules}
-        if not self._has_read:
-            held = self._store.alerts.arrivals()
-            self._written = {scope: at_ms for scope, at_ms in held.items() if at_ms}
-            self._has_read = True
-            self._left = self._written.keys() - self._watched
-            return
-        self._left = (self._left | (self._written.keys() - self._watched)) - self._watched
         for scope in self._watched - former:
             # What was noted of it is of when somebody watched: more may have come since.
             for noted in (self._arrived, self._written, self._used):
                 noted.pop(scope, None)
+        if not self._has_read:
+            try:
+                held = self._store.alerts.arrivals()
+            except DamagedDataError as error:
+                for rule in rules:
+                    self._passed_over.note(rule, ARRIVALS, error)
+            else:
+                self._written = {scope: at_ms for scope, at_ms in held.items() if at_ms}
+                self._has_read = True
+        self._left = (self._left | (self._written.keys() - self._watched)) - self._watched
 
     def arrived(self, facts: Facts) -> tuple[dict[Scope, int], dict[Scope, int]]:
         """What live messages say of when the last one came to each scope.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from headcount.counting.alerts import AlertEvent, AlertRule
 from headcount.counting.calendar import Period, parse_period
+from headcount.counting.metrics import BY_NAME
 from headcount.counting.scope_standing import Standing
 from headcount.counting.usage import Counts, is_possible
 from headcount.errors import DamagedDataError
@@ -82,6 +83,25 @@ class Standings:
             return self._store.alerts.totals(rule.workspace, period, rule.source).counts
         except DamagedDataError:
             return None
+
+    def days_before(self, rule: AlertRule, period: Period, standing: Standing) -> dict[int, int]:
+        """The counts of the days of a month and the two before, as far as a rule needs them.
+
+        Args:
+            rule: which.
+            period: the month.
+            standing: where the rule's scope stands in it.
+
+        Raises:
+            DamagedDataError: those of a month before are damaged.
+        """
+        metric = BY_NAME[rule.metric]
+        found: dict[int, int] = {}
+        for months in (2, 1, 0):
+            each = period.shifted(-months)
+            counts = standing.counts if not months else self.of((each, *rule.scope)).counts
+            found |= dict(enumerate(metric.of(counts[: each.length]).tolist(), each.first_day))
+        return found
 
     def take(self, standings: Mapping[Place, Standing]) -> None:
         """Take where scopes stand now."""

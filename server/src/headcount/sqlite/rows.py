@@ -220,12 +220,7 @@ class Ledger:
                 f"{self._path} is damaged: it does not say which database it is.", REPAIR_OR_RESTORE
             )
         _, uuid, installation, generation, tallies = found[0]
-        return Part(
-            uuid,
-            installation,
-            generation,
-            msgspec.json.decode(tallies, type=Tallies),
-        )
+        return Part(uuid, installation, generation, msgspec.json.decode(tallies, type=Tallies))
 
     def read(self, table: Table, clause: str = "", bindings: Row = ()) -> list[Row]:
         """Rows of a table, each as it was written.
@@ -239,6 +234,10 @@ class Ledger:
         """The row of a key; None where there is none."""
         found = self.read(table, f"WHERE {table.where_key}", key)
         return found[0] if found else None
+
+    def holds(self, table: Table, clause: str, bindings: Row) -> bool:
+        """Whether there are rows that a clause names, whatever is in them."""
+        return bool(rows(self._db, f"SELECT 1 FROM {table.name} {clause} LIMIT 1", bindings))  # noqa: S608
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

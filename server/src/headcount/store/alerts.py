@@ -108,7 +108,9 @@ class SqliteAlerts:
 
     def quotas_reached(self, workspace: int | None, period: Period) -> Sequence[QuotaReached]:
         """The quotas that were reached in a month."""
-        clause = "WHERE (?1 IS NULL OR workspace = ?1) AND period = ?2 ORDER BY source, metric"
+        # Each in a form that finds its rows by the key.
+        whose = "?1 IS NULL" if workspace is None else "workspace = ?1"
+        clause = f"WHERE {whose} AND period = ?2 ORDER BY source, metric"
         with refusals("could not be read"), self._lock:
             return [
                 QuotaReached(row[0], Period(row[1]), *row[2:])

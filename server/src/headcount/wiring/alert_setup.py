@@ -7,8 +7,16 @@ wrong with the catalog is said by those who look up keys and tokens in it.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 
-from headcount.catalog import AlertRuleRecord, Catalog, DatedLimit, limits_on
+from headcount.catalog import (
+    AlertRuleRecord,
+    Catalog,
+    DatedLimit,
+    QuotaRecord,
+    Source,
+    limits_on,
+)
 from headcount.counting.alerts import AlertRule, AlertSetup, Quota, parse_threshold
 from headcount.errors import DataFolderError
 
@@ -39,7 +47,7 @@ class CatalogAlerts:
 
     def _read(self) -> None:
         catalog = self._catalog
-        workspaces = [each.number for each in catalog.workspaces()]
+        workspaces = {each.number: each.name for each in catalog.workspaces()}
         sources = catalog.sources()
         # Nothing comes from a deleted source, and nobody is to be told so.
         deleted = {each.number for each in sources if each.deleted_at_ms is not None}
@@ -56,9 +64,9 @@ class CatalogAlerts:
         rules = tuple(_rule(each, of_workspace.get(each.workspace, ())) for each in records)
         judged = {each.workspace for each in records}
         limits = {number: catalog.dated_limits(number) for number in judged}
-        owner = {source.number: source.workspace for source in sources}
+        owner = {source.number: source for source in sources}
         quotas = tuple(
-            Quota(owner[each.source], each.source, each.metric, each.amount, each.past)  # type: ignore[arg-type]
+            _quota(each, owner[each.source], workspaces)
             for each in catalog.quotas()
             if each.source in owner
         )
@@ -81,4 +89,13 @@ def _rule(record: AlertRuleRecord, all_channels: tuple[int, ...]) -> AlertRule:
         tuple(parse_threshold(text, record.metric) for text in record.thresholds),
         record.quiet_hours,
         tuple(each for each in all_channels if not record.channels or each in record.channels),
+    )  # fmt: skip
+
+
+def _quota(record: QuotaRecord, source: Source, workspaces: Mapping[int, str]) -> Quota:
+    workspace = workspaces.get(source.workspace)
+    return Quota(
+        source.workspace, source.number, record.metric, record.amount,
+        record.past,  # type: ignore[arg-type]
+        source.name if workspace is None else f"{source.name} of {workspace}",
     )  # fmt: skip

@@ -11,7 +11,7 @@ from headcount.counting.alerts import AlertRule, AlertSetup, Quota, parse_thresh
 from headcount.counting.calendar import MS_PER_DAY, Period, parse_period
 from headcount.meter import Meter
 from headcount.troubles import Troubles
-from support.damaged_counts import make_negative
+from support.damaged_counts import change_by_hand, make_negative
 from support.oracle import PlainFact
 from support.rig import Rig
 
@@ -45,17 +45,18 @@ class Place:
         self.rig.drain()
         self.troubles = Troubles(None, "meter", lambda: self.now_ms)
 
-    def append(self, source: int, count: int) -> None:
+    def append(self, source: int, count: int, workspace: int = 1) -> None:
         facts = []
         for _ in range(count):
             self.fresh += 1
             name = f"{self.fresh}"
-            facts.append(PlainFact(self.now_ms, 1, source, name, name))
+            facts.append(PlainFact(self.now_ms, workspace, source, name, name))
         self.rig.append(self.journal, facts)
 
     def starts_with(self, *rules: AlertRule, quotas: tuple[Quota, ...] = ()) -> None:
         """A new process, by rules."""
         self.rig.stop()
+        self.troubles = Troubles(None, "meter", lambda: self.now_ms)
         self.setup = AlertSetup(rules, quotas=quotas)
         self.rig.start()
         self.rig.meter.close()
@@ -64,14 +65,21 @@ class Place:
             troubles=self.troubles, alerts=self.rig.alerts,
         )  # fmt: skip
 
-    def goes_on(self, source: int, count: int) -> int:
+    def goes_on(self, source: int, count: int, workspace: int = 1) -> int:
         """Counts more messages of a source; gives what it has in the month."""
         self.now_ms += 1_001
-        self.append(source, count)
+        self.append(source, count, workspace)
+        self.waits(1_001)
+        return int(self.rig.store.alerts.totals(workspace, MARCH, source).counts[:, 0].sum())
+
+    def waits(self, ms: int) -> None:
         self.rig.drain()
-        self.now_ms += 1_001
+        self.now_ms += ms
         self.rig.drain()
-        return int(self.rig.store.alerts.totals(1, MARCH, source).counts[:, 0].sum())
+
+    def quotas(self, workspace: int) -> set[int]:
+        found = self.rig.store.alerts.quotas_reached(workspace, MARCH)
+        return {each.source for each in found}
 
     def told(self) -> set[tuple[int, str]]:
         events = self.rig.store.alerts.events(most=1_000)
@@ -136,3 +144,76 @@ def test_a_month_that_runs_and_is_damaged_stops_no_other_source(
         # It is counted into as it stands; what doctor says of it is the operator's to hear.
         place.goes_on(1, 5)
         place.rig.drain()
+
+
+def test_of_a_quota_that_is_noted_and_damaged_nothing_is_lost(place: Place) -> None:
+    quotas = [Quota(1, source, "api_calls", 40, "refuse", f"#{source}") for source in (1, 2)]
+    quotas.append(Quota(2, 3, "api_calls", 5, "mark", "#3"))
+    # A rule on a source hides no quota of it.
+    place.starts_with(ALL[4], quotas=tuple(quotas))
+    place.goes_on(1, 5)
+    assert place.quotas(1) == {1}
+    place.rig.stop()
+    change_by_hand(place.store, "quota_reached", "amount", 1)
+    place.starts_with(ALL[4], quotas=tuple(quotas))
+    assert place.goes_on(2, 7) == 3 * DAYS + 7
+    assert place.goes_on(3, 7, workspace=2) == 7
+    # The damaged row is of the one workspace; and who used a quota is refused, noted or not.
+    assert place.quotas(2) == {3}
+    assert set(place.rig.meter.over_quota()) == {1, 2}
+    [said] = place.said()
+    assert "the quota of #1 in 2026-03" in said
+    assert "the quota of #2 in 2026-03" in said
+    assert "#3" not in said
+    change_by_hand(place.store, "quota_reached", "amount", -1, "workspace = 1")
+    place.waits(60_001)
+    assert place.quotas(1) == {1, 2}
+    assert place.said() == []
+
+
+def test_when_the_last_messages_came_and_is_damaged_is_taken_for_unknown(place: Place) -> None:
+    silent = [rule for rule in ALL if rule.kind == "silent"]
+    place.starts_with(*silent)
+    place.goes_on(1, 1)
+    place.rig.stop()
+    change_by_hand(place.store, "arrival", "received_at_ms", 1)
+    place.starts_with(*silent)
+    # The row is to be written anew with this, and is not.
+    assert place.goes_on(1, 1) == 3 * DAYS + 2
+    assert place.goes_on(2, 1) == 3 * DAYS + 1
+    [said] = place.said()
+    assert "silent of #1" in said
+    # What came since is known, and days are: it tells of a silence.
+    for _ in range(30):
+        place.waits(3_600_000)
+        place.waits(200_000)
+        for _ in range(4):
+            place.waits(200_000)
+    assert {number for number, _ in place.told()} == {rule.number for rule in silent}
+    change_by_hand(place.store, "arrival", "received_at_ms", -1, "source = 1")
+    place.starts_with(*silent)
+    place.goes_on(1, 1)
+    assert place.said() == []
+
+
+@pytest.mark.parametrize("table", ["alert_mark", "alert_event"])
+def test_of_marks_that_are_damaged_only_what_they_say_is_unknown(place: Place, table: str) -> None:
+    quotas = (Quota(1, 2, "api_calls", 40, "refuse"),)
+    rules = [each for each in ALL if each.kind == "count"]
+    place.starts_with(*rules, quotas=quotas)
+    place.goes_on(1, 30)
+    column = {"alert_mark": "event", "alert_event": "created_at_ms"}[table]
+    change_by_hand(place.store, table, column, 1)
+    place.goes_on(1, 1)
+    place.starts_with(*rules, quotas=quotas)
+    assert place.goes_on(2, 30) == 3 * DAYS + 30
+    assert set(place.rig.meter.over_quota()) == {2}
+    change_by_hand(
+        place.store, table, column, -1, {"alert_mark": "rule = 4", "alert_event": "id = 1"}[table]
+    )
+    place.waits(60_001)
+    assert place.said() == []
+    # What could not be judged is told once it can be, and nothing twice.
+    assert sorted(place.told()) == [(4, "50"), (8, "50")]
+    events = place.rig.store.alerts.events(most=1_000)
+    assert sum(len(each.event.crossings) for each in events) == 2

@@ -22,3 +22,14 @@ def test_nobody_hears_of_the_silence_of_a_deleted_source(tmp_path: Path) -> None
     catalog.delete_source(source.number, 1)
     assert [each.source for each in setup().rules] == [0]
     catalog.close()
+
+
+def test_a_quota_is_called_by_its_source_and_workspace(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "catalog.sqlite")
+    catalog.add_workspace("Shop", 0)
+    source = catalog.add_source(1, "web", 0)
+    catalog.set_quota(source.number, "api_calls", 5, "mark", 0)
+    [quota] = CatalogAlerts(catalog)().quotas
+    assert (quota.workspace, quota.source, quota.amount) == (1, source.number, 5)
+    assert quota.name == "web of Shop"
+    catalog.close()
