@@ -20,7 +20,7 @@ __all__ = ["ErasedWorkspaces", "say_erased"]
 
 _log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S, _LOOK_AGAIN_S = 60.0, 1.0
+_LOOK_EVERY_S = 60.0
 
 
 def say_erased(catalog: Catalog, now_ms: int) -> None:
@@ -50,6 +50,7 @@ class ErasedWorkspaces:
         self._version = -1
         self._erased: dict[int, int] = {}
         self._due_at_s = float("-inf")
+        self._erased_by: dict[str, frozenset[int]] = {}
 
     def _look(self) -> None:
         version = self._catalog.version()
@@ -71,23 +72,24 @@ class ErasedWorkspaces:
         return set(self._erased)
 
     def erase(self, meters: Iterable[PartitionMeter]) -> None:
-        """Have partitions erase them, about once a minute, as far as they are.
+        """Have partitions erase them, about once a minute, and each once all is counted that was
+        taken before; to be called about once a second.
 
         Raises:
             DataFolderError: the catalog cannot be used.
             StorageUnavailableError: the disk refused; it is tried again.
         """
         self._look()
-        if not self._is_due():
-            return
-        waits = False
-        for meter in meters:
-            until_ms = meter.until_ms()
-            due = {each for each, at_ms in self._erased.items() if at_ms <= (until_ms or 0)}
-            waits |= len(due) < len(self._erased)
-            if due:
+        is_due = self._is_due()
+        for meter in meters if self._erased else ():
+            until_ms = meter.until_ms() or 0
+            due = frozenset(each for each, at_ms in self._erased.items() if at_ms <= until_ms)
+            # What waits for a silent node must not have all else looked at each time.
+            if due and (is_due or due - self._erased_by.get(meter.name, frozenset())):
                 meter.erase(due)
-        self._done(waits=waits)
+                self._erased_by[meter.name] = due
+        if is_due:
+            self._done()
 
     def erase_shown(self, mirror: Mirror) -> None:
         """Have a mirror erase them, about once a minute; raises as `erase`."""
@@ -99,5 +101,5 @@ class ErasedWorkspaces:
     def _is_due(self) -> bool:
         return bool(self._erased) and self._monotonic_s() >= self._due_at_s
 
-    def _done(self, *, waits: bool = False) -> None:
-        self._due_at_s = self._monotonic_s() + (_LOOK_AGAIN_S if waits else _LOOK_EVERY_S)
+    def _done(self) -> None:
+        self._due_at_s = self._monotonic_s() + _LOOK_EVERY_S
