@@ -31,7 +31,7 @@ _OVER_AFTER_S = 120.0
 _TROUBLE_FROM = 2
 """A child that ends so often, without having lived for a while in between, is a trouble."""
 _PASSES_BELOW = 3
-"""A child that is ended from outside so often in a row will not come to its work by itself."""
+"""A child that has ended so often in a row will not come to its work by itself."""
 _FROM_OUTSIDE = frozenset(
     -each for each in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 )
@@ -154,11 +154,15 @@ class Endings:
         self._on_life()
 
     def runs_again(self) -> None:
-        """It has lived for a little: it does its work, and what is known stays to be seen."""
-        self.passes = True
+        """It has lived for a little: it does its work, and what is known stays to be seen.
+
+        One that ends again and again may do so each time only after a while, as where memory is
+        short: that it runs now is then no sign that it will.
+        """
+        self.passes = self.count < _PASSES_BELOW
         if self.count >= _TROUBLE_FROM:
             said = f"{self._sentence} It runs again now."
-            self._troubles.restate(self._kind, said, hinders=False, passes=True)
+            self._troubles.restate(self._kind, said, hinders=False, passes=self.passes)
 
     def lives(self) -> None:
         """It has lived for a while: what was before is over."""

@@ -108,7 +108,21 @@ def test_what_was_ended_from_outside_a_few_times_passes(
     assert endings.passes is passes
     assert {each.passes for each in read_troubles(tmp_path)} <= {passes}
     endings.runs_again()
-    assert endings.passes
-    assert all(each.passes for each in read_troubles(tmp_path))
+    few = len(lives) < 3
+    assert endings.passes is few
+    assert {each.passes for each in read_troubles(tmp_path)} <= {few}
     endings.lives()
     assert (endings.count, endings.passes) == (0, False)
+
+
+def test_what_runs_for_a_little_between_its_endings_does_not_pass(
+    troubles: Troubles, tmp_path: Path
+) -> None:
+    endings = Endings("meter", 0, troubles, lambda: NOON_MS)
+    passed = []
+    for _ in range(4):
+        endings.ended(-9, None, "")
+        endings.runs_again()
+        passed.append((endings.passes, [each.passes for each in read_troubles(tmp_path)]))
+    # As where the system ends it for its memory, each time that it has read enough.
+    assert passed == [(True, []), (True, [True]), (False, [False]), (False, [False])]
