@@ -7,6 +7,7 @@ month does.
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -14,13 +15,12 @@ from typing import NamedTuple
 from headcount.counting.calendar import Period, day_text
 from headcount.counting.metrics import HEADLINES
 from headcount.errors import UsageError
+from headcount.reconciling.other_times import OtherTimes
 from headcount.reconciling.times import day_in, looks_like_time, may_be_time
 
 __all__ = ["Place", "RowTimes", "cell"]
 
 _FIRST_OF_DAYS = date(1970, 1, 1)
-# A column whose name has one of these, but no end, says of which month a row is.
-_SAYS_WHEN = ("month", "period", "usage", "service")
 _KNOWN_BY = (
     "Call the column of days day or date, or that of months month; leave one that says something"
     " else out of the file."
@@ -63,6 +63,7 @@ class RowTimes:
         names = {columns[name] for name in ("source_id", "source_name") if name in columns}
         # A source may be called October; it is no time where the column is known to name sources.
         self._others = [at for at in range(len(heading)) if at not in counts | names]
+        self._beside = OtherTimes(heading, self._told, self._others, columns.get("day"))
         # By the column, whether each of its cells is digits that may be a time.
         self._digits: dict[int, bool] = {}
         self._starts = (
@@ -76,7 +77,9 @@ class RowTimes:
 
     def learn(self, row: Sequence[str]) -> None:
         """Look at a row below the heading, before any is asked about."""
-        if not self._told:
+        if self._told:
+            self._beside.learn(row)
+        else:
             for at in self._others:
                 if text := cell(row, at).strip():
                     self._digits[at] = self._digits.get(at, True) and may_be_time(text)
@@ -144,24 +147,16 @@ class RowTimes:
 
     def _bounds_a_month(self, day: date) -> bool:
         """Whether it is the first day of a month, or the last one by which some call it."""
-        return day.day == 1 or (not self._starts and date.fromordinal(day.toordinal() + 1).day == 1)
+        return day.day == 1 or (not self._starts and day.day == monthrange(day.year, day.month)[1])
 
     def _refuse_another_month(self, place: Place, row: Sequence[str], at: int, day: date) -> None:
-        for other in self._others:
-            name = self._heading[other].lower()
-            if other == at or (
-                other not in self._told
-                and ("end" in name or not any(each in name for each in _SAYS_WHEN))
-            ):
-                continue
-            text = cell(row, other).strip()
-            found = day_in(text) or day_in(text.partition(" ")[0].partition("T")[0])
-            if found is not None and found[0].replace(day=1) != day.replace(day=1):
-                raise place.refuse(
-                    f'the column {self._heading[at]} says "{cell(row, at).strip()}", and'
-                    f' {self._heading[other]} another month, "{text}".',
-                    "Leave the one that does not say when the usage was out of the file.",
-                )
+        other = self._beside.another(row, at, day)
+        if other is not None:
+            raise place.refuse(
+                f'the column {self._heading[at]} says "{cell(row, at).strip()}", and'
+                f' {self._heading[other]} another month, "{cell(row, other).strip()}".',
+                "Leave the one that does not say when the usage was out of the file.",
+            )
 
     def _refuse_untold(self, place: Place, row: Sequence[str]) -> None:
         """Refuse a row that seems to name a time where no column is known to: it may be another."""

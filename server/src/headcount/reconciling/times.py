@@ -37,7 +37,8 @@ _FORMS = tuple(
     )
 )
 
-_ANY_YEAR = r"(?:19|20)[0-9]{2}"
+# No month of others can be that of a count of messages.
+_ANY_YEAR = r"20[0-4][0-9]"
 _ANY_MONTH = r"(?:0?[1-9]|1[0-2])"
 # What follows a year in the number of an invoice, as in INV-2026-0042.
 _NO_NUMBER = r"(?![0-9])(?![-/.][0-9]{3})"
@@ -52,7 +53,7 @@ _LOOKS = tuple(
         # A month's name in any language beside a year: Oktober 2026, 2026年10月, Okt-26.
         rf"[^\W\d_]{{3}}\.?[\s,'\u2019/-]{{0,2}}{_ANY_YEAR}{_NO_NUMBER}",
         rf"(?<![0-9]){_ANY_YEAR}[\s-]?[^\W\d_]",
-        r"\A\s*[^\W\d_]{3,}\.?[\s'\u2019/-]{1,2}[0-9]{2}\s*\Z",
+        r"\A\s*[^\W\d_]{3,}\.?[\s'\u2019/-]{1,2}[0-4][0-9]\s*\Z",
         # Of an English one, its day or the last two digits of the year, or nothing.
         rf"\b{_NAME}\b\.?[\s,'\u2019/-]{{0,2}}[0-9]{{1,2}}\b",
         rf"\b[0-9]{{1,2}}(?:st|nd|rd|th)?[\s/-]?{_NAME}\b",
@@ -61,6 +62,11 @@ _LOOKS = tuple(
         r"\b[qh][1-4]\b",
         r"\b(?:week|kw|w)[\s-]?[0-9]{1,2}\b",
     )
+)
+# What machines make: ids, keys and addresses of mail.
+_MADE = re.compile(
+    r"\s*(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-z]{20,}|[^@\s]+@[^@\s]+)\s*",
+    re.IGNORECASE | re.ASCII,
 )
 # Digits alone: a year, a month, a day, or seconds or milliseconds since 1970 of these decades.
 _DIGITS = re.compile(
@@ -90,7 +96,7 @@ def day_in(text: str) -> tuple[date, bool] | None:
 
 def looks_like_time(text: str) -> bool:
     """Whether a text seems to name a time, in a way of which digits alone are none."""
-    return any(each.search(text) for each in _LOOKS)
+    return not _MADE.fullmatch(text) and any(each.search(text) for each in _LOOKS)
 
 
 def may_be_time(digits: str) -> bool:

@@ -152,3 +152,68 @@ def test_rows_of_the_workspace_stand_beside_those_of_sources(tmp_path: Path) -> 
     # One that is really called so has an id beside its name.
     named = read(tmp_path, "Source ID,Source name,MTU\ns1,Total,5\n")
     assert named.sources["s1"].name == "Total"
+
+
+DAYS = ("2026-10-01", "2026-10-02", "2026-10-03")
+
+
+@pytest.mark.parametrize(
+    ("headings", "cells"),
+    [
+        # A cycle of bills that began in the month before, and has the days of the rows.
+        ("billing_period_start,billing_period_end", "2026-09-15,2026-10-15"),
+        ("billingPeriodStart,billingPeriodEnd", "2026-09-15,2026-10-14"),
+        ("Service start date,Service end date", "2024-03-01,2027-02-28"),
+        # When something was written down, and what is no time of this row.
+        ("Usage updated at,Period created", "2026-11-02T03:04:05Z,2026-11-02 00:10"),
+        ("usageRefreshedAt,Previous month,Service since", "2026-11-01,2026-09,2025-01-01"),
+        ("Plan,Currency,Region,ID,Notes,updated_at", "Team,USD,eu,2024,see 2026-09,2026-11-02"),
+    ],
+)
+def test_days_are_read_whatever_else_a_vendor_tells_beside_them(
+    tmp_path: Path, headings: str, cells: str
+) -> None:
+    rows = "".join(f"{day},Web,{at}00,{cells}\n" for at, day in enumerate(DAYS, 1))
+    found = read(tmp_path, f"DATE,Source,API Calls,{headings}\n{rows}")
+    assert found.sources["Web"].days["api_calls"][:4] == [100, 200, 300, None]
+
+
+def test_numbers_of_which_one_looks_like_a_month_say_no_month(tmp_path: Path) -> None:
+    found = read(tmp_path, "Date,Usage cost,MTU\n2026-10-01,4.2031,5\n2026-10-02,4.55,6\n")
+    assert found.workspace["mtu"][:2] == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        # Of these names none says when something ends.
+        ("Date,Calendar month,MTU\n2026-10-02,2026-09,5\n", 'Calendar month another month, "2026'),
+        ("Date,Spend period,MTU\n2026-10-02,2026-09,5\n", "Spend period another month"),
+        # Invoices are written on one day each, or on several behind what they are about.
+        ("Date,Period start,Period end,MTU\n2026-10-01,2026-09-01,2026-10-01,5\n", "start another"),
+        (
+            "Date,Period start,Period end,MTU\n2026-10-01,2026-09-01,2026-09-30,5\n"
+            "2026-10-05,2026-09-01,2026-09-30,5\n",
+            "start another",
+        ),
+        (
+            "Date,Service start,Service end,MTU\n2026-10-01,2026-01-01,2026-12-31,5\n"
+            "2026-11-01,2026-01-01,2026-12-31,6\n",
+            "Service start another",
+        ),
+        # The last month that there is.
+        ("Month,MTU\n9999-12-31,5\n", "no row of 2026-10"),
+    ],
+)
+def test_another_month_is_seen_by_all_that_says_it(tmp_path: Path, text: str, words: str) -> None:
+    assert words in refused(tmp_path, text).problem
+
+
+@pytest.mark.parametrize(
+    "made",
+    ["3f2b2a3c-2019-4aaf-8a2b-1c2d3e4f5a6b", "rh5BDZp2026abXFCkibm1pR", "w1@example.com",
+     "Team 50", "1987"],
+)  # fmt: skip
+def test_what_machines_make_is_no_time(tmp_path: Path, made: str) -> None:
+    found = read(tmp_path, f"Source,MTU,Of\nWeb,5,{made}\n")
+    assert found.sources["Web"].days["mtu"][-1] == 5
