@@ -30,6 +30,7 @@ KINDS = frozenset(
     {
         "alert_ends",
         "alerts_failing",
+        "alerts_tidied",
         "alerts_unjudged",
         "alerts_written",
         "api_ends",
@@ -48,6 +49,7 @@ KINDS = frozenset(
         "cluster_backup",
         "cluster_catalog",
         "connections",
+        "digests_written",
         "disk",
         "forward_ends",
         "erasing",
@@ -71,6 +73,7 @@ KINDS = frozenset(
         "mirror_ends",
         "node_ends",
         "partitions_ends",
+        "quotas_shared",
         "relay_ends",
         "signed_out",
         "spool",

@@ -8,7 +8,7 @@ from headcount.troubles import KINDS
 from tidy.sources import ROOT
 
 # Where in the arguments of what says a trouble its kind stands.
-_PLACES = {"begin": 0, "_tell_of": 0, "tell": 1, "Duty": 3}
+_PLACES = {"begin": 0, "_tell_of": 0, "attempt": 0, "tell": 1, "Duty": 3}
 # Made of a process's role or of what an import reads, as `Endings` and `CatalogHistory` do.
 _ROLES = ("alert", "api", "forward", "intake", "meter", "mirror", "node", "partitions", "relay")
 # And what a process of a cluster's node is for, as `step_until_stopped` is told.

@@ -33,7 +33,7 @@ from headcount.catalog import (
     NewDelivery,
 )
 from headcount.counting.alerts import AlertEvent
-from headcount.errors import DataFolderError
+from headcount.errors import DamagedDataError, DataFolderError
 from headcount.store.alert_protocol import AlertStore
 
 __all__ = ["ChannelHealth", "Deliverer", "DeliveryPace", "pause_s"]
@@ -112,6 +112,7 @@ class Deliverer:
         answers: (channel number, outcome) of each try, for whoever counts them and empties it.
         waiting: how many deliveries wait, by channel number.
         drawings: draws the charts of what is told.
+        damaged: why what was found since cannot be written down; None where it can.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class Deliverer:
         self.answers: list[tuple[int, str]] = []
         self.waiting: dict[int, int] = {}
         self.drawings = Drawings()
+        self.damaged: DamagedDataError | None = None
 
     def look(self) -> None:
         """Write down what was found since, and begin to send what is due.
@@ -146,7 +148,11 @@ class Deliverer:
             StorageUnavailableError: the same of the store.
         """
         self._write_down_late()
-        self.take_events()
+        self.damaged = None
+        try:
+            self.take_events()
+        except DamagedDataError as error:
+            self.damaged = error  # what was written down before is sent all the same
         self._in_flight = {n: each for n, each in self._in_flight.items() if each.is_alive()}
         channels = {each.number: each for each in self._catalog.channels()}
         living = {each.number for each in self._catalog.workspaces()}

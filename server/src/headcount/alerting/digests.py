@@ -41,6 +41,10 @@ class Digests:
         catalog: whose channels, limits and names.
         store: whose usage.
         clock_ms: the time, in milliseconds since 1970.
+
+    Attributes:
+        damaged: workspaces, by number, whose digests cannot be written, for what they are about is
+            damaged; they are tried again about once a minute.
     """
 
     def __init__(self, catalog: Catalog, store: UsageStore, clock_ms: Callable[[], int]) -> None:
@@ -49,24 +53,21 @@ class Digests:
         self._clock_ms = clock_ms
         self._looked_at_ms = 0
         self._written: dict[int, int] = {}
-        self._damaged: DamagedDataError | None = None
+        self.damaged: dict[int, DamagedDataError] = {}
 
     def look(self) -> None:
-        """Write down what is due.
+        """Write down what is due, save what `damaged` names.
 
         Raises:
-            DataFolderError: the catalog cannot be read or written; or, once all other digests are
-                written, what one is about is damaged: it is tried again.
+            DataFolderError: the catalog cannot be read or written.
             StorageUnavailableError: the store cannot be read.
         """
         now_ms = self._clock_ms()
         if 0 <= now_ms - self._looked_at_ms < _LOOK_EVERY_MS:
-            if self._damaged is not None:
-                raise self._damaged
             return
         waits = False
-        self._damaged = None
-        for channel in self._catalog.channels():
+        channels, damaged = self._catalog.channels(), {}
+        for channel in channels:
             day = _due(channel, now_ms)
             if day is None or self._written.get(channel.number) == day:
                 continue
@@ -74,14 +75,13 @@ class Digests:
                 is_written = self._write(channel, day, now_ms)
             except DamagedDataError as error:
                 # Of one workspace: the others' digests do not wait for its repair.
-                self._damaged = error
+                damaged[channel.workspace] = error
                 continue
             if is_written:
                 self._written[channel.number] = day
             waits |= not is_written
+        self.damaged = damaged
         self._looked_at_ms = 0 if waits else now_ms
-        if self._damaged is not None:
-            raise self._damaged
 
     def _write(self, channel: Channel, day: int, now_ms: int) -> bool:
         """Write one down, if it is due; False while what it is about is not counted yet."""

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 
 from headcount import telemetry
 from headcount.alerting.deliverer import Deliverer
@@ -37,7 +38,9 @@ from headcount.wiring.lifetime import Child
 from headcount.wiring.task import Task
 from headcount.wiring.telling import tell
 
-__all__ = ["run"]
+__all__ = ["AlertRounds", "run"]
+
+_Wrong = tuple[str, str] | None
 
 _LOOK_EVERY_S = 0.5
 _REPORT_EVERY_S = 1.0
@@ -45,6 +48,7 @@ _TIDY_EVERY_S = 600.0
 # A receiver may take its time, and a server that is told to stop does not.
 _ENDS_WITHIN_S = 1.0
 _FAILURES = 3
+_NAMED_MAX = 5
 _OF_CHANNELS = (
     "Each alert is tried for three days; `headcount alert log` shows every try. Remove a channel"
     " that is gone, or switch it on again."
@@ -79,28 +83,92 @@ def run(task: Task, child: Child) -> None:
         stack.callback(deliverer.close, _ENDS_WITHIN_S)
         quotas = SharedQuotas(catalog, store.alerts, now_ms) if is_node else None
         digests = Digests(catalog, store, now_ms)
+        rounds = AlertRounds(catalog, deliverer, digests, troubles, key)
+
+        def share(quotas: SharedQuotas) -> None:
+            quotas.look(store.state().last_metered_day)
+
         child.ready()
-        reported_s = tidied_s = 0.0
         while not child.stopping.wait(_LOOK_EVERY_S):
             if not may_tell():
                 continue
-            try:
-                if quotas is not None:
-                    quotas.look(store.state().last_metered_day)
-                deliverer.look()
-                digests.look()
-                now_s = time.monotonic()
-                if now_s - reported_s >= _REPORT_EVERY_S:
-                    _report(catalog, deliverer, troubles)
-                    reported_s = now_s
-                if now_s - tidied_s >= _TIDY_EVERY_S:
-                    _tidy(catalog, key)
-                    tidied_s = now_s
-            except (DataFolderError, StorageUnavailableError, OSError) as error:
-                said, remedy = explained(error)
-                tell(troubles, "alerts_written", f"Alerts are not sent for now: {said}", remedy)
-            else:
-                troubles.end("alerts_written")
+            if quotas is not None:
+                what = "Other nodes are not told of quotas for now"
+                rounds.attempt("quotas_shared", what, partial(share, quotas))
+            rounds.look()
+
+
+class AlertRounds:
+    """What is done again and again: each part of it, whatever becomes of the others.
+
+    Args:
+        catalog: open for changes.
+        deliverer, digests: what tells.
+        troubles: where it is said what fails.
+        key: makes sure of the channels' key.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        deliverer: Deliverer,
+        digests: Digests,
+        troubles: Troubles,
+        key: Callable[[], bytes],
+    ) -> None:
+        self._catalog, self._deliverer, self._digests = catalog, deliverer, digests
+        self._troubles, self._key = troubles, key
+        self._reported_s = self._tidied_s = float("-inf")
+
+    def look(self) -> None:
+        """Send what is due, write digests, and, now and then, count what was sent and tidy up."""
+        self.attempt("alerts_written", "Alerts are not sent for now", self._deliver)
+        self.attempt("digests_written", "Digests are not written for now", self._write_digests)
+        self.attempt("alerts_tidied", "What was told is not tidied up for now", self._tidy_up)
+
+    def attempt(self, kind: str, what: str, work: Callable[[], _Wrong]) -> None:
+        """Do something that may fail, and say how it stands.
+
+        Args:
+            kind: of the trouble.
+            what: begins the sentence where it fails.
+            work: does it; gives what is wrong though it was done, and the remedy.
+        """
+        try:
+            said, remedy = work() or ("", "")
+        except (DataFolderError, StorageUnavailableError, OSError) as error:
+            problem, remedy = explained(error)
+            said = f"{what}: {problem}"
+        tell(self._troubles, kind, said, remedy)
+
+    def _deliver(self) -> _Wrong:
+        self._deliverer.look()
+        damaged = self._deliverer.damaged
+        if damaged is None:
+            return None
+        return f"New alerts are not sent for now: {damaged.problem}", damaged.remedy
+
+    def _write_digests(self) -> _Wrong:
+        self._digests.look()
+        damaged = self._digests.damaged
+        if not damaged:
+            return None
+        names = [each.name for each in self._catalog.workspaces() if each.number in damaged]
+        named = ", ".join(names[:_NAMED_MAX])
+        if (more := len(names) - _NAMED_MAX) > 0:
+            named += f" and {more} more"
+        first = next(iter(damaged.values()))
+        return f"Digests of {named} cannot be written: {first.problem}", first.remedy
+
+    def _tidy_up(self) -> _Wrong:
+        now_s = time.monotonic()
+        if now_s - self._reported_s >= _REPORT_EVERY_S:
+            _report(self._catalog, self._deliverer, self._troubles)
+            self._reported_s = now_s
+        if now_s - self._tidied_s >= _TIDY_EVERY_S:
+            _tidy(self._catalog, self._key)
+            self._tidied_s = now_s
+        return None
 
 
 class _Teller:
