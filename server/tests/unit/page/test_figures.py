@@ -112,8 +112,8 @@ def test_the_sources_that_stand_out() -> None:
 def test_a_month_that_is_over_is_no_estimate() -> None:
     shown = standing([10] * 30, 200, runs=False)
     assert shown.estimates == []
-    assert not shown.too_early
+    assert shown.no_estimate == ""
     assert shown.compared == "40 in October 2026"
-    assert standing([10, 20], 200).too_early
+    assert "at least four complete days" in standing([10, 20], 200).no_estimate
     empty = standing([0] * 20, 200)
-    assert (list(empty.estimates), empty.too_early) == ([], False)
+    assert (list(empty.estimates), empty.no_estimate) == ([], "")
