@@ -49,10 +49,10 @@ _LOOKS = tuple(
         rf"(?<![0-9]){_ANY_YEAR}\s?[-/.]\s?{_ANY_MONTH}(?![0-9])",
         # 10/26; 3/10/26 and 10/3/26
         rf"\A\s*{_ANY_MONTH}[/-][0-9]{{2}}\s*\Z",
-        r"(?<![0-9])[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{2}(?![0-9])",
+        r"(?<![0-9A-Za-z])[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{2}(?![0-9])",
         # A month's name in any language beside a year: Oktober 2026, 2026年10月, Okt-26.
         rf"[^\W\d_]{{3}}\.?[\s,'\u2019/-]{{0,2}}{_ANY_YEAR}{_NO_NUMBER}",
-        rf"(?<![0-9]){_ANY_YEAR}[\s-]?[^\W\d_]",
+        rf"(?<![0-9A-Za-z]){_ANY_YEAR}[\s-]?[^\W\d_]",
         r"\A\s*[^\W\d_]{3,}\.?[\s'\u2019/-]{1,2}[0-4][0-9]\s*\Z",
         # Of an English one, its day or the last two digits of the year, or nothing.
         rf"\b{_NAME}\b\.?[\s,'\u2019/-]{{0,2}}[0-9]{{1,2}}\b",

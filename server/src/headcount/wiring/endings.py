@@ -35,6 +35,8 @@ _PASSES_BELOW = 3
 _FROM_OUTSIDE = frozenset(
     -each for each in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 )
+# A child that is told to stop does so, and well.
+_TOLD_TO = 0
 
 _WHAT = {
     "meter": ("The meter", "Messages are taken and kept, and not counted meanwhile."),
@@ -123,7 +125,7 @@ class Endings:
         self.passes = (
             was_passing
             and self.count < _PASSES_BELOW
-            and status in _FROM_OUTSIDE
+            and status in _FROM_OUTSIDE | {_TOLD_TO}
             and refusal is None
         )
         since = datetime.fromtimestamp(self._since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -178,4 +180,6 @@ def _why(status: int, refusal: Refusal | None) -> str:
     if status < 0:
         with contextlib.suppress(ValueError):
             return signal.Signals(-status).name
+    if status == _TOLD_TO:
+        return f"{signal.SIGTERM.name}, which it obeyed"
     return f"status {status}"

@@ -212,7 +212,7 @@ def test_another_month_is_seen_by_all_that_says_it(tmp_path: Path, text: str, wo
 @pytest.mark.parametrize(
     "made",
     ["3f2b2a3c-2019-4aaf-8a2b-1c2d3e4f5a6b", "rh5BDZp2026abXFCkibm1pR", "w1@example.com",
-     "Team 50", "1987"],
+     "x2024abc", "v1.2.34", "Team 50", "1987"],
 )  # fmt: skip
 def test_what_machines_make_is_no_time(tmp_path: Path, made: str) -> None:
     found = read(tmp_path, f"Source,MTU,Of\nWeb,5,{made}\n")

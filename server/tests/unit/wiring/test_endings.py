@@ -82,6 +82,7 @@ def test_of_every_role_it_can_be_said_that_it_ended(
 
 FAULT = (1, OVERFLOW)
 KILLED = (-9, None)
+TOLD = (0, None)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,11 @@ KILLED = (-9, None)
     [
         ([KILLED], True),
         ([(-15, None), KILLED], True),
+        # As `kill` does it, without more: each ends well then.
+        ([TOLD], True),
+        ([TOLD, KILLED], True),
         ([KILLED] * 3, False),
+        ([TOLD] * 3, False),
         ([FAULT], False),
         ([KILLED, FAULT], False),
         # What was a fault of its own is none the less one because somebody has killed it then.
@@ -113,6 +118,12 @@ def test_what_was_ended_from_outside_a_few_times_passes(
     assert {each.passes for each in read_troubles(tmp_path)} <= {few}
     endings.lives()
     assert (endings.count, endings.passes) == (0, False)
+
+
+def test_what_was_told_to_end_is_said_to_have_been(troubles: Troubles) -> None:
+    endings = Endings("meter", 0, troubles, lambda: NOON_MS)
+    endings.ended(*TOLD, "")
+    assert "last with SIGTERM, which it obeyed. It is started again." in endings.sentence
 
 
 def test_what_runs_for_a_little_between_its_endings_does_not_pass(
