@@ -59,7 +59,7 @@ def own_name(within_s: float) -> str:
     """
     try:
         name = _within(socket.getfqdn, within_s)
-    except OSError:
+    except (OSError, UnicodeError):  # not said in time, or no name that could be looked up
         return _NAMELESS
     return name if "." in name and name.isascii() else _NAMELESS
 

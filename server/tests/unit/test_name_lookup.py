@@ -116,3 +116,11 @@ def test_what_a_lookup_says_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert own_name(5) == "here.example"
     monkeypatch.setattr(socket, "getfqdn", lambda: "here")
     assert own_name(5) == "[127.0.0.1]"
+
+
+def test_a_machine_whose_name_is_none_of_the_internet_says_hello_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Linux lets a machine be called by one character more than a label of a name may have.
+    monkeypatch.setattr(socket, "gethostname", lambda: "h" * 64)
+    assert own_name(10.0) == "[127.0.0.1]"
