@@ -194,31 +194,30 @@ class Memory:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self.before = self._now()
-        self.most = dict(self.before)
-
-    def _now(self) -> dict[int, int]:
-        sizes = {}
-        for role in _ROLES:
-            for process in self._server.children(role):
-                with suppress(psutil.Error):
-                    sizes[process.pid] = process.memory_full_info().pss
-        return sizes
+        self.most: dict[int, int] = {}
+        # Without libraries' pages, which weigh the more the fewer processes have them in use.
+        self._own: dict[int, int] = {}
+        self.look()
+        self._own_before = dict(self._own)
 
     def look(self) -> None:
         """Measure."""
-        for pid, size in self._now().items():
-            self.most[pid] = max(size, self.most.get(pid, 0))
+        for role in _ROLES:
+            for process in self._server.children(role):
+                with suppress(psutil.Error):
+                    info = process.memory_full_info()
+                    for most, size in (self.most, info.pss), (self._own, info.rss - info.shared):
+                        most[process.pid] = max(size, most.get(process.pid, 0))
 
     def assert_bounded(self) -> None:
         """No process may take more than its bound, nor have died."""
         self.look()
-        assert set(self.most) == set(self.before)
+        assert set(self._own) == set(self._own_before)
         assert max(self.most.values()) < PROCESS_BYTES_MAX, self.most
 
     def grown(self) -> int:
-        """By how much the one grew that grew most."""
-        return max(self.most[pid] - before for pid, before in self.before.items())
+        """By how much the one grew that grew most, of what is its own."""
+        return max(self._own[pid] - before for pid, before in self._own_before.items())
 
 
 @contextmanager
