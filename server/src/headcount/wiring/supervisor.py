@@ -54,9 +54,9 @@ _FRONT_STOP_TIMEOUT_S = 5.5
 _METER_STOP_TIMEOUT_S = 4.0
 _TRY_EVERY_S = 1.0
 
-# The allocator of glibc keeps what is freed once it has seen large blocks come and go, which would
-# double the meter's memory; with a fixed threshold, large blocks go back to the system.
-_ENVIRONMENTS = {r: {"MALLOC_MMAP_THRESHOLD_": "1048576"} for r in ("meter", "partitions")}
+# Once it has seen large blocks come and go, glibc's allocator keeps what is freed, which would
+# double the memory of some: with a fixed threshold, large blocks go back to the system.
+_KEPT_MAX = {"intake": 128 << 10, "api": 128 << 10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +333,7 @@ class _Processes:
             sys.executable, "-m", "headcount.wiring.child", process.role,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             pass_fds=tuple(kept), process_group=0,
-            env=os.environ | _ENVIRONMENTS.get(process.role, {}),
+            env=os.environ | {"MALLOC_MMAP_THRESHOLD_": str(_KEPT_MAX.get(process.role, 1 << 20))},
         )  # fmt: skip
         process.process = started
         assert started.stdin is not None
